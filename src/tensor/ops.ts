@@ -1,0 +1,416 @@
+/**
+ * The closed list of operations, and the type rule of each.
+ *
+ * Every other table of this folder (gradient, reference evaluation, ONNX lowering) is total over
+ * `OpName`, so an op added here is a compile error there until it is answered.
+ * Knows nothing of backends, models or numbers: only of shapes and element types.
+ *
+ * Shapes are static. Broadcasting is NumPy's, and only the element-wise ops broadcast.
+ */
+import { ShapeError } from "../errors.ts";
+
+export type DType = "f32" | "i32" | "bool";
+export type Shape = readonly number[];
+
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+type None = Record<never, never>;
+
+/** Attributes of each op. Comments give inputs -> outputs; `...` is any number of leading axes. */
+export interface OpAttrs {
+  // Element-wise, f32, broadcasting.
+  add: None;
+  sub: None;
+  mul: None;
+  div: None;
+  maximum: None;
+  neg: None;
+  abs: None;
+  exp: None;
+  log: None;
+  sqrt: None;
+  reciprocal: None;
+  sigmoid: None;
+  /** x -> x * sigmoid(x) */
+  silu: None;
+  // Element-wise, producing or consuming bool. `less` and `equal` take two f32 or two i32.
+  less: None;
+  equal: None;
+  and: None;
+  or: None;
+  /** (condition bool, a f32, b f32) -> condition ? a : b, all three broadcast */
+  where: None;
+  cast: { readonly to: DType };
+  // Layout.
+  reshape: { readonly shape: Shape };
+  transpose: { readonly perm: readonly number[] };
+  /** Elements start <= i < end along one axis. */
+  slice: { readonly axis: number; readonly start: number; readonly end: number };
+  /** Zeros before and after along one axis. */
+  pad: { readonly axis: number; readonly before: number; readonly after: number };
+  concat: { readonly axis: number };
+  // Reductions keep the reduced axes with length 1.
+  reduceSum: { readonly axes: readonly number[] };
+  reduceMean: { readonly axes: readonly number[] };
+  /** (a [...,M,K], b [...,K,N]) -> [...,M,N]; trans* swaps the operand's last two axes first.
+   *  Leading axes must be equal: nothing broadcasts here. */
+  matmul: { readonly transA: boolean; readonly transB: boolean };
+  /** (table [V,D] f32, ids [...] i32) -> [...,D] */
+  gatherRows: None;
+  /** (ids [...] i32, rows [...,D] f32) -> [numRows,D]; rows of equal ids are summed exactly. */
+  scatterAddRows: { readonly numRows: number };
+  /** Over the last axis. */
+  softmax: None;
+  /** (x [...,D], gain [D]) -> x / sqrt(mean(x^2) + eps) * gain, over the last axis. */
+  rmsNorm: { readonly eps: number };
+  /** (x [B,H,T,d], cos [T,d/2], sin [T,d/2]) -> rotated halves: (x1 cos - x2 sin, x2 cos + x1 sin),
+   *  x1 the first d/2 values and x2 the last (arXiv 2104.09864 in the layout Hugging Face uses). */
+  rotary: None;
+  /** (q [B,H,M,d], k [B,H,N,d], v [B,H,N,d], bias [B,1,M,N]) ->
+   *  (out [B,H,M,d], probs [B,H,M,N]), probs = softmax(scale * q k^T + bias). */
+  attention: { readonly scale: number };
+  /** Inference only. (q [B,H,T,d], k [B,K,T,d], v [B,K,T,d], kCache [B,K,C,d], vCache [B,K,C,d],
+   *  past [B] i32) -> (out [B,H,T,d], kCache', vCache'): writes k and v at positions
+   *  past .. past+T-1 of the caches, then attends causally: query t sees positions <= past+t.
+   *  Query head h reads key head floor(h / (H/K)). All lengths in `past` are equal unless T = 1. */
+  cachedAttention: { readonly scale: number };
+  /** (hidden [N,D], weight [V,D], labels [N] i32) -> (loss [N], probs [N,V]):
+   *  loss = -log softmax(hidden weight^T)[label]. */
+  linearCrossEntropy: None;
+  /** (probs [N,V], labels [N] i32) -> probs with 1 subtracted at each row's label. */
+  subtractOneHot: None;
+}
+
+export type OpName = keyof OpAttrs;
+
+type TypeRule<K extends OpName> = (
+  inputs: readonly TensorType[],
+  attrs: OpAttrs[K],
+) => readonly TensorType[];
+
+/** The rule of an op without attributes. */
+type PlainRule = (inputs: readonly TensorType[]) => readonly TensorType[];
+
+export function formatType(t: TensorType): string {
+  return `${t.dtype}[${t.shape.join(",")}]`;
+}
+
+export function sizeOf(shape: Shape): number {
+  let n = 1;
+  for (const d of shape) n *= d;
+  return n;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** NumPy broadcasting of two shapes; throws naming both where they do not fit. */
+export function broadcastShapes(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  const out: number[] = [];
+  for (let i = 0; i < rank; i++) {
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
+    if (x !== y && x !== 1 && y !== 1)
+      throw new ShapeError(`cannot broadcast [${a.join(",")}] with [${b.join(",")}]`);
+    out.push(x === 1 ? y : x);
+  }
+  return out;
+}
+
+function need(ok: boolean, op: OpName, inputs: readonly TensorType[], why: string): void {
+  if (!ok) throw new ShapeError(`${op}: ${why}; got (${inputs.map(formatType).join(", ")})`);
+}
+
+function take(op: OpName, inputs: readonly TensorType[], dtypes: readonly DType[]): TensorType[] {
+  const want = dtypes.join(", ");
+  need(inputs.length === dtypes.length, op, inputs, `expected ${dtypes.length} inputs (${want})`);
+  need(
+    inputs.every((t, i) => t.dtype === dtypes[i]),
+    op,
+    inputs,
+    `expected (${want})`,
+  );
+  return inputs as TensorType[];
+}
+
+const f32 = (shape: Shape): TensorType => ({ dtype: "f32", shape });
+const bool = (shape: Shape): TensorType => ({ dtype: "bool", shape });
+
+function unary(op: OpName): PlainRule {
+  return (inputs) => {
+    const [x] = take(op, inputs, ["f32"]) as [TensorType];
+    return [x];
+  };
+}
+
+function binary(op: OpName): PlainRule {
+  return (inputs) => {
+    const [a, b] = take(op, inputs, ["f32", "f32"]) as [TensorType, TensorType];
+    return [f32(broadcastShapes(a.shape, b.shape))];
+  };
+}
+
+function compare(op: OpName): PlainRule {
+  return (inputs) => {
+    const [a, b] = inputs;
+    need(
+      inputs.length === 2 && a!.dtype === b!.dtype && a!.dtype !== "bool",
+      op,
+      inputs,
+      "expected two f32 or two i32",
+    );
+    return [bool(broadcastShapes(a!.shape, b!.shape))];
+  };
+}
+
+function logical(op: OpName): PlainRule {
+  return (inputs) => {
+    const [a, b] = take(op, inputs, ["bool", "bool"]) as [TensorType, TensorType];
+    return [bool(broadcastShapes(a.shape, b.shape))];
+  };
+}
+
+function reduce(
+  op: "reduceSum" | "reduceMean",
+): (inputs: readonly TensorType[], attrs: OpAttrs["reduceSum"]) => readonly TensorType[] {
+  return (inputs, { axes }) => {
+    const [x] = take(op, inputs, ["f32"]) as [TensorType];
+    need(
+      axes.length > 0 && axes.every((a) => a >= 0 && a < x.shape.length),
+      op,
+      inputs,
+      `axes [${axes.join(",")}] must lie in 0..${x.shape.length - 1}`,
+    );
+    return [f32(x.shape.map((d, i) => (axes.includes(i) ? 1 : d)))];
+  };
+}
+
+export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
+  add: binary("add"),
+  sub: binary("sub"),
+  mul: binary("mul"),
+  div: binary("div"),
+  maximum: binary("maximum"),
+  neg: unary("neg"),
+  abs: unary("abs"),
+  exp: unary("exp"),
+  log: unary("log"),
+  sqrt: unary("sqrt"),
+  reciprocal: unary("reciprocal"),
+  sigmoid: unary("sigmoid"),
+  silu: unary("silu"),
+  less: compare("less"),
+  equal: compare("equal"),
+  and: logical("and"),
+  or: logical("or"),
+  where: (inputs) => {
+    const [c, a, b] = take("where", inputs, ["bool", "f32", "f32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    return [f32(broadcastShapes(c.shape, broadcastShapes(a.shape, b.shape)))];
+  },
+  cast: (inputs, { to }) => {
+    need(inputs.length === 1, "cast", inputs, "expected one input");
+    return [{ dtype: to, shape: inputs[0]!.shape }];
+  },
+  reshape: (inputs, { shape }) => {
+    const [x] = inputs;
+    need(
+      inputs.length === 1 && sizeOf(x!.shape) === sizeOf(shape),
+      "reshape",
+      inputs,
+      `element count must equal that of [${shape.join(",")}]`,
+    );
+    return [{ dtype: x!.dtype, shape }];
+  },
+  transpose: (inputs, { perm }) => {
+    const [x] = inputs;
+    need(
+      inputs.length === 1 &&
+        perm.length === x!.shape.length &&
+        perm.toSorted((a, b) => a - b).every((p, i) => p === i),
+      "transpose",
+      inputs,
+      `perm [${perm.join(",")}] must name each axis once`,
+    );
+    return [{ dtype: x!.dtype, shape: perm.map((p) => x!.shape[p]!) }];
+  },
+  slice: (inputs, { axis, start, end }) => {
+    const [x] = inputs;
+    const length = x?.shape[axis] ?? -1;
+    need(
+      inputs.length === 1 && start >= 0 && start < end && end <= length,
+      "slice",
+      inputs,
+      `${start}..${end} must be a non-empty part of axis ${axis}`,
+    );
+    return [{ dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === axis ? end - start : d)) }];
+  },
+  pad: (inputs, { axis, before, after }) => {
+    const [x] = take("pad", inputs, ["f32"]) as [TensorType];
+    need(
+      axis >= 0 && axis < x.shape.length && before >= 0 && after >= 0,
+      "pad",
+      inputs,
+      `axis ${axis} with ${before} before and ${after} after`,
+    );
+    return [f32(x.shape.map((d, i) => (i === axis ? d + before + after : d)))];
+  },
+  concat: (inputs, { axis }) => {
+    const first = inputs[0];
+    need(
+      first !== undefined &&
+        inputs.every(
+          (t) =>
+            t.dtype === first.dtype &&
+            t.shape.length === first.shape.length &&
+            t.shape.every((d, i) => i === axis || d === first.shape[i]),
+        ),
+      "concat",
+      inputs,
+      `all axes but ${axis} must be equal`,
+    );
+    const total = inputs.reduce((n, t) => n + t.shape[axis]!, 0);
+    return [{ dtype: first!.dtype, shape: first!.shape.map((d, i) => (i === axis ? total : d)) }];
+  },
+  reduceSum: reduce("reduceSum"),
+  reduceMean: reduce("reduceMean"),
+  matmul: (inputs, { transA, transB }) => {
+    const [a, b] = take("matmul", inputs, ["f32", "f32"]) as [TensorType, TensorType];
+    const rank = a.shape.length;
+    need(rank >= 2 && b.shape.length === rank, "matmul", inputs, "ranks must be equal, 2 or more");
+    const batch = a.shape.slice(0, -2);
+    const [am, ak] = a.shape.slice(-2) as [number, number];
+    const [bk, bn] = b.shape.slice(-2) as [number, number];
+    const [m, k] = transA ? [ak, am] : [am, ak];
+    const [k2, n] = transB ? [bn, bk] : [bk, bn];
+    need(
+      k === k2 && sameShape(batch, b.shape.slice(0, -2)),
+      "matmul",
+      inputs,
+      `inner and leading axes must agree (transA ${transA}, transB ${transB})`,
+    );
+    return [f32([...batch, m, n])];
+  },
+  gatherRows: (inputs) => {
+    const [table, ids] = take("gatherRows", inputs, ["f32", "i32"]) as [TensorType, TensorType];
+    need(table.shape.length === 2, "gatherRows", inputs, "the table must be [V,D]");
+    return [f32([...ids.shape, table.shape[1]!])];
+  },
+  scatterAddRows: (inputs, { numRows }) => {
+    const [ids, rows] = take("scatterAddRows", inputs, ["i32", "f32"]) as [TensorType, TensorType];
+    need(
+      sameShape(ids.shape, rows.shape.slice(0, -1)),
+      "scatterAddRows",
+      inputs,
+      "rows must be the shape of ids with one more axis",
+    );
+    return [f32([numRows, rows.shape.at(-1)!])];
+  },
+  softmax: unary("softmax"),
+  rmsNorm: (inputs) => {
+    const [x, gain] = take("rmsNorm", inputs, ["f32", "f32"]) as [TensorType, TensorType];
+    need(sameShape(gain.shape, x.shape.slice(-1)), "rmsNorm", inputs, "gain must be [D]");
+    return [x];
+  },
+  rotary: (inputs) => {
+    const [x, cos, sin] = take("rotary", inputs, ["f32", "f32", "f32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    const want = [x.shape[2] ?? -1, (x.shape[3] ?? 1) / 2];
+    need(
+      x.shape.length === 4 && sameShape(cos.shape, want) && sameShape(sin.shape, want),
+      "rotary",
+      inputs,
+      "expected x [B,H,T,d] and cos, sin [T,d/2]",
+    );
+    return [x];
+  },
+  attention: (inputs) => {
+    const [q, k, v, bias] = take("attention", inputs, ["f32", "f32", "f32", "f32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    const [b, h, m, d] = q.shape;
+    const n = k.shape[2];
+    need(
+      q.shape.length === 4 &&
+        sameShape(k.shape, [b!, h!, n!, d!]) &&
+        sameShape(v.shape, k.shape) &&
+        sameShape(bias.shape, [b!, 1, m!, n!]),
+      "attention",
+      inputs,
+      "expected q [B,H,M,d], k and v [B,H,N,d], bias [B,1,M,N]",
+    );
+    return [q, f32([b!, h!, m!, n!])];
+  },
+  cachedAttention: (inputs) => {
+    const [q, k, v, kCache, vCache, past] = take("cachedAttention", inputs, [
+      "f32",
+      "f32",
+      "f32",
+      "f32",
+      "f32",
+      "i32",
+    ]) as [TensorType, TensorType, TensorType, TensorType, TensorType, TensorType];
+    const [b, h, t, d] = q.shape;
+    const kv = k.shape[1]!;
+    const capacity = kCache.shape[2]!;
+    need(
+      q.shape.length === 4 &&
+        h! % kv === 0 &&
+        sameShape(k.shape, [b!, kv, t!, d!]) &&
+        sameShape(v.shape, k.shape) &&
+        sameShape(kCache.shape, [b!, kv, capacity, d!]) &&
+        sameShape(vCache.shape, kCache.shape) &&
+        t! <= capacity &&
+        sameShape(past.shape, [b!]),
+      "cachedAttention",
+      inputs,
+      "expected q [B,H,T,d], k and v [B,K,T,d], caches [B,K,C,d], past [B]",
+    );
+    return [q, kCache, vCache];
+  },
+  linearCrossEntropy: (inputs) => {
+    const [hidden, weight, labels] = take("linearCrossEntropy", inputs, ["f32", "f32", "i32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    const [n, d] = hidden.shape;
+    const v = weight.shape[0];
+    need(
+      sameShape(hidden.shape, [n!, d!]) &&
+        sameShape(weight.shape, [v!, d!]) &&
+        sameShape(labels.shape, [n!]),
+      "linearCrossEntropy",
+      inputs,
+      "expected hidden [N,D], weight [V,D], labels [N]",
+    );
+    return [f32([n!]), f32([n!, v!])];
+  },
+  subtractOneHot: (inputs) => {
+    const [probs, labels] = take("subtractOneHot", inputs, ["f32", "i32"]) as [
+      TensorType,
+      TensorType,
+    ];
+    need(
+      probs.shape.length === 2 && sameShape(labels.shape, [probs.shape[0]!]),
+      "subtractOneHot",
+      inputs,
+      "expected probs [N,V], labels [N]",
+    );
+    return [probs];
+  },
+};
