@@ -10,6 +10,7 @@ import {
   type OpAttrs,
   type OpName,
   type Shape,
+  sameShape,
   sizeOf,
   type TensorType,
   typeRules,
@@ -163,6 +164,9 @@ export class GraphBuilder {
   }
   concat(parts: readonly Tensor[], axis: number): Tensor {
     return parts.length === 1 ? parts[0]! : this.#one("concat", parts, { axis });
+  }
+  broadcastTo(x: Tensor, shape: Shape): Tensor {
+    return sameShape(x.shape, shape) ? x : this.#one("broadcastTo", [x], { shape });
   }
   reduceSum(x: Tensor, axes: readonly number[]): Tensor {
     return this.#one("reduceSum", [x], { axes });

@@ -52,6 +52,8 @@ export interface OpAttrs {
   /** Zeros before and after along one axis. */
   pad: { readonly axis: number; readonly before: number; readonly after: number };
   concat: { readonly axis: number };
+  /** Repeats axes of length 1 (and adds leading ones) until the shape is `shape`. */
+  broadcastTo: { readonly shape: Shape };
   // Reductions keep the reduced axes with length 1.
   reduceSum: { readonly axes: readonly number[] };
   reduceMean: { readonly axes: readonly number[] };
@@ -64,7 +66,8 @@ export interface OpAttrs {
   scatterAddRows: { readonly numRows: number };
   /** Over the last axis. */
   softmax: None;
-  /** (x [...,D], gain [D]) -> x / sqrt(mean(x^2) + eps) * gain, over the last axis. */
+  /** (x [...,D], gain [D]) -> (x * r * gain [...,D], r [...,1]), r = 1 / sqrt(mean(x^2) + eps) over
+   *  the last axis. `r` is what the gradient needs; forward-only graphs leave it unused. */
   rmsNorm: { readonly eps: number };
   /** (x [B,H,T,d], cos [T,d/2], sin [T,d/2]) -> rotated halves: (x1 cos - x2 sin, x2 cos + x1 sin),
    *  x1 the first d/2 values and x2 the last (arXiv 2104.09864 in the layout Hugging Face uses). */
@@ -280,6 +283,16 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     const total = inputs.reduce((n, t) => n + t.shape[axis]!, 0);
     return [{ dtype: first!.dtype, shape: first!.shape.map((d, i) => (i === axis ? total : d)) }];
   },
+  broadcastTo: (inputs, { shape }) => {
+    const [x] = take("broadcastTo", inputs, ["f32"]) as [TensorType];
+    need(
+      sameShape(broadcastShapes(x.shape, shape), shape),
+      "broadcastTo",
+      inputs,
+      `expected a shape that broadcasts to [${shape.join(",")}]`,
+    );
+    return [f32(shape)];
+  },
   reduceSum: reduce("reduceSum"),
   reduceMean: reduce("reduceMean"),
   matmul: (inputs, { transA, transB }) => {
@@ -318,7 +331,7 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
   rmsNorm: (inputs) => {
     const [x, gain] = take("rmsNorm", inputs, ["f32", "f32"]) as [TensorType, TensorType];
     need(sameShape(gain.shape, x.shape.slice(-1)), "rmsNorm", inputs, "gain must be [D]");
-    return [x];
+    return [x, f32([...x.shape.slice(0, -1), 1])];
   },
   rotary: (inputs) => {
     const [x, cos, sin] = take("rotary", inputs, ["f32", "f32", "f32"]) as [
