@@ -1,0 +1,61 @@
+/**
+ * Element-wise kernels: one formula an op, broadcast by index maps.
+ * Knows nothing of graphs; the table that names these is in evaluate.ts.
+ */
+import type { OpAttrs } from "../../ops.ts";
+import { broadcastMap, type Kernel } from "./cells.ts";
+
+type Plain = Kernel<Record<never, never>>;
+
+function unary(f: (x: number) => number): Plain {
+  return ([x], [y]) => {
+    for (let i = 0; i < y!.data.length; i++) y!.data[i] = f(x!.data[i]!);
+  };
+}
+
+function binary(f: (a: number, b: number) => number): Plain {
+  return ([a, b], [y]) => {
+    const ia = broadcastMap(a!.shape, y!.shape);
+    const ib = broadcastMap(b!.shape, y!.shape);
+    for (let i = 0; i < y!.data.length; i++) y!.data[i] = f(a!.data[ia[i]!]!, b!.data[ib[i]!]!);
+  };
+}
+
+const logistic = (x: number): number => 1 / (1 + Math.exp(-x));
+
+export const add: Plain = binary((a, b) => a + b);
+export const sub: Plain = binary((a, b) => a - b);
+export const mul: Plain = binary((a, b) => a * b);
+export const div: Plain = binary((a, b) => a / b);
+export const maximum: Plain = binary(Math.max);
+export const neg: Plain = unary((x) => -x);
+export const abs: Plain = unary(Math.abs);
+export const exp: Plain = unary(Math.exp);
+export const log: Plain = unary(Math.log);
+export const sqrt: Plain = unary(Math.sqrt);
+export const reciprocal: Plain = unary((x) => 1 / x);
+export const sigmoid: Plain = unary(logistic);
+export const silu: Plain = unary((x) => x * logistic(x));
+
+export const less: Plain = binary((a, b) => (a < b ? 1 : 0));
+export const equal: Plain = binary((a, b) => (a === b ? 1 : 0));
+export const and: Plain = binary((a, b) => a & b);
+export const or: Plain = binary((a, b) => a | b);
+
+export const where: Plain = ([condition, a, b], [y]) => {
+  const ic = broadcastMap(condition!.shape, y!.shape);
+  const ia = broadcastMap(a!.shape, y!.shape);
+  const ib = broadcastMap(b!.shape, y!.shape);
+  for (let i = 0; i < y!.data.length; i++)
+    y!.data[i] = condition!.data[ic[i]!] ? a!.data[ia[i]!]! : b!.data[ib[i]!]!;
+};
+
+/** To i32 truncates towards zero; to bool is "not zero"; from bool is 0 or 1. */
+export const cast: Kernel<OpAttrs["cast"]> = ([x], [y], { to }) => {
+  for (let i = 0; i < y!.data.length; i++) {
+    const value = x!.data[i]!;
+    if (to === "f32") y!.data[i] = value;
+    else if (to === "i32") y!.data[i] = Math.trunc(value);
+    else y!.data[i] = value === 0 ? 0 : 1;
+  }
+};

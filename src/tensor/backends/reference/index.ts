@@ -1,0 +1,3 @@
+export { referenceBackend } from "./backend.ts";
+export { evaluateGraph } from "./evaluate.ts";
+export type { CellData } from "./cells.ts";

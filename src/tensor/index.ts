@@ -1,0 +1,26 @@
+export {
+  type DType,
+  type OpAttrs,
+  type OpName,
+  type Shape,
+  type TensorType,
+  broadcastShapes,
+  formatType,
+  sameShape,
+  sizeOf,
+} from "./ops.ts";
+export { type Graph, type Node, type Tensor, type TensorData, GraphBuilder } from "./graph.ts";
+export { gradients } from "./grad.ts";
+export {
+  type Backend,
+  type Binding,
+  type Executable,
+  type Value,
+  type Values,
+  checkBinding,
+  dataFor,
+  runOnce,
+  valueOf,
+  zeros,
+} from "./backend.ts";
+export { evaluateGraph, referenceBackend } from "./backends/reference/index.ts";
