@@ -28,7 +28,7 @@ function sumTo(g: GraphBuilder, t: Tensor, shape: Shape): Tensor {
 
 function binary(
   rule: (g: GraphBuilder, a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => [Tensor, Tensor],
-): Rule<never> {
+): (g: GraphBuilder, node: Node, cotangents: readonly (Tensor | undefined)[]) => Tensor[] {
   return (g, { inputs, outputs }, [dy]) => {
     const [a, b] = inputs as [Tensor, Tensor];
     const [da, db] = rule(g, a, b, dy!, outputs[0]!);
