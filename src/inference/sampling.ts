@@ -1,0 +1,158 @@
+/**
+ * Logits -> one token id. Filters apply in the order that Hugging Face's generation uses: repetition
+ * penalty, temperature, top-k, top-p, min-p. Knows numbers and ids; not text, stop rules or sessions.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import { Random } from "../numerics/index.ts";
+
+export interface SamplingOptions {
+  /** 0 chooses the likeliest token. Default 1. */
+  readonly temperature?: number;
+  /** Keep the k likeliest; 0 keeps all. Default 0. */
+  readonly topK?: number;
+  /** Keep the likeliest tokens until their chances sum to this (arXiv 1904.09751). Default 1. */
+  readonly topP?: number;
+  /** Drop tokens below this share of the likeliest one's chance (arXiv 2407.01082). Default 0. */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of tokens already in the text
+   *  (arXiv 1909.05858). Default 1. */
+  readonly repetitionPenalty?: number;
+  /** The same seed draws the same tokens. Default 0. */
+  readonly seed?: number;
+}
+
+/** `logits` [V] is left as it was; `history` holds the ids of the text so far. */
+export type Sampler = (logits: Float32Array, history: readonly number[]) => number;
+
+function within(name: string, value: number, [low, high]: readonly [number, number]): void {
+  if (!(value >= low && value <= high))
+    throw new InvalidConfigError(`${name} must lie in ${low}..${high}, got ${value}`);
+}
+
+export function createSampler({
+  temperature = 1,
+  topK = 0,
+  topP = 1,
+  minP = 0,
+  repetitionPenalty = 1,
+  seed = 0,
+}: SamplingOptions = {}): Sampler {
+  within("temperature", temperature, [0, 100]);
+  within("topP", topP, [0, 1]);
+  within("minP", minP, [0, 1]);
+  within("repetitionPenalty", repetitionPenalty, [0.01, 100]);
+  if (!Number.isInteger(topK) || topK < 0)
+    throw new InvalidConfigError(`topK must be 0 (all) or a number of tokens, got ${topK}`);
+  const random = Random.fromSeed(seed, "sampling");
+  let scores = new Float32Array(0);
+  return (logits, history) => {
+    if (scores.length !== logits.length) scores = new Float32Array(logits.length);
+    scores.set(logits);
+    if (repetitionPenalty !== 1)
+      for (const id of new Set(history)) {
+        const x = scores[id]!;
+        scores[id] = x > 0 ? x / repetitionPenalty : x * repetitionPenalty;
+      }
+    if (temperature === 0) return argmax(scores);
+    const likeliest = scores[argmax(scores)]!;
+    for (let i = 0; i < scores.length; i++)
+      scores[i] = Math.exp((scores[i]! - likeliest) / temperature);
+    if (topK === 0 && topP === 1 && minP === 0) return drawAll(scores, random.uniform());
+    return drawFiltered(scores, { topK, topP, minP }, random.uniform());
+  };
+}
+
+/** Index of the largest value; the first of equals. */
+export function argmax(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+/** Draws an index in proportion to `weights`; `u` is uniform in 0..1. */
+function drawAll(weights: Float32Array, u: number): number {
+  let total = 0;
+  for (const w of weights) total += w;
+  let left = u * total;
+  for (let i = 0; i < weights.length; i++) {
+    left -= weights[i]!;
+    if (left < 0) return i;
+  }
+  return argmax(weights);
+}
+
+/** As `drawAll`, over the likeliest indices that the filters keep; the largest weight is 1. */
+function drawFiltered(
+  weights: Float32Array,
+  { topK, topP, minP }: { topK: number; topP: number; minP: number },
+  u: number,
+): number {
+  // A heap gives up the likeliest one by one: filters mostly keep a few dozen of thousands.
+  const heap = new MaxHeap(weights);
+  const limit = topK === 0 ? weights.length : Math.min(topK, weights.length);
+  const kept: number[] = [];
+  let total = 0;
+  for (const w of weights) total += w;
+  if (topK !== 0 && topP < 1) {
+    // top-p is a share of what top-k left.
+    const top = new MaxHeap(weights);
+    total = 0;
+    for (let i = 0; i < limit; i++) total += weights[top.pop()]!;
+  }
+  let mass = 0;
+  while (kept.length < limit) {
+    const id = heap.pop();
+    if (kept.length > 0 && weights[id]! < minP) break;
+    kept.push(id);
+    mass += weights[id]!;
+    if (mass >= topP * total) break;
+  }
+  let left = u * mass;
+  for (const id of kept) {
+    left -= weights[id]!;
+    if (left < 0) return id;
+  }
+  return kept[0]!;
+}
+
+/** Indices by falling weight; equal weights by rising index, so that draws do not depend on layout. */
+class MaxHeap {
+  readonly #weights: Float32Array;
+  readonly #heap: Uint32Array;
+  #size: number;
+
+  constructor(weights: Float32Array) {
+    this.#weights = weights;
+    this.#heap = Uint32Array.from({ length: weights.length }, (_, i) => i);
+    this.#size = weights.length;
+    for (let i = (this.#size >>> 1) - 1; i >= 0; i--) this.#sink(i);
+  }
+
+  pop(): number {
+    const top = this.#heap[0]!;
+    this.#size--;
+    this.#heap[0] = this.#heap[this.#size]!;
+    this.#sink(0);
+    return top;
+  }
+
+  #before(a: number, b: number): boolean {
+    const x = this.#weights[a]!;
+    const y = this.#weights[b]!;
+    return x > y || (x === y && a < b);
+  }
+
+  #sink(from: number): void {
+    const heap = this.#heap;
+    let i = from;
+    for (;;) {
+      const left = 2 * i + 1;
+      let best = i;
+      if (left < this.#size && this.#before(heap[left]!, heap[best]!)) best = left;
+      if (left + 1 < this.#size && this.#before(heap[left + 1]!, heap[best]!)) best = left + 1;
+      if (best === i) return;
+      [heap[i], heap[best]] = [heap[best]!, heap[i]!];
+      i = best;
+    }
+  }
+}

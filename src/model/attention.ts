@@ -1,0 +1,119 @@
+/**
+ * Grouped-query attention with rotary positions and RMS-normalised queries and keys (QK-norm).
+ * How queries meet keys - over the batch's own positions, or over a cache - is the caller's
+ * `attend`, so the same function serves training, prefill and decode.
+ *
+ * B batch, T tokens, D model width, H query heads, K key heads, d head width, N = B*T.
+ */
+import type { GraphBuilder, Tensor } from "../tensor/index.ts";
+import type { ModelConfig } from "./config.ts";
+
+/** (layer, q [B,H,T,d], k [B,K,T,d], v [B,K,T,d]) -> [B,H,T,d] */
+export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
+
+export interface Rotation {
+  /** Both [T, d/2]. */
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+export function selfAttention(
+  g: GraphBuilder,
+  config: ModelConfig,
+  {
+    layer,
+    x_BTD,
+    weight,
+    rotation,
+    attend,
+  }: {
+    layer: number;
+    x_BTD: Tensor;
+    weight: (name: string) => Tensor;
+    rotation: Rotation;
+    attend: Attend;
+  },
+): Tensor {
+  const [batch, length, width] = x_BTD.shape as [number, number, number];
+  const { headDim, rmsNormEps } = config;
+  const x_ND = g.reshape(x_BTD, [batch * length, width]);
+  const heads = (name: string, count: number): Tensor =>
+    g.reshape(g.matmul(x_ND, weight(name), { transB: true }), [batch, length, count, headDim]);
+  const place = (x_BTHd: Tensor, norm: string): Tensor =>
+    g.rotary(
+      g.transpose(g.rmsNorm(x_BTHd, weight(norm), rmsNormEps), [0, 2, 1, 3]),
+      rotation.cos,
+      rotation.sin,
+    );
+  const q_BHTd = place(heads("self_attn.q_proj.weight", config.numHeads), "self_attn.q_norm.weight");
+  const k_BKTd = place(
+    heads("self_attn.k_proj.weight", config.numKvHeads),
+    "self_attn.k_norm.weight",
+  );
+  const v_BKTd = g.transpose(heads("self_attn.v_proj.weight", config.numKvHeads), [0, 2, 1, 3]);
+  const out_BHTd = attend(layer, q_BHTd, k_BKTd, v_BKTd);
+  const out_ND = g.reshape(g.transpose(out_BHTd, [0, 2, 1, 3]), [
+    batch * length,
+    config.numHeads * headDim,
+  ]);
+  const y_ND = g.matmul(out_ND, weight("self_attn.o_proj.weight"), { transB: true });
+  return g.reshape(y_ND, x_BTD.shape);
+}
+
+/**
+ * Attention among the positions of one batch, causal and cut at document starts. `segments_BT` (i32)
+ * numbers the documents of each row; a position sees earlier ones of its own number. The bias is
+ * built once and shared by all layers.
+ */
+export function packedAttend(g: GraphBuilder, config: ModelConfig, segments_BT: Tensor): Attend {
+  const [batch, length] = segments_BT.shape as [number, number];
+  const { numHeads, numKvHeads, headDim } = config;
+  const group = numHeads / numKvHeads;
+  const positions = Int32Array.from({ length }, (_, i) => i);
+  const future_1TT = g.less(
+    g.constant(positions, [1, length, 1]),
+    g.constant(positions, [1, 1, length]),
+  );
+  const sameDocument_BTT = g.equal(
+    g.reshape(segments_BT, [batch, length, 1]),
+    g.reshape(segments_BT, [batch, 1, length]),
+  );
+  const visible_BTT = g.where(future_1TT, Number.NEGATIVE_INFINITY, 0);
+  const bias_BTT = g.where(sameDocument_BTT, visible_BTT, Number.NEGATIVE_INFINITY);
+  const bias_B1TT = g.reshape(bias_BTT, [batch, 1, length, length]);
+  // Query heads that share a key head are stacked along the query axis: [B,K,group*T,d].
+  const bias_B1MT = group === 1 ? bias_B1TT : g.concat(Array(group).fill(bias_B1TT), 2);
+  return (_layer, q_BHTd, k_BKTd, v_BKTd) => {
+    const q_BKMd = g.reshape(q_BHTd, [batch, numKvHeads, group * length, headDim]);
+    const out = g.attention(q_BKMd, k_BKTd, v_BKTd, bias_B1MT, 1 / Math.sqrt(headDim));
+    return g.reshape(out, q_BHTd.shape);
+  };
+}
+
+/** The graph values of one layer's key-value cache, [B,K,C,d] each. */
+export interface LayerCache {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
+/**
+ * Attention over everything a cache holds plus the new positions. `caches` has one entry a layer and
+ * is replaced, entry by entry, with the caches as they are afterwards.
+ */
+export function cachedAttend(
+  g: GraphBuilder,
+  config: ModelConfig,
+  { caches, past_B }: { caches: LayerCache[]; past_B: Tensor },
+): Attend {
+  const scale = 1 / Math.sqrt(config.headDim);
+  return (layer, q, k, v) => {
+    const cache = caches[layer]!;
+    const [out, keys, values] = g.op(
+      "cachedAttention",
+      [q, k, v, cache.keys, cache.values, past_B],
+      { scale },
+    ) as [Tensor, Tensor, Tensor];
+    caches[layer] = { keys, values };
+    return out;
+  };
+}

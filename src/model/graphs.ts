@@ -1,0 +1,212 @@
+/**
+ * The traced graphs: training step, evaluation, and decoding (prefill is a decode of many tokens).
+ * Fixes the names of graph inputs and outputs; whoever runs a graph binds memory to these names.
+ *
+ * B batch, T tokens, N = B*T, D model width, E memory width, V vocabulary, C cache capacity.
+ */
+import { type Graph, GraphBuilder, gradients, type Tensor } from "../tensor/index.ts";
+import { type Attend, cachedAttend, type LayerCache, packedAttend, type Rotation } from "./attention.ts";
+import { memoryWidth, type ModelConfig } from "./config.ts";
+import type { Shift } from "./engram.ts";
+import { paramSpecs } from "./params.ts";
+import { headWeight, transformer } from "./transformer.ts";
+
+/** Names of graph inputs and outputs. Parameters go by their own names. */
+export const io = {
+  ids: "ids",
+  labels: "labels",
+  weights: "weights",
+  segments: "segments",
+  cos: "cos",
+  sin: "sin",
+  past: "past",
+  last: "last",
+  loss: "loss",
+  logits: "logits",
+  memory: (layer: number): string => `memory.${layer}`,
+  gate: (layer: number): string => `gate.${layer}`,
+  keys: (layer: number): string => `keys.${layer}`,
+  values: (layer: number): string => `values.${layer}`,
+  conv: (layer: number): string => `conv.${layer}`,
+  /** Outputs that may share memory with the input of the same name. */
+  next: (name: string): string => `next.${name}`,
+  gradient: (name: string): string => `d.${name}`,
+} as const;
+
+export interface BatchShape {
+  readonly batch: number;
+  readonly length: number;
+}
+
+function declareParams(g: GraphBuilder, config: ModelConfig): Map<string, Tensor> {
+  return new Map(
+    paramSpecs(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]),
+  );
+}
+
+function declareMemory(
+  g: GraphBuilder,
+  config: ModelConfig,
+  { batch, length }: BatchShape,
+): Map<number, Tensor> {
+  const memory = new Map<number, Tensor>();
+  if (config.engram !== undefined)
+    for (const layer of config.engram.layerIds)
+      memory.set(
+        layer,
+        g.input(io.memory(layer), "f32", [batch, length, memoryWidth(config.engram)]),
+      );
+  return memory;
+}
+
+function declareRotation(g: GraphBuilder, config: ModelConfig, length: number): Rotation {
+  const shape = [length, config.headDim / 2];
+  return { cos: g.input(io.cos, "f32", shape), sin: g.input(io.sin, "f32", shape) };
+}
+
+/** x at t - by within each row, zero where that is before the row's or the document's start. */
+function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
+  const [batch, length] = segments_BT.shape as [number, number];
+  const back = (x: Tensor, by: number): Tensor =>
+    by >= length ? g.mul(x, 0) : g.pad(g.slice(x, 1, 0, length - by), 1, by, 0);
+  // Documents are numbered from 1, so the zeros that `pad` shifts in are no document.
+  const segments_BT1 = g.reshape(g.cast(segments_BT, "f32"), [batch, length, 1]);
+  return (x_BTC, by) => {
+    if (by === 0) return x_BTC;
+    const sameDocument = g.equal(segments_BT1, back(segments_BT1, by));
+    return g.where(sameDocument, back(x_BTC, by), 0);
+  };
+}
+
+interface PackedForward {
+  readonly g: GraphBuilder;
+  readonly params: Map<string, Tensor>;
+  readonly memory: Map<number, Tensor>;
+  readonly loss_N: Tensor;
+  readonly gates: ReadonlyMap<number, Tensor>;
+}
+
+function packedForward(config: ModelConfig, shape: BatchShape): PackedForward {
+  const { batch, length } = shape;
+  const g = new GraphBuilder();
+  const params = declareParams(g, config);
+  const memory = declareMemory(g, config, shape);
+  const ids_BT = g.input(io.ids, "i32", [batch, length]);
+  const labels_N = g.input(io.labels, "i32", [batch * length]);
+  const segments_BT = g.input(io.segments, "i32", [batch, length]);
+  const rotation = declareRotation(g, config, length);
+  const shift = packedShift(g, segments_BT);
+  const { hidden_BTD, gates } = transformer(g, config, params, {
+    ids_BT,
+    rotation,
+    attend: packedAttend(g, config, segments_BT),
+    memory,
+    shift: () => shift,
+  });
+  const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
+  const loss_N = g.linearCrossEntropy(hidden_ND, headWeight(config, params), labels_N);
+  return { g, params, memory, loss_N, gates };
+}
+
+function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<string, Tensor> {
+  return Object.fromEntries(
+    [...gates].map(([layer, gate]) => [
+      io.gate(layer),
+      g.reshape(g.reduceMean(gate, [0, 1, 2]), [1]),
+    ]),
+  );
+}
+
+/**
+ * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a
+ * position without a label; they sum to 1), segments [B,T], cos and sin.
+ * Outputs: loss [1] = sum of weights * -log p(label), in nats; gradient of it by every parameter and
+ * by every memory input; mean gate [1] a layer.
+ */
+export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
+  const { g, params, memory, loss_N, gates } = packedForward(config, shape);
+  const weights_N = g.input(io.weights, "f32", [shape.batch * shape.length]);
+  const loss = g.reduceSum(g.mul(loss_N, weights_N), [0]);
+  const names = [...params.keys(), ...[...memory.keys()].map(io.memory)];
+  const wrt = [...params.values(), ...memory.values()];
+  const outputs: Record<string, Tensor> = { [io.loss]: loss, ...meanGates(g, gates) };
+  for (const [i, d] of gradients(g, loss, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
+  return g.build(outputs);
+}
+
+/** As `trainGraph` without weights and gradients; loss is [N], one value a position. */
+export function evalGraph(config: ModelConfig, shape: BatchShape): Graph {
+  const { g, loss_N, gates } = packedForward(config, shape);
+  return g.build({ [io.loss]: loss_N, ...meanGates(g, gates) });
+}
+
+export interface DecodeShape extends BatchShape {
+  /** Positions the cache holds. */
+  readonly capacity: number;
+  /** Logits of one position a row (input `last` [1] says which), or of all. */
+  readonly logits: "last" | "all";
+}
+
+/** Positions a short convolution looks back: its state between decode steps. */
+export function convHistory(config: ModelConfig): number {
+  return config.engram === undefined || config.engramKernelSize === 0
+    ? 0
+    : (config.engramKernelSize - 1) * config.engram.maxNgramSize;
+}
+
+/**
+ * Inputs: parameters, memory, ids [B,T], cos and sin of the new positions, past [B] (tokens already
+ * in the cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", and conv
+ * [B,history,D] for each Engram layer with a short convolution.
+ * Outputs: logits [B,1,V] or [B,T,V]; gate [B*T,1,1] a layer; `next.` caches and conv states.
+ */
+export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
+  const { batch, length, capacity } = shape;
+  const g = new GraphBuilder();
+  const params = declareParams(g, config);
+  const memory = declareMemory(g, config, shape);
+  const ids_BT = g.input(io.ids, "i32", [batch, length]);
+  const rotation = declareRotation(g, config, length);
+  const past_B = g.input(io.past, "i32", [batch]);
+  const cacheShape = [batch, config.numKvHeads, capacity, config.headDim];
+  const caches: LayerCache[] = Array.from({ length: config.numLayers }, (_, layer) => ({
+    keys: g.input(io.keys(layer), "f32", cacheShape),
+    values: g.input(io.values(layer), "f32", cacheShape),
+  }));
+  const attend: Attend = cachedAttend(g, config, { caches, past_B });
+  const outputs: Record<string, Tensor> = {};
+  const history = convHistory(config);
+  const shift = (layer: number): Shift => {
+    const past_BPC = g.input(io.conv(layer), "f32", [batch, history, config.hiddenSize]);
+    return (x_BTC, by) => {
+      const all = g.concat([past_BPC, x_BTC], 1);
+      // Tap 0 is asked for with the largest shift; that is when the next state is cut.
+      if (by === history)
+        outputs[io.next(io.conv(layer))] = g.slice(all, 1, length, length + history);
+      return g.slice(all, 1, history - by, history - by + length);
+    };
+  };
+  const { hidden_BTD, gates } = transformer(g, config, params, {
+    ids_BT,
+    rotation,
+    attend,
+    memory,
+    shift,
+  });
+  let top_BTD = hidden_BTD;
+  if (shape.logits === "last") {
+    const last = g.input(io.last, "i32", [1]);
+    if (batch !== 1) top_BTD = g.slice(hidden_BTD, 1, length - 1, length);
+    else top_BTD = g.gatherRows(g.reshape(hidden_BTD, [length, config.hiddenSize]), last);
+  }
+  const rows = shape.logits === "last" ? batch : batch * length;
+  const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
+  const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
+  outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
+  for (const [layer, gate] of gates) outputs[io.gate(layer)] = gate;
+  for (const [layer, cache] of caches.entries()) {
+    outputs[io.next(io.keys(layer))] = cache.keys;
+    outputs[io.next(io.values(layer))] = cache.values;
+  }
+  return g.build(outputs);
+}

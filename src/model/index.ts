@@ -1,0 +1,31 @@
+/** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
+export {
+  checkModelConfig,
+  memoryWidth,
+  type ModelConfig,
+  modelConfigToJson,
+  parseModelConfig,
+} from "./config.ts";
+export { engramGate, shortConv } from "./engram.ts";
+export {
+  type BatchShape,
+  convHistory,
+  decodeGraph,
+  type DecodeShape,
+  evalGraph,
+  io,
+  trainGraph,
+} from "./graphs.ts";
+export {
+  embedName,
+  headName,
+  initialParams,
+  layerName,
+  numParams,
+  type ParamLayout,
+  paramLayout,
+  type ParamSpec,
+  paramSpecs,
+  paramViews,
+} from "./params.ts";
+export { ropeAngles } from "./rope.ts";

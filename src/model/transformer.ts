@@ -1,0 +1,70 @@
+/**
+ * The whole model: embedding, blocks, final norm. One function serves training, prefill and decode;
+ * they differ in what `attend`, `shift` and `rotation` they pass. No files, no flags, no cache policy.
+ *
+ * A block is pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)).
+ *
+ * B batch, T tokens, D model width, E memory width.
+ */
+import type { GraphBuilder, Tensor } from "../tensor/index.ts";
+import { type Attend, type Rotation, selfAttention } from "./attention.ts";
+import type { ModelConfig } from "./config.ts";
+import { engramFusion, type Shift } from "./engram.ts";
+import { mlp } from "./mlp.ts";
+import { embedName, finalNormName, headName, layerName } from "./params.ts";
+
+export interface TransformerInputs {
+  readonly ids_BT: Tensor;
+  readonly rotation: Rotation;
+  readonly attend: Attend;
+  /** Memory of each Engram layer, [B,T,E]. A layer without an entry runs as if it had no memory. */
+  readonly memory: ReadonlyMap<number, Tensor>;
+  /** Called by layers with a short convolution; see `Shift`. */
+  readonly shift: (layer: number) => Shift;
+}
+
+export interface TransformerOutputs {
+  /** After the final norm, [B,T,D]. */
+  readonly hidden_BTD: Tensor;
+  /** Gate of each Engram layer that had memory, [B*T,1,1]. */
+  readonly gates: ReadonlyMap<number, Tensor>;
+}
+
+export function transformer(
+  g: GraphBuilder,
+  config: ModelConfig,
+  params: ReadonlyMap<string, Tensor>,
+  { ids_BT, rotation, attend, memory, shift }: TransformerInputs,
+): TransformerOutputs {
+  const eps = config.rmsNormEps;
+  const gates = new Map<number, Tensor>();
+  let x_BTD = g.gatherRows(params.get(embedName)!, ids_BT);
+  const [batch, length, width] = x_BTD.shape as [number, number, number];
+  for (let layer = 0; layer < config.numLayers; layer++) {
+    const weight = (name: string): Tensor => params.get(layerName(layer, name))!;
+    const memory_BTE = memory.get(layer);
+    if (memory_BTE !== undefined) {
+      const conv =
+        config.engramKernelSize > 0
+          ? { dilation: config.engram!.maxNgramSize, shift: shift(layer) }
+          : undefined;
+      const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_BTE, weight, eps, conv });
+      x_BTD = g.add(x_BTD, fusion.update_BTD);
+      gates.set(layer, fusion.gate);
+    }
+    const attentionIn = g.rmsNorm(x_BTD, weight("input_layernorm.weight"), eps);
+    x_BTD = g.add(
+      x_BTD,
+      selfAttention(g, config, { layer, x_BTD: attentionIn, weight, rotation, attend }),
+    );
+    const mlpIn = g.rmsNorm(x_BTD, weight("post_attention_layernorm.weight"), eps);
+    const mlpOut = mlp(g, g.reshape(mlpIn, [batch * length, width]), weight);
+    x_BTD = g.add(x_BTD, g.reshape(mlpOut, x_BTD.shape));
+  }
+  return { hidden_BTD: g.rmsNorm(x_BTD, params.get(finalNormName)!, eps), gates };
+}
+
+/** The matrix that turns hidden states into logits, [V,D]. */
+export function headWeight(config: ModelConfig, params: ReadonlyMap<string, Tensor>): Tensor {
+  return params.get(config.tieEmbeddings ? embedName : headName)!;
+}
