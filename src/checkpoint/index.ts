@@ -1,0 +1,20 @@
+/** Weights at rest, without files: the formats. `node/index.ts` reads and writes them on disk. */
+export {
+  elementBytes,
+  type FileDType,
+  formatSpec,
+  headerEnd,
+  layoutFile,
+  maxHeaderBytes,
+  parseHeader,
+  type SafetensorsHeader,
+  tensorBytes,
+  type TensorSpan,
+  type TensorSpec,
+} from "./safetensors.ts";
+export {
+  checkHashConstants,
+  type HashConstants,
+  hashConstantsKey,
+  readHashConstants,
+} from "./hash-constants.ts";

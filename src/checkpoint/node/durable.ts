@@ -1,0 +1,63 @@
+/**
+ * Making files and directories outlive a crash: write, fsync, rename, fsync the directory. Knows
+ * nothing of formats. A rename is atomic but is itself only durable after its directory's fsync.
+ */
+import { open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type FileHandle } from "node:fs/promises";
+
+/**
+ * Creates `path` with what `write` puts into the handle. Until that is on disk whole the file has
+ * another name (`path.tmp`), so `path` is never half of anything. On failure the partial file goes.
+ */
+export async function writeDurably(
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const partial = `${path}.tmp`;
+  const file = await open(partial, "w");
+  try {
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Forces a directory's entries (names, not the files' bytes) to disk. */
+export async function syncDirectory(path: string): Promise<void> {
+  // Windows cannot open directories and makes renames durable without it.
+  if (process.platform === "win32") return;
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Forces every file and directory below `path`, and `path` itself, to disk. */
+export async function syncTree(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) await syncTree(child);
+    else if (entry.isFile()) await syncFile(child);
+  }
+  await syncDirectory(path);
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

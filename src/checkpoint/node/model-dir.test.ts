@@ -1,0 +1,250 @@
+/**
+ * Model directories: round trip, lookup over files, refusals, and replacement as one under kill -9.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FormatError, StoreError } from "../../errors.ts";
+import { ModelDirectory, type ModelFiles, writeModelDir } from "./model-dir.ts";
+import { type TensorSource, tensorSource } from "./safetensors-file.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "engram-model-"));
+after(() => rmSync(scratch, { recursive: true }));
+let count = 0;
+const freshPath = (): string => join(scratch, String(count++));
+
+function f32(name: string, shape: number[], value: number): TensorSource {
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value);
+  return tensorSource({ name, dtype: "F32", shape }, data);
+}
+
+const files: ModelFiles = {
+  config: { model_type: "engram", engram_layer_ids: [1, 2], eps: 1e-20, third: 1 / 3 },
+  generationConfig: { temperature: 0.8 },
+  tokenizer: '{"version":"1.0"}',
+  weights: [f32("embed.weight", [4, 2], 1), f32("norm.weight", [2], 2)],
+  tables: [
+    [f32("layers.1.engram.embed.weight", [5, 2], 3)],
+    [f32("layers.2.engram.embed.weight", [6, 2], 4)],
+  ],
+};
+
+test("a model comes back as it was written", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  assert.deepEqual(readdirSync(path).toSorted(), [
+    "config.json",
+    "generation_config.json",
+    "model-engram-00001-of-00002.safetensors",
+    "model-engram-00002-of-00002.safetensors",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+  ]);
+  await using model = await ModelDirectory.open(path);
+  assert.deepEqual(model.config, files.config);
+  assert.deepEqual(model.generationConfig, files.generationConfig);
+  assert.equal(await model.tokenizer(), files.tokenizer);
+  const tensors = await model.tensors();
+  assert.deepEqual([...tensors.keys()].toSorted(), [
+    "embed.weight",
+    "layers.1.engram.embed.weight",
+    "layers.2.engram.embed.weight",
+    "norm.weight",
+  ]);
+  assert.equal(
+    tensors.get("layers.2.engram.embed.weight")?.file,
+    "model-engram-00002-of-00002.safetensors",
+  );
+  const table = await model.read("layers.2.engram.embed.weight");
+  assert.deepEqual(
+    [...new Float32Array(table.buffer)],
+    Array.from({ length: 12 }, () => 4),
+  );
+});
+
+test("the index names every tensor and the bytes of all", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  const index = JSON.parse(readFileSync(join(path, "model.safetensors.index.json"), "utf8"));
+  assert.equal(index.metadata.total_size, 4 * (8 + 2 + 10 + 12));
+  assert.equal(Object.keys(index.weight_map).length, 4);
+});
+
+test("a model without tables is one file without an index", async () => {
+  const path = freshPath();
+  await writeModelDir(path, { config: {}, weights: [f32("w", [1], 1)] });
+  assert.deepEqual(readdirSync(path).toSorted(), ["config.json", "model.safetensors"]);
+  await using model = await ModelDirectory.open(path);
+  assert.equal((await model.find("w"))?.file, "model.safetensors");
+  assert.equal(await model.find("v"), undefined);
+  assert.equal(model.generationConfig, undefined);
+  assert.equal(await model.tokenizer(), undefined);
+});
+
+test("a tensor is found although other files of the model are missing", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  rmSync(join(path, "model-engram-00002-of-00002.safetensors"));
+  await using model = await ModelDirectory.open(path);
+  assert.deepEqual((await model.find("embed.weight"))?.shape, [4, 2]);
+  await assert.rejects(
+    model.read("layers.2.engram.embed.weight"),
+    /model-engram-00002-of-00002.safetensors is missing; the model is not complete/,
+  );
+});
+
+test("what is no model directory is refused with what was found", async () => {
+  const path = freshPath();
+  await assert.rejects(ModelDirectory.open(path), /expected a model directory, there is nothing/);
+  writeFileSync(path, "x");
+  await assert.rejects(ModelDirectory.open(path), /expected a model directory, it is a file/);
+  const empty = freshPath();
+  mkdirSync(empty);
+  await assert.rejects(ModelDirectory.open(empty), /it has no config.json/);
+  writeFileSync(join(empty, "config.json"), "{");
+  await assert.rejects(
+    ModelDirectory.open(empty),
+    (e) => e instanceof FormatError && /config.json is not JSON/.test(e.message),
+  );
+  writeFileSync(join(empty, "config.json"), "[]");
+  await assert.rejects(ModelDirectory.open(empty), /expected a JSON object/);
+});
+
+test("an index that leads out of the directory is refused", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  for (const file of ["../secret.safetensors", "/etc/passwd", "a\\b.safetensors", 3]) {
+    const index = { weight_map: { "embed.weight": file } };
+    writeFileSync(join(path, "model.safetensors.index.json"), JSON.stringify(index));
+    await assert.rejects(ModelDirectory.open(path), /expected the name of a .safetensors file/);
+  }
+});
+
+test("an index and files that disagree are refused by tensor", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  const indexPath = join(path, "model.safetensors.index.json");
+  const index = JSON.parse(readFileSync(indexPath, "utf8"));
+  const { "norm.weight": _, ...fewer } = index.weight_map;
+  writeFileSync(indexPath, JSON.stringify({ weight_map: fewer }));
+  await using model = await ModelDirectory.open(path);
+  await assert.rejects(model.tensors(), /holds tensor "norm.weight".* in no file/);
+  const more = { ...index.weight_map, bias: "model.safetensors" };
+  writeFileSync(indexPath, JSON.stringify({ weight_map: more }));
+  await using other = await ModelDirectory.open(path);
+  await assert.rejects(other.tensors(), /has no tensor "bias"/);
+  await assert.rejects(other.find("bias"), /has no tensor "bias"/);
+});
+
+test("a model written over another leaves no file of the other", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  writeFileSync(join(path, "notes.txt"), "mine");
+  await writeModelDir(path, { config: { second: true }, weights: [f32("w", [1], 1)] });
+  assert.deepEqual(readdirSync(path).toSorted(), ["config.json", "model.safetensors", "notes.txt"]);
+});
+
+test("a full disk in mid-table is a store error, and the old model is whole", async (t) => {
+  if (process.platform !== "linux") return t.skip("needs /dev/full, which only Linux has");
+  const path = freshPath();
+  await writeModelDir(path, files);
+  const before = readdirSync(path).toSorted();
+  const full: TensorSource = {
+    name: "t",
+    dtype: "U8",
+    shape: [10],
+    *chunks() {
+      yield new Uint8Array(5);
+      // The kernel's own ENOSPC, from where a real one would come: in the middle of a write.
+      writeFileSync("/dev/full", "x");
+    },
+  };
+  await assert.rejects(
+    writeModelDir(path, { config: {}, weights: [], tables: [[full]] }),
+    (e) => e instanceof StoreError && /the disk is full/.test(e.message),
+  );
+  assert.deepEqual(readdirSync(path).toSorted(), before);
+  await using model = await ModelDirectory.open(path);
+  assert.equal((await model.tensors()).size, 4);
+});
+
+test("a replacement stopped between its renames is finished by the next reader", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  const next = freshPath();
+  await writeModelDir(next, { config: { second: true }, weights: [f32("w", [1], 9)] });
+  // As if the writer had died after the first of two renames.
+  const staging = join(path, ".saving-1-00");
+  mkdirSync(staging);
+  writeFileSync(join(path, "model.safetensors"), readFileSync(join(next, "model.safetensors")));
+  writeFileSync(join(staging, "config.json"), readFileSync(join(next, "config.json")));
+  const list = {
+    files: ["model.safetensors", "config.json"],
+    stale: ["model.safetensors.index.json"],
+  };
+  writeFileSync(join(staging, "READY.json"), JSON.stringify(list));
+  await using model = await ModelDirectory.open(path);
+  assert.deepEqual(model.config, { second: true });
+  assert.deepEqual([...(await model.tensors()).keys()], ["w"]);
+  assert.ok(!readdirSync(path).includes(".saving-1-00"));
+});
+
+test("a model whose writer is killed at any moment is one model, whole", async () => {
+  const path = freshPath();
+  const program = `
+    import { writeModelDir } from ${JSON.stringify(new URL("model-dir.ts", import.meta.url).href)};
+    import { tensorSource } from ${JSON.stringify(new URL("safetensors-file.ts", import.meta.url).href)};
+    for (let i = 1; ; i++) {
+      const data = new Float32Array(1 << 18).fill(i);
+      const source = (name) => tensorSource({ name, dtype: "F32", shape: [data.length] }, data);
+      await writeModelDir(process.argv[1], {
+        config: { i },
+        weights: [source("w")],
+        tables: i % 2 ? [[source("t")]] : [],
+      });
+      console.log(i);
+    }`;
+  for (const delay of [0, 2, 5, 9, 14, 22]) {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program, path], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    await sleep(delay);
+    child.kill("SIGKILL");
+    await once(child, "close");
+    await using model = await ModelDirectory.open(path);
+    const i = model.config["i"] as number;
+    const tensors = await model.tensors();
+    assert.deepEqual([...tensors.keys()].toSorted(), i % 2 ? ["t", "w"] : ["w"]);
+    for (const name of tensors.keys()) {
+      const values = new Float32Array((await model.read(name)).buffer);
+      assert.ok(values.every((v) => v === i));
+    }
+  }
+});
+
+test("a table may lie elsewhere, behind a symbolic link", async () => {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  const name = "model-engram-00001-of-00002.safetensors";
+  const elsewhere = freshPath();
+  writeFileSync(elsewhere, readFileSync(join(path, name)));
+  rmSync(join(path, name));
+  symlinkSync(elsewhere, join(path, name));
+  await using model = await ModelDirectory.open(path);
+  assert.equal((await model.read("layers.1.engram.embed.weight")).length, 40);
+});

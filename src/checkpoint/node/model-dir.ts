@@ -1,0 +1,269 @@
+/**
+ * A model as a directory, in the layout of Hugging Face: what is where. Finds tensors by name over
+ * all files and reads them when asked. Does not know what a model computes, which tensors it needs,
+ * or what the settings mean.
+ *
+ *     config.json                              settings, `engram_*` keys and hash constants included
+ *     generation_config.json                   sampling defaults (optional)
+ *     tokenizer.json                           (optional)
+ *     model.safetensors                        the backbone
+ *     model-engram-00001-of-0000N.safetensors  tables, in files of their own
+ *     model.safetensors.index.json             tensor name -> file, when there is more than one file
+ *
+ * Tables have files of their own because they are large, are read in parts, and may lie on another
+ * disk (a symbolic link will do). A reader that knows nothing of Engram finds a plain model in
+ * `model.safetensors`.
+ */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FormatError, RequestError } from "../../errors.ts";
+import { type TensorSpan } from "../safetensors.ts";
+import { writeDurably } from "./durable.ts";
+import { finishPublishing, publishFiles } from "./publish.ts";
+import { SafetensorsFile, type TensorSource, writeSafetensors } from "./safetensors-file.ts";
+
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Everything a model directory is made of. */
+export interface ModelFiles {
+  readonly config: JsonObject;
+  readonly generationConfig?: JsonObject;
+  /** The text of tokenizer.json. */
+  readonly tokenizer?: string;
+  readonly weights: readonly TensorSource[];
+  /** One list per file; a table and its scales belong into one. */
+  readonly tables?: readonly (readonly TensorSource[])[];
+  /** Goes into every safetensors header; text only. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** A tensor and the file (name within the directory) that holds it. */
+export interface LocatedTensor extends TensorSpan {
+  readonly file: string;
+}
+
+const weightsName = "model.safetensors";
+const indexName = "model.safetensors.index.json";
+const tokenizerName = "tokenizer.json";
+const configName = "config.json";
+const generationName = "generation_config.json";
+const tablePattern = /^model-engram-\d+-of-\d+\.safetensors$/;
+
+/**
+ * Writes a model into `directory`, over the one that is there, if any: a reader finds the old model
+ * or the new one, never parts of both, whenever the writer is killed. Throws `StoreError` when the
+ * disk is full; the old model is then as it was.
+ */
+export async function writeModelDir(directory: string, files: ModelFiles): Promise<void> {
+  const { config, generationConfig, tokenizer, weights, tables = [] } = files;
+  // Hugging Face's loader refuses a file that does not say for which framework it was written.
+  const metadata = { format: "pt", ...files.metadata };
+  await publishFiles(
+    directory,
+    async (staging) => {
+      const index: Record<string, string> = {};
+      let totalBytes = 0;
+      const writeShard = async (name: string, sources: readonly TensorSource[]): Promise<void> => {
+        const header = await writeSafetensors(join(staging, name), sources, metadata);
+        for (const span of header.tensors.values()) index[span.name] = name;
+        totalBytes += header.fileBytes - header.dataBegin;
+      };
+      await writeShard(weightsName, weights);
+      for (const [i, table] of tables.entries())
+        await writeShard(tableName(i + 1, tables.length), table);
+      if (tables.length > 0)
+        await writeJson(join(staging, indexName), {
+          metadata: { total_size: totalBytes },
+          weight_map: index,
+        });
+      await writeJson(join(staging, configName), config);
+      if (generationConfig !== undefined)
+        await writeJson(join(staging, generationName), generationConfig);
+      if (tokenizer !== undefined)
+        await writeDurably(join(staging, tokenizerName), (file) => file.writeFile(tokenizer));
+    },
+    (name) => tablePattern.test(name) || [indexName, generationName, tokenizerName].includes(name),
+  );
+}
+
+/** An opened model directory. Holds the settings, and files open from their first use to `close`. */
+export class ModelDirectory {
+  readonly path: string;
+  readonly config: JsonObject;
+  readonly generationConfig: JsonObject | undefined;
+  /** Tensor name -> file name; undefined where one file holds all. */
+  readonly #index: ReadonlyMap<string, string> | undefined;
+  readonly #open = new Map<string, Promise<SafetensorsFile>>();
+
+  private constructor(
+    path: string,
+    parts: {
+      config: JsonObject;
+      generationConfig: JsonObject | undefined;
+      index: ReadonlyMap<string, string> | undefined;
+    },
+  ) {
+    this.path = path;
+    this.config = parts.config;
+    this.generationConfig = parts.generationConfig;
+    this.#index = parts.index;
+  }
+
+  /**
+   * Reads the settings and the index; no weights, not even headers. Throws `FormatError` if there is
+   * no model in `path` or its JSON files are not what they should be.
+   */
+  static async open(path: string): Promise<ModelDirectory> {
+    const found = await stat(path).catch(() => undefined);
+    if (!found?.isDirectory())
+      throw new FormatError(
+        `${path}: expected a model directory, ${found ? "it is a file" : "there is nothing"}`,
+      );
+    await finishPublishing(path);
+    const config = await readJson(join(path, configName));
+    if (config === undefined)
+      throw new FormatError(`${path}: expected a model directory, it has no ${configName}`);
+    const generationConfig = await readJson(join(path, generationName));
+    const index = await readJson(join(path, indexName));
+    return new ModelDirectory(path, {
+      config,
+      generationConfig,
+      index: index === undefined ? undefined : parseIndex(join(path, indexName), index),
+    });
+  }
+
+  /** The text of tokenizer.json, or undefined if there is none. */
+  async tokenizer(): Promise<string | undefined> {
+    return readText(join(this.path, tokenizerName));
+  }
+
+  /**
+   * Every tensor, with the file that holds it. Reads all headers, and checks that index and files
+   * name the same tensors. Throws `FormatError` otherwise.
+   */
+  async tensors(): Promise<ReadonlyMap<string, LocatedTensor>> {
+    const all = new Map<string, LocatedTensor>();
+    const files = this.#index === undefined ? [weightsName] : new Set(this.#index.values());
+    for (const file of files)
+      for (const span of (await this.#file(file)).tensors.values()) {
+        if (this.#index !== undefined && this.#index.get(span.name) !== file)
+          throw new FormatError(
+            `${join(this.path, file)} holds tensor "${span.name}", ${indexName} says it is in ${this.#index.get(span.name) ?? "no file"}`,
+          );
+        all.set(span.name, { ...span, file });
+      }
+    for (const [name, file] of this.#index ?? [])
+      if (!all.has(name))
+        throw new FormatError(
+          `${join(this.path, file)} has no tensor "${name}"; ${indexName} says it has`,
+        );
+    return all;
+  }
+
+  /** One tensor's element type, shape and place, or undefined if the model has none of that name. */
+  async find(name: string): Promise<LocatedTensor | undefined> {
+    const file = this.#index === undefined ? weightsName : this.#index.get(name);
+    if (file === undefined) return undefined;
+    const span = (await this.#file(file)).tensors.get(name);
+    if (span === undefined && this.#index !== undefined)
+      throw new FormatError(
+        `${join(this.path, file)} has no tensor "${name}"; ${indexName} says it has`,
+      );
+    return span && { ...span, file };
+  }
+
+  /** All bytes of a tensor. Throws `RequestError` if the model has none of that name. */
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.#file(await this.#fileOf(name))).read(name);
+  }
+
+  /** As `SafetensorsFile.readRange`, in whichever file the tensor is. */
+  async readRange(
+    name: string,
+    options: { begin: number; end: number; into: Uint8Array },
+  ): Promise<void> {
+    await (await this.#file(await this.#fileOf(name))).readRange(name, options);
+  }
+
+  async close(): Promise<void> {
+    const files = await Promise.allSettled(this.#open.values());
+    this.#open.clear();
+    for (const file of files) if (file.status === "fulfilled") await file.value.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #fileOf(name: string): Promise<string> {
+    const found = await this.find(name);
+    if (found === undefined) throw new RequestError(`${this.path} has no tensor "${name}"`);
+    return found.file;
+  }
+
+  #file(name: string): Promise<SafetensorsFile> {
+    let file = this.#open.get(name);
+    if (file === undefined) {
+      file = SafetensorsFile.open(join(this.path, name)).catch((cause: unknown) => {
+        this.#open.delete(name);
+        if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+        throw new FormatError(`${this.path}: ${name} is missing; the model is not complete`, {
+          cause,
+        });
+      });
+      this.#open.set(name, file);
+    }
+    return file;
+  }
+}
+
+function tableName(number: number, count: number): string {
+  return `model-engram-${fiveDigits(number)}-of-${fiveDigits(count)}.safetensors`;
+}
+
+function fiveDigits(n: number): string {
+  return String(n).padStart(5, "0");
+}
+
+function parseIndex(path: string, index: JsonObject): ReadonlyMap<string, string> {
+  const map = index["weight_map"];
+  if (typeof map !== "object" || map === null || Array.isArray(map))
+    throw new FormatError(`${path}: expected an object "weight_map" of tensor name -> file name`);
+  const files = new Map<string, string>();
+  for (const [name, file] of Object.entries(map)) {
+    // A name that leads out of the directory would make a model read files of its reader.
+    if (typeof file !== "string" || !/^[^\\/]+\.safetensors$/.test(file))
+      throw new FormatError(
+        `${path}: tensor "${name}": expected the name of a .safetensors file beside the index, got ${JSON.stringify(file)}`,
+      );
+    files.set(name, file);
+  }
+  return files;
+}
+
+async function writeJson(path: string, value: JsonObject): Promise<void> {
+  await writeDurably(path, (file) => file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`));
+}
+
+async function readJson(path: string): Promise<JsonObject | undefined> {
+  const text = await readText(path);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError(`${path} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new FormatError(`${path}: expected a JSON object`);
+  return value as JsonObject;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
