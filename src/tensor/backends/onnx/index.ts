@@ -1,0 +1,1 @@
+export { type InPlacePair, type OnnxModel, lower } from "./lower.ts";

@@ -1,0 +1,192 @@
+/**
+ * The fast backend on Node: graphs run by ONNX Runtime through its C interface. Inputs are read and
+ * outputs written where the caller's values lie, and runs happen on a worker thread. It knows
+ * lifetimes and aliasing; pointers belong to `ort-c-api.ts`, operators to `lower.ts`.
+ */
+import { availableParallelism } from "node:os";
+import { BackendError } from "../../../../errors.ts";
+import {
+  type Backend,
+  type Binding,
+  checkBinding,
+  dataFor,
+  type Executable,
+  type Value,
+  type Values,
+} from "../../../backend.ts";
+import type { Graph, TensorData } from "../../../graph.ts";
+import { unsafeOutputs } from "../aliasing.ts";
+import { lower, type OnnxModel } from "../lower.ts";
+import { onnxType } from "../protobuf.ts";
+import {
+  type NamedTensor,
+  NativeSession,
+  NativeTensor,
+  openRuntime,
+  PreparedRun,
+} from "./ort-c-api.ts";
+
+export interface OrtBackendOptions {
+  /** Threads of the process-wide pool; the first backend of the process decides. */
+  readonly threads?: number;
+}
+
+/** ONNX Runtime with in-place outputs and asynchronous runs. */
+export function ortBackend({ threads = availableParallelism() }: OrtBackendOptions = {}): Backend {
+  openRuntime({ threads });
+  return new OrtBackend();
+}
+
+class OrtBackend implements Backend {
+  readonly name = "onnx";
+  readonly #executables = new Set<OrtExecutable>();
+  #disposed = false;
+
+  // oxlint-disable-next-line require-await -- the interface allows backends that load slowly
+  async compile(graph: Graph): Promise<Executable> {
+    if (this.#disposed) throw new BackendError("compile on a disposed backend");
+    const executable = new OrtExecutable(graph, (e) => this.#executables.delete(e));
+    this.#executables.add(executable);
+    return executable;
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await Promise.all([...this.#executables].map((e) => e.dispose()));
+  }
+}
+
+class OrtExecutable implements Executable {
+  readonly #graph: Graph;
+  readonly #model: Omit<OnnxModel, "bytes">;
+  readonly #session: NativeSession;
+  readonly #bindings = new Set<OrtBinding>();
+  readonly #onDispose: (e: OrtExecutable) => void;
+  #disposed = false;
+
+  constructor(graph: Graph, onDispose: (e: OrtExecutable) => void) {
+    const { bytes, ...model } = lower(graph);
+    this.#session = new NativeSession(bytes);
+    this.#graph = graph;
+    this.#model = model;
+    this.#onDispose = onDispose;
+  }
+
+  bind(inputs: Values, outputs: Values): Binding {
+    if (this.#disposed) throw new BackendError("bind on a disposed executable");
+    checkBinding(this.#graph, inputs, outputs);
+    const binding = new OrtBinding(
+      { graph: this.#graph, model: this.#model, session: this.#session, inputs, outputs },
+      (b) => this.#bindings.delete(b),
+    );
+    this.#bindings.add(binding);
+    return binding;
+  }
+
+  /** Waits for runs in flight. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    this.#onDispose(this);
+    await Promise.all([...this.#bindings].map((b) => b.close()));
+    this.#session.release();
+  }
+}
+
+interface BindingParts {
+  readonly graph: Graph;
+  readonly model: Omit<OnnxModel, "bytes">;
+  readonly session: NativeSession;
+  readonly inputs: Values;
+  readonly outputs: Values;
+}
+
+interface Copy {
+  readonly from: TensorData;
+  readonly to: TensorData;
+}
+
+class OrtBinding implements Binding {
+  readonly #tensors: readonly NativeTensor[];
+  readonly #prepared: PreparedRun;
+  readonly #before: readonly Copy[];
+  readonly #after: readonly Copy[];
+  readonly #onDispose: (b: OrtBinding) => void;
+  #inFlight: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor(parts: BindingParts, onDispose: (b: OrtBinding) => void) {
+    const { graph, model, session, inputs, outputs } = parts;
+    const scratch = unsafeOutputs(graph, { inputs, outputs, inPlace: model.inPlace });
+    const before: Copy[] = [];
+    const after: Copy[] = [];
+    const written = new Map<string, Value>();
+    for (const name of graph.outputs.keys()) {
+      const value = outputs[name]!;
+      if (scratch.has(name)) {
+        const data = dataFor(value.dtype, value.data.length);
+        written.set(name, { ...value, data });
+        after.push({ from: data, to: value.data });
+      } else written.set(name, value);
+    }
+    const read = new Map(Object.entries(inputs));
+    for (const { input, output } of model.inPlace) {
+      const [source, target] = [inputs[input]!, written.get(output)!];
+      read.set(input, target);
+      if (!sameMemory(source.data, target.data))
+        before.push({ from: source.data, to: target.data });
+    }
+    const native = (value: Value): NativeTensor =>
+      new NativeTensor(value.data, onnxType[value.dtype], value.shape);
+    const named = (
+      values: ReadonlyMap<string, Value>,
+      keys: Iterable<string>,
+      names: readonly string[],
+    ): NamedTensor[] =>
+      [...keys].map((key, i) => ({ name: names[i]!, tensor: native(values.get(key)!) }));
+    const ins = named(read, graph.inputs.keys(), model.inputNames);
+    const outs = named(written, graph.outputs.keys(), model.outputNames);
+    this.#tensors = [...ins, ...outs].map(({ tensor }) => tensor);
+    this.#prepared = new PreparedRun(session, ins, outs);
+    this.#before = before;
+    this.#after = after;
+    this.#onDispose = onDispose;
+  }
+
+  async run(): Promise<void> {
+    if (this.#disposed) throw new BackendError("run on a disposed binding");
+    if (this.#inFlight !== undefined)
+      throw new BackendError("this binding already runs: await its last run, or bind another");
+    for (const { from, to } of this.#before) to.set(from);
+    this.#inFlight = this.#prepared.run();
+    try {
+      await this.#inFlight;
+    } finally {
+      this.#inFlight = undefined;
+      if (this.#disposed) this.#release();
+    }
+    for (const { from, to } of this.#after) to.set(from);
+  }
+
+  /** With a run in flight, memory stays bound until that run is over. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#onDispose(this);
+    if (this.#inFlight === undefined) this.#release();
+  }
+
+  /** `dispose`, and a promise that no run is in flight. */
+  async close(): Promise<void> {
+    const running = this.#inFlight;
+    this.dispose();
+    await running?.catch(() => undefined);
+  }
+
+  #release(): void {
+    for (const t of this.#tensors) t.release();
+  }
+}
+
+function sameMemory(a: TensorData, b: TensorData): boolean {
+  return a.buffer === b.buffer && a.byteOffset === b.byteOffset;
+}

@@ -1,0 +1,1 @@
+export { type OrtBackendOptions, ortBackend } from "./c-api-backend.ts";

@@ -1,0 +1,353 @@
+/**
+ * ONNX Runtime's C interface, called through koffi in the library file that `onnxruntime-node`
+ * ships. This is the one module that holds addresses: everything it gives out is an object with a
+ * `release`, and everything that may fail throws `BackendError` with ONNX Runtime's own message.
+ * It knows sessions, tensors and runs; nothing of our graphs or ops.
+ *
+ * Three things here are easy to get wrong. The library handle is kept in a module variable: once
+ * collected, the library is unloaded under running sessions. Addresses are only taken of buffers
+ * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good. And ONNX
+ * Runtime's kernels need more stack than koffi's asynchronous calls have by default (SGEMM alone
+ * packs 64 KiB panels there), so that stack is enlarged before the first call.
+ */
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import koffi from "koffi";
+import { BackendError } from "../../../../errors.ts";
+
+/** The only release whose function table was checked against this file. */
+const SUPPORTED = "1.30";
+const API_VERSION = 30;
+
+type Address = bigint;
+
+/**
+ * Members of `struct OrtApi` that are used: position in the struct, then argument types (P pointer,
+ * Z size, I int32). Positions were counted in the initializer of the table in ONNX Runtime's
+ * core/session/onnxruntime_c_api.cc; they never change between releases, new ones are appended.
+ */
+const members = {
+  GetErrorMessage: [2, "P"],
+  CreateSessionFromArray: [8, "PPZPP"],
+  Run: [9, "PPPPZPZP"],
+  CreateSessionOptions: [10, "P"],
+  EnableProfiling: [14, "PP"],
+  SetSessionLogSeverityLevel: [22, "PI"],
+  SetSessionGraphOptimizationLevel: [23, "PI"],
+  CreateRunOptions: [39, "P"],
+  RunOptionsSetTerminate: [46, "P"],
+  CreateTensorWithDataAsOrtValue: [49, "PPZPZIP"],
+  CreateCpuMemoryInfo: [69, "IIP"],
+  ReleaseStatus: [93, "P"],
+  ReleaseSession: [95, "P"],
+  ReleaseValue: [96, "P"],
+  ReleaseRunOptions: [97, "P"],
+  ReleaseSessionOptions: [100, "P"],
+  CreateEnvWithGlobalThreadPools: [119, "IPPP"],
+  DisablePerSessionThreads: [120, "P"],
+  CreateThreadingOptions: [121, "P"],
+  AddSessionConfigEntry: [130, "PPP"],
+  SetGlobalIntraOpNumThreads: [147, "PI"],
+  SetGlobalInterOpNumThreads: [148, "PI"],
+  SetGlobalSpinControl: [149, "PI"],
+} as const;
+
+type Argument = Address | number;
+type Done = (error: Error | null, result: Address | null) => void;
+interface NativeFunction {
+  (...args: Argument[]): Address | null;
+  async(...args: [...Argument[], Done]): void;
+}
+type Api = Readonly<Record<keyof typeof members, NativeFunction>>;
+
+/** Off-heap bytes whose address never changes. Kept alive by whoever holds the object. */
+class Pinned {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly address: Address;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(Math.max(length, 128));
+    this.address = koffi.address(this.bytes);
+  }
+
+  static text(value: string): Pinned {
+    const encoded = new TextEncoder().encode(value);
+    const p = new Pinned(encoded.length + 1);
+    p.bytes.set(encoded);
+    return p;
+  }
+
+  static addresses(values: readonly Address[]): Pinned {
+    const p = new Pinned(8 * values.length);
+    new BigUint64Array(p.bytes.buffer).set(values);
+    return p;
+  }
+}
+
+interface Loaded {
+  /** Never read again, but must stay reachable. */
+  readonly library: unknown;
+  readonly api: Api;
+  readonly env: Address;
+  readonly cpuMemory: Address;
+  readonly threads: number;
+  /** Where calls write the object they create. */
+  readonly created: Pinned;
+}
+
+let loaded: Loaded | undefined;
+
+function libraryPath(): string {
+  const file = {
+    linux: "libonnxruntime.so.1",
+    darwin: "libonnxruntime.1.dylib",
+    win32: "onnxruntime.dll",
+  }[process.platform as string];
+  if (file === undefined)
+    throw new BackendError(
+      `ONNX Runtime ships for linux, darwin and win32; this is ${process.platform}: use the reference backend`,
+    );
+  // The package's main file is dist/index.js.
+  const main = createRequire(import.meta.url).resolve("onnxruntime-node");
+  return join(dirname(main), "..", "bin", "napi-v6", process.platform, process.arch, file);
+}
+
+function loadApi(): { library: unknown; api: Api } {
+  const path = libraryPath();
+  koffi.config({ async_stack_size: 8 * 2 ** 20 });
+  let library: ReturnType<typeof koffi.load>;
+  try {
+    library = koffi.load(path);
+  } catch (cause) {
+    throw new BackendError(`cannot load ONNX Runtime from ${path}: ${String(cause)}`, { cause });
+  }
+  const base = library.func("OrtGetApiBase", "void *", [])() as Address;
+  const pointer = (at: Address, index: number): Address =>
+    koffi.decode(at, index * 8, "void *") as Address;
+  const getVersion = koffi.decode(pointer(base, 1), koffi.proto("str", [])) as () => string;
+  const version = getVersion();
+  if (!version.startsWith(`${SUPPORTED}.`))
+    throw new BackendError(
+      `expected ONNX Runtime ${SUPPORTED}.x, found ${version} at ${path}: install the onnxruntime-node version of our package.json`,
+    );
+  const getApi = koffi.decode(pointer(base, 0), koffi.proto("void *", ["uint32_t"])) as (
+    v: number,
+  ) => Address;
+  const table = getApi(API_VERSION);
+  const types: Record<string, string> = { P: "void *", Z: "size_t", I: "int" };
+  const api: Partial<Record<keyof typeof members, NativeFunction>> = {};
+  for (const [name, [index, args]] of Object.entries(members)) {
+    const proto = koffi.proto(
+      "void *",
+      [...args].map((c) => types[c]!),
+    );
+    api[name as keyof typeof members] = koffi.decode(
+      pointer(table, index),
+      proto,
+    ) as NativeFunction;
+  }
+  return { library, api: api as Api };
+}
+
+function messageOf(api: Api, status: Address): string {
+  const text = koffi.decode(api.GetErrorMessage(status)!, "char", -1) as string;
+  api.ReleaseStatus(status);
+  return text;
+}
+
+function check(api: Api, what: string, status: Address | null): void {
+  if (status === null || status === 0n) return;
+  throw new BackendError(`ONNX Runtime could not ${what}: ${messageOf(api, status)}`);
+}
+
+export interface RuntimeOptions {
+  /** Threads of the process-wide pool, the calling thread included. */
+  readonly threads: number;
+}
+
+/**
+ * Loads the library and creates its environment, once for the process: ONNX Runtime has one
+ * thread pool of fixed size for all sessions, so a later caller must ask for the same number.
+ */
+export function openRuntime({ threads }: RuntimeOptions): void {
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
+    throw new BackendError(`threads must be a whole number from 1 to 1024, got ${threads}`);
+  if (loaded !== undefined) {
+    if (loaded.threads !== threads)
+      throw new BackendError(
+        `ONNX Runtime already runs with ${loaded.threads} threads in this process and cannot change to ${threads}: give every backend the same number`,
+      );
+    return;
+  }
+  const { library, api } = loadApi();
+  const created = new Pinned(8);
+  const create = (what: string, call: (out: Address) => Address | null): Address => {
+    check(api, what, call(created.address));
+    return new BigUint64Array(created.bytes.buffer, 0, 1)[0]!;
+  };
+  const options = create("make threading options", (out) => api.CreateThreadingOptions(out));
+  check(api, "set threads", api.SetGlobalIntraOpNumThreads(options, threads));
+  check(api, "set threads", api.SetGlobalInterOpNumThreads(options, 1));
+  const name = Pinned.text("engram");
+  const env = create("start", (out) =>
+    api.CreateEnvWithGlobalThreadPools(LOG_ERRORS, name.address, options, out),
+  );
+  const cpuMemory = create("describe memory", (out) => api.CreateCpuMemoryInfo(0, 0, out));
+  loaded = { library, api, env, cpuMemory, threads, created };
+}
+
+const LOG_ERRORS = 3;
+
+function runtime(): Loaded {
+  if (loaded === undefined) throw new BackendError("openRuntime was not called");
+  return loaded;
+}
+
+function makeObject(what: string, call: (r: Loaded, out: Address) => Address | null): Address {
+  const r = runtime();
+  check(r.api, what, call(r, r.created.address));
+  return new BigUint64Array(r.created.bytes.buffer, 0, 1)[0]!;
+}
+
+/** A tensor over the caller's memory; keeps that memory reachable until released. */
+export class NativeTensor {
+  readonly #keep: ArrayBufferView | Pinned;
+  #address: Address;
+
+  /** `type` is an onnx.proto3 element type; `data` must have the size of `dims`, in bytes. */
+  constructor(data: ArrayBufferView, type: number, dims: readonly number[]) {
+    // An empty array has no address, and a tensor may not lie at zero.
+    const empty = data.byteLength === 0 ? new Pinned(0) : undefined;
+    this.#keep = empty ?? data;
+    const at = empty?.address ?? (koffi.address(data) as Address);
+    const shape = Pinned.addresses(dims.map(BigInt));
+    this.#address = makeObject("describe a tensor", (r, out) =>
+      r.api.CreateTensorWithDataAsOrtValue(
+        r.cpuMemory,
+        at,
+        data.byteLength,
+        shape.address,
+        dims.length,
+        type,
+        out,
+      ),
+    );
+  }
+
+  get address(): Address {
+    if (this.#address === 0n) throw new BackendError("tensor used after it was released");
+    return this.#address;
+  }
+
+  get keeps(): object {
+    return this.#keep;
+  }
+
+  release(): void {
+    if (this.#address === 0n) return;
+    runtime().api.ReleaseValue(this.#address);
+    this.#address = 0n;
+  }
+}
+
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: NativeTensor;
+}
+
+/** A loaded model. */
+export class NativeSession {
+  #address: Address;
+
+  constructor(model: Uint8Array) {
+    const options = makeObject("make session options", (r, out) => r.api.CreateSessionOptions(out));
+    const { api } = runtime();
+    try {
+      check(api, "share threads", api.DisablePerSessionThreads(options));
+      check(api, "set logging", api.SetSessionLogSeverityLevel(options, LOG_ERRORS));
+      check(api, "set optimization", api.SetSessionGraphOptimizationLevel(options, 0));
+      this.#address = makeObject("load the graph", (r, out) =>
+        r.api.CreateSessionFromArray(
+          r.env,
+          koffi.address(model) as Address,
+          model.byteLength,
+          options,
+          out,
+        ),
+      );
+    } finally {
+      api.ReleaseSessionOptions(options);
+    }
+  }
+
+  get address(): Address {
+    if (this.#address === 0n) throw new BackendError("session used after it was disposed");
+    return this.#address;
+  }
+
+  release(): void {
+    if (this.#address === 0n) return;
+    runtime().api.ReleaseSession(this.#address);
+    this.#address = 0n;
+  }
+}
+
+/**
+ * One run, ready to repeat: every argument of the native call is fixed here, so a run allocates
+ * nothing. Holds its tensors; the caller releases them after `inFlight` is over.
+ */
+export class PreparedRun {
+  readonly #arguments: readonly Argument[];
+  /** The arguments point into these. */
+  readonly #keep: readonly unknown[];
+
+  constructor(
+    session: NativeSession,
+    inputs: readonly NamedTensor[],
+    outputs: readonly NamedTensor[],
+  ) {
+    const names = [...inputs, ...outputs].map(({ name }) => Pinned.text(name));
+    const inputNames = Pinned.addresses(names.slice(0, inputs.length).map((p) => p.address));
+    const outputNames = Pinned.addresses(names.slice(inputs.length).map((p) => p.address));
+    const inputValues = Pinned.addresses(inputs.map(({ tensor }) => tensor.address));
+    const outputValues = Pinned.addresses(outputs.map(({ tensor }) => tensor.address));
+    this.#keep = [names, inputNames, outputNames, inputValues, outputValues, inputs, outputs];
+    this.#arguments = [
+      session.address,
+      0n,
+      inputNames.address,
+      inputValues.address,
+      inputs.length,
+      outputNames.address,
+      outputs.length,
+      outputValues.address,
+    ];
+  }
+
+  get keeps(): readonly unknown[] {
+    return this.#keep;
+  }
+
+  /** Runs on a worker thread; JavaScript goes on meanwhile. */
+  run(): Promise<void> {
+    const { api } = runtime();
+    return new Promise((resolve, reject) => {
+      api.Run.async(...this.#arguments, (error, status) => {
+        try {
+          if (error !== null && error !== undefined)
+            throw new BackendError(String(error), { cause: error });
+          check(api, "run the graph", status);
+          resolve();
+        } catch (reason) {
+          reject(reason);
+        }
+      });
+    });
+  }
+
+  /** Runs on this thread: for calls so short that a hand-over would cost more than they do. */
+  runHere(): void {
+    const { api } = runtime();
+    check(api, "run the graph", api.Run(...this.#arguments));
+  }
+}
