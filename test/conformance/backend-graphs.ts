@@ -1,0 +1,156 @@
+/**
+ * Whole graphs every backend must run as the reference does: unusual wiring, and a piece of a
+ * transformer with its gradients. Knows no particular backend.
+ */
+import { describe, test } from "node:test";
+
+import {
+  evaluateGraph,
+  type Graph,
+  GraphBuilder,
+  gradients,
+  runOnce,
+  type Tensor,
+  type Value,
+  type Values,
+} from "../../src/tensor/index.ts";
+import type { UseBackend } from "./backend.ts";
+import { largest } from "./cases/op-case.ts";
+import { toBeClose } from "./close.ts";
+import { draw } from "./random.ts";
+
+export function graphBehaviour(use: UseBackend, rtol: number): void {
+  const check = async (graph: Graph, inputs: Values, slack = 1): Promise<void> => {
+    const results = await runOnce(use(), graph, inputs);
+    const numbers = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, v.data]));
+    for (const [name, expected] of Object.entries(evaluateGraph(graph, numbers)))
+      toBeClose(results[name]!.data, expected, {
+        label: `output "${name}"`,
+        rtol: rtol * slack,
+        magnitude: largest(expected),
+      });
+  };
+
+  describe("graphs", () => {
+    test("an output may be an input, a constant, or another output's tensor", async () => {
+      const g = new GraphBuilder();
+      const x = g.input("x", "f32", [2, 3]);
+      const ids = g.input("ids", "i32", [4]);
+      const mask = g.input("mask", "bool", [3]);
+      const c = g.constant(Float32Array.of(1, 2, 3), [3]);
+      const y = g.add(x, c);
+      const graph = g.build({ x, ids, mask, c, y, again: y, product: g.mul(y, y) });
+      const d = draw(1);
+      await check(graph, { x: d.normal([2, 3]), ids: d.ints([4], 9), mask: d.bools([3]) });
+    });
+
+    test("an input nothing reads still has to be bound, and is ignored", async () => {
+      const g = new GraphBuilder();
+      const x = g.input("x", "f32", [3]);
+      g.input("unused", "i32", [2]);
+      const d = draw(2);
+      await check(g.build({ y: g.neg(x) }), { x: d.normal([3]), unused: d.ints([2], 5) });
+    });
+
+    test("a graph without inputs computes from its constants", async () => {
+      const g = new GraphBuilder();
+      const c = g.constant(Float32Array.of(1, 2, 3, 4), [2, 2]);
+      await check(g.build({ y: g.add(g.matmul(c, c), g.scalar(0.5)) }), {});
+    });
+
+    test("one tensor may be every operand of a node", async () => {
+      const g = new GraphBuilder();
+      const x = g.input("x", "f32", [5, 5]);
+      const graph = g.build({
+        sum: g.add(x, x),
+        square: g.mul(x, x),
+        product: g.matmul(x, x, { transB: true }),
+        twice: g.concat([x, x], 1),
+        same: g.cast(g.equal(x, x), "f32"),
+        most: g.maximum(x, x),
+      });
+      await check(graph, { x: draw(3).normal([5, 5]) });
+    });
+
+    test("names of inputs and outputs are any text", async () => {
+      const g = new GraphBuilder();
+      const x = g.input("layers.0/attn: größe [%]", "f32", [2]);
+      const y = g.input("y y", "f32", [2]);
+      const d = draw(4);
+      const inputs = { "layers.0/attn: größe [%]": d.normal([2]), "y y": d.normal([2]) };
+      await check(g.build({ "∂L/∂x": g.mul(x, y), t1: g.sub(x, y) }), inputs);
+    });
+
+    test("masks are made from lengths and positions", async () => {
+      const g = new GraphBuilder();
+      const lengths = g.input("lengths", "i32", [3]);
+      const positions = g.constant(Int32Array.of(0, 1, 2, 3, 4), [5]);
+      const live = g.less(g.reshape(positions, [1, 5]), g.reshape(lengths, [3, 1]));
+      const even = g.constant(Uint8Array.of(1, 0, 1, 0, 1), [5]);
+      const bias = g.where(g.or(live, even), 0, -Infinity);
+      const graph = g.build({
+        bias,
+        both: g.and(live, even),
+        count: g.reduceSum(g.cast(live, "f32"), [1]),
+      });
+      await check(graph, { lengths: { dtype: "i32", shape: [3], data: Int32Array.of(2, 5, 0) } });
+    });
+
+    test("a transformer block, its loss and all gradients agree with the reference", async () => {
+      const { graph, inputs } = blockWithGradients();
+      await check(graph, inputs, 10);
+    });
+  });
+}
+
+/** One pre-norm block with rotary attention and a gated MLP, embedding and head included. */
+function blockWithGradients(): { graph: Graph; inputs: Record<string, Value> } {
+  const [b, t, width, heads, vocabulary] = [2, 9, 24, 3, 31];
+  const perHead = width / heads;
+  const d = draw(5);
+  const g = new GraphBuilder();
+  const inputs: Record<string, Value> = {};
+  const params: Record<string, Tensor> = {};
+  const take = (name: string, value: Value): Tensor => {
+    inputs[name] = value;
+    return g.input(name, value.dtype, value.shape);
+  };
+  const param = (name: string, ...shape: number[]): Tensor =>
+    (params[name] = take(name, d.normal(shape, shape.length === 1 ? 1 : 0.3)));
+
+  const ids = take("ids", d.ints([b, t], vocabulary));
+  const labels = take("labels", d.ints([b * t], vocabulary));
+  const angles = d.uniform([t, perHead / 2], 0, 6).data;
+  const cos = g.constant(Float32Array.from(angles, Math.cos), [t, perHead / 2]);
+  const sin = g.constant(Float32Array.from(angles, Math.sin), [t, perHead / 2]);
+  const mask = Float32Array.from({ length: b * t * t }, (_, i) =>
+    i % t <= Math.floor(i / t) % t ? 0 : -Infinity,
+  );
+  const bias = g.constant(mask, [b, 1, t, t]);
+
+  const table = param("table", vocabulary, width);
+  const linear = (x: Tensor, name: string, outputs: number): Tensor =>
+    g.matmul(x, param(name, outputs, x.shape[1]!), { transB: true });
+  const norm = (x: Tensor, name: string): Tensor =>
+    g.op("rmsNorm", [x, param(name, width)], { eps: 1e-6 })[0]!;
+  const split = (x: Tensor): Tensor =>
+    g.transpose(g.reshape(x, [b, t, heads, perHead]), [0, 2, 1, 3]);
+
+  let hidden = g.reshape(g.gatherRows(table, ids), [b * t, width]);
+  const normed = norm(hidden, "norm1");
+  const q = g.rotary(split(linear(normed, "wq", width)), cos, sin);
+  const k = g.rotary(split(linear(normed, "wk", width)), cos, sin);
+  const v = split(linear(normed, "wv", width));
+  const [mixed] = g.op("attention", [q, k, v, bias], { scale: 1 / Math.sqrt(perHead) });
+  const joined = g.reshape(g.transpose(mixed!, [0, 2, 1, 3]), [b * t, width]);
+  hidden = g.add(hidden, linear(joined, "wo", width));
+  const normed2 = norm(hidden, "norm2");
+  const gated = g.mul(g.silu(linear(normed2, "gate", 40)), linear(normed2, "up", 40));
+  hidden = g.add(hidden, linear(gated, "down", width));
+  const [losses] = g.op("linearCrossEntropy", [norm(hidden, "norm3"), table, labels], {});
+  const loss = g.reduceMean(losses!, [0]);
+  const names = Object.keys(params);
+  const found = gradients(g, loss, Object.values(params));
+  const outputs = Object.fromEntries(names.map((name, i) => [`d ${name}`, found[i]!]));
+  return { graph: g.build({ loss, ...outputs }), inputs };
+}
