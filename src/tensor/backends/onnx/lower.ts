@@ -14,6 +14,7 @@ import {
   encodeModel,
   type OnnxInitializer,
   type OnnxNode,
+  type OnnxTensor,
   onnxType,
 } from "./protobuf.ts";
 
@@ -119,10 +120,9 @@ const plain =
   (e, s) =>
     e.add(opType, s.in, s.out);
 
-const reduce =
-  (opType: string): Lowering<"reduceSum"> =>
-  (e, s) =>
-    e.add(opType, [s.in[0]!, e.ints(s.attrs.axes)], s.out, { keepdims: 1n });
+function reduce<K extends "reduceSum" | "reduceMean">(opType: string): Lowering<K> {
+  return (e, s) => e.add(opType, [s.in[0]!, e.ints(s.attrs.axes)], s.out, { keepdims: 1n });
+}
 
 const flag = (value: boolean): bigint => (value ? 1n : 0n);
 
@@ -157,6 +157,7 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     e.add("Pad", [s.in[0]!, e.ints([before, after]), e.scalar("f32", 0), e.ints([axis])], s.out);
   },
   concat: (e, s) => e.add("Concat", s.in, s.out, { axis: BigInt(s.attrs.axis) }),
+  broadcastTo: (e, s) => e.add("Expand", [s.in[0]!, e.ints(s.attrs.shape)], s.out),
   reduceSum: reduce("ReduceSum"),
   reduceMean: reduce("ReduceMean"),
   matmul: (e, s) => {
@@ -310,8 +311,6 @@ export function lower(graph: Graph): OnnxModel {
     write(e, node, { names, cachesInPlace: pairs !== undefined });
   }
   for (const [t, name] of copies) e.add("Identity", [names.get(t)!], [name]);
-  const typed = (prefix: string, of: ReadonlyMap<string, Tensor>) =>
-    [...of].map(([name, t]) => ({ name: prefix + name, type: onnxType[t.dtype], dims: t.shape }));
   const inputs = typed("i:", graph.inputs);
   const outputs = typed("o:", graph.outputs);
   const size = e.initializers.reduce((n, t) => n + t.raw.length, 0);
@@ -328,6 +327,14 @@ export function lower(graph: Graph): OnnxModel {
     outputNames: outputs.map((t) => t.name),
     inPlace,
   };
+}
+
+function typed(prefix: string, of: ReadonlyMap<string, Tensor>): OnnxTensor[] {
+  return [...of].map(([name, t]) => ({
+    name: prefix + name,
+    type: onnxType[t.dtype],
+    dims: t.shape,
+  }));
 }
 
 interface WriteOptions {

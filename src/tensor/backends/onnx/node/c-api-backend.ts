@@ -135,16 +135,8 @@ class OrtBinding implements Binding {
       if (!sameMemory(source.data, target.data))
         before.push({ from: source.data, to: target.data });
     }
-    const native = (value: Value): NativeTensor =>
-      new NativeTensor(value.data, onnxType[value.dtype], value.shape);
-    const named = (
-      values: ReadonlyMap<string, Value>,
-      keys: Iterable<string>,
-      names: readonly string[],
-    ): NamedTensor[] =>
-      [...keys].map((key, i) => ({ name: names[i]!, tensor: native(values.get(key)!) }));
-    const ins = named(read, graph.inputs.keys(), model.inputNames);
-    const outs = named(written, graph.outputs.keys(), model.outputNames);
+    const ins = nativeTensors(graph.inputs, read, model.inputNames);
+    const outs = nativeTensors(graph.outputs, written, model.outputNames);
     this.#tensors = [...ins, ...outs].map(({ tensor }) => tensor);
     this.#prepared = new PreparedRun(session, ins, outs);
     this.#before = before;
@@ -185,6 +177,18 @@ class OrtBinding implements Binding {
   #release(): void {
     for (const t of this.#tensors) t.release();
   }
+}
+
+/** Tensors over `values`, in the order of the graph's map, under the model's names. */
+function nativeTensors(
+  declared: ReadonlyMap<string, unknown>,
+  values: ReadonlyMap<string, Value>,
+  names: readonly string[],
+): NamedTensor[] {
+  return [...declared.keys()].map((key, i) => {
+    const { data, dtype, shape } = values.get(key)!;
+    return { name: names[i]!, tensor: new NativeTensor(data, onnxType[dtype], shape) };
+  });
 }
 
 function sameMemory(a: TensorData, b: TensorData): boolean {
