@@ -2,7 +2,12 @@
  * The configuration of an Engram memory, under the key names of the released model (DeepSeek-V4.1,
  * `engram_*` in config.json). Describes where rows lie and how they are addressed; knows nothing of
  * the transformer around it.
+ *
+ * No key that enters an address has a default, because a wrong one would go unnoticed; the one
+ * exception is `engram_seed`, which the released model does not have and which is 0 there.
  */
+import { InvalidConfigError } from "../errors.ts";
+import { buildLayout } from "./layout.ts";
 
 export interface EngramConfig {
   /** Decoder layers that carry memory, zero-based, in config order (order matters for primes). */
@@ -21,4 +26,177 @@ export interface EngramConfig {
   readonly compressedVocabSize: number;
   /** `seed + 10007 * layer` seeds each layer's multipliers; 0 in the released model. */
   readonly seed: number;
+}
+
+/** What addresses depend on: everything but the width of a row. */
+export type AddressConfig = Omit<EngramConfig, "headDim">;
+
+/** Ids are below 2^31 and so are buckets; the hash is proven exact within these bounds. */
+const LIMIT = 2 ** 31 - 1;
+/** Orders beyond this have no use and would only make look-back slow. */
+const MAX_NGRAM = 64;
+
+/** Columns of a token in one layer: C = (N-1) * H. */
+export function numColumns(config: AddressConfig): number {
+  return (config.maxNgramSize - 1) * config.numHeads;
+}
+
+/** Width E of a token's memory vector. */
+export function memoryWidth(config: EngramConfig): number {
+  return numColumns(config) * config.headDim;
+}
+
+/**
+ * Reads the parsed JSON of a `config.json`: the `engram_*` keys, at the top or under `text_config`.
+ * Throws `InvalidConfigError` that names the key, what was expected and what came.
+ */
+export function parseEngramConfig(json: unknown): EngramConfig {
+  const keys = engramKeys(json);
+  return { ...parseAddressConfig(json), headDim: integer(keys, "engram_head_dim", { least: 1 }) };
+}
+
+/** As `parseEngramConfig`, for callers that only address rows: `engram_head_dim` may be missing. */
+export function parseAddressConfig(json: unknown): AddressConfig {
+  const keys = engramKeys(json);
+  const maxNgramSize = integer(keys, "engram_max_ngram_size", { least: 2, most: MAX_NGRAM });
+  const compressedVocabSize = integer(keys, "engram_compressed_vocab_size", { least: 1 });
+  const config: AddressConfig = {
+    layerIds: layerIds(keys),
+    maxNgramSize,
+    numHeads: integer(keys, "engram_n_heads", { least: 1 }),
+    minBucketRows: minBucketRows(keys, maxNgramSize - 1),
+    padTokenId: integer(keys, "engram_pad_token_id", { least: 0 }),
+    compressedVocabSize,
+    seed: keys.has("engram_seed")
+      ? integer(keys, "engram_seed", { least: 0, most: Number.MAX_SAFE_INTEGER })
+      : 0,
+  };
+  checkNumEmbeddings(keys, config);
+  return config;
+}
+
+/** The `engram_*` keys of a configuration, as the released model spells them. */
+export function engramConfigToJson(config: EngramConfig): Record<string, number | number[]> {
+  const [first, ...others] = config.minBucketRows;
+  const isUniform = first !== undefined && others.every((rows) => rows === first);
+  return {
+    engram_layer_ids: [...config.layerIds],
+    engram_num_embeddings: buildLayout(config).layers.map((layer) => layer.numRows),
+    engram_max_ngram_size: config.maxNgramSize,
+    engram_vocab_size: isUniform ? first : [...config.minBucketRows],
+    engram_n_heads: config.numHeads,
+    engram_head_dim: config.headDim,
+    engram_pad_token_id: config.padTokenId,
+    engram_compressed_vocab_size: config.compressedVocabSize,
+    engram_seed: config.seed,
+  };
+}
+
+type Keys = ReadonlyMap<string, unknown>;
+
+function engramKeys(json: unknown): Keys {
+  if (!isObject(json))
+    throw new InvalidConfigError(
+      `a config.json holds one JSON object, got ${describe(json)}; pass the model's config.json`,
+    );
+  const top = prefixed(json);
+  if (top.size > 0) return top;
+  const nested = json["text_config"];
+  const keys = isObject(nested) ? prefixed(nested) : top;
+  if (keys.size === 0)
+    throw new InvalidConfigError(
+      'config.json has no engram_* key, neither at the top nor under "text_config"; ' +
+        "an Engram model needs at least engram_layer_ids",
+    );
+  return keys;
+}
+
+function prefixed(object: Record<string, unknown>): Keys {
+  return new Map(
+    Object.entries(object).filter(
+      ([key, value]) => key.startsWith("engram_") && value !== null && value !== undefined,
+    ),
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function required(keys: Keys, name: string): unknown {
+  if (!keys.has(name))
+    throw new InvalidConfigError(
+      `config.json lacks "${name}" (it has ${[...keys.keys()].join(", ")}); ` +
+        "it has no default, because a wrong value would change addresses unnoticed",
+    );
+  return keys.get(name);
+}
+
+interface Bounds {
+  readonly least: number;
+  readonly most?: number;
+}
+
+function integer(keys: Keys, name: string, bounds: Bounds): number {
+  return checkInteger(required(keys, name), name, bounds);
+}
+
+function checkInteger(value: unknown, name: string, { least, most = LIMIT }: Bounds): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most)
+    throw new InvalidConfigError(
+      `"${name}" is an integer of ${least}..${most}, got ${describe(value)}`,
+    );
+  return value;
+}
+
+function layerIds(keys: Keys): number[] {
+  const name = "engram_layer_ids";
+  const value = required(keys, name);
+  if (!Array.isArray(value) || value.length === 0)
+    throw new InvalidConfigError(
+      `"${name}" is a list of decoder layers such as [1, 14], got ${describe(value)}`,
+    );
+  const ids = value.map((id, i) => checkInteger(id, `${name}[${i}]`, { least: 0 }));
+  const repeated = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (repeated !== undefined)
+    throw new InvalidConfigError(`"${name}" lists layer ${repeated} twice in ${describe(value)}`);
+  return ids;
+}
+
+function minBucketRows(keys: Keys, numOrders: number): number[] {
+  const name = "engram_vocab_size";
+  const value = required(keys, name);
+  if (!Array.isArray(value))
+    return Array.from({ length: numOrders }, () => checkInteger(value, name, { least: 1 }));
+  if (value.length !== numOrders)
+    throw new InvalidConfigError(
+      `"${name}" is one number or a list with one for each order; engram_max_ngram_size ` +
+        `${numOrders + 1} has ${numOrders} orders (2..${numOrders + 1}), the list has ${value.length}`,
+    );
+  return value.map((rows, i) => checkInteger(rows, `${name}[${i}]`, { least: 1 }));
+}
+
+function checkNumEmbeddings(keys: Keys, config: AddressConfig): void {
+  const sums = buildLayout(config).layers.map((layer) => layer.numRows);
+  const name = "engram_num_embeddings";
+  if (!keys.has(name)) return;
+  const value = keys.get(name);
+  const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (given.length !== sums.length)
+    throw new InvalidConfigError(
+      `"${name}" has one entry for each of the ${sums.length} engram layers, got ${given.length}`,
+    );
+  for (const [i, sum] of sums.entries())
+    if (given[i] !== sum)
+      throw new InvalidConfigError(
+        `"${name}" says ${describe(given[i])} rows for layer ${config.layerIds[i]}, but the primes ` +
+          `from ${config.minBucketRows.join(", ")} with ${config.numHeads} heads sum to ${sum}; ` +
+          "rows would be looked up at the wrong places",
+      );
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
 }

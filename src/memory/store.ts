@@ -2,6 +2,7 @@
  * Rows of a table by id. A store knows nothing of tokens, hashes, number formats or tensors: ids in,
  * bytes out. Everything else (cache, overlay, meter) is another store around one of these.
  */
+import { InvalidConfigError, StoreError } from "../errors.ts";
 
 export interface RowStore {
   readonly numRows: number;
@@ -19,4 +20,42 @@ export interface RowStore {
 export interface WritableRowStore extends RowStore {
   /** Writes `rows.length` rows from the start of `from`. Ids must not repeat. */
   write(rows: Uint32Array, from: Uint8Array): Promise<void>;
+}
+
+type TableSize = Pick<RowStore, "numRows" | "rowBytes">;
+
+/** Refuses tables that 32-bit row ids cannot address. */
+export function checkTableSize({ numRows, rowBytes }: TableSize): void {
+  if (!Number.isInteger(numRows) || numRows < 0 || numRows > 2 ** 32 - 1)
+    throw new InvalidConfigError(`a table has 0..${2 ** 32 - 1} rows, got ${numRows}`);
+  if (!Number.isInteger(rowBytes) || rowBytes < 1)
+    throw new InvalidConfigError(`a row has a positive number of bytes, got ${rowBytes}`);
+}
+
+/** The check every store's `read` starts with. */
+export function checkRead(table: TableSize, rows: Uint32Array, into: Uint8Array): void {
+  checkRows(table, rows);
+  const bytes = rows.length * table.rowBytes;
+  if (into.length < bytes)
+    throw new StoreError(
+      `${rows.length} rows of ${table.rowBytes} bytes need ${bytes} bytes, got room for ${into.length}`,
+    );
+}
+
+/** The check every store's `write` starts with. */
+export function checkWrite(table: TableSize, rows: Uint32Array, from: Uint8Array): void {
+  checkRows(table, rows);
+  const bytes = rows.length * table.rowBytes;
+  if (from.length < bytes)
+    throw new StoreError(
+      `${rows.length} rows of ${table.rowBytes} bytes are ${bytes} bytes, got ${from.length}`,
+    );
+}
+
+function checkRows({ numRows }: TableSize, rows: Uint32Array): void {
+  for (let i = 0; i < rows.length; i++)
+    if (rows[i]! >= numRows)
+      throw new StoreError(
+        `row ${rows[i]} (number ${i} of ${rows.length}) is outside the table of ${numRows} rows`,
+      );
 }

@@ -1,0 +1,148 @@
+/**
+ * Ids -> row ids for whole batches and for the growing end of one timeline, every layer at once: the
+ * hash with its constants prepared. Knows nothing of stores, row contents or models.
+ *
+ * Shapes: B batch, T positions, C = (N-1)*H columns. Rows of a layer are position-major [B*T, C].
+ */
+import { InvalidConfigError, ShapeError } from "../errors.ts";
+import { type AddressConfig, numColumns } from "./config.ts";
+import { buildHashPlan, checkCompressedIds, type HashPlan, hashRange } from "./hash.ts";
+import { buildLayout, type EngramLayout } from "./layout.ts";
+import type { Lookback } from "./lookback.ts";
+import { checkTokenMap, compressIds, type TokenMap } from "./token-map.ts";
+
+export interface Addressing {
+  readonly layout: EngramLayout;
+  /** One for each layer, in the order of `config.layerIds`. */
+  readonly plans: readonly HashPlan[];
+  /** Compressed id that stands in where look-back is blocked. */
+  readonly pad: number;
+  readonly numColumns: number;
+  readonly compressedVocabSize: number;
+}
+
+/** Prepares the constants of `layout`. `pad` is the compressed pad id (`compressedPad`). */
+export function buildAddressing(layout: EngramLayout, pad: number): Addressing {
+  const { numHeads, compressedVocabSize } = layout.config;
+  if (!Number.isInteger(pad) || pad < 0 || pad >= compressedVocabSize)
+    throw new InvalidConfigError(
+      `the compressed pad id must lie in 0..${compressedVocabSize - 1} ` +
+        `(engram_compressed_vocab_size ${compressedVocabSize}), got ${pad}`,
+    );
+  return {
+    layout,
+    plans: layout.layers.map((layer) => buildHashPlan(layer, { numHeads, compressedVocabSize })),
+    pad,
+    numColumns: numColumns(layout.config),
+    compressedVocabSize,
+  };
+}
+
+/** The compressed id of the configuration's (raw) pad token. */
+export function compressedPad(config: AddressConfig, tokenMap: TokenMap): number {
+  checkTokenMap(tokenMap, config.compressedVocabSize);
+  const pad = tokenMap.map[config.padTokenId];
+  if (pad === undefined)
+    throw new InvalidConfigError(
+      `engram_pad_token_id ${config.padTokenId} is outside the vocabulary of ${tokenMap.map.length} ids`,
+    );
+  return pad;
+}
+
+export interface AddressBatchOptions {
+  /** T: `compressed_BT` holds whole sequences of this length. */
+  readonly sequenceLength: number;
+  /** [B*T], non-zero where a document starts; look-back does not cross it, nor the sequence's start. */
+  readonly starts_BT?: Uint8Array;
+  /** Where to put the rows, one [B*T*C] for each layer; fresh arrays if not given. */
+  readonly out?: readonly Uint32Array[];
+}
+
+/** Row ids of a batch of sequences, one [B*T, C] for each layer. */
+export function addressBatch(
+  addressing: Addressing,
+  compressed_BT: Int32Array,
+  options: AddressBatchOptions,
+): Uint32Array[] {
+  const { plans, pad, numColumns: C } = addressing;
+  const { sequenceLength: T, starts_BT, out } = options;
+  const positions = compressed_BT.length;
+  if (!Number.isInteger(T) || T < 1 || positions % T !== 0)
+    throw new ShapeError(`${positions} ids are not whole sequences of length ${T}`);
+  if (starts_BT !== undefined && starts_BT.length !== positions)
+    throw new ShapeError(`${positions} ids need as many start flags, got ${starts_BT.length}`);
+  checkCompressedIds(compressed_BT, addressing.compressedVocabSize);
+  return plans.map((plan, layer) => {
+    const rows = rowsBuffer(out?.[layer], positions * C);
+    for (let first = 0; first < positions; first += T)
+      hashRange(plan, compressed_BT.subarray(first, first + T), {
+        from: 0,
+        to: T,
+        pad,
+        ...(starts_BT && { starts: starts_BT.subarray(first, first + T) }),
+        out: rows,
+        outOffset: first * C,
+      });
+    return rows;
+  });
+}
+
+/** Row ids of positions `from`.. of a timeline, one [length - from, C] for each layer. */
+export function addressTail(
+  addressing: Addressing,
+  lookback: Lookback,
+  { from, out }: { from: number; out?: readonly Uint32Array[] },
+): Uint32Array[] {
+  const { plans, pad, numColumns: C, compressedVocabSize } = addressing;
+  const { ids, starts, length } = lookback;
+  if (!Number.isInteger(from) || from < 0 || from > length)
+    throw new ShapeError(`positions from ${from} of a timeline of ${length} ids do not exist`);
+  checkCompressedIds(ids.subarray(from), compressedVocabSize);
+  return plans.map((plan, layer) => {
+    const rows = rowsBuffer(out?.[layer], (length - from) * C);
+    hashRange(plan, ids, { from, to: length, pad, starts, out: rows });
+    return rows;
+  });
+}
+
+function rowsBuffer(given: Uint32Array | undefined, length: number): Uint32Array {
+  if (given === undefined) return new Uint32Array(length);
+  if (given.length < length)
+    throw new ShapeError(`${length} row ids do not fit into an array of ${given.length}`);
+  return given;
+}
+
+export type RowsQuery =
+  | {
+      readonly config: AddressConfig;
+      /** Raw token ids of one sequence. */
+      readonly ids: ArrayLike<number>;
+      readonly tokenMap: TokenMap;
+    }
+  | {
+      readonly config: AddressConfig;
+      /** Compressed ids, DEAD (-1) allowed; `padTokenId` then counts as compressed, too. */
+      readonly compressedIds: ArrayLike<number>;
+    };
+
+/** Global row ids of every position of one sequence: `layers[layer][position][column]`. */
+export function rowsForIds(query: RowsQuery): { layers: Record<string, number[][]> } {
+  const { config } = query;
+  const isRaw = "ids" in query;
+  const pad = isRaw ? compressedPad(config, query.tokenMap) : config.padTokenId;
+  const addressing = buildAddressing(buildLayout(config), pad);
+  if (!isRaw) checkCompressedIds(query.compressedIds, config.compressedVocabSize);
+  const compressed = isRaw
+    ? compressIds(query.tokenMap, query.ids)
+    : Int32Array.from(query.compressedIds);
+  const C = addressing.numColumns;
+  const layers: Record<string, number[][]> = {};
+  const rows = addressBatch(addressing, compressed, {
+    sequenceLength: Math.max(compressed.length, 1),
+  });
+  for (const [i, layerRows] of rows.entries())
+    layers[String(config.layerIds[i])] = Array.from(compressed, (_, t) =>
+      Array.from(layerRows.subarray(t * C, (t + 1) * C)),
+    );
+  return { layers };
+}

@@ -1,0 +1,69 @@
+/** Retrieval: ids -> row ids -> rows. No tensors. Stores that need a platform have their own index. */
+export {
+  addressBatch,
+  type AddressBatchOptions,
+  addressTail,
+  type Addressing,
+  buildAddressing,
+  compressedPad,
+  rowsForIds,
+  type RowsQuery,
+} from "./addressing.ts";
+export {
+  type AddressConfig,
+  type EngramConfig,
+  engramConfigToJson,
+  memoryWidth,
+  numColumns,
+  parseAddressConfig,
+  parseEngramConfig,
+} from "./config.ts";
+export { RowDeduper, type UniqueRows } from "./dedupe.ts";
+export {
+  buildHashPlan,
+  checkCompressedIds,
+  DEAD,
+  type HashPlan,
+  type HashPlanOptions,
+  hashRange,
+  type HashRange,
+} from "./hash.ts";
+export {
+  buildLayout,
+  checkHashConstants,
+  type EngramLayout,
+  hashConstants,
+  type LayerConstants,
+  type LayerLayout,
+  layerMultipliers,
+  layerOf,
+} from "./layout.ts";
+export { Lookback } from "./lookback.ts";
+export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
+export {
+  isRowFormatName,
+  ROW_FORMAT_NAMES,
+  type RowFormat,
+  rowFormat,
+  type RowFormatName,
+} from "./row-format.ts";
+export {
+  checkRead,
+  checkTableSize,
+  checkWrite,
+  type RowStore,
+  type WritableRowStore,
+} from "./store.ts";
+export { RamStore, type RamStoreOptions, type RowGather } from "./stores/ram.ts";
+export {
+  buildTokenMap,
+  checkTokenMap,
+  compressIds,
+  maskDead,
+  normalizeToken,
+  parseTokenMap,
+  type TokenMap,
+  tokenMapBytes,
+  tokenMapSha256,
+  type TokenSpellings,
+} from "./token-map.ts";

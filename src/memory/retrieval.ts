@@ -1,0 +1,163 @@
+/**
+ * Row ids -> memory vectors: reads each distinct row of a batch once from its layer's store, decodes it
+ * and deals it out to every place that asked for it. What was read stays at hand, so that a row
+ * optimizer can change the values and write them back. Knows nothing of tokens or tensors: rows come in
+ * as numbers, memory goes out as a plain array that a model may take as its input.
+ *
+ * Shapes: P positions, C columns, d values a row, E = C*d, U distinct rows.
+ */
+import { InvalidConfigError, RequestError, ShapeError, StoreError } from "../errors.ts";
+import { RowDeduper } from "./dedupe.ts";
+import type { RowFormat } from "./row-format.ts";
+import type { RowStore, WritableRowStore } from "./store.ts";
+
+export interface RetrievalTable {
+  readonly layerId: number;
+  readonly store: RowStore | WritableRowStore;
+  readonly format: RowFormat;
+}
+
+/** The distinct rows of one batch in one layer. All arrays are views, valid until the next batch. */
+export interface RowBatch {
+  readonly layerId: number;
+  /** [U] row ids in order of first use. */
+  readonly unique: Uint32Array;
+  /** [P*C] place in `unique` of each given row. */
+  readonly index: Uint32Array;
+  /** [U, d] decoded values; change them in place and call `writeBack`. */
+  readonly values: Float32Array;
+}
+
+/** Serves one batch at a time in each layer; layers are independent of each other. */
+export class Retrieval {
+  readonly #layers: ReadonlyMap<number, LayerRetrieval>;
+
+  constructor(tables: readonly RetrievalTable[]) {
+    this.#layers = new Map(tables.map((table) => [table.layerId, new LayerRetrieval(table)]));
+    if (this.#layers.size !== tables.length)
+      throw new InvalidConfigError(
+        `each layer has one table, got tables for layers ${tables.map((t) => t.layerId).join(", ")}`,
+      );
+  }
+
+  get layerIds(): number[] {
+    return [...this.#layers.keys()];
+  }
+
+  /** Reads the rows [P, C] of a layer and fills `memory_PE`, whose length is P*C*d. */
+  retrieve(
+    layerId: number,
+    { rows, memory_PE }: { rows: Uint32Array; memory_PE: Float32Array },
+  ): Promise<RowBatch> {
+    return this.#layer(layerId).retrieve(rows, memory_PE);
+  }
+
+  /** As `retrieve` for several layers at once, in the order given. */
+  retrieveAll(
+    requests: readonly { layerId: number; rows: Uint32Array; memory_PE: Float32Array }[],
+  ): Promise<RowBatch[]> {
+    return Promise.all(requests.map((request) => this.retrieve(request.layerId, request)));
+  }
+
+  /** Tells the layer's store that these rows will be asked for. Never fails, never waits. */
+  prefetch(layerId: number, rows: Uint32Array): void {
+    this.#layer(layerId).prefetch(rows);
+  }
+
+  /** Encodes `batch.values` and writes them to the rows they came from. */
+  writeBack(batch: RowBatch): Promise<void> {
+    return this.#layer(batch.layerId).writeBack(batch);
+  }
+
+  /** Closes the stores. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#layers.values()].map((layer) => layer.table.store.close()));
+  }
+
+  #layer(layerId: number): LayerRetrieval {
+    const layer = this.#layers.get(layerId);
+    if (layer === undefined)
+      throw new RequestError(
+        `layer ${layerId} has no table; layers ${this.layerIds.join(", ")} have one`,
+      );
+    return layer;
+  }
+}
+
+class LayerRetrieval {
+  readonly table: RetrievalTable;
+  readonly #deduper = new RowDeduper();
+  readonly #ahead = new RowDeduper();
+  #bytes = new Uint8Array(0);
+  #values = new Float32Array(0);
+  #isBusy = false;
+
+  constructor(table: RetrievalTable) {
+    const { layerId, store, format } = table;
+    if (store.rowBytes !== format.rowBytes)
+      throw new InvalidConfigError(
+        `layer ${layerId}: the store has rows of ${store.rowBytes} bytes, but ${format.headDim} values ` +
+          `as ${format.name} take ${format.rowBytes}`,
+      );
+    this.table = table;
+  }
+
+  async retrieve(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
+    const { layerId, store, format } = this.table;
+    const { headDim } = format;
+    if (memory_PE.length !== rows.length * headDim)
+      throw new ShapeError(
+        `layer ${layerId}: ${rows.length} rows of ${headDim} values fill ` +
+          `${rows.length * headDim} numbers, the memory array has ${memory_PE.length}`,
+      );
+    if (this.#isBusy)
+      throw new RequestError(`layer ${layerId}: a batch is still being read; await it first`);
+    this.#isBusy = true;
+    try {
+      const { unique, index } = this.#deduper.dedupe(rows);
+      this.#reserve(unique.length);
+      const values = this.#values.subarray(0, unique.length * headDim);
+      const bytes = this.#bytes.subarray(0, unique.length * format.rowBytes);
+      await store.read(unique, bytes);
+      format.decode(bytes, values);
+      dealOut(values, index, { into: memory_PE, headDim });
+      return { layerId, unique, index, values };
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  prefetch(rows: Uint32Array): void {
+    const { store } = this.table;
+    if (store.prefetch !== undefined) store.prefetch(this.#ahead.dedupe(rows).unique.slice());
+  }
+
+  async writeBack({ layerId, unique, values }: RowBatch): Promise<void> {
+    const { store, format } = this.table;
+    if (!("write" in store))
+      throw new StoreError(`layer ${layerId}: its store can only be read; open it for writing`);
+    const bytes = this.#bytes.subarray(0, unique.length * format.rowBytes);
+    format.encode(values, bytes);
+    await store.write(unique, bytes);
+  }
+
+  #reserve(rows: number): void {
+    const { headDim, rowBytes } = this.table.format;
+    if (rows * headDim <= this.#values.length) return;
+    this.#values = new Float32Array(rows * headDim);
+    this.#bytes = new Uint8Array(rows * rowBytes);
+  }
+}
+
+interface DealOut {
+  readonly into: Float32Array;
+  readonly headDim: number;
+}
+
+function dealOut(values: Float32Array, index: Uint32Array, { into, headDim }: DealOut): void {
+  let to = 0;
+  for (let i = 0; i < index.length; i++) {
+    let from = index[i]! * headDim;
+    for (const end = to + headDim; to < end; to++, from++) into[to] = values[from]!;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Token compression: ids whose text normalises to the same string share one compressed id, numbered by
+ * first occurrence. The map is part of a checkpoint: one id more or less and every address changes, so
+ * its SHA-256 (int32, little endian) is its name. Needs of a tokenizer only how it spells its ids.
+ *
+ * The normal form follows what the Rust `tokenizers` library does (the released map was made with it),
+ * where JavaScript's own functions differ: lower-casing is per code point, so a final sigma is not
+ * special; trimming is by Unicode White_Space, which has U+0085 and not U+FEFF; `\s` is neither.
+ */
+import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { DEAD } from "./hash.ts";
+
+export interface TokenMap {
+  /** Compressed id of each raw id. */
+  readonly map: Int32Array;
+  /** Compressed ids are 0..compressedVocabSize-1. */
+  readonly compressedVocabSize: number;
+}
+
+/** What is asked of a tokenizer. `decode([id])` keeps special tokens. */
+export type TokenSpellings = Pick<Tokenizer, "vocabSize" | "decode" | "rawToken">;
+
+export function buildTokenMap(tokenizer: TokenSpellings): TokenMap {
+  const map = new Int32Array(tokenizer.vocabSize);
+  // Raw forms and normal forms share one namespace on purpose: the released map was built that way.
+  const ranks = new Map<string, number>();
+  for (let id = 0; id < map.length; id++) {
+    const text = tokenizer.decode([id]);
+    const key = text.includes("\u{FFFD}") ? tokenizer.rawToken(id) : normalizeToken(text) || text;
+    let rank = ranks.get(key);
+    if (rank === undefined) ranks.set(key, (rank = ranks.size));
+    map[id] = rank;
+  }
+  return { map, compressedVocabSize: ranks.size };
+}
+
+/** The normal form by which token texts are compared; "" where nothing is left. */
+export function normalizeToken(text: string): string {
+  // NFKC then NFD, as the reference chains them, is NFKD.
+  const bare = text.normalize("NFKD").replace(/\p{M}/gu, "");
+  let lower = "";
+  for (const character of bare) lower += character.toLowerCase();
+  const spaced = lower.replace(/[ \t\r\n]+/g, " ");
+  // A lone space must survive the trim; the reference hides it behind U+E000 and brings back every
+  // U+E000 as a space, those of the text included.
+  const guarded = spaced === " " ? "\u{E000}" : spaced;
+  return trimWhiteSpace(guarded).replaceAll("\u{E000}", " ");
+}
+
+const WHITE_SPACE =
+  "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const LEADING = new RegExp(`^[${WHITE_SPACE}]+`);
+const TRAILING = new RegExp(`[${WHITE_SPACE}]+$`);
+
+function trimWhiteSpace(text: string): string {
+  return text.replace(LEADING, "").replace(TRAILING, "");
+}
+
+/** Compressed ids of raw ids. Throws `RequestError` for an id outside the vocabulary. */
+export function compressIds({ map }: TokenMap, ids: ArrayLike<number>): Int32Array {
+  const compressed = new Int32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    const rank = map[id];
+    if (rank === undefined)
+      throw new RequestError(
+        `token id ${id} at position ${i} is outside the vocabulary 0..${map.length - 1}`,
+      );
+    compressed[i] = rank;
+  }
+  return compressed;
+}
+
+/** Refuses a map made from another tokenizer than the configuration's. */
+export function checkTokenMap(tokenMap: TokenMap, compressedVocabSize: number): void {
+  if (tokenMap.compressedVocabSize !== compressedVocabSize)
+    throw new InvalidConfigError(
+      `engram_compressed_vocab_size is ${compressedVocabSize}, but the tokenizer compresses to ` +
+        `${tokenMap.compressedVocabSize} ids; every address would change, so use the tokenizer that ` +
+        "belongs to this configuration",
+    );
+}
+
+/** The map at rest: int32, little endian, in id order. */
+export function tokenMapBytes({ map }: TokenMap): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(4 * map.length);
+  const view = new DataView(bytes.buffer);
+  for (const [id, rank] of map.entries()) view.setInt32(4 * id, rank, true);
+  return bytes;
+}
+
+/** Reads `tokenMapBytes` back. Throws `FormatError` for bytes that no tokenizer can have produced. */
+export function parseTokenMap(bytes: Uint8Array): TokenMap {
+  if (bytes.length === 0 || bytes.length % 4 !== 0)
+    throw new FormatError(`a token map is int32 values, got ${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const map = new Int32Array(bytes.length / 4);
+  let next = 0;
+  for (let id = 0; id < map.length; id++) {
+    const rank = view.getInt32(4 * id, true);
+    if (rank < 0 || rank > next)
+      throw new FormatError(
+        `a token map numbers compressed ids by first occurrence: id ${id} can map to 0..${next}, ` +
+          `the file says ${rank}`,
+      );
+    if (rank === next) next++;
+    map[id] = rank;
+  }
+  return { map, compressedVocabSize: next };
+}
+
+/** SHA-256 of `tokenMapBytes` in hexadecimal: the identity under which maps are published. */
+export async function tokenMapSha256(tokenMap: TokenMap): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", tokenMapBytes(tokenMap));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Marks positions without text (images): their compressed ids become DEAD. In place. */
+export function maskDead(compressed: Int32Array, isDead: ArrayLike<number | boolean>): void {
+  for (let i = 0; i < compressed.length; i++) if (isDead[i]) compressed[i] = DEAD;
+}

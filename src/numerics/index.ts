@@ -1,0 +1,24 @@
+/** Numbers that must be exact: generators, primes, eight- and sixteen-bit floats. */
+export {
+  bf16OfBits,
+  decodeBf16,
+  decodeBf16Array,
+  encodeBf16,
+  encodeBf16Array,
+  roundToBf16,
+} from "./bf16.ts";
+export { ELEMENT_BYTES, type ElementType, isElementType } from "./dtype.ts";
+export {
+  decodeFp8Blocks,
+  E4M3_MAX,
+  E4M3_NAN,
+  E4M3_VALUES,
+  E8M0_VALUES,
+  e8m0ForAmax,
+  encodeE4M3,
+  encodeFp8Blocks,
+  SCALE_BLOCK,
+} from "./float8.ts";
+export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
+export { isPrime, nextPrime } from "./primes.ts";
+export { Random } from "./random.ts";
