@@ -23,4 +23,4 @@ export {
   valueOf,
   zeros,
 } from "./backend.ts";
-export { evaluateGraph, referenceBackend } from "./backends/reference/index.ts";
+export { type CellData, evaluateGraph, referenceBackend } from "./backends/reference/index.ts";

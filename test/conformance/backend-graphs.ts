@@ -10,14 +10,13 @@ import {
   GraphBuilder,
   gradients,
   runOnce,
-  type Tensor,
-  type Value,
   type Values,
 } from "../../src/tensor/index.ts";
 import type { UseBackend } from "./backend.ts";
 import { largest } from "./cases/op-case.ts";
 import { toBeClose } from "./close.ts";
 import { draw } from "./random.ts";
+import { transformerBlock } from "./transformer-block.ts";
 
 export function graphBehaviour(use: UseBackend, rtol: number): void {
   const check = async (graph: Graph, inputs: Values, slack = 1): Promise<void> => {
@@ -97,60 +96,11 @@ export function graphBehaviour(use: UseBackend, rtol: number): void {
     });
 
     test("a transformer block, its loss and all gradients agree with the reference", async () => {
-      const { graph, inputs } = blockWithGradients();
+      const { g, inputs, params, loss } = transformerBlock();
+      const found = gradients(g, loss, [...params.values()]);
+      const names = [...params.keys()].map((name) => `d ${name}`);
+      const graph = g.build({ loss, ...Object.fromEntries(names.map((n, i) => [n, found[i]!])) });
       await check(graph, inputs, 10);
     });
   });
-}
-
-/** One pre-norm block with rotary attention and a gated MLP, embedding and head included. */
-function blockWithGradients(): { graph: Graph; inputs: Record<string, Value> } {
-  const [b, t, width, heads, vocabulary] = [2, 9, 24, 3, 31];
-  const perHead = width / heads;
-  const d = draw(5);
-  const g = new GraphBuilder();
-  const inputs: Record<string, Value> = {};
-  const params: Record<string, Tensor> = {};
-  const take = (name: string, value: Value): Tensor => {
-    inputs[name] = value;
-    return g.input(name, value.dtype, value.shape);
-  };
-  const param = (name: string, ...shape: number[]): Tensor =>
-    (params[name] = take(name, d.normal(shape, shape.length === 1 ? 1 : 0.3)));
-
-  const ids = take("ids", d.ints([b, t], vocabulary));
-  const labels = take("labels", d.ints([b * t], vocabulary));
-  const angles = d.uniform([t, perHead / 2], 0, 6).data;
-  const cos = g.constant(Float32Array.from(angles, Math.cos), [t, perHead / 2]);
-  const sin = g.constant(Float32Array.from(angles, Math.sin), [t, perHead / 2]);
-  const mask = Float32Array.from({ length: b * t * t }, (_, i) =>
-    i % t <= Math.floor(i / t) % t ? 0 : -Infinity,
-  );
-  const bias = g.constant(mask, [b, 1, t, t]);
-
-  const table = param("table", vocabulary, width);
-  const linear = (x: Tensor, name: string, outputs: number): Tensor =>
-    g.matmul(x, param(name, outputs, x.shape[1]!), { transB: true });
-  const norm = (x: Tensor, name: string): Tensor =>
-    g.op("rmsNorm", [x, param(name, width)], { eps: 1e-6 })[0]!;
-  const split = (x: Tensor): Tensor =>
-    g.transpose(g.reshape(x, [b, t, heads, perHead]), [0, 2, 1, 3]);
-
-  let hidden = g.reshape(g.gatherRows(table, ids), [b * t, width]);
-  const normed = norm(hidden, "norm1");
-  const q = g.rotary(split(linear(normed, "wq", width)), cos, sin);
-  const k = g.rotary(split(linear(normed, "wk", width)), cos, sin);
-  const v = split(linear(normed, "wv", width));
-  const [mixed] = g.op("attention", [q, k, v, bias], { scale: 1 / Math.sqrt(perHead) });
-  const joined = g.reshape(g.transpose(mixed!, [0, 2, 1, 3]), [b * t, width]);
-  hidden = g.add(hidden, linear(joined, "wo", width));
-  const normed2 = norm(hidden, "norm2");
-  const gated = g.mul(g.silu(linear(normed2, "gate", 40)), linear(normed2, "up", 40));
-  hidden = g.add(hidden, linear(gated, "down", width));
-  const [losses] = g.op("linearCrossEntropy", [norm(hidden, "norm3"), table, labels], {});
-  const loss = g.reduceMean(losses!, [0]);
-  const names = Object.keys(params);
-  const found = gradients(g, loss, Object.values(params));
-  const outputs = Object.fromEntries(names.map((name, i) => [`d ${name}`, found[i]!]));
-  return { graph: g.build({ loss, ...outputs }), inputs };
 }

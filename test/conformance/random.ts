@@ -13,6 +13,8 @@ export interface Draw {
   uniform(shape: Shape, low: number, high: number): Value;
   /** f32 with magnitudes in [low, high) and either sign: away from zero. */
   signed(shape: Shape, low: number, high: number): Value;
+  /** f32 multiples of a half, normally distributed: many ties; a quarter added, never near one. */
+  halves(shape: Shape, deviation?: number): Value;
   /** i32 in 0 .. end-1. */
   ints(shape: Shape, end: number): Value;
   bools(shape: Shape): Value;
@@ -42,6 +44,7 @@ export function draw(seed: number): Draw {
     uniform: (shape, low, high) => fill(shape, () => low + (high - low) * unit()),
     signed: (shape, low, high) =>
       fill(shape, () => (low + (high - low) * unit()) * (unit() < 0.5 ? -1 : 1)),
+    halves: (shape, deviation = 1) => fill(shape, () => Math.round(2 * deviation * gauss()) / 2),
     ints: (shape, end) =>
       valueOf(
         Int32Array.from({ length: sizeOf(shape) }, () => Math.floor(unit() * end)),
