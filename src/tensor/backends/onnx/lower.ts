@@ -199,10 +199,14 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     const n = s.node.outputs[0]!.shape[0]!;
     const logits = e.via("Gemm", [hidden, weight], { transB: 1n });
     e.add("Softmax", [logits], [probs], { axis: -1n });
+    // loss = max - logit[label] + log(sum), and the greatest probability is 1 / sum. Exact however
+    // hopeless the label, and much cheaper than LogSoftmax: two maxima instead of a written pass.
     const column = e.via("Reshape", [labels, e.ints([n, 1])]);
-    const picked = e.via("GatherElements", [probs, column], { axis: 1n });
-    const floor = e.via("Max", [picked, e.scalar("f32", 2 ** -126)]);
-    e.add("Neg", [e.via("Log", [e.via("Reshape", [floor, e.ints([n])])])], [loss]);
+    const picked = e.via("GatherElements", [logits, column], { axis: 1n });
+    const axis = e.ints([1]);
+    const behind = e.via("Sub", [e.via("ReduceMax", [logits, axis]), picked]);
+    const total = e.via("Log", [e.via("ReduceMax", [probs, axis])]);
+    e.add("Reshape", [e.via("Sub", [behind, total]), e.ints([n])], [loss]);
   },
   subtractOneHot: (e, s) => {
     const n = s.node.inputs[0]!.shape[0]!;
@@ -276,9 +280,9 @@ function scatterAttend(e: Emitter, s: CacheSite): void {
 /** Which graph input or output a cache operand is, if GroupQueryAttention may own both. */
 function inPlacePairs(graph: Graph, node: Node): InPlacePair[] | undefined {
   if (node.op !== "cachedAttention") return undefined;
-  const [b, , t] = node.inputs[0]!.shape as [number, number, number];
-  // The kernel refuses a batch of chunks that continue earlier ones.
-  if (b > 1 && t > 1) return undefined;
+  const [b, , t, d] = node.inputs[0]!.shape as [number, number, number, number];
+  // The kernel refuses a batch of chunks that continue earlier ones, and odd head widths.
+  if ((b > 1 && t > 1) || d % 8 !== 0) return undefined;
   const pairs: InPlacePair[] = [];
   for (const i of [0, 1]) {
     const [before, after] = [node.inputs[3 + i]!, node.outputs[1 + i]!];
