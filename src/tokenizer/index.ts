@@ -1,0 +1,9 @@
+/** Public names of the tokenizer: text <-> token ids. */
+export type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
+export type { AddedToken, TokenizerDefinition, UnicodeForm } from "./definition.ts";
+export { createTokenizer } from "./byte-level-tokenizer.ts";
+export type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
+export { DEFAULT_SPECIAL_TOKENS, trainBpe } from "./bpe-trainer.ts";
+export type { TrainBpeOptions, TrainProgress } from "./bpe-trainer.ts";
+export { parseTokenizerDefinition, parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
+export { DEEPSEEK_V3_SPLITS, DEFAULT_SPLIT, GPT2_SPLIT, QWEN2_SPLIT } from "./pretokenize.ts";

@@ -1,0 +1,144 @@
+/**
+ * A Tokenizer made of @huggingface/tokenizers alone, for vocabularies that are not plain byte-level
+ * BPE (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). Right where that library is,
+ * and as slow. Knows only the checked contents of a tokenizer.json.
+ */
+import { FormatError, RequestError } from "../errors.ts";
+import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
+import { findEndOfDocument } from "./definition.ts";
+import { createLibraryTokenizer } from "./library.ts";
+import type { LibraryTokenizer } from "./library.ts";
+import { TokenBytes } from "./token-bytes.ts";
+import type { TokenizerFile } from "./tokenizer-file.ts";
+import type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
+
+const ENCODER = new TextEncoder();
+
+export function createLibraryBackedTokenizer(
+  file: TokenizerFile,
+  { eosToken }: CreateTokenizerOptions = {},
+): Tokenizer {
+  return new LibraryBackedTokenizer(file, eosToken);
+}
+
+class LibraryBackedTokenizer implements Tokenizer {
+  readonly vocabSize: number;
+  readonly specialTokens: ReadonlyMap<string, number>;
+  readonly eosTokenId: number | undefined;
+
+  readonly #tokens: readonly string[];
+  readonly #bytes: TokenBytes;
+  readonly #joinsBytes: boolean;
+  /** Finds special tokens in text. */
+  readonly #withSpecial: LibraryTokenizer;
+  /** Takes them as text: the same file without its special tokens. */
+  readonly #plain: LibraryTokenizer;
+
+  constructor(file: TokenizerFile, eosToken: string | undefined) {
+    const special = file.addedTokens.filter((added) => added.special);
+    this.#tokens = file.tokens;
+    this.vocabSize = file.tokens.length;
+    this.specialTokens = new Map(special.map(({ text, id }) => [text, id]));
+    this.eosTokenId = findEndOfDocument(this.specialTokens, eosToken);
+    this.#joinsBytes = file.decoder?.["type"] === "ByteLevel";
+    const specialIds = new Set(special.map(({ id }) => id));
+    this.#bytes = this.#joinsBytes
+      ? new TokenBytes(file.tokens, specialIds)
+      : new TokenBytes(file.tokens, specialIds, bytesOfPiece);
+    this.#withSpecial = build(file, () => true);
+    this.#plain =
+      special.length === 0 ? this.#withSpecial : build(file, (id) => !specialIds.has(id));
+  }
+
+  encode(text: string, { allowSpecial = false }: { allowSpecial?: boolean } = {}): Int32Array {
+    if (text === "") return new Int32Array(0);
+    const library = allowSpecial ? this.#withSpecial : this.#plain;
+    const { ids } = library.encode(text, { add_special_tokens: false });
+    return Int32Array.from(ids, (id, index) => {
+      if (id !== undefined) return id;
+      throw new RequestError(
+        `Token ${index} of this text has no id: the vocabulary lacks some of its characters and ` +
+          "has no unknown token.",
+      );
+    });
+  }
+
+  decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean } = {}): string {
+    if (this.#joinsBytes) return this.#bytes.decode(ids, { skipSpecial });
+    for (let i = 0; i < ids.length; i++) this.#bytes.check(ids[i]!);
+    if (ids.length === 0) return "";
+    return this.#withSpecial.decode(Array.from(ids), {
+      skip_special_tokens: skipSpecial,
+      clean_up_tokenization_spaces: false,
+    });
+  }
+
+  rawToken(id: number): string {
+    this.#bytes.check(id);
+    return this.#tokens[id] ?? "";
+  }
+
+  tokenBytes(id: number): Uint8Array {
+    return this.#bytes.of(id);
+  }
+
+  stream(options: { skipSpecial?: boolean } = {}): StreamDecoder {
+    if (this.#joinsBytes) return this.#bytes.stream(options);
+    const ids: number[] = [];
+    let given = 0;
+    const rest = (isLast: boolean): string => {
+      const text = this.decode(ids, options);
+      // U+FFFD at the end may be the start of a character whose bytes are still to come.
+      const certain = isLast ? text : text.replace(/\ufffd+$/, "");
+      const fresh = certain.slice(given);
+      given = Math.max(given, certain.length);
+      return fresh;
+    };
+    return {
+      push: (id) => {
+        this.#bytes.check(id);
+        ids.push(id);
+        return rest(false);
+      },
+      end: () => rest(true),
+    };
+  }
+}
+
+/** Only for pieces outside byte-level vocabularies: `<0x0A>` is a byte, U+2581 stands for a space. */
+function bytesOfPiece(token: string): Uint8Array {
+  const hex = /^<0x([0-9A-F]{2})>$/.exec(token)?.[1];
+  return hex === undefined
+    ? ENCODER.encode(token.replaceAll("\u2581", " "))
+    : Uint8Array.of(Number.parseInt(hex, 16));
+}
+
+function build(file: TokenizerFile, keep: (id: number) => boolean): LibraryTokenizer {
+  try {
+    return createLibraryTokenizer({
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: null,
+      ...file.json,
+      model: file.model,
+      added_tokens: file.addedTokens
+        .filter(({ id }) => keep(id))
+        .map((added) => ({
+          id: added.id,
+          content: added.text,
+          special: added.special,
+          normalized: added.normalized,
+          lstrip: added.lstrip,
+          rstrip: added.rstrip,
+          single_word: added.singleWord,
+        })),
+    });
+  } catch (cause) {
+    throw new FormatError(
+      "Expected a tokenizer.json that @huggingface/tokenizers can use: " +
+        `${cause instanceof Error ? cause.message : String(cause)}.`,
+      { cause },
+    );
+  }
+}

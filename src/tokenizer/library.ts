@@ -1,0 +1,45 @@
+/**
+ * The parts of @huggingface/tokenizers that are used here, with types. The package's own
+ * declarations re-export through paths without extensions, which `nodenext` resolution cannot
+ * follow, so its names would arrive as `any` or not at all. Knows nothing of our own types.
+ */
+import * as untyped from "@huggingface/tokenizers";
+
+/** A tokenizer built from the parsed contents of a tokenizer.json. */
+export interface LibraryTokenizer {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
+  decode(
+    ids: number[],
+    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
+  ): string;
+}
+
+interface LibrarySplit {
+  /** The Oniguruma pattern translated for JavaScript, with the flags `gu`. */
+  readonly pattern: RegExp | null;
+}
+
+interface LibraryModule {
+  Tokenizer: new (json: object, config: object) => LibraryTokenizer;
+  SplitPreTokenizer: new (config: {
+    type: "Split";
+    pattern: { Regex: string };
+    behavior: "Isolated";
+    invert: boolean;
+  }) => LibrarySplit;
+}
+
+const library = untyped as unknown as LibraryModule;
+
+export function createLibraryTokenizer(json: object): LibraryTokenizer {
+  return new library.Tokenizer(json, {});
+}
+
+export function translatePattern(pattern: string): RegExp | null {
+  return new library.SplitPreTokenizer({
+    type: "Split",
+    pattern: { Regex: pattern },
+    behavior: "Isolated",
+    invert: false,
+  }).pattern;
+}

@@ -1,0 +1,64 @@
+/**
+ * Remembers the ids of pieces already merged. Text follows Zipf's law: a quarter of a million
+ * pieces cover nearly all of it. Bounded: when it is full it starts anew, which costs less than
+ * keeping an order. Knows nothing of how ids come about.
+ */
+
+const MAX_PIECES: number = 1 << 18;
+/** Longer pieces hardly ever come twice. */
+const MAX_PIECE_LENGTH = 64;
+/** V8 keeps a slice of 13 or more characters as a window on the text it was cut from. */
+const SLICE_LENGTH = 13;
+
+export class PieceMemo {
+  /** What `get` answers for a piece that is not remembered. */
+  static readonly ABSENT: number = Number.MIN_SAFE_INTEGER;
+
+  /** A piece of one token has its id; any other has -1 - (where its list starts in the pool). */
+  readonly #found = new Map<string, number>();
+  /** Lists, each after its length. */
+  #pool = new Int32Array(1 << 14);
+  #poolLength = 0;
+  readonly #encoder = new TextEncoder();
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  /** An id >= 0, a reference for `list` (negative), or ABSENT. */
+  get(piece: string): number {
+    return this.#found.get(piece) ?? PieceMemo.ABSENT;
+  }
+
+  list(reference: number): Int32Array {
+    const at = -1 - reference;
+    return this.#pool.subarray(at + 1, at + 1 + this.#pool[at]!);
+  }
+
+  set(piece: string, ids: Int32Array): void {
+    if (piece.length > MAX_PIECE_LENGTH) return;
+    const key = piece.length < SLICE_LENGTH ? piece : this.#copy(piece);
+    if (key === undefined) return;
+    if (this.#found.size >= MAX_PIECES) {
+      this.#found.clear();
+      this.#poolLength = 0;
+    }
+    if (ids.length === 1) {
+      this.#found.set(key, ids[0]!);
+      return;
+    }
+    const needed = this.#poolLength + 1 + ids.length;
+    if (needed > this.#pool.length) {
+      const grown = new Int32Array(needed * 2);
+      grown.set(this.#pool);
+      this.#pool = grown;
+    }
+    this.#found.set(key, -1 - this.#poolLength);
+    this.#pool[this.#poolLength] = ids.length;
+    this.#pool.set(ids, this.#poolLength + 1);
+    this.#poolLength = needed;
+  }
+
+  /** The same text without its window; undefined for text with lone surrogates, which UTF-8 changes. */
+  #copy(piece: string): string | undefined {
+    const copy = this.#decoder.decode(this.#encoder.encode(piece));
+    return copy === piece ? copy : undefined;
+  }
+}

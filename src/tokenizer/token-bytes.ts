@@ -1,0 +1,78 @@
+/**
+ * Token ids back to bytes and to text, whole or as they come. Decoding is joining bytes: a
+ * character may be spread over several tokens, so text is made only from the joined bytes, and what
+ * is not UTF-8 becomes U+FFFD exactly as in TextDecoder. Knows nothing of encoding.
+ */
+import { RequestError } from "../errors.ts";
+import { bytesOfToken } from "./byte-alphabet.ts";
+import type { StreamDecoder } from "./tokenizer.ts";
+
+export class TokenBytes {
+  readonly #bytes: Uint8Array;
+  /** The bytes of id i are #bytes[#starts[i] .. #starts[i + 1]). */
+  readonly #starts: Int32Array;
+  readonly #special: ReadonlySet<number>;
+
+  constructor(
+    tokens: readonly string[],
+    special: ReadonlySet<number>,
+    bytesOf: (token: string) => Uint8Array = bytesOfToken,
+  ) {
+    this.#special = special;
+    const parts = tokens.map((token) => bytesOf(token));
+    this.#starts = new Int32Array(tokens.length + 1);
+    for (const [id, part] of parts.entries())
+      this.#starts[id + 1] = this.#starts[id]! + part.length;
+    this.#bytes = new Uint8Array(this.#starts[tokens.length]!);
+    for (const [id, part] of parts.entries()) this.#bytes.set(part, this.#starts[id]!);
+  }
+
+  /** A copy of the id's bytes. Throws RequestError if there is no such id. */
+  of(id: number): Uint8Array {
+    return this.#view(id).slice();
+  }
+
+  decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean }): string {
+    let length = 0;
+    const views: Uint8Array[] = [];
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      const view = this.#view(id);
+      if (skipSpecial && this.#special.has(id)) continue;
+      views.push(view);
+      length += view.length;
+    }
+    const joined = new Uint8Array(length);
+    let at = 0;
+    for (const view of views) {
+      joined.set(view, at);
+      at += view.length;
+    }
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(joined);
+  }
+
+  stream({ skipSpecial = false }: { skipSpecial?: boolean }): StreamDecoder {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    return {
+      push: (id) => {
+        const view = this.#view(id);
+        return skipSpecial && this.#special.has(id) ? "" : decoder.decode(view, { stream: true });
+      },
+      end: () => decoder.decode(),
+    };
+  }
+
+  /** Throws RequestError if there is no such id. */
+  check(id: number): void {
+    if (Number.isInteger(id) && id >= 0 && id < this.#starts.length - 1) return;
+    throw new RequestError(
+      `Expected a token id from 0 to ${this.#starts.length - 2}, got ${id}: ` +
+        "these ids are not from this tokenizer.",
+    );
+  }
+
+  #view(id: number): Uint8Array {
+    this.check(id);
+    return this.#bytes.subarray(this.#starts[id], this.#starts[id + 1]);
+  }
+}

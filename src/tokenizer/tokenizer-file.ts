@@ -1,0 +1,229 @@
+/**
+ * The checked contents of a `tokenizer.json`: that it is one, that ids are unique, that merges name
+ * tokens which exist. What the parts mean is decided elsewhere; nothing here encodes or decodes.
+ */
+import { FormatError } from "../errors.ts";
+
+export type Json = { readonly [key: string]: unknown };
+
+export interface FileAddedToken {
+  readonly id: number;
+  readonly text: string;
+  readonly special: boolean;
+  readonly normalized: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly singleWord: boolean;
+}
+
+export interface TokenizerFile {
+  /** The whole file as parsed. */
+  readonly json: Json;
+  readonly model: Json;
+  readonly normalizer: Json | undefined;
+  readonly preTokenizer: Json | undefined;
+  readonly decoder: Json | undefined;
+  /** All tokens by id, added ones included; "" where an id has none. */
+  readonly tokens: readonly string[];
+  readonly idOf: ReadonlyMap<string, number>;
+  /** Pairs of ids, first merged first; undefined where the model has no merges. */
+  readonly merges: Int32Array | undefined;
+  readonly addedTokens: readonly FileAddedToken[];
+}
+
+/** Ids without a token are allowed (released vocabularies have some) but not mostly holes. */
+const MAX_HOLES = 65_536;
+
+/** Throws FormatError for anything that is not a usable tokenizer.json. */
+export function readTokenizerFile(text: string): TokenizerFile {
+  const json = parseObject(text);
+  const model = optionalObject(json["model"], "model");
+  if (model === undefined) {
+    throw new FormatError(
+      'Expected a tokenizer.json with an object "model", found none: this is another kind of file ' +
+        "(tokenizer_config.json or vocab.json, perhaps).",
+    );
+  }
+  const type = model["type"] ?? (Array.isArray(model["merges"]) ? "BPE" : undefined);
+  if (type !== "BPE" && type !== "WordPiece" && type !== "Unigram") {
+    throw new FormatError(
+      `Expected model type BPE, WordPiece or Unigram in tokenizer.json, got ${JSON.stringify(type)}.`,
+    );
+  }
+  const idOf = readVocab(model["vocab"]);
+  const merges = type === "BPE" ? readMerges(model["merges"], idOf) : undefined;
+  const addedTokens = readAddedTokens(json["added_tokens"]);
+  return {
+    json,
+    model: { ...model, type },
+    normalizer: optionalObject(json["normalizer"], "normalizer"),
+    preTokenizer: optionalObject(json["pre_tokenizer"], "pre_tokenizer"),
+    decoder: optionalObject(json["decoder"], "decoder"),
+    tokens: orderById(idOf, addedTokens),
+    idOf,
+    merges,
+    addedTokens,
+  };
+}
+
+export function asObject(value: unknown): Json | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Json)
+    : undefined;
+}
+
+function parseObject(text: string): Json {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError(
+      `Expected the JSON of a tokenizer.json, got ${text.length} characters that are not JSON: ` +
+        `${cause instanceof Error ? cause.message : String(cause)}.`,
+      { cause },
+    );
+  }
+  const object = asObject(json);
+  if (object === undefined) {
+    throw new FormatError(
+      `Expected tokenizer.json to hold an object, got ${Array.isArray(json) ? "an array" : typeof json}.`,
+    );
+  }
+  return object;
+}
+
+function optionalObject(value: unknown, name: string): Json | undefined {
+  if (value === undefined || value === null) return undefined;
+  const object = asObject(value);
+  if (object === undefined) {
+    throw new FormatError(`Expected "${name}" in tokenizer.json to be an object or null.`);
+  }
+  return object;
+}
+
+/** BPE and WordPiece write an object of ids, Unigram a list of [token, score]. */
+function readVocab(vocab: unknown): Map<string, number> {
+  const idOf = new Map<string, number>();
+  const byId = new Map<number, string>();
+  const add = (token: string, id: unknown): void => {
+    checkId(id, token);
+    const other = byId.get(id);
+    if (other !== undefined) {
+      throw new FormatError(
+        `Expected every token in tokenizer.json to have its own id, got ${id} for both ` +
+          `${JSON.stringify(other)} and ${JSON.stringify(token)}.`,
+      );
+    }
+    byId.set(id, token);
+    idOf.set(token, id);
+  };
+  if (Array.isArray(vocab)) {
+    for (const [id, entry] of vocab.entries()) {
+      if (!Array.isArray(entry) || typeof entry[0] !== "string") {
+        throw new FormatError(`Expected entry ${id} of "model.vocab" to be [token, score].`);
+      }
+      add(entry[0], id);
+    }
+  } else {
+    const object = asObject(vocab);
+    if (object === undefined) {
+      throw new FormatError('Expected "model.vocab" in tokenizer.json to map tokens to ids.');
+    }
+    for (const [token, id] of Object.entries(object)) add(token, id);
+  }
+  if (idOf.size === 0) throw new FormatError('"model.vocab" in tokenizer.json is empty.');
+  return idOf;
+}
+
+function checkId(id: unknown, token: string): asserts id is number {
+  if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0x7fffffff) {
+    throw new FormatError(
+      `Expected the id of ${JSON.stringify(token)} in tokenizer.json to be an integer from 0, got ` +
+        `${JSON.stringify(id)}.`,
+    );
+  }
+}
+
+/** Merges are `"left right"` or, since tokenizers 0.20, `["left", "right"]`. */
+function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): Int32Array {
+  if (!Array.isArray(merges)) {
+    throw new FormatError('Expected "model.merges" in tokenizer.json to be a list.');
+  }
+  const pairs = new Int32Array(merges.length * 2);
+  for (const [rank, merge] of merges.entries()) {
+    const sides: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    if (!Array.isArray(sides) || sides.length !== 2) {
+      throw new FormatError(
+        `Expected merge ${rank} in tokenizer.json to name two tokens, got ${JSON.stringify(merge)}.`,
+      );
+    }
+    for (const [side, token] of sides.entries()) {
+      const id = typeof token === "string" ? idOf.get(token) : undefined;
+      if (id === undefined) {
+        throw new FormatError(
+          `Merge ${rank} in tokenizer.json names ${JSON.stringify(token)}, which is not in the ` +
+            "vocabulary.",
+        );
+      }
+      pairs[rank * 2 + side] = id;
+    }
+  }
+  return pairs;
+}
+
+function readAddedTokens(value: unknown): FileAddedToken[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) {
+    throw new FormatError('Expected "added_tokens" in tokenizer.json to be a list.');
+  }
+  return value.map((entry: unknown, index) => {
+    const added = asObject(entry);
+    const text = added?.["content"];
+    const id = added?.["id"];
+    if (added === undefined || typeof text !== "string" || text === "") {
+      throw new FormatError(`Expected added token ${index} in tokenizer.json to have a "content".`);
+    }
+    checkId(id, text);
+    const special = added["special"] === true;
+    return {
+      id,
+      text,
+      special,
+      normalized: typeof added["normalized"] === "boolean" ? added["normalized"] : !special,
+      lstrip: added["lstrip"] === true,
+      rstrip: added["rstrip"] === true,
+      singleWord: added["single_word"] === true,
+    };
+  });
+}
+
+function orderById(
+  idOf: ReadonlyMap<string, number>,
+  addedTokens: readonly FileAddedToken[],
+): string[] {
+  let highest = -1;
+  for (const id of idOf.values()) highest = Math.max(highest, id);
+  for (const { id } of addedTokens) highest = Math.max(highest, id);
+  if (highest + 1 > idOf.size + addedTokens.length + MAX_HOLES) {
+    throw new FormatError(
+      `Expected ids in tokenizer.json to be nearly dense, got ${idOf.size + addedTokens.length} ` +
+        `tokens and a highest id of ${highest}.`,
+    );
+  }
+  const tokens: string[] = Array.from({ length: highest + 1 }, () => "");
+  for (const [token, id] of idOf) tokens[id] = token;
+  const addedIds = new Map<string, number>();
+  for (const { id, text } of addedTokens) {
+    const there = tokens[id];
+    const earlier = addedIds.get(text) ?? idOf.get(text);
+    if ((there !== "" && there !== text) || (earlier !== undefined && earlier !== id)) {
+      throw new FormatError(
+        `Added token ${JSON.stringify(text)} with id ${id} contradicts another entry of ` +
+          `tokenizer.json (${JSON.stringify(there)} has that id, ${earlier ?? "no id"} that text).`,
+      );
+    }
+    addedIds.set(text, id);
+    tokens[id] = text;
+  }
+  return tokens;
+}

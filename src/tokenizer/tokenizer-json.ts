@@ -1,0 +1,201 @@
+/**
+ * Hugging Face's `tokenizer.json`: text of the file <-> tokenizer.
+ *
+ * Reading checks the file and then takes one of two ways: byte-level BPE vocabularies (GPT-2, Llama
+ * 3, Qwen, DeepSeek and ours) go to the fast tokenizer; whatever uses a part that it does not know
+ * goes to @huggingface/tokenizers as a whole. Writing produces what the Rust `tokenizers` loads.
+ * Knows no files and no directories.
+ */
+import { createTokenizer } from "./byte-level-tokenizer.ts";
+import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
+import { alphabetChar, unspellBytes } from "./byte-alphabet.ts";
+import type { TokenizerDefinition, UnicodeForm } from "./definition.ts";
+import { createLibraryBackedTokenizer } from "./library-tokenizer.ts";
+import { escapeForRegex, GPT2_SPLIT } from "./pretokenize.ts";
+import { asObject, readTokenizerFile } from "./tokenizer-file.ts";
+import type { Json, TokenizerFile } from "./tokenizer-file.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/**
+ * Reads the text of a tokenizer.json. Throws FormatError, and nothing else, for text that is not
+ * one or that contradicts itself.
+ */
+export function parseTokenizerJson(text: string, options: CreateTokenizerOptions = {}): Tokenizer {
+  const file = readTokenizerFile(text);
+  const definition = toDefinition(file);
+  return definition === undefined
+    ? createLibraryBackedTokenizer(file, options)
+    : createTokenizer(definition, options);
+}
+
+/**
+ * The definition in a tokenizer.json, or undefined where it uses parts that a definition cannot
+ * express (other models, normalizers or pre-tokenizers). Throws FormatError as above.
+ */
+export function parseTokenizerDefinition(text: string): TokenizerDefinition | undefined {
+  return toDefinition(readTokenizerFile(text));
+}
+
+function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {
+  const { model, normalizer, preTokenizer, decoder, addedTokens } = file;
+  if (model["type"] !== "BPE" || file.merges === undefined) return undefined;
+  if (isSet(model["dropout"]) || isSet(model["byte_fallback"])) return undefined;
+  if (isSet(model["continuing_subword_prefix"]) || isSet(model["end_of_word_suffix"])) {
+    return undefined;
+  }
+  if (decoder?.["type"] !== "ByteLevel") return undefined;
+  const unicodeForm = readUnicodeForm(normalizer);
+  const splits = readSplits(preTokenizer);
+  if (unicodeForm === undefined || splits === undefined) return undefined;
+  for (const added of addedTokens) {
+    if (added.lstrip || added.rstrip || added.singleWord) return undefined;
+    if (added.normalized && unicodeForm !== "none") return undefined;
+  }
+  if (!hasAllBytes(file.idOf)) return undefined;
+  return {
+    tokens: file.tokens,
+    merges: file.merges,
+    splits,
+    addedTokens: addedTokens.map(({ id, text, special }) => ({ id, text, special })),
+    ...(model["ignore_merges"] === true ? { ignoreMerges: true } : {}),
+    ...(unicodeForm === "none" ? {} : { unicodeForm }),
+  };
+}
+
+/** Options are off when absent, null, false, 0 or "". */
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false && value !== 0 && value !== "";
+}
+
+function hasAllBytes(idOf: ReadonlyMap<string, number>): boolean {
+  for (let byte = 0; byte < 256; byte++) if (!idOf.has(alphabetChar(byte))) return false;
+  return true;
+}
+
+const UNICODE_FORMS: readonly UnicodeForm[] = ["NFC", "NFD", "NFKC", "NFKD"];
+
+/** "none" without a normalizer, undefined for one that is more than a Unicode form. */
+function readUnicodeForm(normalizer: Json | undefined): UnicodeForm | "none" | undefined {
+  if (normalizer === undefined) return "none";
+  return UNICODE_FORMS.find((form) => form === normalizer["type"]);
+}
+
+/** Patterns of `ByteLevel` or of `Sequence [Split ..., ByteLevel]`; undefined for anything else. */
+function readSplits(preTokenizer: Json | undefined): string[] | undefined {
+  const inSequence = preTokenizer?.["pretokenizers"];
+  const steps: readonly unknown[] =
+    preTokenizer?.["type"] === "Sequence" && Array.isArray(inSequence)
+      ? inSequence
+      : [preTokenizer];
+  const splits: string[] = [];
+  for (const [index, value] of steps.entries()) {
+    const step = asObject(value);
+    if (step === undefined) return undefined;
+    const isLast = index === steps.length - 1;
+    if (isLast !== (step["type"] === "ByteLevel")) return undefined;
+    if (isLast) {
+      if (step["add_prefix_space"] === true) return undefined;
+      if (step["use_regex"] !== false) splits.push(GPT2_SPLIT);
+      return splits;
+    }
+    const pattern = readSplit(step);
+    if (pattern === undefined) return undefined;
+    splits.push(pattern);
+  }
+  return undefined;
+}
+
+function readSplit(step: Json): string | undefined {
+  if (step["type"] !== "Split" || step["invert"] === true) return undefined;
+  if (String(step["behavior"]).toLowerCase() !== "isolated") return undefined;
+  const pattern = asObject(step["pattern"]);
+  const regex = pattern?.["Regex"];
+  if (typeof regex === "string") return regex;
+  const literal = pattern?.["String"];
+  return typeof literal === "string" && literal !== "" ? escapeForRegex(literal) : undefined;
+}
+
+/** The text of a tokenizer.json that the Rust `tokenizers` (and transformers) loads. */
+export function toTokenizerJson(definition: TokenizerDefinition): string {
+  const { tokens, splits, addedTokens, ignoreMerges = false, unicodeForm } = definition;
+  const addedIds = new Set(addedTokens.map(({ id }) => id));
+  // A vocabulary may hold the key "__proto__": only an object without a prototype keeps it.
+  const vocab: Record<string, number> = Object.create(null);
+  for (const [id, token] of tokens.entries()) {
+    // A special token in the vocabulary could be a whole piece; added_tokens alone keeps it special.
+    if (token !== "" && !(ignoreMerges && addedIds.has(id))) vocab[token] = id;
+  }
+  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true };
+  return JSON.stringify(
+    {
+      version: "1.0",
+      truncation: null,
+      padding: null,
+      added_tokens: addedTokens
+        .toSorted((a, b) => a.id - b.id)
+        .map(({ id, text, special }) => ({
+          id,
+          content: text,
+          single_word: false,
+          lstrip: false,
+          rstrip: false,
+          normalized: false,
+          special,
+        })),
+      normalizer: unicodeForm === undefined ? null : { type: unicodeForm },
+      pre_tokenizer: {
+        type: "Sequence",
+        pretokenizers: [
+          ...splits.map((pattern) => ({
+            type: "Split",
+            pattern: { Regex: pattern },
+            behavior: "Isolated",
+            invert: false,
+          })),
+          { ...byteLevel, use_regex: false },
+        ],
+      },
+      post_processor: null,
+      decoder: { ...byteLevel, use_regex: false },
+      model: {
+        type: "BPE",
+        dropout: null,
+        unk_token: null,
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: false,
+        byte_fallback: false,
+        ignore_merges: ignoreMerges,
+        vocab,
+        merges: spellMerges(definition),
+      },
+    },
+    undefined,
+    1,
+  );
+}
+
+/** As `"left right"`, which every version of the Rust library reads; the alphabet has no space. */
+function spellMerges({ tokens, merges, addedTokens }: TokenizerDefinition): string[] {
+  const spelled: string[] = [];
+  if (merges !== "by-id") {
+    for (let i = 0; i < merges.length; i += 2) {
+      spelled.push(`${tokens[merges[i] ?? -1]} ${tokens[merges[i + 1] ?? -1]}`);
+    }
+    return spelled;
+  }
+  const added = new Set(addedTokens.map(({ id }) => id));
+  const ordinary = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) {
+    if (token !== "" && !added.has(id) && unspellBytes(token) !== undefined)
+      ordinary.set(token, id);
+  }
+  for (const [token] of ordinary) {
+    for (let cut = 1; cut < token.length; cut++) {
+      const left = token.slice(0, cut);
+      const right = token.slice(cut);
+      if (ordinary.has(left) && ordinary.has(right)) spelled.push(`${left} ${right}`);
+    }
+  }
+  return spelled;
+}
