@@ -12,9 +12,3 @@ export {
   type TensorSpan,
   type TensorSpec,
 } from "./safetensors.ts";
-export {
-  checkHashConstants,
-  type HashConstants,
-  hashConstantsKey,
-  readHashConstants,
-} from "./hash-constants.ts";

@@ -1,0 +1,48 @@
+/**
+ * What the words on a command line may hold, as schemas: text in, value out. Knows no command.
+ */
+import * as z from "zod";
+
+/** A path; whether something is there is found out by opening it. */
+export const path: z.ZodString = z.string().min(1, "expected a path, got an empty text");
+
+/** A whole number of at least `least`, at most what a number counts exactly. */
+export function wholeNumber(least: number): z.ZodType<number, string> {
+  return z.string().transform((text, context) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (Number.isSafeInteger(value) && value >= least) return value;
+    context.addIssue(`expected a whole number of at least ${least}, got "${text}"`);
+    return z.NEVER;
+  });
+}
+
+/** A number between `least` and `most`, both allowed. */
+export function decimal(least: number, most: number): z.ZodType<number, string> {
+  return z.string().transform((text, context) => {
+    const value = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)
+      ? Number(text)
+      : Number.NaN;
+    if (value >= least && value <= most) return value;
+    const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+    context.addIssue(`expected a number ${range}, got "${text}"`);
+    return z.NEVER;
+  });
+}
+
+/** "1,2,3": ids of at least `least`, at least one of them. */
+export function idList(least: number): z.ZodType<number[], string> {
+  return z.string().transform((text, context) => {
+    const ids: number[] = [];
+    for (const part of text.split(",")) {
+      const id = /^\s*-?\d{1,10}\s*$/.test(part) ? Number(part) : Number.NaN;
+      if (!(id >= least && id < 2 ** 31)) {
+        context.addIssue(
+          `expected ids of at least ${least} with commas between them, such as 1,2,3; got "${part}"`,
+        );
+        return z.NEVER;
+      }
+      ids.push(id);
+    }
+    return ids;
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * `engram token-map` and the ways into `engram rows` that need a tokenizer, as processes, on a
+ * vocabulary put together here: the 256 bytes, spellings of "a", and an end-of-document token.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), "engram-token-map-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+function engram(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
+}
+
+/** GPT-2's byte alphabet: printable Latin-1 stands for itself, the rest for U+0100 and on. */
+function byteAlphabet(): string[] {
+  let next = 0x100;
+  return Array.from({ length: 256 }, (_, b) => {
+    const isPrintable = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+    return String.fromCharCode(isPrintable ? b : next++);
+  });
+}
+
+const eos = "<|endoftext|>";
+const merges = [
+  ["Ġ", "a"],
+  ["Ġ", "A"],
+  ["a", "b"],
+] as const;
+const tokens = [...byteAlphabet(), ...merges.map(([l, r]) => l + r)];
+const tokenizer = join(scratch, "tokenizer.json");
+writeFileSync(
+  tokenizer,
+  JSON.stringify({
+    version: "1.0",
+    added_tokens: [{ id: tokens.length, content: eos, special: true }],
+    normalizer: null,
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+    decoder: { type: "ByteLevel" },
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      merges: merges.map((pair) => pair.join(" ")),
+    },
+  }),
+);
+const vocab = tokens.length + 1;
+const idOf = (token: string): number => tokens.indexOf(token);
+
+test("the document has the sizes of the map, and the digest of the file it writes", () => {
+  const out = join(scratch, "map.i32");
+  const { status, stdout } = engram("token-map", tokenizer, "--out", out, "--json");
+  assert.equal(status, 0);
+  const document = JSON.parse(stdout);
+  const bytes = readFileSync(out);
+  assert.equal(document.vocab, vocab);
+  assert.equal(bytes.length, 4 * vocab);
+  assert.equal(document.sha256, createHash("sha256").update(bytes).digest("hex"));
+  const map = Array.from({ length: vocab }, (_, i) => bytes.readInt32LE(4 * i));
+  assert.equal(document.compressed, Math.max(...map) + 1);
+  // By first occurrence, and case and the space before a word do not count.
+  assert.equal(map[0], 0);
+  for (const spelling of ["a", "Ġa", "ĠA"]) assert.equal(map[idOf(spelling)], map[idOf("A")]);
+  assert.notEqual(map[idOf("ab")], map[idOf("a")]);
+  // TAB, LF and CR are white space and share the id of the space; 26 capitals share their letters'.
+  for (const code of [9, 10, 13, 32]) assert.equal(map[code], map[9]);
+  assert.equal(map[0x5a], map[0x7a]);
+});
+
+test("a text, its token ids and their compressed ids address the same rows", () => {
+  const out = join(scratch, "map.i32");
+  const { compressed } = JSON.parse(engram("token-map", tokenizer, "--out", out, "--json").stdout);
+  const map = readFileSync(out);
+  const config = join(scratch, "config.json");
+  const json = {
+    engram_layer_ids: [3],
+    engram_max_ngram_size: 3,
+    engram_n_heads: 2,
+    engram_vocab_size: 50,
+    engram_pad_token_id: vocab - 1,
+    engram_compressed_vocab_size: compressed,
+  };
+  writeFileSync(config, JSON.stringify(json));
+  const ids = ["Ġa", "ab", "A"].map(idOf);
+  const small = ids.map((id) => map.readInt32LE(4 * id));
+  const rows = (...words: string[]): unknown =>
+    JSON.parse(engram("rows", "--config", config, ...words, "--json").stdout);
+  const byText = rows("--text", " aabA");
+  assert.deepEqual(rows("--ids", ids.join(",")), byText);
+  assert.deepEqual(rows("--ids", ids.join(","), "--tokenizer", tokenizer), byText);
+  // With compressed ids the pad is compressed, too.
+  const pad = map.readInt32LE(4 * (vocab - 1));
+  writeFileSync(config, JSON.stringify({ ...json, engram_pad_token_id: pad }));
+  assert.deepEqual(rows("--compressed-ids", small.join(",")), byText);
+});
+
+test("a tokenizer that does not belong to the config is refused with both sizes", () => {
+  const config = join(scratch, "foreign.json");
+  writeFileSync(
+    config,
+    JSON.stringify({
+      engram_layer_ids: [3],
+      engram_max_ngram_size: 3,
+      engram_n_heads: 2,
+      engram_vocab_size: 50,
+      engram_pad_token_id: 2,
+      engram_compressed_vocab_size: 99_092,
+    }),
+  );
+  const { status, stderr } = engram("rows", "--config", config, "--text", "a");
+  assert.equal(status, 2);
+  assert.match(stderr, /99092.*every address would change/);
+});
+
+test("an id outside the vocabulary is refused with the id and the vocabulary", () => {
+  const config = join(scratch, "config.json");
+  const { status, stderr } = engram("rows", "--config", config, "--ids", "5,100000");
+  assert.equal(status, 2);
+  assert.match(stderr, /100000/);
+});
+
+test("what is no tokenizer is code 2 with the file's name", () => {
+  const text = join(scratch, "text.json");
+  writeFileSync(text, "To be, or not to be");
+  const { status, stderr } = engram("token-map", text);
+  assert.equal(status, 2);
+  assert.ok(stderr.startsWith(`engram: ${text}: `), stderr);
+  assert.equal(engram("token-map", scratch).status, 2);
+});
+
+test("a full disk is code 1, and says so", (t) => {
+  if (process.platform !== "linux") return t.skip("needs /dev/full, which only Linux has");
+  const out = join(scratch, "full.i32");
+  symlinkSync("/dev/full", `${out}.tmp`);
+  const { status, stdout } = engram("token-map", tokenizer, "--out", out, "--json");
+  assert.equal(status, 1);
+  const { error } = JSON.parse(stdout);
+  assert.equal(error.code, "store_failed");
+  assert.match(error.message, /the disk is full/);
+});

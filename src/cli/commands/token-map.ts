@@ -1,0 +1,46 @@
+/**
+ * `engram token-map`: the compression map of a tokenizer, its size and its name. What the map is and
+ * how it is made is `memory`'s.
+ */
+import * as z from "zod";
+import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";
+import { buildTokenMap, tokenMapBytes, tokenMapSha256 } from "../../memory/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { loadTokenizer } from "../load-tokenizer.ts";
+
+export const tokenMapCommand: Command = defineCommand({
+  path: "token-map",
+  summary: "show how a tokenizer's ids compress",
+  description:
+    "Tokens whose texts differ only in case, accents or surrounding space share one id in the " +
+    "memory. Prints how many ids a tokenizer has before and after that, and the SHA-256 of the map " +
+    "(int32, little endian), by which two programs can tell that they address the same rows.",
+  arguments: [{ name: "FILE", description: "tokenizer.json" }],
+  options: [{ flags: "--out <FILE>", description: "write the map there: int32, little endian" }],
+  examples: [
+    "token-map models/tiny/tokenizer.json",
+    "token-map models/tiny/tokenizer.json --out map.i32 --json",
+  ],
+  schema: z.object({ file: path, out: path.optional() }),
+  async run({ file, out }, { print, progress }) {
+    const tokenizer = await loadTokenizer(file);
+    const tokenMap = buildTokenMap(tokenizer);
+    const sha256 = await tokenMapSha256(tokenMap);
+    if (out !== undefined) {
+      await writeDurably(out, (handle) => handle.writeFile(tokenMapBytes(tokenMap))).catch(
+        (error: unknown) => {
+          throw writeFailure(error, out);
+        },
+      );
+      progress.note(`wrote ${out}`);
+    }
+    const document = {
+      vocab: tokenizer.vocabSize,
+      compressed: tokenMap.compressedVocabSize,
+      sha256,
+    };
+    print(`${document.vocab} ids become ${document.compressed}; sha256 ${sha256}\n`);
+    return document;
+  },
+});

@@ -1,0 +1,34 @@
+/**
+ * Every option of the command line, frozen. An option is a promise and a branch: adding one means
+ * editing this list, and arguing for it where the change is reviewed.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { commands } from "./registry.ts";
+
+const frozen: Readonly<Record<string, readonly string[]>> = {
+  rows: [
+    "--config <FILE>",
+    "--text <TEXT>",
+    "--ids <IDS>",
+    "--compressed-ids <IDS>",
+    "--tokenizer <FILE>",
+  ],
+  "token-map FILE": ["--out <FILE>"],
+};
+
+test("the commands and their options are the ones that were argued for", () => {
+  const found = commands.map((command) => [
+    [command.path, ...(command.arguments ?? []).map(({ name }) => name)].join(" "),
+    command.options.map(({ flags }) => flags),
+  ]);
+  assert.deepEqual(Object.fromEntries(found), frozen);
+});
+
+test("every command says what it does, with an example that names it", () => {
+  for (const { path, summary, description, examples } of commands) {
+    assert.match(summary, /^[a-z].{10,60}$/, path);
+    assert.ok(description.length > 80, path);
+    assert.ok(examples.length > 0 && examples.every((e) => e.startsWith(`${path} `)), path);
+  }
+});

@@ -1,0 +1,8 @@
+/**
+ * The commands of `engram`, in the order in which its help lists them. Adding one: a file in
+ * `commands/`, a line here, and the frozen list in `options.test.ts`, on purpose.
+ */
+import type { Command } from "./command.ts";
+import { rowsCommand, tokenMapCommand } from "./commands/index.ts";
+
+export const commands: readonly Command[] = [rowsCommand, tokenMapCommand];

@@ -1,0 +1,147 @@
+/**
+ * The frame around the commands: reads the command line, runs one command, writes its document or its
+ * error, and says with which code to exit. Knows no command's business. stdout holds results only: a
+ * reader's text, or under `--json` exactly one JSON document, errors included. All else is on stderr.
+ */
+import { Command as Parser, CommanderError, Option } from "commander";
+import * as z from "zod";
+import { InvalidConfigError } from "../errors.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
+import { createProgress, type ProgressStream } from "./progress.ts";
+import { version } from "./version.ts";
+
+/** What a run of the command line may use. */
+export interface CliWorld {
+  readonly commands: readonly Command[];
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: ProgressStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the command that `words` (without `node` and the program's name) ask for. */
+export async function runCli(words: readonly string[], world: CliWorld): Promise<ExitCode> {
+  const { stdout, stderr, env, signal } = world;
+  const isJson = words.slice(0, indexOrLength(words, "--")).includes("--json");
+  const progress = createProgress(stderr, { env });
+  const context: CommandContext = {
+    isJson,
+    print: (text) => void (isJson || stdout.write(text)),
+    progress,
+    signal,
+  };
+  try {
+    const parser = buildParser(world, async (command, input) => {
+      const document = await command.run(parseInput(command, input), context);
+      progress.end();
+      if (isJson) stdout.write(`${JSON.stringify(document)}\n`);
+    });
+    await parser.parseAsync(words, { from: "user" });
+    return exitCodes.success;
+  } catch (error) {
+    progress.end();
+    // Asked-for help and version come as errors, too; their text is written already.
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.success;
+    const { exitCode, code, message } = reportOf(error);
+    if (isJson) stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    // "(outputHelp)": the help has been written to stderr in the error's place.
+    if (message !== "(outputHelp)") stderr.write(`engram: ${message}\n`);
+    if (env["ENGRAM_DEBUG"] === "1" && error instanceof Error) stderr.write(`${error.stack}\n`);
+    return exitCode;
+  }
+}
+
+type Run = (command: Command, input: Record<string, unknown>) => Promise<void>;
+
+/** The parser of the whole command line. Exported for the test that freezes the options. */
+export function buildParser(
+  world: Pick<CliWorld, "commands" | "stdout" | "stderr">,
+  run: Run,
+): Parser {
+  const root = new Parser("engram")
+    .description(
+      "Train, keep and run Engram language models: a transformer with a large memory of n-grams " +
+        "that lies in ordinary RAM and is addressed by the words themselves.",
+    )
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void world.stdout.write(text),
+      writeErr: (text) => void world.stderr.write(text),
+      // The message comes back as an exception and is written once, by `runCli`.
+      outputError: () => undefined,
+    })
+    .helpCommand(false)
+    .addHelpText(
+      "after",
+      `
+Every command takes --json (one JSON document on stdout) and --help.
+Exit codes: 0 success, 2 bad use or bad input, 1 failure, 130 stopped by Ctrl-C.`,
+    );
+  for (const command of world.commands) addCommand(root, command, run);
+  return root;
+}
+
+function addCommand(root: Parser, command: Command, run: Run): void {
+  const words = command.path.split(" ");
+  const name = words.pop()!;
+  let parent = root;
+  for (const word of words) parent = groupOf(parent, word);
+  const parser = parent
+    .command(name)
+    .summary(command.summary)
+    .description(command.description)
+    .addHelpText(
+      "after",
+      `\nExamples:\n${command.examples.map((e) => `  engram ${e}\n`).join("")}`,
+    );
+  for (const { name: argument, description } of command.arguments ?? [])
+    parser.argument(`<${argument}>`, description);
+  for (const { flags, description, isRequired = false } of command.options)
+    parser.addOption(new Option(flags, description).makeOptionMandatory(isRequired));
+  parser.option("--json", "print one JSON document on stdout and nothing else");
+  parser.action(async () => {
+    const { json: _, ...options } = parser.opts<Record<string, unknown>>();
+    const input: Record<string, unknown> = { ...options };
+    for (const [i, { name: argument }] of (command.arguments ?? []).entries())
+      input[camelCase(argument)] = parser.args[i];
+    await run(command, input);
+  });
+}
+
+/** The parent of commands of two words, such as `tokenizer` for `tokenizer train`. */
+function groupOf(parent: Parser, name: string): Parser {
+  return (
+    parent.commands.find((c) => c.name() === name) ??
+    parent.command(name).summary(`commands about the ${name}`)
+  );
+}
+
+/** Checks what was written against the command's schema. Throws `InvalidConfigError`. */
+function parseInput(command: Command, input: Record<string, unknown>): never {
+  const parsed = z.safeParse(command.schema, input);
+  if (parsed.success) return parsed.data;
+  const sentences = parsed.error.issues.map((issue) => {
+    const [key] = issue.path;
+    return key === undefined ? issue.message : `${nameOf(command, String(key))}: ${issue.message}`;
+  });
+  throw new InvalidConfigError(sentences.join("; "));
+}
+
+/** How the user wrote what the schema calls `key`. */
+function nameOf(command: Command, key: string): string {
+  const argument = command.arguments?.find(({ name }) => camelCase(name) === key);
+  if (argument !== undefined) return argument.name;
+  const option = command.options.find(({ flags }) => new Option(flags).attributeName() === key);
+  return option === undefined ? key : new Option(option.flags).long!;
+}
+
+function camelCase(name: string): string {
+  return name.toLowerCase().replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function indexOrLength(words: readonly string[], word: string): number {
+  const at = words.indexOf(word);
+  return at === -1 ? words.length : at;
+}
