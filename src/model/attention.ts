@@ -45,7 +45,10 @@ export function selfAttention(
       rotation.cos,
       rotation.sin,
     );
-  const q_BHTd = place(heads("self_attn.q_proj.weight", config.numHeads), "self_attn.q_norm.weight");
+  const q_BHTd = place(
+    heads("self_attn.q_proj.weight", config.numHeads),
+    "self_attn.q_norm.weight",
+  );
   const k_BKTd = place(
     heads("self_attn.k_proj.weight", config.numKvHeads),
     "self_attn.k_norm.weight",

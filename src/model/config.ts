@@ -3,7 +3,7 @@
  * names of config.json. Knows nothing of weights, tables or files.
  */
 import { InvalidConfigError } from "../errors.ts";
-import type { EngramConfig } from "../memory/config.ts";
+import type { EngramConfig } from "../memory/index.ts";
 
 export interface ModelConfig {
   readonly vocabSize: number;
@@ -23,11 +23,6 @@ export interface ModelConfig {
   readonly engram?: EngramConfig;
   /** Taps of the short convolution after the gate (spec 6.2); 0 leaves it out, as V4.1 does. */
   readonly engramKernelSize: number;
-}
-
-/** Width of the memory vector of one token and layer: (N-1) * H * d. */
-export function memoryWidth(engram: EngramConfig): number {
-  return (engram.maxNgramSize - 1) * engram.numHeads * engram.headDim;
 }
 
 type Json = Readonly<Record<string, unknown>>;

@@ -5,8 +5,15 @@
  * B batch, T tokens, N = B*T, D model width, E memory width, V vocabulary, C cache capacity.
  */
 import { type Graph, GraphBuilder, gradients, type Tensor } from "../tensor/index.ts";
-import { type Attend, cachedAttend, type LayerCache, packedAttend, type Rotation } from "./attention.ts";
-import { memoryWidth, type ModelConfig } from "./config.ts";
+import {
+  type Attend,
+  cachedAttend,
+  type LayerCache,
+  packedAttend,
+  type Rotation,
+} from "./attention.ts";
+import { memoryWidth } from "../memory/index.ts";
+import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
 import { paramSpecs } from "./params.ts";
 import { headWeight, transformer } from "./transformer.ts";
@@ -39,9 +46,7 @@ export interface BatchShape {
 }
 
 function declareParams(g: GraphBuilder, config: ModelConfig): Map<string, Tensor> {
-  return new Map(
-    paramSpecs(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]),
-  );
+  return new Map(paramSpecs(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]));
 }
 
 function declareMemory(
@@ -147,7 +152,7 @@ export interface DecodeShape extends BatchShape {
   readonly logits: "last" | "all";
 }
 
-/** Positions a short convolution looks back: its state between decode steps. */
+/** Positions a short convolution looks back. */
 export function convHistory(config: ModelConfig): number {
   return config.engram === undefined || config.engramKernelSize === 0
     ? 0
@@ -157,8 +162,9 @@ export function convHistory(config: ModelConfig): number {
 /**
  * Inputs: parameters, memory, ids [B,T], cos and sin of the new positions, past [B] (tokens already
  * in the cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", and conv
- * [B,history,D] for each Engram layer with a short convolution.
- * Outputs: logits [B,1,V] or [B,T,V]; gate [B*T,1,1] a layer; `next.` caches and conv states.
+ * [B,history,D], the short convolution's inputs at the positions before, for each layer that has one.
+ * Outputs: logits [B,1,V] or [B,T,V]; gate [B*T,1,1] a layer; `next.` caches, which may share memory
+ * with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
  */
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { batch, length, capacity } = shape;
@@ -179,11 +185,8 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const shift = (layer: number): Shift => {
     const past_BPC = g.input(io.conv(layer), "f32", [batch, history, config.hiddenSize]);
     return (x_BTC, by) => {
-      const all = g.concat([past_BPC, x_BTC], 1);
-      // Tap 0 is asked for with the largest shift; that is when the next state is cut.
-      if (by === history)
-        outputs[io.next(io.conv(layer))] = g.slice(all, 1, length, length + history);
-      return g.slice(all, 1, history - by, history - by + length);
+      outputs[io.next(io.conv(layer))] = x_BTC;
+      return g.slice(g.concat([past_BPC, x_BTC], 1), 1, history - by, history - by + length);
     };
   };
   const { hidden_BTD, gates } = transformer(g, config, params, {

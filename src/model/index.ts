@@ -1,7 +1,6 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
 export {
   checkModelConfig,
-  memoryWidth,
   type ModelConfig,
   modelConfigToJson,
   parseModelConfig,

@@ -7,7 +7,8 @@
  */
 import { Random } from "../numerics/index.ts";
 import { sizeOf, type Value, valueOf } from "../tensor/index.ts";
-import { memoryWidth, type ModelConfig } from "./config.ts";
+import { memoryWidth } from "../memory/index.ts";
+import type { ModelConfig } from "./config.ts";
 
 /** How a weight starts: normal with this deviation, or one constant. */
 export type Init = { readonly normal: number } | { readonly constant: number };

@@ -3,7 +3,12 @@
 /** cos and sin of position * theta^(-2i/d), i = 0..d/2-1, for `length` positions from `start`:
  *  [length, d/2] each, written into the given arrays. */
 export function ropeAngles(
-  { start, length, headDim, theta }: { start: number; length: number; headDim: number; theta: number },
+  {
+    start,
+    length,
+    headDim,
+    theta,
+  }: { start: number; length: number; headDim: number; theta: number },
   into: { readonly cos: Float32Array; readonly sin: Float32Array },
 ): void {
   const half = headDim / 2;

@@ -3,6 +3,7 @@
  * state it needs, and an update that moves parameters and state by one step. Knows flat arrays and
  * matrix shapes; not layers, losses or tables.
  */
+import type { ParamLayout } from "../model/index.ts";
 import {
   type Backend,
   type Binding,
@@ -211,6 +212,33 @@ export async function muon(
       for (const executable of executables.values()) await executable.dispose();
     },
   };
+}
+
+/** The backbone's optimizers: the given rule for hidden matrices, AdamW for the rest. Gains do not
+ *  decay. */
+export async function denseOptimizers(
+  backend: Backend,
+  arrays: FlatArrays,
+  {
+    layout: { specs, offsets, ranges },
+    matrices,
+    decay,
+  }: { layout: ParamLayout; matrices: "muon" | "adamw"; decay: number },
+): Promise<DenseOptimizer[]> {
+  const hidden =
+    matrices === "adamw"
+      ? adamW(backend, arrays, { range: ranges.matrix, decay })
+      : muon(backend, arrays, {
+          matrices: specs
+            .filter(({ kind }) => kind === "matrix")
+            .map(({ name, shape }) => ({ offset: offsets.get(name)!, shape })),
+          decay,
+        });
+  return Promise.all([
+    hidden,
+    adamW(backend, arrays, { range: ranges.embedding, decay }),
+    adamW(backend, arrays, { range: ranges.gain, decay: 0 }),
+  ]);
 }
 
 /** Euclidean length of all gradients, summed in f64. */

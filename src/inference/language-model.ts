@@ -1,0 +1,81 @@
+/**
+ * What a session or a scorer runs: sizes, an engine, weights and, unless it is switched off, a memory.
+ * This is where rows and graphs are put side by side; both stay ignorant of each other. Knows nothing
+ * of text, files or training.
+ */
+import { RequestError } from "../errors.ts";
+import type { Addressing, RetrievalTable, TokenMap } from "../memory/index.ts";
+import type { ModelConfig } from "../model/index.ts";
+import type { Backend, Executable, Graph, Values } from "../tensor/index.ts";
+
+/** Everything between token ids and memory vectors. */
+export interface ModelMemory {
+  readonly tokenMap: TokenMap;
+  readonly addressing: Addressing;
+  /** One for each Engram layer. Each session or scorer reads them through a `Retrieval` of its own. */
+  readonly tables: readonly RetrievalTable[];
+}
+
+export interface LanguageModel {
+  /** Has `engram` exactly if `memory` is there. */
+  readonly config: ModelConfig;
+  readonly backend: Backend;
+  /** Weights by name; may hold more than `config` needs (those of a memory that is off). */
+  readonly params: Values;
+  readonly memory: ModelMemory | undefined;
+}
+
+/** The same weights with the memory left out: not read, not added, not paid for. */
+export function withoutMemory(model: LanguageModel): LanguageModel {
+  const { engram: _off, ...config } = model.config;
+  return { ...model, config, memory: undefined };
+}
+
+/** Those of `values` that `graph` declares as inputs. */
+export function inputsOf(graph: Graph, values: Values): Values {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => graph.inputs.has(name)));
+}
+
+export function checkTokenIds(ids: ArrayLike<number>, vocabSize: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize)
+      throw new RequestError(
+        `token id ${id} at position ${i} is outside the vocabulary 0..${vocabSize - 1}`,
+      );
+  }
+}
+
+/** Compiles a graph once a key, however many ask for it at the same time. */
+export class ExecutableCache<Key> {
+  readonly #backend: Backend;
+  readonly #build: (key: Key) => Graph;
+  readonly #entries = new Map<string, Promise<CompiledGraph>>();
+
+  constructor(backend: Backend, build: (key: Key) => Graph) {
+    this.#backend = backend;
+    this.#build = build;
+  }
+
+  get(key: Key): Promise<CompiledGraph> {
+    const text = JSON.stringify(key);
+    let entry = this.#entries.get(text);
+    if (entry === undefined) {
+      const graph = this.#build(key);
+      entry = this.#backend.compile(graph).then((executable) => ({ graph, executable }));
+      this.#entries.set(text, entry);
+    }
+    return entry;
+  }
+
+  async dispose(): Promise<void> {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    for (const entry of entries) await (await entry).executable.dispose();
+  }
+}
+
+export interface CompiledGraph {
+  readonly graph: Graph;
+  readonly executable: Executable;
+}

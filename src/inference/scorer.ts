@@ -1,0 +1,150 @@
+/**
+ * How well a model predicts given ids: the negative log-likelihood of each token over the full softmax,
+ * in fixed windows of a packed stream. Knows ids and nats; not text, bytes or tasks.
+ */
+import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
+import { evalGraph, io, ropeAngles } from "../model/index.ts";
+import { type Binding, type Value, zeros } from "../tensor/index.ts";
+import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
+import { type Batch, emptyBatch, fillWindow, type TokenStream } from "./windows.ts";
+
+export interface Score {
+  /** Sum of -ln p over the scored tokens. */
+  readonly nats: number;
+  readonly numTokens: number;
+  /** Mean gate of each Engram layer over all positions read. */
+  readonly gates: ReadonlyMap<number, number>;
+}
+
+export interface ScoreOptions {
+  /** Tokens a window moves on; each scored token has at least window - stride of context, where its
+   *  document has as much. Default: half a window. */
+  readonly stride?: number;
+  /** Score at most about this many tokens, spread evenly over the stream. Default: all. */
+  readonly maxTokens?: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export class Scorer {
+  readonly #model: LanguageModel;
+  readonly #retrieval: Retrieval;
+  readonly #batch: Batch;
+  readonly #inputs: Record<string, Value>;
+  readonly #outputs: Record<string, Value>;
+  readonly #compiled: CompiledGraph;
+  readonly #binding: Binding;
+
+  private constructor(
+    model: LanguageModel,
+    compiled: CompiledGraph,
+    { batch, length }: { batch: number; length: number },
+  ) {
+    this.#model = model;
+    this.#retrieval = new Retrieval(model.memory?.tables ?? []);
+    this.#compiled = compiled;
+    this.#batch = emptyBatch(batch, length);
+    const { graph, executable } = compiled;
+    const { ids, labels, segments } = this.#batch;
+    const inputs: Record<string, Value> = { ...inputsOf(graph, model.params) };
+    for (const [name, { dtype, shape }] of graph.inputs) inputs[name] ??= zeros(dtype, shape);
+    inputs[io.ids] = { ...inputs[io.ids]!, data: ids };
+    inputs[io.labels] = { ...inputs[io.labels]!, data: labels };
+    inputs[io.segments] = { ...inputs[io.segments]!, data: segments };
+    const { headDim, ropeTheta: theta } = model.config;
+    ropeAngles(
+      { start: 0, length, headDim, theta },
+      {
+        cos: inputs[io.cos]!.data as Float32Array,
+        sin: inputs[io.sin]!.data as Float32Array,
+      },
+    );
+    const outputs: Record<string, Value> = {};
+    for (const [name, { dtype, shape }] of graph.outputs) outputs[name] = zeros(dtype, shape);
+    this.#inputs = inputs;
+    this.#outputs = outputs;
+    this.#binding = executable.bind(inputs, outputs);
+  }
+
+  /** `batch` windows of `length` tokens at a time. */
+  static async create(
+    model: LanguageModel,
+    { batch = 8, length = model.config.maxPositions }: { batch?: number; length?: number } = {},
+  ): Promise<Scorer> {
+    const graph = evalGraph(model.config, { batch, length });
+    const executable = await model.backend.compile(graph);
+    return new Scorer(model, { graph, executable }, { batch, length });
+  }
+
+  /** Scores every token of the stream but the end-of-text tokens between documents. */
+  async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
+    const { batch, length } = this.#batch;
+    const { stride = Math.max(1, length >>> 1), onProgress } = options;
+    const windows = windowStarts(stream.tokens.length, length, stride, options.maxTokens);
+    const isStart = new Uint8Array(stream.tokens.length + 1);
+    for (const start of stream.starts) isStart[start] = 1;
+    let nats = 0;
+    let numTokens = 0;
+    const gateSums = new Map<number, number>();
+    let runs = 0;
+    for (let at = 0; at < windows.length; at += batch) {
+      const group = windows.slice(at, at + batch);
+      for (let row = 0; row < batch; row++)
+        fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
+      await this.#run();
+      const losses = this.#outputs[io.loss]!.data as Float32Array;
+      for (const [row, { start, from }] of group.entries())
+        for (let t = from; t < length; t++) {
+          const label = start + t + 1;
+          if (label >= stream.tokens.length || isStart[label] === 1) continue;
+          nats += losses[row * length + t]!;
+          numTokens++;
+        }
+      runs++;
+      for (const layer of this.#model.config.engram?.layerIds ?? [])
+        gateSums.set(layer, (gateSums.get(layer) ?? 0) + this.#outputs[io.gate(layer)]!.data[0]!);
+      onProgress?.(Math.min(at + batch, windows.length), windows.length);
+    }
+    const gates = new Map([...gateSums].map(([layer, sum]) => [layer, sum / runs]));
+    return { nats, numTokens, gates };
+  }
+
+  async #run(): Promise<void> {
+    const { memory, config } = this.#model;
+    if (memory !== undefined) {
+      const compressed = compressIds(memory.tokenMap, this.#batch.ids);
+      const rows = addressBatch(memory.addressing, compressed, {
+        sequenceLength: this.#batch.length,
+        starts_BT: this.#batch.starts,
+      });
+      await this.#retrieval.retrieveAll(
+        config.engram!.layerIds.map((layerId, i) => ({
+          layerId,
+          rows: rows[i]!,
+          memory_PE: this.#inputs[io.memory(layerId)]!.data as Float32Array,
+        })),
+      );
+    }
+    await this.#binding.run();
+  }
+
+  async dispose(): Promise<void> {
+    this.#binding.dispose();
+    await this.#compiled.executable.dispose();
+  }
+}
+
+/** Windows over `numTokens`: where each starts, and its first position whose label is scored. */
+function windowStarts(
+  numTokens: number,
+  length: number,
+  stride: number,
+  maxTokens: number | undefined,
+): { start: number; from: number }[] {
+  const windows = [{ start: 0, from: 0 }];
+  // Window k scores labels up to start + length; the next begins `stride` further on.
+  for (let start = stride; start + length - stride < numTokens - 1; start += stride)
+    windows.push({ start, from: length - stride });
+  if (maxTokens === undefined || windows.length * stride <= maxTokens) return windows;
+  const keep = Math.max(1, Math.floor(maxTokens / stride));
+  return Array.from({ length: keep }, (_, i) => windows[Math.floor((i * windows.length) / keep)]!);
+}

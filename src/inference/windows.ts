@@ -1,0 +1,83 @@
+/**
+ * Documents as one stream of token ids, and the fixed windows that a packed graph reads from it. Knows
+ * token ids and where documents start; not text, hashes or tensors.
+ */
+
+/** Each document is its end-of-text token followed by its tokens: the token both closes the document
+ *  before and is what a document's first word is predicted from. */
+export interface TokenStream {
+  readonly tokens: Uint16Array | Uint32Array;
+  /** Index of each document's first token in `tokens`, ascending, the first 0. */
+  readonly starts: Uint32Array;
+  /** UTF-8 bytes of the text the tokens stand for. */
+  readonly numBytes: number;
+}
+
+/** `length` inputs and their labels, for each of `batch` rows. Flat [batch*length] arrays. */
+export interface Batch {
+  readonly batch: number;
+  readonly length: number;
+  readonly ids: Int32Array;
+  readonly labels: Int32Array;
+  /** Number of the document within its row, from 1. */
+  readonly segments: Int32Array;
+  /** 1 where a document starts at this position. */
+  readonly starts: Uint8Array;
+  /** Loss weight of each position; all weights of the batch sum to 1. */
+  readonly weights: Float32Array;
+}
+
+export function emptyBatch(batch: number, length: number): Batch {
+  const n = batch * length;
+  return {
+    batch,
+    length,
+    ids: new Int32Array(n),
+    labels: new Int32Array(n),
+    segments: new Int32Array(n),
+    starts: new Uint8Array(n),
+    weights: new Float32Array(n),
+  };
+}
+
+/** Index of the last element of ascending `sorted` that is <= x. */
+function lastAtMost(sorted: Uint32Array, x: number): number {
+  let low = 0;
+  let high = sorted.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (sorted[middle]! <= x) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Fills row `row` of `batch` with the window that begins at token `start` of the stream. Positions
+ *  beyond the stream's end repeat its last token as documents of their own; they carry no weight. */
+export function fillWindow(stream: TokenStream, start: number, batch: Batch, row: number): void {
+  const { tokens, starts } = stream;
+  const { length } = batch;
+  const end = tokens.length - 1;
+  let document = lastAtMost(starts, start);
+  let segment = 1;
+  for (let t = 0, at = row * length; t < length; t++, at++) {
+    const position = start + t;
+    if (position >= end) {
+      batch.ids[at] = tokens[end]!;
+      batch.labels[at] = tokens[end]!;
+      batch.segments[at] = ++segment;
+      batch.starts[at] = 1;
+      batch.weights[at] = 0;
+      continue;
+    }
+    if (t > 0 && starts[document + 1] === position) {
+      document++;
+      segment++;
+    }
+    batch.ids[at] = tokens[position]!;
+    batch.labels[at] = tokens[position + 1]!;
+    batch.segments[at] = segment;
+    batch.starts[at] = starts[document] === position ? 1 : 0;
+    batch.weights[at] = 1 / (batch.batch * length);
+  }
+}

@@ -1,0 +1,14 @@
+/** Learning: token streams in, weights and tables out. */
+export { type Document, type DocumentEncoder, packDocuments, utf8Length } from "./corpus.ts";
+export { fillBatch, WindowOrder } from "./dataset.ts";
+export { adamW, type DenseOptimizer, type FlatArrays, globalNorm, muon } from "./optimizer.ts";
+export {
+  findPreset,
+  type MemorySizes,
+  type Preset,
+  presetNames,
+  type TrainingRecipe,
+} from "./presets.ts";
+export { updateRows } from "./row-optimizer.ts";
+export { learningRate } from "./schedule.ts";
+export { flatArrays, type StepReport, Trainer, type TrainingState } from "./trainer.ts";

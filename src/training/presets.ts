@@ -1,0 +1,126 @@
+/**
+ * Named recipes: the sizes of a model and how it is trained. A preset is a value, not a mode: nothing
+ * else branches on its name.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import type { ModelConfig } from "../model/index.ts";
+
+export interface TrainingRecipe {
+  /** Rows a forward pass, and tokens a row. */
+  readonly batch: number;
+  readonly length: number;
+  /** Forward passes whose gradients are summed before one update. */
+  readonly accumulate: number;
+  readonly steps: number;
+  readonly warmupSteps: number;
+  readonly lr: number;
+  readonly weightDecay: number;
+  /** Rule for hidden matrices; embeddings and gains always use AdamW. */
+  readonly matrices: "muon" | "adamw";
+  /** The tables' learning rate as a multiple of `lr`: 5 in arXiv 2601.07372, appendix A. */
+  readonly tableLrFactor: number;
+  /** Longest allowed gradient. */
+  readonly clip: number;
+}
+
+/** Sizes of the memory that do not depend on the tokenizer. */
+export interface MemorySizes {
+  readonly layerIds: readonly number[];
+  readonly maxNgramSize: number;
+  readonly numHeads: number;
+  readonly headDim: number;
+  readonly minBucketRows: readonly number[];
+}
+
+export interface Preset {
+  readonly description: string;
+  readonly vocabSize: number;
+  readonly model: Omit<ModelConfig, "vocabSize" | "engram">;
+  readonly memory: MemorySizes;
+  readonly training: TrainingRecipe;
+}
+
+const common = {
+  rmsNormEps: 1e-6,
+  ropeTheta: 10_000,
+  tieEmbeddings: true,
+  engramKernelSize: 0,
+} as const;
+
+const presets: Readonly<Record<string, Preset>> = {
+  tiny: {
+    description: "learns one small text in a few minutes on two cores",
+    vocabSize: 1024,
+    model: {
+      ...common,
+      hiddenSize: 192,
+      numLayers: 4,
+      numHeads: 6,
+      numKvHeads: 6,
+      headDim: 32,
+      intermediateSize: 512,
+      maxPositions: 256,
+    },
+    memory: {
+      layerIds: [1],
+      maxNgramSize: 3,
+      numHeads: 4,
+      headDim: 16,
+      minBucketRows: [4000, 8000],
+    },
+    training: {
+      batch: 16,
+      length: 128,
+      accumulate: 1,
+      steps: 600,
+      warmupSteps: 30,
+      lr: 3e-3,
+      weightDecay: 0.1,
+      matrices: "muon",
+      tableLrFactor: 5,
+      clip: 1,
+    },
+  },
+  small: {
+    description: "learns 100 MB of text in about an hour on two cores",
+    vocabSize: 8192,
+    model: {
+      ...common,
+      hiddenSize: 320,
+      numLayers: 6,
+      numHeads: 5,
+      numKvHeads: 5,
+      headDim: 64,
+      intermediateSize: 864,
+      maxPositions: 256,
+    },
+    memory: {
+      layerIds: [1],
+      maxNgramSize: 3,
+      numHeads: 8,
+      headDim: 16,
+      minBucketRows: [62_500, 62_500],
+    },
+    training: {
+      batch: 8,
+      length: 256,
+      accumulate: 4,
+      steps: 2000,
+      warmupSteps: 100,
+      lr: 3e-3,
+      weightDecay: 0.1,
+      matrices: "muon",
+      tableLrFactor: 5,
+      clip: 1,
+    },
+  },
+};
+
+export const presetNames: readonly string[] = Object.keys(presets);
+
+export function findPreset(name: string): Preset {
+  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
+  if (preset === undefined)
+    throw new InvalidConfigError(`unknown preset "${name}"; there are: ${presetNames.join(", ")}`);
+  return preset;
+}

@@ -1,0 +1,337 @@
+/**
+ * The training loop, one step at a time, readable from top to bottom:
+ *
+ *   batch of ids -> row ids -> memory vectors --> [ train graph ] --> gradients of weights -> optimizer
+ *                                                                 \-> gradients of memory  -> row optimizer
+ *
+ * The graph never sees a table, and the tables never see the graph. Knows ids, arrays and one backend;
+ * not text, files or how progress is shown.
+ */
+import { InvariantError } from "../errors.ts";
+import {
+  type Batch,
+  emptyBatch,
+  type LanguageModel,
+  type TokenStream,
+} from "../inference/index.ts";
+import {
+  addressBatch,
+  compressIds,
+  memoryWidth,
+  Retrieval,
+  type RowBatch,
+  type WritableRowStore,
+} from "../memory/index.ts";
+import { io, type ParamLayout, paramViews, ropeAngles, trainGraph } from "../model/index.ts";
+import { type Binding, type Executable, type Value, valueOf, zeros } from "../tensor/index.ts";
+import { fillBatch, WindowOrder } from "./dataset.ts";
+import {
+  type DenseOptimizer,
+  denseOptimizers,
+  type FlatArrays,
+  globalNorm,
+  type UpdateStep,
+} from "./optimizer.ts";
+import type { TrainingRecipe } from "./presets.ts";
+import { updateRows } from "./row-optimizer.ts";
+import { learningRate } from "./schedule.ts";
+
+/** What training changes: weights and optimizer state in flat arrays, tables and their moments in
+ *  stores. A checkpoint is exactly this, and the number of steps done. */
+export interface TrainingState {
+  readonly layout: ParamLayout;
+  readonly arrays: FlatArrays;
+  /** One f32 a row for each table, in the order of the model's tables. */
+  readonly moments: readonly WritableRowStore[];
+  step: number;
+}
+
+export interface StepReport {
+  /** Steps done, this one included. */
+  readonly step: number;
+  /** Mean nats a token. */
+  readonly loss: number;
+  readonly lr: number;
+  /** Length of the backbone's gradient before clipping. */
+  readonly gradientNorm: number;
+  /** Mean gate of each Engram layer. */
+  readonly gates: Readonly<Record<string, number>>;
+  readonly numTokens: number;
+}
+
+export interface TrainerOptions {
+  readonly recipe: TrainingRecipe;
+  readonly stream: TokenStream;
+  readonly seed: number;
+}
+
+/** Arrays for `layout`, all zero but the given weights. */
+export function flatArrays(layout: ParamLayout, params: Float32Array): FlatArrays {
+  const make = (): Float32Array => new Float32Array(layout.length);
+  return { params, gradients: make(), m: make(), v: make() };
+}
+
+/** The batch of one step with everything that depends on its ids alone. */
+interface Prepared {
+  readonly batch: Batch;
+  /** Row ids of each Engram layer, [positions, C]. */
+  readonly rows: readonly Uint32Array[];
+}
+
+/** What the engine reads and writes in one step. All passes of a step lie one behind the other in the
+ *  same arrays, so rows are read, and their gradients summed, once a step. */
+interface StepArrays {
+  readonly batch: Batch;
+  /** [positions, E] of each Engram layer. */
+  readonly memory: readonly Float32Array[];
+  readonly memoryGradients: readonly Float32Array[];
+}
+
+export class Trainer {
+  readonly #model: LanguageModel;
+  readonly #state: TrainingState;
+  readonly #recipe: TrainingRecipe;
+  readonly #stream: TokenStream;
+  readonly #order: WindowOrder;
+  readonly #layerIds: readonly number[];
+  readonly #retrieval: Retrieval;
+  readonly #executable: Executable;
+  readonly #arrays: StepArrays;
+  /** One binding a pass of the step. */
+  readonly #passes: readonly Binding[];
+  readonly #outputs: Readonly<Record<string, Value>>;
+  readonly #optimizers: readonly DenseOptimizer[];
+  /** Where the passes of a step sum their gradients; the engine's own output if there is one pass. */
+  readonly #gradients: Float32Array;
+  #rowGradients = new Float32Array(0);
+  #rowMoments = new Float32Array(0);
+  #next: Prepared | undefined;
+
+  /** Use `Trainer.create`. */
+  private constructor(
+    model: LanguageModel,
+    state: TrainingState,
+    options: TrainerOptions & {
+      readonly executable: Executable;
+      readonly optimizers: readonly DenseOptimizer[];
+      readonly gradients: Float32Array;
+    },
+  ) {
+    const { recipe, stream, seed, executable } = options;
+    const { config } = model;
+    this.#model = model;
+    this.#state = state;
+    this.#recipe = recipe;
+    this.#stream = stream;
+    this.#order = new WindowOrder(stream, { length: recipe.length, seed });
+    this.#layerIds = config.engram?.layerIds ?? [];
+    this.#retrieval = new Retrieval(model.memory?.tables ?? []);
+    this.#executable = executable;
+    this.#optimizers = options.optimizers;
+    this.#gradients = options.gradients;
+    const { batch, length, accumulate } = recipe;
+    const positions = batch * length * accumulate;
+    const width = config.engram === undefined ? 0 : memoryWidth(config.engram);
+    const perLayer = (): Float32Array[] =>
+      this.#layerIds.map(() => new Float32Array(positions * width));
+    this.#arrays = {
+      batch: emptyBatch(batch * accumulate, length),
+      memory: perLayer(),
+      memoryGradients: perLayer(),
+    };
+    this.#outputs = this.#outputValues();
+    this.#passes = Array.from({ length: accumulate }, (_, pass) => this.#bind(pass));
+  }
+
+  /** `model.params` must be views of `state.arrays.params`. */
+  static async create(
+    model: LanguageModel,
+    state: TrainingState,
+    options: TrainerOptions,
+  ): Promise<Trainer> {
+    const { recipe } = options;
+    const { layout, arrays } = state;
+    const executable = await model.backend.compile(trainGraph(model.config, recipe));
+    const gradients = recipe.accumulate > 1 ? new Float32Array(layout.length) : arrays.gradients;
+    const optimizers = await denseOptimizers(
+      model.backend,
+      { ...arrays, gradients },
+      { layout, matrices: recipe.matrices, decay: recipe.weightDecay },
+    );
+    return new Trainer(model, state, { ...options, executable, optimizers, gradients });
+  }
+
+  /** One update of weights and rows. If it rejects, weights may be half updated: resume from the last
+   *  checkpoint. */
+  async step(): Promise<StepReport> {
+    const { clip, tableLrFactor, batch, length, accumulate } = this.#recipe;
+    const { step } = this.#state;
+    const lr = learningRate(
+      {
+        peak: this.#recipe.lr,
+        warmupSteps: this.#recipe.warmupSteps,
+        totalSteps: this.#recipe.steps,
+      },
+      step,
+    );
+    const prepared = this.#next ?? this.#prepare(step);
+    this.#next = undefined;
+    const rowBatches = await this.#load(prepared);
+    let loss = 0;
+    const gates: Record<string, number> = {};
+    for (const [pass, binding] of this.#passes.entries()) {
+      const run = binding.run();
+      // Addresses depend on ids alone: the next step's are computed while the engine is busy.
+      if (pass === 0 && step + 1 < this.#recipe.steps) this.#next = this.#prepare(step + 1);
+      await run;
+      loss += this.#outputs[io.loss]!.data[0]!;
+      for (const layer of this.#layerIds)
+        gates[layer] = (gates[layer] ?? 0) + this.#outputs[io.gate(layer)]!.data[0]! / accumulate;
+      if (this.#gradients !== this.#state.arrays.gradients)
+        accumulateInto(this.#gradients, this.#state.arrays.gradients, pass === 0);
+    }
+    const gradientNorm = globalNorm(this.#gradients);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+      throw new InvariantError(
+        `step ${step}: the loss is ${loss} and its gradient ${gradientNorm} long; resume from the last ` +
+          "checkpoint with a lower learning rate",
+      );
+    const dense = this.#updateWeights({ step, lr, clip: Math.min(1, clip / gradientNorm) });
+    // Rows are updated by this thread while the engine updates the weights.
+    for (const [i, rowBatch] of rowBatches.entries())
+      await this.#updateTable(i, rowBatch, lr * tableLrFactor);
+    await dense;
+    this.#state.step = step + 1;
+    return {
+      step: step + 1,
+      loss,
+      lr,
+      gradientNorm,
+      gates,
+      numTokens: batch * length * accumulate,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    for (const binding of this.#passes) binding.dispose();
+    for (const optimizer of this.#optimizers) await optimizer.dispose();
+    await this.#executable.dispose();
+  }
+
+  #prepare(step: number): Prepared {
+    const { batch: rows, length, accumulate } = this.#recipe;
+    const batch = emptyBatch(rows * accumulate, length);
+    fillBatch(this.#stream, this.#order, { index: step * batch.batch, batch });
+    const { memory } = this.#model;
+    if (memory === undefined) return { batch, rows: [] };
+    const compressed = compressIds(memory.tokenMap, batch.ids);
+    return {
+      batch,
+      rows: addressBatch(memory.addressing, compressed, {
+        sequenceLength: length,
+        starts_BT: batch.starts,
+      }),
+    };
+  }
+
+  /** Puts a prepared step where the engine reads it, rows included. */
+  async #load({ batch, rows }: Prepared): Promise<RowBatch[]> {
+    const bound = this.#arrays.batch;
+    bound.ids.set(batch.ids);
+    bound.labels.set(batch.labels);
+    bound.segments.set(batch.segments);
+    bound.weights.set(batch.weights);
+    return this.#retrieval.retrieveAll(
+      this.#layerIds.map((layerId, i) => ({
+        layerId,
+        rows: rows[i]!,
+        memory_PE: this.#arrays.memory[i]!,
+      })),
+    );
+  }
+
+  async #updateWeights(update: UpdateStep): Promise<void> {
+    for (const optimizer of this.#optimizers) await optimizer.update(update);
+  }
+
+  /** Sums the gradient of each distinct row over all places that read it, and moves the rows. */
+  async #updateTable(i: number, rowBatch: RowBatch, lr: number): Promise<void> {
+    const { unique, index, values } = rowBatch;
+    const width = values.length / unique.length;
+    if (this.#rowGradients.length < values.length) {
+      this.#rowGradients = new Float32Array(values.length);
+      this.#rowMoments = new Float32Array(unique.length);
+    }
+    const gradients = this.#rowGradients.subarray(0, values.length);
+    sumByRow(this.#arrays.memoryGradients[i]!, index, { into: gradients, width });
+    const moments = this.#rowMoments.subarray(0, unique.length);
+    const momentBytes = new Uint8Array(moments.buffer, moments.byteOffset, moments.byteLength);
+    const store = this.#state.moments[i]!;
+    await store.read(unique, momentBytes);
+    updateRows({ values, gradients, moments, count: unique.length, width }, lr);
+    await store.write(unique, momentBytes);
+    await this.#retrieval.writeBack(rowBatch);
+  }
+
+  #outputValues(): Record<string, Value> {
+    const { layout, arrays } = this.#state;
+    const outputs: Record<string, Value> = { [io.loss]: zeros("f32", [1]) };
+    for (const layer of this.#layerIds) outputs[io.gate(layer)] = zeros("f32", [1]);
+    for (const [name, view] of Object.entries(paramViews(layout, arrays.gradients)))
+      outputs[io.gradient(name)] = view;
+    return outputs;
+  }
+
+  #bind(pass: number): Binding {
+    const { batch, length } = this.#recipe;
+    const { config, params } = this.#model;
+    const { batch: all, memory, memoryGradients } = this.#arrays;
+    const positions = batch * length;
+    const part = <T extends Float32Array | Int32Array>(data: T): T =>
+      data.subarray(
+        (pass * data.length) / this.#recipe.accumulate,
+        ((pass + 1) * data.length) / this.#recipe.accumulate,
+      ) as T;
+    const half = config.headDim / 2;
+    const cos = new Float32Array(length * half);
+    const sin = new Float32Array(length * half);
+    const { headDim, ropeTheta: theta } = config;
+    ropeAngles({ start: 0, length, headDim, theta }, { cos, sin });
+    const inputs: Record<string, Value> = {
+      ...params,
+      [io.ids]: valueOf(part(all.ids), [batch, length]),
+      [io.labels]: valueOf(part(all.labels), [positions]),
+      [io.segments]: valueOf(part(all.segments), [batch, length]),
+      [io.weights]: valueOf(part(all.weights), [positions]),
+      [io.cos]: valueOf(cos, [length, half]),
+      [io.sin]: valueOf(sin, [length, half]),
+    };
+    const outputs: Record<string, Value> = { ...this.#outputs };
+    for (const [i, layer] of this.#layerIds.entries()) {
+      const shape = [batch, length, memory[i]!.length / all.ids.length];
+      inputs[io.memory(layer)] = valueOf(part(memory[i]!), shape);
+      outputs[io.gradient(io.memory(layer))] = valueOf(part(memoryGradients[i]!), shape);
+    }
+    return this.#executable.bind(inputs, outputs);
+  }
+}
+
+function accumulateInto(sum: Float32Array, part: Float32Array, isFirst: boolean): void {
+  if (isFirst) sum.set(part);
+  else for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + part[i]!;
+}
+
+/** into[index[k]] = sum over k of gradients[k], rows of `width` values. */
+function sumByRow(
+  gradients: Float32Array,
+  index: Uint32Array,
+  { into, width }: { into: Float32Array; width: number },
+): void {
+  into.fill(0);
+  let from = 0;
+  for (let k = 0; k < index.length; k++) {
+    let to = index[k]! * width;
+    for (const end = from + width; from < end; from++, to++)
+      into[to] = into[to]! + gradients[from]!;
+  }
+}
