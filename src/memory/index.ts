@@ -39,6 +39,7 @@ export {
   layerOf,
 } from "./layout.ts";
 export { Lookback } from "./lookback.ts";
+export { normalizeToken } from "./normal-form.ts";
 export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
 export {
   isRowFormatName,
@@ -60,7 +61,6 @@ export {
   checkTokenMap,
   compressIds,
   maskDead,
-  normalizeToken,
   parseTokenMap,
   type TokenMap,
   tokenMapBytes,

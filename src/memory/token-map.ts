@@ -2,14 +2,11 @@
  * Token compression: ids whose text normalises to the same string share one compressed id, numbered by
  * first occurrence. The map is part of a checkpoint: one id more or less and every address changes, so
  * its SHA-256 (int32, little endian) is its name. Needs of a tokenizer only how it spells its ids.
- *
- * The normal form follows what the Rust `tokenizers` library does (the released map was made with it),
- * where JavaScript's own functions differ: lower-casing is per code point, so a final sigma is not
- * special; trimming is by Unicode White_Space, which has U+0085 and not U+FEFF; `\s` is neither.
  */
 import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { DEAD } from "./hash.ts";
+import { normalizeToken } from "./normal-form.ts";
 
 export interface TokenMap {
   /** Compressed id of each raw id. */
@@ -33,28 +30,6 @@ export function buildTokenMap(tokenizer: TokenSpellings): TokenMap {
     map[id] = rank;
   }
   return { map, compressedVocabSize: ranks.size };
-}
-
-/** The normal form by which token texts are compared; "" where nothing is left. */
-export function normalizeToken(text: string): string {
-  // NFKC then NFD, as the reference chains them, is NFKD.
-  const bare = text.normalize("NFKD").replace(/\p{M}/gu, "");
-  let lower = "";
-  for (const character of bare) lower += character.toLowerCase();
-  const spaced = lower.replace(/[ \t\r\n]+/g, " ");
-  // A lone space must survive the trim; the reference hides it behind U+E000 and brings back every
-  // U+E000 as a space, those of the text included.
-  const guarded = spaced === " " ? "\u{E000}" : spaced;
-  return trimWhiteSpace(guarded).replaceAll("\u{E000}", " ");
-}
-
-const WHITE_SPACE =
-  "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const LEADING = new RegExp(`^[${WHITE_SPACE}]+`);
-const TRAILING = new RegExp(`[${WHITE_SPACE}]+$`);
-
-function trimWhiteSpace(text: string): string {
-  return text.replace(LEADING, "").replace(TRAILING, "");
 }
 
 /** Compressed ids of raw ids. Throws `RequestError` for an id outside the vocabulary. */

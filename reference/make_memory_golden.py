@@ -1,0 +1,118 @@
+"""Makes the golden data of src/numerics and src/memory from software that is not ours.
+
+    python3 reference/make_memory_golden.py test/golden
+
+numpy (2.4.6 made the files in the tree) draws `numpy-integers.json`; numpy's float32 makes
+`float8-codes.json` by exhaustive search over the 256 codes; the Rust tokenizers library (0.23.2) makes
+`token-normal-forms.json`. Either part is skipped with a message where its library is missing.
+"""
+
+import json
+import random
+import sys
+
+
+def integers(out):
+    import numpy as np
+
+    rng = random.Random(20260112)
+    cases = []
+    seeds = [0, 1, 10007, 140098, 2**32 - 1, 2**32, 2**64 + 3, 2**127, 2**128, 2**130 + 12345, 2**200 - 1]
+    bounds = [1, 2, 3, 10, 2**16, 2**31, 2**32 - 1, 2**32, 2**32 + 1, 2**53, 2**62 + 1, 2**63 - 1]
+    pairs = [(s, b) for s in seeds for b in bounds]
+    pairs += [(rng.getrandbits(rng.randint(1, 70)), max(1, rng.getrandbits(rng.randint(1, 63)))) for _ in range(300)]
+    for seed, bound in pairs:
+        g = np.random.default_rng(seed)
+        first = g.integers(0, bound, size=3, dtype=np.int64)
+        # A second call on the same generator shows what the first left behind (the spare half word).
+        low = -(bound // 2)
+        second = g.integers(low, low + bound, size=2, dtype=np.int64)
+        cases.append([str(seed), str(bound), [str(x) for x in first], [str(x) for x in second]])
+    json.dump({"numpy": np.__version__, "cases": cases}, open(f"{out}/numpy-integers.json", "w"))
+
+
+def float8(out):
+    import numpy as np
+
+    values = {}
+    for code in range(256):
+        e, m = (code >> 3) & 15, code & 7
+        if e == 15 and m == 7:
+            continue
+        v = m * 2.0**-9 if e == 0 else (1 + m / 8) * 2.0 ** (e - 7)
+        values[code] = -v if code & 128 else v
+
+    def nearest(x):
+        x = max(-448.0, min(448.0, float(x)))
+        sign = 128 if np.signbit(np.float32(x)) else 0
+        best = min(
+            (c for c in values if (c & 128) == sign),
+            key=lambda c: (abs(values[c] - x), c & 1),  # ties: the even mantissa
+        )
+        return best
+
+    rng = random.Random(7)
+    cases = []
+    for _ in range(600):
+        x = np.float32(rng.choice([1, -1]) * 2 ** rng.uniform(-12, 10) * rng.choice([1, rng.random()]))
+        cases.append([float(x), nearest(x)])
+    magnitudes = sorted(v for c, v in values.items() if c < 128)
+    for low, high in zip(magnitudes, magnitudes[1:]):
+        for x in (low, (low + high) / 2, np.nextafter(np.float32((low + high) / 2), np.float32(1e9))):
+            cases.append([float(x), nearest(x)])
+            cases.append([-float(x), nearest(-x) if x else 128])
+
+    blocks = []
+    for k in range(120):
+        scale = 2.0 ** rng.uniform(-40, 60)
+        block = np.array([rng.gauss(0, 1) * scale for _ in range(32)], dtype=np.float32)
+        if k % 4 == 0:
+            block[rng.randrange(32)] = np.float32(448 * 2.0 ** rng.randint(-10, 20))
+        if k % 10 == 0:
+            block[:] = 0
+        amax = np.maximum(np.abs(block).max(), np.float32(1e-4))
+        bits = int((amax * np.float32(1 / 448)).view(np.uint32))
+        byte = (bits >> 23) + (1 if bits & 0x7FFFFF else 0)
+        codes = [nearest(float(x) / 2.0 ** (byte - 127)) for x in block]
+        blocks.append([[float(x) for x in block], byte, codes])
+    json.dump({"codes": cases, "blocks": blocks}, open(f"{out}/float8-codes.json", "w"))
+
+
+def normal_forms(out):
+    from tokenizers import Regex, __version__
+    from tokenizers import normalizers as n
+
+    normalizer = n.Sequence(
+        [
+            n.NFKC(),
+            n.NFD(),
+            n.StripAccents(),
+            n.Lowercase(),
+            n.Replace(Regex(r"[ \t\r\n]+"), " "),
+            n.Replace(Regex(r"^ $"), "\ue000"),
+            n.Strip(),
+            n.Replace("\ue000", " "),
+        ]
+    )
+    spans = "20-7e a0-24f 300-36f 370-52f 590-6ff 897-98f 1c90-1cff 1dc0-1dff 1e00-20ff 2100-21ff 2460-24ff"
+    spans += " 3000-30ff 3200-33ff ac00-ac7f f900-fb5f fe00-ffff 11930-1194f 1d400-1d4ff"
+    pools = [range(int(a, 16), int(b, 16) + 1) for a, b in (s.split("-") for s in spans.split())]
+    odd = "9 a b c d 20 85 a0 e000 feff 200b 2028 3000 130 131 3a3 3c2 1e9e df fb01 1cf2 1cf3 32ff 1133b"
+    pools.append([int(c, 16) for c in odd.split()])
+    rng = random.Random(7)
+    texts = [" The", "the", "THE", "\u00c9", "\ufb01n", "\u2460", "\t", "\n\n", "  \r\n ", "\u00a0", "\u3000"]
+    texts += [" a ", "a\n b", "\u0130", "\u00df", "\u0391\u03a3", "\u03c2", "\ud55c", "\u304c", "\u2122", "\u00bd"]
+    texts += ["\u0939\u093f\u0928\u094d\u0926\u0940", "\u2026", " \u2026", "\u200b", "\u00ad", "\ufeff", "\u0301"]
+    texts += ["\u0085", "\ue000", "", " "]
+    for _ in range(1200):
+        texts.append("".join(chr(rng.choice(rng.choice(pools))) for _ in range(rng.randint(1, 7))))
+    pairs = [[text, normalizer.normalize_str(text)] for text in texts]
+    json.dump({"tokenizers": __version__, "pairs": pairs}, open(f"{out}/token-normal-forms.json", "w"))
+
+
+if __name__ == "__main__":
+    for part in (integers, float8, normal_forms):
+        try:
+            part(sys.argv[1])
+        except ImportError as missing:
+            print(f"{part.__name__}: skipped, {missing}")
