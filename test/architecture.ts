@@ -1,0 +1,212 @@
+/**
+ * The architecture as rules over source files: who may import whom, and what no file may be. Works on
+ * texts it is given, so that the rules can be tested on made-up trees; reads no disk.
+ */
+
+export interface SourceFile {
+  /** From the repository's root, with forward slashes: "src/memory/hash.ts". */
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * What each folder of `src` (or file at its root) may import, in the order data walks. ARCHITECTURE.md
+ * shows this table and says why; `errors.ts` is open to all. "type x" opens x's types only, "x.name"
+ * that one name besides.
+ */
+export const importTable: Readonly<Record<string, readonly string[]>> = {
+  "errors.ts": [],
+  numerics: [],
+  tokenizer: ["numerics"],
+  memory: ["numerics", "type tokenizer"],
+  tensor: ["numerics"],
+  model: ["tensor", "numerics", "type memory", "memory.memoryWidth"],
+  checkpoint: ["numerics"],
+  inference: ["model", "memory", "tensor", "numerics"],
+  // `inference` for its scorer and windows: validation while training is the same count of bits per
+  // byte that `engram eval` makes (docs/decisions/0008).
+  training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference"],
+  "load-model.ts": ["tokenizer", "memory", "model", "checkpoint", "tensor", "inference"],
+  "generate-text.ts": ["tokenizer", "memory", "model", "inference", "load-model.ts"],
+  eval: ["load-model.ts", "generate-text.ts", "inference"],
+  cli: ["*"],
+  "index.ts": ["*"],
+};
+
+/** Folders below a folder that others may import, through an `index.ts` of their own. */
+export const nestedEntryPoints: readonly string[] = [
+  "src/checkpoint/node/index.ts",
+  "src/memory/stores/node/index.ts",
+  "src/tensor/backends/onnx/node/index.ts",
+  "src/tensor/backends/reference/index.ts",
+  "src/training/node/index.ts",
+];
+
+/** The files outside `node/` and `cli/` in which the platform is chosen. */
+const platformChoosers: readonly string[] = ["src/load-model.ts", "src/index.ts"];
+
+/** Packages, and the only folders that may import them. */
+const packageHomes: Readonly<Record<string, readonly string[]>> = {
+  "@huggingface/tokenizers": ["src/tokenizer/"],
+  commander: ["src/cli/"],
+  koffi: ["src/tensor/backends/onnx/node/", "src/memory/stores/node/"],
+  "onnxruntime-node": ["src/tensor/backends/onnx/node/"],
+  zod: ["src/cli/"],
+};
+
+const lineLimit = 500;
+
+/** Every breach of a rule, as "path: what", in the order of the files. */
+export function findBreaches(files: readonly SourceFile[]): string[] {
+  const paths = new Set(files.map(({ path }) => path));
+  const breaches: string[] = [];
+  for (const file of files) {
+    const report = (what: string): void => void breaches.push(`${file.path}: ${what}`);
+    checkName(file, report);
+    checkText(file, report);
+    if (!file.path.startsWith("src/")) continue;
+    checkSource(file, report);
+    if (!isTest(file.path)) checkImports(file, report);
+  }
+  for (const folder of foldersThatNeedAnIndex(files))
+    if (!paths.has(`${folder}/index.ts`)) breaches.push(`${folder}: has no index.ts`);
+  return breaches;
+}
+
+type Report = (what: string) => void;
+
+function checkName({ path }: SourceFile, report: Report): void {
+  const attic = path.split("/").find((part) => /^(utils?|helpers?|commons?|misc)(\.|$)/.test(part));
+  if (attic !== undefined) report(`"${attic}" is no name: say what is in it`);
+}
+
+/** With a class of one letter each, so that this file does not find itself. */
+const openWork = /\b(?:T[O]DO|F[I]XME|X[X]X|H[A]CK)\b/;
+
+function checkText({ path, text }: SourceFile, report: Report): void {
+  const [left] = openWork.exec(text) ?? [];
+  if (left !== undefined) report(`${left} left in the code: do it, or write an issue`);
+  if (!isTest(path)) return;
+  for (const [call] of text.matchAll(/\b(?:test|it|describe|suite)\.(?:only|todo)\(|\bonly: true/g))
+    report(`${call} leaves tests out`);
+  for (const [call] of text.matchAll(/\.skip\(\)|\bskip: true|\b(?:test|it|describe)\.skip\(/g))
+    report(`${call} does not say why; use t.skip("reason") or { skip: "reason" }`);
+}
+
+function checkSource({ path, text }: SourceFile, report: Report): void {
+  const numLines = text.split("\n").length - 1;
+  if (numLines > lineLimit) report(`${numLines} lines, the limit is ${lineLimit}`);
+  // A test's sentences say what it is; any other file says so at its head.
+  if (!isTest(path) && !/^(#!.*\n)?\s*\/[*/]/.test(text)) report("does not begin with a comment");
+  if (path.endsWith("/index.ts") && /[^\s;]/.test(withoutReExports(text)))
+    report("an index.ts lists names and holds no logic");
+}
+
+function withoutReExports(text: string): string {
+  return text
+    .replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, "")
+    .replaceAll(/export (?:type )?(?:\{[^}]*\}|\*(?: as \w+)?) from "[^"]+";?/g, "");
+}
+
+interface Import {
+  readonly target: string;
+  /** Names that are not types; "*" for everything. Empty where only types cross. */
+  readonly values: readonly string[];
+}
+
+function checkImports({ path, text }: SourceFile, report: Report): void {
+  const mayUseNode = /\/node\/|^src\/cli\//.test(path);
+  const from = unitOf(path);
+  if (importTable[from] === undefined) report(`"${from}" is not in the import table`);
+  for (const { target, values } of importsOf(text)) {
+    if (target.startsWith("node:")) {
+      if (!mayUseNode) report(`imports ${target} outside node/ and cli/`);
+    } else if (!target.startsWith(".")) {
+      const homes = packageHomes[packageOf(target)];
+      if (homes === undefined)
+        report(`imports ${target}, which is no package of ours or a Node module without "node:"`);
+      else if (!homes.some((home) => path.startsWith(home)))
+        report(`imports ${target}, which only ${homes.join(" and ")} may`);
+    } else {
+      const resolved = resolvePath(path, target);
+      if (!resolved.startsWith("src/")) report(`imports ${resolved}, which is outside src`);
+      else if (unitOf(resolved) !== from) checkCrossing({ path, from, resolved, values }, report);
+      if (resolved.includes("/node/") && !mayUseNode && !platformChoosers.includes(path))
+        report(`imports ${resolved}: only node/, cli/ and ${platformChoosers.join(", ")} may`);
+    }
+  }
+}
+
+function checkCrossing(
+  edge: { path: string; from: string; resolved: string; values: readonly string[] },
+  report: Report,
+): void {
+  const { from, resolved, values } = edge;
+  const to = unitOf(resolved);
+  if (to === "errors.ts") return;
+  const allowed = importTable[from] ?? [];
+  const isOpen = allowed.includes("*") || allowed.includes(to);
+  const isTyped = allowed.includes(`type ${to}`);
+  if (!isOpen && !isTyped) report(`imports ${resolved}: ${from} may not import ${to}`);
+  else if (!isOpen)
+    for (const name of values)
+      if (!allowed.includes(`${to}.${name}`))
+        report(`imports ${name} of ${resolved}: ${from} may import only types from ${to}`);
+  const isEntry = !to.includes("/") && (to.endsWith(".ts") || resolved === `src/${to}/index.ts`);
+  if (!isEntry && !nestedEntryPoints.includes(resolved))
+    report(`imports ${resolved} past its folder's index.ts`);
+}
+
+/** Static, dynamic and side-effect imports and re-exports; comments are not read. */
+export function importsOf(text: string): Import[] {
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*/g, "");
+  const found: Import[] = [];
+  const statement = /\b(?:import|export)\s+(type\s+)?([^;"']*?)\s*from\s*"([^"]+)"/g;
+  for (const [, type, names, target] of code.matchAll(statement))
+    found.push({ target: target!, values: type === undefined ? valuesIn(names!) : [] });
+  for (const [, target] of code.matchAll(/\bimport\s*[(\s]\s*"([^"]+)"/g))
+    found.push({ target: target!, values: ["*"] });
+  return found;
+}
+
+function valuesIn(names: string): string[] {
+  const [, listed] = /^\{([^}]*)\}$/.exec(names.trim()) ?? [];
+  if (listed === undefined) return ["*"];
+  return listed
+    .split(",")
+    .map((name) => name.trim().split(/\s+as\s+/)[0]!)
+    .filter((name) => name !== "" && !name.startsWith("type "));
+}
+
+/** The folder directly below `src`, or the file at its root. */
+function unitOf(path: string): string {
+  return path.split("/")[1]!;
+}
+
+function packageOf(target: string): string {
+  return target.split("/", target.startsWith("@") ? 2 : 1).join("/");
+}
+
+function resolvePath(from: string, target: string): string {
+  const parts = from.split("/").slice(0, -1);
+  for (const part of target.split("/"))
+    if (part === "..") parts.pop();
+    else if (part !== ".") parts.push(part);
+  return parts.join("/");
+}
+
+function isTest(path: string): boolean {
+  return path.endsWith(".test.ts");
+}
+
+/** Folders directly below `src`, and `node` folders: what is under others is their parent's affair. */
+function foldersThatNeedAnIndex(files: readonly SourceFile[]): Set<string> {
+  const folders = new Set<string>();
+  for (const { path } of files) {
+    const parts = path.split("/").slice(0, -1);
+    if (parts[0] !== "src") continue;
+    if (parts.length > 1) folders.add(parts.slice(0, 2).join("/"));
+    if (parts.at(-1) === "node") folders.add(parts.join("/"));
+  }
+  return folders;
+}
