@@ -18,6 +18,7 @@ import { graphBehaviour } from "./backend-graphs.ts";
 import { inPlaceBehaviour } from "./backend-in-place.ts";
 import { lifetimeBehaviour } from "./backend-lifetimes.ts";
 import { memoryBehaviour } from "./backend-memory.ts";
+import { propertyBehaviour } from "./backend-property.ts";
 import { toBeClose } from "./close.ts";
 import { opCases } from "./op-cases.ts";
 
@@ -50,6 +51,7 @@ export function backendConformance(
       for (const op of Object.keys(opCases) as OpName[]) opBehaviour(op, { use, rtol });
       graphBehaviour(use, rtol);
     }
+    propertyBehaviour(use, rtol);
     memoryBehaviour(use);
     inPlaceBehaviour(use);
     lifetimeBehaviour(use, makeBackend);

@@ -34,7 +34,10 @@ const numDirections = 3;
 const step = 1e-3;
 
 /** Throws naming the parameter, the element and both numbers where a gradient is wrong. */
-export function checkGradients({ g, inputs, params, loss }: Differentiable): void {
+export function checkGradients(
+  { g, inputs, params, loss }: Differentiable,
+  { atol = 1e-9 }: { atol?: number } = {},
+): void {
   const names = [...params.keys()];
   const found = gradients(g, loss, [...params.values()]);
   const graph = g.build(Object.fromEntries(names.map((name, i) => [name, found[i]!])));
@@ -58,7 +61,7 @@ export function checkGradients({ g, inputs, params, loss }: Differentiable): voi
     toBeClose(along, slopes, {
       label: `gradient by "${name}"${few ? "" : " along random directions"}`,
       rtol: 1e-6,
-      atol: 1e-9,
+      atol,
       magnitude,
     });
   }
