@@ -1,0 +1,37 @@
+/**
+ * `npm test`: every test of the tree, or those of the patterns given, and a last line that counts.
+ * Adds nothing to Node's runner but that line: the runner's own summary stands before the list of
+ * failures, where nobody who reads the end of a log finds it.
+ *
+ *     npm test                               all
+ *     npm test -- "src/memory/*.test.ts"    some
+ */
+import { finished } from "node:stream/promises";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+const patterns = process.argv.slice(2);
+const globPatterns =
+  patterns.length > 0 ? patterns : ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts"];
+
+/** A test that takes longer hangs. The longest, the end-to-end run, takes about two minutes. */
+const timeout = 8 * 60_000;
+
+let line = "no test was found";
+let isGreen = false;
+const events = run({ globPatterns, concurrency: true, timeout });
+events.on("test:summary", ({ file, success, counts, duration_ms: duration }) => {
+  // Each file has a summary of its own; the last one is of all.
+  if (file !== undefined) return;
+  const { passed, skipped, tests } = counts;
+  if (tests === 0) return;
+  isGreen = success;
+  line =
+    `${passed} passed, ${tests - passed - skipped} failed, ${skipped} skipped` +
+    ` in ${(duration / 1000).toFixed(0)} s`;
+});
+const report = events.compose(spec);
+report.pipe(process.stdout);
+await finished(report, { writable: false });
+process.exitCode = isGreen ? 0 : 1;
+process.stdout.write(`${line}\n`);
