@@ -9,6 +9,7 @@ import {
   type Graph,
   GraphBuilder,
   type Shape,
+  type Tensor,
   sizeOf,
   type Value,
   zeros,
@@ -17,6 +18,19 @@ import type { UseBackend } from "./backend.ts";
 import { outputsFor, runBound } from "./bound-graphs.ts";
 import { toBeClose } from "./close.ts";
 import { draw } from "./random.ts";
+
+/** Ops that move nothing here, so that a backend may give out its input's own memory. */
+const views: Record<string, (g: GraphBuilder, x: Tensor) => Tensor> = {
+  reshape: (g, x) => g.reshape(x, [24]),
+  "reshape of a reshape": (g, x) => g.reshape(g.reshape(x, [2, 12]), [1, 24]),
+  "reshape to its own shape": (g, x) => g.reshape(x, [4, 6]),
+  broadcastTo: (g, x) => g.op("broadcastTo", [x], { shape: [4, 6] })[0]!,
+  cast: (g, x) => g.op("cast", [x], { to: "f32" })[0]!,
+  "slice of everything": (g, x) => g.slice(x, 0, 0, 4),
+  "pad by nothing": (g, x) => g.pad(x, 1, 0, 0),
+  "concat of one": (g, x) => g.op("concat", [x], { axis: 0 })[0]!,
+  "transpose of a short axis": (g, x) => g.transpose(g.reshape(x, [4, 1, 6]), [1, 0, 2]),
+};
 
 export function inPlaceBehaviour(use: UseBackend): void {
   describe("updates in place", () => {
@@ -94,6 +108,29 @@ export function inPlaceBehaviour(use: UseBackend): void {
       assert.deepEqual(late2.data, apart["late"]!.data);
       assert.deepEqual(state.data, apart["flat"]!.data);
     });
+
+    for (const [name, view] of Object.entries(views))
+      test(`${name} of an input is read after the input's memory is overwritten`, async () => {
+        const g = new GraphBuilder();
+        const x = g.input("x", "f32", [4, 6]);
+        const same = view(g, x);
+        const next = g.neg(g.reshape(g.mul(same, 2), [4, 6]));
+        const graph = g.build({ next, late: g.add(g.reshape(next, same.shape), same) });
+        const start = draw(1).normal([4, 6]);
+        const state = { ...start, data: Float32Array.from(start.data) };
+        const late = zeros("f32", same.shape);
+        await runBound(use(), graph, { inputs: { x: state }, outputs: { next: state, late } });
+        toBeClose(
+          late.data,
+          start.data.map((v) => -v),
+          { rtol: 1e-6, label: "late reader" },
+        );
+        toBeClose(
+          state.data,
+          start.data.map((v) => -2 * v),
+          { rtol: 1e-6, label: "state" },
+        );
+      });
 
     test("two states swap", async () => {
       const g = new GraphBuilder();

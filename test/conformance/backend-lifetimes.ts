@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { BackendError, ShapeError } from "../../src/errors.ts";
-import { type Backend, type Values, zeros } from "../../src/tensor/index.ts";
+import { type Backend, GraphBuilder, valueOf, type Values, zeros } from "../../src/tensor/index.ts";
 import type { UseBackend } from "./backend.ts";
 import { affine, bound } from "./bound-graphs.ts";
 
@@ -62,6 +62,67 @@ export function lifetimeBehaviour(use: UseBackend, makeBackend: () => Promise<Ba
       await backend.dispose();
       await assert.rejects(() => backend.compile(affine([4])), BackendError);
       await assert.rejects(() => binding.run(), BackendError);
+    });
+
+    test("disposing while a run is in flight ends well", async () => {
+      for (const owner of ["binding", "executable"] as const) {
+        const n = 300;
+        const g = new GraphBuilder();
+        const x = g.input("x", "f32", [n, n]);
+        const executable = await use().compile(g.build({ y: g.matmul(g.matmul(x, x), x) }));
+        const ones = zeros("f32", [n, n]);
+        ones.data.fill(1);
+        const y = zeros("f32", [n, n]);
+        const binding = executable.bind({ x: ones }, { y });
+        const [run] = await Promise.allSettled([
+          binding.run(),
+          owner === "binding" ? binding.dispose() : executable.dispose(),
+        ]);
+        if (run.status === "fulfilled") assert.ok(y.data.every((v) => v === n * n));
+        else assert.ok(run.reason instanceof BackendError);
+        await executable.dispose();
+      }
+    });
+
+    test("a run refused for its ids leaves the binding usable", async () => {
+      const g = new GraphBuilder();
+      const table = g.input("table", "f32", [3, 2]);
+      const ids = g.input("ids", "i32", [2]);
+      const executable = await use().compile(g.build({ rows: g.gatherRows(table, ids) }));
+      const inputs = {
+        table: valueOf(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]),
+        ids: valueOf(Int32Array.of(1, 3), [2]),
+      };
+      const rows = zeros("f32", [2, 2]);
+      const binding = executable.bind(inputs, { rows });
+      await assert.rejects(() => binding.run(), BackendError);
+      inputs.ids.data.set([2, 0]);
+      await binding.run();
+      assert.deepEqual([...rows.data], [5, 6, 1, 2]);
+      binding.dispose();
+      await executable.dispose();
+    });
+
+    test("hundreds of inputs and outputs keep to their names", async () => {
+      const count = 400;
+      const g = new GraphBuilder();
+      const names = Array.from({ length: count }, (_, i) => `w${i}`);
+      const all = names.map((name) => g.input(name, "f32", [3]));
+      // Declared forwards, named backwards.
+      const outputs = Object.fromEntries(
+        names.map((name, i) => [name, g.add(all[count - 1 - i]!, i)]),
+      );
+      const executable = await use().compile(g.build(outputs));
+      const values = Object.fromEntries(
+        names.map((name, i) => [name, valueOf(new Float32Array(3).fill(1000 * i), [3])]),
+      );
+      const results = Object.fromEntries(names.map((name) => [name, zeros("f32", [3])]));
+      const binding = executable.bind(values, results);
+      await binding.run();
+      for (const [i, name] of names.entries())
+        assert.deepEqual([...results[name]!.data], Array(3).fill(1000 * (count - 1 - i) + i), name);
+      binding.dispose();
+      await executable.dispose();
     });
 
     test("compiling, running and disposing many times leaves the rest working", async () => {

@@ -14,6 +14,7 @@ import {
   type Value,
 } from "../../src/tensor/index.ts";
 import { type Numbers, type OpCase, type OpCases, evaluateOp } from "./cases/op-case.ts";
+import { cacheBehaviour } from "./backend-cache.ts";
 import { graphBehaviour } from "./backend-graphs.ts";
 import { inPlaceBehaviour } from "./backend-in-place.ts";
 import { lifetimeBehaviour } from "./backend-lifetimes.ts";
@@ -51,6 +52,7 @@ export function backendConformance(
       for (const op of Object.keys(opCases) as OpName[]) opBehaviour(op, { use, rtol });
       graphBehaviour(use, rtol);
     }
+    cacheBehaviour(use, rtol);
     propertyBehaviour(use, rtol);
     memoryBehaviour(use);
     inPlaceBehaviour(use);
@@ -116,6 +118,9 @@ async function runOp<K extends OpName>(
   });
   const outputs = g.op(op, operands, attrs);
   const graph = g.build(Object.fromEntries(outputs.map((t, i) => [`out${i}`, t])));
+  const originals = Object.entries(values).map(([name, v]) => [name, v.data.slice()] as const);
   const results = await runOnce(backend, graph, values);
+  for (const [name, data] of originals)
+    toBeClose(values[name]!.data, data, { label: `input ${name}, which is only read` });
   return outputs.map((_, i) => results[`out${i}`]!);
 }
