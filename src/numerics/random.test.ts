@@ -38,8 +38,11 @@ test("a stream goes on from its state as if it had not been interrupted", () => 
   }
 });
 
+function first(seed: number, stream?: string): number {
+  return Random.fromSeed(seed, stream).nextU32();
+}
+
 test("seeds and stream names give different draws, the same ones the same", () => {
-  const first = (seed: number, stream?: string): number => Random.fromSeed(seed, stream).nextU32();
   const draws = [
     first(0),
     first(1),

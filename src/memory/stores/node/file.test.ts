@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { rowPattern, storeConformance } from "../../../../test/conformance/store.ts";
+import { EngramError, FormatError, StoreError } from "../../../errors.ts";
+import { createFileStore, openFileStore } from "./index.ts";
+
+async function inFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "engram-file-store-"));
+  try {
+    return await body(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+for (const offset of [0, 37])
+  storeConformance(offset === 0 ? "file" : "file with a header", {
+    makeStore: async ({ numRows, rowBytes, rows }) => {
+      const folder = await mkdtemp(join(tmpdir(), "engram-file-store-"));
+      const path = join(folder, "table.bin");
+      const made = await createFileStore(path, { numRows, rowBytes, offset });
+      for (const [row, bytes] of rows) await made.write(Uint32Array.of(row), bytes);
+      await made.close();
+      const store = await openFileStore(path, { rowBytes, numRows, offset, writable: true });
+      return { store, dispose: () => rm(folder, { recursive: true, force: true }) };
+    },
+  });
+
+test("rows lie in the file at row times row size, after the header", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "t");
+    const store = await createFileStore(path, { numRows: 5, rowBytes: 3, offset: 2 });
+    await store.write(Uint32Array.of(4, 1), Uint8Array.of(1, 2, 3, 7, 8, 9));
+    await store.sync();
+    await store.close();
+    const { readFile } = await import("node:fs/promises");
+    assert.deepEqual(
+      [...(await readFile(path))],
+      [0, 0, 0, 0, 0, 7, 8, 9, 0, 0, 0, 0, 0, 0, 1, 2, 3],
+    );
+  }));
+
+test("the number of rows comes from the file's size where it is not given", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "t");
+    await writeFile(path, new Uint8Array(8 + 6 * 20));
+    const store = await openFileStore(path, { rowBytes: 20, offset: 8 });
+    assert.equal(store.numRows, 6);
+    await store.close();
+  }));
+
+test("a truncated file is refused when it is opened, with its name and the sizes", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "cut.bin");
+    await writeFile(path, new Uint8Array(99));
+    await assert.rejects(
+      openFileStore(path, { rowBytes: 10, numRows: 10 }),
+      (error) =>
+        error instanceof FormatError &&
+        /cut\.bin.*10 rows of 10 bytes.*100.*99/.test(error.message),
+    );
+    await assert.rejects(
+      openFileStore(path, { rowBytes: 10 }),
+      (error) => error instanceof FormatError && /99 bytes/.test(error.message),
+    );
+  }));
+
+test("a file of any size opens with exactly its rows or is refused by name", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "fuzz.bin");
+    const nat = fc.nat(300);
+    await fc.assert(
+      fc.asyncProperty(
+        nat,
+        fc.nat(40),
+        fc.nat(60),
+        fc.option(fc.nat(50)),
+        async (size, rowBytes, offset, numRows) => {
+          await writeFile(path, new Uint8Array(size));
+          const fits =
+            numRows === null
+              ? size >= offset && (size - offset) % rowBytes === 0
+              : offset + numRows * rowBytes <= size;
+          const opening = openFileStore(path, {
+            rowBytes,
+            offset,
+            ...(numRows !== null && { numRows }),
+          });
+          if (fits && rowBytes > 0) {
+            const store = await opening;
+            assert.equal(store.numRows, numRows ?? (size - offset) / rowBytes);
+            await store.close();
+          } else await assert.rejects(opening, (error) => error instanceof EngramError);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  }));
+
+test("a file that shrinks after it was opened is named and answers no wrong row", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "shrinks.bin");
+    await writeFile(path, new Uint8Array(1000).fill(1));
+    const store = await openFileStore(path, { rowBytes: 10 });
+    await truncate(path, 505);
+    const into = new Uint8Array(10);
+    await assert.rejects(
+      store.read(Uint32Array.of(50), into),
+      (error) =>
+        error instanceof StoreError && /shrinks\.bin.*505.*rows 50\.\.50/.test(error.message),
+    );
+    await store.read(Uint32Array.of(49), into);
+    assert.ok(into.every((byte) => byte === 1));
+    await store.close();
+  }));
+
+test("a file opened for reading refuses writes", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "ro.bin");
+    await writeFile(path, new Uint8Array(8));
+    const store = await openFileStore(path, { rowBytes: 4 });
+    await assert.rejects(store.write(Uint32Array.of(0), new Uint8Array(4)), /opened for reading/);
+    await store.close();
+  }));
+
+test("a missing file and an existing one that would be overwritten are refused by name", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "none.bin");
+    await assert.rejects(
+      openFileStore(path, { rowBytes: 4 }),
+      (error) => error instanceof StoreError && /none\.bin.*ENOENT/.test(error.message),
+    );
+    await writeFile(path, new Uint8Array(4));
+    await assert.rejects(createFileStore(path, { numRows: 1, rowBytes: 4 }), /EEXIST/);
+  }));
+
+test("a large table of few written rows takes little of the disk", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "sparse.bin");
+    const store = await createFileStore(path, { numRows: 384_006_168, rowBytes: 264 });
+    const row = 384_006_167;
+    await store.write(Uint32Array.of(row), rowPattern(row, 264));
+    const into = new Uint8Array(264);
+    await store.read(Uint32Array.of(row), into);
+    assert.deepEqual(into, rowPattern(row, 264));
+    await store.close();
+    const { size, blocks } = await stat(path);
+    assert.equal(size, 384_006_168 * 264);
+    assert.ok(blocks * 512 < 2 ** 20);
+  }));

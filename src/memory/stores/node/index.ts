@@ -1,0 +1,2 @@
+/** Stores that need Node. */
+export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
