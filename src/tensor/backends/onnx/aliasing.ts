@@ -1,102 +1,125 @@
 /**
  * Which outputs may be written straight into memory that the same run still reads. An output bound
- * to an input's memory is written the moment its node runs; that is right only if nothing reads the
- * input afterwards and the node itself reads each element before it writes it. Where that is not
+ * to an input's memory is written the moment its kernel runs; that is right only if no kernel reads
+ * the input afterwards, and if the writer reads each element before it writes it. Where that is not
  * certain the output is named here and the driver gives it memory of its own, copied at the end.
- * Knows graphs and byte ranges, not kernels' code.
+ *
+ * Works on the nodes of the lowered model, one kernel each: an op of ours may be several kernels, and
+ * ONNX Runtime may order kernels in any way their operands allow. Knows nothing of what they compute.
  */
 import { BackendError } from "../../../errors.ts";
-import type { Values } from "../../backend.ts";
-import type { Graph, Node, Tensor, TensorData } from "../../graph.ts";
-import { type OpName, sameShape } from "../../ops.ts";
 import type { InPlacePair } from "./lower.ts";
+import type { OnnxNode } from "./protobuf.ts";
 
 /**
- * Ops lowered to one kernel that reads element i of a full-size operand for the last time before or
- * while it writes element i. Tested one by one in `node/c-api-backend.test.ts`.
+ * Kernels that read element i of an operand of the output's size for the last time before or while
+ * they write element i. Each is tested so in `node/aliasing.test.ts`; QuickGelu, for one, is not so.
  */
-const elementWise: ReadonlySet<OpName> = new Set<OpName>([
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "maximum",
-  "neg",
-  "abs",
-  "exp",
-  "log",
-  "sqrt",
-  "reciprocal",
+export const elementWiseKernels: ReadonlySet<string> = new Set([
+  "Abs",
+  "Add",
+  "Div",
+  "Exp",
+  "Identity",
+  "Log",
+  "Max",
+  "Mul",
+  "Neg",
+  "Reciprocal",
+  "Sigmoid",
+  "Sqrt",
+  "Sub",
 ]);
 
+/** Kernels whose output ONNX Runtime may place in their first operand's memory without a copy. */
+const viewKernels: ReadonlySet<string> = new Set(["Reshape", "Identity"]);
+
+/** A range of addresses, [start, end); empty if equal. */
+export interface Span {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** Memory of one graph input or output: its name in the graph, in the model, and where it lies. */
+export interface BoundSpan {
+  readonly key: string;
+  readonly name: string;
+  readonly span: Span;
+}
+
 export interface BoundMemory {
-  readonly inputs: Values;
-  readonly outputs: Values;
+  readonly inputs: readonly BoundSpan[];
+  readonly outputs: readonly BoundSpan[];
   readonly inPlace: readonly InPlacePair[];
 }
 
-type Overlap = "none" | "same" | "partial";
-
-function overlap(a: TensorData, b: TensorData): Overlap {
-  if (a.buffer !== b.buffer || a.byteLength === 0 || b.byteLength === 0) return "none";
-  if (a.byteOffset === b.byteOffset && a.byteLength === b.byteLength) return "same";
-  const apart =
-    a.byteOffset + a.byteLength <= b.byteOffset || b.byteOffset + b.byteLength <= a.byteOffset;
-  return apart ? "none" : "partial";
+function overlap(a: Span, b: Span): boolean {
+  return a.start < b.end && b.start < a.end;
 }
 
-/** Names of outputs that need memory of their own. Outputs that overlap each other are refused. */
-export function unsafeOutputs(graph: Graph, memory: BoundMemory): ReadonlySet<string> {
-  const { inputs, outputs, inPlace } = memory;
-  refuseOverlappingOutputs(outputs);
+function same(a: Span, b: Span): boolean {
+  return a.start === b.start && a.end === b.end;
+}
+
+/** Graph names of outputs that need memory of their own. Outputs that overlap are refused. */
+export function unsafeOutputs(
+  nodes: readonly OnnxNode[],
+  { inputs, outputs, inPlace }: BoundMemory,
+): ReadonlySet<string> {
+  refuseOverlaps(outputs);
   const unsafe = new Set<string>();
-  for (const [name, target] of graph.outputs)
-    for (const [from, source] of graph.inputs) {
-      const kind = overlap(inputs[from]!.data, outputs[name]!.data);
-      if (kind === "none") continue;
-      if (kind === "same" && inPlace.some((p) => p.input === from && p.output === name)) continue;
-      if (kind === "partial" || !writesAfterLastRead(graph, { source, target })) unsafe.add(name);
+  for (const to of outputs)
+    for (const from of inputs) {
+      if (!overlap(from.span, to.span)) continue;
+      const paired = inPlace.some((p) => p.input === from.key && p.output === to.key);
+      const safe =
+        same(from.span, to.span) && (paired || writesAfterLastRead(nodes, from.name, to.name));
+      if (!safe) unsafe.add(to.key);
     }
   return unsafe;
 }
 
-function refuseOverlappingOutputs(outputs: Values): void {
-  const byBuffer = new Map<ArrayBufferLike, [string, TensorData][]>();
-  for (const [name, { data }] of Object.entries(outputs)) {
-    const others = byBuffer.get(data.buffer) ?? [];
-    for (const [other, theirs] of others)
-      if (overlap(data, theirs) !== "none")
-        throw new BackendError(
-          `outputs "${other}" and "${name}" are bound to overlapping memory: give each its own`,
-        );
-    byBuffer.set(data.buffer, [...others, [name, data]]);
+function refuseOverlaps(outputs: readonly BoundSpan[]): void {
+  const sorted = outputs
+    .filter(({ span }) => span.end > span.start)
+    .toSorted((a, b) => (a.span.start < b.span.start ? -1 : 1));
+  for (let i = 1; i < sorted.length; i++) {
+    const [a, b] = [sorted[i - 1]!, sorted[i]!];
+    if (overlap(a.span, b.span))
+      throw new BackendError(
+        `outputs "${a.key}" and "${b.key}" are bound to overlapping memory: give each its own`,
+      );
   }
 }
 
-/** Whether `target` may be written where `source` lies. */
-function writesAfterLastRead(
-  graph: Graph,
-  { source, target }: { source: Tensor; target: Tensor },
-): boolean {
-  if (source === target) return true;
-  const writer = graph.nodes.find((n) => n.outputs.includes(target));
-  const isOutput = [...graph.outputs.values()].includes(source);
-  if (writer === undefined || isOutput) return false;
-  if (writer.inputs.includes(source)) {
-    if (!elementWise.has(writer.op) || !sameShape(source.shape, target.shape)) return false;
-  }
-  const before = ancestors(graph, writer);
-  return graph.nodes.every((n) => n === writer || !n.inputs.includes(source) || before.has(n));
+/** Whether the model's output `target` may be written where its input `source` lies. */
+function writesAfterLastRead(nodes: readonly OnnxNode[], source: string, target: string): boolean {
+  const writer = nodes.find((n) => n.outputs.includes(target));
+  if (writer === undefined) return false;
+  const views = viewsOf(nodes, source);
+  const reads = (n: OnnxNode): boolean => n.inputs.some((name) => views.has(name));
+  if (reads(writer) && !(writer.domain === "" && elementWiseKernels.has(writer.opType)))
+    return false;
+  const before = ancestors(nodes, writer);
+  return nodes.every((n) => n === writer || !reads(n) || before.has(n));
+}
+
+/** Names whose values may lie in the memory of `source`. */
+function viewsOf(nodes: readonly OnnxNode[], source: string): ReadonlySet<string> {
+  const views = new Set([source]);
+  for (const n of nodes)
+    if (viewKernels.has(n.opType) && views.has(n.inputs[0]!)) views.add(n.outputs[0]!);
+  return views;
 }
 
 /** Every node that must have run before `node`, whatever the order of the rest. */
-function ancestors(graph: Graph, node: Node): ReadonlySet<Node> {
-  const found = new Set<Node>();
-  const wanted = new Set<Tensor>(node.inputs);
-  for (const n of graph.nodes.toReversed())
-    if (n !== node && n.outputs.some((t) => wanted.has(t))) {
+function ancestors(nodes: readonly OnnxNode[], node: OnnxNode): ReadonlySet<OnnxNode> {
+  const found = new Set<OnnxNode>();
+  const wanted = new Set(node.inputs);
+  for (const n of nodes.toReversed())
+    if (n !== node && n.outputs.some((name) => wanted.has(name))) {
       found.add(n);
-      for (const t of n.inputs) wanted.add(t);
+      for (const name of n.inputs) wanted.add(name);
     }
   return found;
 }

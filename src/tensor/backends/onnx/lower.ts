@@ -24,13 +24,24 @@ export interface InPlacePair {
   readonly output: string;
 }
 
+/** A graph input that an ONNX kernel trusts: other values would make it write past its memory. */
+export interface InputLimit {
+  readonly name: string;
+  readonly least: number;
+  readonly most: number;
+}
+
 export interface OnnxModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What `bytes` says, in an order in which it may run. */
+  readonly nodes: readonly OnnxNode[];
   /** Names inside the model, in the order of the graph's maps. */
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /** By graph names. The driver must bind both ends of each pair to the output's memory. */
   readonly inPlace: readonly InPlacePair[];
+  /** The driver must check these before every run. */
+  readonly limits: readonly InputLimit[];
 }
 
 type Attributes = Readonly<Record<string, Attribute>>;
@@ -277,23 +288,32 @@ function scatterAttend(e: Emitter, s: CacheSite): void {
   e.add("Reshape", [e.via("MatMul", [rows, values]), e.ints([b, h, t, d])], [out]);
 }
 
-/** Which graph input or output a cache operand is, if GroupQueryAttention may own both. */
-function inPlacePairs(graph: Graph, node: Node): InPlacePair[] | undefined {
+/** What GroupQueryAttention needs to own both caches of a node; undefined if it may not. */
+interface CacheClaim {
+  readonly pairs: readonly InPlacePair[];
+  readonly limit: InputLimit;
+}
+
+function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
   if (node.op !== "cachedAttention") return undefined;
   const [b, , t, d] = node.inputs[0]!.shape as [number, number, number, number];
   // The kernel refuses a batch of chunks that continue earlier ones, and odd head widths.
   if ((b > 1 && t > 1) || d % 8 !== 0) return undefined;
+  const inputOf = (x: Tensor): string | undefined =>
+    [...graph.inputs].find(([, y]) => y === x)?.[0];
   const pairs: InPlacePair[] = [];
   for (const i of [0, 1]) {
     const [before, after] = [node.inputs[3 + i]!, node.outputs[1 + i]!];
-    const input = [...graph.inputs].find(([, x]) => x === before)?.[0];
+    const input = inputOf(before);
     const output = [...graph.outputs].find(([, x]) => x === after)?.[0];
     const uses = graph.nodes.flatMap((n) => n.inputs).filter((x) => x === before).length;
     const isOutput = [...graph.outputs.values()].includes(before);
     if (input === undefined || output === undefined || uses !== 1 || isOutput) return undefined;
     pairs.push({ input, output });
   }
-  return pairs;
+  const name = inputOf(node.inputs[5]!);
+  const most = node.inputs[3]!.shape[2]! - t;
+  return name === undefined ? undefined : { pairs, limit: { name, least: 0, most } };
 }
 
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */
@@ -307,12 +327,12 @@ export function lower(graph: Graph): OnnxModel {
   for (const [name, t] of graph.outputs)
     if (names.has(t)) copies.push([t, `o:${name}`]);
     else names.set(t, `o:${name}`);
-  const inPlace: InPlacePair[] = [];
+  const claims: CacheClaim[] = [];
   for (const node of graph.nodes) {
     for (const t of node.outputs) if (!names.has(t)) names.set(t, `t${t.id}`);
-    const pairs = inPlacePairs(graph, node);
-    if (pairs !== undefined) inPlace.push(...pairs);
-    write(e, node, { names, cachesInPlace: pairs !== undefined });
+    const claim = claimCaches(graph, node);
+    if (claim !== undefined) claims.push(claim);
+    write(e, node, { names, cachesInPlace: claim !== undefined });
   }
   for (const [t, name] of copies) e.add("Identity", [names.get(t)!], [name]);
   const inputs = typed("i:", graph.inputs);
@@ -327,9 +347,11 @@ export function lower(graph: Graph): OnnxModel {
       { nodes: e.nodes, initializers: e.initializers, inputs, outputs },
       { "": 24, [MS]: 1 },
     ),
+    nodes: e.nodes,
     inputNames: inputs.map((t) => t.name),
     outputNames: outputs.map((t) => t.name),
-    inPlace,
+    inPlace: claims.flatMap((c) => c.pairs),
+    limits: claims.map((c) => c.limit),
   };
 }
 

@@ -15,8 +15,8 @@ import {
   type Values,
 } from "../../../backend.ts";
 import type { Graph, TensorData } from "../../../graph.ts";
-import { unsafeOutputs } from "../aliasing.ts";
-import { lower, type OnnxModel } from "../lower.ts";
+import { type BoundSpan, unsafeOutputs } from "../aliasing.ts";
+import { type InputLimit, lower, type OnnxModel } from "../lower.ts";
 import { onnxType } from "../protobuf.ts";
 import {
   type NamedTensor,
@@ -24,6 +24,7 @@ import {
   NativeTensor,
   openRuntime,
   PreparedRun,
+  spanOf,
 } from "./ort-c-api.ts";
 
 export interface OrtBackendOptions {
@@ -110,13 +111,18 @@ class OrtBinding implements Binding {
   readonly #prepared: PreparedRun;
   readonly #before: readonly Copy[];
   readonly #after: readonly Copy[];
+  readonly #limits: readonly (InputLimit & { readonly data: TensorData })[];
   readonly #onDispose: (b: OrtBinding) => void;
   #inFlight: Promise<void> | undefined;
   #disposed = false;
 
   constructor(parts: BindingParts, onDispose: (b: OrtBinding) => void) {
     const { graph, model, session, inputs, outputs } = parts;
-    const scratch = unsafeOutputs(graph, { inputs, outputs, inPlace: model.inPlace });
+    const scratch = unsafeOutputs(model.nodes, {
+      inputs: spans(graph.inputs, inputs, model.inputNames),
+      outputs: spans(graph.outputs, outputs, model.outputNames),
+      inPlace: model.inPlace,
+    });
     const before: Copy[] = [];
     const after: Copy[] = [];
     const written = new Map<string, Value>();
@@ -132,7 +138,7 @@ class OrtBinding implements Binding {
     for (const { input, output } of model.inPlace) {
       const [source, target] = [inputs[input]!, written.get(output)!];
       read.set(input, target);
-      if (!sameMemory(source.data, target.data))
+      if (spanOf(source.data).start !== spanOf(target.data).start)
         before.push({ from: source.data, to: target.data });
     }
     const ins = nativeTensors(graph.inputs, read, model.inputNames);
@@ -141,6 +147,7 @@ class OrtBinding implements Binding {
     this.#prepared = new PreparedRun(session, ins, outs);
     this.#before = before;
     this.#after = after;
+    this.#limits = model.limits.map((l) => ({ ...l, data: inputs[l.name]!.data }));
     this.#onDispose = onDispose;
   }
 
@@ -148,6 +155,11 @@ class OrtBinding implements Binding {
     if (this.#disposed) throw new BackendError("run on a disposed binding");
     if (this.#inFlight !== undefined)
       throw new BackendError("this binding already runs: await its last run, or bind another");
+    for (const { name, data, least, most } of this.#limits) {
+      const wrong = data.find((v) => v < least || v > most);
+      if (wrong !== undefined)
+        throw new BackendError(`input "${name}": expected ${least} to ${most}, got ${wrong}`);
+    }
     for (const { from, to } of this.#before) to.set(from);
     this.#inFlight = this.#prepared.run();
     try {
@@ -191,6 +203,14 @@ function nativeTensors(
   });
 }
 
-function sameMemory(a: TensorData, b: TensorData): boolean {
-  return a.buffer === b.buffer && a.byteOffset === b.byteOffset;
+function spans(
+  declared: ReadonlyMap<string, unknown>,
+  values: Values,
+  names: readonly string[],
+): BoundSpan[] {
+  return [...declared.keys()].map((key, i) => ({
+    key,
+    name: names[i]!,
+    span: spanOf(values[key]!.data),
+  }));
 }
