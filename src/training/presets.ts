@@ -59,7 +59,7 @@ const presets: Readonly<Record<string, Preset>> = {
       numKvHeads: 6,
       headDim: 32,
       intermediateSize: 512,
-      maxPositions: 256,
+      maxPositions: 128,
     },
     memory: {
       layerIds: [1],

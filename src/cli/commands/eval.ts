@@ -1,0 +1,46 @@
+/** `engram eval`: what a model is worth on a text, with its memory and without. */
+import * as z from "zod";
+import { type BitsPerByte, bitsPerByte } from "../../eval/index.ts";
+import { loadModel } from "../../load-model.ts";
+import { readAll } from "../../training/node/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+
+export const evalCommand: Command = defineCommand({
+  path: "eval",
+  summary: "measure a model on a text",
+  description:
+    "Prints how many bits per byte the model needs for the text in FILE (.txt: one document; .jsonl: " +
+    'one document a line under "text"), its perplexity a token, and the same with the memory off.',
+  arguments: [{ name: "MODEL", description: "model directory" }],
+  options: [
+    { flags: "--bpb <FILE...>", description: "text to measure on", isRequired: true },
+    { flags: "--no-memory", description: "measure with the memory off only" },
+  ],
+  examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
+  schema: z.object({ model: path, bpb: z.array(path), memory: z.boolean() }),
+  async run({ model: directory, bpb, memory }, { print, progress }) {
+    await using model = await loadModel(directory, { memory });
+    const measure = (on: boolean): Promise<BitsPerByte> =>
+      bitsPerByte(model, readAll(bpb), {
+        memory: on,
+        onProgress: (done, total) =>
+          progress.update(`memory ${on ? "on" : "off"}: ${done}/${total} windows`),
+      });
+    const withMemory = model.hasMemory ? await measure(true) : undefined;
+    const withoutMemory = await measure(false);
+    progress.end();
+    const line = (
+      name: string,
+      { bitsPerByte: bits, tokenPerplexity, gates }: BitsPerByte,
+    ): string =>
+      `${name.padEnd(12)}${bits.toFixed(4).padStart(8)} bits per byte   perplexity ${tokenPerplexity.toFixed(3)}` +
+      `${Object.entries(gates)
+        .map(([layer, mean]) => `   gate L${layer} ${mean.toFixed(3)}`)
+        .join("")}\n`;
+    print(`${withoutMemory.tokens} tokens, ${withoutMemory.bytes} bytes\n`);
+    if (withMemory !== undefined) print(line("memory on", withMemory));
+    print(line("memory off", withoutMemory));
+    return { model: directory, ...(withMemory ?? withoutMemory), memoryOff: withoutMemory };
+  },
+});

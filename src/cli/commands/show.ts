@@ -1,0 +1,130 @@
+/** `engram show`: what a model directory holds, from its headers alone. */
+import * as z from "zod";
+import { elementBytes } from "../../checkpoint/index.ts";
+import { type LocatedTensor, ModelDirectory } from "../../checkpoint/node/index.ts";
+import { buildLayout, parseEngramConfig } from "../../memory/index.ts";
+import { parseModelConfig } from "../../model/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+
+export const showCommand: Command = defineCommand({
+  path: "show",
+  summary: "tell what a model is and where its bytes lie",
+  description:
+    "Prints the sizes of the model in the directory MODEL, its memory's buckets, and every file with " +
+    "what is in it. Reads settings and headers only, so it is quick however large the tables are.",
+  arguments: [{ name: "MODEL", description: "model directory" }],
+  options: [],
+  examples: ["show models/tiny", "show models/tiny --json"],
+  schema: z.object({ model: path }),
+  async run({ model }, { print }) {
+    await using files = await ModelDirectory.open(model);
+    const { config } = files;
+    const engram = config["engram_layer_ids"] === undefined ? undefined : parseEngramConfig(config);
+    const sizes = parseModelConfig(config, engram);
+    const tensors = [...(await files.tensors()).values()];
+    const memory = engram && {
+      layers: buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+        layer: layerId,
+        rows: numRows,
+      })),
+      orders: Array.from({ length: engram.maxNgramSize - 1 }, (_, i) => i + 2),
+      heads: engram.numHeads,
+      valuesPerRow: engram.headDim,
+      compressedVocab: engram.compressedVocabSize,
+    };
+    const isTable = ({ name }: LocatedTensor): boolean =>
+      /\.engram\.embed\.(weight|scale)$/.test(name);
+    const elements = (some: readonly LocatedTensor[]): number =>
+      some.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
+    const document = {
+      model,
+      kind: config["model_type"] ?? "unknown",
+      layers: sizes.numLayers,
+      hiddenSize: sizes.hiddenSize,
+      heads: sizes.numHeads,
+      keyValueHeads: sizes.numKvHeads,
+      context: sizes.maxPositions,
+      vocab: sizes.vocabSize,
+      weights: elements(tensors.filter((t) => !isTable(t))),
+      tableValues: elements(tensors.filter((t) => isTable(t) && t.dtype !== "F8_E8M0")),
+      ...(memory === undefined ? {} : { memory }),
+      files: filesOf(tensors),
+      tensors: tensors.map(({ name, dtype, shape, file, begin, end }) => ({
+        name,
+        dtype,
+        shape,
+        file,
+        begin,
+        end,
+      })),
+    };
+    print(describe(document, memory));
+    return document;
+  },
+});
+
+interface FileSummary {
+  readonly file: string;
+  readonly tensors: number;
+  readonly bytes: number;
+  readonly dtypes: readonly string[];
+}
+
+function filesOf(tensors: readonly LocatedTensor[]): FileSummary[] {
+  return [...Map.groupBy(tensors, ({ file }) => file)].map(([file, inside]) => ({
+    file,
+    tensors: inside.length,
+    bytes: inside.reduce(
+      (n, { shape, dtype }) => n + shape.reduce((a, b) => a * b, elementBytes[dtype]),
+      0,
+    ),
+    dtypes: [...new Set(inside.map(({ dtype }) => dtype))],
+  }));
+}
+
+interface Sizes {
+  readonly model: string;
+  readonly kind: unknown;
+  readonly layers: number;
+  readonly hiddenSize: number;
+  readonly heads: number;
+  readonly context: number;
+  readonly vocab: number;
+  readonly weights: number;
+  readonly tableValues: number;
+  readonly files: readonly FileSummary[];
+}
+
+interface MemorySummary {
+  readonly layers: readonly { readonly layer: number; readonly rows: number }[];
+  readonly orders: readonly number[];
+  readonly heads: number;
+  readonly valuesPerRow: number;
+  readonly compressedVocab: number;
+}
+
+function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
+  const count = (n: number): string => n.toLocaleString("en-US");
+  const lines = [
+    `${sizes.model}: ${String(sizes.kind)}, ${sizes.layers} layers of width ${sizes.hiddenSize}, ` +
+      `${sizes.heads} heads, context ${count(sizes.context)}, vocabulary ${count(sizes.vocab)}`,
+    `weights    ${count(sizes.weights)}`,
+  ];
+  if (memory !== undefined)
+    lines.push(
+      `tables     ${count(sizes.tableValues)} values in rows of ${memory.valuesPerRow}`,
+      ...memory.layers.map(
+        ({ layer, rows }) =>
+          `  layer ${layer}: ${count(rows)} rows, n-grams of ${memory.orders.join(" and ")}, ${memory.heads} heads each, ` +
+          `over ${count(memory.compressedVocab)} compressed ids`,
+      ),
+    );
+  lines.push(
+    ...sizes.files.map(
+      ({ file, tensors, bytes, dtypes }) =>
+        `${file}  ${count(bytes)} bytes, ${tensors} tensor${tensors === 1 ? "" : "s"}, ${dtypes.join(" ")}`,
+    ),
+  );
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,147 @@
+/** `engram train`: text in, model directory out. Shows what `train-model.ts` reports; trains nothing itself. */
+import * as z from "zod";
+import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
+import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
+import { findPreset, presetNames } from "../../training/index.ts";
+import { path, wholeNumber } from "../arguments.ts";
+import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { formatTrainingStatus } from "../progress.ts";
+import { readText } from "../read-text.ts";
+
+export const trainCommand: Command = defineCommand({
+  path: "train",
+  summary: "train a model on your own text",
+  description:
+    "Trains a tokenizer and a model with a memory on text files (.txt: one document; .jsonl: one " +
+    'document a line under "text") and leaves a model directory. A part of the text is held out to ' +
+    "measure on, unless --valid names other text. Ctrl-C saves; --resume goes on bit for bit.\n\n" +
+    `Presets:\n${presetNames.map((name) => `  ${name.padEnd(8)} ${findPreset(name).description}`).join("\n")}`,
+  options: [
+    { flags: "--data <FILE...>", description: "text to train on", isRequired: true },
+    { flags: "--preset <NAME>", description: presetNames.join(" or "), isRequired: true },
+    { flags: "--out <DIR>", description: "where the model goes", isRequired: true },
+    { flags: "--valid <FILE...>", description: "text to measure on, instead of holding out some" },
+    { flags: "--steps <N>", description: "updates, if not the preset's number" },
+    { flags: "--seed <S>", description: "start values and order of the text (default 0)" },
+    { flags: "--no-memory", description: "train the same backbone without its memory" },
+    { flags: "--resume", description: "go on from the last checkpoint in DIR" },
+    { flags: "--tokenizer <FILE>", description: "use this tokenizer.json instead of training one" },
+    {
+      flags: "--checkpoint-every <N>",
+      description: "steps between checkpoints (default: a tenth)",
+    },
+    { flags: "--threads <N>", description: "threads of the engine (default: all cores)" },
+  ],
+  examples: [
+    "train --data book.txt --preset tiny --out models/book",
+    "train --data part1.jsonl part2.jsonl --preset small --out models/wiki --seed 1",
+    "train --data book.txt --preset tiny --out models/book --resume",
+  ],
+  schema: z.object({
+    data: z.array(path),
+    preset: z.string(),
+    out: path,
+    valid: z.array(path).optional(),
+    steps: wholeNumber(1).optional(),
+    seed: wholeNumber(0).optional(),
+    memory: z.boolean(),
+    resume: z.boolean().optional(),
+    tokenizer: path.optional(),
+    checkpointEvery: wholeNumber(1).optional(),
+    threads: wholeNumber(1).optional(),
+  }),
+  async run({ tokenizer, threads, ...options }, context) {
+    findPreset(options.preset);
+    const backend = ortBackend(threads === undefined ? {} : { threads });
+    try {
+      const result = await trainModel({
+        ...definedOnly(options),
+        data: options.data,
+        preset: options.preset,
+        out: options.out,
+        backend,
+        ...(tokenizer === undefined ? {} : { tokenizer: await readText(tokenizer) }),
+        signal: context.signal,
+        onEvent: showTraining(context),
+      });
+      context.print(`${describeResult(result)}\n`);
+      return result;
+    } catch (error) {
+      if (context.signal.aborted)
+        context.progress.note(
+          `stopped and saved; go on with: engram train ${resumeWords(options)}`,
+        );
+      throw error;
+    } finally {
+      await backend.dispose();
+    }
+  },
+});
+
+function definedOnly<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function resumeWords(options: {
+  readonly data: readonly string[];
+  readonly valid?: readonly string[] | undefined;
+  readonly preset: string;
+  readonly out: string;
+  readonly steps?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly memory: boolean;
+}): string {
+  const { data, valid, preset, out, steps, seed, memory } = options;
+  return [
+    "--data",
+    ...data,
+    ...(valid === undefined ? [] : ["--valid", ...valid]),
+    ...["--preset", preset, "--out", out],
+    ...(steps === undefined ? [] : ["--steps", steps]),
+    ...(seed === undefined ? [] : ["--seed", seed]),
+    ...(memory ? [] : ["--no-memory"]),
+    "--resume",
+  ].join(" ");
+}
+
+/** Turns training events into progress on stderr. */
+export function showTraining({ progress }: CommandContext): (event: TrainEvent) => void {
+  let validationBitsPerByte: number | undefined;
+  return (event) => {
+    if (event.type === "phase") progress.note(event.text);
+    else if (event.type === "valid") validationBitsPerByte = event.bitsPerByte;
+    else if (event.type === "sample")
+      progress.note(`  step ${event.step} writes: ${JSON.stringify(event.text)}`);
+    else if (event.type === "checkpoint") progress.note(`  checkpoint ${event.path}`);
+    else {
+      const { report, steps, tokensPerSecond, secondsLeft } = event;
+      progress.update(
+        formatTrainingStatus({
+          step: report.step,
+          steps,
+          loss: report.loss,
+          ...(validationBitsPerByte === undefined ? {} : { validationBitsPerByte }),
+          tokensPerSecond,
+          secondsLeft,
+          gates: Object.entries(report.gates).map(([layer, mean]) => ({
+            layer: Number(layer),
+            mean,
+          })),
+        }),
+      );
+    }
+  };
+}
+
+export function describeResult(result: TrainResult): string {
+  const { out, numParams, numRows, bitsPerByte, bitsPerByteWithoutMemory, seconds } = result;
+  return [
+    `${out}: ${numParams} weights, ${numRows} rows of memory, trained in ${Math.round(seconds)} s`,
+    `held-out text: ${bitsPerByte.toFixed(4)} bits per byte` +
+      (bitsPerByteWithoutMemory === undefined
+        ? ""
+        : `, ${bitsPerByteWithoutMemory.toFixed(4)} with the memory off`),
+  ].join("\n");
+}

@@ -1,0 +1,49 @@
+/**
+ * How many bits a model needs for a text: -log2 p summed over its tokens, over its UTF-8 bytes.
+ * Comparable between tokenizers and with compressors, unlike loss a token. Knows models and texts;
+ * not files.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import { Scorer, type ScoreOptions } from "../inference/index.ts";
+import type { Model } from "../load-model.ts";
+import { type Document, packDocuments } from "../training/index.ts";
+
+export interface BitsPerByte {
+  readonly bitsPerByte: number;
+  /** exp of the mean nats a token. */
+  readonly tokenPerplexity: number;
+  /** Tokens scored, and the bytes they stand for. */
+  readonly tokens: number;
+  readonly bytes: number;
+  /** Mean gate of each Engram layer; empty without memory. */
+  readonly gates: Readonly<Record<string, number>>;
+}
+
+/**
+ * Scores documents in windows of the model's context that move on by half of it, so that every token
+ * has at least half a context before it where its document is that long.
+ */
+export async function bitsPerByte(
+  model: Model,
+  documents: AsyncIterable<Document> | Iterable<Document>,
+  {
+    memory = model.hasMemory,
+    onProgress,
+  }: { memory?: boolean; onProgress?: ScoreOptions["onProgress"] } = {},
+): Promise<BitsPerByte> {
+  const stream = await packDocuments(documents, model.tokenizer);
+  if (stream.numBytes === 0) throw new InvalidConfigError("the text to score is empty");
+  const scorer = await Scorer.create(model.languageModel({ memory }));
+  try {
+    const score = await scorer.score(stream, onProgress === undefined ? {} : { onProgress });
+    return {
+      bitsPerByte: score.nats / Math.LN2 / stream.numBytes,
+      tokenPerplexity: Math.exp(score.nats / score.numTokens),
+      tokens: score.numTokens,
+      bytes: stream.numBytes,
+      gates: Object.fromEntries(score.gates),
+    };
+  } finally {
+    await scorer.dispose();
+  }
+}

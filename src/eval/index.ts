@@ -1,0 +1,2 @@
+/** What a model is worth, in numbers. */
+export { type BitsPerByte, bitsPerByte } from "./bits-per-byte.ts";

@@ -1,0 +1,92 @@
+/**
+ * Text -> text: a tokenizer around the generation loop, stop strings, and pieces of text as soon as
+ * they are certain. Knows nothing of tensors or tables.
+ */
+import { createSampler, generate, type SamplingOptions, type Session } from "./inference/index.ts";
+import type { Tokenizer } from "./tokenizer/index.ts";
+
+export interface GenerateTextOptions extends SamplingOptions {
+  /** Default 128, or what the model's context still holds, if that is less. */
+  readonly maxTokens?: number;
+  /** Text that ends the generation; it is not part of the result. */
+  readonly stop?: readonly string[];
+  /** false leaves the memory out. Default: as the model was opened. */
+  readonly memory?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** What generating needs of a model. */
+export interface TextModel {
+  readonly tokenizer: Tokenizer;
+  createSession(options?: { memory?: boolean }): Session;
+}
+
+/** Yields the continuation of `prompt` piece by piece. Stops on `break`, or when `signal` aborts. */
+export async function* generateText(
+  model: TextModel,
+  prompt: string,
+  options: GenerateTextOptions = {},
+): AsyncGenerator<string, void> {
+  const { maxTokens = 128, stop = [], memory, signal, ...sampling } = options;
+  const { tokenizer } = model;
+  await using session = model.createSession(memory === undefined ? {} : { memory });
+  const eos = tokenizer.eosTokenId;
+  const ids = [...(eos === undefined ? [] : [eos]), ...tokenizer.encode(prompt)];
+  const tokens = generate(session, ids, {
+    sampler: createSampler(sampling),
+    maxTokens,
+    stopIds: eos === undefined ? [] : [eos],
+    ...(signal && { signal }),
+  });
+  const decoder = tokenizer.stream({ skipSpecial: true });
+  const stopper = new StopStrings(stop);
+  for await (const id of tokens) {
+    const piece = stopper.push(decoder.push(id));
+    if (piece !== "") yield piece;
+    if (stopper.found) return;
+  }
+  const rest = stopper.push(decoder.end()) + stopper.end();
+  if (rest !== "") yield rest;
+}
+
+/** Passes text through up to the first stop string, holding back what might become one. */
+export class StopStrings {
+  readonly #stops: readonly string[];
+  #held = "";
+  found = false;
+
+  constructor(stops: readonly string[]) {
+    this.#stops = stops.filter((stop) => stop !== "");
+  }
+
+  push(text: string): string {
+    if (this.found) return "";
+    this.#held += text;
+    const at = Math.min(
+      ...this.#stops.map((stop) => this.#held.indexOf(stop)).filter((i) => i >= 0),
+      Infinity,
+    );
+    if (at !== Infinity) {
+      this.found = true;
+      return this.#held.slice(0, at);
+    }
+    const keep = Math.max(0, ...this.#stops.map((stop) => overlap(this.#held, stop)));
+    const certain = this.#held.slice(0, this.#held.length - keep);
+    this.#held = this.#held.slice(certain.length);
+    return certain;
+  }
+
+  /** What was held back and turned out not to be a stop string. */
+  end(): string {
+    const rest = this.found ? "" : this.#held;
+    this.#held = "";
+    return rest;
+  }
+}
+
+/** Length of the longest end of `text` that is a beginning of `stop`. */
+function overlap(text: string, stop: string): number {
+  for (let n = Math.min(text.length, stop.length - 1); n > 0; n--)
+    if (stop.startsWith(text.slice(text.length - n))) return n;
+  return 0;
+}

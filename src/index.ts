@@ -1,0 +1,53 @@
+/** The public API of engram-lm. What is not listed here is private. */
+export {
+  BackendError,
+  EngramError,
+  FormatError,
+  InvalidConfigError,
+  InvariantError,
+  RequestError,
+  ShapeError,
+  StoreError,
+} from "./errors.ts";
+export { type BitsPerByte, bitsPerByte } from "./eval/index.ts";
+export {
+  generateText,
+  type GenerateTextOptions,
+  StopStrings,
+  type TextModel,
+} from "./generate-text.ts";
+export {
+  createSampler,
+  generate,
+  type GenerateOptions,
+  type LanguageModel,
+  type Sampler,
+  type SamplingOptions,
+  type Session,
+} from "./inference/index.ts";
+export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
+export {
+  type EngramConfig,
+  parseEngramConfig,
+  type RowStore,
+  rowsForIds,
+  type WritableRowStore,
+} from "./memory/index.ts";
+export type { ModelConfig } from "./model/index.ts";
+export { saveModel, type ModelToSave } from "./save-model.ts";
+export { ortBackend, type OrtBackendOptions } from "./tensor/backends/onnx/node/index.ts";
+export { type Backend, referenceBackend } from "./tensor/index.ts";
+export {
+  parseTokenizerJson,
+  type StreamDecoder,
+  type Tokenizer,
+  toTokenizerJson,
+  trainBpe,
+} from "./tokenizer/index.ts";
+export {
+  trainModel,
+  type TrainEvent,
+  type TrainModelOptions,
+  type TrainResult,
+} from "./train-model.ts";
+export { findPreset, type Preset, presetNames } from "./training/index.ts";

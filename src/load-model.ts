@@ -1,0 +1,293 @@
+/**
+ * A directory -> a model that runs: tokenizer, weights, tables and engine put together. The only place
+ * that knows all four.
+ */
+import { ModelDirectory } from "./checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError } from "./errors.ts";
+import { Decoder, type LanguageModel, type Session, withoutMemory } from "./inference/index.ts";
+import {
+  buildAddressing,
+  buildLayout,
+  buildTokenMap,
+  checkHashConstants,
+  compressedPad,
+  type EngramConfig,
+  type EngramLayout,
+  parseEngramConfig,
+  RamStore,
+  type RetrievalTable,
+  rowFormat,
+  type RowFormatName,
+} from "./memory/index.ts";
+import {
+  type ModelConfig,
+  paramLayout,
+  type ParamLayout,
+  paramViews,
+  parseModelConfig,
+} from "./model/index.ts";
+import { decodeBf16Array } from "./numerics/index.ts";
+import { tableName, tableScaleName } from "./save-model.ts";
+import { ortBackend } from "./tensor/backends/onnx/node/index.ts";
+import type { Backend } from "./tensor/index.ts";
+import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
+
+export interface LoadModelOptions {
+  /** Default: ONNX Runtime on all cores. */
+  readonly backend?: Backend;
+  /** false opens the model without its tables. Default true. */
+  readonly memory?: boolean;
+}
+
+/** An open model. `close` it to give its memory back. */
+export class Model {
+  readonly path: string;
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  readonly language: LanguageModel;
+  readonly #decoders = new Map<boolean, Decoder>();
+  readonly #ownsBackend: boolean;
+
+  constructor(
+    path: string,
+    parts: { tokenizer: Tokenizer; language: LanguageModel; ownsBackend: boolean },
+  ) {
+    this.path = path;
+    this.config = parts.language.config;
+    this.tokenizer = parts.tokenizer;
+    this.language = parts.language;
+    this.#ownsBackend = parts.ownsBackend;
+  }
+
+  get hasMemory(): boolean {
+    return this.language.memory !== undefined;
+  }
+
+  /** The model as it runs with its memory, or without. */
+  languageModel({ memory = this.hasMemory }: { memory?: boolean } = {}): LanguageModel {
+    if (memory && !this.hasMemory)
+      throw new InvalidConfigError(`${this.path} was opened without a memory, or has none`);
+    return memory ? this.language : withoutMemory(this.language);
+  }
+
+  /** A timeline of its own; many may be open. */
+  createSession(options: { memory?: boolean } = {}): Session {
+    const language = this.languageModel(options);
+    const key = language.memory !== undefined;
+    let decoder = this.#decoders.get(key);
+    if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
+    return decoder.createSession();
+  }
+
+  async close(): Promise<void> {
+    for (const decoder of this.#decoders.values()) await decoder.dispose();
+    this.#decoders.clear();
+    for (const { store } of this.language.memory?.tables ?? []) await store.close();
+    if (this.#ownsBackend) await this.language.backend.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Opens the model in `directory`. Throws `FormatError` for files that are not what they should be, and
+ * `InvalidConfigError` with the numbers where tokenizer, configuration and tables do not belong
+ * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
+ */
+export async function loadModel(
+  directory: string,
+  { backend, memory = true }: LoadModelOptions = {},
+): Promise<Model> {
+  await using files = await ModelDirectory.open(directory);
+  const tokenizer = await readTokenizer(files);
+  const hasEngram = files.config["engram_layer_ids"] !== undefined;
+  const engram = hasEngram ? parseEngramConfig(files.config) : undefined;
+  const config = parseModelConfig(files.config, engram);
+  if (tokenizer.vocabSize !== config.vocabSize)
+    throw new InvalidConfigError(
+      `${directory}: config.json says vocab_size ${config.vocabSize}, tokenizer.json has ${tokenizer.vocabSize} tokens`,
+    );
+  const parts =
+    engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
+  const layout = paramLayout(config);
+  const plan = await planMemory(files, { layout, engram: memory ? engram : undefined });
+  const params = new Float32Array(layout.length);
+  await readParams(files, layout, params);
+  const tables: RetrievalTable[] = [];
+  if (memory && engram !== undefined)
+    for (const [i, layer] of parts!.layout.layers.entries())
+      tables.push(await readTable(files, { layer, format: plan[i]!, headDim: engram.headDim }));
+  const ownsBackend = backend === undefined;
+  const full: LanguageModel = {
+    config,
+    backend: backend ?? ortBackend(),
+    params: paramViews(layout, params),
+    memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
+  };
+  const language = memory && engram !== undefined ? full : withoutMemory(full);
+  return new Model(directory, { tokenizer, language, ownsBackend });
+}
+
+async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {
+  const text = await files.tokenizer();
+  if (text === undefined)
+    throw new FormatError(`${files.path}: tokenizer.json is missing; the model is not complete`);
+  return parseTokenizerJson(text);
+}
+
+function prepareMemory(
+  directory: string,
+  {
+    files,
+    engram,
+    tokenizer,
+  }: { files: ModelDirectory; engram: EngramConfig; tokenizer: Tokenizer },
+) {
+  const tokenMap = buildTokenMap(tokenizer);
+  if (tokenMap.compressedVocabSize !== engram.compressedVocabSize)
+    throw new InvalidConfigError(
+      `${directory}: config.json expects ${engram.compressedVocabSize} compressed ids ` +
+        `(engram_compressed_vocab_size), tokenizer.json gives ${tokenMap.compressedVocabSize}; every ` +
+        "address would change, so this tokenizer does not belong to this model",
+    );
+  const layout = buildLayout(engram);
+  const constants = files.config["engram_hash"];
+  if (constants !== undefined) checkHashConstants(layout, constants);
+  return {
+    tokenMap,
+    layout,
+    addressing: buildAddressing(layout, compressedPad(engram, tokenMap)),
+  };
+}
+
+/** Formats of tables at rest by the element type of their tensor. */
+const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
+  F32: "f32",
+  BF16: "bf16",
+  F8_E4M3: "fp8",
+};
+
+/** Finds the format of every table, and refuses with the numbers if they do not fit into memory. */
+async function planMemory(
+  files: ModelDirectory,
+  { layout, engram }: { layout: ParamLayout; engram: EngramConfig | undefined },
+): Promise<RowFormatName[]> {
+  const formats: RowFormatName[] = [];
+  let bytes = 4 * layout.length;
+  if (engram !== undefined)
+    for (const { layerId, numRows } of buildLayout(engram).layers) {
+      const name = tableName(layerId);
+      const tensor = await files.find(name);
+      const format = tensor && formatOfDtype[tensor.dtype];
+      if (tensor === undefined || format === undefined)
+        throw new FormatError(
+          `${files.path}: expected the table "${name}" as F32, BF16 or F8_E4M3, ` +
+            (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+        );
+      checkShape(files, tensor, [numRows, engram.headDim]);
+      const { rowBytes } = rowFormat(format, engram.headDim);
+      if (format === "fp8") {
+        const scale = await files.find(tableScaleName(layerId));
+        if (scale?.dtype !== "F8_E8M0")
+          throw new FormatError(
+            `${files.path}: the table "${name}" needs its scales "${tableScaleName(layerId)}" as F8_E8M0`,
+          );
+        checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
+      }
+      formats.push(format);
+      bytes += numRows * rowBytes;
+    }
+  const available = process.availableMemory();
+  if (bytes > available)
+    throw new InvalidConfigError(
+      `${files.path} needs ${gibibytes(bytes)} of memory for its tables and weights, ` +
+        `${gibibytes(available)} are available; free some, or open it with --no-memory`,
+    );
+  return formats;
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
+
+function checkShape(
+  files: ModelDirectory,
+  tensor: { readonly name: string; readonly shape: readonly number[] },
+  expected: readonly number[],
+): void {
+  if (JSON.stringify(tensor.shape) !== JSON.stringify(expected))
+    throw new FormatError(
+      `${files.path}: tensor "${tensor.name}" should be [${expected.join(", ")}] by config.json, ` +
+        `it is [${tensor.shape.join(", ")}]`,
+    );
+}
+
+async function readParams(
+  files: ModelDirectory,
+  layout: ParamLayout,
+  into: Float32Array,
+): Promise<void> {
+  for (const [name, { data, shape }] of Object.entries(paramViews(layout, into))) {
+    const tensor = await files.find(name);
+    if (tensor === undefined)
+      throw new FormatError(`${files.path}: the weight "${name}" is missing`);
+    checkShape(files, tensor, shape);
+    if (tensor.dtype === "F32") {
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
+    } else if (tensor.dtype === "BF16") {
+      const bytes = await files.read(name);
+      decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
+    } else
+      throw new FormatError(
+        `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
+      );
+  }
+}
+
+/** Bytes read at a time. */
+const chunkBytes = 1 << 24;
+
+async function readTable(
+  files: ModelDirectory,
+  {
+    layer,
+    format: formatName,
+    headDim,
+  }: { layer: EngramLayout["layers"][number]; format: RowFormatName; headDim: number },
+): Promise<RetrievalTable> {
+  const format = rowFormat(formatName, headDim);
+  const { rowBytes } = format;
+  const store = new RamStore({ numRows: layer.numRows, rowBytes });
+  const parts =
+    formatName === "fp8"
+      ? [
+          { name: tableName(layer.layerId), from: 0, width: headDim },
+          { name: tableScaleName(layer.layerId), from: headDim, width: rowBytes - headDim },
+        ]
+      : [{ name: tableName(layer.layerId), from: 0, width: rowBytes }];
+  const chunkRows = Math.max(1, Math.floor(chunkBytes / rowBytes));
+  for (const { name, from, width } of parts) {
+    const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
+    for (const [s, segment] of store.segments.entries())
+      for (let at = 0; at < segment.length; at += chunkRows * rowBytes) {
+        const rows = Math.min(chunkRows, (segment.length - at) / rowBytes);
+        const begin = (s * store.rowsPerSegment + at / rowBytes) * width;
+        const end = begin + rows * width;
+        if (width === rowBytes) {
+          await files.readRange(name, {
+            begin,
+            end,
+            into: segment.subarray(at, at + rows * rowBytes),
+          });
+          continue;
+        }
+        await files.readRange(name, { begin, end, into: buffer });
+        for (let i = 0; i < rows; i++)
+          segment.set(buffer.subarray(i * width, (i + 1) * width), at + i * rowBytes + from);
+      }
+  }
+  return { layerId: layer.layerId, store, format };
+}

@@ -1,0 +1,118 @@
+/**
+ * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted to the
+ * format they shall rest in while they are streamed, so a table is never held twice.
+ */
+import { tensorSource, type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
+import {
+  engramConfigToJson,
+  buildLayout,
+  hashConstants,
+  type RetrievalTable,
+  rowFormat,
+  type RowFormatName,
+} from "./memory/index.ts";
+import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
+import type { Values } from "./tensor/index.ts";
+
+export interface ModelToSave {
+  readonly config: ModelConfig;
+  /** Text of tokenizer.json. */
+  readonly tokenizer: string;
+  readonly eosTokenId: number;
+  readonly params: Values;
+  readonly tables: readonly RetrievalTable[];
+  /** How table rows rest on disk. Default f32: exactly what was trained. */
+  readonly tableFormat?: RowFormatName;
+}
+
+export function tableName(layerId: number): string {
+  return layerName(layerId, "engram.embed.weight");
+}
+
+export function tableScaleName(layerId: number): string {
+  return layerName(layerId, "engram.embed.scale");
+}
+
+export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
+  const { config, eosTokenId, tableFormat = "f32" } = model;
+  const { engram } = config;
+  await writeModelDir(directory, {
+    config: {
+      architectures: ["EngramForCausalLM"],
+      model_type: "engram",
+      dtype: "float32",
+      bos_token_id: eosTokenId,
+      eos_token_id: eosTokenId,
+      ...modelConfigToJson(config),
+      ...(engram === undefined
+        ? {}
+        : { ...engramConfigToJson(engram), engram_hash: hashConstants(buildLayout(engram)) }),
+    },
+    generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
+    tokenizer: model.tokenizer,
+    weights: paramSpecs(config).map(({ name, shape }) =>
+      tensorSource({ name, dtype: "F32", shape }, model.params[name]!.data),
+    ),
+    tables: model.tables.map((table) => tableSources(table, tableFormat)),
+  });
+}
+
+/** Rows converted at a time: a megabyte or so of each side. */
+const chunkRows = 8192;
+
+function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
+  const { numRows } = table.store;
+  const { headDim } = table.format;
+  const target = rowFormat(format, headDim);
+  const shape = [numRows, headDim];
+  const name = tableName(table.layerId);
+  const rows = (from: number, to: number): AsyncIterable<Uint8Array> =>
+    convertedRows(table, target.name, { from, to });
+  if (format === "f32") return [{ name, dtype: "F32", shape, chunks: () => rows(0, 4 * headDim) }];
+  if (format === "bf16")
+    return [{ name, dtype: "BF16", shape, chunks: () => rows(0, 2 * headDim) }];
+  // An fp8 row is its codes, then its scales; the released layout keeps them in two tensors.
+  return [
+    { name, dtype: "F8_E4M3", shape, chunks: () => rows(0, headDim) },
+    {
+      name: tableScaleName(table.layerId),
+      dtype: "F8_E8M0",
+      shape: [numRows, target.rowBytes - headDim],
+      chunks: () => rows(headDim, target.rowBytes),
+    },
+  ];
+}
+
+/** Bytes `from`..`to` of every row in the target format, in order of rows. */
+async function* convertedRows(
+  { store, format }: RetrievalTable,
+  targetName: RowFormatName,
+  { from, to }: { from: number; to: number },
+): AsyncGenerator<Uint8Array> {
+  const target = rowFormat(targetName, format.headDim);
+  const ids = new Uint32Array(chunkRows);
+  const stored = new Uint8Array(chunkRows * format.rowBytes);
+  const values = new Float32Array(chunkRows * format.headDim);
+  const converted = new Uint8Array(chunkRows * target.rowBytes);
+  const part = new Uint8Array(chunkRows * (to - from));
+  for (let first = 0; first < store.numRows; first += chunkRows) {
+    const count = Math.min(chunkRows, store.numRows - first);
+    for (let i = 0; i < count; i++) ids[i] = first + i;
+    await store.read(ids.subarray(0, count), stored);
+    if (target.name === format.name) converted.set(stored.subarray(0, count * format.rowBytes));
+    else {
+      const some = values.subarray(0, count * format.headDim);
+      format.decode(stored, some);
+      target.encode(some, converted);
+    }
+    const width = to - from;
+    if (width === target.rowBytes) yield converted.subarray(0, count * width);
+    else {
+      for (let i = 0; i < count; i++) {
+        const at = i * target.rowBytes;
+        part.set(converted.subarray(at + from, at + to), i * width);
+      }
+      yield part.subarray(0, count * width);
+    }
+  }
+}

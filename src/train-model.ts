@@ -1,0 +1,400 @@
+/**
+ * Text files -> a model directory: tokenizer, token stream, training, checkpoints, the finished model.
+ * The second place (beside `load-model.ts`) where text, memory and model are put together. Says what
+ * happens through `onEvent`; does not print.
+ *
+ * In the output directory:
+ *     metrics.jsonl         one line a step
+ *     training.json         what came of it (`TrainResult`)
+ *     checkpoints/          while the run goes on; removed once the model is saved
+ *     config.json, …        the model, at the end
+ */
+import { generateText } from "./generate-text.ts";
+import {
+  Decoder,
+  type LanguageModel,
+  Scorer,
+  type TokenStream,
+  withoutMemory,
+} from "./inference/index.ts";
+import {
+  buildAddressing,
+  buildLayout,
+  buildTokenMap,
+  compressedPad,
+  type EngramConfig,
+  RamStore,
+  rowFormat,
+  type TokenMap,
+} from "./memory/index.ts";
+import {
+  initialParams,
+  type ModelConfig,
+  paramLayout,
+  type ParamLayout,
+  paramViews,
+} from "./model/index.ts";
+import { saveModel } from "./save-model.ts";
+import type { Backend } from "./tensor/index.ts";
+import {
+  parseTokenizerJson,
+  type Tokenizer,
+  toTokenizerJson,
+  trainBpe,
+} from "./tokenizer/index.ts";
+import {
+  findPreset,
+  type FlatArrays,
+  flatArrays,
+  packDocuments,
+  type Preset,
+  type StepReport,
+  Trainer,
+  type TrainingRecipe,
+  type TrainingState,
+} from "./training/index.ts";
+import {
+  fingerprint,
+  readAll,
+  readCheckpointTokenizer,
+  readPart,
+  restoreTrainingState,
+  RunDirectory,
+  type SourceDocument,
+  type TrainedTable,
+} from "./training/node/index.ts";
+
+export interface TrainModelOptions {
+  readonly data: readonly string[];
+  /** Texts to validate on. Without them a part of `data` is held out (see `readPart`). */
+  readonly valid?: readonly string[];
+  readonly preset: string | Preset;
+  readonly out: string;
+  readonly backend: Backend;
+  readonly steps?: number;
+  readonly seed?: number;
+  readonly memory?: boolean;
+  readonly resume?: boolean;
+  /** Text of a tokenizer.json to use instead of training one. */
+  readonly tokenizer?: string;
+  /** Steps between checkpoints. Default: a tenth of the run. */
+  readonly checkpointEvery?: number;
+  /** Begins the samples shown on the way. */
+  readonly samplePrompt?: string;
+  readonly onEvent?: (event: TrainEvent) => void;
+  /** Aborting saves a checkpoint and rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export type TrainEvent =
+  | { readonly type: "phase"; readonly text: string }
+  | {
+      readonly type: "step";
+      readonly report: StepReport;
+      readonly steps: number;
+      readonly tokensPerSecond: number;
+      readonly secondsLeft: number;
+    }
+  | { readonly type: "valid"; readonly step: number; readonly bitsPerByte: number }
+  | { readonly type: "sample"; readonly step: number; readonly text: string }
+  | { readonly type: "checkpoint"; readonly step: number; readonly path: string };
+
+export interface TrainResult {
+  readonly out: string;
+  readonly steps: number;
+  readonly numParams: number;
+  readonly numRows: number;
+  readonly trainTokens: number;
+  readonly trainBytes: number;
+  readonly validBytes: number;
+  /** Bits per byte of the held-out text, all of it, and with the memory left out. */
+  readonly bitsPerByte: number;
+  readonly bitsPerByteWithoutMemory: number | undefined;
+  readonly seconds: number;
+}
+
+/** Tokens scored at each validation on the way; the last one scores all. */
+const validationTokens = 40_000;
+const validationsPerRun = 10;
+
+export async function trainModel(options: TrainModelOptions): Promise<TrainResult> {
+  const { out, seed = 0, memory = true, resume = false, signal } = options;
+  const emit = options.onEvent ?? (() => undefined);
+  const say = (text: string): void => emit({ type: "phase", text });
+  const preset = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
+  const recipe = scaledRecipe(preset.training, options.steps);
+  const run = await RunDirectory.open(out, { resume });
+  const { checkpoint } = run;
+
+  const tokenizerJson =
+    checkpoint === undefined
+      ? (options.tokenizer ?? (await trainTokenizer(options, preset.vocabSize)))
+      : await readCheckpointTokenizer(checkpoint);
+  const tokenizer = parseTokenizerJson(tokenizerJson);
+  say("reading the text");
+  const stream = await packDocuments(documents(options, "train"), tokenizer);
+  const valid = await packDocuments(documents(options, "valid"), tokenizer);
+
+  const parts = createParts({ preset, tokenizer, seed, memory });
+  const { config, layout, arrays, tables } = parts;
+  const identity = {
+    recipe,
+    seed,
+    config,
+    text: fingerprint(stream),
+    heldOut: fingerprint(valid),
+  };
+  if (checkpoint !== undefined) {
+    await restoreTrainingState(checkpoint, { identity, arrays, tables });
+    say(`going on from step ${checkpoint.step}`);
+  }
+  const numRows = tables.reduce((n, { values }) => n + values.numRows, 0);
+  say(
+    `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
+  );
+
+  const model = languageModel(parts, options.backend);
+  const state: TrainingState = {
+    layout,
+    arrays,
+    moments: tables.map(({ moments }) => moments),
+    step: checkpoint?.step ?? 0,
+  };
+  const pace = new Pace(recipe.steps, state.step);
+  const saveCheckpoint = async (): Promise<void> => {
+    const contents = { step: state.step, identity, tokenizer: tokenizerJson, arrays, tables };
+    emit({ type: "checkpoint", step: state.step, path: await run.save(contents) });
+  };
+  const validEvery = Math.ceil(recipe.steps / validationsPerRun);
+  const checkpointEvery = options.checkpointEvery ?? Math.ceil(recipe.steps / 10);
+  const trainer = await Trainer.create(model, state, { recipe, stream, seed });
+  const scorer = await Scorer.create(model, { length: recipe.length });
+  const decoder = new Decoder(model);
+  try {
+    while (state.step < recipe.steps) {
+      if (signal?.aborted) {
+        await saveCheckpoint();
+        signal.throwIfAborted();
+      }
+      const report = await trainer.step();
+      pace.count(report.numTokens);
+      const { tokensPerSecond, secondsLeft } = pace;
+      await run.log({ ...report, tokensPerSecond: Math.round(tokensPerSecond) });
+      emit({ type: "step", report, steps: recipe.steps, tokensPerSecond, secondsLeft });
+      if (state.step === recipe.steps) break;
+      if (state.step % validEvery === 0)
+        await pace.without(async () => {
+          const bitsPerByte = await bitsPerByteOf(scorer, valid, validationTokens);
+          emit({ type: "valid", step: state.step, bitsPerByte });
+          const text = await sampleText(tokenizer, decoder, options.samplePrompt ?? "");
+          emit({ type: "sample", step: state.step, text });
+          await run.log({ step: state.step, validBitsPerByte: bitsPerByte, sample: text });
+        });
+      if (state.step % checkpointEvery === 0) await pace.without(saveCheckpoint);
+    }
+    say("scoring the held-out text");
+    const bitsPerByte = await bitsPerByteOf(scorer, valid);
+    const bitsPerByteWithoutMemory = memory
+      ? await scoreWithoutMemory(model, { valid, length: recipe.length })
+      : undefined;
+    await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
+    say(`saving the model to ${out}`);
+    await saveModel(out, {
+      config,
+      tokenizer: tokenizerJson,
+      eosTokenId: tokenizer.eosTokenId!,
+      params: model.params,
+      tables: model.memory?.tables ?? [],
+    });
+    const result: TrainResult = {
+      out,
+      steps: recipe.steps,
+      numParams: layout.length,
+      numRows,
+      trainTokens: stream.tokens.length,
+      trainBytes: stream.numBytes,
+      validBytes: valid.numBytes,
+      bitsPerByte,
+      bitsPerByteWithoutMemory,
+      seconds: pace.seconds,
+    };
+    await run.finish(result);
+    return result;
+  } finally {
+    await decoder.dispose();
+    await scorer.dispose();
+    await trainer.dispose();
+  }
+}
+
+/** A recipe for another number of steps: warm-up keeps its share. */
+function scaledRecipe(recipe: TrainingRecipe, steps: number | undefined): TrainingRecipe {
+  if (steps === undefined || steps === recipe.steps) return recipe;
+  const warmupSteps = Math.max(1, Math.round((recipe.warmupSteps * steps) / recipe.steps));
+  return { ...recipe, steps, warmupSteps };
+}
+
+function documents(
+  { data, valid }: Pick<TrainModelOptions, "data" | "valid">,
+  part: "train" | "valid",
+): AsyncGenerator<SourceDocument> {
+  if (valid === undefined) return readPart(data, part);
+  return readAll(part === "train" ? data : valid);
+}
+
+async function trainTokenizer(
+  options: Pick<TrainModelOptions, "data" | "valid" | "onEvent">,
+  vocabSize: number,
+): Promise<string> {
+  options.onEvent?.({ type: "phase", text: `training a tokenizer of ${vocabSize} tokens` });
+  async function* texts(): AsyncGenerator<string> {
+    for await (const { text } of documents(options, "train")) yield text;
+  }
+  return toTokenizerJson(await trainBpe(texts(), { vocabSize }));
+}
+
+/** Everything a run changes, at its start values. */
+interface ModelParts {
+  readonly config: ModelConfig;
+  readonly tokenMap: TokenMap;
+  readonly layout: ParamLayout;
+  readonly arrays: FlatArrays;
+  readonly tables: readonly TrainedTable[];
+}
+
+function createParts({
+  preset,
+  tokenizer,
+  seed,
+  memory,
+}: {
+  preset: Preset;
+  tokenizer: Tokenizer;
+  seed: number;
+  memory: boolean;
+}): ModelParts {
+  const tokenMap = buildTokenMap(tokenizer);
+  const engram: EngramConfig = {
+    ...preset.memory,
+    // Look-back before a text's start reads as the end of the text before.
+    padTokenId: tokenizer.eosTokenId!,
+    compressedVocabSize: tokenMap.compressedVocabSize,
+    seed: 0,
+  };
+  const config: ModelConfig = {
+    ...preset.model,
+    vocabSize: tokenizer.vocabSize,
+    ...(memory ? { engram } : {}),
+  };
+  const layout = paramLayout(config);
+  const tables = memory
+    ? buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+        layerId,
+        headDim: engram.headDim,
+        values: new RamStore({ numRows, rowBytes: 4 * engram.headDim }),
+        moments: new RamStore({ numRows, rowBytes: 4 }),
+      }))
+    : [];
+  return {
+    config,
+    tokenMap,
+    layout,
+    arrays: flatArrays(layout, initialParams(layout, seed)),
+    tables,
+  };
+}
+
+function languageModel(
+  { config, tokenMap, layout, arrays, tables }: ModelParts,
+  backend: Backend,
+): LanguageModel {
+  const { engram } = config;
+  const memory =
+    engram === undefined
+      ? undefined
+      : {
+          tokenMap,
+          addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
+          tables: tables.map(({ layerId, headDim, values }) => ({
+            layerId,
+            store: values,
+            format: rowFormat("f32", headDim),
+          })),
+        };
+  return { config, backend, params: paramViews(layout, arrays.params), memory };
+}
+
+/** Bits per byte of a text; of `maxTokens` spread over it, scaled to the whole, if that is given. */
+async function bitsPerByteOf(
+  scorer: Scorer,
+  valid: TokenStream,
+  maxTokens?: number,
+): Promise<number> {
+  const score = await scorer.score(valid, maxTokens === undefined ? {} : { maxTokens });
+  const scored = valid.tokens.length - valid.starts.length;
+  return ((score.nats / score.numTokens) * scored) / Math.LN2 / valid.numBytes;
+}
+
+async function scoreWithoutMemory(
+  model: LanguageModel,
+  { valid, length }: { valid: TokenStream; length: number },
+): Promise<number> {
+  const scorer = await Scorer.create(withoutMemory(model), { length });
+  try {
+    return await bitsPerByteOf(scorer, valid);
+  } finally {
+    await scorer.dispose();
+  }
+}
+
+async function sampleText(tokenizer: Tokenizer, decoder: Decoder, prompt: string): Promise<string> {
+  const model = { tokenizer, createSession: () => decoder.createSession() };
+  let text = prompt;
+  for await (const piece of generateText(model, prompt, { maxTokens: 48, temperature: 0.8 }))
+    text += piece;
+  return text;
+}
+
+/** How fast a run goes: time spent on validation and checkpoints does not count. */
+class Pace {
+  readonly #steps: number;
+  #step: number;
+  #ms = 0;
+  #since: number = performance.now();
+  /** Smoothed over some twenty steps, so that a pause elsewhere on the machine fades. */
+  #msPerStep = 0;
+  #tokensPerStep = 0;
+
+  constructor(steps: number, step: number) {
+    this.#steps = steps;
+    this.#step = step;
+  }
+
+  count(numTokens: number): void {
+    const now = performance.now();
+    const ms = now - this.#since;
+    this.#since = now;
+    this.#step++;
+    this.#ms += ms;
+    this.#tokensPerStep = numTokens;
+    this.#msPerStep = this.#msPerStep === 0 ? ms : 0.95 * this.#msPerStep + 0.05 * ms;
+  }
+
+  async without(work: () => Promise<void>): Promise<void> {
+    await work();
+    this.#since = performance.now();
+  }
+
+  get tokensPerSecond(): number {
+    return (1000 * this.#tokensPerStep) / this.#msPerStep;
+  }
+
+  get secondsLeft(): number {
+    return ((this.#steps - this.#step) * this.#msPerStep) / 1000;
+  }
+
+  /** Seconds of training, without what `without` was given. */
+  get seconds(): number {
+    return this.#ms / 1000;
+  }
+}

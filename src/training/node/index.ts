@@ -1,0 +1,17 @@
+/** Training's files: texts to read, runs to log and resume. */
+export type { MetricsLine } from "./metrics-log.ts";
+export {
+  isHeldOut,
+  readAll,
+  readDocuments,
+  readPart,
+  type SourceDocument,
+  splitLastTenth,
+} from "./read-documents.ts";
+export { fingerprint, RunDirectory } from "./run-directory.ts";
+export {
+  readCheckpointTokenizer,
+  restoreTrainingState,
+  saveTrainingState,
+  type TrainedTable,
+} from "./training-state.ts";

@@ -1,0 +1,65 @@
+/**
+ * The directory of one training run: its checkpoints and its metrics log. Refuses to start over a run
+ * that could be resumed. Knows files; not what is trained.
+ */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Checkpoint, newestCheckpoint, writeDurably } from "../../checkpoint/node/index.ts";
+import { InvalidConfigError } from "../../errors.ts";
+import type { TokenStream } from "../../inference/index.ts";
+import { appendMetrics, type MetricsLine, truncateMetrics } from "./metrics-log.ts";
+import { type CheckpointContents, saveTrainingState } from "./training-state.ts";
+
+export class RunDirectory {
+  /** Where to go on, if this is a resumed run. */
+  readonly checkpoint: Checkpoint | undefined;
+  readonly #out: string;
+  readonly #checkpoints: string;
+  readonly #metrics: string;
+
+  private constructor(out: string, checkpoint: Checkpoint | undefined) {
+    this.checkpoint = checkpoint;
+    this.#out = out;
+    this.#checkpoints = join(out, "checkpoints");
+    this.#metrics = join(out, "metrics.jsonl");
+  }
+
+  static async open(out: string, { resume }: { resume: boolean }): Promise<RunDirectory> {
+    await mkdir(out, { recursive: true });
+    const checkpoint = await newestCheckpoint(join(out, "checkpoints"));
+    if (checkpoint === undefined && existsSync(join(out, "config.json")))
+      throw new InvalidConfigError(
+        `${out} already holds a finished model; train into another directory, or remove it first`,
+      );
+    if (checkpoint !== undefined && !resume)
+      throw new InvalidConfigError(
+        `${out} holds an unfinished run (step ${checkpoint.step}); go on with --resume, or use another --out`,
+      );
+    const run = new RunDirectory(out, checkpoint);
+    await truncateMetrics(run.#metrics, checkpoint?.step ?? 0);
+    return run;
+  }
+
+  log(line: MetricsLine): Promise<void> {
+    return appendMetrics(this.#metrics, line);
+  }
+
+  /** Resolves to the checkpoint's path. */
+  async save(contents: CheckpointContents): Promise<string> {
+    return (await saveTrainingState(this.#checkpoints, contents)).path;
+  }
+
+  /** Once the model is saved: keeps `summary` as training.json; the checkpoints have done their work. */
+  async finish(summary: object): Promise<void> {
+    const text = `${JSON.stringify(summary, undefined, 2)}\n`;
+    await writeDurably(join(this.#out, "training.json"), (file) => file.writeFile(text));
+    await rm(this.#checkpoints, { recursive: true, force: true });
+  }
+}
+
+/** Tells one text from another: SHA-256 of the tokens and where documents start. */
+export function fingerprint({ tokens, starts }: TokenStream): string {
+  return createHash("sha256").update(tokens).update(starts).digest("hex");
+}
