@@ -6,15 +6,19 @@
 import { describe, test } from "node:test";
 
 import {
+  evaluateGraph,
   type Executable,
+  type Graph,
   GraphBuilder,
   type Shape,
+  type Tensor,
   type Value,
   valueOf,
   type Values,
   zeros,
 } from "../../src/tensor/index.ts";
 import type { UseBackend } from "./backend.ts";
+import { outputsFor, runBound } from "./bound-graphs.ts";
 import { evaluateOp } from "./cases/op-case.ts";
 import { toBeClose } from "./close.ts";
 import { draw } from "./random.ts";
@@ -86,6 +90,19 @@ export function cacheBehaviour(use: UseBackend, rtol: number): void {
         toBeClose(out.data, token(expected, past).data, { rtol: 10 * rtol, magnitude: 4 });
       }
     });
+
+    for (const reader of ["a node", "an output", "a second attention"] as const)
+      test(`a cache updated in place is also read by ${reader}`, async () => {
+        const { graph, inputs } = readTwice(reader);
+        const numbers = Object.fromEntries(Object.entries(inputs).map(([k, v]) => [k, v.data]));
+        const expected = evaluateGraph(graph, numbers);
+        const outputs = outputsFor(graph);
+        outputs["nextKeys"] = inputs["keys"]!;
+        outputs["nextValues"] = inputs["values"]!;
+        await runBound(use(), graph, { inputs, outputs });
+        for (const [name, e] of Object.entries(expected))
+          toBeClose(outputs[name]!.data, e, { rtol: 10 * rtol, magnitude: 4, label: name });
+      });
   });
 }
 
@@ -95,8 +112,9 @@ function textOf([b, t, width]: readonly [number, number, number], seed: number):
   return [heads, keyHeads, keyHeads].map((n) => d.normal([b, n, t, width]));
 }
 
+/** Not 1 / sqrt(d), which some kernels take when they are told nothing. */
 function scaleOf(width: number): number {
-  return 1 / Math.sqrt(width);
+  return 0.8 / Math.sqrt(width);
 }
 
 /** [B,heads,T,d], by `attention` with each key head repeated and a causal bias. */
@@ -152,6 +170,41 @@ function token({ data, shape }: Value, at: readonly number[]): Value {
     out.set(data.subarray(from, from + width) as Float32Array, row * width);
   }
   return valueOf(out, [b, n, 1, width]);
+}
+
+/** One decoding step in which old and new caches have other readers. */
+function readTwice(reader: "a node" | "an output" | "a second attention"): {
+  graph: Graph;
+  inputs: Record<string, Value>;
+} {
+  const width = 8;
+  const g = new GraphBuilder();
+  const d = draw(3);
+  const inputs: Record<string, Value> = {};
+  const take = (name: string, value: Value): Tensor => {
+    inputs[name] = value;
+    return g.input(name, value.dtype, value.shape);
+  };
+  const q = take("q", d.normal([1, heads, 1, width]));
+  const [k, v] = ["k", "v"].map((name) => take(name, d.normal([1, keyHeads, 1, width])));
+  const caches = ["keys", "values"].map((n) => take(n, d.normal([1, keyHeads, capacity, width])));
+  const past = take("past", valueOf(Int32Array.of(9), [1]));
+  const scale = scaleOf(width);
+  const step = [q, k!, v!, ...caches, past];
+  const [out, nextKeys, nextValues] = g.op("cachedAttention", step, { scale });
+  const outputs = { out: out!, nextKeys: nextKeys!, nextValues: nextValues! };
+  const more: Record<string, Tensor> = {};
+  if (reader === "an output") more["oldKeys"] = caches[0]!;
+  if (reader === "a node") {
+    more["oldSum"] = g.reduceSum(
+      g.add(g.reshape(caches[0]!, nextKeys!.shape), g.reduceMean(out!, [0, 1, 2, 3])),
+      [2],
+    );
+    more["newSum"] = g.reduceSum(nextValues!, [2]);
+  }
+  if (reader === "a second attention")
+    more["again"] = g.op("cachedAttention", [out!, v!, k!, ...caches, past], { scale })[0]!;
+  return { graph: g.build({ ...outputs, ...more }), inputs };
 }
 
 interface Call {

@@ -37,7 +37,7 @@ export type UseBackend = () => Backend;
 export function backendConformance(
   name: string,
   makeBackend: () => Promise<Backend>,
-  { ops = true, rtol = 1e-5 }: ConformanceOptions = {},
+  { ops = true, rtol = 3e-6 }: ConformanceOptions = {},
 ): void {
   describe(`backend conformance: ${name}`, () => {
     let backend: Backend | undefined;
