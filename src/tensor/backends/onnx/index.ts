@@ -1,1 +1,7 @@
-export { type InPlacePair, type OnnxModel, lower } from "./lower.ts";
+export {
+  type InPlacePair,
+  type InputLimit,
+  lower,
+  type LowerOptions,
+  type OnnxModel,
+} from "./lower.ts";

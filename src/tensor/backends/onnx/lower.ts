@@ -316,8 +316,13 @@ function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
   return name === undefined ? undefined : { pairs, limit: { name, least: 0, most } };
 }
 
+export interface LowerOptions {
+  /** "in place" if the driver honours `OnnxModel.inPlace` and `limits`, as fast decoding needs. */
+  readonly caches: "in place" | "separate";
+}
+
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */
-export function lower(graph: Graph): OnnxModel {
+export function lower(graph: Graph, { caches }: LowerOptions): OnnxModel {
   const e = new Emitter();
   const names = new Map<Tensor, string>();
   for (const [name, t] of graph.inputs) names.set(t, `i:${name}`);
@@ -330,7 +335,7 @@ export function lower(graph: Graph): OnnxModel {
   const claims: CacheClaim[] = [];
   for (const node of graph.nodes) {
     for (const t of node.outputs) if (!names.has(t)) names.set(t, `t${t.id}`);
-    const claim = claimCaches(graph, node);
+    const claim = caches === "in place" ? claimCaches(graph, node) : undefined;
     if (claim !== undefined) claims.push(claim);
     write(e, node, { names, cachesInPlace: claim !== undefined });
   }

@@ -66,7 +66,7 @@ class OrtExecutable implements Executable {
   #disposed = false;
 
   constructor(graph: Graph, onDispose: (e: OrtExecutable) => void) {
-    const { bytes, ...model } = lower(graph);
+    const { bytes, ...model } = lower(graph, { caches: "in place" });
     this.#session = new NativeSession(bytes);
     this.#graph = graph;
     this.#model = model;

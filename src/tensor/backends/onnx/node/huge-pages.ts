@@ -1,0 +1,33 @@
+/**
+ * Asks the kernel to back a large buffer with 2 MiB pages: random reads of it then miss the address
+ * translation cache far less often. A hint to Linux through libc's `madvise`; elsewhere it does
+ * nothing. Knows no table and no backend.
+ */
+import koffi from "koffi";
+
+const PAGE = 4096n;
+/** `MADV_HUGEPAGE` of linux/mman.h, the same on every architecture Node runs on. */
+const MADV_HUGEPAGE = 14;
+
+type Madvise = (address: bigint, length: bigint, advice: number) => number;
+
+/** Kept reachable: a collected library handle would unload under its functions. */
+let libc: { readonly handle: unknown; readonly madvise: Madvise } | undefined;
+
+/**
+ * Call it before the buffer's first use: pages already touched stay small until the kernel gets round
+ * to merging them. Returns whether the kernel took the hint.
+ */
+export function adviseHugePages(buffer: ArrayBufferLike): boolean {
+  if (process.platform !== "linux" || buffer.byteLength === 0) return false;
+  if (libc === undefined) {
+    const handle = koffi.load(null);
+    const madvise = handle.func("madvise", "int", ["uintptr_t", "size_t", "int"]) as Madvise;
+    libc = { handle, madvise };
+  }
+  const start = koffi.address(new Uint8Array(buffer)) as bigint;
+  const end = start + BigInt(buffer.byteLength);
+  const from = ((start + PAGE - 1n) / PAGE) * PAGE;
+  const to = (end / PAGE) * PAGE;
+  return to > from && libc.madvise(from, to - from, MADV_HUGEPAGE) === 0;
+}
