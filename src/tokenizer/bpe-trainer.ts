@@ -7,7 +7,7 @@
  * result depends on the multiset of pieces alone, not on their order. Knows no file format.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { alphabetChar } from "./byte-alphabet.ts";
+import { alphabetChar, bytesInAlphabetOrder } from "./byte-alphabet.ts";
 import type { AddedToken, TokenizerDefinition } from "./definition.ts";
 import { MergeState } from "./merge-state.ts";
 import { countPieces } from "./piece-counts.ts";
@@ -100,10 +100,13 @@ export function learnMerges(
   pieces: PieceCounts,
   { numTokens, onProgress }: LearnOptions,
 ): { tokens: string[]; merges: Int32Array } {
-  const tokens = Array.from({ length: 256 }, (_, byte) => alphabetChar(byte));
+  const order = bytesInAlphabetOrder();
+  const tokens = Array.from(order, alphabetChar);
+  const byteIds = new Uint8Array(256);
+  for (const [id, byte] of order.entries()) byteIds[byte] = id;
   const idOf = new Map(tokens.map((token, id) => [token, id]));
   const merges: number[] = [];
-  const state = new MergeState(pieces);
+  const state = new MergeState(pieces, byteIds);
   while (tokens.length < numTokens) {
     const pair = state.popMostFrequent();
     if (pair < 0) break;

@@ -31,7 +31,11 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
     );
   }
   const idOf = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) if (token !== "") idOf.set(token, id);
+  // An added token may be spelled like an ordinary one; then only the ordinary one comes from merges.
+  for (const { text, id } of addedTokens) idOf.set(text, id);
+  const added = new Set(addedTokens.map(({ id }) => id));
+  for (const [id, token] of tokens.entries())
+    if (token !== "" && !added.has(id)) idOf.set(token, id);
   const byteIds = new Int32Array(256);
   for (let byte = 0; byte < 256; byte++) {
     const id = idOf.get(alphabetChar(byte));
@@ -44,7 +48,7 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
     byteIds[byte] = id;
   }
   if (merges === "by-id") {
-    return { byteIds, ...mergesById(tokens, new Set(addedTokens.map((added) => added.id))) };
+    return { byteIds, ...mergesById(tokens, added) };
   }
   const pairs = new PairTable(merges.length / 2);
   const mergedOf = new Int32Array(merges.length / 2);
@@ -90,8 +94,8 @@ function mergesById(
 /** Merges pieces with one model; owns the scratch memory. */
 export class BpeMerger {
   readonly #model: BpeModel;
-  #ids: Int32Array = new Int32Array(256);
-  #ranks: Int32Array = new Int32Array(256);
+  readonly #ids = new Int32Array(SCAN_LIMIT);
+  readonly #ranks = new Int32Array(SCAN_LIMIT);
 
   constructor(model: BpeModel) {
     this.#model = model;
@@ -100,20 +104,16 @@ export class BpeMerger {
   /** Ids of the piece made of the first `length` bytes; the result is valid until the next call. */
   merge(bytes: Uint8Array, length: number): Int32Array {
     const { byteIds, pairs } = this.#model;
-    if (this.#ids.length < length) {
-      this.#ids = new Int32Array(length * 2);
-      this.#ranks = new Int32Array(length * 2);
-    }
-    const ids = this.#ids;
-    const ranks = this.#ranks;
+    const isShort = length <= SCAN_LIMIT;
+    const ids = isShort ? this.#ids : new Int32Array(length);
+    const ranks = isShort ? this.#ranks : new Int32Array(length);
     for (let i = 0; i < length; i++) ids[i] = byteIds[bytes[i]!]!;
     for (let i = 0; i + 1 < length; i++) ranks[i] = pairs.get(ids[i]!, ids[i + 1]!);
-    const left = length <= SCAN_LIMIT ? this.#mergeByScan(length) : this.#mergeByHeap(length);
-    return ids.subarray(0, left);
+    return ids.subarray(0, isShort ? this.#scan(length) : this.#queue(ids, ranks));
   }
 
   /** Number of ids left. `ranks[i]` is kept as the rank of (ids[i], ids[i + 1]), -1 if none. */
-  #mergeByScan(length: number): number {
+  #scan(length: number): number {
     const { pairs, mergedOf } = this.#model;
     const ids = this.#ids;
     const ranks = this.#ranks;
@@ -144,10 +144,9 @@ export class BpeMerger {
    * The same for long pieces in O(n log n): positions stay where they are, linked to their living
    * neighbours. An entry of the heap is stale when the pair at its position has another rank by now.
    */
-  #mergeByHeap(length: number): number {
+  #queue(ids: Int32Array, ranks: Int32Array): number {
     const { pairs, mergedOf } = this.#model;
-    const ids = this.#ids;
-    const ranks = this.#ranks;
+    const length = ids.length;
     const next = new Int32Array(length);
     const previous = new Int32Array(length);
     for (let i = 0; i < length; i++) {

@@ -30,6 +30,12 @@ export function alphabetChar(byte: number): string {
   return CHAR_OF_BYTE[byte] ?? "";
 }
 
+/** All bytes in the order of their characters, in which GPT-2 and the Rust trainer number them. */
+export function bytesInAlphabetOrder(): Uint8Array {
+  const code = (byte: number): number => alphabetChar(byte).charCodeAt(0);
+  return Uint8Array.from({ length: 256 }, (_, byte) => byte).toSorted((a, b) => code(a) - code(b));
+}
+
 /** `bytes` spelled in the alphabet. */
 export function spellBytes(bytes: Uint8Array): string {
   let spelling = "";

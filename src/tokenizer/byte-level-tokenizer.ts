@@ -4,11 +4,11 @@
  * Must give the ids that @huggingface/tokenizers gives; the tests compare them. Knows no file
  * format.
  */
-import { BpeMerger, buildBpeModel } from "./bpe.ts";
-import { spellBytes } from "./byte-alphabet.ts";
+import { InvalidConfigError } from "../errors.ts";
 import { findEndOfDocument } from "./definition.ts";
 import type { AddedToken, TokenizerDefinition, UnicodeForm } from "./definition.ts";
-import { PieceMemo } from "./piece-memo.ts";
+import { IntList } from "./int-list.ts";
+import { PieceEncoder } from "./piece-encoder.ts";
 import { buildSplitter, escapeForRegex } from "./pretokenize.ts";
 import type { Splitter } from "./pretokenize.ts";
 import { TokenBytes } from "./token-bytes.ts";
@@ -36,55 +36,46 @@ class ByteLevelTokenizer implements Tokenizer {
   readonly #bytes: TokenBytes;
   readonly #split: Splitter;
   readonly #unicodeForm: UnicodeForm | undefined;
-  readonly #merger: BpeMerger;
-  /** Tokens that are taken whole when they are a piece; undefined where merges decide alone. */
-  readonly #wholePieces: ReadonlyMap<string, number> | undefined;
-  readonly #memo = new PieceMemo();
-  readonly #encoder = new TextEncoder();
+  readonly #encodePiece: (piece: string) => void;
+  /** Finds the added tokens that are not special; undefined if there are none. */
   readonly #always: AddedTokenFinder | undefined;
   readonly #withSpecial: AddedTokenFinder | undefined;
-
-  #utf8 = new Uint8Array(1 << 10);
-  #out = new Int32Array(1 << 12);
-  #outLength = 0;
+  readonly #ids = new IntList(1 << 12);
 
   constructor(definition: TokenizerDefinition, eosToken: string | undefined) {
-    const { tokens, addedTokens } = definition;
+    const { tokens, addedTokens, splits } = definition;
     this.#tokens = tokens;
     this.vocabSize = tokens.length;
     const special = addedTokens.filter((added) => added.special);
     this.specialTokens = new Map(special.map(({ text, id }) => [text, id]));
     this.eosTokenId = findEndOfDocument(this.specialTokens, eosToken);
     this.#bytes = new TokenBytes(tokens, new Set(special.map(({ id }) => id)));
-    this.#split = buildSplitter(definition.splits);
     this.#unicodeForm = definition.unicodeForm;
-    this.#merger = new BpeMerger(buildBpeModel(definition));
-    if (definition.ignoreMerges === true) {
-      const added = new Set(addedTokens.map(({ id }) => id));
-      this.#wholePieces = new Map(
-        tokens.flatMap((token, id) => (added.has(id) || token === "" ? [] : [[token, id]])),
-      );
-    }
     this.#always = buildFinder(addedTokens.filter((added) => !added.special));
     this.#withSpecial = buildFinder(addedTokens);
+    if (splits === undefined) {
+      this.#split = refuse;
+      this.#encodePiece = refuse;
+    } else {
+      const encoder = new PieceEncoder(definition);
+      this.#split = buildSplitter(splits);
+      this.#encodePiece = (piece) => encoder.encode(piece, this.#ids);
+    }
   }
 
   encode(text: string, { allowSpecial = false }: { allowSpecial?: boolean } = {}): Int32Array {
-    this.#outLength = 0;
+    this.#ids.clear();
     const finder = allowSpecial ? this.#withSpecial : this.#always;
-    if (finder === undefined) {
-      this.#encodePlain(text);
-    } else {
-      let at = 0;
-      finder.pattern.lastIndex = 0;
-      for (let match = finder.pattern.exec(text); match; match = finder.pattern.exec(text)) {
+    let at = 0;
+    if (finder !== undefined) {
+      for (const match of text.matchAll(finder.pattern)) {
         this.#encodePlain(text.slice(at, match.index));
-        this.#append(finder.idOf.get(match[0]) ?? -1);
+        this.#ids.push(finder.idOf.get(match[0])!);
         at = match.index + match[0].length;
       }
-      this.#encodePlain(text.slice(at));
     }
-    return this.#out.slice(0, this.#outLength);
+    this.#encodePlain(at === 0 ? text : text.slice(at));
+    return this.#ids.toArray();
   }
 
   decode(ids: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
@@ -105,56 +96,17 @@ class ByteLevelTokenizer implements Tokenizer {
   }
 
   #encodePlain(text: string): void {
-    if (text.length === 0) return;
-    this.#split(
-      this.#unicodeForm === undefined ? text : text.normalize(this.#unicodeForm),
-      this.#encodePiece,
-    );
+    if (text === "") return;
+    const form = this.#unicodeForm;
+    this.#split(form === undefined ? text : text.normalize(form), this.#encodePiece);
   }
+}
 
-  /** A field, so that the splitter gets the same function every time. */
-  readonly #encodePiece = (piece: string): void => {
-    const known = this.#memo.get(piece);
-    if (known >= 0) {
-      this.#append(known);
-      return;
-    }
-    if (known !== PieceMemo.ABSENT) {
-      this.#appendAll(this.#memo.list(known));
-      return;
-    }
-    const ids = this.#mergePiece(piece);
-    this.#memo.set(piece, ids);
-    this.#appendAll(ids);
-  };
-
-  #mergePiece(piece: string): Int32Array {
-    // UTF-8 takes at most three bytes for a UTF-16 unit.
-    if (this.#utf8.length < piece.length * 3) this.#utf8 = new Uint8Array(piece.length * 6);
-    const length = this.#encoder.encodeInto(piece, this.#utf8).written;
-    if (this.#wholePieces !== undefined) {
-      const whole = this.#wholePieces.get(spellBytes(this.#utf8.subarray(0, length)));
-      if (whole !== undefined) return Int32Array.of(whole);
-    }
-    return this.#merger.merge(this.#utf8, length);
-  }
-
-  #append(id: number): void {
-    if (this.#outLength === this.#out.length) this.#growOut(1);
-    this.#out[this.#outLength++] = id;
-  }
-
-  #appendAll(ids: Int32Array): void {
-    if (this.#outLength + ids.length > this.#out.length) this.#growOut(ids.length);
-    this.#out.set(ids, this.#outLength);
-    this.#outLength += ids.length;
-  }
-
-  #growOut(room: number): void {
-    const grown = new Int32Array((this.#outLength + room) * 2);
-    grown.set(this.#out);
-    this.#out = grown;
-  }
+function refuse(): never {
+  throw new InvalidConfigError(
+    "This vocabulary came without the patterns that cut text into pieces, so it can decode but not " +
+      "encode; give them as `splits`.",
+  );
 }
 
 interface AddedTokenFinder {

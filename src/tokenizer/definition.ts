@@ -25,9 +25,10 @@ export interface TokenizerDefinition {
   readonly merges: Int32Array | "by-id";
   /**
    * Patterns in the regex dialect of tokenizer.json (Oniguruma), applied one after the other: every
-   * match, and every stretch between matches, is a piece. No merge crosses a piece.
+   * match, and every stretch between matches, is a piece. No merge crosses a piece. Undefined where
+   * they are not known: such a vocabulary can decode, but not encode.
    */
-  readonly splits: readonly string[];
+  readonly splits: readonly string[] | undefined;
   readonly addedTokens: readonly AddedToken[];
   /** A piece that is itself a token is taken whole, before any merge. Default false. */
   readonly ignoreMerges?: boolean;

@@ -9,7 +9,8 @@ import { findEndOfDocument } from "./definition.ts";
 import { createLibraryTokenizer } from "./library.ts";
 import type { LibraryTokenizer } from "./library.ts";
 import { TokenBytes } from "./token-bytes.ts";
-import type { TokenizerFile } from "./tokenizer-file.ts";
+import { asObject } from "./tokenizer-file.ts";
+import type { Json, TokenizerFile } from "./tokenizer-file.ts";
 import type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
 
 const ENCODER = new TextEncoder();
@@ -18,7 +19,21 @@ export function createLibraryBackedTokenizer(
   file: TokenizerFile,
   { eosToken }: CreateTokenizerOptions = {},
 ): Tokenizer {
+  refuseMergingSplits(file.preTokenizer);
   return new LibraryBackedTokenizer(file, eosToken);
+}
+
+/** The library takes every `Split` as isolating its matches; these would come out wrong in silence. */
+function refuseMergingSplits(step: Json | undefined): void {
+  const behavior = step?.["type"] === "Split" ? String(step["behavior"]).toLowerCase() : "";
+  if (/^(mergedwithprevious|mergedwithnext|contiguous)$/.test(behavior)) {
+    throw new FormatError(
+      `Expected a tokenizer.json whose splits are Isolated or Removed, got ${behavior}, which is not ` +
+        "supported.",
+    );
+  }
+  const steps = step?.["pretokenizers"];
+  if (Array.isArray(steps)) for (const inner of steps) refuseMergingSplits(asObject(inner));
 }
 
 class LibraryBackedTokenizer implements Tokenizer {

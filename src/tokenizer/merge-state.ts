@@ -3,6 +3,7 @@
  * neighbours, where each pair occurs, and which pair is the most frequent. Knows nothing of token
  * spellings, files or text.
  */
+import { IntList } from "./int-list.ts";
 import { PairHeap } from "./pair-heap.ts";
 import { PairTable } from "./pair-table.ts";
 import type { PieceCounts } from "./piece-counts.ts";
@@ -23,12 +24,12 @@ export class MergeState {
   readonly #pieceCount: Float64Array;
 
   readonly #pairs = new PairTable(1 << 15);
-  readonly #left = new IntList();
-  readonly #right = new IntList();
+  readonly #left = new IntList(1 << 12);
+  readonly #right = new IntList(1 << 12);
   /** Counts pass 2^31 on large texts. */
   #count = new Float64Array(1 << 15);
   /** Head of each pair's list of positions: an index into the pool + 1, 0 if none. */
-  readonly #head = new IntList();
+  readonly #head = new IntList(1 << 12);
   /** Pool of list entries. Half of the lists' room is never touched and so takes no memory. */
   readonly #entryPosition: Int32Array;
   readonly #entryNext: Int32Array;
@@ -37,13 +38,15 @@ export class MergeState {
 
   readonly #heap: PairHeap;
   /** Pairs whose count grew during the merge under way, and the merge at which each grew last. */
-  readonly #grown = new IntList();
-  readonly #grewAt = new IntList();
+  readonly #grown = new IntList(1 << 12);
+  readonly #grewAt = new IntList(1 << 12);
   #mergeNumber = 1;
 
-  constructor({ bytes, starts, counts }: PieceCounts) {
+  /** `byteIds` are the ids of the 256 bytes. */
+  constructor({ bytes, starts, counts }: PieceCounts, byteIds: Uint8Array) {
     const total = bytes.length;
-    this.#symbols = new Int32Array(bytes);
+    this.#symbols = new Int32Array(total);
+    for (let i = 0; i < total; i++) this.#symbols[i] = byteIds[bytes[i]!]!;
     this.#next = new Int32Array(total);
     this.#previous = new Int32Array(total);
     this.#pieceOf = new Int32Array(total);
@@ -174,38 +177,5 @@ export class MergeState {
     }
     this.#grown.clear();
     this.#mergeNumber++;
-  }
-}
-
-/** Growable list of 32-bit integers. */
-class IntList {
-  #items = new Int32Array(1 << 12);
-  #length = 0;
-
-  get length(): number {
-    return this.#length;
-  }
-
-  at(index: number): number {
-    return this.#items[index]!;
-  }
-
-  set(index: number, value: number): void {
-    this.#items[index] = value;
-  }
-
-  /** Appends and returns the index. */
-  push(value: number): number {
-    if (this.#length === this.#items.length) {
-      const grown = new Int32Array(this.#length * 2);
-      grown.set(this.#items);
-      this.#items = grown;
-    }
-    this.#items[this.#length] = value;
-    return this.#length++;
-  }
-
-  clear(): void {
-    this.#length = 0;
   }
 }

@@ -3,6 +3,7 @@
  * pieces cover nearly all of it. Bounded: when it is full it starts anew, which costs less than
  * keeping an order. Knows nothing of how ids come about.
  */
+import { IntList } from "./int-list.ts";
 
 const MAX_PIECES: number = 1 << 18;
 /** Longer pieces hardly ever come twice. */
@@ -17,8 +18,7 @@ export class PieceMemo {
   /** A piece of one token has its id; any other has -1 - (where its list starts in the pool). */
   readonly #found = new Map<string, number>();
   /** Lists, each after its length. */
-  #pool = new Int32Array(1 << 14);
-  #poolLength = 0;
+  readonly #pool = new IntList(1 << 14);
   readonly #encoder = new TextEncoder();
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -29,7 +29,7 @@ export class PieceMemo {
 
   list(reference: number): Int32Array {
     const at = -1 - reference;
-    return this.#pool.subarray(at + 1, at + 1 + this.#pool[at]!);
+    return this.#pool.view(at + 1, at + 1 + this.#pool.at(at));
   }
 
   set(piece: string, ids: Int32Array): void {
@@ -38,22 +38,14 @@ export class PieceMemo {
     if (key === undefined) return;
     if (this.#found.size >= MAX_PIECES) {
       this.#found.clear();
-      this.#poolLength = 0;
+      this.#pool.clear();
     }
     if (ids.length === 1) {
       this.#found.set(key, ids[0]!);
-      return;
+    } else {
+      this.#found.set(key, -1 - this.#pool.push(ids.length));
+      this.#pool.append(ids);
     }
-    const needed = this.#poolLength + 1 + ids.length;
-    if (needed > this.#pool.length) {
-      const grown = new Int32Array(needed * 2);
-      grown.set(this.#pool);
-      this.#pool = grown;
-    }
-    this.#found.set(key, -1 - this.#poolLength);
-    this.#pool[this.#poolLength] = ids.length;
-    this.#pool.set(ids, this.#poolLength + 1);
-    this.#poolLength = needed;
   }
 
   /** The same text without its window; undefined for text with lone surrogates, which UTF-8 changes. */

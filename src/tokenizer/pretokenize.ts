@@ -3,7 +3,7 @@
  * tokenizer.json (Oniguruma) and translated by @huggingface/tokenizers, so that there is one
  * translation in the program. Knows nothing of vocabularies, merges or special tokens.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError, RequestError } from "../errors.ts";
 import { translatePattern } from "./library.ts";
 
 /**
@@ -65,7 +65,19 @@ export function buildSplitter(patterns: readonly string[]): Splitter {
   let splitter: Splitter = visitWhole;
   // Built from the last pattern to the first, so that the innermost visitor is the caller's.
   for (const pattern of patterns.toReversed()) splitter = splitThen(compile(pattern), splitter);
-  return splitter;
+  return (text, visit) => {
+    try {
+      splitter(text, visit);
+    } catch (cause) {
+      // The engine of regular expressions keeps a stack; four million characters in one run fit.
+      if (!(cause instanceof RangeError) || !cause.message.includes("call stack")) throw cause;
+      throw new RequestError(
+        `Expected text with a break at least every four million characters, got ${text.length} ` +
+          "characters with a longer run of letters, marks or signs: split it before.",
+        { cause },
+      );
+    }
+  };
 }
 
 function visitWhole(text: string, visit: (piece: string) => void): void {

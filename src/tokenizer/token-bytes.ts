@@ -13,6 +13,8 @@ export class TokenBytes {
   readonly #starts: Int32Array;
   readonly #special: ReadonlySet<number>;
 
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
   constructor(
     tokens: readonly string[],
     special: ReadonlySet<number>,
@@ -48,7 +50,7 @@ export class TokenBytes {
       joined.set(view, at);
       at += view.length;
     }
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(joined);
+    return this.#decoder.decode(joined);
   }
 
   stream({ skipSpecial = false }: { skipSpecial?: boolean }): StreamDecoder {

@@ -36,7 +36,7 @@ const MAX_HOLES = 65_536;
 
 /** Throws FormatError for anything that is not a usable tokenizer.json. */
 export function readTokenizerFile(text: string): TokenizerFile {
-  const json = parseObject(text);
+  const json = parseJsonObject(text, "tokenizer.json");
   const model = optionalObject(json["model"], "model");
   if (model === undefined) {
     throw new FormatError(
@@ -59,7 +59,7 @@ export function readTokenizerFile(text: string): TokenizerFile {
     normalizer: optionalObject(json["normalizer"], "normalizer"),
     preTokenizer: optionalObject(json["pre_tokenizer"], "pre_tokenizer"),
     decoder: optionalObject(json["decoder"], "decoder"),
-    tokens: orderById(idOf, addedTokens),
+    tokens: tokensById(idOf, addedTokens),
     idOf,
     merges,
     addedTokens,
@@ -72,13 +72,14 @@ export function asObject(value: unknown): Json | undefined {
     : undefined;
 }
 
-function parseObject(text: string): Json {
+/** `name` is what the file is called in messages. */
+export function parseJsonObject(text: string, name: string): Json {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
     throw new FormatError(
-      `Expected the JSON of a tokenizer.json, got ${text.length} characters that are not JSON: ` +
+      `Expected the JSON of a ${name}, got ${text.length} characters that are not JSON: ` +
         `${cause instanceof Error ? cause.message : String(cause)}.`,
       { cause },
     );
@@ -86,7 +87,7 @@ function parseObject(text: string): Json {
   const object = asObject(json);
   if (object === undefined) {
     throw new FormatError(
-      `Expected tokenizer.json to hold an object, got ${Array.isArray(json) ? "an array" : typeof json}.`,
+      `Expected ${name} to hold an object, got ${Array.isArray(json) ? "an array" : typeof json}.`,
     );
   }
   return object;
@@ -102,7 +103,7 @@ function optionalObject(value: unknown, name: string): Json | undefined {
 }
 
 /** BPE and WordPiece write an object of ids, Unigram a list of [token, score]. */
-function readVocab(vocab: unknown): Map<string, number> {
+export function readVocab(vocab: unknown): Map<string, number> {
   const idOf = new Map<string, number>();
   const byId = new Map<number, string>();
   const add = (token: string, id: unknown): void => {
@@ -110,7 +111,7 @@ function readVocab(vocab: unknown): Map<string, number> {
     const other = byId.get(id);
     if (other !== undefined) {
       throw new FormatError(
-        `Expected every token in tokenizer.json to have its own id, got ${id} for both ` +
+        `Expected every token of the vocabulary to have its own id, got ${id} for both ` +
           `${JSON.stringify(other)} and ${JSON.stringify(token)}.`,
       );
     }
@@ -120,49 +121,49 @@ function readVocab(vocab: unknown): Map<string, number> {
   if (Array.isArray(vocab)) {
     for (const [id, entry] of vocab.entries()) {
       if (!Array.isArray(entry) || typeof entry[0] !== "string") {
-        throw new FormatError(`Expected entry ${id} of "model.vocab" to be [token, score].`);
+        throw new FormatError(`Expected entry ${id} of the vocabulary to be [token, score].`);
       }
       add(entry[0], id);
     }
   } else {
     const object = asObject(vocab);
     if (object === undefined) {
-      throw new FormatError('Expected "model.vocab" in tokenizer.json to map tokens to ids.');
+      throw new FormatError("Expected a vocabulary that maps tokens to ids, found none.");
     }
     for (const [token, id] of Object.entries(object)) add(token, id);
   }
-  if (idOf.size === 0) throw new FormatError('"model.vocab" in tokenizer.json is empty.');
+  if (idOf.size === 0)
+    throw new FormatError("Expected a vocabulary with tokens, got an empty one.");
   return idOf;
 }
 
 function checkId(id: unknown, token: string): asserts id is number {
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0x7fffffff) {
     throw new FormatError(
-      `Expected the id of ${JSON.stringify(token)} in tokenizer.json to be an integer from 0, got ` +
+      `Expected the id of ${JSON.stringify(token)} to be an integer from 0, got ` +
         `${JSON.stringify(id)}.`,
     );
   }
 }
 
 /** Merges are `"left right"` or, since tokenizers 0.20, `["left", "right"]`. */
-function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): Int32Array {
+export function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): Int32Array {
   if (!Array.isArray(merges)) {
-    throw new FormatError('Expected "model.merges" in tokenizer.json to be a list.');
+    throw new FormatError("Expected a list of merges, found none.");
   }
   const pairs = new Int32Array(merges.length * 2);
   for (const [rank, merge] of merges.entries()) {
     const sides: unknown = typeof merge === "string" ? merge.split(" ") : merge;
     if (!Array.isArray(sides) || sides.length !== 2) {
       throw new FormatError(
-        `Expected merge ${rank} in tokenizer.json to name two tokens, got ${JSON.stringify(merge)}.`,
+        `Expected merge ${rank} to name two tokens, got ${JSON.stringify(merge)}.`,
       );
     }
     for (const [side, token] of sides.entries()) {
       const id = typeof token === "string" ? idOf.get(token) : undefined;
       if (id === undefined) {
         throw new FormatError(
-          `Merge ${rank} in tokenizer.json names ${JSON.stringify(token)}, which is not in the ` +
-            "vocabulary.",
+          `Merge ${rank} names ${JSON.stringify(token)}, which is not in the vocabulary.`,
         );
       }
       pairs[rank * 2 + side] = id;
@@ -197,7 +198,8 @@ function readAddedTokens(value: unknown): FileAddedToken[] {
   });
 }
 
-function orderById(
+/** All tokens by id, "" where an id has none. Throws FormatError where the two contradict. */
+export function tokensById(
   idOf: ReadonlyMap<string, number>,
   addedTokens: readonly FileAddedToken[],
 ): string[] {
@@ -206,7 +208,7 @@ function orderById(
   for (const { id } of addedTokens) highest = Math.max(highest, id);
   if (highest + 1 > idOf.size + addedTokens.length + MAX_HOLES) {
     throw new FormatError(
-      `Expected ids in tokenizer.json to be nearly dense, got ${idOf.size + addedTokens.length} ` +
+      `Expected the ids of the vocabulary to be nearly dense, got ${idOf.size + addedTokens.length} ` +
         `tokens and a highest id of ${highest}.`,
     );
   }

@@ -6,6 +6,7 @@
  * goes to @huggingface/tokenizers as a whole. Writing produces what the Rust `tokenizers` loads.
  * Knows no files and no directories.
  */
+import { InvalidConfigError } from "../errors.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import { alphabetChar, unspellBytes } from "./byte-alphabet.ts";
@@ -77,6 +78,8 @@ const UNICODE_FORMS: readonly UnicodeForm[] = ["NFC", "NFD", "NFKC", "NFKD"];
 /** "none" without a normalizer, undefined for one that is more than a Unicode form. */
 function readUnicodeForm(normalizer: Json | undefined): UnicodeForm | "none" | undefined {
   if (normalizer === undefined) return "none";
+  const steps = normalizer["type"] === "Sequence" ? normalizer["normalizers"] : undefined;
+  if (Array.isArray(steps) && steps.length < 2) return readUnicodeForm(asObject(steps[0]));
   return UNICODE_FORMS.find((form) => form === normalizer["type"]);
 }
 
@@ -118,6 +121,12 @@ function readSplit(step: Json): string | undefined {
 /** The text of a tokenizer.json that the Rust `tokenizers` (and transformers) loads. */
 export function toTokenizerJson(definition: TokenizerDefinition): string {
   const { tokens, splits, addedTokens, ignoreMerges = false, unicodeForm } = definition;
+  if (splits === undefined) {
+    throw new InvalidConfigError(
+      "Expected a vocabulary with the patterns that cut text into pieces, this one came without; " +
+        "give them as `splits`, or the written tokenizer.json would encode wrongly.",
+    );
+  }
   const addedIds = new Set(addedTokens.map(({ id }) => id));
   // A vocabulary may hold the key "__proto__": only an object without a prototype keeps it.
   const vocab: Record<string, number> = Object.create(null);

@@ -1,0 +1,56 @@
+/**
+ * Ids of one piece of text: merged once, then remembered. Knows nothing of how text is cut into
+ * pieces, nor of special tokens.
+ */
+import { BpeMerger, buildBpeModel } from "./bpe.ts";
+import { spellBytes } from "./byte-alphabet.ts";
+import type { TokenizerDefinition } from "./definition.ts";
+import type { IntList } from "./int-list.ts";
+import { PieceMemo } from "./piece-memo.ts";
+
+export class PieceEncoder {
+  readonly #merger: BpeMerger;
+  readonly #memo = new PieceMemo();
+  /** Tokens that are taken whole when they are a piece; undefined where merges decide alone. */
+  readonly #wholePieces: ReadonlyMap<string, number> | undefined;
+  readonly #encoder = new TextEncoder();
+  readonly #utf8 = new Uint8Array(1 << 12);
+
+  /** Throws FormatError if the definition contradicts itself. */
+  constructor(definition: TokenizerDefinition) {
+    this.#merger = new BpeMerger(buildBpeModel(definition));
+    if (definition.ignoreMerges !== true) return;
+    const added = new Set(definition.addedTokens.map(({ id }) => id));
+    this.#wholePieces = new Map(
+      definition.tokens.flatMap((token, id) =>
+        added.has(id) || token === "" ? [] : [[token, id]],
+      ),
+    );
+  }
+
+  /** Appends the ids of `piece` to `out`. */
+  encode(piece: string, out: IntList): void {
+    const known = this.#memo.get(piece);
+    if (known >= 0) {
+      out.push(known);
+    } else if (known !== PieceMemo.ABSENT) {
+      out.append(this.#memo.list(known));
+    } else {
+      const ids = this.#merge(piece);
+      this.#memo.set(piece, ids);
+      out.append(ids);
+    }
+  }
+
+  #merge(piece: string): Int32Array {
+    // UTF-8 takes at most three bytes for a UTF-16 unit.
+    const isShort = piece.length * 3 <= this.#utf8.length;
+    const bytes = isShort ? this.#utf8 : this.#encoder.encode(piece);
+    const length = isShort ? this.#encoder.encodeInto(piece, bytes).written : bytes.length;
+    if (this.#wholePieces !== undefined) {
+      const whole = this.#wholePieces.get(spellBytes(bytes.subarray(0, length)));
+      if (whole !== undefined) return Int32Array.of(whole);
+    }
+    return this.#merger.merge(bytes, length);
+  }
+}

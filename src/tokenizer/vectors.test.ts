@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { parseGpt2Definition } from "./gpt2-files.ts";
+import {
+  createTokenizer,
+  DEEPSEEK_V3_SPLITS,
+  parseSpecialTokens,
+  parseTiktoken,
+  parseTiktokenDefinition,
+  parseTokenizerJson,
+  QWEN2_SPLIT,
+  toTokenizerJson,
+} from "./index.ts";
+import type { Tokenizer } from "./index.ts";
+import { createLibraryTokenizer } from "./library.ts";
+
+const DATA = process.env["ENGRAM_DATA"] ?? new URL("../../data", import.meta.url).pathname;
+const GOLDEN = new URL("../../test/golden/tokenizer/", import.meta.url);
+
+const STRINGS: readonly string[] = readFileSync(new URL("strings.inp", GOLDEN), "utf8").split(
+  "\n__ggml_vocab_test__\n",
+);
+
+function read(file: string): string {
+  return readFileSync(`${DATA}/tokenizers/${file}`, "utf8");
+}
+
+/** Options of a test that needs vocabularies which are too large for the repository. */
+function needs(...files: string[]): { skip: string | false } {
+  const missing = files.filter((file) => !existsSync(`${DATA}/tokenizers/${file}`));
+  return { skip: missing.length > 0 && `no ${missing.join(", ")} in ${DATA}/tokenizers` };
+}
+
+function assertVectors(tokenizer: Tokenizer, name: string): void {
+  const expected = readFileSync(new URL(`${name}.out`, GOLDEN), "utf8").split("\n");
+  assert.equal(STRINGS.length, 47);
+  assert.equal(expected.length, 47);
+  for (const [index, text] of STRINGS.entries()) {
+    const ids = tokenizer.encode(text);
+    assert.equal(
+      ids.join(" "),
+      expected[index]?.trim(),
+      `string ${index}: ${JSON.stringify(text)}`,
+    );
+    assert.equal(tokenizer.decode(ids), text);
+  }
+}
+
+test(
+  "GPT-2 gives llama.cpp's ids for all 47 strings",
+  needs("gpt2/encoder.json", "gpt2/vocab.bpe"),
+  () => {
+    const definition = parseGpt2Definition({
+      encoder: read("gpt2/encoder.json"),
+      merges: read("gpt2/vocab.bpe"),
+    });
+    assertVectors(createTokenizer(definition), "gpt-2");
+    const json = toTokenizerJson(definition);
+    assertVectors(parseTokenizerJson(json), "gpt-2");
+    const library = createLibraryTokenizer(JSON.parse(json));
+    const tokenizer = createTokenizer(definition);
+    for (const text of STRINGS) {
+      if (text === "") continue;
+      const { ids } = library.encode(text, { add_special_tokens: false });
+      assert.deepEqual([...tokenizer.encode(text, { allowSpecial: true })], ids);
+    }
+  },
+);
+
+test("Qwen gives llama.cpp's ids for all 47 strings", needs("qwen/qwen.tiktoken"), () => {
+  const options = { splits: [QWEN2_SPLIT] };
+  assertVectors(parseTiktoken(read("qwen/qwen.tiktoken"), options), "qwen2");
+});
+
+test(
+  "Qwen's ranks written as tokenizer.json give the same ids",
+  needs("qwen/qwen.tiktoken"),
+  () => {
+    const definition = parseTiktokenDefinition(read("qwen/qwen.tiktoken"), {
+      splits: [QWEN2_SPLIT],
+    });
+    assertVectors(parseTokenizerJson(toTokenizerJson(definition)), "qwen2");
+  },
+);
+
+const DEEPSEEK_FILES = ["deepseek-v3/deepseek_v3.tiktoken", "deepseek-v3/special_tokens.json"];
+
+test("DeepSeek-V3 gives the ids that are known of it", needs(...DEEPSEEK_FILES), () => {
+  const tokenizer = parseTiktoken(read("deepseek-v3/deepseek_v3.tiktoken"), {
+    specialTokens: parseSpecialTokens(read("deepseek-v3/special_tokens.json")),
+    splits: DEEPSEEK_V3_SPLITS,
+  });
+  assert.deepEqual([...tokenizer.encode("Hello!")], [19923, 3]);
+  assert.deepEqual([...tokenizer.encode(" \u200b")], [223, 35020]);
+  assert.equal(tokenizer.eosTokenId, 1);
+  assert.deepEqual(
+    [...tokenizer.encode("<｜begin▁of▁sentence｜>a", { allowSpecial: true })].slice(0, 1),
+    [0],
+  );
+  for (const text of STRINGS) assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+});
+
+for (const name of ["deepseek-coder", "deepseek-llm", "falcon", "mpt", "phi-3", "starcoder"]) {
+  test.skip(`${name} gives llama.cpp's ids (no definition of its vocabulary is to be had)`);
+}
