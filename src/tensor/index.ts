@@ -1,3 +1,7 @@
+/**
+ * Graphs of tensors, their gradients, and what runs them. ONNX Runtime's drivers have entry points of
+ * their own below `backends/onnx/`, because they need more than the language.
+ */
 export {
   type DType,
   type OpAttrs,
