@@ -281,6 +281,7 @@ async function readTable(
             begin,
             end,
             into: segment.subarray(at, at + rows * rowBytes),
+            isZeroed: true,
           });
           continue;
         }

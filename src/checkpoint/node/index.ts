@@ -1,5 +1,6 @@
 /** Weights on disk: safetensors files, model directories, checkpoint series. */
 export {
+  type ReadRangeOptions,
   SafetensorsFile,
   tensorSource,
   type TensorSource,

@@ -20,7 +20,12 @@ import { FormatError, RequestError } from "../../errors.ts";
 import { type TensorSpan } from "../safetensors.ts";
 import { writeDurably } from "./durable.ts";
 import { finishPublishing, publishFiles } from "./publish.ts";
-import { SafetensorsFile, type TensorSource, writeSafetensors } from "./safetensors-file.ts";
+import {
+  type ReadRangeOptions,
+  SafetensorsFile,
+  type TensorSource,
+  writeSafetensors,
+} from "./safetensors-file.ts";
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -178,10 +183,7 @@ export class ModelDirectory {
   }
 
   /** As `SafetensorsFile.readRange`, in whichever file the tensor is. */
-  async readRange(
-    name: string,
-    options: { begin: number; end: number; into: Uint8Array },
-  ): Promise<void> {
+  async readRange(name: string, options: ReadRangeOptions): Promise<void> {
     await (await this.#file(await this.#fileOf(name))).readRange(name, options);
   }
 

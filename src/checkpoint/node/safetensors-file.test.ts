@@ -108,6 +108,41 @@ test("a range is read into shared memory without the rest", async () => {
   assert.deepEqual([...new Float32Array(into.buffer)], [...data.subarray(100, 120)]);
 });
 
+test("reading into zeroed memory gives the same bytes, whatever is zero", async () => {
+  const path = freshPath();
+  const block = 1 << 16;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.nat({ max: 70 * block }), { maxLength: 8 }),
+      fc.nat({ max: 2 * block }),
+      fc.nat({ max: 2 * block }),
+      async (places, begin, cut) => {
+        const data = new Uint8Array(70 * block + 5);
+        for (const at of places) data[at] = 1 + (at % 255);
+        await writeSafetensors(path, [tensorSource(spec("t", "U8", [data.length]), data)]);
+        await using file = await SafetensorsFile.open(path);
+        const end = data.length - cut;
+        const into = new Uint8Array(end - begin);
+        await file.readRange("t", { begin, end, into, isZeroed: true });
+        assert.ok(Buffer.from(data.subarray(begin, end)).equals(into));
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+test("a file cut short is noticed when reading into zeroed memory, too", async () => {
+  const path = freshPath();
+  await writeSafetensors(path, [tensorSource(spec("a", "U8", [100]), new Uint8Array(100).fill(1))]);
+  await using file = await SafetensorsFile.open(path);
+  truncateSync(path, file.header.dataBegin + 10);
+  const into = new Uint8Array(100);
+  await assert.rejects(
+    file.readRange("a", { begin: 0, end: 100, into, isZeroed: true }),
+    /ends after 10 of 100 bytes/,
+  );
+});
+
 test("ranges outside the tensor and names that are not there are refused", async () => {
   const path = freshPath();
   await writeSafetensors(path, [tensorSource(spec("a", "U8", [4]), new Uint8Array(4))]);

@@ -27,6 +27,19 @@ export interface TensorSource extends TensorSpec {
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
+export interface ReadRangeOptions {
+  /** Bytes of the tensor, counted from its first: `begin` inclusive, `end` exclusive. */
+  readonly begin: number;
+  readonly end: number;
+  /** Filled from its start. May lie in shared memory. */
+  readonly into: Uint8Array;
+  /**
+   * `into` is all zero, so zeros need not be stored into it: pages of fresh memory that the file has
+   * nothing for stay untouched, and cost no RAM. Default false.
+   */
+  readonly isZeroed?: boolean;
+}
+
 /** A tensor already in memory, as something to write. `data` is written as it lies. */
 export function tensorSource(spec: TensorSpec, data: ArrayBufferView): TensorSource {
   const { name, dtype, shape } = spec;
@@ -77,15 +90,11 @@ export class SafetensorsFile {
   }
 
   /**
-   * Fills the first `end - begin` bytes of `into` with the tensor's bytes `begin` to `end`, counted
-   * from the tensor's first. `into` may lie in shared memory. Never short: throws `FormatError` if
-   * the file has shrunk, `RequestError` if the range is not the tensor's.
+   * Reads a part of a tensor. Never short: throws `FormatError` if the file has shrunk, `RequestError` if
+   * the range is not the tensor's.
    */
-  async readRange(
-    name: string,
-    options: { begin: number; end: number; into: Uint8Array },
-  ): Promise<void> {
-    const { begin, end, into } = options;
+  async readRange(name: string, options: ReadRangeOptions): Promise<void> {
+    const { begin, end, into, isZeroed = false } = options;
     const span = this.#span(name);
     const size = span.end - span.begin;
     if (!(begin >= 0 && begin <= end && end <= size))
@@ -94,7 +103,8 @@ export class SafetensorsFile {
       throw new RequestError(
         `bytes ${begin} to ${end} of tensor "${name}" do not fit into ${into.length}`,
       );
-    const got = await readInto(this.#file, into.subarray(0, end - begin), span.begin + begin);
+    const read = isZeroed ? readSparse : readInto;
+    const got = await read(this.#file, into.subarray(0, end - begin), span.begin + begin);
     if (got < end - begin)
       throw new FormatError(
         `${this.path}: tensor "${name}" (${formatSpec(span)}) ends after ${begin + got} of ${size} bytes: the file was cut after it was opened`,
@@ -203,6 +213,22 @@ async function readInto(file: FileHandle, into: Uint8Array, position: number): P
     done += bytesRead;
   }
   return done;
+}
+
+/** As `readInto`, by way of a small buffer, so that blocks of zeros are never stored. */
+async function readSparse(file: FileHandle, into: Uint8Array, position: number): Promise<number> {
+  const buffer = new Uint8Array(Math.min(into.length, 64 * blockBytes));
+  for (let done = 0; done < into.length;) {
+    const wanted = buffer.subarray(0, into.length - done);
+    const got = await readInto(file, wanted, position + done);
+    for (let begin = 0; begin < got; begin += blockBytes) {
+      const block = buffer.subarray(begin, Math.min(begin + blockBytes, got));
+      if (block.length < blockBytes || !isZero(buffer, begin)) into.set(block, done + begin);
+    }
+    done += got;
+    if (got < wanted.length) return done;
+  }
+  return into.length;
 }
 
 function bytesOf(view: ArrayBufferView): Uint8Array {

@@ -103,18 +103,23 @@ export async function restoreTrainingState(
           `${JSON.stringify(value)}; use the same settings and text, or another --out`,
       );
   await using file = await SafetensorsFile.open(join(path, tensorsName));
-  const fill = async (name: string, parts: readonly Uint8Array[]): Promise<void> => {
+  const fill = async (
+    name: string,
+    parts: readonly Uint8Array[],
+    isZeroed = false,
+  ): Promise<void> => {
     let begin = 0;
     for (const into of parts) {
-      await file.readRange(name, { begin, end: begin + into.length, into });
+      await file.readRange(name, { begin, end: begin + into.length, into, isZeroed });
       begin += into.length;
     }
   };
   await fill("params", [bytesOf(arrays.params)]);
   await fill("m", [bytesOf(arrays.m)]);
   await fill("v", [bytesOf(arrays.v)]);
+  // Tables are fresh, so rows that no step has met yet can stay untouched memory.
   for (const { layerId, values, moments } of tables) {
-    await fill(`table.${layerId}`, values.segments);
-    await fill(`moments.${layerId}`, moments.segments);
+    await fill(`table.${layerId}`, values.segments, true);
+    await fill(`moments.${layerId}`, moments.segments, true);
   }
 }
