@@ -13,7 +13,8 @@ import type { OnnxNode } from "./protobuf.ts";
 
 /**
  * Kernels that read element i of an operand of the output's size for the last time before or while
- * they write element i. Each is tested so in `node/aliasing.test.ts`; QuickGelu, for one, is not so.
+ * they write element i. Each is tested so in `node/aliasing.test.ts`. Others happen to work (Softmax,
+ * QuickGelu) but promise nothing, and no graph of ours needs them.
  */
 export const elementWiseKernels: ReadonlySet<string> = new Set([
   "Abs",

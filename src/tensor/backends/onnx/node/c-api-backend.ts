@@ -62,6 +62,8 @@ class OrtExecutable implements Executable {
   readonly #model: Omit<OnnxModel, "bytes">;
   readonly #session: NativeSession;
   readonly #bindings = new Set<OrtBinding>();
+  /** Of all bindings, disposed ones too: the session must outlive every run. */
+  readonly #running = new Set<Promise<void>>();
   readonly #onDispose: (e: OrtExecutable) => void;
   #disposed = false;
 
@@ -76,10 +78,18 @@ class OrtExecutable implements Executable {
   bind(inputs: Values, outputs: Values): Binding {
     if (this.#disposed) throw new BackendError("bind on a disposed executable");
     checkBinding(this.#graph, inputs, outputs);
-    const binding = new OrtBinding(
-      { graph: this.#graph, model: this.#model, session: this.#session, inputs, outputs },
-      (b) => this.#bindings.delete(b),
-    );
+    const parts = {
+      graph: this.#graph,
+      model: this.#model,
+      session: this.#session,
+      inputs,
+      outputs,
+    };
+    const binding = new OrtBinding(parts, {
+      starts: (run) => void this.#running.add(run),
+      ends: (run) => void this.#running.delete(run),
+      disposed: (b) => void this.#bindings.delete(b),
+    });
     this.#bindings.add(binding);
     return binding;
   }
@@ -87,9 +97,10 @@ class OrtExecutable implements Executable {
   /** Waits for runs in flight. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    this.#onDispose(this);
-    await Promise.all([...this.#bindings].map((b) => b.close()));
+    for (const b of this.#bindings) b.dispose();
+    await Promise.allSettled(this.#running);
     this.#session.release();
+    this.#onDispose(this);
   }
 }
 
@@ -99,6 +110,13 @@ interface BindingParts {
   readonly session: NativeSession;
   readonly inputs: Values;
   readonly outputs: Values;
+}
+
+/** What an executable wants to hear from its bindings. */
+interface BindingEvents {
+  starts(run: Promise<void>): void;
+  ends(run: Promise<void>): void;
+  disposed(binding: OrtBinding): void;
 }
 
 interface Copy {
@@ -112,11 +130,11 @@ class OrtBinding implements Binding {
   readonly #before: readonly Copy[];
   readonly #after: readonly Copy[];
   readonly #limits: readonly (InputLimit & { readonly data: TensorData })[];
-  readonly #onDispose: (b: OrtBinding) => void;
+  readonly #events: BindingEvents;
   #inFlight: Promise<void> | undefined;
   #disposed = false;
 
-  constructor(parts: BindingParts, onDispose: (b: OrtBinding) => void) {
+  constructor(parts: BindingParts, events: BindingEvents) {
     const { graph, model, session, inputs, outputs } = parts;
     const scratch = unsafeOutputs(model.nodes, {
       inputs: spans(graph.inputs, inputs, model.inputNames),
@@ -148,7 +166,7 @@ class OrtBinding implements Binding {
     this.#before = before;
     this.#after = after;
     this.#limits = model.limits.map((l) => ({ ...l, data: inputs[l.name]!.data }));
-    this.#onDispose = onDispose;
+    this.#events = events;
   }
 
   async run(): Promise<void> {
@@ -161,12 +179,15 @@ class OrtBinding implements Binding {
         throw new BackendError(`input "${name}": expected ${least} to ${most}, got ${wrong}`);
     }
     for (const { from, to } of this.#before) to.set(from);
-    this.#inFlight = this.#prepared.run();
+    const run = this.#prepared.run();
+    this.#inFlight = run;
+    this.#events.starts(run);
     try {
-      await this.#inFlight;
+      await run;
     } finally {
       this.#inFlight = undefined;
       if (this.#disposed) this.#release();
+      this.#events.ends(run);
     }
     for (const { from, to } of this.#after) to.set(from);
   }
@@ -175,15 +196,8 @@ class OrtBinding implements Binding {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#onDispose(this);
+    this.#events.disposed(this);
     if (this.#inFlight === undefined) this.#release();
-  }
-
-  /** `dispose`, and a promise that no run is in flight. */
-  async close(): Promise<void> {
-    const running = this.#inFlight;
-    this.dispose();
-    await running?.catch(() => undefined);
   }
 
   #release(): void {

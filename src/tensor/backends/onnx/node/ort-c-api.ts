@@ -196,7 +196,7 @@ export function openRuntime({ threads }: RuntimeOptions): void {
   check(api, "set threads", api.SetGlobalInterOpNumThreads(options, 1));
   const name = Pinned.text("engram");
   const env = create("start", (out) =>
-    api.CreateEnvWithGlobalThreadPools(LOG_ERRORS, name.address, options, out),
+    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, name.address, options, out),
   );
   const cpuMemory = create("describe memory", (out) =>
     api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out),
@@ -207,7 +207,8 @@ export function openRuntime({ threads }: RuntimeOptions): void {
   loaded = { library, api, env, cpuMemory, threads, created, createdSlot, dims, dimSlots };
 }
 
-const LOG_ERRORS = 3;
+/** Failures come back as errors; ONNX Runtime would print them to stderr as well. */
+const LOG_FATAL = 4;
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
 
@@ -286,7 +287,7 @@ export class NativeSession {
     const { api } = runtime();
     try {
       check(api, "share threads", api.DisablePerSessionThreads(options));
-      check(api, "set logging", api.SetSessionLogSeverityLevel(options, LOG_ERRORS));
+      check(api, "set logging", api.SetSessionLogSeverityLevel(options, LOG_FATAL));
       check(api, "set optimization", api.SetSessionGraphOptimizationLevel(options, 0));
       check(api, "set memory", api.DisableMemPattern(options));
       const [key, value] = [Pinned.text("session.use_env_allocators"), Pinned.text("1")];

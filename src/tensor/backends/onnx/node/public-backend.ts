@@ -26,7 +26,7 @@ export interface PublicOrtBackendOptions {
 export function publicOrtBackend({
   threads = availableParallelism(),
 }: PublicOrtBackendOptions = {}): Backend {
-  env.logLevel = "error";
+  env.logLevel = "fatal";
   return new PublicBackend(threads);
 }
 
@@ -50,7 +50,7 @@ class PublicBackend implements Backend {
         graphOptimizationLevel: "disabled",
         intraOpNumThreads: this.#threads,
         enableMemPattern: false,
-        logSeverityLevel: 3,
+        logSeverityLevel: 4,
       });
     } catch (cause) {
       throw new BackendError(`ONNX Runtime could not load the graph: ${messageOf(cause)}`, {
