@@ -1,14 +1,37 @@
 /**
- * A tokenizer from a file that the user named. Knows file names; the formats are `tokenizer`'s.
+ * A tokenizer from a file that the user named: tokenizer.json, or .tiktoken ranks and the special
+ * tokens beside them. Knows file names; the formats are `tokenizer`'s.
  */
-import { FormatError } from "../errors.ts";
-import { parseTokenizerJson, type Tokenizer } from "../tokenizer/index.ts";
+import { FormatError, InvalidConfigError } from "../errors.ts";
+import {
+  parseSpecialTokens,
+  parseTiktoken,
+  parseTokenizerJson,
+  type Tokenizer,
+} from "../tokenizer/index.ts";
 import { readText } from "./read-text.ts";
 
-export async function loadTokenizer(file: string): Promise<Tokenizer> {
+/** `special` is the file of a .tiktoken file's special tokens: {"<text>": id, ...}. */
+export async function loadTokenizer(file: string, special?: string): Promise<Tokenizer> {
+  if (file.endsWith(".tiktoken")) {
+    const specialTokens =
+      special === undefined
+        ? new Map<string, number>()
+        : await parseFile(special, parseSpecialTokens);
+    return parseFile(file, (text) => parseTiktoken(text, { specialTokens }));
+  }
+  if (special !== undefined)
+    throw new InvalidConfigError(
+      `${file} holds its special tokens itself; --special is for .tiktoken files`,
+    );
+  return parseFile(file, (text) => parseTokenizerJson(text));
+}
+
+/** What `parse` makes of a file's text, with the file's name in what it throws. */
+async function parseFile<T>(file: string, parse: (text: string) => T): Promise<T> {
   const text = await readText(file);
   try {
-    return parseTokenizerJson(text);
+    return parse(text);
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
     throw new FormatError(`${file}: ${cause.message}`, { cause });

@@ -3,6 +3,24 @@
  * `commands/`, a line here, and the frozen list in `options.test.ts`, on purpose.
  */
 import type { Command } from "./command.ts";
-import { rowsCommand, tokenMapCommand } from "./commands/index.ts";
+import {
+  evalCommand,
+  generateCommand,
+  rowsCommand,
+  showCommand,
+  startCommand,
+  tokenizerTrainCommand,
+  tokenMapCommand,
+  trainCommand,
+} from "./commands/index.ts";
 
-export const commands: readonly Command[] = [rowsCommand, tokenMapCommand];
+export const commands: readonly Command[] = [
+  startCommand,
+  trainCommand,
+  generateCommand,
+  evalCommand,
+  showCommand,
+  tokenizerTrainCommand,
+  rowsCommand,
+  tokenMapCommand,
+];

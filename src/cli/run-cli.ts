@@ -114,7 +114,7 @@ function addCommand(root: Parser, command: Command, run: Run): void {
 function groupOf(parent: Parser, name: string): Parser {
   return (
     parent.commands.find((c) => c.name() === name) ??
-    parent.command(name).summary(`commands about the ${name}`)
+    parent.command(name).summary(`commands about the ${name}`).helpCommand(false)
   );
 }
 

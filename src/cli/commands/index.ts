@@ -1,3 +1,9 @@
 /** The commands, one file each. `../registry.ts` says which of them `engram` has. */
+export { evalCommand } from "./eval.ts";
+export { generateCommand } from "./generate.ts";
 export { rowsCommand } from "./rows.ts";
+export { showCommand } from "./show.ts";
+export { startCommand } from "./start.ts";
 export { tokenMapCommand } from "./token-map.ts";
+export { tokenizerTrainCommand } from "./tokenizer-train.ts";
+export { trainCommand } from "./train.ts";

@@ -135,6 +135,20 @@ test("what is no tokenizer is code 2 with the file's name", () => {
   assert.equal(engram("token-map", scratch).status, 2);
 });
 
+test("ranks of .tiktoken and their special tokens give the map of the same vocabulary", () => {
+  const ranks = join(scratch, "ranks.tiktoken");
+  const bytes = Array.from({ length: 256 }, (_, b) => Buffer.of(b));
+  const merged = [" a", " A", "ab"].map((text) => Buffer.from(text));
+  const lines = [...bytes, ...merged].map((token, id) => `${token.toString("base64")} ${id}`);
+  writeFileSync(ranks, lines.join("\n"));
+  const special = join(scratch, "special.json");
+  writeFileSync(special, JSON.stringify({ [eos]: tokens.length }));
+  const byRanks = engram("token-map", ranks, "--special", special, "--json");
+  assert.equal(byRanks.stdout, engram("token-map", tokenizer, "--json").stdout);
+  assert.equal(JSON.parse(engram("token-map", ranks, "--json").stdout).vocab, tokens.length);
+  assert.equal(engram("token-map", tokenizer, "--special", special).status, 2);
+});
+
 test("a full disk is code 1, and says so", (t) => {
   if (process.platform !== "linux") return t.skip("needs /dev/full, which only Linux has");
   const out = join(scratch, "full.i32");

@@ -16,15 +16,21 @@ export const tokenMapCommand: Command = defineCommand({
     "Tokens whose texts differ only in case, accents or surrounding space share one id in the " +
     "memory. Prints how many ids a tokenizer has before and after that, and the SHA-256 of the map " +
     "(int32, little endian), by which two programs can tell that they address the same rows.",
-  arguments: [{ name: "FILE", description: "tokenizer.json" }],
-  options: [{ flags: "--out <FILE>", description: "write the map there: int32, little endian" }],
+  arguments: [{ name: "FILE", description: "tokenizer.json, or .tiktoken ranks" }],
+  options: [
+    {
+      flags: "--special <FILE>",
+      description: 'special tokens of a .tiktoken file, as JSON: {"<text>": id, ...}',
+    },
+    { flags: "--out <FILE>", description: "write the map there: int32, little endian" },
+  ],
   examples: [
     "token-map models/tiny/tokenizer.json",
-    "token-map models/tiny/tokenizer.json --out map.i32 --json",
+    "token-map ranks.tiktoken --special special_tokens.json --out map.i32 --json",
   ],
-  schema: z.object({ file: path, out: path.optional() }),
-  async run({ file, out }, { print, progress }) {
-    const tokenizer = await loadTokenizer(file);
+  schema: z.object({ file: path, special: path.optional(), out: path.optional() }),
+  async run({ file, special, out }, { print, progress }) {
+    const tokenizer = await loadTokenizer(file, special);
     const tokenMap = buildTokenMap(tokenizer);
     const sha256 = await tokenMapSha256(tokenMap);
     if (out !== undefined) {

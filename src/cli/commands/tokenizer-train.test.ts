@@ -1,0 +1,91 @@
+/**
+ * `engram tokenizer train` as a process: what it writes works, and what it cannot read is refused
+ * before anything is written.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parseTokenizerJson } from "../../tokenizer/index.ts";
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), "engram-tokenizer-train-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+function train(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+  const command = [main, "tokenizer", "train", ...words];
+  return spawnSync(process.execPath, command, { encoding: "utf8" });
+}
+
+const line = "the cat sat on the mat; the cat sat on the hat\n";
+const text = join(scratch, "text.txt");
+writeFileSync(text, line.repeat(50));
+const lines = join(scratch, "lines.jsonl");
+writeFileSync(lines, `${JSON.stringify({ id: "1", text: "κόσμε κόσμε κόσμε" })}\n`);
+
+test("a tokenizer is learnt from all files, and reads back", () => {
+  const out = join(scratch, "tokenizer.json");
+  const { status, stdout, stderr } = train(
+    "--data",
+    text,
+    lines,
+    "--vocab-size",
+    "270",
+    "--out",
+    out,
+    "--json",
+  );
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), { path: out, vocab: 270 });
+  const tokenizer = parseTokenizerJson(readFileSync(out, "utf8"));
+  assert.equal(tokenizer.vocabSize, 270);
+  const ids = tokenizer.encode(line);
+  assert.equal(tokenizer.decode(ids), line);
+  assert.ok(ids.length < line.length / 2, "the text that was learnt from is shorter in tokens");
+});
+
+test("progress is on stderr, and stdout says in words where the file is", () => {
+  const out = join(scratch, "second.json");
+  const { stdout, stderr } = train("--data", text, "--vocab-size", "260", "--out", out);
+  assert.equal(stdout, `${out}: 260 tokens\n`);
+  assert.match(stderr, /tokens/);
+});
+
+test("a text with too little in it gives fewer tokens, and says so", () => {
+  const out = join(scratch, "few.json");
+  const { status, stdout, stderr } = train(
+    "--data",
+    lines,
+    "--vocab-size",
+    "5000",
+    "--out",
+    out,
+    "--json",
+  );
+  assert.equal(status, 0);
+  assert.ok(JSON.parse(stdout).vocab < 300);
+  assert.match(stderr, /too few repeated pairs/);
+});
+
+test("empty, binary and missing files, and sizes that cannot be, are bad input", () => {
+  const out = join(scratch, "never.json");
+  const empty = join(scratch, "empty.txt");
+  writeFileSync(empty, "");
+  const binary = join(scratch, "binary.txt");
+  writeFileSync(binary, Buffer.from([0xff, 0xfe, 0, 1]));
+  for (const [file, size, message] of [
+    [empty, "300", /empty\.txt is empty/],
+    [binary, "300", /binary\.txt is not UTF-8/],
+    [join(scratch, "none.txt"), "300", /none\.txt: no such file/],
+    [text, "12", /--vocab-size: expected a whole number of at least 257/],
+    [text, "many", /--vocab-size: .* got "many"/],
+  ] as const) {
+    const { status, stderr } = train("--data", file, "--vocab-size", size, "--out", out);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, message);
+    assert.equal(existsSync(out), false);
+  }
+});

@@ -1,0 +1,71 @@
+/**
+ * `engram tokenizer train`: texts -> tokenizer.json. Reading texts is `training`'s, learning the
+ * vocabulary `tokenizer`'s.
+ */
+import { stat } from "node:fs/promises";
+import * as z from "zod";
+import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";
+import { toTokenizerJson, trainBpe } from "../../tokenizer/index.ts";
+import { readAll } from "../../training/node/index.ts";
+import { path, wholeNumber } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+
+export const tokenizerTrainCommand: Command = defineCommand({
+  path: "tokenizer train",
+  summary: "learn a vocabulary from text",
+  description:
+    "Learns a byte-level BPE vocabulary from texts and writes it as tokenizer.json, which Hugging " +
+    'Face\'s libraries read, too. .jsonl files hold one document a line under "text"; any other\n' +
+    "file is one text in UTF-8. `engram train` does this by itself; use it to share one vocabulary " +
+    "between models.",
+  options: [
+    { flags: "--data <FILE...>", description: "texts to learn from", isRequired: true },
+    {
+      flags: "--vocab-size <N>",
+      description: "entries, the 256 bytes and one end-of-document token included",
+      isRequired: true,
+    },
+    { flags: "--out <FILE>", description: "where to write tokenizer.json", isRequired: true },
+  ],
+  examples: ["tokenizer train --data book.txt --vocab-size 8192 --out tokenizer.json"],
+  schema: z.object({
+    data: z.array(path).min(1),
+    vocabSize: wholeNumber(257),
+    out: path,
+  }),
+  async run({ data, vocabSize, out }, { print, progress, signal }) {
+    let bytes = 0;
+    for (const file of data) bytes += (await stat(file)).size;
+    const definition = await trainBpe(textsOf(data, signal), {
+      vocabSize,
+      onProgress: ({ phase, done, total }) =>
+        progress.update(
+          phase === "count"
+            ? `reading: ${mega(done)} of ${mega(bytes)} MB`
+            : `learning: ${done} of ${total} tokens`,
+        ),
+    });
+    const json = toTokenizerJson(definition);
+    await writeDurably(out, (handle) => handle.writeFile(json)).catch((error: unknown) => {
+      throw writeFailure(error, out);
+    });
+    const vocab = definition.tokens.length;
+    if (vocab < vocabSize)
+      progress.note(
+        `the text has too few repeated pairs for ${vocabSize} tokens; it gave ${vocab}`,
+      );
+    print(`${out}: ${vocab} tokens\n`);
+    return { path: out, vocab };
+  },
+});
+
+async function* textsOf(files: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
+  for await (const { text } of readAll(files)) {
+    signal.throwIfAborted();
+    yield text;
+  }
+}
+
+function mega(count: number): string {
+  return (count / 1e6).toFixed(1);
+}
