@@ -47,8 +47,12 @@ const pairs: readonly (readonly [Shape, Shape])[] = [
     [33, 65],
   ],
   [[33, 129], [129]],
+  [
+    [301, 1003],
+    [301, 1],
+  ],
 ];
-const shapes: readonly Shape[] = [[], [1], [7], [2, 3, 5], [1, 4, 1], [33, 65]];
+const shapes: readonly Shape[] = [[], [1], [7], [2, 3, 5], [1, 4, 1], [33, 65], [301, 1003]];
 
 const none = {};
 /** The ops without attributes. */

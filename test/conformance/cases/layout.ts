@@ -51,6 +51,10 @@ const transposes: readonly (readonly [Shape, readonly number[]])[] = [
     [0, 2, 1, 3],
   ],
   [
+    [3, 131, 5, 64],
+    [0, 2, 1, 3],
+  ],
+  [
     [2, 3, 1, 2, 3],
     [4, 2, 0, 3, 1],
   ],
@@ -165,6 +169,8 @@ const reductions: readonly (readonly [Shape, readonly number[]])[] = [
   [[3, 1000], [1]],
   [[1000, 3], [0]],
   [[129, 65], [0]],
+  [[301, 1003], [1]],
+  [[301, 1003], [0]],
 ];
 
 function reduction<K extends "reduceSum" | "reduceMean">(op: K): OpCases<K> {

@@ -95,6 +95,7 @@ const attentions: readonly Attention[] = [
   { shape: { b: 3, h: 2, m: 1, n: 17, d: 4 }, mask: "holes" },
   { shape: { b: 1, h: 2, m: 33, n: 33, d: 64 }, mask: "causal" },
   { shape: { b: 2, h: 2, m: 8, n: 8, d: 16 }, mask: "causal", size: 10 },
+  { shape: { b: 2, h: 3, m: 130, n: 130, d: 32 }, mask: "causal" },
   { shape: { b: 2, h: 4, m: 48, n: 48, d: 32 }, mask: "holes" },
 ];
 
@@ -204,6 +205,7 @@ const entropies: readonly (readonly [n: number, d: number, v: number, size: numb
   [6, 16, 50, 30],
   [6, 16, 50, 300],
   [3, 8, 5, 0],
+  [131, 64, 3001, 1],
 ];
 
 function entropyCase([
@@ -232,12 +234,24 @@ type Names =
   | "linearCrossEntropy"
   | "subtractOneHot";
 
+/** Large enough that a backend divides the work among threads, unevenly. */
+const largeProducts = flags.flatMap((transA) =>
+  flags.map((transB): OpCase<"matmul"> => {
+    const [m, k, n] = [131, 514, 257];
+    const d = draw(1);
+    const a = d.normal(transA ? [k, m] : [m, k]);
+    const b = d.normal(transB ? [n, k] : [k, n]);
+    return opCase([a, b], { transA, transB }, `transA ${transA} transB ${transB}`);
+  }),
+);
+
 export const neuralCases: CasesOf<Names> = {
-  matmul: { magnitude: sumOfTerms("matmul"), cases: matmulCases },
+  matmul: { magnitude: sumOfTerms("matmul"), cases: [...matmulCases, ...largeProducts] },
   softmax: {
     magnitude: ([x], _, [y]) => [ofLogits(y!, largest(x!.data))],
     cases: [
       ...softmaxShapes.map((shape, i) => opCase<"softmax">([draw(i).normal(shape, 3)], none)),
+      opCase<"softmax">([draw(6).normal([301, 3001])], none),
       opCase<"softmax">([draw(7).normal([9, 21], 1e4)], none, "of extreme logits"),
       opCase<"softmax">([withHoles(draw(8), draw(9).normal([9, 13]), 13)], none, "with -inf"),
     ],
@@ -251,6 +265,7 @@ export const neuralCases: CasesOf<Names> = {
       rmsCase([3, 8], 1e-8, 1e-20),
       rmsCase([3, 8], 0, 1e-20),
       rmsCase([257, 129], 1, 1e-6),
+      rmsCase([301, 1026], 1, 1e-6),
     ],
   },
   rotary: {
