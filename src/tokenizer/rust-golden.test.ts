@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { parseTokenizerJson, trainBpe } from "./index.ts";
+
+/** What the Rust library made, see test/golden/tokenizer/README.md. */
+interface Golden {
+  corpus: string[];
+  tokenizer: { model: { merges: [string, string][]; vocab: Record<string, number> } };
+  strings: string[];
+  variants: { name: string; pre_tokenizer: object; normalizer: object | null; ids: number[][] }[];
+  decoded: { ids: number[]; text: string; plain: string }[];
+}
+
+const golden = JSON.parse(
+  readFileSync(new URL("../../test/golden/tokenizer/rust.json", import.meta.url), "utf8"),
+) as Golden;
+
+test("training makes the merges of the Rust trainer, in the same order", async () => {
+  const vocabSize = Object.keys(golden.tokenizer.model.vocab).length;
+  const { tokens, merges } = await trainBpe(golden.corpus, {
+    vocabSize,
+    specialTokens: ["<|endoftext|>", "<|pad|>"],
+  });
+  assert.ok(merges instanceof Int32Array);
+  const spelled = Array.from({ length: merges.length / 2 }, (_, rank) => [
+    tokens[merges[rank * 2] ?? -1],
+    tokens[merges[rank * 2 + 1] ?? -1],
+  ]);
+  assert.deepEqual(spelled, golden.tokenizer.model.merges);
+});
+
+for (const { name, pre_tokenizer, normalizer, ids } of golden.variants) {
+  test(`encoding gives the ids of the Rust library (${name})`, () => {
+    const tokenizer = parseTokenizerJson(
+      JSON.stringify({ ...golden.tokenizer, pre_tokenizer, normalizer }),
+    );
+    for (const [index, text] of golden.strings.entries()) {
+      const got = [...tokenizer.encode(text, { allowSpecial: true })];
+      assert.deepEqual(got, ids[index], JSON.stringify(text));
+    }
+  });
+}
+
+test("decoding gives the text of the Rust library, invalid bytes included", () => {
+  const tokenizer = parseTokenizerJson(JSON.stringify(golden.tokenizer));
+  for (const { ids, text, plain } of golden.decoded) {
+    assert.equal(tokenizer.decode(ids), text);
+    assert.equal(tokenizer.decode(ids, { skipSpecial: true }), plain);
+  }
+});
