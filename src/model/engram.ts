@@ -8,11 +8,18 @@
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
 
 /**
- * gate = sigmoid(signed sqrt of <RMS(hidden), RMS(key)> / sqrt(D)), the two gains multiplied in.
- * `hidden_NGD` and `key_NGD` are [N,G,D], gains [G,D]; the result is [N,G,1].
- *
- * The signed square root is copysign(sqrt(max(|s|, 1e-6)), s): also -0 is negative, which only
+ * sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element. -0 counts as negative, which only
  * 1/s can tell (spec 7.6).
+ */
+export function gateOf(g: GraphBuilder, s: Tensor): Tensor {
+  const root = g.sqrt(g.maximum(g.abs(s), 1e-6));
+  const negative = g.or(g.less(s, 0), g.less(g.reciprocal(s), 0));
+  return g.sigmoid(g.where(negative, g.neg(root), root));
+}
+
+/**
+ * The gate of the normalised product <RMS(hidden), RMS(key)> / sqrt(D), the two gains multiplied in.
+ * `hidden_NGD` and `key_NGD` are [N,G,D], gains [G,D]; the result is [N,G,1].
  */
 export function engramGate(
   g: GraphBuilder,
@@ -36,10 +43,7 @@ export function engramGate(
     g.reciprocal(g.sqrt(g.add(g.reduceMean(g.mul(x, x), [2]), eps)));
   const dot_NG1 = g.reduceSum(g.mul(g.mul(hidden_NGD, key_NGD), gain_GD), [2]);
   const scale_NG1 = g.mul(inverseNorm(hidden_NGD), inverseNorm(key_NGD));
-  const s_NG1 = g.mul(g.mul(dot_NG1, scale_NG1), 1 / Math.sqrt(width));
-  const root_NG1 = g.sqrt(g.maximum(g.abs(s_NG1), 1e-6));
-  const negative_NG1 = g.or(g.less(s_NG1, 0), g.less(g.reciprocal(s_NG1), 0));
-  return g.sigmoid(g.where(negative_NG1, g.neg(root_NG1), root_NG1));
+  return gateOf(g, g.mul(g.mul(dot_NG1, scale_NG1), 1 / Math.sqrt(width)));
 }
 
 /** How the convolution sees earlier positions: `shift(x [B,T,C], by)` is x at t - by, zero where that

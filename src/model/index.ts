@@ -5,7 +5,7 @@ export {
   modelConfigToJson,
   parseModelConfig,
 } from "./config.ts";
-export { engramGate, shortConv } from "./engram.ts";
+export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {
   type BatchShape,
   convHistory,

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { argmax, createSampler, type SamplingOptions } from "./index.ts";
+
+/** The chances that the options leave, by sorting and cutting: the filters' definitions. */
+function expectedChances(
+  logits: readonly number[],
+  history: readonly number[],
+  options: SamplingOptions,
+): number[] {
+  const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
+  const scores = logits.map((x, id) =>
+    !history.includes(id) ? x : x > 0 ? x / repetitionPenalty : x * repetitionPenalty,
+  );
+  const top = Math.max(...scores);
+  let chances = scores.map((x) => Math.exp((x - top) / temperature));
+  const normalise = (): void => {
+    const sum = chances.reduce((a, b) => a + b, 0);
+    chances = chances.map((p) => p / sum);
+  };
+  const order = chances.map((_, id) => id).sort((a, b) => chances[b]! - chances[a]! || a - b);
+  normalise();
+  if (topK > 0) for (const id of order.slice(topK)) chances[id] = 0;
+  normalise();
+  let mass = 0;
+  for (const id of order) {
+    if (mass >= topP) chances[id] = 0;
+    mass += chances[id]!;
+  }
+  normalise();
+  const best = Math.max(...chances);
+  chances = chances.map((p) => (p < minP * best ? 0 : p));
+  normalise();
+  return chances;
+}
+
+const cases: Readonly<Record<string, SamplingOptions>> = {
+  "nothing else": {},
+  temperature: { temperature: 0.6 },
+  "top-k": { topK: 3 },
+  "top-p": { topP: 0.7 },
+  "min-p": { minP: 0.2 },
+  "a repetition penalty": { repetitionPenalty: 1.5 },
+  everything: { temperature: 1.3, topK: 5, topP: 0.9, minP: 0.1, repetitionPenalty: 1.2 },
+};
+
+for (const [name, options] of Object.entries(cases))
+  test(`draws follow the chances that ${name} leaves`, () => {
+    const logits = [1.2, -0.3, 0.4, 2.0, -1.5, 0.9, 1.1, -0.2];
+    const history = [3, 4, 3];
+    const sample = createSampler({ ...options, seed: 11 });
+    const counts = logits.map(() => 0);
+    const draws = 20_000;
+    for (let i = 0; i < draws; i++) {
+      const id = sample(Float32Array.from(logits), history);
+      counts[id] = counts[id]! + 1;
+    }
+    for (const [id, p] of expectedChances(logits, history, options).entries()) {
+      // Five standard deviations of a binomial count; nothing where the chance is zero.
+      const slack = 5 * Math.sqrt(draws * p * (1 - p));
+      assert.ok(
+        Math.abs(counts[id]! - draws * p) <= slack,
+        `token ${id}: ${counts[id]} draws, expected ${(draws * p).toFixed(0)} ± ${slack.toFixed(0)}`,
+      );
+    }
+  });
+
+test("temperature 0 takes the likeliest, the first of equals", () => {
+  const sample = createSampler({ temperature: 0 });
+  assert.equal(sample(Float32Array.of(1, 3, 3, 2), []), 1);
+  assert.equal(argmax(Float32Array.of(-2, -1, -3)), 1);
+});
+
+test("the same seed draws the same tokens, another seed others", () => {
+  const logits = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i));
+  const draw = (seed: number): number[] => {
+    const sample = createSampler({ seed });
+    return Array.from({ length: 20 }, () => sample(logits, []));
+  };
+  assert.deepEqual(draw(4), draw(4));
+  assert.notDeepEqual(draw(4), draw(5));
+});
+
+test("filters never choose a token they drop, for any logits", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.float({ noNaN: true, min: -30, max: 30 }), { minLength: 1, maxLength: 40 }),
+      fc.record({
+        topK: fc.integer({ min: 0, max: 50 }),
+        topP: fc.double({ min: 0, max: 1, noNaN: true }),
+        minP: fc.double({ min: 0, max: 1, noNaN: true }),
+        seed: fc.integer({ min: 0, max: 1000 }),
+      }),
+      (logits, options) => {
+        const chosen = createSampler(options)(Float32Array.from(logits), []);
+        const better = logits.filter((x) => x > logits[chosen]! + 1e-3).length;
+        assert.ok(options.topK === 0 || better < options.topK);
+        const gap = Math.exp(logits[chosen]! - Math.max(...logits));
+        assert.ok(gap >= options.minP * (1 - 1e-6));
+      },
+    ),
+  );
+});
+
+test("options out of range are refused by name", () => {
+  assert.throws(() => createSampler({ temperature: -1 }), /temperature must lie in 0..100, got -1/);
+  assert.throws(() => createSampler({ topK: 1.5 }), /topK/);
+  assert.throws(() => createSampler({ topP: Number.NaN }), /topP/);
+});

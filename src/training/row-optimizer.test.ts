@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { toBeClose } from "../../test/conformance/close.ts";
+import { updateRows } from "./index.ts";
+
+test("a row's first step has length lr in the root mean square, however small its gradient", () => {
+  for (const scale of [1, 1e-4, 1e-8]) {
+    const gradients = Float32Array.of(3, -4, 0, 5).map((x) => x * scale);
+    const values = new Float32Array(4);
+    const moments = new Float32Array(1);
+    updateRows({ values, gradients, moments, count: 1, width: 4 }, 0.01);
+    const rms = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / 4);
+    toBeClose([rms], [0.01], { rtol: 2e-4, atol: 0 });
+    toBeClose([moments[0]!], [(50 / 4) * scale * scale], { rtol: 1e-6, atol: 1e-38 });
+  }
+});
+
+test("later steps follow the formula, row by row", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: -10, max: 10, noNaN: true }), { minLength: 12, maxLength: 12 }),
+      fc.array(fc.double({ min: 0.001, max: 4, noNaN: true }), { minLength: 3, maxLength: 3 }),
+      (numbers, before) => {
+        const gradients = Float32Array.from(numbers);
+        const values = Float32Array.from(numbers, (x) => x / 3 + 1);
+        const moments = Float32Array.from(before);
+        const expected = Array.from(values, (value, i) => {
+          const row = i >> 2;
+          const g = Array.from(gradients.subarray(4 * row, 4 * row + 4));
+          const square = g.reduce((sum, x) => sum + x * x, 0) / 4;
+          if (square === 0) return value;
+          const v = 0.95 * Math.fround(before[row]!) + 0.05 * square;
+          return value - (0.02 * gradients[i]!) / (Math.sqrt(v) + 1e-12);
+        });
+        updateRows({ values, gradients, moments, count: 3, width: 4 }, 0.02);
+        toBeClose(values, expected, { rtol: 1e-5, atol: 1e-6 });
+      },
+    ),
+  );
+});
+
+test("rows without a gradient, and rows beyond the count, stay as they are", () => {
+  const values = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const gradients = Float32Array.of(0, 0, 1, 1, 9, 9);
+  const moments = Float32Array.of(0.5, 0, 0);
+  updateRows({ values, gradients, moments, count: 2, width: 2 }, 0.1);
+  assert.deepEqual([...values.subarray(0, 2), ...values.subarray(4)], [1, 2, 5, 6]);
+  assert.deepEqual([moments[0], moments[2]], [0.5, 0]);
+});
