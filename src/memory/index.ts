@@ -55,7 +55,7 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
-export { RamStore, type RamStoreOptions, type RowGather } from "./stores/ram.ts";
+export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export {
   buildTokenMap,
   checkTokenMap,

@@ -4,7 +4,7 @@
  * its SHA-256 (int32, little endian) is its name. Needs of a tokenizer only how it spells its ids.
  */
 import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
 import { DEAD } from "./hash.ts";
 import { normalizeToken } from "./normal-form.ts";
 
