@@ -49,6 +49,49 @@ def byte_level(use_regex):
     return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
 
 
+def others():
+    """Small vocabularies that are not byte-level: Llama 2's kind with byte fallback, and BERT's."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += ["▁", "t", "h", "e", "c", "a", "▁t", "he", "▁the", "▁c", "at", "▁cat", "é"]
+    merges = [("▁", "t"), ("h", "e"), ("▁t", "he"), ("▁", "c"), ("a", "t"), ("▁c", "at")]
+    llama = Tokenizer(
+        models.BPE(
+            vocab={piece: index for index, piece in enumerate(pieces)},
+            merges=merges,
+            unk_token="<unk>",
+            byte_fallback=True,
+            fuse_unk=True,
+        )
+    )
+    llama.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    llama.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    llama.add_special_tokens(["<s>", "</s>"])
+    words = ["[UNK]", "[CLS]", "[SEP]", "the", "cat", "##s", "cafe", ",", "!", "世"]
+    bert = Tokenizer(
+        models.WordPiece(vocab={word: index for index, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    bert.normalizer = normalizers.BertNormalizer(lowercase=True)
+    bert.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    bert.decoder = decoders.WordPiece(cleanup=False)
+    bert.add_special_tokens(["[CLS]", "[SEP]"])
+    strings = ["the cat", "The cats, the CAFÉ!", " the  cat", "世 the 世", "the 🙂é", "thecat"]
+    made = []
+    for name, tokenizer, special in [("Llama 2", llama, "<s>"), ("BERT", bert, "[SEP]")]:
+        all_ids = [tokenizer.encode(s, add_special_tokens=False).ids for s in [*strings, f"the{special}cat"]]
+        made.append(
+            {
+                "name": name,
+                "tokenizer": json.loads(tokenizer.to_str()),
+                "strings": [*strings, f"the{special}cat"],
+                "ids": all_ids,
+                "texts": [tokenizer.decode(ids, skip_special_tokens=False) for ids in all_ids],
+            }
+        )
+    return made
+
+
 def main(path):
     rng = random.Random(20261123)
     corpus = [text(rng, 120) for _ in range(40)]
@@ -108,6 +151,7 @@ def main(path):
                 "strings": strings,
                 "variants": variants,
                 "decoded": decoded,
+                "others": others(),
             },
             file,
             ensure_ascii=True,

@@ -133,9 +133,10 @@ function build(file: TokenizerFile, keep: (id: number) => boolean): LibraryToken
     return createLibraryTokenizer({
       normalizer: null,
       pre_tokenizer: null,
-      post_processor: null,
       decoder: null,
       ...file.json,
+      // It would add special tokens, which a Tokenizer leaves to its caller.
+      post_processor: null,
       model: file.model,
       added_tokens: file.addedTokens
         .filter(({ id }) => keep(id))

@@ -10,6 +10,13 @@ interface Golden {
   strings: string[];
   variants: { name: string; pre_tokenizer: object; normalizer: object | null; ids: number[][] }[];
   decoded: { ids: number[]; text: string; plain: string }[];
+  others: {
+    name: string;
+    tokenizer: object;
+    strings: string[];
+    ids: number[][];
+    texts: string[];
+  }[];
 }
 
 const golden = JSON.parse(
@@ -49,3 +56,17 @@ test("decoding gives the text of the Rust library, invalid bytes included", () =
     assert.equal(tokenizer.decode(ids, { skipSpecial: true }), plain);
   }
 });
+
+for (const { name, tokenizer: json, strings, ids, texts } of golden.others) {
+  test(`a vocabulary that is not byte-level gives the ids and texts of the Rust library (${name})`, () => {
+    const tokenizer = parseTokenizerJson(JSON.stringify(json));
+    for (const [index, text] of strings.entries()) {
+      const got = [...tokenizer.encode(text, { allowSpecial: true })];
+      assert.deepEqual(got, ids[index], JSON.stringify(text));
+      assert.equal(tokenizer.decode(got), texts[index]);
+      const stream = tokenizer.stream();
+      const parts = [...got.map((id) => stream.push(id)), stream.end()];
+      assert.equal(parts.join(""), texts[index]);
+    }
+  });
+}

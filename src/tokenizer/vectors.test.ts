@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { parseGpt2Definition } from "./gpt2-files.ts";
 import {
   createTokenizer,
@@ -15,7 +16,7 @@ import {
 import type { Tokenizer } from "./index.ts";
 import { createLibraryTokenizer } from "./library.ts";
 
-const DATA = process.env["ENGRAM_DATA"] ?? new URL("../../data", import.meta.url).pathname;
+const DATA = process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../../data", import.meta.url));
 const GOLDEN = new URL("../../test/golden/tokenizer/", import.meta.url);
 
 const STRINGS: readonly string[] = readFileSync(new URL("strings.inp", GOLDEN), "utf8").split(
