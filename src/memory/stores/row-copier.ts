@@ -15,9 +15,9 @@ interface SegmentShape {
   readonly shift: number;
 }
 
-/** Rows whose bytes and entries stay in the caches between the table and the caller's array. */
+/** What stays in the caches on its way; 32 KiB to 1 MiB measured alike, 128 KiB best by a little. */
 const WINDOW_ROWS = 4096;
-const WINDOW_BYTES = 256 * 1024;
+const WINDOW_BYTES = 128 * 1024;
 const ENTRY_BYTES = 8;
 
 export function wasmCopier(

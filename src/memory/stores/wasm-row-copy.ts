@@ -1,8 +1,8 @@
 /**
  * Copies random rows with 128-bit loads: a WebAssembly module of two functions, assembled here. A
- * JavaScript loop moves 4 bytes at a time behind a bounds check; this one moves 16, checks nothing a
- * row and so keeps more cache misses in flight (64-byte rows of a 4 GiB table: see bench/row-lookup.ts).
- * Knows memories and byte counts, not stores.
+ * JavaScript loop moves 4 bytes at a time behind a bounds check; this moves 16 without one and keeps
+ * more cache misses in flight (bench/row-lookup.ts: 64-byte rows of a 4 GiB table at 0.6 to 0.8 of a C
+ * loop's rate, JavaScript's at 0.2 to 0.3). Knows memories and byte counts, not stores.
  *
  *   (import "e" "table" (memory 0))    one segment of a table, shared
  *   (import "e" "window" (memory 1))   what goes in and out: entries and row bytes
@@ -73,6 +73,9 @@ const FUNCTION_TYPE = 0x60;
 const TABLE_MEMORY = 0;
 const WINDOW_MEMORY = 1;
 
+/** Rows touched, then copied, together: 64-byte rows went from 0.57 to 0.71 of the C loop with 64. */
+const BLOCK_ROWS = 64;
+
 /** Parameters and locals of both functions. */
 const ENTRY = 0;
 const END = 1;
@@ -81,6 +84,8 @@ const ROW_BYTES = 3;
 const FROM = 4;
 const TO = 5;
 const STOP = 6;
+const BLOCK_END = 7;
+const AHEAD = 8;
 
 type Code = readonly number[];
 
@@ -128,7 +133,17 @@ function copyFunction(direction: Direction): Code {
     ...get(ROWS),
     ...ADD,
   ];
-  const body = whileBelow({ local: ENTRY, step: 8, stop: END }, [
+  // Touching a block of rows first keeps more misses in flight than copying does: the loop is so short
+  // that dozens of its loads fit into the processor's window.
+  const touch = whileBelow({ local: AHEAD, step: 8, stop: BLOCK_END }, [
+    ...get(AHEAD),
+    ...load32(WINDOW_MEMORY, 0),
+    ...get(ROW_BYTES),
+    ...MULTIPLY,
+    ...load8(TABLE_MEMORY),
+    ...DROP,
+  ]);
+  const copyRow = whileBelow({ local: ENTRY, step: 8, stop: BLOCK_END }, [
     ...(from === TABLE_MEMORY ? tableAddress : windowAddress),
     ...set(FROM),
     ...(from === TABLE_MEMORY ? windowAddress : tableAddress),
@@ -146,7 +161,31 @@ function copyFunction(direction: Direction): Code {
     ...moves(4, [...get(TO), ...get(FROM), ...load32(from, 0), ...store32(direction.to)]),
     ...moves(1, [...get(TO), ...get(FROM), ...load8(from), ...store8(direction.to)]),
   ]);
-  const locals = vector([[...unsigned(3), I32]]);
+  const body = [
+    ...BLOCK_LOOP,
+    ...get(ENTRY),
+    ...get(END),
+    ...AT_LEAST,
+    ...LEAVE,
+    // BLOCK_END = min(ENTRY + a block, END)
+    ...get(ENTRY),
+    ...constant(8 * BLOCK_ROWS),
+    ...ADD,
+    ...get(END),
+    ...get(ENTRY),
+    ...constant(8 * BLOCK_ROWS),
+    ...ADD,
+    ...get(END),
+    ...LESS,
+    ...SELECT,
+    ...set(BLOCK_END),
+    ...get(ENTRY),
+    ...set(AHEAD),
+    ...touch,
+    ...copyRow,
+    ...AGAIN,
+  ];
+  const locals = vector([[...unsigned(5), I32]]);
   const code = [...locals, ...body, 0x0b];
   return [...unsigned(code.length), ...code];
 }
@@ -193,6 +232,8 @@ function whileBelow(
   ];
 }
 
+const DROP: Code = [0x1a];
+const SELECT: Code = [0x1b];
 const ADD: Code = [0x6a];
 const SUBTRACT: Code = [0x6b];
 const MULTIPLY: Code = [0x6c];
