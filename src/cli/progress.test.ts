@@ -43,9 +43,10 @@ test("without a terminal there are plain lines, at intervals, and the last state
   progress.update("3");
   progress.update("4");
   progress.note("saved");
+  progress.update("5");
   progress.end();
   progress.end();
-  assert.equal(written(), "1\n3\nsaved\n4\n");
+  assert.equal(written(), "1\n3\n4\nsaved\n5\n");
 });
 
 test("NO_COLOR, CI and a dumb terminal get plain lines", () => {

@@ -85,7 +85,11 @@ function plainProgress(stream: ProgressStream, now: () => number): Progress {
       shownAt = now();
       show(line);
     },
-    note: (line) => void stream.write(`${line}\n`),
+    note(line) {
+      // What was going on comes before what came of it.
+      if (pending !== undefined) show(pending);
+      stream.write(`${line}\n`);
+    },
     end() {
       if (pending !== undefined) show(pending);
     },

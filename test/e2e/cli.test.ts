@@ -1,0 +1,195 @@
+/**
+ * The command line from a text to its continuation, as processes: what lands on stdout, what on stderr,
+ * which exit code. Four steps of the tiny preset: enough to have a model, not enough to have a good one.
+ * What survives a kill is in `train-and-resume.test.ts`.
+ */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const main = join(root, "src/cli/main.ts");
+const scratch = mkdtempSync(join(tmpdir(), "engram-e2e-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+const text = join(scratch, "play.txt");
+const model = join(scratch, "model");
+const training = ["train", "--data", text, "--preset", "tiny", "--steps", "4", "--threads", "2"];
+
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function engram(...words: string[]): Result {
+  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8", cwd: scratch });
+}
+
+/** The one JSON document that a command prints. */
+function json(...words: string[]): Record<string, unknown> {
+  const { status, stdout, stderr } = engram(...words, "--json");
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout.trimEnd().includes("\n"), false, "stdout is one line");
+  return JSON.parse(stdout);
+}
+
+before(() => {
+  const play = readFileSync(join(root, "assets/tinyshakespeare.txt"), "utf8");
+  writeFileSync(text, play.slice(0, 60_000));
+});
+
+/** The model that the other tests look at; trained once. */
+let trained: Record<string, unknown> | undefined;
+function trainedModel(): Record<string, unknown> {
+  return (trained ??= json(...training, "--out", model));
+}
+
+test("training leaves a model directory and says what came of it", () => {
+  const document = trainedModel();
+  assert.equal(document["steps"], 4);
+  const bits = document["bitsPerByte"] as number;
+  assert.ok(bits > 1 && bits < 8, `${bits} bits per byte`);
+  for (const file of ["config.json", "tokenizer.json", "model.safetensors.index.json"])
+    assert.ok(existsSync(join(model, file)), file);
+  assert.ok(!existsSync(join(model, "checkpoints")), "checkpoints go once the model is saved");
+});
+
+test("the model's inside is shown without loading it", () => {
+  trainedModel();
+  const document = json("show", model);
+  assert.ok((document["weights"] as number) > 0);
+  assert.match(engram("show", model).stdout, /layer 1: [\d,]+ rows/);
+});
+
+test("the same seed continues a text in the same way, another one and no memory in others", () => {
+  trainedModel();
+  const write = (...words: string[]): unknown =>
+    json("generate", model, "--prompt", "ROMEO:", "--max-tokens", "24", ...words)["text"];
+  const first = write("--seed", "1");
+  assert.notEqual(write("--seed", "2"), first);
+  assert.notEqual(write("--seed", "1", "--no-memory"), first);
+  const words = ["generate", model, "--prompt", "ROMEO:", "--max-tokens", "24", "--seed", "1"];
+  assert.equal(engram(...words).stdout, `ROMEO:${String(first)}\n`);
+});
+
+test("eval counts the bytes of the file, with memory and without", () => {
+  trainedModel();
+  const file = join(scratch, "eval.txt");
+  writeFileSync(file, "The rest is silence. — Hamlet\n".repeat(20));
+  const document = json("eval", model, "--bpb", file);
+  assert.equal(document["bytes"], statSync(file).size);
+  const off = document["memoryOff"] as Record<string, number>;
+  assert.equal(off["bytes"], document["bytes"]);
+  assert.notEqual(off["bitsPerByte"], document["bitsPerByte"]);
+});
+
+test("the rows of a trained model's text are found with the tokenizer beside its config", () => {
+  trainedModel();
+  const { layers } = json("rows", "--config", join(model, "config.json"), "--text", "ROMEO:") as {
+    layers: Record<string, number[][]>;
+  };
+  assert.deepEqual(Object.keys(layers), ["1"]);
+  assert.ok(layers["1"]!.length > 0 && layers["1"]!.every((rows) => rows.length === 8));
+});
+
+test("Ctrl-C is code 130, says how to go on, and going on ends the run", async () => {
+  const out = join(scratch, "stopped");
+  const child = spawn(process.execPath, [main, ...training, "--out", out], { cwd: scratch });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (part: string) => (stdout += part));
+  child.stderr.setEncoding("utf8").on("data", (part: string) => {
+    // Once: the second Ctrl-C would not wait for anything.
+    if (!stderr.includes("step 1/4") && part.includes("step 1/4")) child.kill("SIGINT");
+    stderr += part;
+  });
+  const [status] = (await once(child, "close")) as [number | null];
+  assert.equal(status, 130, stderr);
+  assert.equal(stdout, "");
+  const [, words] = /go on with: engram (train .* --resume)\n/.exec(stderr) ?? [];
+  assert.ok(words !== undefined, stderr);
+  assert.equal(engram(...training, "--out", out).status, 2, "not without --resume");
+  assert.equal(json(...words.split(" "), "--threads", "2")["steps"], 4);
+});
+
+test("a finished model is not written over", () => {
+  trainedModel();
+  const { status, stderr } = engram(...training, "--out", model);
+  assert.equal(status, 2);
+  assert.match(stderr, /already holds a finished model/);
+});
+
+test("a disk that is full in mid-checkpoint is code 1, and says what to do", (t) => {
+  if (process.platform === "win32") return t.skip("needs ulimit");
+  const out = join(scratch, "full");
+  const words = [main, ...training, "--checkpoint-every", "2", "--out", out, "--json"];
+  const { status, stdout } = spawnSync(
+    "sh",
+    ["-c", 'ulimit -f 20000; exec "$0" "$@"', process.execPath, ...words],
+    { encoding: "utf8", cwd: scratch },
+  );
+  assert.equal(status, 1);
+  const { error } = JSON.parse(stdout);
+  assert.equal(error.code, "store_failed");
+  assert.match(error.message, /larger than this system allows/);
+});
+
+test("models that are damaged, foreign or absent are code 2 with one sentence", () => {
+  trainedModel();
+  const broken = join(scratch, "broken");
+  cpSync(model, broken, { recursive: true });
+  truncateSync(
+    join(broken, "model.safetensors"),
+    statSync(join(model, "model.safetensors")).size - 9,
+  );
+  const foreign = join(scratch, "foreign");
+  cpSync(model, foreign, { recursive: true });
+  const config = JSON.parse(readFileSync(join(foreign, "config.json"), "utf8"));
+  writeFileSync(
+    join(foreign, "config.json"),
+    JSON.stringify({ ...config, engram_compressed_vocab_size: 777 }),
+  );
+  for (const [directory, message] of [
+    [broken, /it is truncated/],
+    [foreign, /777.*every address would change/],
+    [join(scratch, "none"), /there is nothing/],
+    [text, /it is a file/],
+  ] as const) {
+    const { status, stdout, stderr } = engram("generate", directory, "--prompt", "x");
+    assert.equal(status, 2, stderr);
+    assert.equal(stdout, "");
+    assert.match(stderr, message);
+    assert.equal(stderr.trimEnd().includes("\n"), false);
+  }
+});
+
+test("texts and presets that cannot be are code 2 and leave no model", () => {
+  const empty = join(scratch, "empty.txt");
+  writeFileSync(empty, "");
+  const out = join(scratch, "never");
+  for (const [data, preset, message] of [
+    [empty, "tiny", /is empty/],
+    [join(scratch, "none.txt"), "tiny", /no such file/],
+    [text, "huge", /unknown preset "huge"; there are: tiny/],
+  ] as const) {
+    const { status, stderr } = engram("train", "--data", data, "--preset", preset, "--out", out);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, message);
+    assert.equal(existsSync(join(out, "config.json")), false);
+  }
+});
