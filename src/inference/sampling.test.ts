@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { argmax, createSampler, type SamplingOptions } from "./index.ts";
 
 /** The chances that the options leave, by sorting and cutting: the filters' definitions. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { emptyBatch, fillWindow, type TokenStream } from "../inference/index.ts";
 import { fillBatch, learningRate, packDocuments, utf8Length, WindowOrder } from "./index.ts";
 
