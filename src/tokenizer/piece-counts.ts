@@ -3,6 +3,7 @@
  * a corpus. Knows nothing of merges. Memory grows with the number of different pieces (about one
  * million in 100 MB of English Wikipedia), not with the text.
  */
+import { ownedCopy } from "./owned-copy.ts";
 import { buildSplitter } from "./pretokenize.ts";
 
 export interface PieceCounts {
@@ -15,34 +16,31 @@ export interface PieceCounts {
 
 export interface CountPiecesOptions {
   readonly splits: readonly string[];
+  /** Different pieces kept at a time; the rarest are dropped when there are more. Default 8 M. */
+  readonly maxPieces?: number;
   /** Told the number of UTF-16 units read, about once in a million. */
   readonly onProgress?: (done: number) => void;
 }
 
 const PROGRESS_INTERVAL: number = 1 << 20;
 
-/**
- * V8 keeps a slice of 13 or more characters as a window on the string it was cut from, so that one
- * rare word would hold its whole document in memory; such a slice is copied before it is kept.
- */
-const SLICE_LENGTH = 13;
+/** A JavaScript Map ends at 16.7 M entries; a piece that is rare among 8 M others merges last anyway. */
+const MAX_PIECES: number = 1 << 23;
 
 export async function countPieces(
   texts: Iterable<string> | AsyncIterable<string>,
-  { splits, onProgress }: CountPiecesOptions,
+  { splits, maxPieces = MAX_PIECES, onProgress }: CountPiecesOptions,
 ): Promise<PieceCounts> {
-  const encoder = new TextEncoder();
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const split = buildSplitter(splits);
   const countOf = new Map<string, number>();
   const count = (piece: string): void => {
     const seen = countOf.get(piece);
-    if (seen !== undefined || piece.length < SLICE_LENGTH) {
-      countOf.set(piece, (seen ?? 0) + 1);
+    if (seen !== undefined) {
+      countOf.set(piece, seen + 1);
     } else {
-      // Lone surrogates become U+FFFD here as they do in UTF-8, so nothing is counted apart.
-      const copy = decoder.decode(encoder.encode(piece));
-      countOf.set(copy, (countOf.get(copy) ?? 0) + 1);
+      if (countOf.size >= maxPieces) dropRarest(countOf);
+      const key = ownedCopy(piece);
+      countOf.set(key, (countOf.get(key) ?? 0) + 1);
     }
   };
   let done = 0;
@@ -57,6 +55,13 @@ export async function countPieces(
   }
   onProgress?.(done);
   return flatten(countOf);
+}
+
+/** Halves the map at least: pieces seen once go, then those seen twice, and so on. */
+function dropRarest(countOf: Map<string, number>): void {
+  const target = countOf.size / 2;
+  for (let rare = 1; countOf.size > target; rare++)
+    for (const [piece, count] of countOf) if (count <= rare) countOf.delete(piece);
 }
 
 function flatten(countOf: ReadonlyMap<string, number>): PieceCounts {

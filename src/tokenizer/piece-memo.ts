@@ -4,12 +4,11 @@
  * keeping an order. Knows nothing of how ids come about.
  */
 import { IntList } from "./int-list.ts";
+import { ownedCopy } from "./owned-copy.ts";
 
 const MAX_PIECES: number = 1 << 18;
 /** Longer pieces hardly ever come twice. */
 const MAX_PIECE_LENGTH = 64;
-/** V8 keeps a slice of 13 or more characters as a window on the text it was cut from. */
-const SLICE_LENGTH = 13;
 
 export class PieceMemo {
   /** What `get` answers for a piece that is not remembered. */
@@ -19,8 +18,6 @@ export class PieceMemo {
   readonly #found = new Map<string, number>();
   /** Lists, each after its length. */
   readonly #pool = new IntList(1 << 14);
-  readonly #encoder = new TextEncoder();
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
   /** An id >= 0, a reference for `list` (negative), or ABSENT. */
   get(piece: string): number {
@@ -34,8 +31,8 @@ export class PieceMemo {
 
   set(piece: string, ids: Int32Array): void {
     if (piece.length > MAX_PIECE_LENGTH) return;
-    const key = piece.length < SLICE_LENGTH ? piece : this.#copy(piece);
-    if (key === undefined) return;
+    const key = ownedCopy(piece);
+    if (key !== piece) return;
     if (this.#found.size >= MAX_PIECES) {
       this.#found.clear();
       this.#pool.clear();
@@ -46,11 +43,5 @@ export class PieceMemo {
       this.#found.set(key, -1 - this.#pool.push(ids.length));
       this.#pool.append(ids);
     }
-  }
-
-  /** The same text without its window; undefined for text with lone surrogates, which UTF-8 changes. */
-  #copy(piece: string): string | undefined {
-    const copy = this.#decoder.decode(this.#encoder.encode(piece));
-    return copy === piece ? copy : undefined;
   }
 }
