@@ -1,0 +1,97 @@
+/**
+ * Attention and rotary positions as ONNX nodes: the ops whose lowering is more than a node or two.
+ * Knows what ONNX Runtime's fused kernels compute and where they may not be used.
+ */
+import type { OpName } from "../../ops.ts";
+import type { Node } from "../../graph.ts";
+import type { Emitter } from "./emitter.ts";
+import { onnxType } from "./protobuf.ts";
+
+/** An op to be written: its node, and the names of its values inside the model. */
+export interface Site<K extends OpName> {
+  readonly node: Node<K>;
+  readonly in: readonly string[];
+  readonly out: readonly string[];
+  /** Whether a kernel may own both caches of a `cachedAttention` (see `InPlacePair`). */
+  readonly cachesInPlace: boolean;
+}
+
+type CacheOperands = readonly [string, string, string, string, string, string];
+
+const headsFirst = [0, 2, 1, 3];
+
+/** [B,H,T,d] as [B,T,H*d], the layout of ONNX Runtime's fused kernels. */
+function merged(e: Emitter, x: string, [b, h, t, d]: readonly number[]): string {
+  const rows = e.transpose(x, { shape: [b!, h!, t!, d!], perm: headsFirst });
+  return e.reshape(rows, [b!, t!, h! * d!]);
+}
+
+/** The way back, under the name `out`. */
+function split(e: Emitter, x: string, [b, h, t, d]: readonly number[], out: string): void {
+  const shape = [b!, t!, h!, d!];
+  e.transpose(e.reshape(x, shape), { shape, perm: headsFirst }, out);
+}
+
+export function rotary(e: Emitter, s: Site<"rotary">): void {
+  const [x, cos, sin] = s.in as [string, string, string];
+  const shape = s.node.inputs[0]!.shape;
+  const angles = [e.ints([0]), cos, sin];
+  // The kernel takes both layouts. Turning before a transpose lets a later one cancel with it.
+  if (e.isTransposed(x, { shape, perm: headsFirst }))
+    split(e, e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles]), shape, s.out[0]!);
+  else e.addMs("RotaryEmbedding", [x, ...angles], s.out);
+}
+
+export function attention(e: Emitter, s: Site<"attention">): void {
+  const [q, k, v, bias] = s.in as [string, string, string, string];
+  const [out, probs] = s.out as [string, string];
+  const scores = e.viaMs("FusedMatMul", [q, k], { transB: 1n, alpha: s.node.attrs.scale });
+  e.add("Softmax", [e.via("Add", [scores, bias])], [probs], { axis: -1n });
+  e.add("MatMul", [probs, v], [out]);
+}
+
+/** GroupQueryAttention over caches that input and output share: touches only positions in use. */
+export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
+  const [q, k, v, kCache, vCache, past] = s.in as CacheOperands;
+  const [queries, keys] = [s.node.inputs[0]!.shape, s.node.inputs[1]!.shape];
+  const [, h, t] = queries as [number, number, number, number];
+  const last = e.shared("Add", [past, e.constant("i32", [], [t - 1])]);
+  const ends = e.shared("Add", [past, e.constant("i32", [], [t])]);
+  const longest = e.shared("ReduceMax", [ends], { keepdims: 0n });
+  const out = e.temp();
+  e.addMs(
+    "GroupQueryAttention",
+    [merged(e, q, queries), merged(e, k, keys), merged(e, v, keys), kCache, vCache, last, longest],
+    [out, s.out[1]!, s.out[2]!],
+    { num_heads: BigInt(h), kv_num_heads: BigInt(keys[1]!), scale: s.node.attrs.scale },
+  );
+  split(e, out, queries, s.out[0]!);
+}
+
+/** The same from plain parts, over the whole capacity: exact for every batch and chunk length. */
+export function scatterAttend(e: Emitter, s: Site<"cachedAttention">): void {
+  const [q, k, v, kCache, vCache, past] = s.in as CacheOperands;
+  const [b, h, t, d] = s.node.inputs[0]!.shape as [number, number, number, number];
+  const [, kv, capacity] = s.node.inputs[3]!.shape as [number, number, number, number];
+  const group = h / kv;
+  const where = e.shared("Cast", [past], { to: BigInt(onnxType.i64) });
+  const [out, keys, values] = s.out as [string, string, string];
+  e.add("TensorScatter", [kCache, k, where], [keys], { axis: -2n });
+  e.add("TensorScatter", [vCache, v, where], [values], { axis: -2n });
+  const stacked = [b, kv, group * t];
+  const scores = e.viaMs("FusedMatMul", [e.reshape(q, [...stacked, d]), keys], {
+    transB: 1n,
+    alpha: s.node.attrs.scale,
+  });
+  const count = (length: number, from: number): number[] =>
+    Array.from({ length }, (_, i) => from + i);
+  const ends = e.constant("i32", [1, 1, 1, t, 1], count(t, 1));
+  const places = e.constant("i32", [1, 1, 1, 1, capacity], count(capacity, 0));
+  const column = e.shared("Reshape", [past, e.ints([b, 1, 1, 1, 1])]);
+  const seen = e.shared("Less", [places, e.shared("Add", [column, ends])]);
+  const byHead = e.reshape(scores, [b, kv, group, t, capacity]);
+  const masked = e.via("Where", [seen, byHead, e.constant("f32", [], [-Infinity])]);
+  const probs = e.via("Softmax", [masked], { axis: -1n });
+  const rows = e.via("MatMul", [e.reshape(probs, [...stacked, capacity]), values]);
+  e.reshape(rows, [b, h, t, d], out);
+}

@@ -1,0 +1,166 @@
+/**
+ * Collects the nodes and constants of an ONNX model while a graph is lowered, and leaves out layout
+ * work that cancels: reshapes of reshapes, transposes that undo each other or move only axes of
+ * length one. Knows how ONNX nodes are written down; not which op becomes which node.
+ */
+import type { TensorData } from "../../graph.ts";
+import { type DType, sameShape, type Shape } from "../../ops.ts";
+import { type Attribute, type OnnxInitializer, type OnnxNode, onnxType } from "./protobuf.ts";
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+export const MS = "com.microsoft";
+
+/** That a value is `from`, of shape `shape`, with its axes permuted. */
+interface Turned {
+  readonly from: string;
+  readonly shape: Shape;
+  readonly perm: readonly number[];
+}
+
+export class Emitter {
+  readonly #nodes: OnnxNode[] = [];
+  readonly initializers: OnnxInitializer[] = [];
+  readonly #ints = new Map<string, string>();
+  readonly #shared = new Map<string, string>();
+  /** Of a reshaped value: the value whose elements it has, in the same order. */
+  readonly #roots = new Map<string, string>();
+  readonly #turned = new Map<string, Turned>();
+  readonly #shapes = new Map<string, Shape>();
+  #temps = 0;
+
+  add(opType: string, inputs: readonly string[], outputs: readonly string[], a?: Attributes): void {
+    this.#nodes.push({ opType, domain: "", inputs, outputs, attributes: a ?? {} });
+  }
+
+  addMs(
+    opType: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    a?: Attributes,
+  ): void {
+    this.#nodes.push({ opType, domain: MS, inputs, outputs, attributes: a ?? {} });
+  }
+
+  temp(): string {
+    return `x${this.#temps++}`;
+  }
+
+  /** The result of a one-output node that only later nodes of the same op read. */
+  via(opType: string, inputs: readonly string[], a?: Attributes): string {
+    const out = this.temp();
+    this.add(opType, inputs, [out], a);
+    return out;
+  }
+
+  viaMs(opType: string, inputs: readonly string[], a?: Attributes): string {
+    const out = this.temp();
+    this.addMs(opType, inputs, [out], a);
+    return out;
+  }
+
+  /** As `via`, but one node for all that ask the same: for what every layer would compute again. */
+  shared(opType: string, inputs: readonly string[], a?: Attributes): string {
+    const attributes = Object.entries(a ?? {}).map(([k, v]) => `${k}=${String(v)}`);
+    const key = [opType, ...inputs, ...attributes].join("|");
+    let name = this.#shared.get(key);
+    if (name === undefined) {
+      name = this.via(opType, inputs, a);
+      this.#shared.set(key, name);
+    }
+    return name;
+  }
+
+  /** States the shape of a named value, so that reshaping it to that shape is seen to be idle. */
+  declare(name: string, shape: Shape): void {
+    this.#shapes.set(name, shape);
+  }
+
+  /** `x` with another shape; under the name `out` if given. */
+  reshape(x: string, shape: Shape, out?: string): string {
+    const root = this.#roots.get(x) ?? x;
+    const known = this.#shapes.get(root);
+    if (out === undefined && known !== undefined && sameShape(known, shape)) return root;
+    const name = out ?? this.temp();
+    this.add("Reshape", [root, this.ints(shape)], [name]);
+    this.#roots.set(name, root);
+    this.#shapes.set(name, shape);
+    return name;
+  }
+
+  /** `x`, of shape `shape`, with axis i of the result being axis perm[i]. */
+  transpose(x: string, { shape, perm }: Omit<Turned, "from">, out?: string): string {
+    const before = this.#turned.get(this.#roots.get(x) ?? x);
+    const follows = before !== undefined && sameShape(permuted(before.shape, before.perm), shape);
+    const whole: Turned = follows
+      ? { ...before, perm: perm.map((p) => before.perm[p]!) }
+      : { from: x, shape, perm };
+    const result = permuted(whole.shape, whole.perm);
+    if (movesNothing(whole)) return this.reshape(whole.from, result, out);
+    const name = out ?? this.temp();
+    const from = follows ? this.reshape(whole.from, whole.shape) : whole.from;
+    this.add("Transpose", [from], [name], { perm: whole.perm.map(BigInt) });
+    this.#turned.set(name, whole);
+    this.#shapes.set(name, result);
+    return name;
+  }
+
+  /** Whether `x`, of shape `shape`, was made by a transpose by `perm`. */
+  isTransposed(x: string, { shape, perm }: Omit<Turned, "from">): boolean {
+    const t = this.#turned.get(this.#roots.get(x) ?? x);
+    return t !== undefined && sameShape(t.perm, perm) && sameShape(permuted(t.shape, perm), shape);
+  }
+
+  initializer(name: string, type: DType, shape: Shape, data: TensorData): string {
+    const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    this.initializers.push({ name, type: onnxType[type], dims: shape, raw });
+    return name;
+  }
+
+  /** A 1-D int64 constant: axes, shapes, bounds. */
+  ints(values: readonly number[]): string {
+    const key = values.join(",");
+    let name = this.#ints.get(key);
+    if (name === undefined) {
+      name = `n${this.#ints.size}`;
+      this.#ints.set(key, name);
+      const raw = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+      this.initializers.push({ name, type: onnxType.i64, dims: [values.length], raw });
+    }
+    return name;
+  }
+
+  /** A small constant, one for all that ask the same. */
+  constant(type: "f32" | "i32", shape: Shape, values: readonly number[]): string {
+    const key = `${type}|${shape.join(",")}|${values.join(",")}`;
+    let name = this.#shared.get(key);
+    if (name === undefined) {
+      const data = type === "f32" ? Float32Array.from(values) : Int32Array.from(values);
+      name = this.initializer(this.temp(), type, shape, data);
+      this.#shared.set(key, name);
+    }
+    return name;
+  }
+
+  /** The nodes that `outputs` depend on, in order. */
+  nodesFor(outputs: readonly string[]): OnnxNode[] {
+    const needed = new Set(outputs);
+    const kept: OnnxNode[] = [];
+    for (const node of this.#nodes.toReversed()) {
+      if (!node.outputs.some((name) => needed.has(name))) continue;
+      kept.push(node);
+      for (const name of node.inputs) needed.add(name);
+    }
+    return kept.toReversed();
+  }
+}
+
+function permuted(shape: Shape, perm: readonly number[]): number[] {
+  return perm.map((p) => shape[p]!);
+}
+
+/** Whether the axes longer than one stay in order. */
+function movesNothing({ shape, perm }: Omit<Turned, "from">): boolean {
+  const long = perm.filter((p) => shape[p] !== 1);
+  return long.every((p, i) => i === 0 || long[i - 1]! < p);
+}
