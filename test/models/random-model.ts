@@ -10,12 +10,7 @@ import {
   RamStore,
   rowFormat,
 } from "../../src/memory/index.ts";
-import {
-  initialParams,
-  type ModelConfig,
-  paramLayout,
-  paramViews,
-} from "../../src/model/index.ts";
+import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
 import type { Backend } from "../../src/tensor/index.ts";
 

@@ -1,0 +1,164 @@
+/** Real runs, killed at any moment: what was saved is whole, and what follows is bit-identical. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+import { bitsPerByte, generateText, loadModel, referenceBackend } from "../../src/index.ts";
+
+const program = fileURLToPath(new URL("train-process.ts", import.meta.url));
+const sample = new URL("../../assets/tinyshakespeare.txt", import.meta.url);
+
+let directory = "";
+let data = "";
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "engram-train-"));
+  data = join(directory, "text.txt");
+  await writeFile(data, (await readFile(sample, "utf8")).slice(0, 60_000));
+});
+after(() => rm(directory, { recursive: true, force: true }));
+
+interface Ending {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly lines: readonly string[];
+}
+
+/** Runs the program, sending `signal` as soon as it has printed `until`, after `delay` more ms. */
+function run(
+  out: string,
+  {
+    resume = false,
+    until,
+    signal = "SIGKILL",
+    delay = 0,
+  }: {
+    resume?: boolean;
+    until?: string;
+    signal?: NodeJS.Signals;
+    delay?: number;
+  } = {},
+): Promise<Ending> {
+  const child = spawn(process.execPath, [program, data, out, ...(resume ? ["resume"] : [])], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  let sent = false;
+  child.stdout.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+    if (until === undefined || sent || !text.split("\n").includes(until)) return;
+    sent = true;
+    setTimeout(() => child.kill(signal), delay);
+  });
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  return new Promise((resolve) => {
+    child.on("close", (code, endedBy) => {
+      if (code !== 0 && endedBy === null && signal !== "SIGINT") text += `\n${errors}`;
+      resolve({ code, signal: endedBy, lines: text.trim().split("\n") });
+    });
+  });
+}
+
+/** Every training line of the log, without what depends on the clock. */
+async function history(out: string): Promise<string[]> {
+  const lines = (await readFile(join(out, "metrics.jsonl"), "utf8")).trim().split("\n");
+  return lines.map((line) => {
+    const { tokensPerSecond: _clock, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    return JSON.stringify(rest);
+  });
+}
+
+let whole = "";
+
+test("a run trains, saves a model and removes its checkpoints", async () => {
+  whole = join(directory, "whole");
+  const ending = await run(whole);
+  assert.equal(ending.code, 0, ending.lines.join("\n"));
+  assert.ok(existsSync(join(whole, "model.safetensors")));
+  assert.ok(!existsSync(join(whole, "checkpoints")));
+  const losses = (await history(whole)).flatMap((line) => {
+    const { loss } = JSON.parse(line) as { loss?: number };
+    return loss === undefined ? [] : [loss];
+  });
+  assert.equal(losses.length, 40);
+  assert.ok(losses.at(-1)! < losses[0]! - 0.8, `loss fell from ${losses[0]} to ${losses.at(-1)}`);
+});
+
+test("a run killed three times, once in mid-checkpoint, ends in the same model to the bit", async () => {
+  const out = join(directory, "killed");
+  for (const [i, blow] of [
+    { until: "step 8", delay: 3 },
+    // The checkpoint of step 12 is being written while this arrives.
+    { until: "step 12", delay: 0 },
+    { until: "checkpoint 24", delay: 40 },
+  ].entries()) {
+    const ending = await run(out, { resume: i > 0, ...blow });
+    assert.equal(ending.signal, "SIGKILL", ending.lines.join("\n"));
+    assert.ok(!existsSync(join(out, "config.json")), "no model appears before the run has ended");
+  }
+  const ending = await run(out, { resume: true });
+  assert.equal(ending.code, 0, ending.lines.join("\n"));
+  assert.deepEqual(await history(out), await history(whole));
+  for (const file of [
+    "model.safetensors",
+    "model-engram-00001-of-00001.safetensors",
+    "config.json",
+  ])
+    assert.ok((await readFile(join(out, file))).equals(await readFile(join(whole, file))), file);
+});
+
+test("Ctrl-C saves the very step it stopped at", async () => {
+  const out = join(directory, "interrupted");
+  const ending = await run(out, { until: "step 10", signal: "SIGINT" });
+  assert.notEqual(ending.code, 0);
+  const steps = ending.lines.filter((line) => line.startsWith("step ")).length;
+  assert.equal(
+    ending.lines.findLast((line) => line.startsWith("checkpoint ")),
+    `checkpoint ${steps}`,
+  );
+  const refused = await run(out);
+  assert.match(refused.lines.join("\n"), /unfinished run \(step \d+\); go on with --resume/);
+  assert.equal((await run(out, { resume: true })).code, 0);
+  assert.deepEqual(await history(out), await history(whole));
+});
+
+test("a finished model is not trained over", async () => {
+  const ending = await run(whole, { resume: true });
+  assert.match(ending.lines.join("\n"), /already holds a finished model/);
+});
+
+test("the trained model loads, writes, scores, and has use for its memory", async () => {
+  await using model = await loadModel(whole);
+  const text = (await readFile(data, "utf8")).slice(-5000);
+  const on = await bitsPerByte(model, [{ text }]);
+  const off = await bitsPerByte(model, [{ text }], { memory: false });
+  assert.ok(on.bitsPerByte < off.bitsPerByte, `${on.bitsPerByte} on, ${off.bitsPerByte} off`);
+  assert.ok(on.bitsPerByte < 4.5, `${on.bitsPerByte} bits per byte`);
+  const write = async (memory: boolean): Promise<string> => {
+    let written = "";
+    for await (const piece of generateText(model, "ROMEO:", { maxTokens: 20, seed: 1, memory }))
+      written += piece;
+    return written;
+  };
+  assert.notEqual(await write(true), "");
+  assert.equal(await write(true), await write(true));
+  assert.notEqual(await write(true), await write(false));
+});
+
+test("the oracle backend finds the same likelihood for the trained model", async () => {
+  const text = "First Citizen:\nBefore we proceed any further, hear me speak.\n";
+  await using fast = await loadModel(whole);
+  await using slow = await loadModel(whole, { backend: referenceBackend() });
+  const a = await bitsPerByte(fast, [{ text }]);
+  const b = await bitsPerByte(slow, [{ text }]);
+  assert.ok(
+    Math.abs(a.bitsPerByte - b.bitsPerByte) < 1e-4,
+    `${a.bitsPerByte} and ${b.bitsPerByte}`,
+  );
+  assert.equal(a.tokens, b.tokens);
+});
