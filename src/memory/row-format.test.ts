@@ -45,6 +45,15 @@ test("f32 rows keep every bit", () => {
   );
 });
 
+test("only f32 rows are their values' own bytes", () => {
+  const values = Float32Array.of(1, 2, 3).subarray(1);
+  const rows = rowFormat("f32", 2).rowsOf(values);
+  assert.equal(rows?.buffer, values.buffer);
+  assert.deepEqual([rows.byteOffset, rows.length], [4, 8]);
+  assert.equal(rowFormat("bf16", 2).rowsOf(values), undefined);
+  assert.equal(rowFormat("fp8", 2).rowsOf(values), undefined);
+});
+
 test("bf16 rows are the rounded values, low byte first", () => {
   fc.assert(
     fc.property(fc.float32Array({ minLength: 8, maxLength: 8 }), (values) => {

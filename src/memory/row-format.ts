@@ -16,11 +16,17 @@ export interface RowFormat {
   readonly rowBytes: number;
   /** Encodes whole rows: `values` is [rows, d]; the bytes go to the start of `into`. */
   encode(values: Float32Array, into: Uint8Array): void;
+  /**
+   * The memory of `values` as rows at rest, where they are the same bytes: reading into it is decoding.
+   * Undefined where rows must be converted.
+   */
+  rowsOf(values: Float32Array): Uint8Array | undefined;
   /** Decodes whole rows from the start of `bytes`: `into` is [rows, d]. */
   decode(bytes: Uint8Array, into: Float32Array): void;
 }
 
 interface RowCodec {
+  readonly isRaw?: boolean;
   readonly rowBytes: (headDim: number) => number;
   readonly encode: (values: Float32Array, into: Uint8Array, headDim: number) => void;
   readonly decode: (bytes: Uint8Array, into: Float32Array, headDim: number) => void;
@@ -30,6 +36,7 @@ export type RowFormatName = "f32" | "bf16" | "fp8";
 
 const CODECS: Readonly<Record<RowFormatName, RowCodec>> = {
   f32: {
+    isRaw: true,
     rowBytes: (d) => 4 * d,
     encode: (values, into) => into.set(bytesOf(values)),
     decode: (bytes, into) => bytesOf(into).set(bytes.subarray(0, into.byteLength)),
@@ -54,19 +61,13 @@ const CODECS: Readonly<Record<RowFormatName, RowCodec>> = {
     rowBytes: (d) => d + Math.ceil(d / SCALE_BLOCK),
     encode: (values, into, d) => {
       const rowBytes = d + Math.ceil(d / SCALE_BLOCK);
-      for (let value = 0, byte = 0; value < values.length; value += d, byte += rowBytes) {
-        const codes = into.subarray(byte, byte + d);
-        const scales = into.subarray(byte + d, byte + rowBytes);
-        encodeFp8Blocks(values.subarray(value, value + d), codes, scales);
-      }
+      for (let at = 0, byte = 0; at < values.length; at += d, byte += rowBytes)
+        encodeFp8Blocks(values, into, { ...fp8Row(into, byte, d), valuesAt: at });
     },
     decode: (bytes, into, d) => {
       const rowBytes = d + Math.ceil(d / SCALE_BLOCK);
-      for (let value = 0, byte = 0; value < into.length; value += d, byte += rowBytes) {
-        const codes = bytes.subarray(byte, byte + d);
-        const scales = bytes.subarray(byte + d, byte + rowBytes);
-        decodeFp8Blocks(codes, scales, into.subarray(value, value + d));
-      }
+      for (let at = 0, byte = 0; at < into.length; at += d, byte += rowBytes)
+        decodeFp8Blocks(bytes, into, { ...fp8Row(bytes, byte, d), valuesAt: at });
     },
   },
 };
@@ -87,6 +88,7 @@ export function rowFormat(name: string, headDim: number): RowFormat {
     name,
     headDim,
     rowBytes,
+    rowsOf: (values) => (codec.isRaw ? bytesOf(values) : undefined),
     encode: (values, into) => {
       checkRows(values, into, { headDim, rowBytes });
       codec.encode(values, into, headDim);
@@ -96,6 +98,11 @@ export function rowFormat(name: string, headDim: number): RowFormat {
       codec.decode(bytes, into, headDim);
     },
   };
+}
+
+/** Codes and scales lie in one array. */
+function fp8Row(scales: Uint8Array, codesAt: number, count: number) {
+  return { scales, count, codesAt, scalesAt: codesAt + count };
 }
 
 export function isRowFormatName(name: string): name is RowFormatName {

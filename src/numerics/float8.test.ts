@@ -22,13 +22,20 @@ const exhaustive = golden("float8-codes.json") as {
 function encodeBlocks(values: readonly number[]): { codes: Uint8Array; scales: Uint8Array } {
   const codes = new Uint8Array(values.length);
   const scales = new Uint8Array(Math.ceil(values.length / 32));
-  encodeFp8Blocks(Float32Array.from(values), codes, scales);
+  const place = { count: values.length, valuesAt: 0, codesAt: 0, scalesAt: 0 };
+  encodeFp8Blocks(Float32Array.from(values), codes, { scales, ...place });
   return { codes, scales };
 }
 
 function decodeBlocks(codes: Uint8Array, scales: Uint8Array): Float32Array {
   const values = new Float32Array(codes.length);
-  decodeFp8Blocks(codes, scales, values);
+  decodeFp8Blocks(codes, values, {
+    scales,
+    count: codes.length,
+    valuesAt: 0,
+    codesAt: 0,
+    scalesAt: 0,
+  });
   return values;
 }
 
@@ -89,6 +96,23 @@ test("blocks quantise as NumPy's float32 and an exhaustive search do", () => {
     assert.equal(encoded.scales[0], scale);
     assert.deepEqual([...encoded.codes], codes);
   }
+});
+
+test("within blocks, every float32 near a rounding boundary gets the code it gets alone", () => {
+  const edges = Array.from(E4M3_VALUES).filter((value) => value >= 0);
+  const middles = edges.flatMap((low, i) => [low, (low + (edges[i + 1] ?? 448)) / 2]);
+  const bits = new Uint32Array(1);
+  const float = new Float32Array(bits.buffer);
+  for (const middle of middles)
+    for (const step of [-1, 0, 1])
+      for (const sign of [1, -1]) {
+        float[0] = middle;
+        bits[0] = Math.max(0, bits[0]! + step);
+        // Above 448 the value would set the scale itself.
+        const value = sign * Math.min(float[0], 448);
+        // 448 in the block fixes its scale at 1.
+        assert.equal(encodeBlocks([448, value]).codes[1], encodeE4M3(value), `${value}`);
+      }
 });
 
 test("the scale is the smallest power of two that fits amax, with the floor of 1e-4", () => {

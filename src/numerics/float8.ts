@@ -53,42 +53,82 @@ export function e8m0ForAmax(amax: number): number {
   return exponent + ((bits & 0x7fffff) === 0 ? 0 : 1);
 }
 
+/** Where in larger arrays a run of blocks lies. */
+export interface Fp8Place {
+  /** How many values; a last block may be shorter than 32. */
+  readonly count: number;
+  readonly valuesAt: number;
+  readonly codesAt: number;
+  readonly scalesAt: number;
+}
+
 /**
- * Quantises `values` by blocks of 32 (a last block may be shorter) into one code a value and one scale
- * a block. A NaN takes the NaN code and does not influence the scale.
+ * Quantises float32 values by blocks of 32 into one code a value and one scale a block. A NaN takes the
+ * NaN code and does not influence the scale.
  */
-export function encodeFp8Blocks(values: Float32Array, codes: Uint8Array, scales: Uint8Array): void {
-  const blocks = Math.ceil(values.length / SCALE_BLOCK);
-  for (let block = 0; block < blocks; block++) {
-    const from = block * SCALE_BLOCK;
-    const to = Math.min(from + SCALE_BLOCK, values.length);
+export function encodeFp8Blocks(
+  values: Float32Array,
+  codes: Uint8Array,
+  { scales, count, valuesAt, codesAt, scalesAt }: Fp8Place & { readonly scales: Uint8Array },
+): void {
+  for (let from = 0, block = scalesAt; from < count; from += SCALE_BLOCK, block++) {
+    const size = Math.min(SCALE_BLOCK, count - from);
+    const firstValue = valuesAt + from;
     let amax = 0;
-    for (let j = from; j < to; j++) {
-      const magnitude = Math.abs(values[j]!);
+    for (let j = 0; j < size; j++) {
+      const magnitude = Math.abs(values[firstValue + j]!);
       if (magnitude > amax) amax = magnitude;
     }
     const scale = e8m0ForAmax(amax);
     const inverse = 2 ** (127 - scale);
     scales[block] = scale;
-    // Multiplying by a power of two is exact in a double, so the one rounding is the encoder's.
-    for (let j = from; j < to; j++) codes[j] = encodeE4M3(values[j]! * inverse);
+    for (let j = 0; j < size; j++) {
+      // Times a power of two: exact in float32 but below 2^-126, where every code is zero anyway.
+      scratchF32[0] = values[firstValue + j]! * inverse;
+      codes[codesAt + from + j] = e4m3OfBits(scratchU32[0]!);
+    }
   }
+}
+
+/** `encodeE4M3` of a float32 given by its bits, without a branch a binade. */
+function e4m3OfBits(bits: number): number {
+  const sign = (bits >>> 24) & 0x80;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return E4M3_NAN;
+  if (magnitude >= BITS_448) return sign | 0x7e;
+  // 20 of 23 mantissa bits go, ties to even; the carry runs into the exponent, whose bias moves
+  // from 127 to 7.
+  if (magnitude >= BITS_2_TO_MINUS_6)
+    return sign | (((magnitude + 0x7ffff + ((magnitude >>> 20) & 1)) >>> 20) - (120 << 3));
+  scratchU32[0] = magnitude;
+  return sign | roundTiesToEven(scratchF32[0]! * 2 ** 9);
 }
 
 /**
  * value[j] = bf16(code[j] * scale[j div 32]), the product in float32. Products of 4-bit significands
  * are exact in bf16 unless they fall below its subnormal step 2^-133, which takes a scale byte < 3.
  */
-export function decodeFp8Blocks(codes: Uint8Array, scales: Uint8Array, into: Float32Array): void {
-  for (let from = 0, block = 0; from < into.length; from += SCALE_BLOCK, block++) {
-    const to = Math.min(from + SCALE_BLOCK, into.length);
+export function decodeFp8Blocks(
+  codes: Uint8Array,
+  values: Float32Array,
+  { scales, count, valuesAt, codesAt, scalesAt }: Fp8Place & { readonly scales: Uint8Array },
+): void {
+  for (let from = 0, block = scalesAt; from < count; from += SCALE_BLOCK, block++) {
+    const size = Math.min(SCALE_BLOCK, count - from);
     const byte = scales[block]!;
     const scale = E8M0_VALUES[byte]!;
-    for (let j = from; j < to; j++) into[j] = E4M3_VALUES[codes[j]!]! * scale;
-    if (byte < 3) for (let j = from; j < to; j++) into[j] = decodeBf16(encodeBf16(into[j]!));
+    const firstCode = codesAt + from;
+    const firstValue = valuesAt + from;
+    for (let j = 0; j < size; j++)
+      values[firstValue + j] = E4M3_VALUES[codes[firstCode + j]!]! * scale;
+    if (byte < 3)
+      for (let j = firstValue; j < firstValue + size; j++)
+        values[j] = decodeBf16(encodeBf16(values[j]!));
   }
 }
 
+const BITS_448 = 0x43e00000;
+const BITS_2_TO_MINUS_6 = 0x3c800000;
 const INVERSE_MAX = Math.fround(1 / E4M3_MAX);
 const AMAX_FLOOR = Math.fround(1e-4);
 const scratch = new ArrayBuffer(8);

@@ -17,6 +17,7 @@ export {
   e8m0ForAmax,
   encodeE4M3,
   encodeFp8Blocks,
+  type Fp8Place,
   SCALE_BLOCK,
 } from "./float8.ts";
 export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
