@@ -19,7 +19,7 @@ function expectedChances(
     const sum = chances.reduce((a, b) => a + b, 0);
     chances = chances.map((p) => p / sum);
   };
-  const order = chances.map((_, id) => id).sort((a, b) => chances[b]! - chances[a]! || a - b);
+  const order = chances.map((_, id) => id).toSorted((a, b) => chances[b]! - chances[a]! || a - b);
   normalise();
   if (topK > 0) for (const id of order.slice(topK)) chances[id] = 0;
   normalise();

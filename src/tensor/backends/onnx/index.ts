@@ -1,3 +1,4 @@
+/** Graphs as ONNX models, without a runtime to run them. */
 export {
   type InPlacePair,
   type InputLimit,
