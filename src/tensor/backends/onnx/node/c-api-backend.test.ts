@@ -68,6 +68,25 @@ describe("runs", () => {
     await assert.rejects(() => binding.run(), BackendError);
   });
 
+  test("by the hundred at once all finish, whichever fail", async () => {
+    const g = new GraphBuilder();
+    const ids = g.input("ids", "i32", [1]);
+    const graph = g.build({ y: g.gatherRows(g.input("table", "f32", [300, 1]), ids) });
+    const executable = await backend.compile(graph);
+    const table = zeros("f32", [300, 1]);
+    for (let i = 0; i < 300; i++) table.data[i] = i + 0.5;
+    const all = Array.from({ length: 600 }, (_, i) => {
+      const y = zeros("f32", [1, 1]);
+      return { y, binding: executable.bind({ ids: valueOf(Int32Array.of(i), [1]), table }, { y }) };
+    });
+    const ends = await Promise.allSettled(all.map(({ binding }) => binding.run()));
+    for (const [i, { status }] of ends.entries()) {
+      assert.equal(status, i < 300 ? "fulfilled" : "rejected");
+      if (i < 300) assert.equal(all[i]!.y.data[0], i + 0.5);
+    }
+    await executable.dispose();
+  });
+
   test("repeat to the last bit, also beside each other", async () => {
     const [n, d, v] = [512, 96, 1000];
     const g = new GraphBuilder();

@@ -319,6 +319,27 @@ export class NativeSession {
 }
 
 /**
+ * More would not be quicker, as all share one pool; each takes a thread of Node's own four, which
+ * files need too, and 8 MiB of stack. The rest wait here in order.
+ */
+const MAX_IN_FLIGHT = 3;
+
+let inFlight = 0;
+const waiting: (() => void)[] = [];
+
+async function enterFlight(): Promise<void> {
+  if (inFlight < MAX_IN_FLIGHT) inFlight++;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+}
+
+/** Hands the place to the run that has waited longest. */
+function leaveFlight(): void {
+  const next = waiting.shift();
+  if (next === undefined) inFlight--;
+  else next();
+}
+
+/**
  * One run, ready to repeat: every argument of the native call is fixed here, so a run allocates
  * nothing. Holds its tensors; the caller releases them once no run is in flight.
  */
@@ -368,20 +389,20 @@ export class PreparedRun {
   }
 
   /** Runs on a worker thread; JavaScript goes on meanwhile. */
-  run(): Promise<void> {
+  async run(): Promise<void> {
     const { api } = runtime();
-    return new Promise((resolve, reject) => {
-      api.Run.async(...this.#arguments, (error, status) => {
-        try {
-          if (error)
-            throw new BackendError(`cannot start a run: ${error.message}`, { cause: error });
-          check(api, "run the graph", status);
-          resolve();
-        } catch (reason) {
-          reject(reason);
-        }
+    await enterFlight();
+    try {
+      const status = await new Promise<Address | null>((resolve, reject) => {
+        api.Run.async(...this.#arguments, (error, result) => {
+          if (error) reject(new BackendError(`cannot start a run: ${error.message}`));
+          else resolve(result);
+        });
       });
-    });
+      check(api, "run the graph", status);
+    } finally {
+      leaveFlight();
+    }
   }
 
   /** Runs on this thread: for calls so short that a hand-over would cost more than they do. */

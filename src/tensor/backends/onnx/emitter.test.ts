@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GraphBuilder, type Tensor } from "../../index.ts";
+import { lower } from "./lower.ts";
+
+/** The ONNX ops a graph of one input becomes. */
+function opsOf(shape: readonly number[], build: (g: GraphBuilder, x: Tensor) => Tensor): string[] {
+  const g = new GraphBuilder();
+  const graph = g.build({ y: build(g, g.input("x", "f32", shape)) });
+  return lower(graph, { caches: "in place" }).nodes.map((n) => n.opType);
+}
+
+const heads = [0, 2, 1, 3];
+
+test("a transpose that only moves axes of length one is a reshape", () => {
+  assert.deepEqual(
+    opsOf([2, 1, 5, 8], (g, x) => g.neg(g.transpose(x, heads))),
+    ["Reshape", "Neg"],
+  );
+  assert.deepEqual(
+    opsOf([2, 3, 5, 8], (g, x) => g.neg(g.transpose(x, heads))),
+    ["Transpose", "Neg"],
+  );
+});
+
+test("a transpose undone by the next one disappears, through reshapes that keep its shape", () => {
+  const there = (g: GraphBuilder, x: Tensor): Tensor => g.transpose(g.neg(x), heads);
+  assert.deepEqual(
+    opsOf([2, 3, 5, 8], (g, x) => g.abs(g.transpose(there(g, x), heads))),
+    ["Neg", "Reshape", "Abs"],
+  );
+  assert.deepEqual(
+    opsOf([2, 3, 5, 8], (g, x) => {
+      const flat = g.reshape(there(g, x), [30, 8]);
+      return g.abs(g.transpose(g.reshape(flat, [2, 5, 3, 8]), heads));
+    }),
+    ["Neg", "Reshape", "Abs"],
+  );
+});
+
+test("two transposes become one, and stay two where a reshape between them mixes axes", () => {
+  const twice = (g: GraphBuilder, x: Tensor): Tensor =>
+    g.transpose(g.transpose(x, [1, 0, 2]), [0, 2, 1]);
+  assert.deepEqual(opsOf([2, 3, 4], twice), ["Transpose"]);
+  assert.deepEqual(
+    opsOf([2, 3, 4], (g, x) => g.transpose(g.reshape(g.transpose(x, [1, 0, 2]), [6, 4]), [1, 0])),
+    ["Transpose", "Reshape", "Transpose"],
+  );
+});
+
+test("of a chain of reshapes the last remains", () => {
+  assert.deepEqual(
+    opsOf([4, 6], (g, x) => g.neg(g.reshape(g.reshape(g.reshape(x, [24]), [2, 12]), [3, 8]))),
+    ["Reshape", "Neg"],
+  );
+});
