@@ -3,7 +3,7 @@
     python3 reference/make_memory_golden.py test/golden
 
 numpy (2.4.6 made the files in the tree) draws `numpy-integers.json`; numpy's float32 makes
-`float8-codes.json` by exhaustive search over the 256 codes; the Rust tokenizers library (0.23.2) makes
+`float8-codes.json` by exhaustive search over the 256 codes and `addresses.json` with trial division; the Rust tokenizers library (0.23.2) makes
 `token-normal-forms.json`. Either part is skipped with a message where its library is missing.
 """
 
@@ -78,6 +78,68 @@ def float8(out):
     json.dump({"codes": cases, "blocks": blocks}, open(f"{out}/float8-codes.json", "w"))
 
 
+def addresses(out):
+    """Whole configurations to rows, in NumPy int64 with products checked in Python integers."""
+    import numpy as np
+
+    def is_prime(n):
+        return n > 1 and all(n % d for d in range(2, int(n**0.5) + 1))
+
+    rng = random.Random(41)
+    cases = []
+    for _ in range(60):
+        n = rng.randint(2, 5)
+        heads = rng.randint(1, 8)
+        layers = rng.sample(range(40), rng.randint(1, 3))
+        vocab = rng.choice([1, 2, 16, 1000, 98627, 99092, 129280, rng.randint(3, 10**6), 2**31 - 1])
+        seed = rng.choice([0, 0, 1, 42, rng.getrandbits(40)])
+        bases = [rng.choice([1, 2, 11, 646400, 16_000_000, rng.randint(3, 10**6)]) for _ in range(n - 1)]
+        if rng.random() < 0.3:
+            bases = [bases[0]] * (n - 1)
+        pad = rng.randrange(min(vocab, 1000))
+        ids = [rng.choice([-1, 0, vocab - 1, rng.randrange(vocab), rng.randrange(vocab)]) for _ in range(rng.randint(1, 9))]
+        seen, rows, mults = set(), {}, {}
+        for layer in layers:
+            primes = []
+            for base in bases:
+                c = base - 1
+                for _ in range(heads):
+                    c += 1
+                    while c in seen or not is_prime(c):
+                        c += 1
+                    seen.add(c)
+                    primes.append(c)
+            high = max(1, ((2**63 - 1) // vocab) // 2)
+            g = np.random.default_rng(seed + 10007 * layer)
+            m = g.integers(low=0, high=high, size=n, dtype=np.int64) * 2 + 1
+            mults[layer] = [str(x) for x in m]
+            table = []
+            for t in range(len(ids)):
+                blocked, mix, row = False, np.int64(0), []
+                for i in range(n):
+                    blocked = blocked or t - i < 0 or ids[t - i] == -1
+                    v = pad if blocked else ids[t - i]
+                    assert v * int(m[i]) < 2**63
+                    mix = np.bitwise_xor(mix, np.int64(v) * m[i])
+                    for h in range(heads if i else 0):
+                        column = (i - 1) * heads + h
+                        row.append(int(mix % np.int64(primes[column])) + sum(primes[:column]))
+                table.append(row)
+            rows[layer] = table
+        config = {
+            "engram_layer_ids": layers,
+            "engram_max_ngram_size": n,
+            "engram_vocab_size": bases[0] if len(set(bases)) == 1 else bases,
+            "engram_n_heads": heads,
+            "engram_pad_token_id": pad,
+            "engram_compressed_vocab_size": vocab,
+        }
+        if seed:
+            config["engram_seed"] = seed
+        cases.append({"config": config, "ids": ids, "multipliers": mults, "rows": rows})
+    json.dump({"numpy": np.__version__, "cases": cases}, open(f"{out}/addresses.json", "w"))
+
+
 def normal_forms(out):
     from tokenizers import Regex, __version__
     from tokenizers import normalizers as n
@@ -111,7 +173,7 @@ def normal_forms(out):
 
 
 if __name__ == "__main__":
-    for part in (integers, float8, normal_forms):
+    for part in (integers, float8, addresses, normal_forms):
         try:
             part(sys.argv[1])
         except ImportError as missing:

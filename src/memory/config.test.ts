@@ -181,6 +181,16 @@ test("stored hash constants are accepted back and refused when one digit differs
     assert.throws(() => checkHashConstants(layout, bad), FormatError);
 });
 
+test("any stored JSON is these constants or refused as a format", () => {
+  const layout = buildLayout({ ...parseEngramConfig(released), layerIds: [1] });
+  fc.assert(
+    fc.property(fc.jsonValue(), (stored) => {
+      for (const value of [stored, [stored]])
+        assert.throws(() => checkHashConstants(layout, value), FormatError);
+    }),
+  );
+});
+
 test("multipliers stay odd and below the bound for vocabularies of any size", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.nat(1000), (vocabulary, seed) => {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import * as fc from "fast-check";
 import { FormatError, RequestError } from "../errors.ts";
 import {
   buildTokenMap,
@@ -86,6 +87,22 @@ test("a map survives its file, and damaged files are refused", () => {
   assert.throws(() => parseTokenMap(new Uint8Array(0)), FormatError);
   bytes[4] = 2;
   assert.throws(() => parseTokenMap(bytes), /id 1 can map to 0\.\.1, the file says 2/);
+});
+
+test("any bytes are a token map or refused as one", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.boolean(), (bytes, isSmall) => {
+      // Mostly zeros, so that some get through.
+      const file = isSmall ? bytes.map((byte, i) => (i % 4 === 0 ? byte % 3 : 0)) : bytes;
+      try {
+        const { map, compressedVocabSize } = parseTokenMap(file);
+        assert.equal(new Set(map).size, compressedVocabSize);
+      } catch (error) {
+        assert.ok(error instanceof FormatError, String(error));
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("the digest is SHA-256 over int32 little endian", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type AddressConfig, buildLayout, rowsForIds } from "./index.ts";
+import { type AddressConfig, buildLayout, parseAddressConfig, rowsForIds } from "./index.ts";
 
 const vectors = JSON.parse(
   readFileSync(new URL("../../test/golden/engram-vectors.json", import.meta.url), "utf8"),
@@ -171,4 +171,27 @@ test("the tiny configuration gives its rows, multipliers near 2^59 included", ()
     rowsForIds({ config: tiny, compressedIds: golden.compressed }).layers,
     golden.rows,
   );
+});
+
+interface AddressCase {
+  readonly config: Record<string, unknown>;
+  readonly ids: number[];
+  readonly multipliers: Record<string, string[]>;
+  readonly rows: Record<string, number[][]>;
+}
+
+test("any configuration gives the multipliers and rows that NumPy gives", () => {
+  const golden = new URL("../../test/golden/addresses.json", import.meta.url);
+  const { cases } = JSON.parse(readFileSync(golden, "utf8")) as { cases: AddressCase[] };
+  assert.equal(cases.length, 60);
+  for (const { config: json, ids, multipliers, rows } of cases) {
+    const config = parseAddressConfig(json);
+    for (const layer of buildLayout(config).layers)
+      assert.deepEqual(layer.multipliers.map(String), multipliers[layer.layerId]);
+    assert.deepEqual(
+      rowsForIds({ config, compressedIds: ids }).layers,
+      rows,
+      JSON.stringify({ json, ids }),
+    );
+  }
 });
