@@ -1,0 +1,206 @@
+/** A model on disk and back: every format of rows at rest, and every reason to refuse. */
+import assert from "node:assert/strict";
+import { mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { FormatError, InvalidConfigError, loadModel } from "../../src/index.ts";
+import { buildTokenMap, buildLayout, RamStore, rowFormat } from "../../src/memory/index.ts";
+import { initialParams, paramLayout, paramViews } from "../../src/model/index.ts";
+import { Random } from "../../src/numerics/index.ts";
+import { type ModelToSave, saveModel } from "../../src/save-model.ts";
+import { referenceBackend } from "../../src/tensor/index.ts";
+import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
+import { toBeClose } from "../conformance/close.ts";
+import { smallConfig, smallEngram } from "../models/random-model.ts";
+
+let root = "";
+let saved: ModelToSave;
+const headDim = 40;
+
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "engram-save-"));
+  const text = "the cat sat on the mat and the Cat sat on THE mat again ";
+  const definition = await trainBpe([text.repeat(20)], { vocabSize: 280 });
+  const tokenizer = toTokenizerJson(definition);
+  const parsed = parseTokenizerJson(tokenizer);
+  const { compressedVocabSize } = buildTokenMap(parsed);
+  // 40 values a row: two fp8 scale blocks, the second one short.
+  const engram = { ...smallEngram, headDim, compressedVocabSize };
+  const config = { ...smallConfig, vocabSize: parsed.vocabSize, engram };
+  const layout = paramLayout(config);
+  const random = Random.fromSeed(1, "save test");
+  const tables = buildLayout(engram).layers.map(({ layerId, numRows }) => {
+    const store = new RamStore({ numRows, rowBytes: 4 * headDim });
+    const values = new Float32Array(numRows * headDim);
+    random.fillNormal(values, 0.3);
+    const rows = Uint32Array.from({ length: numRows }, (_, row) => row);
+    store.writeSync(rows, new Uint8Array(values.buffer));
+    return { layerId, store, format: rowFormat("f32", headDim) };
+  });
+  const params = paramViews(layout, initialParams(layout, 2));
+  saved = { config, tokenizer, eosTokenId: parsed.eosTokenId!, params, tables };
+});
+after(() => rm(root, { recursive: true, force: true }));
+
+/** All values of the first table. */
+async function tableValues({
+  store,
+  format,
+}: ModelToSave["tables"][number]): Promise<Float32Array> {
+  const rows = Uint32Array.from({ length: store.numRows }, (_, row) => row);
+  const bytes = new Uint8Array(rows.length * store.rowBytes);
+  await store.read(rows, bytes);
+  const values = new Float32Array(rows.length * format.headDim);
+  format.decode(bytes, values);
+  return values;
+}
+
+for (const tableFormat of ["f32", "bf16", "fp8"] as const)
+  test(`a model whose rows rest as ${tableFormat} comes back as it was, rounded as they are`, async () => {
+    const directory = join(root, tableFormat);
+    await saveModel(directory, { ...saved, tableFormat });
+    await using model = await loadModel(directory, { backend: referenceBackend() });
+    assert.deepEqual(model.config, saved.config);
+    for (const [name, { data }] of Object.entries(saved.params))
+      assert.deepEqual(model.language.params[name]!.data, data, name);
+    const [table] = model.language.memory!.tables;
+    assert.equal(table!.format.name, tableFormat);
+    const before = await tableValues(saved.tables[0]!);
+    const restored = await tableValues(table!);
+    // A round trip through the format's own codec is the expected rounding, row by row.
+    const codec = rowFormat(tableFormat, headDim);
+    const bytes = new Uint8Array((before.length / headDim) * codec.rowBytes);
+    codec.encode(before, bytes);
+    const rounded = new Float32Array(before.length);
+    codec.decode(bytes, rounded);
+    assert.deepEqual(restored, rounded);
+    // fp8 has three bits behind the point: at most a sixteenth of the largest of its block off.
+    toBeClose(restored, before, {
+      rtol: { f32: 0, bf16: 2 ** -8, fp8: 2 ** -4 }[tableFormat],
+      atol: 2e-3,
+    });
+    await model.createSession().append([saved.eosTokenId, 5, 7]);
+  });
+
+test("a released-style fp8 table lies in two tensors of the released types", async () => {
+  const index = JSON.parse(
+    await readFile(join(root, "fp8", "model.safetensors.index.json"), "utf8"),
+  );
+  const table = "model.layers.1.engram.embed";
+  const file = index.weight_map[`${table}.weight`];
+  assert.equal(index.weight_map[`${table}.scale`], file);
+  const bytes = await readFile(join(root, "fp8", file));
+  const header = JSON.parse(bytes.toString("utf8", 8, 8 + Number(bytes.readBigUInt64LE(0))));
+  const rows = saved.tables[0]!.store.numRows;
+  assert.equal(header[`${table}.weight`].dtype, "F8_E4M3");
+  assert.deepEqual(header[`${table}.weight`].shape, [rows, headDim]);
+  assert.equal(header[`${table}.scale`].dtype, "F8_E8M0");
+  assert.deepEqual(header[`${table}.scale`].shape, [rows, 2]);
+});
+
+async function copyWith(
+  name: string,
+  change: (directory: string) => Promise<void>,
+): Promise<string> {
+  const directory = join(root, name);
+  await saveModel(directory, saved);
+  await change(directory);
+  return directory;
+}
+
+async function editConfig(directory: string, changes: object): Promise<void> {
+  const file = join(directory, "config.json");
+  const config = JSON.parse(await readFile(file, "utf8"));
+  await writeFile(file, JSON.stringify({ ...config, ...changes }));
+}
+
+const refusals: readonly [
+  string,
+  (directory: string) => Promise<void>,
+  RegExp,
+  typeof FormatError | typeof InvalidConfigError,
+][] = [
+  [
+    "a compressed vocabulary that is not the tokenizer's",
+    (d) => editConfig(d, { engram_compressed_vocab_size: 17 }),
+    /expects 17 compressed ids .* tokenizer\.json gives \d+; every address would change/,
+    InvalidConfigError,
+  ],
+  [
+    "hash constants that are not the configuration's",
+    (d) => editConfig(d, { engram_seed: 5 }),
+    /"multipliers" should be .* every address would change/,
+    FormatError,
+  ],
+  [
+    "a table cut short",
+    (d) => truncate(join(d, "model-engram-00001-of-00001.safetensors"), 3000),
+    /model-engram-00001-of-00001\.safetensors: .*3000/,
+    FormatError,
+  ],
+  [
+    "weights of another shape",
+    (d) => editConfig(d, { intermediate_size: 32 }),
+    /"model\.layers\.0\.mlp\.gate_proj\.weight" should be \[32, 16\] by config\.json, it is \[24, 16\]/,
+    FormatError,
+  ],
+  [
+    "a tokenizer of another size",
+    (d) => editConfig(d, { vocab_size: 281 }),
+    /vocab_size 281, tokenizer\.json has 280/,
+    InvalidConfigError,
+  ],
+  [
+    "settings that are missing",
+    (d) => editConfig(d, { head_dim: undefined }),
+    /expected a positive number under "head_dim", got undefined/,
+    InvalidConfigError,
+  ],
+];
+for (const [name, change, message, kind] of refusals)
+  test(`${name} is refused by name`, async () => {
+    const directory = await copyWith(name.replaceAll(" ", "-"), change);
+    await assert.rejects(loadModel(directory, { backend: referenceBackend() }), (error: Error) => {
+      assert.ok(error instanceof kind, `${error.name}: ${error.message}`);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+
+test("a table larger than the free memory is refused with the numbers, before it is read", async () => {
+  // 78 GB of rows as a hole in a file: more than these machines have, and nothing may try.
+  const rows = 250_000_000_000 / 64;
+  const directory = await copyWith("huge", async (d) => {
+    const base = Math.floor(rows / 4);
+    const engram = { ...saved.config.engram!, minBucketRows: [base >> 3, base >> 3] };
+    const { numRows } = buildLayout(engram).layers[0]!;
+    const { engram_hash: _constants, ...config } = JSON.parse(
+      await readFile(join(d, "config.json"), "utf8"),
+    );
+    config.engram_vocab_size = base >> 3;
+    config.engram_num_embeddings = [numRows];
+    await writeFile(join(d, "config.json"), JSON.stringify(config));
+    const header = JSON.stringify({
+      "model.layers.1.engram.embed.weight": {
+        dtype: "F32",
+        shape: [numRows, headDim],
+        data_offsets: [0, 4 * numRows * headDim],
+      },
+    });
+    const padded = header.padEnd(Math.ceil(header.length / 8) * 8);
+    const file = await open(join(d, "model-engram-00001-of-00001.safetensors"), "w");
+    const start = Buffer.alloc(8 + padded.length, padded, "utf8");
+    start.writeBigUInt64LE(BigInt(padded.length), 0);
+    start.write(padded, 8);
+    await file.write(start);
+    await file.truncate(start.length + 4 * numRows * headDim);
+    await file.close();
+  });
+  await assert.rejects(
+    loadModel(directory, { backend: referenceBackend() }),
+    /needs \d+\.\d+ GiB of memory .* \d+\.\d+ GiB are available; free some, or open it with --no-memory/,
+  );
+  await using model = await loadModel(directory, { backend: referenceBackend(), memory: false });
+  assert.equal(model.hasMemory, false);
+});
