@@ -115,7 +115,7 @@ export interface TrainResult {
 
 /** Tokens scored at each validation on the way; the last one scores all. */
 const validationTokens = 40_000;
-const validationsPerRun = 10;
+const validationsPerRun = 5;
 
 export async function trainModel(options: TrainModelOptions): Promise<TrainResult> {
   const { out, seed = 0, memory = true, resume = false, signal } = options;
@@ -198,14 +198,6 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       ? await scoreWithoutMemory(model, { valid, length: recipe.length })
       : undefined;
     await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
-    say(`saving the model to ${out}`);
-    await saveModel(out, {
-      config,
-      tokenizer: tokenizerJson,
-      eosTokenId: tokenizer.eosTokenId!,
-      params: model.params,
-      tables: model.memory?.tables ?? [],
-    });
     const result: TrainResult = {
       out,
       steps: recipe.steps,
@@ -218,7 +210,16 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       bitsPerByteWithoutMemory,
       seconds: pace.seconds,
     };
-    await run.finish(result);
+    await run.summarize(result);
+    say(`saving the model to ${out}`);
+    await saveModel(out, {
+      config,
+      tokenizer: tokenizerJson,
+      eosTokenId: tokenizer.eosTokenId!,
+      params: model.params,
+      tables: model.memory?.tables ?? [],
+    });
+    await run.removeCheckpoints();
     return result;
   } finally {
     await decoder.dispose();

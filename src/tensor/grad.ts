@@ -21,7 +21,9 @@ type Rule<K extends OpName> = (
 function sumTo(g: GraphBuilder, t: Tensor, shape: Shape): Tensor {
   if (sameShape(t.shape, shape)) return t;
   const extra = t.shape.length - shape.length;
-  const axes = t.shape.flatMap((d, i) => (i < extra || (shape[i - extra] === 1 && d !== 1) ? [i] : []));
+  const axes = t.shape.flatMap((d, i) =>
+    i < extra || (shape[i - extra] === 1 && d !== 1) ? [i] : [],
+  );
   const summed = axes.length > 0 ? g.reduceSum(t, axes) : t;
   return sameShape(summed.shape, shape) ? summed : g.reshape(summed, shape);
 }
@@ -123,7 +125,9 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
       transA
         ? g.matmul(b, dy!, { transA: transB, transB: true })
         : g.matmul(dy!, b, { transB: !transB }),
-      transB ? g.matmul(dy!, a, { transA: true, transB: transA }) : g.matmul(a, dy!, { transA: !transA }),
+      transB
+        ? g.matmul(dy!, a, { transA: true, transB: transA })
+        : g.matmul(a, dy!, { transA: !transA }),
     ];
   },
   gatherRows: (g, { inputs }, [dy]) => {
@@ -159,10 +163,7 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     }
     const curve_ND = g.mul(x_ND, g.mul(g.mul(r3_N1, pull_N1!), 1 / width));
     const dx_ND = direct_ND === undefined ? g.neg(curve_ND) : g.sub(direct_ND, curve_ND);
-    return [
-      g.reshape(dx_ND, x.shape),
-      dGain ?? g.constant(new Float32Array(width), [width]),
-    ];
+    return [g.reshape(dx_ND, x.shape), dGain ?? g.constant(new Float32Array(width), [width])];
   },
   // A rotation: its inverse is the rotation by the opposite angle.
   rotary: (g, { inputs }, [dy]) => {

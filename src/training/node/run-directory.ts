@@ -51,10 +51,14 @@ export class RunDirectory {
     return (await saveTrainingState(this.#checkpoints, contents)).path;
   }
 
-  /** Once the model is saved: keeps `summary` as training.json; the checkpoints have done their work. */
-  async finish(summary: object): Promise<void> {
+  /** What came of the run, as training.json. Written before the model, so that no model lacks it. */
+  async summarize(summary: object): Promise<void> {
     const text = `${JSON.stringify(summary, undefined, 2)}\n`;
     await writeDurably(join(this.#out, "training.json"), (file) => file.writeFile(text));
+  }
+
+  /** Once the model is saved, its checkpoints have done their work. */
+  async removeCheckpoints(): Promise<void> {
     await rm(this.#checkpoints, { recursive: true, force: true });
   }
 }
