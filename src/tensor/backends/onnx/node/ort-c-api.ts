@@ -102,6 +102,8 @@ const MAX_RANK = 16;
 
 let loaded: Loaded | undefined;
 
+const LOG_ID: Pinned = Pinned.text("engram");
+
 function libraryPath(): string {
   const file = {
     linux: "libonnxruntime.so.1",
@@ -194,9 +196,8 @@ export function openRuntime({ threads }: RuntimeOptions): void {
   const options = create("make threading options", (out) => api.CreateThreadingOptions(out));
   check(api, "set threads", api.SetGlobalIntraOpNumThreads(options, threads));
   check(api, "set threads", api.SetGlobalInterOpNumThreads(options, 1));
-  const name = Pinned.text("engram");
   const env = create("start", (out) =>
-    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, name.address, options, out),
+    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, LOG_ID.address, options, out),
   );
   const cpuMemory = create("describe memory", (out) =>
     api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out),
@@ -270,6 +271,9 @@ export interface NamedTensor {
   readonly tensor: NativeTensor;
 }
 
+const SHARE: Pinned = Pinned.text("session.use_env_allocators");
+const YES: Pinned = Pinned.text("1");
+
 /**
  * A loaded model. The settings, by measurement (a training step of 138 GFLOP, two threads):
  * - no graph optimizer: the lowering is already what it would write, and levels 1, 2 and all were not
@@ -290,8 +294,7 @@ export class NativeSession {
       check(api, "set logging", api.SetSessionLogSeverityLevel(options, LOG_FATAL));
       check(api, "set optimization", api.SetSessionGraphOptimizationLevel(options, 0));
       check(api, "set memory", api.DisableMemPattern(options));
-      const [key, value] = [Pinned.text("session.use_env_allocators"), Pinned.text("1")];
-      check(api, "set memory", api.AddSessionConfigEntry(options, key.address, value.address));
+      check(api, "set memory", api.AddSessionConfigEntry(options, SHARE.address, YES.address));
       this.#address = makeObject("load the graph", (r, out) =>
         r.api.CreateSessionFromArray(
           r.env,
@@ -301,6 +304,17 @@ export class NativeSession {
           out,
         ),
       );
+    } catch (error) {
+      // The library keeps one environment a process, whoever made it first.
+      if (
+        error instanceof BackendError &&
+        error.message.includes("EnvCreatedWithGlobalThreadPools")
+      )
+        throw new BackendError(
+          "onnxruntime-node's own interface was used first in this process, so there is no shared thread pool: create this backend before it",
+          { cause: error },
+        );
+      throw error;
     } finally {
       api.ReleaseSessionOptions(options);
     }
