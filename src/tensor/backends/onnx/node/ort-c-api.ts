@@ -11,6 +11,7 @@
  * packs 64 KiB panels there), so that stack is enlarged before the first call.
  */
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import koffi from "koffi";
 import { BackendError } from "../../../../errors.ts";
@@ -168,15 +169,19 @@ function check(api: Api, what: string, status: Address | null): void {
 }
 
 export interface RuntimeOptions {
-  /** Threads of the process-wide pool, the calling thread included. */
-  readonly threads: number;
+  /**
+   * Threads of the process-wide pool, the calling thread included. Absent: what the process already
+   * runs with, or else one for each core.
+   */
+  readonly threads?: number | undefined;
 }
 
 /**
  * Loads the library and creates its environment, once for the process: ONNX Runtime has one
  * thread pool of fixed size for all sessions, so a later caller must ask for the same number.
  */
-export function openRuntime({ threads }: RuntimeOptions): void {
+export function openRuntime(options: RuntimeOptions): void {
+  const threads = options.threads ?? loaded?.threads ?? availableParallelism();
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new BackendError(`threads must be a whole number from 1 to 1024, got ${threads}`);
   if (loaded !== undefined) {
@@ -193,11 +198,11 @@ export function openRuntime({ threads }: RuntimeOptions): void {
     check(api, what, call(created.address));
     return createdSlot[0]!;
   };
-  const options = create("make threading options", (out) => api.CreateThreadingOptions(out));
-  check(api, "set threads", api.SetGlobalIntraOpNumThreads(options, threads));
-  check(api, "set threads", api.SetGlobalInterOpNumThreads(options, 1));
+  const pool = create("make threading options", (out) => api.CreateThreadingOptions(out));
+  check(api, "set threads", api.SetGlobalIntraOpNumThreads(pool, threads));
+  check(api, "set threads", api.SetGlobalInterOpNumThreads(pool, 1));
   const env = create("start", (out) =>
-    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, LOG_ID.address, options, out),
+    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, LOG_ID.address, pool, out),
   );
   const cpuMemory = create("describe memory", (out) =>
     api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out),

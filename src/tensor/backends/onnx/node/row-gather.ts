@@ -3,7 +3,6 @@
  * tables beyond 4 GiB included. A function a row store can be given; it knows bytes and row numbers,
  * not what a row means. Runs on the calling thread (and the pool, if the pool has more than one).
  */
-import { availableParallelism } from "node:os";
 import { BackendError } from "../../../../errors.ts";
 import { encodeModel, onnxType } from "../protobuf.ts";
 import { NativeSession, NativeTensor, openRuntime, PreparedRun } from "./ort-c-api.ts";
@@ -21,16 +20,14 @@ export type RowGather = (
 ) => void;
 
 export interface RowGatherOptions {
-  /** Threads of the process-wide pool; the first backend of the process decides. */
-  readonly threads?: number;
+  /** Threads of the process-wide pool; who asks first decides. Absent: any number will do. */
+  readonly threads?: number | undefined;
 }
 
 /** ONNX Runtime counts rows in int32. */
 const MAX_ROWS = 2 ** 31;
 
-export function createRowGather({
-  threads = availableParallelism(),
-}: RowGatherOptions = {}): RowGather {
+export function createRowGather({ threads }: RowGatherOptions = {}): RowGather {
   openRuntime({ threads });
   const gather = new TableGather();
   return (table, rowBytes, rows, into) => gather.run(table, { rowBytes, rows, into });
