@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { before } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { randomModel, smallConfig, smallEngram } from "../test/models/random-model.ts";
 import { generateText, StopStrings, type TextModel } from "./generate-text.ts";
 import { Decoder } from "./inference/index.ts";
