@@ -4,18 +4,16 @@
  * `release`, and everything that may fail throws `BackendError` with ONNX Runtime's own message.
  * It knows sessions, tensors and runs; nothing of our graphs or ops.
  *
- * Three things here are easy to get wrong. The library handle is kept in a module variable: once
- * collected, the library is unloaded under running sessions. Addresses are only taken of buffers
- * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good. And ONNX
- * Runtime's kernels need more stack than koffi's asynchronous calls have by default (SGEMM alone
- * packs 64 KiB panels there), so that stack is enlarged before the first call.
+ * Two things here are easy to get wrong. The library handle is kept in a module variable: once
+ * collected, the library is unloaded under running sessions. And addresses are only taken of buffers
+ * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good.
  */
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
-import koffi from "koffi";
 import { BackendError } from "../../../../errors.ts";
 import type { Span } from "../aliasing.ts";
+import { koffi } from "./ffi.ts";
 
 /** The only release whose function table was checked against this file. */
 const SUPPORTED = "1.30";
@@ -122,7 +120,6 @@ function libraryPath(): string {
 
 function loadApi(): { library: unknown; api: Api } {
   const path = libraryPath();
-  koffi.config({ async_stack_size: 8 * 2 ** 20 });
   let library: ReturnType<typeof koffi.load>;
   try {
     library = koffi.load(path);
