@@ -4,6 +4,7 @@
  * Cancellation is not here: it is the platform's `AbortError`.
  */
 
+/** The common class of all of them. */
 export class EngramError extends Error {
   readonly code: string;
 

@@ -5,6 +5,7 @@
 import { createSampler, generate, type SamplingOptions, type Session } from "./inference/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 
+/** How to continue a text. */
 export interface GenerateTextOptions extends SamplingOptions {
   /** Default 128, or what the model's context still holds, if that is less. */
   readonly maxTokens?: number;

@@ -27,15 +27,25 @@ export {
 } from "./inference/index.ts";
 export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
 export {
+  buildTokenMap,
   type EngramConfig,
   parseEngramConfig,
+  RamStore,
+  type RetrievalTable,
+  rowFormat,
   type RowStore,
   rowsForIds,
+  type TokenMap,
   type WritableRowStore,
 } from "./memory/index.ts";
 export type { ModelConfig } from "./model/index.ts";
 export { saveModel, type ModelToSave } from "./save-model.ts";
-export { ortBackend, type OrtBackendOptions } from "./tensor/backends/onnx/node/index.ts";
+export {
+  ortBackend,
+  type OrtBackendOptions,
+  publicOrtBackend,
+  type PublicOrtBackendOptions,
+} from "./tensor/backends/onnx/node/index.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";
 export {
   parseTokenizerJson,

@@ -32,6 +32,7 @@ import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.t
 import type { Backend } from "./tensor/index.ts";
 import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
 
+/** How to open a model. */
 export interface LoadModelOptions {
   /** Default: ONNX Runtime on all cores. */
   readonly backend?: Backend;

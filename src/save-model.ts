@@ -14,6 +14,7 @@ import {
 import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
 import type { Values } from "./tensor/index.ts";
 
+/** Everything a model directory is written from. */
 export interface ModelToSave {
   readonly config: ModelConfig;
   /** Text of tokenizer.json. */
@@ -25,14 +26,20 @@ export interface ModelToSave {
   readonly tableFormat?: RowFormatName;
 }
 
+/** Tensor of a layer's table, [rows, d]. */
 export function tableName(layerId: number): string {
   return layerName(layerId, "engram.embed.weight");
 }
 
+/** Tensor of the E8M0 scales of an fp8 table, [rows, ceil(d/32)]. */
 export function tableScaleName(layerId: number): string {
   return layerName(layerId, "engram.embed.scale");
 }
 
+/**
+ * Writes a model directory; a model that stood there is replaced as a whole or not at all. Throws
+ * `StoreError` when the disk is full.
+ */
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
   const { config, eosTokenId, tableFormat = "f32" } = model;
   const { engram } = config;

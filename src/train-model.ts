@@ -9,11 +9,13 @@
  *     checkpoints/          while the run goes on; removed once the model is saved
  *     config.json, …        the model, at the end
  */
+import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
 import {
   Decoder,
   type LanguageModel,
   Scorer,
+  type ScoreOptions,
   type TokenStream,
   withoutMemory,
 } from "./inference/index.ts";
@@ -64,6 +66,7 @@ import {
   type TrainedTable,
 } from "./training/node/index.ts";
 
+/** What to train, on what, and where to leave it. */
 export interface TrainModelOptions {
   readonly data: readonly string[];
   /** Texts to validate on. Without them a part of `data` is held out (see `readPart`). */
@@ -86,6 +89,7 @@ export interface TrainModelOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What happens during a run, in order. Losses are nats a token. */
 export type TrainEvent =
   | { readonly type: "phase"; readonly text: string }
   | {
@@ -99,6 +103,7 @@ export type TrainEvent =
   | { readonly type: "sample"; readonly step: number; readonly text: string }
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string };
 
+/** What came of a run; also kept as training.json. */
 export interface TrainResult {
   readonly out: string;
   readonly steps: number;
@@ -110,6 +115,7 @@ export interface TrainResult {
   /** Bits per byte of the held-out text, all of it, and with the memory left out. */
   readonly bitsPerByte: number;
   readonly bitsPerByteWithoutMemory: number | undefined;
+  /** Spent on steps since the run was begun or last resumed. */
   readonly seconds: number;
 }
 
@@ -117,6 +123,11 @@ export interface TrainResult {
 const validationTokens = 40_000;
 const validationsPerRun = 5;
 
+/**
+ * Trains a model and saves it. Throws `InvalidConfigError` or `FormatError` for settings and texts that
+ * cannot be used, before anything is written; rejects with the signal's reason, checkpoint saved, when
+ * it is aborted.
+ */
 export async function trainModel(options: TrainModelOptions): Promise<TrainResult> {
   const { out, seed = 0, memory = true, resume = false, signal } = options;
   const emit = options.onEvent ?? (() => undefined);
@@ -126,10 +137,15 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const run = await RunDirectory.open(out, { resume });
   const { checkpoint } = run;
 
+  if (resume && checkpoint === undefined) say(`${out} holds no checkpoint; beginning anew`);
   const tokenizerJson =
     checkpoint === undefined
       ? (options.tokenizer ?? (await trainTokenizer(options, preset.vocabSize)))
       : await readCheckpointTokenizer(checkpoint);
+  if (options.tokenizer !== undefined && options.tokenizer !== tokenizerJson)
+    throw new InvalidConfigError(
+      `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
+    );
   const tokenizer = parseTokenizerJson(tokenizerJson);
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer);
@@ -148,6 +164,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await restoreTrainingState(checkpoint, { identity, arrays, tables });
     say(`going on from step ${checkpoint.step}`);
   }
+  await run.begin();
   const numRows = tables.reduce((n, { values }) => n + values.numRows, 0);
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
@@ -184,7 +201,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       if (state.step === recipe.steps) break;
       if (state.step % validEvery === 0)
         await pace.without(async () => {
-          const bitsPerByte = await bitsPerByteOf(scorer, valid, validationTokens);
+          const bitsPerByte = await bitsPerByteOf(scorer, valid, { maxTokens: validationTokens });
           emit({ type: "valid", step: state.step, bitsPerByte });
           const text = await sampleText(tokenizer, decoder, options.samplePrompt ?? "");
           emit({ type: "sample", step: state.step, text });
@@ -193,9 +210,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       if (state.step % checkpointEvery === 0) await pace.without(saveCheckpoint);
     }
     say("scoring the held-out text");
-    const bitsPerByte = await bitsPerByteOf(scorer, valid);
+    const scoring: ScoreOptions = signal === undefined ? {} : { signal };
+    const bitsPerByte = await bitsPerByteOf(scorer, valid, scoring);
     const bitsPerByteWithoutMemory = memory
-      ? await scoreWithoutMemory(model, { valid, length: recipe.length })
+      ? await scoreWithoutMemory(model, { valid, length: recipe.length, scoring })
       : undefined;
     await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
     const result: TrainResult = {
@@ -236,15 +254,25 @@ function scaledRecipe(recipe: TrainingRecipe, steps: number | undefined): Traini
 }
 
 function documents(
-  { data, valid }: Pick<TrainModelOptions, "data" | "valid">,
+  { data, valid, signal }: Pick<TrainModelOptions, "data" | "valid" | "signal">,
   part: "train" | "valid",
 ): AsyncGenerator<SourceDocument> {
-  if (valid === undefined) return readPart(data, part);
-  return readAll(part === "train" ? data : valid);
+  const all = valid === undefined ? readPart(data, part) : readAll(part === "train" ? data : valid);
+  return untilAborted(all, signal);
+}
+
+async function* untilAborted<T>(
+  items: AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  for await (const item of items) {
+    signal?.throwIfAborted();
+    yield item;
+  }
 }
 
 async function trainTokenizer(
-  options: Pick<TrainModelOptions, "data" | "valid" | "onEvent">,
+  options: Pick<TrainModelOptions, "data" | "valid" | "signal" | "onEvent">,
   vocabSize: number,
 ): Promise<string> {
   options.onEvent?.({ type: "phase", text: `training a tokenizer of ${vocabSize} tokens` });
@@ -325,24 +353,24 @@ function languageModel(
   return { config, backend, params: paramViews(layout, arrays.params), memory };
 }
 
-/** Bits per byte of a text; of `maxTokens` spread over it, scaled to the whole, if that is given. */
+/** Bits per byte of a text; of a part spread over it, scaled to the whole, if the options say so. */
 async function bitsPerByteOf(
   scorer: Scorer,
   valid: TokenStream,
-  maxTokens?: number,
+  options: ScoreOptions,
 ): Promise<number> {
-  const score = await scorer.score(valid, maxTokens === undefined ? {} : { maxTokens });
+  const score = await scorer.score(valid, options);
   const scored = valid.tokens.length - valid.starts.length;
   return ((score.nats / score.numTokens) * scored) / Math.LN2 / valid.numBytes;
 }
 
 async function scoreWithoutMemory(
   model: LanguageModel,
-  { valid, length }: { valid: TokenStream; length: number },
+  { valid, length, scoring }: { valid: TokenStream; length: number; scoring: ScoreOptions },
 ): Promise<number> {
   const scorer = await Scorer.create(withoutMemory(model), { length });
   try {
-    return await bitsPerByteOf(scorer, valid);
+    return await bitsPerByteOf(scorer, valid, scoring);
   } finally {
     await scorer.dispose();
   }

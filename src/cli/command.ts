@@ -14,6 +14,8 @@ export interface CommandContext {
   print(text: string): void;
   /** What is going on, on stderr. */
   readonly progress: Progress;
+  /** How this command line was begun, for hints: "engram", or the npm script that ran it. */
+  readonly program: string;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }

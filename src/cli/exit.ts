@@ -66,6 +66,7 @@ const inputErrors = [InvalidConfigError, FormatError, RequestError, ShapeError] 
 /** What the operating system says about a path that the user gave. */
 const pathErrors: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory; check the path",
+  EEXIST: "is a file; expected a directory, or a name that is free",
   EISDIR: "expected a file, it is a directory",
   ENOTDIR: "a part of the path is a file, not a directory",
   EACCES: "permission denied",

@@ -1,3 +1,3 @@
-/** The command line. Nothing in the library imports this; tests and `main.ts` do. */
+/** The command line, for programs that run it inside themselves. Nothing in the library imports this. */
 export { type CliWorld, runCli } from "./run-cli.ts";
 export { type Command, type CommandContext, type CommandSpec, defineCommand } from "./command.ts";

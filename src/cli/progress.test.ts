@@ -71,11 +71,11 @@ test("a training step is one line with what a reader asks first", () => {
         { layer: 3, mean: 0.5 },
       ],
     }),
-    "step 120/600 · loss 4.213 · valid 2.871 bits/byte · 9,870 tok/s · 2:41 left · gate L1 0.48 L3 0.50",
+    "120/600  loss 4.213  valid 2.871 bpb  gate L1 0.48 L3 0.50  9,870 tok/s  2:41 left",
   );
   assert.equal(
     formatTrainingStatus({ ...status, gates: [] }),
-    "step 120/600 · loss 4.213 · 9,870 tok/s · 2:41 left",
+    "120/600  loss 4.213  9,870 tok/s  2:41 left",
   );
 });
 

@@ -48,7 +48,8 @@ function liveProgress(stream: ProgressStream, now: () => number): Progress {
   let shownAt = -Infinity;
   const show = (): void => {
     // A line that wraps could not be erased.
-    const width = Math.max(20, (stream.columns ?? 80) - 1);
+    // Some terminals do not know their width and say 0.
+    const width = Math.max(20, (stream.columns || 80) - 1);
     const fitting = current.length > width ? `${current.slice(0, width - 1)}…` : current;
     stream.write(`${eraseLine}${fitting}`);
     shownAt = now();
@@ -110,21 +111,21 @@ export interface TrainingStatus {
   readonly gates: readonly { readonly layer: number; readonly mean: number }[];
 }
 
-/** "step 120/600 · loss 4.213 · valid 2.871 bits/byte · 9,870 tok/s · 2:41 left · gate L1 0.48" */
+/** "120/600  loss 4.213  valid 2.871 bpb  gate L1 0.48  9,870 tok/s  2:41 left": fits 80 columns. */
 export function formatTrainingStatus(status: TrainingStatus): string {
   const { step, steps, loss, validationBitsPerByte, tokensPerSecond, secondsLeft, gates } = status;
   return [
-    `step ${step}/${steps}`,
+    `${step}/${steps}`,
     `loss ${loss.toFixed(3)}`,
     ...(validationBitsPerByte === undefined
       ? []
-      : [`valid ${validationBitsPerByte.toFixed(3)} bits/byte`]),
-    `${Math.round(tokensPerSecond).toLocaleString("en-US")} tok/s`,
-    `${formatDuration(secondsLeft)} left`,
+      : [`valid ${validationBitsPerByte.toFixed(3)} bpb`]),
     ...(gates.length === 0
       ? []
       : [`gate ${gates.map(({ layer, mean }) => `L${layer} ${mean.toFixed(2)}`).join(" ")}`]),
-  ].join(" · ");
+    `${Math.round(tokensPerSecond).toLocaleString("en-US")} tok/s`,
+    `${formatDuration(secondsLeft)} left`,
+  ].join("  ");
 }
 
 /** "0:05", "12:34", "1:02:03"; "?" before anything is known. */

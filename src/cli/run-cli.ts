@@ -29,6 +29,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     isJson,
     print: (text) => void (isJson || stdout.write(text)),
     progress,
+    program: env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram",
     signal,
   };
   try {

@@ -8,6 +8,7 @@ import { Scorer, type ScoreOptions } from "../inference/index.ts";
 import type { Model } from "../load-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
+/** What `bitsPerByte` finds. */
 export interface BitsPerByte {
   readonly bitsPerByte: number;
   /** exp of the mean nats a token. */
@@ -28,14 +29,14 @@ export async function bitsPerByte(
   documents: AsyncIterable<Document> | Iterable<Document>,
   {
     memory = model.hasMemory,
-    onProgress,
-  }: { memory?: boolean; onProgress?: ScoreOptions["onProgress"] } = {},
+    ...scoring
+  }: { memory?: boolean } & Pick<ScoreOptions, "onProgress" | "signal"> = {},
 ): Promise<BitsPerByte> {
   const stream = await packDocuments(documents, model.tokenizer);
   if (stream.numBytes === 0) throw new InvalidConfigError("the text to score is empty");
   const scorer = await Scorer.create(model.languageModel({ memory }));
   try {
-    const score = await scorer.score(stream, onProgress === undefined ? {} : { onProgress });
+    const score = await scorer.score(stream, scoring);
     return {
       bitsPerByte: score.nats / Math.LN2 / stream.numBytes,
       tokenPerplexity: Math.exp(score.nats / score.numTokens),

@@ -6,6 +6,7 @@ import { RequestError } from "../errors.ts";
 import type { Sampler } from "./sampling.ts";
 import type { Session } from "./session.ts";
 
+/** When to stop, and how to choose. */
 export interface GenerateOptions {
   readonly sampler: Sampler;
   readonly maxTokens: number;

@@ -16,6 +16,7 @@ export interface ModelMemory {
   readonly tables: readonly RetrievalTable[];
 }
 
+/** Weights, sizes, engine and memory: what is needed to go from ids to logits. */
 export interface LanguageModel {
   /** Has `engram` exactly if `memory` is there. */
   readonly config: ModelConfig;

@@ -5,6 +5,7 @@
 import { InvalidConfigError } from "../errors.ts";
 import { Random } from "../numerics/index.ts";
 
+/** How a token is chosen; every option has the neutral value as its default. */
 export interface SamplingOptions {
   /** 0 chooses the likeliest token. Default 1. */
   readonly temperature?: number;
@@ -29,6 +30,7 @@ function within(name: string, value: number, [low, high]: readonly [number, numb
     throw new InvalidConfigError(`${name} must lie in ${low}..${high}, got ${value}`);
 }
 
+/** A sampler with a random stream of its own. Throws `InvalidConfigError` for options out of range. */
 export function createSampler({
   temperature = 1,
   topK = 0,

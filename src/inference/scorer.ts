@@ -12,7 +12,7 @@ export interface Score {
   /** Sum of -ln p over the scored tokens. */
   readonly nats: number;
   readonly numTokens: number;
-  /** Mean gate of each Engram layer over all positions read. */
+  /** Mean gate of each Engram layer over the positions whose next token was scored. */
   readonly gates: ReadonlyMap<number, number>;
 }
 
@@ -23,6 +23,7 @@ export interface ScoreOptions {
   /** Score at most about this many tokens, spread evenly over the stream. Default: all. */
   readonly maxTokens?: number;
   readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 export class Scorer {
@@ -78,15 +79,17 @@ export class Scorer {
   /** Scores every token of the stream but the end-of-text tokens between documents. */
   async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
     const { batch, length } = this.#batch;
-    const { stride = Math.max(1, length >>> 1), onProgress } = options;
+    const { stride = Math.max(1, length >>> 1), onProgress, signal } = options;
     const windows = windowStarts(stream.tokens.length, length, stride, options.maxTokens);
     const isStart = new Uint8Array(stream.tokens.length + 1);
     for (const start of stream.starts) isStart[start] = 1;
     let nats = 0;
     let numTokens = 0;
-    const gateSums = new Map<number, number>();
-    let runs = 0;
+    const gateSums = new Map(
+      (this.#model.config.engram?.layerIds ?? []).map((layer) => [layer, 0]),
+    );
     for (let at = 0; at < windows.length; at += batch) {
+      signal?.throwIfAborted();
       const group = windows.slice(at, at + batch);
       for (let row = 0; row < batch; row++)
         fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
@@ -98,13 +101,12 @@ export class Scorer {
           if (label >= stream.tokens.length || isStart[label] === 1) continue;
           nats += losses[row * length + t]!;
           numTokens++;
+          for (const [layer, sum] of gateSums)
+            gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[row * length + t]!);
         }
-      runs++;
-      for (const layer of this.#model.config.engram?.layerIds ?? [])
-        gateSums.set(layer, (gateSums.get(layer) ?? 0) + this.#outputs[io.gate(layer)]!.data[0]!);
       onProgress?.(Math.min(at + batch, windows.length), windows.length);
     }
-    const gates = new Map([...gateSums].map(([layer, sum]) => [layer, sum / runs]));
+    const gates = new Map([...gateSums].map(([layer, sum]) => [layer, sum / numTokens]));
     return { nats, numTokens, gates };
   }
 

@@ -44,6 +44,7 @@ interface Step {
 /** Prompts are cut into pieces of these lengths; more of them would only mean more compiling. */
 const smallestPiece = 8;
 
+/** See the head of this file. Made by `Model.createSession`; dispose it to give its caches back. */
 export class Session {
   readonly #decoder: Decoder;
   readonly #executables: DecodeExecutables;

@@ -130,6 +130,11 @@ export function rowsForIds(query: RowsQuery): { layers: Record<string, number[][
   const { config } = query;
   const isRaw = "ids" in query;
   const pad = isRaw ? compressedPad(config, query.tokenMap) : config.padTokenId;
+  if (!isRaw && pad >= config.compressedVocabSize)
+    throw new InvalidConfigError(
+      `with compressed ids, engram_pad_token_id counts as compressed too, and ${pad} is outside ` +
+        `0..${config.compressedVocabSize - 1}; give raw ids or text (--ids, --text), or a config whose pad is compressed`,
+    );
   const addressing = buildAddressing(buildLayout(config), pad);
   if (!isRaw) checkCompressedIds(query.compressedIds, config.compressedVocabSize);
   const compressed = isRaw

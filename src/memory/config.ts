@@ -9,6 +9,7 @@
 import { InvalidConfigError } from "../errors.ts";
 import { buildLayout } from "./layout.ts";
 
+/** Where rows lie, how they are addressed, how wide they are. */
 export interface EngramConfig {
   /** Decoder layers that carry memory, zero-based, in config order (order matters for primes). */
   readonly layerIds: readonly number[];

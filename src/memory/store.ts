@@ -4,6 +4,7 @@
  */
 import { InvalidConfigError, StoreError } from "../errors.ts";
 
+/** Rows by id, to read. Implementations must pass `storeConformance`. */
 export interface RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
@@ -17,6 +18,7 @@ export interface RowStore {
   close(): Promise<void>;
 }
 
+/** Rows by id, to read and write. */
 export interface WritableRowStore extends RowStore {
   /** Writes `rows.length` rows from the start of `from`. Ids must not repeat. */
   write(rows: Uint32Array, from: Uint8Array): Promise<void>;

@@ -5,6 +5,7 @@
 import { InvalidConfigError } from "../errors.ts";
 import type { EngramConfig } from "../memory/index.ts";
 
+/** Sizes and constants of a transformer with or without memory. */
 export interface ModelConfig {
   readonly vocabSize: number;
   readonly hiddenSize: number;

@@ -139,10 +139,11 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   return g.build(outputs);
 }
 
-/** As `trainGraph` without weights and gradients; loss is [N], one value a position. */
+/** As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position. */
 export function evalGraph(config: ModelConfig, shape: BatchShape): Graph {
   const { g, loss_N, gates } = packedForward(config, shape);
-  return g.build({ [io.loss]: loss_N, ...meanGates(g, gates) });
+  const perPosition = [...gates].map(([layer, gate]) => [io.gate(layer), gate] as const);
+  return g.build({ [io.loss]: loss_N, ...Object.fromEntries(perPosition) });
 }
 
 export interface DecodeShape extends BatchShape {

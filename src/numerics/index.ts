@@ -7,7 +7,6 @@ export {
   encodeBf16Array,
   roundToBf16,
 } from "./bf16.ts";
-export { ELEMENT_BYTES, type ElementType, isElementType } from "./dtype.ts";
 export {
   decodeFp8Blocks,
   E4M3_MAX,

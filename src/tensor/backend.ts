@@ -18,6 +18,7 @@ export interface Value {
   readonly data: TensorData;
 }
 
+/** Compiles graphs. Implementations must pass `backendConformance`. */
 export interface Backend {
   readonly name: string;
   /** Prepares a graph for running. Throws `BackendError` if the backend cannot express it. */

@@ -2,6 +2,7 @@
  * Text <-> token ids. Knows nothing of models or memory.
  */
 
+/** Text to ids and back; immutable. Throws `RequestError` for ids outside the vocabulary. */
 export interface Tokenizer {
   /** Ids are 0 .. vocabSize-1, special tokens included. */
   readonly vocabSize: number;
@@ -21,6 +22,7 @@ export interface Tokenizer {
   stream(options?: { skipSpecial?: boolean }): StreamDecoder;
 }
 
+/** Ids to text as they come; one for each text. */
 export interface StreamDecoder {
   /** Text that became certain with this token: possibly "", never half a character. */
   push(id: number): string;

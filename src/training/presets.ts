@@ -5,6 +5,7 @@
 import { InvalidConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/index.ts";
 
+/** How a model is trained. */
 export interface TrainingRecipe {
   /** Rows a forward pass, and tokens a row. */
   readonly batch: number;
@@ -32,6 +33,7 @@ export interface MemorySizes {
   readonly minBucketRows: readonly number[];
 }
 
+/** A model's sizes with the recipe they were tried with. */
 export interface Preset {
   readonly description: string;
   readonly vocabSize: number;
@@ -116,8 +118,10 @@ const presets: Readonly<Record<string, Preset>> = {
   },
 };
 
+/** The names `findPreset` knows. */
 export const presetNames: readonly string[] = Object.keys(presets);
 
+/** Throws `InvalidConfigError` that lists the names for any other. */
 export function findPreset(name: string): Preset {
   const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
   if (preset === undefined)

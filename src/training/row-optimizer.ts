@@ -4,19 +4,17 @@
  * rate of its own, five times the backbone's (arXiv 2601.07372, appendix A). Knows rows as arrays of
  * numbers; not which n-gram they belong to or where they are kept.
  *
- *   v <- v + mean(g^2)
- *   row <- row - lr g / (sqrt(v) + eps)
+ *   s = mean of g^2 over all rows of the batch
+ *   v <- v + mean(g^2) / s
+ *   row <- row - lr g / sqrt(s v)
  *
- * This is Adagrad (Duchi et al. 2011) with one accumulator a row: each row has a learning rate of its own
- * that falls with its own visits, 1/sqrt(k) at the k-th. A row's first step has length lr, so an n-gram
- * met once is remembered; a row read at every step settles. With a moving average in v's place the step
- * never shrinks and frequent rows walk at random: the memory's gain grew for 450 steps and was gone after
- * 1,000 (docs/log.md).
+ * This is Adagrad (Duchi et al. 2011) with one accumulator a row, on gradients in units of their batch's
+ * own size. Each row has a learning rate of its own that falls with its own visits, about 1/sqrt(k) at the
+ * k-th: an n-gram met once is remembered by a step of length lr, a row read at every step settles.
+ * Two simpler rules failed (docs/log.md): with a moving average in v's place steps never shrink and
+ * frequent rows walk at random; without s, the first steps' gradients, many times larger than all later
+ * ones because the residual stream is still small, stand in v for good and rows hardly move again.
  */
-
-/** Far below any real gradient: losses are means over thousands of tokens, so gradients of single rows
- *  are around 1e-7. */
-const eps = 1e-12;
 
 /** Updates `count` rows of `width` values in place, with one moment each. A row whose gradient is all
  *  zero is left as it is. */
@@ -36,13 +34,17 @@ export function updateRows(
   },
   lr: number,
 ): void {
+  let total = 0;
+  for (let i = 0; i < count * width; i++) total += gradients[i]! * gradients[i]!;
+  if (total === 0) return;
+  const scale = total / (count * width);
   for (let row = 0, at = 0; row < count; row++, at += width) {
     let sum = 0;
     for (let i = at; i < at + width; i++) sum += gradients[i]! * gradients[i]!;
     if (sum === 0) continue;
-    const v = moments[row]! + sum / width;
+    const v = moments[row]! + sum / width / scale;
     moments[row] = v;
-    const step = lr / (Math.sqrt(v) + eps);
+    const step = lr / Math.sqrt(scale * v);
     for (let i = at; i < at + width; i++) values[i] = values[i]! - step * gradients[i]!;
   }
 }

@@ -19,11 +19,12 @@ export const evalCommand: Command = defineCommand({
   ],
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
   schema: z.object({ model: path, bpb: z.array(path), memory: z.boolean() }),
-  async run({ model: directory, bpb, memory }, { print, progress }) {
+  async run({ model: directory, bpb, memory }, { print, progress, signal }) {
     await using model = await loadModel(directory, { memory });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByte(model, readAll(bpb), {
         memory: on,
+        signal,
         onProgress: (done, total) =>
           progress.update(`memory ${on ? "on" : "off"}: ${done}/${total} windows`),
       });

@@ -43,6 +43,10 @@ export const startCommand: Command = defineCommand({
         samplePrompt: prompt,
         signal: context.signal,
         onEvent: showTraining(context),
+      }).catch((error: unknown) => {
+        if (error instanceof Error && error.name === "AbortError")
+          context.progress.note("stopped; the next start goes on from here");
+        throw error;
       });
       context.progress.end();
     }

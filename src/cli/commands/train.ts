@@ -1,4 +1,5 @@
 /** `engram train`: text in, model directory out. Shows what `train-model.ts` reports; trains nothing itself. */
+import { Option } from "commander";
 import * as z from "zod";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
@@ -50,7 +51,8 @@ export const trainCommand: Command = defineCommand({
     checkpointEvery: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
   }),
-  async run({ tokenizer, threads, ...options }, context) {
+  async run(input, context) {
+    const { tokenizer, threads, ...options } = input;
     findPreset(options.preset);
     const backend = ortBackend(threads === undefined ? {} : { threads });
     try {
@@ -67,10 +69,8 @@ export const trainCommand: Command = defineCommand({
       context.print(`${describeResult(result)}\n`);
       return result;
     } catch (error) {
-      if (context.signal.aborted)
-        context.progress.note(
-          `stopped and saved; go on with: engram train ${resumeWords(options)}`,
-        );
+      if (error instanceof Error && error.name === "AbortError")
+        context.progress.note(`stopped; go on with: ${context.program} ${resumeWords(input)}`);
       throw error;
     } finally {
       await backend.dispose();
@@ -84,29 +84,21 @@ function definedOnly<T extends object>(options: T): { [K in keyof T]?: Exclude<T
   };
 }
 
-function resumeWords(options: {
-  readonly data: readonly string[];
-  readonly valid?: readonly string[] | undefined;
-  readonly preset: string;
-  readonly out: string;
-  readonly steps?: number | undefined;
-  readonly seed?: number | undefined;
-  readonly memory: boolean;
-}): string {
-  const { data, valid, preset, out, steps, seed, memory } = options;
-  return [
-    "--data",
-    ...data,
-    ...(valid === undefined ? [] : ["--valid", ...valid]),
-    "--preset",
-    preset,
-    "--out",
-    out,
-    ...(steps === undefined ? [] : ["--steps", steps]),
-    ...(seed === undefined ? [] : ["--seed", seed]),
-    ...(memory ? [] : ["--no-memory"]),
-    "--resume",
-  ].join(" ");
+/** The command line that goes on where this one stopped. */
+function resumeWords(input: Readonly<Record<string, unknown>>): string {
+  const words = trainCommand.options.flatMap(({ flags }) => {
+    const option = new Option(flags);
+    const value = input[option.attributeName()];
+    if (option.long === "--resume" || value === undefined) return [];
+    if (option.negate) return value === false ? [option.long!] : [];
+    return [option.long!, ...[value].flat().map((word) => shellWord(String(word)))];
+  });
+  return ["train", ...words, "--resume"].join(" ");
+}
+
+/** As a POSIX shell reads it back. */
+function shellWord(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Turns training events into progress on stderr. */

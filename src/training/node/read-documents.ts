@@ -16,8 +16,12 @@ export interface SourceDocument extends Document {
 
 /** Documents of a file in order, without building the whole file in memory if it is `.jsonl`. */
 export async function* readDocuments(file: string): AsyncGenerator<SourceDocument> {
-  const { size } = await stat(file);
-  if (size === 0) throw new FormatError(`${file} is empty; expected text to read`);
+  const found = await stat(file);
+  if (found.isDirectory())
+    throw new InvalidConfigError(`${file} is a directory; name the text files in it one by one`);
+  // A pipe has no size; whether there is text in it shows when it is read.
+  if (found.isFile() && found.size === 0)
+    throw new FormatError(`${file} is empty; expected text to read`);
   if (file.endsWith(".jsonl")) yield* readJsonLines(file);
   else yield { id: file, text: await readText(file) };
 }

@@ -27,7 +27,6 @@ export class RunDirectory {
   }
 
   static async open(out: string, { resume }: { resume: boolean }): Promise<RunDirectory> {
-    await mkdir(out, { recursive: true });
     const checkpoint = await newestCheckpoint(join(out, "checkpoints"));
     if (checkpoint === undefined && existsSync(join(out, "config.json")))
       throw new InvalidConfigError(
@@ -37,9 +36,14 @@ export class RunDirectory {
       throw new InvalidConfigError(
         `${out} holds an unfinished run (step ${checkpoint.step}); go on with --resume, or use another --out`,
       );
-    const run = new RunDirectory(out, checkpoint);
-    await truncateMetrics(run.#metrics, checkpoint?.step ?? 0);
-    return run;
+    return new RunDirectory(out, checkpoint);
+  }
+
+  /** Makes the directory and takes from the log what will be trained again. Called once the text has
+   *  been read, so that a run that is refused leaves nothing behind. */
+  async begin(): Promise<void> {
+    await mkdir(this.#out, { recursive: true });
+    await truncateMetrics(this.#metrics, this.checkpoint?.step ?? 0);
   }
 
   log(line: MetricsLine): Promise<void> {

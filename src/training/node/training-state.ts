@@ -54,6 +54,9 @@ function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/** 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else. */
+const stateVersion = 2;
+
 /** Two are kept: the newest, and the one before it in case the newest is lost with its disk block. */
 export async function saveTrainingState(
   root: string,
@@ -63,7 +66,7 @@ export async function saveTrainingState(
     step,
     keep: 2,
     write: async (directory) => {
-      const state = `${JSON.stringify({ version: 1, step, identity }, undefined, 1)}\n`;
+      const state = `${JSON.stringify({ version: stateVersion, step, identity }, undefined, 1)}\n`;
       await writeDurably(join(directory, stateName), (file) => file.writeFile(state));
       await writeDurably(join(directory, "tokenizer.json"), (file) => file.writeFile(tokenizer));
       await writeSafetensors(join(directory, tensorsName), [
@@ -91,17 +94,22 @@ export async function restoreTrainingState(
   { identity, arrays, tables }: Omit<CheckpointContents, "step" | "tokenizer">,
 ): Promise<void> {
   const state = JSON.parse(await readFile(join(path, stateName), "utf8")) as {
+    version: number;
     step: number;
     identity: Record<string, unknown>;
   };
+  if (state.version !== stateVersion)
+    throw new FormatError(
+      `${path}: expected a checkpoint of version ${stateVersion}, it has ${state.version}; finish that run ` +
+        "with the release that began it, or train into another --out",
+    );
   if (state.step !== step)
     throw new FormatError(`${path}: expected the state of step ${step}, it is of ${state.step}`);
-  for (const [key, value] of Object.entries(identity))
-    if (JSON.stringify(state.identity[key]) !== JSON.stringify(value))
-      throw new InvalidConfigError(
-        `cannot resume from ${path}: its ${key} is ${JSON.stringify(state.identity[key])}, this run's is ` +
-          `${JSON.stringify(value)}; use the same settings and text, or another --out`,
-      );
+  const difference = firstDifference(state.identity, JSON.parse(JSON.stringify(identity)), "");
+  if (difference !== undefined)
+    throw new InvalidConfigError(
+      `cannot resume from ${path}: ${difference}; use the same settings and text, or another --out`,
+    );
   await using file = await SafetensorsFile.open(join(path, tensorsName));
   const fill = async (
     name: string,
@@ -122,4 +130,23 @@ export async function restoreTrainingState(
     await fill(`table.${layerId}`, values.segments, true);
     await fill(`moments.${layerId}`, moments.segments, true);
   }
+}
+
+/** Where two JSON values differ first, in words: "recipe.steps was 6, now 7". */
+function firstDifference(before: unknown, now: unknown, at: string): string | undefined {
+  if (isObject(before) && isObject(now)) {
+    for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
+      const found = firstDifference(before[key], now[key], at === "" ? key : `${at}.${key}`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (before === now) return undefined;
+  if (at === "text") return "the training text is another";
+  if (at === "heldOut") return "the text to measure on is another";
+  return `${at} was ${JSON.stringify(before)}, now ${JSON.stringify(now)}`;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
