@@ -58,7 +58,7 @@ export class RequestError extends EngramError {
 
 /** A request that could be answered, but not now: too many wait, or the server is going away. */
 export class UnavailableError extends EngramError {
-  constructor(code: "queue_full" | "loading" | "shutting_down", message: string) {
+  constructor(message: string, { code }: { code: "queue_full" | "loading" | "shutting_down" }) {
     super(code, message);
   }
 }

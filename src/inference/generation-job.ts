@@ -24,6 +24,8 @@ export interface GenerationRequest {
   /** Gates and rows of every position read. */
   readonly trace?: boolean;
   readonly signal?: AbortSignal;
+  /** Belongs to a request of which another generation was accepted: the queue's bound is passed. */
+  readonly isFollowUp?: boolean;
 }
 
 /** What the memory did at positions that were read, in order. */

@@ -77,7 +77,7 @@ export class Scheduler {
    * iterator is returned from (`break`) or `signal` aborts, which makes it throw the signal's reason.
    */
   submit(request: GenerationRequest): Generation {
-    const { promptIds, maxTokens, signal } = request;
+    const { promptIds, maxTokens, signal, isFollowUp = false } = request;
     signal?.throwIfAborted();
     checkTokenIds(promptIds, this.#decoder.model.config.vocabSize);
     if (promptIds.length === 0) throw new RequestError("a prompt needs at least one token");
@@ -88,11 +88,13 @@ export class Scheduler {
     if (!Number.isInteger(maxTokens) || maxTokens < 0)
       throw new RequestError(`maxTokens must be 0 or more, got ${maxTokens}`);
     if (this.#isClosing)
-      throw new UnavailableError("shutting_down", "the server is shutting down; ask another one");
-    if (this.#waiting.length >= this.#maxQueue + this.#numFree())
+      throw new UnavailableError("the server is shutting down; ask another one", {
+        code: "shutting_down",
+      });
+    if (!isFollowUp && this.#waiting.length >= this.#maxQueue + this.#numFree())
       throw new UnavailableError(
-        "queue_full",
         `${this.#waiting.length} requests are waiting already; try again later`,
+        { code: "queue_full" },
       );
     const job = new GenerationJob(request);
     signal?.addEventListener("abort", () => job.fail(signal.reason), { once: true });
@@ -111,7 +113,7 @@ export class Scheduler {
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const job of [...this.#waiting, ...this.#slots])
-      job?.fail(new UnavailableError("shutting_down", "the server is shutting down"));
+      job?.fail(new UnavailableError("the server is shutting down", { code: "shutting_down" }));
     await this.drain();
     await this.#batch.dispose();
     await this.#decoder.dispose();
