@@ -14,7 +14,7 @@ export interface CommandContext {
   print(text: string): void;
   /** What is going on, on stderr. */
   readonly progress: Progress;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
 }
 
@@ -47,6 +47,8 @@ export interface CommandOption {
   readonly flags: string;
   readonly description: string;
   readonly isRequired?: boolean;
+  /** The environment variable that is read where the option is not written. */
+  readonly env?: string;
 }
 
 /** A command with the type of its input forgotten, so that they fit into one list. */

@@ -56,11 +56,11 @@ export class Scheduler {
   }
 
   get numRunning(): number {
-    return this.#slots.filter((job) => job !== undefined).length;
+    return this.#slots.filter((job) => job?.isOver === false).length;
   }
 
   get numWaiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.filter((job) => !job.isOver).length;
   }
 
   /** Share of the caches' positions that running generations hold. */
@@ -91,11 +91,11 @@ export class Scheduler {
       throw new UnavailableError("the server is shutting down; ask another one", {
         code: "shutting_down",
       });
-    if (!isFollowUp && this.#waiting.length >= this.#maxQueue + this.#numFree())
-      throw new UnavailableError(
-        `${this.#waiting.length} requests are waiting already; try again later`,
-        { code: "queue_full" },
-      );
+    const { numWaiting } = this;
+    if (!isFollowUp && numWaiting >= this.#maxQueue + this.parallel - this.numRunning)
+      throw new UnavailableError(`${numWaiting} requests are waiting already; try again later`, {
+        code: "queue_full",
+      });
     const job = new GenerationJob(request);
     signal?.addEventListener("abort", () => job.fail(signal.reason), { once: true });
     this.#waiting.push(job);
@@ -117,10 +117,6 @@ export class Scheduler {
     await this.drain();
     await this.#batch.dispose();
     await this.#decoder.dispose();
-  }
-
-  #numFree(): number {
-    return this.parallel - this.numRunning;
   }
 
   async *#steps(job: GenerationJob): Generation {
@@ -175,7 +171,7 @@ export class Scheduler {
   }
 
   #admit(): void {
-    while (this.#waiting.length > 0 && this.#numFree() > 0) {
+    while (this.#waiting.length > 0 && this.#slots.includes(undefined)) {
       const job = this.#waiting.shift()!;
       const { promptIds, scale = 1, promptLogProbs = false, trace = false } = job.request;
       const { sessions } = this.#batch;

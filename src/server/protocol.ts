@@ -149,7 +149,7 @@ export const chatSchema: z.ZodType<ChatRequest> = z
     max_completion_tokens: z.int().min(0).nullish(),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.int().min(0).max(maxTop).nullish(),
-    tools: z.array(z.never()).max(0).nullish(),
+    tools: z.array(z.unknown()).max(0, "tools are not supported; leave them out").nullish(),
     tool_choice: z.enum(["none", "auto"]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     response_format: z.strictObject({ type: z.literal("text") }).nullish(),
