@@ -14,7 +14,7 @@ export interface Listener {
   readonly port: number;
   /** Takes no more connections, waits for the answers under way, and closes what is left. */
   close(): Promise<void>;
-  /** Closes every connection at once. */
+  /** Gives the port back and closes every connection at once. */
   destroy(): void;
 }
 
@@ -35,6 +35,7 @@ export function listen(
             if ("closeIdleConnections" in server) server.closeIdleConnections();
           }),
         destroy: () => {
+          server.close();
           if ("closeAllConnections" in server) server.closeAllConnections();
         },
       });
