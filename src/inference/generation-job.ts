@@ -23,6 +23,8 @@ export interface GenerationRequest {
   readonly promptLogProbs?: boolean;
   /** Gates and rows of every position read. */
   readonly trace?: boolean;
+  /** The mean of the prompt's final hidden states; only with a `maxTokens` of 0. */
+  readonly poolPrompt?: boolean;
   readonly signal?: AbortSignal;
   /** Belongs to a request of which another generation was accepted: the queue's bound is passed. */
   readonly isFollowUp?: boolean;
@@ -46,6 +48,8 @@ export interface PromptStep {
   /** One a token; the first has none. */
   readonly logProbs: readonly (TokenLogProbs | null)[] | undefined;
   readonly trace: Trace | undefined;
+  /** [D], if `poolPrompt` asked for it. */
+  readonly pooled: Float32Array | undefined;
   /** Milliseconds on the clock of `performance.now()`, as for all steps. */
   readonly time: number;
 }
@@ -78,6 +82,7 @@ export class GenerationJob {
   #numTokens = 0;
   #logProbs: (TokenLogProbs | null)[] = [null];
   #promptTrace: Trace | undefined;
+  #pooled: Float64Array | undefined;
   readonly #ready: GenerationStep[] = [];
   #ending: Ending | undefined;
   #notify: () => void = () => undefined;
@@ -117,6 +122,13 @@ export class GenerationJob {
     }
   }
 
+  /** Takes the hidden states [count, D] of the prompt's next tokens. */
+  poolPrompt(hidden: Float32Array, count: number): void {
+    const width = hidden.length / count;
+    const sum = (this.#pooled ??= new Float64Array(width));
+    for (let i = 0; i < hidden.length; i++) sum[i % width] = sum[i % width]! + hidden[i]!;
+  }
+
   tracePrompt(chunk: Trace): void {
     const before = this.#promptTrace;
     this.#promptTrace =
@@ -136,6 +148,7 @@ export class GenerationJob {
       cachedTokens: this.#cachedTokens,
       logProbs: this.request.promptLogProbs === true ? this.#logProbs : undefined,
       trace: this.#promptTrace,
+      pooled: this.#pooled && Float32Array.from(this.#pooled, (sum) => sum / this.session.length),
       time: performance.now(),
     });
   }

@@ -87,6 +87,8 @@ export class Scheduler {
       );
     if (!Number.isInteger(maxTokens) || maxTokens < 0)
       throw new RequestError(`maxTokens must be 0 or more, got ${maxTokens}`);
+    if (request.poolPrompt === true && maxTokens !== 0)
+      throw new RequestError(`poolPrompt goes with a maxTokens of 0, got ${maxTokens}`);
     if (this.#isClosing)
       throw new UnavailableError("the server is shutting down; ask another one", {
         code: "shutting_down",
@@ -173,11 +175,12 @@ export class Scheduler {
   #admit(): void {
     while (this.#waiting.length > 0 && this.#slots.includes(undefined)) {
       const job = this.#waiting.shift()!;
-      const { promptIds, scale = 1, promptLogProbs = false, trace = false } = job.request;
+      const { promptIds, scale = 1, promptLogProbs, trace, poolPrompt } = job.request;
+      const needsAll = [promptLogProbs, trace, poolPrompt].includes(true);
       const { sessions } = this.#batch;
       const place = choosePlace(promptIds, {
-        // Cached positions would have neither log-probabilities nor gates.
-        mayReuse: !promptLogProbs && !trace,
+        // Cached positions would have neither log-probabilities nor gates nor hidden states.
+        mayReuse: !needsAll,
         slots: sessions.map((session, slot) => ({
           session,
           isFree: this.#slots[slot] === undefined,
@@ -217,6 +220,9 @@ export class Scheduler {
       const all = await session.appendAll(ids);
       logits = all.subarray(all.length - this.#decoder.model.config.vocabSize);
       job.scorePrompt(ids, all);
+    } else if (request.poolPrompt === true) {
+      logits = new Float32Array(0);
+      job.poolPrompt(await session.appendHidden(ids), ids.length);
     } else logits = await session.append(ids);
     if (request.trace === true) job.tracePrompt(sessionTrace(session, from));
     if (!isLast || job.isOver) return;

@@ -8,7 +8,7 @@
  */
 import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
 import { memoryWidth, Retrieval } from "../memory/index.ts";
-import { decodeGraph, io, ropeAngles } from "../model/index.ts";
+import { decodeGraph, type DecodeShape, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, type Values, zeros } from "../tensor/index.ts";
 import { checkTokenIds, ExecutableCache, inputsOf, type LanguageModel } from "./language-model.ts";
 import { type StagedIds, Timeline } from "./timeline.ts";
@@ -16,7 +16,7 @@ import { type StagedIds, Timeline } from "./timeline.ts";
 export interface DecodeKey {
   readonly batch: number;
   readonly length: number;
-  readonly logits: "last" | "all";
+  readonly logits: DecodeShape["logits"];
 }
 
 export interface DecoderOptions {
@@ -129,6 +129,11 @@ export class Session {
     return this.#append(ids, "all");
   }
 
+  /** As `append`, with the hidden states after the final norm in place of logits: [ids.length * D]. */
+  async appendHidden(ids: ArrayLike<number>): Promise<Float32Array> {
+    return this.#append(ids, "none");
+  }
+
   /** Forgets everything from position `length` on. */
   rewind(length: number): void {
     this.#check();
@@ -178,7 +183,7 @@ export class Session {
     if (this.#busy) throw new RequestError("this session is still appending; await that first");
   }
 
-  async #append(ids: ArrayLike<number>, logits: "last" | "all"): Promise<Float32Array> {
+  async #append(ids: ArrayLike<number>, logits: DecodeKey["logits"]): Promise<Float32Array> {
     this.#check();
     const { config } = this.#decoder.model;
     checkTokenIds(ids, config.vocabSize);
@@ -196,7 +201,8 @@ export class Session {
     const rows = new Map(
       [...gates.keys()].map((layer) => [layer, new Uint32Array(ids.length * columns)]),
     );
-    const all = new Float32Array(logits === "all" ? ids.length * config.vocabSize : 0);
+    const width = logits === "none" ? config.hiddenSize : config.vocabSize;
+    const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
     try {
       let last: Float32Array | undefined;
@@ -209,14 +215,13 @@ export class Session {
         for (const [layer, values] of staged.rows) rows.get(layer)!.set(values, at * columns);
         for (const [layer, values] of gates)
           values.set((step.outputs[io.gate(layer)]!.data as Float32Array).subarray(0, count), at);
-        last = step.outputs[io.logits]!.data as Float32Array;
-        if (logits === "all")
-          all.set(last.subarray(0, count * config.vocabSize), at * config.vocabSize);
+        last = step.outputs[logits === "none" ? io.hidden : io.logits]!.data as Float32Array;
+        if (logits !== "last") all.set(last.subarray(0, count * width), at * width);
         at += count;
       }
       this.#gates = gates;
       this.#rows = rows;
-      return logits === "all" ? all : last!.slice();
+      return logits === "last" ? last!.slice() : all;
     } catch (error) {
       this.timeline.rewind(before);
       throw error;
@@ -238,7 +243,7 @@ export class Session {
     return length;
   }
 
-  async #step(length: number, logits: "last" | "all"): Promise<Step> {
+  async #step(length: number, logits: DecodeKey["logits"]): Promise<Step> {
     const key = `${length} ${logits}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
@@ -250,7 +255,7 @@ export class Session {
     return step;
   }
 
-  async #bind(length: number, logits: "last" | "all"): Promise<Step> {
+  async #bind(length: number, logits: DecodeKey["logits"]): Promise<Step> {
     const { graph, executable } = await this.#decoder.executables.get({
       batch: 1,
       length,

@@ -30,6 +30,7 @@ export const io = {
   last: "last",
   loss: "loss",
   logits: "logits",
+  hidden: "hidden",
   memory: (layer: number): string => `memory.${layer}`,
   gate: (layer: number): string => `gate.${layer}`,
   keys: (layer: number): string => `keys.${layer}`,
@@ -149,8 +150,8 @@ export function evalGraph(config: ModelConfig, shape: BatchShape): Graph {
 export interface DecodeShape extends BatchShape {
   /** Positions the cache holds. */
   readonly capacity: number;
-  /** Logits of one position a row (input `last` [1] says which), or of all. */
-  readonly logits: "last" | "all";
+  /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
+  readonly logits: "last" | "all" | "none";
   /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
   readonly scaled?: boolean;
 }
@@ -168,7 +169,7 @@ export function convHistory(config: ModelConfig): number {
  * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", scale [B,1,1] if
  * `scaled` and there is a memory, and conv [B,history,D], the short convolution's inputs at the
  * positions before, for each layer that has one.
- * Outputs: logits [B,1,V] or [B,T,V]; gate [B*T,1,1] a layer; `next.` caches, which may share memory
+ * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B*T,1,1] a layer; `next.` caches, which may share memory
  * with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
  */
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
@@ -209,10 +210,13 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     if (batch !== 1) top_BTD = g.slice(hidden_BTD, 1, length - 1, length);
     else top_BTD = g.gatherRows(g.reshape(hidden_BTD, [length, config.hiddenSize]), last);
   }
-  const rows = shape.logits === "last" ? batch : batch * length;
-  const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
-  const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
-  outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
+  if (shape.logits === "none") outputs[io.hidden] = hidden_BTD;
+  else {
+    const rows = shape.logits === "last" ? batch : batch * length;
+    const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
+    const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
+    outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
+  }
   for (const [layer, gate] of gates) outputs[io.gate(layer)] = gate;
   for (const [layer, cache] of caches.entries()) {
     outputs[io.next(io.keys(layer))] = cache.keys;

@@ -10,6 +10,7 @@ import { ApiError, apiErrorOf, errorResponse } from "./api-error.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
+import { embeddingRoutes } from "./routes/embeddings.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import {
   type RouteContext,
@@ -62,7 +63,8 @@ export function createServer(
       if (c.req.path !== "/health") checkKey(c.req.header("authorization"), apiKey);
       await next();
     });
-  for (const add of [aboutRoutes, completionRoutes, chatRoutes, tokenRoutes]) add(app, context);
+  for (const add of [aboutRoutes, completionRoutes, chatRoutes, embeddingRoutes, tokenRoutes])
+    add(app, context);
   app.notFound((c) =>
     errorResponse(
       new ApiError(`there is no ${c.req.method} ${c.req.path}; /openapi.json lists what there is`, {

@@ -1,6 +1,12 @@
 /** The interface described for machines: OpenAPI 3.1, its request bodies from the schemas that check them. */
 import * as z from "zod";
-import { chatSchema, completionSchema, detokenizeSchema, tokenizeSchema } from "./protocol.ts";
+import {
+  chatSchema,
+  completionSchema,
+  detokenizeSchema,
+  embeddingSchema,
+  tokenizeSchema,
+} from "./protocol.ts";
 
 interface Route {
   readonly method: "get" | "post";
@@ -28,6 +34,7 @@ export const routes: readonly Route[] = [
     body: chatSchema,
     produces: [json, "text/event-stream"],
   },
+  { method: "post", path: "/v1/embeddings", summary: "Texts to vectors", body: embeddingSchema },
   { method: "post", path: "/tokenize", summary: "Text to token ids", body: tokenizeSchema },
   { method: "post", path: "/detokenize", summary: "Token ids to text", body: detokenizeSchema },
   { method: "get", path: "/v1/models", summary: "The served model" },

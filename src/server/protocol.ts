@@ -18,6 +18,16 @@ const tokenIds = z
   )
   .min(1);
 
+const promptSchema = z.union(
+  [
+    z.string(),
+    z.array(z.string()).min(1).max(maxPrompts),
+    tokenIds,
+    z.array(tokenIds).min(1).max(maxPrompts),
+  ],
+  { error: "expected a text, a list of texts, token ids, or a list of lists of token ids" },
+);
+
 /** A field that a client may leave out or send as null. */
 type Maybe<T> = T | null | undefined;
 
@@ -27,20 +37,22 @@ export interface EngramOptions {
   readonly return: readonly ("gates" | "rows")[];
 }
 
+const engramFields = {
+  enabled: z.boolean().default(true).describe("false leaves the memory out"),
+  scale: z
+    .number()
+    .min(-100)
+    .max(100)
+    .default(1)
+    .describe("multiplies what the memory adds to the stream"),
+  return: z
+    .array(z.enum(["gates", "rows"]))
+    .default([])
+    .describe("what to say of every position that was read"),
+};
+
 const engramSchema: z.ZodType<EngramOptions> = z
-  .strictObject({
-    enabled: z.boolean().default(true).describe("false leaves the memory out"),
-    scale: z
-      .number()
-      .min(-100)
-      .max(100)
-      .default(1)
-      .describe("multiplies what the memory adds to the stream"),
-    return: z
-      .array(z.enum(["gates", "rows"]))
-      .default([])
-      .describe("what to say of every position that was read"),
-  })
+  .strictObject(engramFields)
   .describe("The n-gram memory: whether and how strongly it is used, and what to tell of it.");
 
 /** What all texts have in common. */
@@ -101,15 +113,7 @@ export interface CompletionRequest extends SamplingFields {
 export const completionSchema: z.ZodType<CompletionRequest> = z
   .strictObject({
     ...sampling,
-    prompt: z.union(
-      [
-        z.string(),
-        z.array(z.string()).min(1).max(maxPrompts),
-        tokenIds,
-        z.array(tokenIds).min(1).max(maxPrompts),
-      ],
-      { error: "expected a text, a list of texts, token ids, or a list of lists of token ids" },
-    ),
+    prompt: promptSchema,
     max_tokens: z.int().min(0).nullish().describe("default 16"),
     echo: z.boolean().nullish().describe("begin the answer with the prompt"),
     logprobs: z.int().min(0).max(maxTop).nullish(),
@@ -156,6 +160,23 @@ export const chatSchema: z.ZodType<ChatRequest> = z
     store: z.literal(false).nullish(),
   })
   .describe("A conversation to continue, for models with a chat template.");
+
+export interface EmbeddingRequest {
+  readonly model?: Maybe<string>;
+  readonly input: CompletionRequest["prompt"];
+  readonly encoding_format?: Maybe<"float" | "base64">;
+  readonly engram?: Maybe<{ readonly enabled: boolean; readonly scale: number }>;
+}
+
+export const embeddingSchema: z.ZodType<EmbeddingRequest> = z
+  .strictObject({
+    model: sampling.model,
+    input: promptSchema,
+    encoding_format: z.enum(["float", "base64"]).nullish(),
+    user: z.string().nullish(),
+    engram: z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale }).nullish(),
+  })
+  .describe("Texts to make vectors of: the mean of the final hidden states, of length 1.");
 
 export interface TokenizeRequest {
   readonly model?: Maybe<string>;

@@ -78,6 +78,28 @@ test("OpenAI's client gives errors their class, status, code and parameter", asy
   await assert.rejects(stranger.models.list(), AuthenticationError);
 });
 
+test("OpenAI's client embeds, in either encoding, and like texts lie near each other", async () => {
+  const input = ["the cat sat on the mat", "the cat sat on the mat again", "ü語"];
+  const [floats, packed] = await Promise.all(
+    (["float", "base64"] as const).map(async (encoding_format) => {
+      const { data } = await client.embeddings.create({ model: "tiny", input, encoding_format });
+      return data.map(({ embedding }) => embedding);
+    }),
+  );
+  const decoded = (packed as unknown as string[]).map((text) =>
+    Array.from(new Float32Array(Uint8Array.from(Buffer.from(text, "base64")).buffer)),
+  );
+  // Batches of prompts do not exist: the same text goes the same way, to the bit.
+  assert.deepEqual(decoded, floats);
+  const dot = (a: number[], b: number[]): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
+  const [a, b, c] = floats as [number[], number[], number[]];
+  assert.equal(a.length, model.config.hiddenSize);
+  assert.ok(Math.abs(dot(a, a) - 1) < 1e-5);
+  assert.ok(dot(a, b) > dot(a, c));
+  const { data } = await client.embeddings.create({ model: "tiny", input: input[0]! });
+  assert.equal(data[0]!.embedding.length, a.length);
+});
+
 test("OpenAI's client lists models, and waits for as many answers as it asked for", async () => {
   const models = [];
   for await (const { id } of await client.models.list()) models.push(id);

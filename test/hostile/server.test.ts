@@ -24,7 +24,13 @@ after(async () => {
   assert.deepEqual(failures, []);
 });
 
-const posts = ["/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize"] as const;
+const posts = [
+  "/v1/completions",
+  "/v1/chat/completions",
+  "/v1/embeddings",
+  "/tokenize",
+  "/detokenize",
+] as const;
 
 async function post(
   path: string,
@@ -126,6 +132,8 @@ const anyField = fc.oneof(
     "user",
     "repetition_penalty",
     "presence_penalty",
+    "input",
+    "encoding_format",
     "frequency_penalty",
     "tokens",
     "ignore_eos",
@@ -147,7 +155,9 @@ test("any fields with any values are answered or refused, never failed on", asyn
       fc.boolean(),
       async (path, fields, isValidBase) => {
         const base = isValidBase
-          ? { prompt: "the", max_tokens: 2, messages: undefined }
+          ? path === "/v1/embeddings"
+            ? { input: "the" }
+            : { prompt: "the", max_tokens: 2 }
           : { messages: [{ role: "user", content: "the" }], max_tokens: 2 };
         const answer = await post(path, JSON.stringify({ ...base, ...fields }));
         if (answer.status !== 200) checkRefusal(answer);

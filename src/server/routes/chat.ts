@@ -8,10 +8,10 @@ import { renderChat } from "../chat-template.ts";
 import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type ChatRequest, chatSchema } from "../protocol.ts";
+import { checkPrompt } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextStep } from "../text-generation.ts";
 import { finite, tokenText } from "../token-text.ts";
-import { checkPrompt } from "./completions.ts";
 
 export function chatRoutes(app: Hono, context: RouteContext): void {
   app.post("/v1/chat/completions", async (c) => {

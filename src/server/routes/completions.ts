@@ -3,25 +3,18 @@
  * texts, which is what lm-evaluation-harness asks of it.
  */
 import type { Hono } from "hono";
-import { promptIdsOf } from "../../generate-text.ts";
 import type { TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { ApiError } from "../api-error.ts";
 import { readBody } from "../body.ts";
 import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type CompletionRequest, completionSchema } from "../protocol.ts";
+import { type Prompt, promptsOf } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextEnd, TextStep } from "../text-generation.ts";
 import { finite, startInText, tokenText, topByText } from "../token-text.ts";
 
 const defaultMaxTokens = 16;
-
-interface Prompt {
-  readonly ids: readonly number[];
-  /** Ids at the beginning that the client did not write. */
-  readonly numHidden: number;
-}
 
 interface LogProbs {
   tokens: string[];
@@ -36,7 +29,7 @@ export function completionRoutes(app: Hono, context: RouteContext): void {
     const { maxBodyBytes } = context.options;
     const body = await readBody(c.req.raw, { schema: completionSchema, maxBytes: maxBodyBytes });
     checkModelName(serving, body.model);
-    const prompts = promptsOf(body, serving);
+    const prompts = promptsOf(body.prompt, { serving, param: "prompt" });
     const request = choicesOf(body, { serving, prompts, signal: c.req.raw.signal });
     const envelope = {
       id: `cmpl-${crypto.randomUUID()}`,
@@ -91,46 +84,6 @@ function choicesOf(
     })),
     signal,
   };
-}
-
-function promptsOf({ prompt }: CompletionRequest, { model, scheduler }: Serving): Prompt[] {
-  const { tokenizer } = model;
-  const fromText = (text: string): Prompt => {
-    const ids = promptIdsOf(tokenizer, text);
-    return { ids, numHidden: tokenizer.eosTokenId === undefined ? 0 : 1 };
-  };
-  const fromIds = (ids: readonly number[]): Prompt => ({ ids, numHidden: 0 });
-  const prompts =
-    typeof prompt === "string"
-      ? [fromText(prompt)]
-      : isNumbers(prompt)
-        ? [fromIds(prompt)]
-        : prompt.map((one) => (typeof one === "string" ? fromText(one) : fromIds(one)));
-  for (const { ids } of prompts) checkPrompt(ids, { tokenizer, most: scheduler.contextSize });
-  return prompts;
-}
-
-function isNumbers(list: CompletionRequest["prompt"]): list is readonly number[] {
-  return typeof list[0] === "number";
-}
-
-/** Refuses before anything is queued, so that no part of a request runs in vain. */
-export function checkPrompt(
-  ids: readonly number[],
-  { tokenizer, most, param = "prompt" }: { tokenizer: Tokenizer; most: number; param?: string },
-): void {
-  if (ids.length === 0) throw new ApiError(`${param}: expected at least one token`, { param });
-  if (ids.length > most)
-    throw new ApiError(
-      `${param}: ${ids.length} tokens are more than the context of ${most} holds; shorten it`,
-      { param, code: "context_length_exceeded" },
-    );
-  const wrong = ids.find((id) => id >= tokenizer.vocabSize);
-  if (wrong !== undefined)
-    throw new ApiError(
-      `${param}: token ${wrong} is outside the vocabulary 0..${tokenizer.vocabSize - 1}`,
-      { param },
-    );
 }
 
 function emptyChoice(index: number): {
