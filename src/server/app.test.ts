@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, describe } from "node:test";
 import { libraryText, servedModel } from "../../test/models/served-model.ts";
+import { StoreError } from "../errors.ts";
 import { createServer, type EngramServer, routes } from "./index.ts";
 
 const model = await servedModel();
@@ -291,6 +292,70 @@ describe("chat", () => {
     assert.equal(status, 400);
     assert.match(body.error.message, /base model without a chat template.*\/v1\/completions/);
     assert.deepEqual([body.error.param, body.error.code], ["messages", "no_chat_template"]);
+  });
+});
+
+describe("failures and strangers", () => {
+  test("a store that fails ends a stream with an error event, and a plain request with 500", async () => {
+    let reads = 0;
+    let failsAt = 5;
+    const broken = await servedModel({
+      beforeRead: () => {
+        if (++reads === failsAt) throw new StoreError("the disk is gone");
+      },
+    });
+    const reported: unknown[] = [];
+    const failing = createServer(broken, { onError: (error) => reported.push(error) });
+    await failing.ready;
+    const chunks = await events("/v1/completions", { prompt: "the", ...greedy }, failing);
+    assert.equal(chunks.at(-1).error.type, "server_error");
+    assert.equal(chunks.at(-1).error.code, "store_failed");
+    assert.ok(chunks.length > 2 && chunks.slice(0, -1).every((chunk) => "choices" in chunk));
+    failsAt = reads + 2;
+    const plain = await send("/v1/completions", { prompt: "on", ...greedy }, failing);
+    assert.deepEqual([plain.status, plain.body.error.code], [500, "store_failed"]);
+    assert.equal(reported.length, 2);
+    const next = await send("/v1/completions", { prompt: "on", ...greedy }, failing);
+    assert.equal(next.status, 200);
+    await failing.close();
+    await broken.close();
+  });
+
+  test("a key is asked for everywhere but at /health, and other origins get what was granted", async () => {
+    const origin = "http://page.example";
+    const guarded = createServer(model, { apiKey: "hush", corsOrigins: [origin] });
+    await guarded.ready;
+    const get = (path: string, headers: Record<string, string>): Promise<Response> =>
+      guarded.fetch(new Request(`http://engram${path}`, { headers }));
+    assert.equal((await get("/health", {})).status, 200);
+    for (const authorization of ["", "Bearer", "Bearer hus", "Bearer hushh", "Basic hush"])
+      assert.equal((await get("/v1/models", { authorization })).status, 401, authorization);
+    const granted = await get("/v1/models", { authorization: "Bearer hush", origin });
+    assert.equal(granted.status, 200);
+    assert.equal(granted.headers.get("access-control-allow-origin"), origin);
+    const other = await get("/health", { origin: "http://other.example" });
+    assert.equal(other.headers.get("access-control-allow-origin"), null);
+    const preflight = await guarded.fetch(
+      new Request("http://engram/v1/completions", {
+        method: "OPTIONS",
+        headers: { origin, "access-control-request-method": "POST" },
+      }),
+    );
+    assert.equal(preflight.status, 204);
+    await guarded.close();
+  });
+
+  test("a model without memory serves, and says so where its memory is asked for", async () => {
+    const plain = await servedModel({ hasMemory: false });
+    const bare = createServer(plain);
+    await bare.ready;
+    const off = { prompt: "the", ...greedy, engram: { enabled: false } };
+    assert.equal((await send("/v1/completions", off, bare)).status, 200);
+    const { status, body } = await send("/v1/completions", { prompt: "the", engram: {} }, bare);
+    assert.deepEqual([status, body.error.code], [400, "no_memory"]);
+    assert.equal((await send("/props", undefined, bare)).body.engram, null);
+    await bare.close();
+    await plain.close();
   });
 });
 

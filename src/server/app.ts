@@ -50,6 +50,9 @@ export function createServer(
       pingInterval: options.pingInterval ?? 15_000,
       version: options.version ?? "unknown",
     },
+    report(error) {
+      if (apiErrorOf(error).status === 500) onError?.(error);
+    },
     serving() {
       if (serving === undefined) throw stillLoading();
       return serving;
@@ -76,8 +79,7 @@ export function createServer(
   app.onError((error) => {
     const isAbort = error.name === "AbortError";
     // Nobody reads the answer to a client that went away; it is no failure either.
-    if (!isAbort && apiErrorOf(error).status >= 500 && apiErrorOf(error).status !== 503)
-      onError?.(error);
+    if (!isAbort) context.report(error);
     return errorResponse(isAbort ? new ApiError("the request was broken off") : error);
   });
   return {

@@ -127,7 +127,10 @@ export function streamChoices(
   const wantsUsage = fields.stream_options?.include_usage === true;
   return sseResponse(chunks(), {
     onCancel: abort,
-    onError: (error) => errorBody(apiErrorOf(error)),
+    onError: (error) => {
+      context.report(error);
+      return errorBody(apiErrorOf(error));
+    },
     pingInterval: context.options.pingInterval,
   });
 

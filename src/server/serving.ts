@@ -26,7 +26,7 @@ export interface ServerOptions {
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
   readonly pingInterval?: number;
   readonly version?: string;
-  /** Told of failures that are ours: requests that are answered with 500. */
+  /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -42,6 +42,8 @@ export interface Serving {
 
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">>;
+  /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
+  report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
   serving(): Serving;
 }

@@ -18,7 +18,14 @@ export async function servedModel({
   contextSize = 128,
   withChat = false,
   hasMemory = true,
-}: { contextSize?: number; withChat?: boolean; hasMemory?: boolean } = {}): Promise<Model> {
+  beforeRead = () => undefined,
+}: {
+  contextSize?: number;
+  withChat?: boolean;
+  hasMemory?: boolean;
+  /** Called before every read of rows; may throw in the store's place. */
+  beforeRead?: () => void;
+} = {}): Promise<Model> {
   const text = "the cat sat on the mat and the Cat sat on THE mat again ";
   const definition = await trainBpe([text.repeat(20)], { vocabSize: 280 });
   const tokenizer = parseTokenizerJson(toTokenizerJson(definition));
@@ -30,6 +37,13 @@ export async function servedModel({
     maxPositions: contextSize,
     ...(hasMemory && { engram: { ...smallEngram, compressedVocabSize: vocabSize } }),
   });
+  for (const { store } of language.memory?.tables ?? []) {
+    const read = store.read.bind(store);
+    store.read = async (rows, into) => {
+      beforeRead();
+      await read(rows, into);
+    };
+  }
   return new Model("models/served", {
     tokenizer,
     language,
