@@ -57,6 +57,13 @@ export class RequestError extends EngramError {
   }
 }
 
+/** A request that could be answered, but not now: too many wait, or the server is going away. */
+export class UnavailableError extends EngramError {
+  constructor(message: string, { code }: { code: "queue_full" | "loading" | "shutting_down" }) {
+    super(code, message);
+  }
+}
+
 /** A bug of ours: a state that the code's own reasoning excludes. Please report it. */
 export class InvariantError extends EngramError {
   constructor(message: string, options?: ErrorOptions) {

@@ -22,6 +22,12 @@ export interface TextModel {
   createSession(options?: { memory?: boolean }): Session;
 }
 
+/** The ids of a text that begins a document: in training, every document follows an end-of-text token. */
+export function promptIdsOf(tokenizer: Tokenizer, text: string): number[] {
+  const eos = tokenizer.eosTokenId;
+  return [...(eos === undefined ? [] : [eos]), ...tokenizer.encode(text)];
+}
+
 /** Yields the continuation of `prompt` piece by piece. Stops on `break`, or when `signal` aborts. */
 export async function* generateText(
   model: TextModel,
@@ -32,8 +38,7 @@ export async function* generateText(
   const { tokenizer } = model;
   await using session = model.createSession(memory === undefined ? {} : { memory });
   const eos = tokenizer.eosTokenId;
-  const ids = [...(eos === undefined ? [] : [eos]), ...tokenizer.encode(prompt)];
-  const tokens = generate(session, ids, {
+  const tokens = generate(session, promptIdsOf(tokenizer, prompt), {
     sampler: createSampler(sampling),
     maxTokens,
     stopIds: eos === undefined ? [] : [eos],

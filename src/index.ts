@@ -8,6 +8,7 @@ export {
   RequestError,
   ShapeError,
   StoreError,
+  UnavailableError,
 } from "./errors.ts";
 export { type BitsPerByte, bitsPerByte } from "./eval/index.ts";
 export {
@@ -23,6 +24,8 @@ export {
   type LanguageModel,
   type Sampler,
   type SamplingOptions,
+  Scheduler,
+  type SchedulerOptions,
   type Session,
 } from "./inference/index.ts";
 export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
@@ -46,6 +49,8 @@ export {
   publicOrtBackend,
   type PublicOrtBackendOptions,
 } from "./tensor/backends/onnx/node/index.ts";
+export { createServer, type EngramServer, type ServerOptions } from "./server/index.ts";
+export { listen, type Listener, type ListenOptions } from "./server/node/index.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";
 export {
   parseTokenizerJson,

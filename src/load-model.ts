@@ -46,13 +46,21 @@ export class Model {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly language: LanguageModel;
+  /** Jinja source that turns messages into a prompt; a base model has none. */
+  readonly chatTemplate: string | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
 
   constructor(
     path: string,
-    parts: { tokenizer: Tokenizer; language: LanguageModel; ownsBackend: boolean },
+    parts: {
+      tokenizer: Tokenizer;
+      language: LanguageModel;
+      ownsBackend: boolean;
+      chatTemplate?: string | undefined;
+    },
   ) {
+    this.chatTemplate = parts.chatTemplate;
     this.path = path;
     this.config = parts.language.config;
     this.tokenizer = parts.tokenizer;
@@ -128,7 +136,8 @@ export async function loadModel(
     memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
-  return new Model(directory, { tokenizer, language, ownsBackend });
+  const chatTemplate = await files.chatTemplate();
+  return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate });
 }
 
 async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {

@@ -16,7 +16,7 @@ export interface CommandContext {
   readonly progress: Progress;
   /** How this command line was begun, for hints: "engram", or the npm script that ran it. */
   readonly program: string;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
 }
 
@@ -49,6 +49,8 @@ export interface CommandOption {
   readonly flags: string;
   readonly description: string;
   readonly isRequired?: boolean;
+  /** The environment variable that is read where the option is not written. */
+  readonly env?: string;
 }
 
 /** A command with the type of its input forgotten, so that they fit into one list. */

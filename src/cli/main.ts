@@ -1,17 +1,21 @@
 #!/usr/bin/env node
 /**
- * The `engram` command: hands the arguments, the standard streams and Ctrl-C to the frame. Holds no
+ * The `engram` command: hands the arguments, the standard streams and the signals to stop to the frame. Holds no
  * behaviour of its own.
  */
 import { commands } from "./registry.ts";
 import { runCli } from "./run-cli.ts";
 
 const controller = new AbortController();
-process.on("SIGINT", () => {
-  // The first Ctrl-C asks the command to stop in good order; the second does not ask.
-  if (controller.signal.aborted) process.exit(130);
-  controller.abort();
-});
+for (const [name, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.on(name, () => {
+    // The first Ctrl-C asks the command to stop in good order; the second does not ask.
+    if (controller.signal.aborted) process.exit(code);
+    controller.abort();
+  });
 // `engram … | head` closes the pipe early; that is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);

@@ -33,6 +33,16 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--repetition-penalty <X>",
     "--stop <TEXT...>",
   ],
+  "serve MODEL": [
+    "--host <ADDRESS>",
+    "--port <N>",
+    "--api-key <KEY>",
+    "--cors-origins <ORIGINS>",
+    "--alias <NAME>",
+    "--parallel <N>",
+    "--ctx-size <N>",
+    "--threads <N>",
+  ],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
   "show MODEL": [],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
@@ -59,5 +69,13 @@ test("every command says what it does, with an example that names it", () => {
     assert.match(summary, /^[a-z].{10,50}$/, path);
     assert.ok(description.length > 80, path);
     assert.ok(examples.length > 0 && examples.every((e) => `${e} `.startsWith(`${path} `)), path);
+  }
+});
+
+test("every option of serve can be given in the environment, under the name that its flag has", () => {
+  const serve = commands.find(({ path }) => path === "serve")!;
+  for (const { flags, env } of serve.options) {
+    const [, name] = /^--([a-z-]+) /.exec(flags) ?? [];
+    assert.equal(env, `ENGRAM_${name!.toUpperCase().replaceAll("-", "_")}`);
   }
 });

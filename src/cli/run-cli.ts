@@ -57,7 +57,7 @@ type Run = (command: Command, input: Record<string, unknown>) => Promise<void>;
 
 /** The parser of the whole command line. Exported for the test that freezes the options. */
 export function buildParser(
-  world: Pick<CliWorld, "commands" | "stdout" | "stderr">,
+  world: Pick<CliWorld, "commands" | "stdout" | "stderr" | "env">,
   run: Run,
 ): Parser {
   const root = new Parser("engram")
@@ -80,11 +80,15 @@ export function buildParser(
 Every command takes --json (one JSON document on stdout) and --help.
 Exit codes: 0 success, 2 bad use or bad input, 1 failure, 130 stopped by Ctrl-C.`,
     );
-  for (const command of world.commands) addCommand(root, command, run);
+  for (const command of world.commands) addCommand(root, command, { run, env: world.env });
   return root;
 }
 
-function addCommand(root: Parser, command: Command, run: Run): void {
+function addCommand(
+  root: Parser,
+  command: Command,
+  { run, env }: { run: Run; env: CliWorld["env"] },
+): void {
   const words = command.path.split(" ");
   const name = words.pop()!;
   let parent = root;
@@ -99,16 +103,28 @@ function addCommand(root: Parser, command: Command, run: Run): void {
     );
   for (const { name: argument, description } of command.arguments ?? [])
     parser.argument(`<${argument}>`, description);
-  for (const { flags, description, isRequired = false } of command.options)
-    parser.addOption(new Option(flags, description).makeOptionMandatory(isRequired));
+  for (const { flags, description, isRequired = false, env: variable } of command.options) {
+    const text = variable === undefined ? description : `${description} [${variable}]`;
+    parser.addOption(new Option(flags, text).makeOptionMandatory(isRequired));
+  }
   parser.option("--json", "print one JSON document on stdout and nothing else");
   parser.action(async () => {
     const { json: _, ...options } = parser.opts<Record<string, unknown>>();
-    const input: Record<string, unknown> = { ...options };
+    const input: Record<string, unknown> = { ...fromEnvironment(command, env), ...options };
     for (const [i, { name: argument }] of (command.arguments ?? []).entries())
       input[camelCase(argument)] = parser.args[i];
     await run(command, input);
   });
+}
+
+/** What the environment says for options that have a variable. An empty one says nothing. */
+function fromEnvironment({ options }: Command, env: CliWorld["env"]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { flags, env: name } of options) {
+    const value = name === undefined ? undefined : env[name];
+    if (value !== undefined && value !== "") found[new Option(flags).attributeName()] = value;
+  }
+  return found;
 }
 
 /** The parent of commands of two words, such as `tokenizer` for `tokenizer train`. */

@@ -1,12 +1,24 @@
-/** Ids -> ids: sessions, sampling, generation and scoring. */
+/** Ids -> ids: sessions, batches, sampling, generation and scoring. */
+export { BatchDecoder, type BatchEntry, type BatchResult } from "./batch-decoder.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
+export type {
+  FinishReason,
+  Generation,
+  GenerationRequest,
+  GenerationStep,
+  PromptStep,
+  TokenStep,
+  Trace,
+} from "./generation-job.ts";
 export {
   checkTokenIds,
   type LanguageModel,
   type ModelMemory,
   withoutMemory,
 } from "./language-model.ts";
+export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.ts";
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";
+export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export { type Score, Scorer, type ScoreOptions } from "./scorer.ts";
-export { Decoder, type Session } from "./session.ts";
+export { Decoder, type DecoderOptions, type Session, type SessionOptions } from "./session.ts";
 export { type Batch, emptyBatch, fillWindow, type TokenStream } from "./windows.ts";

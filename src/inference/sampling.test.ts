@@ -10,9 +10,17 @@ function expectedChances(
   options: SamplingOptions,
 ): number[] {
   const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  const scores = logits.map((x, id) =>
-    !history.includes(id) ? x : x > 0 ? x / repetitionPenalty : x * repetitionPenalty,
-  );
+  const { presencePenalty = 0, frequencyPenalty = 0, promptLength = 0, logitBias } = options;
+  const scores = logits.map((logit, id) => {
+    const x = logit + (logitBias?.get(id) ?? 0);
+    const repeated = !history.includes(id)
+      ? x
+      : x > 0
+        ? x / repetitionPenalty
+        : x * repetitionPenalty;
+    const count = history.slice(promptLength).filter((other) => other === id).length;
+    return repeated - (count > 0 ? presencePenalty : 0) - count * frequencyPenalty;
+  });
   const top = Math.max(...scores);
   let chances = scores.map((x) => Math.exp((x - top) / temperature));
   const normalise = (): void => {
@@ -42,7 +50,24 @@ const cases: Readonly<Record<string, SamplingOptions>> = {
   "top-p": { topP: 0.7 },
   "min-p": { minP: 0.2 },
   "a repetition penalty": { repetitionPenalty: 1.5 },
-  everything: { temperature: 1.3, topK: 5, topP: 0.9, minP: 0.1, repetitionPenalty: 1.2 },
+  "a presence penalty": { presencePenalty: 0.8 },
+  "a frequency penalty, which the prompt escapes": { frequencyPenalty: 0.7, promptLength: 1 },
+  "a bias": {
+    logitBias: new Map([
+      [2, 1.5],
+      [3, -100],
+    ]),
+  },
+  everything: {
+    presencePenalty: 0.3,
+    frequencyPenalty: -0.2,
+    logitBias: new Map([[7, 1]]),
+    temperature: 1.3,
+    topK: 5,
+    topP: 0.9,
+    minP: 0.1,
+    repetitionPenalty: 1.2,
+  },
 };
 
 for (const [name, options] of Object.entries(cases))

@@ -1,6 +1,6 @@
 /**
- * Logits -> one token id. Filters apply in the order that Hugging Face's generation uses: repetition
- * penalty, temperature, top-k, top-p, min-p. Knows numbers and ids; not text, stop rules or sessions.
+ * Logits -> one token id. Filters apply in the order that Hugging Face's generation and vLLM
+ * use: bias, penalties, temperature, top-k, top-p, min-p. Knows numbers and ids; not text, stop rules or sessions.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { Random } from "../numerics/index.ts";
@@ -18,6 +18,14 @@ export interface SamplingOptions {
   /** Divides positive and multiplies negative logits of tokens already in the text
    *  (arXiv 1909.05858). Default 1. */
   readonly repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens generated so far. Default 0. */
+  readonly presencePenalty?: number;
+  /** Subtracted as often as a token was generated so far. Default 0. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of these ids. */
+  readonly logitBias?: ReadonlyMap<number, number>;
+  /** How much of the history is the prompt, which presence and frequency do not count. Default 0. */
+  readonly promptLength?: number;
   /** The same seed draws the same tokens. Default 0. */
   readonly seed?: number;
 }
@@ -37,12 +45,19 @@ export function createSampler({
   topP = 1,
   minP = 0,
   repetitionPenalty = 1,
+  presencePenalty = 0,
+  frequencyPenalty = 0,
+  logitBias = new Map(),
+  promptLength = 0,
   seed = 0,
 }: SamplingOptions = {}): Sampler {
   within("temperature", temperature, [0, 100]);
   within("topP", topP, [0, 1]);
   within("minP", minP, [0, 1]);
   within("repetitionPenalty", repetitionPenalty, [0.01, 100]);
+  within("presencePenalty", presencePenalty, [-100, 100]);
+  within("frequencyPenalty", frequencyPenalty, [-100, 100]);
+  for (const bias of logitBias.values()) within("logitBias", bias, [-100, 100]);
   if (!Number.isInteger(topK) || topK < 0)
     throw new InvalidConfigError(`topK must be 0 (all) or a number of tokens, got ${topK}`);
   const random = Random.fromSeed(seed, "sampling");
@@ -50,11 +65,15 @@ export function createSampler({
   return (logits, history) => {
     if (scores.length !== logits.length) scores = new Float32Array(logits.length);
     scores.set(logits);
+    for (const [id, bias] of logitBias) if (id < scores.length) scores[id] = scores[id]! + bias;
     if (repetitionPenalty !== 1)
       for (const id of new Set(history)) {
         const x = scores[id]!;
         scores[id] = x > 0 ? x / repetitionPenalty : x * repetitionPenalty;
       }
+    if (presencePenalty !== 0 || frequencyPenalty !== 0)
+      for (const [id, count] of countsFrom(history, promptLength))
+        scores[id] = scores[id]! - presencePenalty - frequencyPenalty * count;
     if (temperature === 0) return argmax(scores);
     const likeliest = scores[argmax(scores)]!;
     for (let i = 0; i < scores.length; i++)
@@ -62,6 +81,13 @@ export function createSampler({
     if (topK === 0 && topP === 1 && minP === 0) return drawAll(scores, random.uniform());
     return drawFiltered(scores, { topK, topP, minP }, random.uniform());
   };
+}
+
+function countsFrom(history: readonly number[], from: number): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (let i = from; i < history.length; i++)
+    counts.set(history[i]!, (counts.get(history[i]!) ?? 0) + 1);
+  return counts;
 }
 
 /** Index of the largest value; the first of equals. */

@@ -104,6 +104,32 @@ for (const [backendName, makeBackend] of Object.entries(backends))
       });
     });
 
+test("hidden states times the head are the logits, however the text is split", async () => {
+  for (const [backend, config] of [
+    [referenceBackend(), smallConfig],
+    [ortBackend({ threads: 2 }), { ...smallConfig, tieEmbeddings: false }],
+  ] as const) {
+    const model = await randomModel(backend, config);
+    const decoder = new Decoder(model);
+    const session = decoder.createSession();
+    const parts = [
+      await session.appendHidden(text.slice(0, 11)),
+      await session.appendHidden(text.slice(11)),
+    ];
+    const hidden = parts.flatMap((part) => [...part]);
+    const { data: head } =
+      model.params[config.tieEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"]!;
+    const D = config.hiddenSize;
+    const logits = Float32Array.from({ length: text.length * config.vocabSize }, (_, i) => {
+      const [t, v] = [Math.floor(i / config.vocabSize), i % config.vocabSize];
+      let sum = 0;
+      for (let d = 0; d < D; d++) sum += hidden[t * D + d]! * head[v * D + d]!;
+      return sum;
+    });
+    toBeClose(logits, await decoder.createSession().appendAll(text), near);
+  }
+});
+
 test("a session fills its context to the last token and not beyond", async () => {
   const session = new Decoder(await randomModel(referenceBackend())).createSession();
   await session.append(Array(smallConfig.maxPositions - 3).fill(5));

@@ -6,33 +6,58 @@
  * State is only what the ids determine, so rewinding is forgetting and forking is copying. Cache
  * positions at or beyond `length` hold leftovers that the next append overwrites before reading.
  */
-import { RequestError } from "../errors.ts";
-import { addressTail, compressIds, Lookback, memoryWidth, Retrieval } from "../memory/index.ts";
-import { convHistory, decodeGraph, io, ropeAngles } from "../model/index.ts";
+import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
+import { memoryWidth, Retrieval } from "../memory/index.ts";
+import { decodeGraph, type DecodeShape, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, type Values, zeros } from "../tensor/index.ts";
 import { checkTokenIds, ExecutableCache, inputsOf, type LanguageModel } from "./language-model.ts";
+import { type StagedIds, Timeline } from "./timeline.ts";
 
-type DecodeExecutables = ExecutableCache<{ length: number; logits: "last" | "all" }>;
+export interface DecodeKey {
+  readonly batch: number;
+  readonly length: number;
+  readonly logits: DecodeShape["logits"];
+}
+
+export interface DecoderOptions {
+  /** Tokens a session holds. Default, and most: the model's `maxPositions`. */
+  readonly capacity?: number;
+}
 
 /** Runs `LanguageModel`s step by step: compiled graphs, shared by all sessions of a model. */
 export class Decoder {
   readonly model: LanguageModel;
-  readonly #executables: DecodeExecutables;
+  readonly capacity: number;
+  /** For sessions and batches. */
+  readonly executables: ExecutableCache<DecodeKey>;
 
-  constructor(model: LanguageModel) {
+  constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
+    const { maxPositions } = model.config;
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > maxPositions)
+      throw new InvalidConfigError(
+        `a context must hold 1..${maxPositions} tokens (the model's max_position_embeddings), got ${capacity}`,
+      );
     this.model = model;
-    this.#executables = new ExecutableCache(model.backend, (shape) =>
-      decodeGraph(model.config, { batch: 1, capacity: model.config.maxPositions, ...shape }),
+    this.capacity = capacity;
+    this.executables = new ExecutableCache(model.backend, (shape) =>
+      decodeGraph(model.config, { capacity, scaled: true, ...shape }),
     );
   }
 
-  createSession(): Session {
-    return new Session(this, this.#executables);
+  createSession(options: SessionOptions = {}): Session {
+    return new Session(this, options);
   }
 
   async dispose(): Promise<void> {
-    await this.#executables.dispose();
+    await this.executables.dispose();
   }
+}
+
+export interface SessionOptions {
+  /** The key-value caches [1,K,C,d] by their graph names; the session's own if not given. */
+  readonly caches?: Readonly<Record<string, Value>>;
+  /** Multiplies what the memory adds: 1 as trained, 0 as without. Default 1. */
+  readonly scale?: number;
 }
 
 interface Step {
@@ -47,54 +72,52 @@ const smallestPiece = 8;
 /** See the head of this file. Made by `Model.createSession`; dispose it to give its caches back. */
 export class Session {
   readonly #decoder: Decoder;
-  readonly #executables: DecodeExecutables;
-  readonly #ids: number[] = [];
   readonly #retrieval: Retrieval;
-  #lookback = new Lookback();
-  readonly #caches: Record<string, Value> = {};
-  /** Inputs of each short convolution at every position, behind `history` rows of zeros. */
-  readonly #conv = new Map<number, Float32Array>();
+  readonly #caches: Readonly<Record<string, Value>>;
   readonly #steps = new Map<string, Promise<Step>>();
+  readonly #scale: Float32Array;
   #gates: ReadonlyMap<number, Float32Array> = new Map();
+  #rows: ReadonlyMap<number, Uint32Array> = new Map();
   #busy = false;
   #disposed = false;
+  /** For batches, which read on where this session stands. */
+  readonly timeline: Timeline;
 
   /** Use `Decoder.createSession`. */
-  constructor(decoder: Decoder, executables: DecodeExecutables) {
+  constructor(decoder: Decoder, { caches, scale = 1 }: SessionOptions) {
     this.#decoder = decoder;
-    this.#executables = executables;
-    const { config, memory } = decoder.model;
-    this.#retrieval = new Retrieval(memory?.tables ?? []);
-    const shape = [1, config.numKvHeads, config.maxPositions, config.headDim];
-    for (let layer = 0; layer < config.numLayers; layer++) {
-      this.#caches[io.keys(layer)] = zeros("f32", shape);
-      this.#caches[io.values(layer)] = zeros("f32", shape);
-    }
-    const history = convHistory(config);
-    if (history > 0)
-      for (const layer of config.engram!.layerIds)
-        this.#conv.set(
-          layer,
-          new Float32Array((history + config.maxPositions) * config.hiddenSize),
-        );
+    this.#retrieval = new Retrieval(decoder.model.memory?.tables ?? []);
+    this.#caches = caches ?? emptyCaches(decoder, 1);
+    this.#scale = Float32Array.of(scale);
+    this.timeline = new Timeline(decoder.model, decoder.capacity);
   }
 
   get length(): number {
-    return this.#ids.length;
+    return this.timeline.length;
   }
 
   get ids(): readonly number[] {
-    return this.#ids;
+    return this.timeline.ids;
   }
 
   /** Tokens that still fit. */
   get remaining(): number {
-    return this.#decoder.model.config.maxPositions - this.#ids.length;
+    return this.#decoder.capacity - this.length;
   }
 
   /** Gates of the ids of the last append, one value a token, by Engram layer. */
   get gates(): ReadonlyMap<number, Float32Array> {
     return this.#gates;
+  }
+
+  /** Rows of the ids of the last append, [n, C] by Engram layer: where the memory was read. */
+  get rows(): ReadonlyMap<number, Uint32Array> {
+    return this.#rows;
+  }
+
+  /** What the memory's contribution is multiplied by. */
+  get scale(): number {
+    return this.#scale[0]!;
   }
 
   /** Appends ids; resolves to the logits [V] after the last. If it rejects, nothing was appended. */
@@ -107,27 +130,42 @@ export class Session {
     return this.#append(ids, "all");
   }
 
+  /** As `append`, with the hidden states after the final norm in place of logits: [ids.length * D]. */
+  async appendHidden(ids: ArrayLike<number>): Promise<Float32Array> {
+    return this.#append(ids, "none");
+  }
+
   /** Forgets everything from position `length` on. */
   rewind(length: number): void {
     this.#check();
-    if (!Number.isInteger(length) || length < 0 || length > this.#ids.length)
-      throw new RequestError(
-        `a session of ${this.#ids.length} tokens can be rewound to 0..${this.#ids.length}, not to ${length}`,
-      );
-    this.#ids.length = length;
-    if (this.#decoder.model.memory !== undefined) this.#lookback.rewind(length);
+    this.timeline.rewind(length);
+  }
+
+  /** Forgets everything and goes on with another scale. */
+  restart({ scale }: { scale: number }): void {
+    this.rewind(0);
+    this.#scale[0] = scale;
   }
 
   /** An independent session with the same past. */
   fork(): Session {
-    this.#check();
-    const copy = this.#decoder.createSession();
-    copy.#ids.push(...this.#ids);
-    copy.#lookback = this.#lookback.fork();
-    for (const [name, value] of Object.entries(this.#caches))
-      (copy.#caches[name]!.data as Float32Array).set(value.data as Float32Array);
-    for (const [layer, history] of this.#conv) copy.#conv.get(layer)!.set(history);
+    const copy = this.#decoder.createSession({ scale: this.scale });
+    copy.copyPrefix(this, this.length);
     return copy;
+  }
+
+  /** Becomes a copy of the first `length` tokens of `other`, a session of the same decoder and scale. */
+  copyPrefix(other: Session, length: number): void {
+    this.#check();
+    if (other.#decoder !== this.#decoder || other.scale !== this.scale)
+      throw new InvariantError("a prefix comes from a session of the same decoder and scale");
+    other.#check();
+    this.timeline.copyFrom(other.timeline, length);
+    const { numKvHeads, headDim } = this.#decoder.model.config;
+    const stride = this.#decoder.capacity * headDim;
+    for (const [name, { data }] of Object.entries(other.#caches))
+      for (let at = 0; at < numKvHeads * stride; at += stride)
+        this.#caches[name]!.data.set(data.subarray(at, at + length * headDim), at);
   }
 
   async dispose(): Promise<void> {
@@ -146,21 +184,26 @@ export class Session {
     if (this.#busy) throw new RequestError("this session is still appending; await that first");
   }
 
-  async #append(ids: ArrayLike<number>, logits: "last" | "all"): Promise<Float32Array> {
+  async #append(ids: ArrayLike<number>, logits: DecodeKey["logits"]): Promise<Float32Array> {
     this.#check();
     const { config } = this.#decoder.model;
     checkTokenIds(ids, config.vocabSize);
     if (ids.length === 0) throw new RequestError("append needs at least one token id");
     if (ids.length > this.remaining)
       throw new RequestError(
-        `${this.length} + ${ids.length} tokens exceed the model's context of ${config.maxPositions}; ` +
+        `${this.length} + ${ids.length} tokens exceed the model's context of ${this.#decoder.capacity}; ` +
           "shorten the text",
       );
     const before = this.length;
     const gates = new Map<number, Float32Array>(
       (config.engram?.layerIds ?? []).map((layer) => [layer, new Float32Array(ids.length)]),
     );
-    const all = new Float32Array(logits === "all" ? ids.length * config.vocabSize : 0);
+    const columns = this.#decoder.model.memory?.addressing.numColumns ?? 0;
+    const rows = new Map(
+      [...gates.keys()].map((layer) => [layer, new Uint32Array(ids.length * columns)]),
+    );
+    const width = logits === "none" ? config.hiddenSize : config.vocabSize;
+    const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
     try {
       let last: Float32Array | undefined;
@@ -169,19 +212,19 @@ export class Session {
         const count = Math.min(length, ids.length - at);
         const piece = Array.from({ length: count }, (_, i) => ids[at + i]!);
         const step = await this.#step(length, logits);
-        await this.#runPiece(step, piece);
+        const staged = await this.#runPiece(step, piece);
+        for (const [layer, values] of staged.rows) rows.get(layer)!.set(values, at * columns);
         for (const [layer, values] of gates)
           values.set((step.outputs[io.gate(layer)]!.data as Float32Array).subarray(0, count), at);
-        last = step.outputs[io.logits]!.data as Float32Array;
-        if (logits === "all")
-          all.set(last.subarray(0, count * config.vocabSize), at * config.vocabSize);
+        last = step.outputs[logits === "none" ? io.hidden : io.logits]!.data as Float32Array;
+        if (logits !== "last") all.set(last.subarray(0, count * width), at * width);
         at += count;
       }
       this.#gates = gates;
-      return logits === "all" ? all : last!.slice();
+      this.#rows = rows;
+      return logits === "last" ? last!.slice() : all;
     } catch (error) {
-      this.#ids.length = before;
-      if (this.#lookback.length > before) this.#lookback.rewind(before);
+      this.timeline.rewind(before);
       throw error;
     } finally {
       this.#busy = false;
@@ -201,7 +244,7 @@ export class Session {
     return length;
   }
 
-  async #step(length: number, logits: "last" | "all"): Promise<Step> {
+  async #step(length: number, logits: DecodeKey["logits"]): Promise<Step> {
     const key = `${length} ${logits}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
@@ -213,12 +256,18 @@ export class Session {
     return step;
   }
 
-  async #bind(length: number, logits: "last" | "all"): Promise<Step> {
-    const { graph, executable } = await this.#executables.get({ length, logits });
+  async #bind(length: number, logits: DecodeKey["logits"]): Promise<Step> {
+    const { graph, executable } = await this.#decoder.executables.get({
+      batch: 1,
+      length,
+      logits,
+    });
     const inputs: Record<string, Value> = {
       ...inputsOf(graph, this.#decoder.model.params),
       ...this.#caches,
     };
+    if (graph.inputs.has(io.scale))
+      inputs[io.scale] = { dtype: "f32", shape: [1, 1, 1], data: this.#scale };
     for (const [name, type] of graph.inputs) inputs[name] ??= zeros(type.dtype, type.shape);
     const outputs: Record<string, Value> = {};
     for (const [name, type] of graph.outputs) outputs[name] = zeros(type.dtype, type.shape);
@@ -226,23 +275,19 @@ export class Session {
     return { binding: executable.bind(inputs, outputs), inputs, outputs };
   }
 
-  async #runPiece({ binding, inputs, outputs }: Step, ids: readonly number[]): Promise<void> {
-    const { config, memory } = this.#decoder.model;
+  async #runPiece({ binding, inputs, outputs }: Step, ids: readonly number[]): Promise<StagedIds> {
+    const { config } = this.#decoder.model;
     const start = this.length;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
-    if (memory !== undefined) {
-      const { addressing, tokenMap } = memory;
-      this.#lookback.append(compressIds(tokenMap, ids));
-      const rows = addressTail(addressing, this.#lookback, { from: start });
-      const width = memoryWidth(config.engram!);
-      await this.#retrieval.retrieveAll(
-        config.engram!.layerIds.map((layerId, i) => ({
-          layerId,
-          rows: rows[i]!,
-          memory_PE: data(io.memory(layerId)).subarray(0, ids.length * width),
-        })),
-      );
-    }
+    const staged = this.timeline.stage(ids);
+    const width = config.engram === undefined ? 0 : memoryWidth(config.engram);
+    await this.#retrieval.retrieveAll(
+      [...staged.rows].map(([layerId, rows]) => ({
+        layerId,
+        rows,
+        memory_PE: data(io.memory(layerId)).subarray(0, ids.length * width),
+      })),
+    );
     const into = inputs[io.ids]!.data;
     into.fill(0);
     into.set(ids);
@@ -252,19 +297,22 @@ export class Session {
       { start, length: into.length, headDim: config.headDim, theta: config.ropeTheta },
       { cos: data(io.cos), sin: data(io.sin) },
     );
-    const history = convHistory(config) * config.hiddenSize;
-    for (const [layer, timeline] of this.#conv) {
-      const at = start * config.hiddenSize;
-      data(io.conv(layer)).set(timeline.subarray(at, at + history));
-    }
+    for (const layer of this.timeline.convLayers)
+      data(io.conv(layer)).set(this.timeline.convPast(layer));
     await binding.run();
-    for (const [layer, timeline] of this.#conv) {
-      const fresh = outputs[io.next(io.conv(layer))]!.data as Float32Array;
-      timeline.set(
-        fresh.subarray(0, ids.length * config.hiddenSize),
-        start * config.hiddenSize + history,
-      );
-    }
-    this.#ids.push(...ids);
+    this.timeline.commit(staged, (layer) => outputs[io.next(io.conv(layer))]!.data as Float32Array);
+    return staged;
   }
+}
+
+/** Key-value caches [slots,K,C,d] of zeros, by their graph names. */
+export function emptyCaches(
+  { model: { config }, capacity }: Decoder,
+  slots: number,
+): Record<string, Value> {
+  const shape = [slots, config.numKvHeads, capacity, config.headDim];
+  const caches: Record<string, Value> = {};
+  for (let layer = 0; layer < config.numLayers; layer++)
+    for (const name of [io.keys(layer), io.values(layer)]) caches[name] = zeros("f32", shape);
+  return caches;
 }

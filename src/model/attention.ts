@@ -12,7 +12,7 @@ import type { ModelConfig } from "./config.ts";
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
 export interface Rotation {
-  /** Both [T, d/2]. */
+  /** Both [T, d/2]; or [B, d/2] for B rows of one token each, which then are at positions of their own. */
   readonly cos: Tensor;
   readonly sin: Tensor;
 }
@@ -39,12 +39,15 @@ export function selfAttention(
   const x_ND = g.reshape(x_BTD, [batch * length, width]);
   const heads = (name: string, count: number): Tensor =>
     g.reshape(g.matmul(x_ND, weight(name), { transB: true }), [batch, length, count, headDim]);
-  const place = (x_BTHd: Tensor, norm: string): Tensor =>
-    g.rotary(
-      g.transpose(g.rmsNorm(x_BTHd, weight(norm), rmsNormEps), [0, 2, 1, 3]),
-      rotation.cos,
-      rotation.sin,
-    );
+  const place = (x_BTHd: Tensor, norm: string): Tensor => {
+    const normed_BTHd = g.rmsNorm(x_BTHd, weight(norm), rmsNormEps);
+    const turn = (x: Tensor): Tensor =>
+      g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
+    if (length > 1 || batch === 1) return turn(normed_BTHd);
+    // One token a row: to the rotation, the rows are the positions of one sequence.
+    const x_1BHd = g.reshape(normed_BTHd, [1, batch, x_BTHd.shape[2]!, headDim]);
+    return g.transpose(turn(x_1BHd), [2, 1, 0, 3]);
+  };
   const q_BHTd = place(
     heads("self_attn.q_proj.weight", config.numHeads),
     "self_attn.q_norm.weight",

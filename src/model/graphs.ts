@@ -30,11 +30,13 @@ export const io = {
   last: "last",
   loss: "loss",
   logits: "logits",
+  hidden: "hidden",
   memory: (layer: number): string => `memory.${layer}`,
   gate: (layer: number): string => `gate.${layer}`,
   keys: (layer: number): string => `keys.${layer}`,
   values: (layer: number): string => `values.${layer}`,
   conv: (layer: number): string => `conv.${layer}`,
+  scale: "scale",
   /** Outputs that may share memory with the input of the same name. */
   next: (name: string): string => `next.${name}`,
   gradient: (name: string): string => `d.${name}`,
@@ -149,8 +151,10 @@ export function evalGraph(config: ModelConfig, shape: BatchShape): Graph {
 export interface DecodeShape extends BatchShape {
   /** Positions the cache holds. */
   readonly capacity: number;
-  /** Logits of one position a row (input `last` [1] says which), or of all. */
-  readonly logits: "last" | "all";
+  /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
+  readonly logits: "last" | "all" | "none";
+  /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
+  readonly scaled?: boolean;
 }
 
 /** Positions a short convolution looks back. */
@@ -161,10 +165,12 @@ export function convHistory(config: ModelConfig): number {
 }
 
 /**
- * Inputs: parameters, memory, ids [B,T], cos and sin of the new positions, past [B] (tokens already
- * in the cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", and conv
- * [B,history,D], the short convolution's inputs at the positions before, for each layer that has one.
- * Outputs: logits [B,1,V] or [B,T,V]; gate [B*T,1,1] a layer; `next.` caches, which may share memory
+ * Inputs: parameters, memory, ids [B,T], cos and sin of the new positions ([T,d/2], or [B,d/2] for
+ * several rows of one token, which may be at different positions), past [B] (tokens already in the
+ * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", scale [B,1,1] if
+ * `scaled` and there is a memory, and conv [B,history,D], the short convolution's inputs at the
+ * positions before, for each layer that has one.
+ * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B*T,1,1] a layer; `next.` caches, which may share memory
  * with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
  */
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
@@ -173,7 +179,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const params = declareParams(g, config);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
-  const rotation = declareRotation(g, config, length);
+  const rotation = declareRotation(g, config, length === 1 ? batch : length);
   const past_B = g.input(io.past, "i32", [batch]);
   const cacheShape = [batch, config.numKvHeads, capacity, config.headDim];
   const caches: LayerCache[] = Array.from({ length: config.numLayers }, (_, layer) => ({
@@ -190,12 +196,14 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
       return g.slice(g.concat([past_BPC, x_BTC], 1), 1, history - by, history - by + length);
     };
   };
+  const isScaled = shape.scaled === true && memory.size > 0;
   const { hidden_BTD, gates } = transformer(g, config, params, {
     ids_BT,
     rotation,
     attend,
     memory,
     shift,
+    ...(isScaled && { scale_B11: g.input(io.scale, "f32", [batch, 1, 1]) }),
   });
   let top_BTD = hidden_BTD;
   if (shape.logits === "last") {
@@ -203,10 +211,13 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     if (batch !== 1) top_BTD = g.slice(hidden_BTD, 1, length - 1, length);
     else top_BTD = g.gatherRows(g.reshape(hidden_BTD, [length, config.hiddenSize]), last);
   }
-  const rows = shape.logits === "last" ? batch : batch * length;
-  const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
-  const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
-  outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
+  if (shape.logits === "none") outputs[io.hidden] = hidden_BTD;
+  else {
+    const rows = shape.logits === "last" ? batch : batch * length;
+    const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
+    const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
+    outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
+  }
   for (const [layer, gate] of gates) outputs[io.gate(layer)] = gate;
   for (const [layer, cache] of caches.entries()) {
     outputs[io.next(io.keys(layer))] = cache.keys;

@@ -21,6 +21,8 @@ export interface TransformerInputs {
   readonly memory: ReadonlyMap<number, Tensor>;
   /** Called by layers with a short convolution; see `Shift`. */
   readonly shift: (layer: number) => Shift;
+  /** Multiplies what the memory adds to each row, [B,1,1]. Absent: as it is. */
+  readonly scale_B11?: Tensor;
 }
 
 export interface TransformerOutputs {
@@ -34,7 +36,7 @@ export function transformer(
   g: GraphBuilder,
   config: ModelConfig,
   params: ReadonlyMap<string, Tensor>,
-  { ids_BT, rotation, attend, memory, shift }: TransformerInputs,
+  { ids_BT, rotation, attend, memory, shift, scale_B11 }: TransformerInputs,
 ): TransformerOutputs {
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
@@ -49,7 +51,8 @@ export function transformer(
           ? { dilation: config.engram!.maxNgramSize, shift: shift(layer) }
           : undefined;
       const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_BTE, weight, eps, conv });
-      x_BTD = g.add(x_BTD, fusion.update_BTD);
+      const { update_BTD } = fusion;
+      x_BTD = g.add(x_BTD, scale_B11 === undefined ? update_BTD : g.mul(update_BTD, scale_B11));
       gates.set(layer, fusion.gate);
     }
     const attentionIn = g.rmsNorm(x_BTD, weight("input_layernorm.weight"), eps);

@@ -6,6 +6,7 @@
  *     config.json                              settings, `engram_*` keys and hash constants included
  *     generation_config.json                   sampling defaults (optional)
  *     tokenizer.json                           (optional)
+ *     chat_template.jinja                      (optional; read, or from tokenizer_config.json)
  *     model.safetensors                        the backbone
  *     model-engram-00001-of-0000N.safetensors  tables, in files of their own
  *     model.safetensors.index.json             tensor name -> file, when there is more than one file
@@ -50,6 +51,8 @@ export interface LocatedTensor extends TensorSpan {
 const weightsName = "model.safetensors";
 const indexName = "model.safetensors.index.json";
 const tokenizerName = "tokenizer.json";
+const tokenizerConfigName = "tokenizer_config.json";
+const chatTemplateName = "chat_template.jinja";
 const configName = "config.json";
 const generationName = "generation_config.json";
 const tablePattern = /^model-engram-\d+-of-\d+\.safetensors$/;
@@ -140,6 +143,18 @@ export class ModelDirectory {
   /** The text of tokenizer.json, or undefined if there is none. */
   async tokenizer(): Promise<string | undefined> {
     return readText(join(this.path, tokenizerName));
+  }
+
+  /** The Jinja source that makes a prompt of messages, from either place where models keep it. */
+  async chatTemplate(): Promise<string | undefined> {
+    const own = await readText(join(this.path, chatTemplateName));
+    if (own !== undefined) return own;
+    const file = join(this.path, tokenizerConfigName);
+    const template = (await readJson(file))?.["chat_template"];
+    if (template === undefined || typeof template === "string") return template;
+    throw new FormatError(
+      `${file}: expected "chat_template" to be one text; several named templates are not supported`,
+    );
   }
 
   /**

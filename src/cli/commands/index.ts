@@ -2,6 +2,7 @@
 export { evalCommand } from "./eval.ts";
 export { generateCommand } from "./generate.ts";
 export { rowsCommand } from "./rows.ts";
+export { serveCommand } from "./serve.ts";
 export { showCommand } from "./show.ts";
 export { startCommand } from "./start.ts";
 export { tokenMapCommand } from "./token-map.ts";

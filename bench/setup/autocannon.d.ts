@@ -1,0 +1,28 @@
+/** What the benches use of autocannon, which comes without types. */
+declare module "autocannon" {
+  interface Request {
+    method?: string;
+    body?: string;
+  }
+  interface Options {
+    url: string;
+    connections: number;
+    /** Seconds. */
+    duration: number;
+    /** Seconds. */
+    timeout: number;
+    requests: readonly (Request & {
+      setupRequest(request: Request): Request;
+      onResponse(status: number, body: string): void;
+    })[];
+  }
+  interface Result {
+    errors: number;
+    timeouts: number;
+    non2xx: number;
+    requests: { total: number };
+    /** Milliseconds. */
+    latency: { p50: number; p99: number; max: number };
+  }
+  export default function autocannon(options: Options): Promise<Result>;
+}

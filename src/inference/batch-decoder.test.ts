@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { toBeClose } from "../../test/conformance/close.ts";
+import { randomModel, smallConfig } from "../../test/models/random-model.ts";
+import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
+import { referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
+import { decodeGraph, io } from "../model/index.ts";
+import { BatchDecoder } from "./batch-decoder.ts";
+import { Decoder, withoutMemory } from "./index.ts";
+import { inputsOf } from "./language-model.ts";
+
+const near = { rtol: 1e-3, atol: 1e-4 };
+const prompts = [[0, 7, 3, 3, 38, 12, 7], [5], [9, 9, 2, 17, 30, 4, 1, 8, 3, 22, 11, 6]];
+const tails = [
+  [3, 21, 5, 9],
+  [30, 2, 17, 7],
+  [12, 38, 0, 1],
+];
+
+for (const [name, makeBackend] of [
+  ["reference", referenceBackend],
+  ["onnx", () => ortBackend({ threads: 2 })],
+] as const)
+  for (const engramKernelSize of [0, 3])
+    test(`a batch of unlike lengths gives what each gives alone (${name}, ${engramKernelSize} taps)`, async () => {
+      const model = await randomModel(makeBackend(), { ...smallConfig, engramKernelSize });
+      const decoder = new Decoder(model, { capacity: 24 });
+      const batch = new BatchDecoder(decoder, { slots: 5 });
+      const scales = [1, 0.5, 1];
+      const alone = scales.map((scale) => decoder.createSession({ scale }));
+      // Slot 1 stays idle, slot 4 makes the batch larger than the number of its entries.
+      const slots = [0, 2, 4];
+      for (const [i, prompt] of prompts.entries()) {
+        batch.sessions[slots[i]!]!.restart({ scale: scales[i]! });
+        await batch.sessions[slots[i]!]!.append(prompt);
+        await alone[i]!.append(prompt);
+      }
+      for (let t = 0; t < 4; t++) {
+        const entries = slots.map((slot, i) => ({ slot, id: tails[i]![t]! }));
+        const results = await batch.step(t === 2 ? entries.toReversed() : entries);
+        for (const [i, session] of alone.entries()) {
+          const { logits, gates, rows } = results[t === 2 ? 2 - i : i]!;
+          toBeClose(logits, await session.append([tails[i]![t]!]), near);
+          toBeClose([gates.get(1)!], session.gates.get(1)!, near);
+          assert.deepEqual(rows, session.rows);
+        }
+      }
+    });
+
+test("a scale of 1 changes no bit, and a scale of 0 leaves no trace of the memory", async () => {
+  const model = await randomModel(ortBackend({ threads: 2 }));
+  const text = [0, 7, 3, 3, 38, 12, 7, 3];
+  const shape = { batch: 1, length: 8, capacity: 32, logits: "all" } as const;
+  const logits: Float32Array[] = [];
+  for (const scaled of [false, true]) {
+    const graph = decodeGraph(model.config, { ...shape, scaled });
+    assert.equal(graph.inputs.has(io.scale), scaled);
+    const inputs: Record<string, Value> = { ...inputsOf(graph, model.params) };
+    for (const [input, { dtype, shape: size }] of graph.inputs)
+      inputs[input] ??= zeros(dtype, size);
+    inputs[io.ids]!.data.set(text);
+    inputs[io.cos]!.data.fill(1);
+    inputs[io.memory(1)]!.data.set(Float32Array.from({ length: 256 }, (_, i) => Math.sin(i)));
+    inputs[io.scale]?.data.fill(1);
+    logits.push((await runOnce(model.backend, graph, inputs))[io.logits]!.data as Float32Array);
+  }
+  assert.deepEqual(logits[1], logits[0]);
+  const without = await new Decoder(withoutMemory(model)).createSession().append(text);
+  const decoder = new Decoder(model);
+  assert.deepEqual(await decoder.createSession({ scale: 0 }).append(text), without);
+  assert.notDeepEqual(await decoder.createSession({ scale: 1 }).append(text), without);
+});
+
+test("a prefix copied from another slot goes on as the other would", async () => {
+  const config = { ...smallConfig, engramKernelSize: 3 };
+  const decoder = new Decoder(await randomModel(ortBackend({ threads: 2 }), config));
+  const { sessions } = new BatchDecoder(decoder, { slots: 2 });
+  await sessions[0]!.append([...prompts[2]!, 13, 14]);
+  await sessions[1]!.append([1, 2, 3]);
+  sessions[1]!.copyPrefix(sessions[0]!, 12);
+  const whole = await decoder.createSession().append([...prompts[2]!, 30, 31]);
+  toBeClose(await sessions[1]!.append([30, 31]), whole, near);
+});
+
+test("a session says which rows it read, chunk by chunk", async () => {
+  const decoder = new Decoder(await randomModel(referenceBackend()));
+  const text = [...prompts[0]!, ...prompts[2]!];
+  const whole = decoder.createSession();
+  await whole.append(text);
+  const parts = decoder.createSession();
+  await parts.append(text.slice(0, 3));
+  await parts.append(text.slice(3));
+  assert.deepEqual(parts.rows.get(1), whole.rows.get(1)!.subarray(3 * 4));
+});

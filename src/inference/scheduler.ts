@@ -1,0 +1,268 @@
+/**
+ * Many generations on one engine, by continuous batching: a bounded queue, slots, prompts read in
+ * chunks between the steps of those that are generating, and one run a step for all of them. A prompt
+ * that begins as another one did, running or finished, takes that one's cache instead of being read
+ * again. Knows ids; not text, HTTP or time limits.
+ */
+import { RequestError, UnavailableError } from "../errors.ts";
+import { BatchDecoder } from "./batch-decoder.ts";
+import { checkTokenIds, type LanguageModel } from "./language-model.ts";
+import {
+  type Generation,
+  type GenerationRequest,
+  GenerationJob,
+  type Trace,
+} from "./generation-job.ts";
+import { Decoder, type Session } from "./session.ts";
+import { choosePlace } from "./slot-choice.ts";
+
+export interface SchedulerOptions {
+  /** Generations at a time. Default 4. */
+  readonly parallel?: number;
+  /** Generations that may wait for a slot. Default 64. */
+  readonly maxQueue?: number;
+  /** Tokens of prompt and answer together. Default: the model's `maxPositions`. */
+  readonly contextSize?: number;
+}
+
+/** Prompt tokens read between two steps of those that are generating. */
+const chunkLength = 256;
+
+export class Scheduler {
+  readonly contextSize: number;
+  readonly parallel: number;
+  readonly #decoder: Decoder;
+  readonly #batch: BatchDecoder;
+  readonly #maxQueue: number;
+  readonly #waiting: GenerationJob[] = [];
+  readonly #slots: (GenerationJob | undefined)[];
+  /** When each slot's content was last used, in steps. */
+  readonly #lastUse: number[];
+  #clock = 0;
+  #loop: Promise<void> | undefined;
+  #isClosing = false;
+  /** Prompt tokens asked for and those of them that the prefix cache had, since the start. */
+  readonly prefixCache: { queries: number; hits: number } = { queries: 0, hits: 0 };
+
+  constructor(model: LanguageModel, options: SchedulerOptions = {}) {
+    const { parallel = 4, maxQueue = 64, contextSize } = options;
+    this.#decoder = new Decoder(model, contextSize === undefined ? {} : { capacity: contextSize });
+    this.#batch = new BatchDecoder(this.#decoder, { slots: parallel });
+    this.#slots = Array(parallel).fill(undefined);
+    this.#lastUse = Array(parallel).fill(0);
+    this.#maxQueue = maxQueue;
+    this.parallel = parallel;
+    this.contextSize = this.#decoder.capacity;
+  }
+
+  get numRunning(): number {
+    return this.#slots.filter((job) => job?.isOver === false).length;
+  }
+
+  get numWaiting(): number {
+    return this.#waiting.filter((job) => !job.isOver).length;
+  }
+
+  /** Share of the caches' positions that running generations hold. */
+  get cacheUsage(): number {
+    let used = 0;
+    for (const [slot, job] of this.#slots.entries())
+      if (job !== undefined) used += this.#batch.sessions[slot]!.length;
+    return used / (this.parallel * this.contextSize);
+  }
+
+  /**
+   * Queues a generation at once. Throws `RequestError` for what cannot be answered and
+   * `UnavailableError` where too many wait or `drain` was called. The generation ends when its
+   * iterator is returned from (`break`) or `signal` aborts, which makes it throw the signal's reason.
+   */
+  submit(request: GenerationRequest): Generation {
+    const { promptIds, maxTokens, signal, isFollowUp = false } = request;
+    signal?.throwIfAborted();
+    checkTokenIds(promptIds, this.#decoder.model.config.vocabSize);
+    if (promptIds.length === 0) throw new RequestError("a prompt needs at least one token");
+    if (promptIds.length > this.contextSize)
+      throw new RequestError(
+        `the prompt has ${promptIds.length} tokens, the context holds ${this.contextSize}; shorten it`,
+      );
+    if (!Number.isInteger(maxTokens) || maxTokens < 0)
+      throw new RequestError(`maxTokens must be 0 or more, got ${maxTokens}`);
+    if (request.poolPrompt === true && maxTokens !== 0)
+      throw new RequestError(`poolPrompt goes with a maxTokens of 0, got ${maxTokens}`);
+    if (this.#isClosing)
+      throw new UnavailableError("the server is shutting down; ask another one", {
+        code: "shutting_down",
+      });
+    const { numWaiting } = this;
+    if (!isFollowUp && numWaiting >= this.#maxQueue + this.parallel - this.numRunning)
+      throw new UnavailableError(`${numWaiting} requests are waiting already; try again later`, {
+        code: "queue_full",
+      });
+    const job = new GenerationJob(request);
+    signal?.addEventListener("abort", () => job.fail(signal.reason), { once: true });
+    this.#waiting.push(job);
+    this.#wake();
+    return this.#steps(job);
+  }
+
+  /** Takes no more requests; resolves when the running and waiting ones are done. */
+  async drain(): Promise<void> {
+    this.#isClosing = true;
+    while (this.#loop !== undefined) await this.#loop;
+  }
+
+  /** Ends everything at once and frees the engine's memory. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const job of [...this.#waiting, ...this.#slots])
+      job?.fail(new UnavailableError("the server is shutting down", { code: "shutting_down" }));
+    await this.drain();
+    await this.#batch.dispose();
+    await this.#decoder.dispose();
+  }
+
+  async *#steps(job: GenerationJob): Generation {
+    try {
+      return yield* job.steps();
+    } finally {
+      // Takes a job that still runs out of its slot; one that has ended ignores it.
+      job.fail(new RequestError("this generation was broken off"));
+    }
+  }
+
+  #wake(): void {
+    const failAll = (error: unknown): void => {
+      for (const job of [...this.#waiting, ...this.#slots]) job?.fail(error);
+    };
+    this.#loop ??= this.#run()
+      .catch(failAll)
+      .finally(() => {
+        this.#loop = undefined;
+        // A request may have come between the last look and this line.
+        if (this.#waiting.length > 0) this.#wake();
+      });
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      this.#release();
+      this.#admit();
+      const jobs = this.#slots.filter((job) => job !== undefined);
+      if (jobs.length === 0) return;
+      this.#clock++;
+      const reading = jobs.find((job) => job.next === undefined);
+      if (reading !== undefined) await this.#attempt([reading], () => this.#read(reading));
+      const writing = jobs.filter((job) => job.next !== undefined && !job.isOver);
+      if (writing.length > 0) await this.#attempt(writing, () => this.#write(writing));
+    }
+  }
+
+  /** What fails in a step fails the jobs of that step and no others. */
+  async #attempt(jobs: readonly GenerationJob[], step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      for (const job of jobs) job.fail(error);
+    }
+  }
+
+  #release(): void {
+    for (const [slot, job] of this.#slots.entries()) if (job?.isOver) this.#slots[slot] = undefined;
+    for (let i = this.#waiting.length - 1; i >= 0; i--)
+      if (this.#waiting[i]!.isOver) this.#waiting.splice(i, 1);
+  }
+
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#slots.includes(undefined)) {
+      const job = this.#waiting.shift()!;
+      const { promptIds, scale = 1, promptLogProbs, trace, poolPrompt } = job.request;
+      const needsAll = [promptLogProbs, trace, poolPrompt].includes(true);
+      const { sessions } = this.#batch;
+      const place = choosePlace(promptIds, {
+        // Cached positions would have neither log-probabilities nor gates nor hidden states.
+        mayReuse: !needsAll,
+        slots: sessions.map((session, slot) => ({
+          session,
+          isFree: this.#slots[slot] === undefined,
+          lastUse: this.#lastUse[slot]!,
+        })),
+        scale,
+      });
+      const session = sessions[place.slot]!;
+      if (place.keepIn !== undefined) {
+        const kept = sessions[place.keepIn]!;
+        kept.restart({ scale: session.scale });
+        kept.copyPrefix(session, session.length);
+        this.#lastUse[place.keepIn] = this.#lastUse[place.slot]!;
+      }
+      if (place.from === place.slot && place.prefix > 0) session.rewind(place.prefix);
+      else {
+        session.restart({ scale });
+        if (place.prefix > 0) session.copyPrefix(sessions[place.from]!, place.prefix);
+      }
+      this.prefixCache.queries += promptIds.length;
+      this.prefixCache.hits += place.prefix;
+      job.start(session, place);
+      this.#slots[place.slot] = job;
+    }
+  }
+
+  /** Reads one chunk of a prompt; after the last, the first token is sampled. */
+  async #read(job: GenerationJob): Promise<void> {
+    const { session, request } = job;
+    const { promptIds, promptLogProbs = false, maxTokens } = request;
+    this.#lastUse[job.slot] = this.#clock;
+    const from = session.length;
+    const ids = promptIds.slice(from, from + chunkLength);
+    const isLast = from + ids.length === promptIds.length;
+    let logits: Float32Array;
+    if (promptLogProbs) {
+      const all = await session.appendAll(ids);
+      logits = all.subarray(all.length - this.#decoder.model.config.vocabSize);
+      job.scorePrompt(ids, all);
+    } else if (request.poolPrompt === true) {
+      logits = new Float32Array(0);
+      job.poolPrompt(await session.appendHidden(ids), ids.length);
+    } else logits = await session.append(ids);
+    if (request.trace === true) job.tracePrompt(sessionTrace(session, from));
+    if (!isLast || job.isOver) return;
+    job.promptRead();
+    if (maxTokens === 0) job.finish("length");
+    else job.sample(logits, undefined);
+  }
+
+  async #write(jobs: readonly GenerationJob[]): Promise<void> {
+    const entries = jobs.map((job) => ({ slot: job.slot, id: job.next! }));
+    const results = await this.#batch.step(entries);
+    for (const [i, job] of jobs.entries()) {
+      this.#lastUse[job.slot] = this.#clock;
+      if (job.isOver) continue;
+      const { logits, gates, rows } = results[i]!;
+      const trace: Trace | undefined =
+        job.request.trace === true
+          ? {
+              start: job.session.length - 1,
+              ids: [entries[i]!.id],
+              gates: new Map([...gates].map(([layer, gate]) => [layer, [gate]])),
+              rows: new Map([...rows].map(([layer, row]) => [layer, [Array.from(row)]])),
+            }
+          : undefined;
+      job.sample(logits, trace);
+    }
+  }
+}
+
+/** The trace of a session's last append, which began at position `start`. */
+function sessionTrace(session: Session, start: number): Trace {
+  const ids = session.ids.slice(start);
+  const perPosition = (rows: Uint32Array): number[][] => {
+    const columns = rows.length / ids.length;
+    return ids.map((_, t) => Array.from(rows.subarray(t * columns, (t + 1) * columns)));
+  };
+  return {
+    start,
+    ids,
+    gates: new Map([...session.gates].map(([layer, gates]) => [layer, Array.from(gates)])),
+    rows: new Map([...session.rows].map(([layer, rows]) => [layer, perPosition(rows)])),
+  };
+}

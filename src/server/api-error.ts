@@ -1,0 +1,99 @@
+/**
+ * What goes wrong, as clients of OpenAI's interface read it: a status and
+ * `{"error":{message,type,param,code}}`. Bugs of ours say no more than that they are.
+ */
+import type * as z from "zod";
+import { EngramError, InvalidConfigError, RequestError, UnavailableError } from "../errors.ts";
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    /** The parameter that is at fault, if one is. */
+    readonly param: string | null;
+    /** Stable across versions. */
+    readonly code: string | null;
+  };
+}
+
+export class ApiError extends EngramError {
+  readonly status: number;
+  readonly param: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    message: string,
+    {
+      status = 400,
+      param = null,
+      code = "invalid_value",
+      headers = {},
+    }: {
+      status?: number;
+      param?: string | null;
+      code?: string;
+      headers?: Readonly<Record<string, string>>;
+    } = {},
+  ) {
+    super(code, message);
+    this.status = status;
+    this.param = param;
+    this.headers = headers;
+  }
+}
+
+/** Seconds after which a refused client may try again. */
+const retryAfter = "1";
+
+/** Any error as one that can be answered with. */
+export function apiErrorOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof UnavailableError) {
+    const { code, message } = error;
+    const status = code === "queue_full" ? 429 : 503;
+    return new ApiError(message, { status, code, headers: { "retry-after": retryAfter } });
+  }
+  if (error instanceof RequestError || error instanceof InvalidConfigError)
+    return new ApiError(error.message, { code: error.code });
+  const code = error instanceof EngramError ? error.code : "internal";
+  return new ApiError("the server failed to answer this request; its log may say why", {
+    status: 500,
+    code,
+  });
+}
+
+export function errorBody({ message, status, param, code }: ApiError): ErrorBody {
+  return { error: { message, type: typeOf(status), param, code } };
+}
+
+function typeOf(status: number): string {
+  if (status === 401) return "authentication_error";
+  if (status === 429) return "rate_limit_error";
+  if (status === 404) return "not_found_error";
+  if (status === 503) return "unavailable_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+export function errorResponse(error: unknown): Response {
+  const answer = apiErrorOf(error);
+  return Response.json(errorBody(answer), { status: answer.status, headers: answer.headers });
+}
+
+/** The first thing that a schema found wrong with a body. */
+export function schemaError({ issues }: z.ZodError): ApiError {
+  const [issue] = issues;
+  if (issue === undefined) return new ApiError("the request body is not valid");
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") {
+    const param = [...path, issue.keys[0]!].join(".");
+    return new ApiError(`"${param}" is not supported by this server; leave it out`, {
+      param,
+      code: "unsupported_parameter",
+    });
+  }
+  const param = path.join(".");
+  return new ApiError(param === "" ? issue.message : `${param}: ${issue.message}`, {
+    param: param === "" ? null : param,
+    code: param === "" ? "invalid_body" : "invalid_value",
+  });
+}

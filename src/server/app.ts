@@ -1,0 +1,117 @@
+/**
+ * The server as a function from request to response: the routes, and what holds for all of them - the
+ * key, other origins, and that every error has one shape. It opens no socket and reads no file; the
+ * same function runs under Node and in a test.
+ */
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import type { Model } from "../load-model.ts";
+import { ApiError, apiErrorOf, errorResponse } from "./api-error.ts";
+import { aboutRoutes } from "./routes/about.ts";
+import { chatRoutes } from "./routes/chat.ts";
+import { completionRoutes } from "./routes/completions.ts";
+import { embeddingRoutes } from "./routes/embeddings.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
+import {
+  type RouteContext,
+  type ServerOptions,
+  type Serving,
+  startServing,
+  stillLoading,
+} from "./serving.ts";
+
+export interface EngramServer {
+  /** Answers; never rejects. */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** Resolves when the model is loaded; rejects with what kept it from loading. */
+  readonly ready: Promise<void>;
+  /** Takes no more requests and resolves when the accepted ones are answered. */
+  drain(): Promise<void>;
+  /** Breaks off what runs and frees the engine's memory. The model stays the caller's to close. */
+  close(): Promise<void>;
+}
+
+/** Serves `model`, which may still be loading: until it is there, requests are answered with 503. */
+export function createServer(
+  model: Model | Promise<Model>,
+  options: ServerOptions = {},
+): EngramServer {
+  const { apiKey, corsOrigins = [], onError } = options;
+  let serving: Serving | undefined;
+  const begin = async (): Promise<void> => {
+    serving = startServing(await model, options);
+  };
+  const ready = begin();
+  // Whoever awaits `ready` is told; nobody has to.
+  ready.catch(() => undefined);
+  const context: RouteContext = {
+    options: {
+      maxBodyBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
+      pingInterval: options.pingInterval ?? 15_000,
+      version: options.version ?? "unknown",
+    },
+    report(error) {
+      if (apiErrorOf(error).status === 500) onError?.(error);
+    },
+    serving() {
+      if (serving === undefined) throw stillLoading();
+      return serving;
+    },
+  };
+  const app = new Hono();
+  if (corsOrigins.length > 0)
+    app.use(cors({ origin: corsOrigins.includes("*") ? "*" : [...corsOrigins] }));
+  if (apiKey !== undefined)
+    app.use(async (c, next) => {
+      if (c.req.path !== "/health") checkKey(c.req.header("authorization"), apiKey);
+      await next();
+    });
+  for (const add of [aboutRoutes, completionRoutes, chatRoutes, embeddingRoutes, tokenRoutes])
+    add(app, context);
+  app.notFound((c) =>
+    errorResponse(
+      new ApiError(`there is no ${c.req.method} ${c.req.path}; /openapi.json lists what there is`, {
+        status: 404,
+        code: "unknown_route",
+      }),
+    ),
+  );
+  app.onError((error) => {
+    const isAbort = error.name === "AbortError";
+    // Nobody reads the answer to a client that went away; it is no failure either.
+    if (!isAbort) context.report(error);
+    return errorResponse(isAbort ? new ApiError("the request was broken off") : error);
+  });
+  return {
+    fetch: async (request) => app.fetch(request),
+    ready,
+    async drain() {
+      await serving?.scheduler.drain();
+    },
+    async close() {
+      await ready.catch(() => undefined);
+      await serving?.scheduler.close();
+    },
+  };
+}
+
+function checkKey(header: string | undefined, apiKey: string): void {
+  const given = /^Bearer (.*)$/i.exec(header ?? "")?.[1] ?? "";
+  if (isSame(given, apiKey)) return;
+  throw new ApiError("expected the server's key: Authorization: Bearer KEY", {
+    status: 401,
+    code: "invalid_api_key",
+    headers: { "www-authenticate": "Bearer" },
+  });
+}
+
+/** Takes the same time wherever the texts differ. */
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [given, expected].map((text) => new TextEncoder().encode(text)) as [
+    Uint8Array,
+    Uint8Array,
+  ];
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < b.length; i++) difference |= (a[i] ?? 0) ^ b[i]!;
+  return difference === 0;
+}

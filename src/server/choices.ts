@@ -1,0 +1,150 @@
+/**
+ * The texts of one request - every prompt times `n` - running side by side, and the two ways to answer:
+ * all at once, or as events. The shape of what goes out is the route's.
+ */
+import { apiErrorOf, errorBody } from "./api-error.ts";
+import { interleave } from "./interleave.ts";
+import type { SamplingFields } from "./protocol.ts";
+import type { RouteContext, Serving } from "./serving.ts";
+import { sseResponse } from "./sse.ts";
+import { startText, type TextEnd, type TextRequest, type TextStep } from "./text-generation.ts";
+
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
+}
+
+/** A request's texts, in the order of their indices. */
+export interface ChoicesRequest {
+  readonly serving: Serving;
+  readonly fields: SamplingFields;
+  /** One a prompt; each is run `n` times. */
+  readonly prompts: readonly Pick<
+    TextRequest,
+    "promptIds" | "maxTokens" | "topLogProbs" | "promptLogProbs"
+  >[];
+  /** The client's: aborts when it goes away. */
+  readonly signal: AbortSignal;
+}
+
+export type ChoiceEvent =
+  | { readonly index: number; readonly step: TextStep }
+  | { readonly index: number; readonly end: TextEnd };
+
+interface Running {
+  readonly events: AsyncGenerator<ChoiceEvent, void>;
+  abort(): void;
+}
+
+/** Queues the first texts at once, so that a refusal can still be a status. */
+function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  const n = fields.n ?? 1;
+  const begin = prompts.flatMap((prompt, p) =>
+    Array.from(
+      { length: n },
+      (_, choice) => () =>
+        startText(serving, {
+          ...prompt,
+          fields,
+          choice,
+          signal: controller.signal,
+          isFollowUp: p + choice > 0,
+        }),
+    ),
+  );
+  try {
+    const tagged = interleave(begin, { window: serving.scheduler.parallel });
+    return { events: events(tagged), abort };
+  } catch (error) {
+    abort();
+    throw error;
+  }
+
+  async function* events(
+    tagged: ReturnType<typeof interleave<TextStep, TextEnd>>,
+  ): AsyncGenerator<ChoiceEvent, void> {
+    try {
+      for await (const { index, result } of tagged)
+        yield result.done === true ? { index, end: result.value } : { index, step: result.value };
+    } finally {
+      signal.removeEventListener("abort", abort);
+      // Ends the texts that still run when one has failed or nobody listens any more.
+      abort();
+    }
+  }
+}
+
+/** Every text's steps and end, once all are there. */
+export async function collectChoices(
+  request: ChoicesRequest,
+): Promise<{ steps: TextStep[]; end: TextEnd }[]> {
+  const count = request.prompts.length * (request.fields.n ?? 1);
+  const steps: TextStep[][] = Array.from({ length: count }, () => []);
+  const ends: TextEnd[] = [];
+  for await (const event of run(request).events)
+    if ("step" in event) steps[event.index]!.push(event.step);
+    else ends[event.index] = event.end;
+  return ends.map((end, i) => ({ steps: steps[i]!, end }));
+}
+
+/** A prompt counts once, however many texts continue it. */
+export function usageOf(ends: readonly TextEnd[], n: number): Usage {
+  const sum = (of: (end: TextEnd) => number, list: readonly TextEnd[]): number =>
+    list.reduce((total, end) => total + of(end), 0);
+  const firsts = ends.filter((_, i) => i % n === 0);
+  const prompt = sum((end) => end.promptTokens, firsts);
+  const completion = sum((end) => end.completionTokens, ends);
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: sum((end) => end.cachedTokens, firsts) },
+  };
+}
+
+export interface StreamShape {
+  /** Chunks before any token. */
+  readonly opening?: readonly object[];
+  /** The chunks that a step becomes. */
+  step(index: number, step: TextStep): object[];
+  end(index: number, end: TextEnd): object[];
+  /** The chunk that carries the usage of the whole request. */
+  usage(usage: Usage): object;
+}
+
+export function streamChoices(
+  request: ChoicesRequest,
+  { shape, context }: { shape: StreamShape; context: RouteContext },
+): Response {
+  const { events, abort } = run(request);
+  const { fields } = request;
+  const wantsUsage = fields.stream_options?.include_usage === true;
+  return sseResponse(chunks(), {
+    onCancel: abort,
+    onError: (error) => {
+      context.report(error);
+      return errorBody(apiErrorOf(error));
+    },
+    pingInterval: context.options.pingInterval,
+  });
+
+  async function* chunks(): AsyncGenerator<object, void> {
+    // Clients that asked for usage find the key in every chunk.
+    const withUsage = (chunk: object): object => (wantsUsage ? { ...chunk, usage: null } : chunk);
+    for (const chunk of shape.opening ?? []) yield withUsage(chunk);
+    const ends: TextEnd[] = [];
+    for await (const event of events) {
+      if ("end" in event) ends[event.index] = event.end;
+      const made =
+        "step" in event ? shape.step(event.index, event.step) : shape.end(event.index, event.end);
+      for (const chunk of made) yield withUsage(chunk);
+    }
+    if (wantsUsage) yield shape.usage(usageOf(ends, fields.n ?? 1));
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * What a request asked to be told about the memory, in the shape of the answer: columns, one entry a
+ * position that was read. The last token of a text is never read, so it has none.
+ */
+import type { Trace } from "../inference/index.ts";
+import type { EngramOptions } from "./protocol.ts";
+
+export interface EngramReport {
+  /** Position of the first entry in the whole sequence, prompt included. */
+  readonly start: number;
+  readonly tokens: readonly number[];
+  /** By layer: one gate a position. */
+  readonly gates?: Readonly<Record<string, readonly number[]>>;
+  /** By layer: the rows of each position, orders and heads in the order of the configuration. */
+  readonly rows?: Readonly<Record<string, readonly (readonly number[])[]>>;
+}
+
+/** Undefined if nothing was asked for or nothing was read. */
+export function engramReport(
+  traces: readonly (Trace | undefined)[],
+  options: EngramOptions | null | undefined,
+): EngramReport | undefined {
+  const known = traces.filter((trace) => trace !== undefined);
+  const [first] = known;
+  if (first === undefined || options === undefined || options === null) return undefined;
+  const layers = [...first.gates.keys()];
+  return {
+    start: first.start,
+    tokens: known.flatMap(({ ids }) => ids),
+    ...(options.return.includes("gates") && {
+      gates: Object.fromEntries(
+        layers.map((layer) => [layer, known.flatMap(({ gates }) => gates.get(layer)!)]),
+      ),
+    }),
+    ...(options.return.includes("rows") && {
+      rows: Object.fromEntries(
+        layers.map((layer) => [layer, known.flatMap(({ rows }) => rows.get(layer)!)]),
+      ),
+    }),
+  };
+}

@@ -1,0 +1,2 @@
+/** The server on a port, by Node's own listener. */
+export { listen, type Listener, type ListenOptions } from "./listen.ts";

@@ -1,0 +1,207 @@
+/**
+ * What requests may hold, as schemas: OpenAI's parameters, those that vLLM and llama-server added, and
+ * `engram`. Unknown parameters are refused, never ignored; of the known ones that we do not support,
+ * values that ask for nothing are accepted, since some clients always send them.
+ */
+import * as z from "zod";
+
+const maxChoices = 64;
+const maxPrompts = 1024;
+const maxTop = 20;
+
+const tokenIds = z
+  .array(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 31 - 1),
+  )
+  .min(1);
+
+const promptSchema = z.union(
+  [
+    z.string(),
+    z.array(z.string()).min(1).max(maxPrompts),
+    tokenIds,
+    z.array(tokenIds).min(1).max(maxPrompts),
+  ],
+  { error: "expected a text, a list of texts, token ids, or a list of lists of token ids" },
+);
+
+/** A field that a client may leave out or send as null. */
+type Maybe<T> = T | null | undefined;
+
+export interface EngramOptions {
+  readonly enabled: boolean;
+  readonly scale: number;
+  readonly return: readonly ("gates" | "rows")[];
+}
+
+const engramFields = {
+  enabled: z.boolean().default(true).describe("false leaves the memory out"),
+  scale: z
+    .number()
+    .min(-100)
+    .max(100)
+    .default(1)
+    .describe("multiplies what the memory adds to the stream"),
+  return: z
+    .array(z.enum(["gates", "rows"]))
+    .default([])
+    .describe("what to say of every position that was read"),
+};
+
+const engramSchema: z.ZodType<EngramOptions> = z
+  .strictObject(engramFields)
+  .describe("The n-gram memory: whether and how strongly it is used, and what to tell of it.");
+
+/** What all texts have in common. */
+export interface SamplingFields {
+  readonly model?: Maybe<string>;
+  readonly temperature?: Maybe<number>;
+  readonly top_p?: Maybe<number>;
+  readonly top_k?: Maybe<number>;
+  readonly min_p?: Maybe<number>;
+  readonly repetition_penalty?: Maybe<number>;
+  readonly presence_penalty?: Maybe<number>;
+  readonly frequency_penalty?: Maybe<number>;
+  readonly logit_bias?: Maybe<Readonly<Record<string, number>>>;
+  readonly seed?: Maybe<number>;
+  readonly stop?: Maybe<string | readonly string[]>;
+  readonly n?: Maybe<number>;
+  readonly ignore_eos?: Maybe<boolean>;
+  readonly stream?: Maybe<boolean>;
+  readonly stream_options?: Maybe<{ readonly include_usage?: Maybe<boolean> }>;
+  readonly engram?: Maybe<EngramOptions>;
+}
+
+const sampling = {
+  model: z.string().nullish().describe("the served model's name, its alias, or nothing"),
+  temperature: z.number().min(0).max(100).nullish().describe("0 takes the likeliest token"),
+  top_p: z.number().min(0).max(1).nullish(),
+  top_k: z.int().min(-1).nullish().describe("-1 or 0: all"),
+  min_p: z.number().min(0).max(1).nullish(),
+  repetition_penalty: z.number().min(0.01).max(100).nullish(),
+  presence_penalty: z.number().min(-2).max(2).nullish(),
+  frequency_penalty: z.number().min(-2).max(2).nullish(),
+  logit_bias: z.record(z.string().regex(/^\d{1,9}$/), z.number().min(-100).max(100)).nullish(),
+  seed: z.int().nullish().describe("the same seed draws the same text; default: a new one"),
+  stop: z
+    .union([z.string(), z.array(z.string().max(1000)).max(16)])
+    .nullish()
+    .describe("texts that end the answer and do not belong to it"),
+  n: z.int().min(1).max(maxChoices).nullish(),
+  ignore_eos: z.boolean().nullish().describe("go on behind the end of the text"),
+  stream: z.boolean().nullish(),
+  stream_options: z
+    .strictObject({
+      include_usage: z.boolean().nullish(),
+      include_obfuscation: z.literal(false).nullish(),
+    })
+    .nullish(),
+  user: z.string().nullish(),
+  engram: engramSchema.nullish(),
+};
+
+export interface CompletionRequest extends SamplingFields {
+  readonly prompt: string | readonly string[] | readonly number[] | readonly (readonly number[])[];
+  readonly max_tokens?: Maybe<number>;
+  readonly echo?: Maybe<boolean>;
+  readonly logprobs?: Maybe<number>;
+}
+
+export const completionSchema: z.ZodType<CompletionRequest> = z
+  .strictObject({
+    ...sampling,
+    prompt: promptSchema,
+    max_tokens: z.int().min(0).nullish().describe("default 16"),
+    echo: z.boolean().nullish().describe("begin the answer with the prompt"),
+    logprobs: z.int().min(0).max(maxTop).nullish(),
+    best_of: z.literal(1).nullish(),
+    suffix: z.literal("").nullish(),
+  })
+  .describe("A text to continue.");
+
+const textParts = z
+  .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
+  .transform((parts) => parts.map(({ text }) => text).join(""));
+
+const message = z.strictObject({
+  role: z.enum(["system", "developer", "user", "assistant"]),
+  content: z.union([z.string(), textParts], { error: "expected a text, or parts of type text" }),
+  name: z.string().nullish(),
+});
+
+export interface ChatMessage {
+  readonly role: "system" | "developer" | "user" | "assistant";
+  readonly content: string;
+}
+
+export interface ChatRequest extends SamplingFields {
+  readonly messages: readonly ChatMessage[];
+  readonly max_tokens?: Maybe<number>;
+  readonly max_completion_tokens?: Maybe<number>;
+  readonly logprobs?: Maybe<boolean>;
+  readonly top_logprobs?: Maybe<number>;
+}
+
+export const chatSchema: z.ZodType<ChatRequest> = z
+  .strictObject({
+    ...sampling,
+    messages: z.array(message).min(1).max(4096),
+    max_tokens: z.int().min(0).nullish(),
+    max_completion_tokens: z.int().min(0).nullish(),
+    logprobs: z.boolean().nullish(),
+    top_logprobs: z.int().min(0).max(maxTop).nullish(),
+    tools: z.array(z.unknown()).max(0, "tools are not supported; leave them out").nullish(),
+    tool_choice: z.enum(["none", "auto"]).nullish(),
+    parallel_tool_calls: z.boolean().nullish(),
+    response_format: z.strictObject({ type: z.literal("text") }).nullish(),
+    store: z.literal(false).nullish(),
+  })
+  .describe("A conversation to continue, for models with a chat template.");
+
+export interface EmbeddingRequest {
+  readonly model?: Maybe<string>;
+  readonly input: CompletionRequest["prompt"];
+  readonly encoding_format?: Maybe<"float" | "base64">;
+  readonly engram?: Maybe<{ readonly enabled: boolean; readonly scale: number }>;
+}
+
+export const embeddingSchema: z.ZodType<EmbeddingRequest> = z
+  .strictObject({
+    model: sampling.model,
+    input: promptSchema,
+    encoding_format: z.enum(["float", "base64"]).nullish(),
+    user: z.string().nullish(),
+    engram: z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale }).nullish(),
+  })
+  .describe("Texts to make vectors of: the mean of the final hidden states, of length 1.");
+
+export interface TokenizeRequest {
+  readonly model?: Maybe<string>;
+  readonly prompt: string;
+  readonly add_special_tokens?: Maybe<boolean>;
+  readonly return_token_strs?: Maybe<boolean>;
+}
+
+export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
+  .strictObject({
+    model: z.string().nullish(),
+    prompt: z.string(),
+    add_special_tokens: z
+      .boolean()
+      .nullish()
+      .describe("begin with the end-of-text token, as a text prompt does; default false"),
+    return_token_strs: z.boolean().nullish(),
+  })
+  .describe("A text to cut into tokens.");
+
+export interface DetokenizeRequest {
+  readonly model?: Maybe<string>;
+  readonly tokens: readonly number[];
+}
+
+export const detokenizeSchema: z.ZodType<DetokenizeRequest> = z
+  .strictObject({ model: z.string().nullish(), tokens: z.array(tokenIds.element) })
+  .describe("Tokens to make a text of.");

@@ -1,0 +1,63 @@
+/** What the server says of itself: health, models, properties, version, metrics, its own description. */
+import type { Hono } from "hono";
+import { openApi } from "../openapi.ts";
+import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
+
+export function aboutRoutes(app: Hono, context: RouteContext): void {
+  app.get("/health", (c) => {
+    context.serving();
+    return c.json({ status: "ok" });
+  });
+
+  app.get("/v1/models", (c) => c.json({ object: "list", data: [modelCard(context.serving())] }));
+
+  app.get("/v1/models/:name{.+}", (c) => {
+    const serving = context.serving();
+    checkModelName(serving, c.req.param("name"));
+    return c.json(modelCard(serving));
+  });
+
+  app.get("/props", (c) => {
+    const { model, name, scheduler } = context.serving();
+    const { engram, ...config } = model.config;
+    return c.json({
+      model: name,
+      model_path: model.path,
+      total_slots: scheduler.parallel,
+      context_size: scheduler.contextSize,
+      chat_template: model.chatTemplate ?? null,
+      config,
+      engram: model.hasMemory
+        ? {
+            ...engram,
+            tables: model.language.memory?.tables.map(({ layerId, store, format }) => ({
+              layer: layerId,
+              rows: store.numRows,
+              row_bytes: store.rowBytes,
+              format: format.name,
+            })),
+          }
+        : null,
+    });
+  });
+
+  app.get("/version", (c) => c.json({ version: context.options.version }));
+
+  app.get("/metrics", (c) =>
+    c.text(context.serving().metrics.text(), 200, {
+      "content-type": "text/plain; version=0.0.4; charset=utf-8",
+    }),
+  );
+
+  app.get("/openapi.json", (c) => c.json(openApi(context.options.version)));
+}
+
+function modelCard({ name, created, scheduler }: Serving): object {
+  return {
+    id: name,
+    object: "model",
+    created,
+    owned_by: "engram",
+    max_model_len: scheduler.contextSize,
+  };
+}

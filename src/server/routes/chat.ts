@@ -1,0 +1,140 @@
+/** `/v1/chat/completions`: a conversation in, its next message out, by the model's own template. */
+import type { Hono } from "hono";
+import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import { ApiError } from "../api-error.ts";
+import { readBody } from "../body.ts";
+import { renderChat } from "../chat-template.ts";
+import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
+import { engramReport } from "../engram-report.ts";
+import { type ChatRequest, chatSchema } from "../protocol.ts";
+import { checkPrompt } from "../prompts.ts";
+import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
+import type { TextStep } from "../text-generation.ts";
+import { finite, tokenText } from "../token-text.ts";
+
+export function chatRoutes(app: Hono, context: RouteContext): void {
+  app.post("/v1/chat/completions", async (c) => {
+    const serving = context.serving();
+    const { maxBodyBytes } = context.options;
+    const body = await readBody(c.req.raw, { schema: chatSchema, maxBytes: maxBodyBytes });
+    checkModelName(serving, body.model);
+    const request = choicesOf(body, { serving, signal: c.req.raw.signal });
+    const { tokenizer } = serving.model;
+    const envelope = {
+      id: `chatcmpl-${crypto.randomUUID()}`,
+      created: Math.floor(Date.now() / 1000),
+      model: serving.name,
+    };
+    if (body.stream === true) {
+      const chunk = (choice: object): object => ({
+        ...envelope,
+        object: "chat.completion.chunk",
+        choices: [choice],
+      });
+      const n = body.n ?? 1;
+      return streamChoices(request, {
+        context,
+        shape: {
+          opening: Array.from({ length: n }, (_, index) =>
+            chunk({
+              index,
+              delta: { role: "assistant", content: "" },
+              logprobs: null,
+              finish_reason: null,
+            }),
+          ),
+          step(index, step) {
+            const { text, logprobs, engram } = partsOf([step], { body, tokenizer });
+            if (text === "" && logprobs === null && engram === undefined) return [];
+            const delta = text === "" ? {} : { content: text };
+            return [
+              chunk({ index, delta, logprobs, finish_reason: null, ...(engram && { engram }) }),
+            ];
+          },
+          end: (index, { finishReason }) => [
+            chunk({ index, delta: {}, logprobs: null, finish_reason: finishReason }),
+          ],
+          usage: (usage) => ({
+            ...envelope,
+            object: "chat.completion.chunk",
+            choices: [],
+            usage,
+          }),
+        },
+      });
+    }
+    const results = await collectChoices(request);
+    return c.json({
+      ...envelope,
+      object: "chat.completion",
+      choices: results.map(({ steps, end }, index) => {
+        const { text, logprobs, engram } = partsOf(steps, { body, tokenizer });
+        return {
+          index,
+          message: { role: "assistant", content: text, refusal: null },
+          logprobs,
+          finish_reason: end.finishReason,
+          ...(engram && { engram }),
+        };
+      }),
+      usage: usageOf(
+        results.map(({ end }) => end),
+        body.n ?? 1,
+      ),
+    });
+  });
+}
+
+function choicesOf(
+  body: ChatRequest,
+  { serving, signal }: { serving: Serving; signal: AbortSignal },
+): ChoicesRequest {
+  const { model, scheduler } = serving;
+  const { tokenizer, chatTemplate } = model;
+  if (chatTemplate === undefined)
+    throw new ApiError(
+      `"${serving.name}" is a base model without a chat template: it continues texts and knows no ` +
+        "messages; use /v1/completions",
+      { param: "messages", code: "no_chat_template" },
+    );
+  if (body.logprobs !== true && (body.top_logprobs ?? 0) > 0)
+    throw new ApiError("top_logprobs: needs logprobs true", { param: "top_logprobs" });
+  if (body.max_tokens != null && body.max_completion_tokens != null)
+    throw new ApiError("max_tokens: send it or max_completion_tokens, not both", {
+      param: "max_tokens",
+    });
+  const text = renderChat(chatTemplate, { messages: body.messages, tokenizer });
+  const promptIds = [...tokenizer.encode(text, { allowSpecial: true })];
+  checkPrompt(promptIds, { tokenizer, most: scheduler.contextSize, param: "messages" });
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? scheduler.contextSize;
+  const topLogProbs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined;
+  return { serving, fields: body, prompts: [{ promptIds, maxTokens, topLogProbs }], signal };
+}
+
+function partsOf(
+  steps: readonly TextStep[],
+  { body, tokenizer }: { body: ChatRequest; tokenizer: Tokenizer },
+) {
+  const texts = steps.filter((step) => step.kind === "text");
+  const content = texts.flatMap(({ token }) =>
+    token?.logProbs === undefined ? [] : [logProbOf(tokenizer, token.logProbs)],
+  );
+  return {
+    text: texts.map(({ text }) => text).join(""),
+    logprobs: content.length > 0 ? { content, refusal: null } : null,
+    engram: engramReport(
+      steps.map((step) => (step.kind === "prompt" ? step.step.trace : step.token?.trace)),
+      body.engram,
+    ),
+  };
+}
+
+function logProbOf(tokenizer: Tokenizer, { top, ...token }: TokenLogProbs): object {
+  const entry = ({ id, logProb }: TokenLogProb): object => ({
+    token: tokenText(tokenizer, id),
+    logprob: finite(logProb),
+    bytes: Array.from(tokenizer.tokenBytes(id)),
+  });
+  return { ...entry(token), top_logprobs: top.map(entry) };
+}

@@ -1,0 +1,192 @@
+/**
+ * `/v1/completions`: texts or token ids in, continuations out. With `echo` and `logprobs` it scores
+ * texts, which is what lm-evaluation-harness asks of it.
+ */
+import type { Hono } from "hono";
+import type { TokenLogProbs } from "../../inference/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import { readBody } from "../body.ts";
+import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
+import { engramReport } from "../engram-report.ts";
+import { type CompletionRequest, completionSchema } from "../protocol.ts";
+import { type Prompt, promptsOf } from "../prompts.ts";
+import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
+import type { TextEnd, TextStep } from "../text-generation.ts";
+import { finite, startInText, tokenText, topByText } from "../token-text.ts";
+
+const defaultMaxTokens = 16;
+
+interface LogProbs {
+  tokens: string[];
+  token_logprobs: (number | null)[];
+  top_logprobs: (Record<string, number> | null)[] | null;
+  text_offset: number[];
+}
+
+export function completionRoutes(app: Hono, context: RouteContext): void {
+  app.post("/v1/completions", async (c) => {
+    const serving = context.serving();
+    const { maxBodyBytes } = context.options;
+    const body = await readBody(c.req.raw, { schema: completionSchema, maxBytes: maxBodyBytes });
+    checkModelName(serving, body.model);
+    const prompts = promptsOf(body.prompt, { serving, param: "prompt" });
+    const request = choicesOf(body, { serving, prompts, signal: c.req.raw.signal });
+    const envelope = {
+      id: `cmpl-${crypto.randomUUID()}`,
+      object: "text_completion",
+      created: Math.floor(Date.now() / 1000),
+      model: serving.name,
+    };
+    const writer = new ChoiceWriter(body, { serving, prompts });
+    if (body.stream === true)
+      return streamChoices(request, {
+        context,
+        shape: {
+          step: (index, step) => {
+            const choice = writer.step(index, step);
+            return choice === undefined ? [] : [{ ...envelope, choices: [choice] }];
+          },
+          end: (index, { finishReason }) => [
+            { ...envelope, choices: [{ ...emptyChoice(index), finish_reason: finishReason }] },
+          ],
+          usage: (usage) => ({ ...envelope, choices: [], usage }),
+        },
+      });
+    const results = await collectChoices(request);
+    return c.json({
+      ...envelope,
+      choices: results.map((result, index) => writer.whole(index, result)),
+      usage: usageOf(
+        results.map(({ end }) => end),
+        body.n ?? 1,
+      ),
+    });
+  });
+}
+
+function choicesOf(
+  body: CompletionRequest,
+  {
+    serving,
+    prompts,
+    signal,
+  }: { serving: Serving; prompts: readonly Prompt[]; signal: AbortSignal },
+): ChoicesRequest {
+  const topLogProbs = body.logprobs ?? undefined;
+  return {
+    serving,
+    fields: body,
+    prompts: prompts.map(({ ids }) => ({
+      promptIds: ids,
+      maxTokens: body.max_tokens ?? defaultMaxTokens,
+      topLogProbs,
+      promptLogProbs: body.echo === true && topLogProbs !== undefined,
+    })),
+    signal,
+  };
+}
+
+function emptyChoice(index: number): {
+  index: number;
+  text: string;
+  logprobs: null;
+  finish_reason: null;
+} {
+  return { index, text: "", logprobs: null, finish_reason: null };
+}
+
+/** Steps of a text as choices of an answer, each with what came since the last. */
+class ChoiceWriter {
+  readonly #body: CompletionRequest;
+  readonly #tokenizer: Tokenizer;
+  readonly #prompts: readonly Prompt[];
+
+  constructor(
+    body: CompletionRequest,
+    { serving, prompts }: { serving: Serving; prompts: readonly Prompt[] },
+  ) {
+    this.#body = body;
+    this.#tokenizer = serving.model.tokenizer;
+    this.#prompts = prompts;
+  }
+
+  /** Undefined if the step has nothing to show. */
+  step(index: number, step: TextStep): object | undefined {
+    const choice = this.#choice(index, [step]);
+    const isEmpty = choice.text === "" && choice.logprobs === null && !("engram" in choice);
+    return isEmpty ? undefined : choice;
+  }
+
+  whole(index: number, { steps, end }: { steps: readonly TextStep[]; end: TextEnd }): object {
+    return { ...this.#choice(index, steps), finish_reason: end.finishReason };
+  }
+
+  #choice(index: number, steps: readonly TextStep[]) {
+    const prompt = this.#prompts[Math.floor(index / (this.#body.n ?? 1))]!;
+    const echoed = this.#body.echo === true ? prompt.ids.slice(prompt.numHidden) : [];
+    const echo = this.#tokenizer.decode(echoed);
+    let text = "";
+    const logProbs: LogProbs = {
+      tokens: [],
+      token_logprobs: [],
+      top_logprobs: [],
+      text_offset: [],
+    };
+    for (const step of steps)
+      if (step.kind === "prompt") {
+        text += echo;
+        this.#echoLogProbs(logProbs, { prompt, given: step.step.logProbs });
+      } else {
+        text += step.text;
+        const { token, offset } = step;
+        if (token?.logProbs !== undefined)
+          this.#push(logProbs, { ...token.logProbs, offset: echo.length + offset });
+      }
+    // The harness reads a missing list of alternatives as none.
+    if (this.#body.logprobs === 0) logProbs.top_logprobs = null;
+    const hasLogProbs = logProbs.tokens.length > 0;
+    const report = engramReport(
+      steps.map((step) => (step.kind === "prompt" ? step.step.trace : step.token?.trace)),
+      this.#body.engram,
+    );
+    return {
+      ...emptyChoice(index),
+      text,
+      logprobs: hasLogProbs ? logProbs : null,
+      ...(report && { engram: report }),
+    };
+  }
+
+  #echoLogProbs(
+    into: LogProbs,
+    {
+      prompt: { ids, numHidden },
+      given,
+    }: { prompt: Prompt; given: readonly (TokenLogProbs | null)[] | undefined },
+  ): void {
+    if (given === undefined) return;
+    const decoder = this.#tokenizer.stream();
+    let offset = 0;
+    for (let t = numHidden; t < ids.length; t++) {
+      const id = ids[t]!;
+      const piece = decoder.push(id);
+      const start = startInText(this.#tokenizer, { id, piece, offset });
+      offset += piece.length;
+      const entry = given[t];
+      if (entry) this.#push(into, { ...entry, offset: start });
+      else {
+        into.tokens.push(tokenText(this.#tokenizer, id));
+        into.token_logprobs.push(null);
+        into.top_logprobs?.push(null);
+        into.text_offset.push(start);
+      }
+    }
+  }
+
+  #push(into: LogProbs, { id, logProb, top, offset }: TokenLogProbs & { offset: number }): void {
+    into.tokens.push(tokenText(this.#tokenizer, id));
+    into.token_logprobs.push(finite(logProb));
+    into.top_logprobs?.push(topByText(this.#tokenizer, top));
+    into.text_offset.push(offset);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What every route works with: the model that is served, under which name, the scheduler that runs it
+ * and what is counted. Knows no route.
+ */
+import { Scheduler } from "../inference/index.ts";
+import { UnavailableError } from "../errors.ts";
+import type { Model } from "../load-model.ts";
+import { ApiError } from "./api-error.ts";
+import { Metrics } from "./metrics.ts";
+
+export interface ServerOptions {
+  /** The name that clients use. Default: the last part of the model's path. */
+  readonly alias?: string;
+  /** Texts generated at a time. Default 4. */
+  readonly parallel?: number;
+  /** Texts that may wait for their turn. Default 64. */
+  readonly maxQueue?: number;
+  /** Tokens of prompt and answer together. Default: what the model was trained for. */
+  readonly contextSize?: number;
+  /** Asked for as a bearer token on every route but `/health`. Default: nobody is asked. */
+  readonly apiKey?: string;
+  /** Origins whose pages may use this server; "*" for all. Default: none. */
+  readonly corsOrigins?: readonly string[];
+  /** Default 4 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
+  readonly pingInterval?: number;
+  readonly version?: string;
+  /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** A model that is loaded and running. */
+export interface Serving {
+  readonly model: Model;
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly metrics: Metrics;
+  /** Seconds since 1970. */
+  readonly created: number;
+}
+
+export interface RouteContext {
+  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">>;
+  /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
+  report(error: unknown): void;
+  /** Throws `UnavailableError` while the model is loading. */
+  serving(): Serving;
+}
+
+export function startServing(model: Model, options: ServerOptions): Serving {
+  const { alias, parallel, maxQueue, contextSize } = options;
+  const scheduler = new Scheduler(model.languageModel(), {
+    ...(parallel !== undefined && { parallel }),
+    ...(maxQueue !== undefined && { maxQueue }),
+    ...(contextSize !== undefined && { contextSize }),
+  });
+  return {
+    model,
+    name: alias ?? nameOf(model.path),
+    scheduler,
+    metrics: new Metrics(() => scheduler),
+    created: Math.floor(Date.now() / 1000),
+  };
+}
+
+export function stillLoading(): UnavailableError {
+  return new UnavailableError("the model is still loading; try again in a moment", {
+    code: "loading",
+  });
+}
+
+function nameOf(path: string): string {
+  return path.split(/[\\/]/).findLast((part) => part !== "" && part !== ".") ?? "engram";
+}
+
+/** Clients that name a model mean this one, or are mistaken. */
+export function checkModelName({ name }: Serving, asked: string | null | undefined): void {
+  if (asked === undefined || asked === null || asked === name) return;
+  throw new ApiError(`the model "${asked}" does not exist here; this server has "${name}"`, {
+    status: 404,
+    param: "model",
+    code: "model_not_found",
+  });
+}

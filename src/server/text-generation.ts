@@ -1,0 +1,167 @@
+/**
+ * One generation as text: token steps become pieces of text that are certain, stop strings end it, and
+ * what it took is counted. Knows tokens and texts; not whether they are streamed, nor in which shape.
+ */
+import { StopStrings } from "../generate-text.ts";
+import {
+  createSampler,
+  type FinishReason,
+  type GenerationRequest,
+  type PromptStep,
+  type TokenStep,
+} from "../inference/index.ts";
+import { ApiError } from "./api-error.ts";
+import type { EngramOptions, SamplingFields } from "./protocol.ts";
+import type { Serving } from "./serving.ts";
+import { startInText } from "./token-text.ts";
+
+export interface TextRequest {
+  readonly promptIds: readonly number[];
+  readonly maxTokens: number;
+  readonly fields: SamplingFields;
+  /** Which of the `n` texts of a prompt: each draws from a seed of its own. */
+  readonly choice: number;
+  readonly topLogProbs?: number | undefined;
+  readonly promptLogProbs?: boolean;
+  readonly signal: AbortSignal;
+  readonly isFollowUp: boolean;
+}
+
+export type TextStep =
+  | { readonly kind: "prompt"; readonly step: PromptStep }
+  | {
+      readonly kind: "text";
+      /** Text that became certain: possibly "". */
+      readonly text: string;
+      /** Where the token's text begins, in UTF-16 units from the answer's start. */
+      readonly offset: number;
+      /** Absent for what is left over at the end. */
+      readonly token?: TokenStep;
+    };
+
+export interface TextEnd {
+  readonly finishReason: FinishReason;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
+
+/** Queues at once, and throws what refuses it; the text comes from the iterator. */
+export function startText(serving: Serving, request: TextRequest): TextGeneration {
+  const { scheduler, metrics, model } = serving;
+  const { fields, promptIds, maxTokens } = request;
+  const arrival = performance.now();
+  const generation = scheduler.submit({
+    promptIds,
+    // Whoever asks for more than fits gets what fits, with finish_reason "length".
+    maxTokens: Math.min(maxTokens, scheduler.contextSize),
+    ...samplingOf(serving, request),
+    ...memoryOf(serving, fields.engram),
+    ...(request.topLogProbs !== undefined && { topLogProbs: request.topLogProbs }),
+    promptLogProbs: request.promptLogProbs ?? false,
+    signal: request.signal,
+    isFollowUp: request.isFollowUp,
+  });
+  return text();
+
+  async function* text(): TextGeneration {
+    const decoder = model.tokenizer.stream({ skipSpecial: true });
+    const stopper = new StopStrings(stopsOf(fields));
+    let completionTokens = 0;
+    let cachedTokens = 0;
+    let offset = 0;
+    let last = arrival;
+    let reason: FinishReason | undefined;
+    try {
+      while (reason === undefined && !stopper.found) {
+        const { done, value } = await generation.next();
+        if (done === true) {
+          reason = value;
+          break;
+        }
+        if (value.kind === "prompt") {
+          metrics.promptTokens.add(promptIds.length);
+          cachedTokens = value.cachedTokens;
+          yield { kind: "prompt", step: value };
+          continue;
+        }
+        completionTokens++;
+        metrics.generationTokens.add(1);
+        const histogram = completionTokens === 1 ? metrics.firstToken : metrics.interToken;
+        histogram.observe((value.time - last) / 1000);
+        last = value.time;
+        const piece = value.isStop ? "" : decoder.push(value.id);
+        const start = startInText(model.tokenizer, { id: value.id, piece, offset });
+        yield { kind: "text", text: stopper.push(piece), offset: start, token: value };
+        offset += piece.length;
+      }
+      const rest = stopper.push(decoder.end()) + stopper.end();
+      if (rest !== "") yield { kind: "text", text: rest, offset };
+      const finishReason = stopper.found ? "stop" : reason!;
+      metrics.finished.add(1, finishReason);
+      metrics.request.observe((performance.now() - arrival) / 1000);
+      return { finishReason, promptTokens: promptIds.length, cachedTokens, completionTokens };
+    } finally {
+      await generation.return("stop");
+    }
+  }
+}
+
+export function stopsOf({ stop }: Pick<SamplingFields, "stop">): readonly string[] {
+  if (stop === undefined || stop === null) return [];
+  return typeof stop === "string" ? [stop] : stop;
+}
+
+function samplingOf(
+  { model }: Serving,
+  { fields, choice, promptIds }: TextRequest,
+): Pick<GenerationRequest, "sampler" | "stopIds"> {
+  const { eosTokenId, vocabSize } = model.tokenizer;
+  const bias = Object.entries(fields.logit_bias ?? {}).map(
+    ([id, value]) => [Number(id), value] as const,
+  );
+  for (const [id] of bias)
+    if (id >= vocabSize)
+      throw new ApiError(`logit_bias: token ${id} is outside the vocabulary 0..${vocabSize - 1}`, {
+        param: "logit_bias",
+      });
+  const topK = fields.top_k ?? 0;
+  return {
+    sampler: createSampler({
+      temperature: fields.temperature ?? 1,
+      topP: fields.top_p ?? 1,
+      topK: topK === -1 ? 0 : topK,
+      minP: fields.min_p ?? 0,
+      repetitionPenalty: fields.repetition_penalty ?? 1,
+      presencePenalty: fields.presence_penalty ?? 0,
+      frequencyPenalty: fields.frequency_penalty ?? 0,
+      logitBias: new Map(bias),
+      promptLength: promptIds.length,
+      seed: seedFor(fields.seed, choice),
+    }),
+    stopIds: eosTokenId === undefined || fields.ignore_eos === true ? [] : [eosTokenId],
+  };
+}
+
+/** The first choice of a seed is what a request for one choice gets. */
+function seedFor(seed: number | null | undefined, choice: number): number {
+  if (seed === undefined || seed === null) return crypto.getRandomValues(new Uint32Array(1))[0]!;
+  const shifted = seed + choice;
+  return Number.isSafeInteger(shifted) ? shifted : seed - choice;
+}
+
+function memoryOf(
+  { model }: Serving,
+  engram: EngramOptions | null | undefined,
+): Pick<GenerationRequest, "scale" | "trace"> {
+  if (engram === undefined || engram === null) return {};
+  const wantsMemory = engram.enabled && (engram.scale !== 0 || engram.return.length > 0);
+  if (wantsMemory && !model.hasMemory)
+    throw new ApiError("this model has no memory; send engram.enabled false, or no engram", {
+      param: "engram",
+      code: "no_memory",
+    });
+  return { scale: engram.enabled ? engram.scale : 0, trace: engram.return.length > 0 };
+}

@@ -1,0 +1,109 @@
+/** `engram serve` as a process: a trained model on a port, signals, the environment, bad use. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+import { loadModel, ortBackend, trainModel } from "../../src/index.ts";
+import { miniPreset } from "../models/mini-preset.ts";
+import { libraryText } from "../models/served-model.ts";
+
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const running = new Set<ChildProcess>();
+let root = "";
+let directory = "";
+
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "engram-serve-"));
+  directory = join(root, "mini");
+  const data = join(root, "text.txt");
+  const lines = Array.from({ length: 400 }, (_, i) => `the ${i % 7} cats sat on mat ${i % 11}.\n`);
+  await writeFile(data, lines.join(""));
+  await trainModel({
+    data: [data],
+    preset: { ...miniPreset, training: { ...miniPreset.training, steps: 4 } },
+    out: directory,
+    backend: ortBackend({ threads: 2 }),
+    seed: 3,
+  });
+});
+after(async () => {
+  for (const child of running) child.kill("SIGKILL");
+  await rm(root, { recursive: true, force: true });
+});
+
+interface Served {
+  readonly child: ChildProcess;
+  readonly url: string;
+  stderr(): string;
+}
+
+/** Resolves when the server says where it is. */
+async function serve(words: readonly string[], env: Record<string, string> = {}): Promise<Served> {
+  const child = spawn(process.execPath, [main, "serve", directory, "--threads", "2", ...words], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  child.once("close", () => running.delete(child));
+  let stderr = "";
+  child.stderr!.setEncoding("utf8").on("data", (part: string) => (stderr += part));
+  let stdout = "";
+  for await (const part of child.stdout!.setEncoding("utf8")) {
+    stdout += part as string;
+    const [, url] = /at (http:\S+)\/v1\n/.exec(stdout) ?? [];
+    if (url !== undefined) return { child, url, stderr: () => stderr };
+  }
+  throw new Error(`the server ended early: ${stderr}`);
+}
+
+test("a trained model is served, its text the library's, until SIGTERM lets the last answer out", async () => {
+  const { child, url, stderr } = await serve(["--port", "0", "--alias", "mini"]);
+  const request = { model: "mini", prompt: "the 3 cats", temperature: 0, max_tokens: 20 };
+  const post = (body: object): Promise<Response> =>
+    fetch(`${url}/v1/completions`, { method: "POST", body: JSON.stringify(body) });
+  const answer = (await (await post(request)).json()) as { choices: { text: string }[] };
+  await using model = await loadModel(directory, { backend: ortBackend({ threads: 2 }) });
+  const expected = await libraryText(model, request.prompt, { temperature: 0, maxTokens: 20 });
+  assert.equal(answer.choices[0]!.text, expected);
+  const stream = await post({ ...request, stream: true, ignore_eos: true });
+  child.kill("SIGTERM");
+  const text = await stream.text();
+  assert.match(text, /"finish_reason":"length"[\s\S]*data: \[DONE\]\n\n$/);
+  const [status] = (await once(child, "close")) as [number | null];
+  assert.equal(status, 0, stderr());
+  assert.match(stderr(), /finishing what is running/);
+});
+
+test("options come from the environment, and what is written counts more", async () => {
+  const env = { ENGRAM_PORT: "1", ENGRAM_API_KEY: "hush", ENGRAM_CTX_SIZE: "24" };
+  const { child, url } = await serve(["--port", "0"], env);
+  assert.equal((await fetch(`${url}/v1/models`)).status, 401);
+  const response = await fetch(`${url}/v1/models`, { headers: { authorization: "Bearer hush" } });
+  const { data } = (await response.json()) as { data: { max_model_len: number }[] };
+  assert.equal(data[0]!.max_model_len, 24);
+  child.kill("SIGINT");
+  const [status] = (await once(child, "close")) as [number | null];
+  assert.equal(status, 0);
+});
+
+for (const [what, words, message] of [
+  ["no model", ["serve", "nowhere"], /nowhere: expected a model directory, there is nothing/],
+  ["a port that is none", ["serve", ".", "--port", "70000"], /--port: expected 0\.\.65535/],
+  ["a context that is too long", ["serve", "DIR", "--ctx-size", "64"], /must hold 1\.\.32 tokens/],
+] as const)
+  test(`${what} is code 2 with a sentence`, async () => {
+    const given = words.map((word) => (word === "DIR" ? directory : word));
+    const free = given.includes("--port") ? [] : ["--port", "0"];
+    const child = spawn(process.execPath, [main, ...given, ...free], { cwd: root });
+    running.add(child);
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (part: string) => (stderr += part));
+    const [status] = (await once(child, "close")) as [number | null];
+    running.delete(child);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, message);
+  });

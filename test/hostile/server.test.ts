@@ -1,0 +1,223 @@
+/**
+ * Requests made to hurt: whatever comes, the answer is a refusal in the one shape that errors have, never
+ * a failure of ours, and the next request is answered as if nothing had been.
+ */
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import test, { after } from "node:test";
+import * as fc from "fast-check";
+import { createServer, listen } from "../../src/index.ts";
+import { servedModel } from "../models/served-model.ts";
+
+const model = await servedModel({ withChat: true, contextSize: 64 });
+const failures: unknown[] = [];
+const server = createServer(model, {
+  maxBodyBytes: 100_000,
+  parallel: 2,
+  maxQueue: 3,
+  onError: (error) => failures.push(error),
+});
+await server.ready;
+after(async () => {
+  await server.close();
+  await model.close();
+  assert.deepEqual(failures, []);
+});
+
+const posts = [
+  "/v1/completions",
+  "/v1/chat/completions",
+  "/v1/embeddings",
+  "/tokenize",
+  "/detokenize",
+] as const;
+
+async function post(
+  path: string,
+  body: string | Uint8Array<ArrayBuffer>,
+): Promise<{ status: number; text: string }> {
+  const request = new Request(`http://engram${path}`, { method: "POST", body });
+  const response = await server.fetch(request);
+  return { status: response.status, text: await response.text() };
+}
+
+function checkRefusal({ status, text }: { status: number; text: string }): void {
+  assert.ok(status >= 400 && status < 500, `${status}: ${text}`);
+  const { error } = JSON.parse(text) as { error: Record<string, unknown> };
+  assert.deepEqual(Object.keys(error).toSorted(), ["code", "message", "param", "type"]);
+  assert.ok(typeof error["message"] === "string" && error["message"].length > 10);
+}
+
+async function stillServes(): Promise<void> {
+  const body = JSON.stringify({ prompt: "the cat", temperature: 0, max_tokens: 2 });
+  const { status, text } = await post("/v1/completions", body);
+  assert.equal(status, 200, text);
+}
+
+test("bodies that are no JSON, no UTF-8, too large or no object are refused", async () => {
+  for (const path of posts)
+    for (const body of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '"text"',
+      "1e999",
+      `{"prompt":"${"a".repeat(100_000)}"}`,
+      "[".repeat(50_000),
+      new Uint8Array([0x22, 0xff, 0xfe, 0x22]),
+    ])
+      checkRefusal(await post(path, body));
+  await stillServes();
+});
+
+test("what is not supported is refused, by the parameter's name", async () => {
+  const cases: readonly [string, object, string][] = [
+    ["/v1/completions", { prompt: "a", best_of: 3 }, "best_of"],
+    ["/v1/completions", { prompt: "a", suffix: "b" }, "suffix"],
+    ["/v1/completions", { prompt: "a", mirostat: 2 }, "mirostat"],
+    ["/v1/completions", { prompt: "a", temperature: -1 }, "temperature"],
+    ["/v1/completions", { prompt: "a", top_p: "1" }, "top_p"],
+    ["/v1/completions", { prompt: "a", n: 1e6 }, "n"],
+    ["/v1/completions", { prompt: [], max_tokens: 1 }, "prompt"],
+    ["/v1/completions", { prompt: [[]] }, "prompt.0"],
+    ["/v1/completions", { prompt: [999_999] }, "prompt"],
+    ["/v1/completions", { prompt: [1.5] }, "prompt"],
+    ["/v1/completions", { prompt: "a ".repeat(100) }, "prompt"],
+    ["/v1/completions", { prompt: "a", logit_bias: { 99999: 1 } }, "logit_bias"],
+    ["/v1/completions", { prompt: "a", engram: { return: ["weights"] } }, "engram.return.0"],
+    ["/v1/completions", { prompt: "a", engram: { force: true } }, "engram.force"],
+    ["/v1/completions", { prompt: "a", stream_options: { x: 1 } }, "stream_options.x"],
+    ["/v1/chat/completions", { messages: [] }, "messages"],
+    ["/v1/chat/completions", { messages: [{ role: "tool", content: "" }] }, "messages.0.role"],
+    [
+      "/v1/chat/completions",
+      { messages: [{ role: "user", content: "a" }], response_format: { type: "json_object" } },
+      "response_format.type",
+    ],
+    [
+      "/v1/chat/completions",
+      { messages: [{ role: "user", content: "a" }], top_logprobs: 2 },
+      "top_logprobs",
+    ],
+    ["/detokenize", { tokens: [-1] }, "tokens.0"],
+    ["/detokenize", { tokens: [280] }, "tokens"],
+  ];
+  for (const [path, body, param] of cases) {
+    const answer = await post(path, JSON.stringify(body));
+    checkRefusal(answer);
+    const { error } = JSON.parse(answer.text) as { error: { param: string; message: string } };
+    assert.equal(error.param, param, error.message);
+  }
+});
+
+const anyField = fc.oneof(
+  fc.constantFrom(
+    "prompt",
+    "messages",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "n",
+    "stop",
+    "logprobs",
+    "echo",
+    "seed",
+    "logit_bias",
+    "stream_options",
+    "engram",
+    "model",
+    "user",
+    "repetition_penalty",
+    "presence_penalty",
+    "input",
+    "encoding_format",
+    "frequency_penalty",
+    "tokens",
+    "ignore_eos",
+  ),
+  fc.string(),
+);
+const anyValue = fc.oneof(
+  fc.jsonValue({ maxDepth: 3 }),
+  fc.constantFrom(-1, 0, 1, 2, 20, 64, 1e308, -1e308, 2 ** 53, "", "a", "__proto__", "\u0000"),
+  fc.array(fc.integer({ min: -2, max: 300 }), { maxLength: 70 }),
+  fc.record({ enabled: fc.boolean(), scale: fc.double({ noNaN: true, min: -200, max: 200 }) }),
+);
+
+test("any fields with any values are answered or refused, never failed on", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...posts),
+      fc.dictionary(anyField, anyValue, { maxKeys: 5 }),
+      fc.boolean(),
+      async (path, fields, isValidBase) => {
+        const base = isValidBase
+          ? path === "/v1/embeddings"
+            ? { input: "the" }
+            : { prompt: "the", max_tokens: 2 }
+          : { messages: [{ role: "user", content: "the" }], max_tokens: 2 };
+        const answer = await post(path, JSON.stringify({ ...base, ...fields }));
+        if (answer.status !== 200) checkRefusal(answer);
+      },
+    ),
+    { numRuns: 400 },
+  );
+  await stillServes();
+});
+
+test("raw bytes on the socket do not bring the server down", async () => {
+  const listener = await listen(server.fetch, { host: "127.0.0.1", port: 0 });
+  const send = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      const socket = connect(listener.port, "127.0.0.1", () => socket.end(text));
+      socket.on("error", () => resolve()).on("close", () => resolve());
+      socket.resume();
+    });
+  const head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  await send("\u0000\u0001\u0002\r\n\r\n");
+  await send("GET /%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n");
+  await send("GET //[ HTTP/1.1\r\nHost: x\r\n\r\n");
+  await send(`${head}Content-Length: 500\r\n\r\n{"prompt":`);
+  await send(`${head}Content-Length: 99999999\r\n\r\n{`);
+  await send(`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`);
+  const body = '{"prompt":"the","max_tokens":60,"stream":true}';
+  await send(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+  const response = await fetch(`${listener.url}/health`);
+  assert.equal(response.status, 200);
+  await stillServes();
+  await listener.close();
+});
+
+test("a full queue answers 429 with retry-after, and is empty again afterwards", async () => {
+  const controllers = Array.from({ length: 12 }, () => new AbortController());
+  const responses = await Promise.all(
+    controllers.map(({ signal }) =>
+      server.fetch(
+        new Request("http://engram/v1/completions", {
+          method: "POST",
+          body: JSON.stringify({ prompt: "the", max_tokens: 60, stream: true, ignore_eos: true }),
+          signal,
+        }),
+      ),
+    ),
+  );
+  const refused = responses.filter(({ status }) => status === 429);
+  assert.equal(refused.length, 12 - 2 - 3);
+  for (const { headers } of refused) assert.match(headers.get("retry-after")!, /^\d+$/);
+  // Those who got a stream go away without reading it.
+  for (const controller of controllers) controller.abort();
+  await Promise.all(responses.map(({ body }) => body?.cancel()));
+  await stillServes();
+});
+
+test("a client that never reads its stream holds up nobody", async () => {
+  const body = JSON.stringify({ prompt: "the", max_tokens: 60, stream: true, ignore_eos: true });
+  const silent = await server.fetch(
+    new Request("http://engram/v1/completions", { method: "POST", body }),
+  );
+  for (let i = 0; i < 5; i++) await stillServes();
+  await silent.body!.cancel();
+});

@@ -1,0 +1,64 @@
+/**
+ * A model that a server can serve: a byte-level tokenizer learned from a sentence, random weights and
+ * rows. What it writes is noise, and the same noise every time.
+ */
+import type { SamplingOptions } from "../../src/inference/index.ts";
+import { generateText } from "../../src/generate-text.ts";
+import { Model } from "../../src/load-model.ts";
+import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
+import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
+import { randomModel, smallConfig, smallEngram } from "./random-model.ts";
+
+/** Messages as lines, closed by the end-of-text token. */
+export const chatTemplate: string =
+  "{%- for message in messages -%}{{ message.role + ': ' + message.content + '\n' }}{%- endfor -%}" +
+  "{%- if add_generation_prompt -%}{{ 'assistant:' }}{%- endif -%}";
+
+export async function servedModel({
+  contextSize = 128,
+  withChat = false,
+  hasMemory = true,
+  beforeRead = () => undefined,
+}: {
+  contextSize?: number;
+  withChat?: boolean;
+  hasMemory?: boolean;
+  /** Called before every read of rows; may throw in the store's place. */
+  beforeRead?: () => void;
+} = {}): Promise<Model> {
+  const text = "the cat sat on the mat and the Cat sat on THE mat again ";
+  const definition = await trainBpe([text.repeat(20)], { vocabSize: 280 });
+  const tokenizer = parseTokenizerJson(toTokenizerJson(definition));
+  const { vocabSize } = tokenizer;
+  const { engram: _, ...backbone } = smallConfig;
+  const language = await randomModel(ortBackend({ threads: 2 }), {
+    ...backbone,
+    vocabSize,
+    maxPositions: contextSize,
+    ...(hasMemory && { engram: { ...smallEngram, compressedVocabSize: vocabSize } }),
+  });
+  for (const { store } of language.memory?.tables ?? []) {
+    const read = store.read.bind(store);
+    store.read = async (rows, into) => {
+      beforeRead();
+      await read(rows, into);
+    };
+  }
+  return new Model("models/served", {
+    tokenizer,
+    language,
+    ownsBackend: false,
+    ...(withChat && { chatTemplate }),
+  });
+}
+
+/** What the library makes of the same prompt, without any server. */
+export async function libraryText(
+  model: Model,
+  prompt: string,
+  options: SamplingOptions & { maxTokens: number; memory?: boolean },
+): Promise<string> {
+  let text = "";
+  for await (const piece of generateText(model, prompt, options)) text += piece;
+  return text;
+}
