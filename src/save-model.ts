@@ -10,6 +10,7 @@ import {
   type RetrievalTable,
   rowFormat,
   type RowFormatName,
+  type TensorRowFormatName,
 } from "./memory/index.ts";
 import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
 import type { Values } from "./tensor/index.ts";
@@ -22,7 +23,7 @@ export interface ModelToSave {
   readonly params: Values;
   readonly tables: readonly RetrievalTable[];
   /** How table rows rest on disk. Default f32: exactly what was trained. */
-  readonly tableFormat?: RowFormatName;
+  readonly tableFormat?: TensorRowFormatName;
 }
 
 export function tableName(layerId: number): string {
@@ -60,7 +61,7 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
 /** Rows converted at a time: a megabyte or so of each side. */
 const chunkRows = 8192;
 
-function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
+function tableSources(table: RetrievalTable, format: TensorRowFormatName): TensorSource[] {
   const { numRows } = table.store;
   const { headDim } = table.format;
   const target = rowFormat(format, headDim);

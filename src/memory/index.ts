@@ -47,6 +47,7 @@ export {
   type RowFormat,
   rowFormat,
   type RowFormatName,
+  type TensorRowFormatName,
 } from "./row-format.ts";
 export {
   checkRead,
