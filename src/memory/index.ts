@@ -56,6 +56,14 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export {
+  cached,
+  CachedStore,
+  type CacheOptions,
+  type CachePolicy,
+  type CacheStats,
+  type RowCounts,
+} from "./stores/cached.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export {
   buildTokenMap,
