@@ -64,6 +64,16 @@ export {
   type CacheStats,
   type RowCounts,
 } from "./stores/cached.ts";
+export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
+export {
+  type LatencySummary,
+  type Measured,
+  measured,
+  MeasuredStore,
+  type MeterOptions,
+  type StoreStats,
+  WritableMeasuredStore,
+} from "./stores/measured.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export {
   buildTokenMap,
