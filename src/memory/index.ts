@@ -76,6 +76,16 @@ export {
 } from "./stores/measured.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export {
+  checkTableFile,
+  encodeTableHeader,
+  hashConstantsDigest,
+  layoutTableFile,
+  parseTableHeader,
+  type TableFileHeader,
+  type TableFileLayout,
+  type TableFileSpec,
+} from "./table-file.ts";
+export {
   buildTokenMap,
   checkTokenMap,
   compressIds,

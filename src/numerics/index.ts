@@ -7,6 +7,7 @@ export {
   encodeBf16Array,
   roundToBf16,
 } from "./bf16.ts";
+export { crc32c, linearCrc32c } from "./crc32c.ts";
 export { ELEMENT_BYTES, type ElementType, isElementType } from "./dtype.ts";
 export {
   decodeFp8Blocks,

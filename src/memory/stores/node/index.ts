@@ -1,2 +1,4 @@
 /** Stores that need Node. */
 export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
+export { openTableFile, type OpenTableOptions, TableFileStore } from "./table-file.ts";
+export { type RowChunk, writeTableFile, type WriteTableOptions } from "./table-file-writer.ts";
