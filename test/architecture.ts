@@ -82,6 +82,7 @@ const platformChoosers: readonly string[] = [
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/tokenizers": ["src/tokenizer/"],
   commander: ["src/cli/"],
+  iovalkey: ["src/memory/stores/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/memory/stores/node/"],
   "onnxruntime-node": ["src/tensor/backends/onnx/node/"],
   zod: ["src/cli/"],
