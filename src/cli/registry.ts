@@ -4,6 +4,7 @@
  */
 import type { Command } from "./command.ts";
 import {
+  conformanceCommand,
   evalCommand,
   generateCommand,
   rowsCommand,
@@ -23,4 +24,5 @@ export const commands: readonly Command[] = [
   tokenizerTrainCommand,
   rowsCommand,
   tokenMapCommand,
+  conformanceCommand,
 ];

@@ -50,6 +50,20 @@ export {
   type TensorRowFormatName,
 } from "./row-format.ts";
 export {
+  openReleasedStore,
+  ReleasedStore,
+  type ReleasedStoreOptions,
+  releasedTensorNames,
+  type TableTensor,
+  type TensorRanges,
+} from "./stores/released.ts";
+export {
+  buildConformanceKit,
+  checkAgainstKit,
+  type ConformanceKit,
+  type KitReport,
+} from "./conformance-kit.ts";
+export {
   checkRead,
   checkTableSize,
   checkWrite,

@@ -48,15 +48,23 @@ export function rowRuns(rows: Uint32Array, limits: RowRunLimits): RowRun[] {
   return runs;
 }
 
+export interface RowPlaces {
+  readonly into: Uint8Array;
+  readonly rowBytes: number;
+  /** Bytes from one row's place in `into` to the next, and of what stands there before it. */
+  readonly stride?: number;
+  readonly shift?: number;
+}
+
 /** Deals the bytes of a run, from its first row to its last, out to the rows' places. */
 export function dealOutRun(
   { firstRow, rows, places }: RowRun,
   bytes: Uint8Array,
-  { into, rowBytes }: { into: Uint8Array; rowBytes: number },
+  { into, rowBytes, stride = rowBytes, shift = 0 }: RowPlaces,
 ): void {
   for (const [i, place] of places.entries()) {
     const at = (rows[i]! - firstRow) * rowBytes;
-    into.set(bytes.subarray(at, at + rowBytes), place * rowBytes);
+    into.set(bytes.subarray(at, at + rowBytes), place * stride + shift);
   }
 }
 
