@@ -5,7 +5,8 @@
  *   taskset -c 1 node bench/row-lookup.ts [--gib 4] [--row-bytes 64] [--rows 32768] [--rounds 40]
  *                                         [--small-pages] [--loops]
  *
- * `--loops` turns WebAssembly off: the store's JavaScript loops. Run it on one core (taskset); without, ONNX Runtime still gets one thread. Needs `cc` for the C loop.
+ * `--loops` turns WebAssembly off: the store's JavaScript loops. Run it on one core (taskset). Needs `cc`
+ * for the C loop.
  *
  * Inside the timing window: one call that copies `--rows` random rows (drawn anew each round, the same
  * for every way) to one array, checks of the ids included where the way has them. Outside: drawing the
@@ -22,11 +23,7 @@ import { parseArgs } from "node:util";
 import koffi from "koffi";
 import { RamStore } from "../src/memory/index.ts";
 import { Random } from "../src/numerics/index.ts";
-import {
-  adviseHugePages,
-  createRowGather,
-  type RowGather,
-} from "../src/tensor/backends/onnx/node/index.ts";
+import { adviseHugePages } from "../src/tensor/backends/onnx/node/index.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -42,6 +39,8 @@ const rowBytes = Number(flags["row-bytes"]);
 const numRows = Math.floor((Number(flags.gib) * 2 ** 30) / rowBytes);
 const batchRows = Number(flags.rows);
 const rounds = Number(flags.rounds);
+
+type RowGather = (table: Uint8Array, rowBytes: number, rows: Uint32Array, into: Uint8Array) => void;
 
 /** The C loop as a library in this process, so that it reads the very same pages. */
 function compileC(): Record<"plain" | "prefetch", RowGather> {
@@ -60,8 +59,6 @@ function compileC(): Record<"plain" | "prefetch", RowGather> {
   return { plain: bind("copy_rows"), prefetch: bind("copy_rows_prefetch") };
 }
 
-// Before anything else opens a library: the runtime configures the FFI first.
-const ort = createRowGather({ threads: 1 });
 const advise = flags["small-pages"] ? undefined : adviseHugePages;
 const store = new RamStore({
   numRows,
@@ -89,7 +86,6 @@ const ways = new Map<string, () => void>([
   ["C loop", () => c.plain(table, rowBytes, rows, into)],
   ["C loop with prefetch", () => c.prefetch(table, rowBytes, rows, into)],
   ["RAM store", () => store.readSync(rows, into)],
-  ["ONNX Runtime Gather", () => ort(table, rowBytes, rows, into)],
 ]);
 
 const random = Random.fromSeed(1);

@@ -11,7 +11,7 @@ import json
 import random
 import sys
 
-from tokenizers import Regex, Tokenizer, __version__, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, __version__, models, normalizers, pre_tokenizers, trainers
 from tokenizers import decoders
 
 DEFAULT = (
@@ -118,8 +118,15 @@ def main(path):
         ("Qwen2 with NFC", split(QWEN2), normalizers.NFC()),
         ("DeepSeek-V3", split(*DEEPSEEK_V3), normalizers.Sequence([])),
         ("one piece", byte_level(False), None),
+        ("a space put before", pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True), None),
+        ("NFKC, normalized added token", split(DEFAULT), normalizers.NFKC()),
+        ("added token that strips", split(DEFAULT), None),
     ]:
         variant = Tokenizer.from_str(json.dumps(base))
+        if name.startswith("NFKC"):
+            variant.add_tokens([AddedToken("\u00e9", normalized=True)])
+        if name.startswith("added"):
+            variant.add_special_tokens([AddedToken("the", lstrip=True, rstrip=True)])
         variant.pre_tokenizer = pre_tokenizer
         if normalizer is not None:
             variant.normalizer = normalizer
@@ -129,6 +136,7 @@ def main(path):
                 "name": name,
                 "pre_tokenizer": parts["pre_tokenizer"],
                 "normalizer": parts["normalizer"],
+                "added_tokens": parts["added_tokens"],
                 "ids": [variant.encode(string, add_special_tokens=False).ids for string in strings],
             }
         )

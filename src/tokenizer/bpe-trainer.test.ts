@@ -38,7 +38,8 @@ function trainSlowly(
     if (ranked[0] === undefined) break;
     const [left, right] = ranked[0].pair;
     const token = `${tokens[left]}${tokens[right]}`;
-    const id = tokens.includes(token) ? tokens.indexOf(token) : tokens.push(token) - 1;
+    assert.ok(!tokens.includes(token), "no two merges make the same token");
+    const id = tokens.push(token) - 1;
     merges.push(left, right);
     pieces = pieces.map((piece) => {
       const merged: number[] = [];

@@ -104,7 +104,6 @@ export function learnMerges(
   const tokens = Array.from(order, alphabetChar);
   const byteIds = new Uint8Array(256);
   for (const [id, byte] of order.entries()) byteIds[byte] = id;
-  const idOf = new Map(tokens.map((token, id) => [token, id]));
   const merges: number[] = [];
   const state = new MergeState(pieces, byteIds);
   while (tokens.length < numTokens) {
@@ -112,14 +111,9 @@ export function learnMerges(
     if (pair < 0) break;
     const left = state.leftOf(pair);
     const right = state.rightOf(pair);
-    const token = `${tokens[left]}${tokens[right]}`;
-    // Two different merges may spell the same token; then it has one id and two ways to be made.
-    let id = idOf.get(token);
-    if (id === undefined) {
-      id = tokens.length;
-      idOf.set(token, id);
-      tokens.push(token);
-    }
+    // Always a new spelling: what happens between two borders that no merge has crossed depends on the
+    // bytes between them alone, so equal stretches have been merged by the same pairs.
+    const id = tokens.push(`${tokens[left]}${tokens[right]}`) - 1;
     merges.push(left, right);
     state.merge(pair, id);
     if (tokens.length % 64 === 0) onProgress?.(tokens.length);

@@ -32,6 +32,12 @@ test("of special tokens that begin alike the longest is found", () => {
   assert.deepEqual(ids("<|pad|>2<|pad|>", true), [299, 298]);
 });
 
+test("a special token that is a whole piece is text unless allowed, even where pieces are looked up", () => {
+  const own = createTokenizer({ ...definition, splits: [], ignoreMerges: true });
+  assert.ok(!own.encode("<|pad|>").includes(298));
+  assert.deepEqual([...own.encode("<|pad|>", { allowSpecial: true })], [298]);
+});
+
 test("added tokens that are not special are found always", () => {
   const withName = createTokenizer({
     ...definition,
@@ -160,6 +166,13 @@ test("a streamed text comes out character by character, as soon as it is certain
   const parts = Array.from(own.encode("a語🙂"), (id) => stream.push(id));
   assert.deepEqual(parts, ["a", "", "", "語", "", "", "", "🙂"]);
   assert.equal(stream.end(), "");
+});
+
+test("a byte order mark stays in the text, whole or streamed", () => {
+  const [text, stream] = ["\ufeffa\ufeff", tokenizer.stream()];
+  assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+  const parts = Array.from(tokenizer.encode(text), (id) => stream.push(id));
+  assert.equal(parts.join("") + stream.end(), text);
 });
 
 test("a text cut inside a character ends with U+FFFD", () => {

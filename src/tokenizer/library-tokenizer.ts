@@ -1,7 +1,8 @@
 /**
  * A Tokenizer made of @huggingface/tokenizers alone, for vocabularies that are not plain byte-level
- * BPE (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). Right where that library is,
- * and as slow. Knows only the checked contents of a tokenizer.json.
+ * BPE (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). Right where that library is, and
+ * as slow. Known to differ from Rust: white space is JavaScript's in places (no U+0085, but U+FEFF),
+ * and `single_word` is not looked at. Knows only the checked contents of a tokenizer.json.
  */
 import { FormatError, RequestError } from "../errors.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";

@@ -28,7 +28,7 @@ export class MergeState {
   readonly #right = new IntList(1 << 12);
   /** Counts pass 2^31 on large texts. */
   #count = new Float64Array(1 << 15);
-  /** Head of each pair's list of positions: an index into the pool + 1, 0 if none. */
+  /** Head of each pair's list of positions: an entry of the pool, 0 if there is none. */
   readonly #head = new IntList(1 << 12);
   /** Pool of list entries. Half of the lists' room is never touched and so takes no memory. */
   readonly #entryPosition: Int32Array;
@@ -37,10 +37,8 @@ export class MergeState {
   #freeEntry = 0;
 
   readonly #heap: PairHeap;
-  /** Pairs whose count grew during the merge under way, and the merge at which each grew last. */
-  readonly #grown = new IntList(1 << 12);
-  readonly #grewAt = new IntList(1 << 12);
-  #mergeNumber = 1;
+  /** Pairs from here on are not in the queue yet. */
+  #firstNew = 0;
 
   /** `byteIds` are the ids of the 256 bytes. */
   constructor({ bytes, starts, counts }: PieceCounts, byteIds: Uint8Array) {
@@ -68,7 +66,7 @@ export class MergeState {
       }
       for (let i = start; i + 1 < end; i++) this.#add(i, i + 1, counts[piece]!);
     }
-    this.#pushGrown();
+    this.#pushNew();
   }
 
   leftOf(pair: number): number {
@@ -86,20 +84,20 @@ export class MergeState {
       const { pair, count } = heap.pop();
       const now = this.#count[pair]!;
       if (now === count) return pair;
-      // Counts in the queue are upper bounds: growth is pushed at once, loss is found here.
-      if (now >= MIN_PAIR_COUNT && now < count) heap.push(pair, now);
+      // Counts in the queue are upper bounds: a pair only loses occurrences, which is found here.
+      if (now >= MIN_PAIR_COUNT) heap.push(pair, now);
     }
     return -1;
   }
 
-  /** Replaces every occurrence of `pair` by the token `id`, left to right within a piece. */
+  /** Replaces every occurrence of `pair` by the new token `id`, left to right within a piece. */
   merge(pair: number, id: number): void {
     const symbols = this.#symbols;
     const next = this.#next;
     const previous = this.#previous;
     const left = this.#left.at(pair);
     const right = this.#right.at(pair);
-    for (const at of this.#takePositions(pair, left === right)) {
+    for (const at of this.#takePositions(pair)) {
       const swallowed = next[at]!;
       if (symbols[at] !== left || swallowed < 0 || symbols[swallowed] !== right) continue;
       const count = this.#pieceCount[this.#pieceOf[at]!]!;
@@ -115,11 +113,14 @@ export class MergeState {
       if (before >= 0) this.#add(before, at, count);
       if (after >= 0) this.#add(at, after, count);
     }
-    this.#pushGrown();
+    this.#pushNew();
   }
 
-  /** Empties the pair's list. Only pairs of equal symbols overlap, so only they need order. */
-  #takePositions(pair: number, ordered: boolean): Int32Array {
+  /**
+   * Empties the pair's list. Positions ascend, which decides how overlapping pairs of equal symbols
+   * merge: entries are made in ascending order, all of them by one merge, and put in front.
+   */
+  #takePositions(pair: number): Int32Array {
     let length = 0;
     for (let entry = this.#head.at(pair); entry !== 0; entry = this.#entryNext[entry]!) length++;
     const positions = new Int32Array(length);
@@ -132,7 +133,7 @@ export class MergeState {
       entry = following;
     }
     this.#head.set(pair, 0);
-    return ordered ? positions.toSorted() : positions;
+    return positions;
   }
 
   #subtract(left: number, right: number, count: number): void {
@@ -148,17 +149,12 @@ export class MergeState {
       pair = this.#left.push(left);
       this.#right.push(right);
       this.#head.push(0);
-      this.#grewAt.push(0);
       this.#pairs.set(left, right, pair);
       if (pair === this.#count.length) {
         const grown = new Float64Array(pair * 2);
         grown.set(this.#count);
         this.#count = grown;
       }
-    }
-    if (this.#grewAt.at(pair) !== this.#mergeNumber) {
-      this.#grewAt.set(pair, this.#mergeNumber);
-      this.#grown.push(pair);
     }
     this.#count[pair] = this.#count[pair]! + count;
     let entry = this.#freeEntry;
@@ -169,13 +165,12 @@ export class MergeState {
     this.#head.set(pair, entry);
   }
 
-  #pushGrown(): void {
-    for (let i = 0; i < this.#grown.length; i++) {
-      const pair = this.#grown.at(i);
+  /** A merge makes pairs with its new token only, so that no older pair can grow. */
+  #pushNew(): void {
+    for (let pair = this.#firstNew; pair < this.#left.length; pair++) {
       const count = this.#count[pair]!;
       if (count >= MIN_PAIR_COUNT) this.#heap.push(pair, count);
     }
-    this.#grown.clear();
-    this.#mergeNumber++;
+    this.#firstNew = this.#left.length;
   }
 }

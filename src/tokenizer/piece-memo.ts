@@ -31,8 +31,8 @@ export class PieceMemo {
 
   set(piece: string, ids: Int32Array): void {
     if (piece.length > MAX_PIECE_LENGTH) return;
+    // Where lone surrogates change the key, the ids are the same: both are U+FFFD in UTF-8.
     const key = ownedCopy(piece);
-    if (key !== piece) return;
     if (this.#found.size >= MAX_PIECES) {
       this.#found.clear();
       this.#pool.clear();

@@ -155,9 +155,8 @@ function fillHoles(
   let firstHole = 0;
   while (byId.has(firstHole)) firstHole++;
   const missing = highest + 1 - byId.size;
-  const isBeforeSpecial = firstHole >= numRanks;
-  const isWide = !addedTokens.some(({ id }) => id <= firstHole + 1 && id >= numRanks);
-  if (missing > 0 && (!isBeforeSpecial || isWide || missing > MAX_HOLES)) {
+  const isWide = !addedTokens.some(({ id }) => id >= numRanks && id <= firstHole + 1);
+  if (missing > 0 && (isWide || missing > MAX_HOLES)) {
     throw new FormatError(
       `Expected tokens for all ids from 0 to ${highest}, found none for ${firstHole} (${missing} are ` +
         "missing): the .tiktoken file is truncated, or the list of special tokens belongs to another.",

@@ -30,13 +30,30 @@ test("later steps follow the formula, row by row", () => {
           const g = Array.from(gradients.subarray(4 * row, 4 * row + 4));
           const square = g.reduce((sum, x) => sum + x * x, 0) / 4;
           if (square === 0) return value;
-          const v = 0.95 * Math.fround(before[row]!) + 0.05 * square;
+          const v = Math.fround(before[row]!) + square;
           return value - (0.02 * gradients[i]!) / (Math.sqrt(v) + 1e-12);
         });
         updateRows({ values, gradients, moments, count: 3, width: 4 }, 0.02);
         toBeClose(values, expected, { rtol: 1e-5, atol: 1e-6 });
       },
     ),
+  );
+});
+
+test("a row's steps shrink with its own visits, not with another's", () => {
+  const moments = new Float32Array(2);
+  const lengths: number[] = [];
+  for (let visit = 0; visit < 9; visit++) {
+    const values = new Float32Array(4);
+    const gradients = Float32Array.of(1, 1, ...(visit === 8 ? [1, 1] : [0, 0]));
+    updateRows({ values, gradients, moments, count: 2, width: 2 }, 0.1);
+    lengths.push(-values[0]!);
+    if (visit === 8) toBeClose([values[2]!], [-0.1], { rtol: 1e-6, atol: 0 });
+  }
+  toBeClose(
+    lengths,
+    lengths.map((_, k) => 0.1 / Math.sqrt(k + 1)),
+    { rtol: 1e-6, atol: 0 },
   );
 });
 

@@ -66,17 +66,17 @@ for (const tableFormat of ["f32", "bf16", "fp8"] as const)
       assert.deepEqual(model.language.params[name]!.data, data, name);
     const [table] = model.language.memory!.tables;
     assert.equal(table!.format.name, tableFormat);
-    const before = await tableValues(saved.tables[0]!);
+    const original = await tableValues(saved.tables[0]!);
     const restored = await tableValues(table!);
     // A round trip through the format's own codec is the expected rounding, row by row.
     const codec = rowFormat(tableFormat, headDim);
-    const bytes = new Uint8Array((before.length / headDim) * codec.rowBytes);
-    codec.encode(before, bytes);
-    const rounded = new Float32Array(before.length);
+    const bytes = new Uint8Array((original.length / headDim) * codec.rowBytes);
+    codec.encode(original, bytes);
+    const rounded = new Float32Array(original.length);
     codec.decode(bytes, rounded);
     assert.deepEqual(restored, rounded);
     // fp8 has three bits behind the point: at most a sixteenth of the largest of its block off.
-    toBeClose(restored, before, {
+    toBeClose(restored, original, {
       rtol: { f32: 0, bf16: 2 ** -8, fp8: 2 ** -4 }[tableFormat],
       atol: 2e-3,
     });

@@ -1,12 +1,13 @@
 /** Real runs, killed at any moment: what was saved is whole, and what follows is bit-identical. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { bitsPerByte, generateText, loadModel, referenceBackend } from "../../src/index.ts";
 
 const program = fileURLToPath(new URL("train-process.ts", import.meta.url));
@@ -148,6 +149,14 @@ test("the trained model loads, writes, scores, and has use for its memory", asyn
   assert.notEqual(await write(true), "");
   assert.equal(await write(true), await write(true));
   assert.notEqual(await write(true), await write(false));
+});
+
+test("the walk of example 01 goes from text to the next token", async () => {
+  const example = fileURLToPath(new URL("../../examples/01-next-token.ts", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [example, whole, "ROMEO: what"]);
+  const rows = /rows of the last token +([\d ]+)\n/.exec(stdout)?.[1]?.split(" ").map(Number);
+  assert.equal(rows?.length, 4, stdout);
+  assert.match(stdout, /next token +\d+ ".+"/);
 });
 
 test("the oracle backend finds the same likelihood for the trained model", async () => {

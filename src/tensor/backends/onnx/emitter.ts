@@ -88,21 +88,22 @@ export class Emitter {
     return name;
   }
 
-  /** `x`, of shape `shape`, with axis i of the result being axis perm[i]. */
-  transpose(x: string, { shape, perm }: Omit<Turned, "from">, out?: string): string {
+  /** `x`, of shape `shape`, with axis i of the result being axis perm[i]; named `name` if given. */
+  transpose(x: string, { shape, perm }: Omit<Turned, "from">, name?: string): string {
     const before = this.#turned.get(this.#roots.get(x) ?? x);
     const follows = before !== undefined && sameShape(permuted(before.shape, before.perm), shape);
     const whole: Turned = follows
       ? { ...before, perm: perm.map((p) => before.perm[p]!) }
       : { from: x, shape, perm };
     const result = permuted(whole.shape, whole.perm);
-    if (movesNothing(whole)) return this.reshape(whole.from, result, out);
-    const name = out ?? this.temp();
+    if (movesNothing(whole)) return this.reshape(whole.from, result, name);
     const from = follows ? this.reshape(whole.from, whole.shape) : whole.from;
-    this.add("Transpose", [from], [name], { perm: whole.perm.map(BigInt) });
-    this.#turned.set(name, whole);
-    this.#shapes.set(name, result);
-    return name;
+    const a = { perm: whole.perm.map(BigInt) };
+    const out = name ?? this.shared("Transpose", [from], a);
+    if (name !== undefined) this.add("Transpose", [from], [name], a);
+    this.#turned.set(out, whole);
+    this.#shapes.set(out, result);
+    return out;
   }
 
   /** Whether `x`, of shape `shape`, was made by a transpose by `perm`. */

@@ -95,10 +95,11 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   reduceMean: reduce("ReduceMean"),
   matmul: (e, s) => {
     const { transA, transB } = s.node.attrs;
-    if (s.node.inputs[0]!.shape.length === 2)
-      e.add("Gemm", s.in, s.out, { transA: flag(transA), transB: flag(transB) });
-    else if (transA || transB)
-      e.addMs("FusedMatMul", s.in, s.out, { transA: flag(transA), transB: flag(transB) });
+    const attributes = { transA: flag(transA), transB: flag(transB) };
+    const rank = s.node.inputs[0]!.shape.length;
+    if (rank === 2 && transA && !transB) columnProduct(e, s);
+    else if (rank === 2) e.add("Gemm", s.in, s.out, attributes);
+    else if (transA || transB) e.addMs("FusedMatMul", s.in, s.out, attributes);
     else e.add("MatMul", s.in, s.out);
   },
   gatherRows: (e, s) => e.add("Gather", s.in, s.out, { axis: 0n }),
@@ -139,6 +140,26 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     e.add("ScatterElements", [s.in[0]!, column, ones], s.out, { axis: 1n, reduction: "add" });
   },
 };
+
+/** Products smaller than this on any side are not worth a transpose. */
+const MIN_SIDE = 64;
+
+/**
+ * A^T B, the form of every weight gradient. Gemm's own way of reading A by columns is 20 to 30 %
+ * slower than its other forms, so the smaller operand is transposed first: (B^T A)^T where that is B.
+ */
+function columnProduct(e: Emitter, s: Site<"matmul">): void {
+  const [a, b] = s.in as [string, string];
+  const [k, m] = s.node.inputs[0]!.shape as [number, number];
+  const n = s.node.inputs[1]!.shape[1]!;
+  const perm = [1, 0];
+  if (Math.min(k, m, n) < MIN_SIDE) e.add("Gemm", [a, b], s.out, { transA: 1n });
+  else if (m <= n) e.add("Gemm", [e.transpose(a, { shape: [k, m], perm }), b], s.out);
+  else {
+    const turned = e.via("Gemm", [e.transpose(b, { shape: [k, n], perm }), a]);
+    e.transpose(turned, { shape: [n, m], perm }, s.out[0]!);
+  }
+}
 
 /** What GroupQueryAttention needs to own both caches of a node; undefined if it may not. */
 interface CacheClaim {

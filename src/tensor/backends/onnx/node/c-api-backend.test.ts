@@ -136,6 +136,21 @@ describe("refusals", () => {
       assert.throws(() => ortBackend({ threads }), BackendError);
   });
 
+  test("a process whose library was started by the public interface, saying what to do", () => {
+    const program = `
+      const { GraphBuilder, runOnce, zeros } = await import(process.argv[1]);
+      const { ortBackend, publicOrtBackend } = await import(process.argv[2]);
+      const g = new GraphBuilder();
+      const graph = g.build({ y: g.neg(g.input("x", "f32", [1])) });
+      await runOnce(publicOrtBackend({ threads: 1 }), graph, { x: zeros("f32", [1]) });
+      await ortBackend({ threads: 1 }).compile(graph).catch((e) => console.log(e.code, e.message));
+    `;
+    const urls = ["../../../index.ts", "index.ts"].map((f) => new URL(f, import.meta.url).href);
+    const args = ["--input-type=module", "-e", program, ...urls];
+    const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    assert.match(stdout, /^backend_failed .*create this backend before it/);
+  });
+
   test("a row id outside the table: ONNX Runtime's message, and the next run works", async () => {
     const g = new GraphBuilder();
     const ids = g.input("ids", "i32", [3]);

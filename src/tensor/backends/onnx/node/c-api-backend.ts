@@ -3,7 +3,6 @@
  * outputs written where the caller's values lie, and runs happen on a worker thread. It knows
  * lifetimes and aliasing; pointers belong to `ort-c-api.ts`, operators to `lower.ts`.
  */
-import { availableParallelism } from "node:os";
 import { BackendError } from "../../../../errors.ts";
 import {
   type Backend,
@@ -28,12 +27,12 @@ import {
 } from "./ort-c-api.ts";
 
 export interface OrtBackendOptions {
-  /** Threads of the process-wide pool; the first backend of the process decides. */
-  readonly threads?: number;
+  /** Threads of the process-wide pool; who asks first decides. Absent: any number will do. */
+  readonly threads?: number | undefined;
 }
 
 /** ONNX Runtime with in-place outputs and asynchronous runs. */
-export function ortBackend({ threads = availableParallelism() }: OrtBackendOptions = {}): Backend {
+export function ortBackend({ threads }: OrtBackendOptions = {}): Backend {
   openRuntime({ threads });
   return new OrtBackend();
 }

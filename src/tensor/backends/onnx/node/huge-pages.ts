@@ -3,7 +3,7 @@
  * translation cache far less often. A hint to Linux through libc's `madvise`; elsewhere it does
  * nothing. Knows no table and no backend.
  */
-import koffi from "koffi";
+import { koffi } from "./ffi.ts";
 
 const PAGE = 4096n;
 /** `MADV_HUGEPAGE` of linux/mman.h, the same on every architecture Node runs on. */

@@ -2,4 +2,3 @@
 export { type OrtBackendOptions, ortBackend } from "./c-api-backend.ts";
 export { adviseHugePages } from "./huge-pages.ts";
 export { type PublicOrtBackendOptions, publicOrtBackend } from "./public-backend.ts";
-export { createRowGather, type RowGather, type RowGatherOptions } from "./row-gather.ts";

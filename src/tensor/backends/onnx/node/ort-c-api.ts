@@ -4,17 +4,16 @@
  * `release`, and everything that may fail throws `BackendError` with ONNX Runtime's own message.
  * It knows sessions, tensors and runs; nothing of our graphs or ops.
  *
- * Three things here are easy to get wrong. The library handle is kept in a module variable: once
- * collected, the library is unloaded under running sessions. Addresses are only taken of buffers
- * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good. And ONNX
- * Runtime's kernels need more stack than koffi's asynchronous calls have by default (SGEMM alone
- * packs 64 KiB panels there), so that stack is enlarged before the first call.
+ * Two things here are easy to get wrong. The library handle is kept in a module variable: once
+ * collected, the library is unloaded under running sessions. And addresses are only taken of buffers
+ * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good.
  */
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
-import koffi from "koffi";
 import { BackendError } from "../../../../errors.ts";
 import type { Span } from "../aliasing.ts";
+import { koffi } from "./ffi.ts";
 
 /** The only release whose function table was checked against this file. */
 const SUPPORTED = "1.30";
@@ -102,6 +101,8 @@ const MAX_RANK = 16;
 
 let loaded: Loaded | undefined;
 
+const LOG_ID: Pinned = Pinned.text("engram");
+
 function libraryPath(): string {
   const file = {
     linux: "libonnxruntime.so.1",
@@ -119,7 +120,6 @@ function libraryPath(): string {
 
 function loadApi(): { library: unknown; api: Api } {
   const path = libraryPath();
-  koffi.config({ async_stack_size: 8 * 2 ** 20 });
   let library: ReturnType<typeof koffi.load>;
   try {
     library = koffi.load(path);
@@ -166,15 +166,19 @@ function check(api: Api, what: string, status: Address | null): void {
 }
 
 export interface RuntimeOptions {
-  /** Threads of the process-wide pool, the calling thread included. */
-  readonly threads: number;
+  /**
+   * Threads of the process-wide pool, the calling thread included. Absent: what the process already
+   * runs with, or else one for each core.
+   */
+  readonly threads?: number | undefined;
 }
 
 /**
  * Loads the library and creates its environment, once for the process: ONNX Runtime has one
  * thread pool of fixed size for all sessions, so a later caller must ask for the same number.
  */
-export function openRuntime({ threads }: RuntimeOptions): void {
+export function openRuntime(options: RuntimeOptions): void {
+  const threads = options.threads ?? loaded?.threads ?? availableParallelism();
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new BackendError(`threads must be a whole number from 1 to 1024, got ${threads}`);
   if (loaded !== undefined) {
@@ -191,12 +195,11 @@ export function openRuntime({ threads }: RuntimeOptions): void {
     check(api, what, call(created.address));
     return createdSlot[0]!;
   };
-  const options = create("make threading options", (out) => api.CreateThreadingOptions(out));
-  check(api, "set threads", api.SetGlobalIntraOpNumThreads(options, threads));
-  check(api, "set threads", api.SetGlobalInterOpNumThreads(options, 1));
-  const name = Pinned.text("engram");
+  const pool = create("make threading options", (out) => api.CreateThreadingOptions(out));
+  check(api, "set threads", api.SetGlobalIntraOpNumThreads(pool, threads));
+  check(api, "set threads", api.SetGlobalInterOpNumThreads(pool, 1));
   const env = create("start", (out) =>
-    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, name.address, options, out),
+    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, LOG_ID.address, pool, out),
   );
   const cpuMemory = create("describe memory", (out) =>
     api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out),
@@ -270,6 +273,9 @@ export interface NamedTensor {
   readonly tensor: NativeTensor;
 }
 
+const SHARE: Pinned = Pinned.text("session.use_env_allocators");
+const YES: Pinned = Pinned.text("1");
+
 /**
  * A loaded model. The settings, by measurement (a training step of 138 GFLOP, two threads):
  * - no graph optimizer: the lowering is already what it would write, and levels 1, 2 and all were not
@@ -290,8 +296,7 @@ export class NativeSession {
       check(api, "set logging", api.SetSessionLogSeverityLevel(options, LOG_FATAL));
       check(api, "set optimization", api.SetSessionGraphOptimizationLevel(options, 0));
       check(api, "set memory", api.DisableMemPattern(options));
-      const [key, value] = [Pinned.text("session.use_env_allocators"), Pinned.text("1")];
-      check(api, "set memory", api.AddSessionConfigEntry(options, key.address, value.address));
+      check(api, "set memory", api.AddSessionConfigEntry(options, SHARE.address, YES.address));
       this.#address = makeObject("load the graph", (r, out) =>
         r.api.CreateSessionFromArray(
           r.env,
@@ -301,6 +306,17 @@ export class NativeSession {
           out,
         ),
       );
+    } catch (error) {
+      // The library keeps one environment a process, whoever made it first.
+      if (
+        error instanceof BackendError &&
+        error.message.includes("EnvCreatedWithGlobalThreadPools")
+      )
+        throw new BackendError(
+          "onnxruntime-node's own interface was used first in this process, so there is no shared thread pool: create this backend before it",
+          { cause: error },
+        );
+      throw error;
     } finally {
       api.ReleaseSessionOptions(options);
     }
