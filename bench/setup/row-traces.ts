@@ -18,8 +18,12 @@ export interface RowTrace {
 const maxIds = 98_627;
 
 /** `bucketRows` rows a bucket, orders 2 and 3, 8 heads: 16 rows a token. */
-export function traceOfText(path: string, { bucketRows }: { bucketRows: number }): RowTrace {
-  const words = readFileSync(path, "utf8").match(/\w+|[^\w\s]|\n+/g) ?? [];
+export function traceOfText(
+  path: string,
+  { bucketRows, maxTokens = Infinity }: { bucketRows: number; maxTokens?: number },
+): RowTrace {
+  const all = readFileSync(path, "utf8").match(/\w+|[^\w\s]|\n+/g) ?? [];
+  const words = all.slice(0, Math.min(all.length, maxTokens));
   const ids = new Map<string, number>();
   const compressed = Int32Array.from(words, (word) => {
     const known = ids.get(word);

@@ -30,7 +30,8 @@ export type CachePolicy = "lru" | "frequency" | "none";
 export interface CacheOptions {
   /** All memory the cache may take: rows, index, counters and the waiting room. */
   readonly bytes: number;
-  readonly policy: CachePolicy;
+  /** Default `lru`, which had most hits on running text (docs/log.md). */
+  readonly policy?: CachePolicy;
 }
 
 /** Since the store was made. Rows are counted as asked for, repeats included. */
@@ -133,7 +134,7 @@ export class CachedStore implements RowStore {
   readonly #oneSlot = new Uint32Array(1);
   #isClosed = false;
 
-  constructor(inner: RowStore, { bytes, policy }: CacheOptions) {
+  constructor(inner: RowStore, { bytes, policy = "lru" }: CacheOptions) {
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     this.policy = policy;
