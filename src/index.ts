@@ -27,12 +27,28 @@ export {
 } from "./inference/index.ts";
 export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
 export {
+  cached,
+  type CacheOptions,
+  type CacheStats,
   type EngramConfig,
+  measured,
+  openHttpStore,
+  openReleasedStore,
   parseEngramConfig,
+  type RowFormat,
+  rowFormat,
   type RowStore,
   rowsForIds,
+  type StoreStats,
   type WritableRowStore,
 } from "./memory/index.ts";
+export {
+  openFileStore,
+  openTableFile,
+  openValkeyStore,
+  writeTableFile,
+  writeValkeyTable,
+} from "./memory/stores/node/index.ts";
 export type { ModelConfig } from "./model/index.ts";
 export { saveModel, type ModelToSave } from "./save-model.ts";
 export { ortBackend, type OrtBackendOptions } from "./tensor/backends/onnx/node/index.ts";
