@@ -33,7 +33,8 @@ test("a table name that would need escaping, and no nodes at all, are refused", 
 describe("tables in a Redis cluster", { skip: redisServer === undefined && withoutRedis }, () => {
   let cluster: TestCluster;
   let numTables = 0;
-  const quick = { timeout: 1000, retryDelay: 20 };
+  // Long enough for a busy machine; only what is stopped or dead takes it.
+  const quick = { timeout: 5000, retryDelay: 20 };
   const options = (table: string) => ({ nodes: cluster.nodes, table, ...quick });
 
   before(async () => {
@@ -121,7 +122,7 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
 
   test("a node that answers late is given up by name, and is used again once it answers", async () => {
     await write("late", { numRows: 300, rowBytes: 8 });
-    const store = await openValkeyStore({ ...options("late"), timeout: 300 });
+    const store = await openValkeyStore({ ...options("late"), timeout: 1500 });
     const all = Uint32Array.from({ length: 300 }, (_, row) => row);
     const into = new Uint8Array(2400);
     cluster.nodes[2]!.process.kill("SIGSTOP");
