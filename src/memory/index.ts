@@ -18,6 +18,7 @@ export {
   parseAddressConfig,
   parseEngramConfig,
 } from "./config.ts";
+export { convertedRows, type ConvertedPart } from "./convert.ts";
 export { RowDeduper, type UniqueRows } from "./dedupe.ts";
 export {
   buildHashPlan,

@@ -16,7 +16,8 @@ import { after, test } from "node:test";
 import * as fc from "fast-check";
 import { rowPattern, storeConformance } from "../../../../test/conformance/store.ts";
 import { EngramError, FormatError, InvalidConfigError, StoreError } from "../../../errors.ts";
-import { rowFormat } from "../../index.ts";
+import { Random } from "../../../numerics/index.ts";
+import { convertedRows, RamStore, ROW_FORMAT_NAMES, rowFormat } from "../../index.ts";
 import { openTableFile, type RowChunk, writeTableFile } from "./index.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "engram-table-file-"));
@@ -266,6 +267,30 @@ test("a file that a dead writer left, under whatever name it was copied, is no t
   const left = (await readdir(folder)).filter((name) => name.includes(".tmp-"));
   assert.deepEqual(left, [], "the writer tidies up after itself where it can");
   await assert.rejects(stat(path), /ENOENT/);
+});
+
+test("a table in memory becomes a table file of any format, rounded as that format rounds", async () => {
+  const source = {
+    store: new RamStore({ numRows: 9000, rowBytes: 160 }),
+    format: rowFormat("f32", 40),
+  };
+  const values = new Float32Array(9000 * 40);
+  Random.fromSeed(4).fillNormal(values, 0.1);
+  const every = Uint32Array.from({ length: 9000 }, (_, row) => row);
+  source.store.writeSync(every, new Uint8Array(values.buffer));
+  for (const format of ROW_FORMAT_NAMES) {
+    const path = newPath();
+    const rows = convertedRows(source, format);
+    await writeTableFile(path, { format, headDim: 40, numRows: 9000, rows });
+    await using store = disposable(await openTableFile(path));
+    const codec = rowFormat(format, 40);
+    const expected = new Uint8Array(9000 * codec.rowBytes);
+    codec.encode(values, expected);
+    const found = new Uint8Array(expected.length);
+    await store.read(every, found);
+    assert.deepEqual(found, expected, format);
+    await rm(path);
+  }
 });
 
 test("a failed write leaves the table that was there", async () => {
