@@ -3,7 +3,7 @@
     python3 reference/make_memory_golden.py test/golden
 
 numpy (2.4.6 made the files in the tree) draws `numpy-integers.json`; numpy's float32 makes
-`float8-codes.json` by exhaustive search over the 256 codes and `addresses.json` with trial division; the Rust tokenizers library (0.23.2) makes
+`float8-codes.json` by exhaustive search over the 256 codes, `scaled-ints.json` and `addresses.json` with trial division; the Rust tokenizers library (0.23.2) makes
 `token-normal-forms.json`. Either part is skipped with a message where its library is missing.
 """
 
@@ -76,6 +76,52 @@ def float8(out):
         codes = [nearest(float(x) / 2.0 ** (byte - 127)) for x in block]
         blocks.append([[float(x) for x in block], byte, codes])
     json.dump({"codes": cases, "blocks": blocks}, open(f"{out}/float8-codes.json", "w"))
+
+
+def scaled_ints(out):
+    """Rows of float32 (as bit patterns) and their int8 / int4 codes and scales, by NumPy's float32
+    division and rint; the bfloat16 scale by search over all of them."""
+    import numpy as np
+
+    bf16 = (np.arange(0x80, 0x7F80, dtype=np.uint32) << 16).view(np.float32)  # positive normal ones
+
+    def scale_of(run, largest):
+        finite = np.where(np.isnan(run), np.float32(0), np.minimum(np.abs(run), np.finfo(np.float32).max))
+        amax = np.float32(finite.max())
+        if amax == 0:
+            return 0
+        want = np.float64(amax / np.float32(largest))
+        error = np.abs(bf16.astype(np.float64) - want)
+        best = np.flatnonzero(error == error.min())
+        bits = [0x80 + int(i) for i in best]
+        return next((b for b in bits if b % 2 == 0), bits[0])
+
+    rng = np.random.default_rng(20261123)
+    cases = []
+    with np.errstate(all="ignore"):
+        for k in range(60):
+            d = [1, 3, 16, 32, 33, 70][k % 6]
+            row = rng.standard_normal(d).astype(np.float32) * np.float32(10.0 ** rng.integers(-36, 36))
+            if k % 7 == 3:
+                row = np.round(row / np.abs(row).max() * 9).astype(np.float32) * np.float32(0.5)
+            if k % 11 == 5:
+                row[rng.integers(d)] = np.nan
+            if k % 13 == 6:
+                row[rng.integers(d)] = -np.inf
+            if k == 0:
+                row[:] = 0
+            for name, largest, run in (("int8", 127, d), ("int4", 7, 32)):
+                codes, scales = [], []
+                for at in range(0, d, run):
+                    part = row[at : at + run]
+                    bits = scale_of(part, largest)
+                    scale = np.array([bits << 16], dtype=np.uint32).view(np.float32)[0]
+                    q = np.rint(part / scale) if bits else np.where(np.isnan(part), np.nan, 0)
+                    q = np.where(np.isnan(q), -largest - 1, np.clip(q, -largest, largest))
+                    codes += [int(x) for x in q]
+                    scales.append(bits)
+                cases.append([name, row.view(np.uint32).tolist(), codes, scales])
+    json.dump({"numpy": np.__version__, "cases": cases}, open(f"{out}/scaled-ints.json", "w"))
 
 
 def addresses(out):
@@ -173,7 +219,7 @@ def normal_forms(out):
 
 
 if __name__ == "__main__":
-    for part in (integers, float8, addresses, normal_forms):
+    for part in (integers, float8, scaled_ints, addresses, normal_forms):
         try:
             part(sys.argv[1])
         except ImportError as missing:

@@ -31,7 +31,13 @@ export {
 export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
 export {
   buildTokenMap,
+  cached,
+  type CacheOptions,
+  type CacheStats,
   type EngramConfig,
+  measured,
+  openHttpStore,
+  openReleasedStore,
   parseEngramConfig,
   RamStore,
   type RetrievalTable,
@@ -39,8 +45,17 @@ export {
   type RowStore,
   rowsForIds,
   type TokenMap,
+  type RowFormat,
+  type StoreStats,
   type WritableRowStore,
 } from "./memory/index.ts";
+export {
+  openFileStore,
+  openTableFile,
+  openValkeyStore,
+  writeTableFile,
+  writeValkeyTable,
+} from "./memory/stores/node/index.ts";
 export type { ModelConfig } from "./model/index.ts";
 export { saveModel, type ModelToSave } from "./save-model.ts";
 export {

@@ -27,6 +27,7 @@ import {
   parseModelConfig,
 } from "./model/index.ts";
 import { decodeBf16Array } from "./numerics/index.ts";
+import { openTableInPlace } from "./open-table.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -38,6 +39,11 @@ export interface LoadModelOptions {
   readonly backend?: Backend;
   /** false opens the model without its tables. Default true. */
   readonly memory?: boolean;
+  /**
+   * Bytes of memory for all tables together: they stay in their files, behind caches of that size. Default: tables
+   * are read into memory whole, and must fit.
+   */
+  readonly tableMemory?: number;
 }
 
 /** An open model. `close` it to give its memory back. */
@@ -107,7 +113,7 @@ export class Model {
  */
 export async function loadModel(
   directory: string,
-  { backend, memory = true }: LoadModelOptions = {},
+  { backend, memory = true, tableMemory }: LoadModelOptions = {},
 ): Promise<Model> {
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
@@ -121,13 +127,29 @@ export async function loadModel(
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
   const layout = paramLayout(config);
-  const plan = await planMemory(files, { layout, engram: memory ? engram : undefined });
+  const plan = await planMemory(files, {
+    layout,
+    engram: memory ? engram : undefined,
+    tableMemory,
+  });
   const params = new Float32Array(layout.length);
   await readParams(files, layout, params);
   const tables: RetrievalTable[] = [];
   if (memory && engram !== undefined)
-    for (const [i, layer] of parts!.layout.layers.entries())
-      tables.push(await readTable(files, { layer, format: plan[i]!, headDim: engram.headDim }));
+    for (const [i, layer] of parts!.layout.layers.entries()) {
+      const { headDim } = engram;
+      const { layerId, numRows } = layer;
+      tables.push(
+        tableMemory === undefined
+          ? await readTable(files, { layer, format: plan[i]!, headDim })
+          : await openTableInPlace(directory, {
+              layerId,
+              numRows,
+              format: rowFormat(plan[i]!, headDim),
+              cacheBytes: tableMemory / plan.length,
+            }),
+      );
+    }
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
     config,
@@ -182,10 +204,18 @@ const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
 /** Finds the format of every table, and refuses with the numbers if they do not fit into memory. */
 async function planMemory(
   files: ModelDirectory,
-  { layout, engram }: { layout: ParamLayout; engram: EngramConfig | undefined },
+  {
+    layout,
+    engram,
+    tableMemory,
+  }: {
+    layout: ParamLayout;
+    engram: EngramConfig | undefined;
+    tableMemory: number | undefined;
+  },
 ): Promise<RowFormatName[]> {
   const formats: RowFormatName[] = [];
-  let bytes = 4 * layout.length;
+  let bytes = 4 * layout.length + (engram === undefined ? 0 : (tableMemory ?? 0));
   if (engram !== undefined)
     for (const { layerId, numRows } of buildLayout(engram).layers) {
       const name = tableName(layerId);
@@ -207,7 +237,7 @@ async function planMemory(
         checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
       }
       formats.push(format);
-      bytes += numRows * rowBytes;
+      if (tableMemory === undefined) bytes += numRows * rowBytes;
     }
   const available = process.availableMemory();
   if (bytes > available)

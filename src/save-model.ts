@@ -4,12 +4,13 @@
  */
 import { tensorSource, type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
 import {
-  engramConfigToJson,
   buildLayout,
+  convertedRows,
+  engramConfigToJson,
   hashConstants,
   type RetrievalTable,
   rowFormat,
-  type RowFormatName,
+  type TensorRowFormatName,
 } from "./memory/index.ts";
 import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
 import type { Values } from "./tensor/index.ts";
@@ -23,7 +24,7 @@ export interface ModelToSave {
   readonly params: Values;
   readonly tables: readonly RetrievalTable[];
   /** How table rows rest on disk. Default f32: exactly what was trained. */
-  readonly tableFormat?: RowFormatName;
+  readonly tableFormat?: TensorRowFormatName;
 }
 
 /** Tensor of a layer's table, [rows, d]. */
@@ -64,10 +65,7 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
   });
 }
 
-/** Rows converted at a time: a megabyte or so of each side. */
-const chunkRows = 8192;
-
-function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
+function tableSources(table: RetrievalTable, format: TensorRowFormatName): TensorSource[] {
   const { numRows } = table.store;
   const { headDim } = table.format;
   const target = rowFormat(format, headDim);
@@ -88,38 +86,4 @@ function tableSources(table: RetrievalTable, format: RowFormatName): TensorSourc
       chunks: () => rows(headDim, target.rowBytes),
     },
   ];
-}
-
-/** Bytes `from`..`to` of every row in the target format, in order of rows. */
-async function* convertedRows(
-  { store, format }: RetrievalTable,
-  targetName: RowFormatName,
-  { from, to }: { from: number; to: number },
-): AsyncGenerator<Uint8Array> {
-  const target = rowFormat(targetName, format.headDim);
-  const ids = new Uint32Array(chunkRows);
-  const stored = new Uint8Array(chunkRows * format.rowBytes);
-  const values = new Float32Array(chunkRows * format.headDim);
-  const converted = new Uint8Array(chunkRows * target.rowBytes);
-  const part = new Uint8Array(chunkRows * (to - from));
-  for (let first = 0; first < store.numRows; first += chunkRows) {
-    const count = Math.min(chunkRows, store.numRows - first);
-    for (let i = 0; i < count; i++) ids[i] = first + i;
-    await store.read(ids.subarray(0, count), stored);
-    if (target.name === format.name) converted.set(stored.subarray(0, count * format.rowBytes));
-    else {
-      const some = values.subarray(0, count * format.headDim);
-      format.decode(stored, some);
-      target.encode(some, converted);
-    }
-    const width = to - from;
-    if (width === target.rowBytes) yield converted.subarray(0, count * width);
-    else {
-      for (let i = 0; i < count; i++) {
-        const at = i * target.rowBytes;
-        part.set(converted.subarray(at + from, at + to), i * width);
-      }
-      yield part.subarray(0, count * width);
-    }
-  }
 }

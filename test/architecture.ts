@@ -28,6 +28,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference"],
   // The files at the root put text, memory and model together; they alone may see all of it.
   "save-model.ts": ["checkpoint", "memory", "model", "tensor"],
+  "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
   "load-model.ts": [
     "tokenizer",
     "memory",
@@ -36,6 +37,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "inference",
     "numerics",
+    "open-table.ts",
     "save-model.ts",
   ],
   "generate-text.ts": ["tokenizer", "inference"],
@@ -76,6 +78,7 @@ export const nestedEntryPoints: readonly string[] = [
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
   "src/load-model.ts",
+  "src/open-table.ts",
   "src/save-model.ts",
   "src/train-model.ts",
   "src/index.ts",
@@ -88,6 +91,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/tokenizers": ["src/tokenizer/"],
   commander: ["src/cli/"],
   hono: ["src/server/"],
+  iovalkey: ["src/memory/stores/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/memory/stores/node/"],
   "onnxruntime-node": ["src/tensor/backends/onnx/node/"],
   zod: ["src/cli/", "src/server/"],

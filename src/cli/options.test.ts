@@ -54,6 +54,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--tokenizer <FILE>",
   ],
   "token-map FILE": ["--special <FILE>", "--out <FILE>"],
+  conformance: ["--check <FILE>"],
 };
 
 test("the commands and their options are the ones that were argued for", () => {

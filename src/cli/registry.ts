@@ -4,6 +4,7 @@
  */
 import type { Command } from "./command.ts";
 import {
+  conformanceCommand,
   evalCommand,
   generateCommand,
   rowsCommand,
@@ -25,4 +26,5 @@ export const commands: readonly Command[] = [
   tokenizerTrainCommand,
   rowsCommand,
   tokenMapCommand,
+  conformanceCommand,
 ];

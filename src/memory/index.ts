@@ -18,6 +18,7 @@ export {
   parseAddressConfig,
   parseEngramConfig,
 } from "./config.ts";
+export { convertedRows, type ConvertedPart } from "./convert.ts";
 export { RowDeduper, type UniqueRows } from "./dedupe.ts";
 export {
   buildHashPlan,
@@ -47,7 +48,22 @@ export {
   type RowFormat,
   rowFormat,
   type RowFormatName,
+  type TensorRowFormatName,
 } from "./row-format.ts";
+export {
+  openReleasedStore,
+  ReleasedStore,
+  type ReleasedStoreOptions,
+  releasedTensorNames,
+  type TableTensor,
+  type TensorRanges,
+} from "./stores/released.ts";
+export {
+  buildConformanceKit,
+  checkAgainstKit,
+  type ConformanceKit,
+  type KitReport,
+} from "./conformance-kit.ts";
 export {
   checkRead,
   checkTableSize,
@@ -55,7 +71,35 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export {
+  cached,
+  CachedStore,
+  type CacheOptions,
+  type CachePolicy,
+  type CacheStats,
+  type RowCounts,
+} from "./stores/cached.ts";
+export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
+export {
+  type LatencySummary,
+  type Measured,
+  measured,
+  MeasuredStore,
+  type MeterOptions,
+  type StoreStats,
+  WritableMeasuredStore,
+} from "./stores/measured.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
+export {
+  checkTableFile,
+  encodeTableHeader,
+  hashConstantsDigest,
+  layoutTableFile,
+  parseTableHeader,
+  type TableFileHeader,
+  type TableFileLayout,
+  type TableFileSpec,
+} from "./table-file.ts";
 export {
   buildTokenMap,
   checkTokenMap,

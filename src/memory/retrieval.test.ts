@@ -42,7 +42,8 @@ function value(row: number, j: number): number {
   return (row % 8) + (j % 2) * 0.5;
 }
 
-for (const name of ROW_FORMAT_NAMES)
+// Values that f32, bf16 and fp8 hold exactly; the scaled integers have tests of their own.
+for (const name of ROW_FORMAT_NAMES.filter((format) => !format.startsWith("int")))
   test(`every position gets the rows it asked for, side by side (${name})`, async () => {
     const retrieval = new Retrieval([
       { layerId: 3, ...(await table(name, { numRows: 50, headDim: 5 })) },

@@ -118,14 +118,15 @@ test("FP8 keeps values within half a step of their block's scale", () => {
 test("rows decode from any place of a larger array", () => {
   for (const name of ROW_FORMAT_NAMES) {
     const format = rowFormat(name, 3);
-    const values = Float32Array.of(1, -2, 0.5);
+    // 127 and 7 are the largest codes: scale 1 in both integer formats.
+    const values = name === "int8" ? Float32Array.of(1, -127, 5) : Float32Array.of(1, -7, 4);
     const storage = new Uint8Array(50);
     for (const shift of [0, 1, 2, 3]) {
       const bytes = storage.subarray(shift, shift + format.rowBytes);
       format.encode(values, bytes);
       const back = new Float32Array(4).subarray(1);
       format.decode(bytes, back);
-      assert.deepEqual([...back], [1, -2, 0.5], `${name} at ${shift}`);
+      assert.deepEqual([...back], [...values], `${name} at ${shift}`);
     }
   }
 });
@@ -133,7 +134,9 @@ test("rows decode from any place of a larger array", () => {
 test("unknown formats and arrays that do not fit are refused by name", () => {
   assert.throws(
     () => rowFormat("fp4", 8),
-    (error) => error instanceof InvalidConfigError && /f32, bf16, fp8; "fp4"/.test(error.message),
+    (error) =>
+      error instanceof InvalidConfigError &&
+      /f32, bf16, fp8, int8, int4; "fp4"/.test(error.message),
   );
   assert.throws(() => rowFormat("f32", 0), /got 0/);
   const format = rowFormat("f32", 4);

@@ -54,7 +54,8 @@ export function checkWrite(table: TableSize, rows: Uint32Array, from: Uint8Array
     );
 }
 
-function checkRows({ numRows }: TableSize, rows: Uint32Array): void {
+/** The first half of both: every row is one of the table's. */
+export function checkRows({ numRows }: TableSize, rows: Uint32Array): void {
   for (let i = 0; i < rows.length; i++)
     if (rows[i]! >= numRows)
       throw new StoreError(

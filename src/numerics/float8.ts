@@ -82,11 +82,11 @@ export function encodeFp8Blocks(
     const scale = e8m0ForAmax(amax);
     const inverse = 2 ** (127 - scale);
     scales[block] = scale;
-    for (let j = 0; j < size; j++) {
-      // Times a power of two: exact in float32 but below 2^-126, where every code is zero anyway.
-      scratchF32[0] = values[firstValue + j]! * inverse;
-      codes[codesAt + from + j] = e4m3OfBits(scratchU32[0]!);
-    }
+    // Two passes: reading bits right after the store that made them would wait for it each time.
+    // Times a power of two: exact in float32 but below 2^-126, where every code is zero anyway.
+    for (let j = 0; j < size; j++) blockF32[j] = values[firstValue + j]! * inverse;
+    const firstCode = codesAt + from;
+    for (let j = 0; j < size; j++) codes[firstCode + j] = e4m3OfBits(blockU32[j]!);
   }
 }
 
@@ -135,6 +135,8 @@ const scratch = new ArrayBuffer(8);
 const scratchF32 = new Float32Array(scratch);
 const scratchU32 = new Uint32Array(scratch);
 const scratchF64 = new Float64Array(scratch);
+const blockF32 = new Float32Array(SCALE_BLOCK);
+const blockU32 = new Uint32Array(blockF32.buffer);
 
 /** floor(log2(x)) of a normal positive double, from its exponent bits (Math.log2 may round up). */
 function exponentOf(x: number): number {

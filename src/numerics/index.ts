@@ -7,6 +7,7 @@ export {
   encodeBf16Array,
   roundToBf16,
 } from "./bf16.ts";
+export { crc32c, linearCrc32c } from "./crc32c.ts";
 export {
   decodeFp8Blocks,
   E4M3_MAX,
@@ -22,3 +23,12 @@ export {
 export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
 export { isPrime, nextPrime } from "./primes.ts";
 export { Random } from "./random.ts";
+export {
+  decodeInt4Run,
+  decodeInt8Run,
+  encodeInt4Run,
+  encodeInt8Run,
+  INT4_MAX,
+  INT8_MAX,
+  type ScaledIntPlace,
+} from "./scaled-int.ts";

@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { FormatError, InvalidConfigError, loadModel } from "../../src/index.ts";
-import { buildTokenMap, buildLayout, RamStore, rowFormat } from "../../src/memory/index.ts";
+import {
+  buildTokenMap,
+  buildLayout,
+  CachedStore,
+  RamStore,
+  rowFormat,
+} from "../../src/memory/index.ts";
 import { initialParams, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
 import { type ModelToSave, saveModel } from "../../src/save-model.ts";
@@ -82,6 +88,32 @@ for (const tableFormat of ["f32", "bf16", "fp8"] as const)
     });
     await model.createSession().append([saved.eosTokenId, 5, 7]);
   });
+
+for (const tableFormat of ["f32", "bf16", "fp8"] as const)
+  test(`tables as ${tableFormat} that stay on disk behind a small cache give the same logits, to the last bit`, async () => {
+    const directory = join(root, `disk-${tableFormat}`);
+    await saveModel(directory, { ...saved, tableFormat });
+    const backend = referenceBackend();
+    await using inRam = await loadModel(directory, { backend });
+    await using onDisk = await loadModel(directory, { backend, tableMemory: 20_000 });
+    const ids = [saved.eosTokenId, 5, 7, 5, 7, 260, 5];
+    const one = inRam.createSession();
+    const other = onDisk.createSession();
+    for (const part of [ids.slice(0, 4), ids.slice(4, 5), ids.slice(5)])
+      assert.deepEqual(await other.append(part), await one.append(part));
+    for (const { store } of onDisk.language.memory!.tables) {
+      assert.ok(store instanceof CachedStore);
+      assert.ok(store.stats.misses > 0 && store.stats.capacityBytes <= 20_000);
+    }
+  });
+
+test("a table memory that holds no row is refused with the numbers", async () => {
+  const opening = loadModel(join(root, "f32"), { backend: referenceBackend(), tableMemory: 50 });
+  await assert.rejects(
+    opening,
+    (error) => error instanceof InvalidConfigError && /rows of 160 bytes.*got/.test(error.message),
+  );
+});
 
 test("a released-style fp8 table lies in two tensors of the released types", async () => {
   const index = JSON.parse(

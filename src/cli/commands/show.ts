@@ -1,18 +1,24 @@
 /** `engram show`: what a model directory holds, from its headers alone. */
 import * as z from "zod";
 import { elementBytes } from "../../checkpoint/index.ts";
-import { type LocatedTensor, ModelDirectory } from "../../checkpoint/node/index.ts";
+import {
+  type JsonObject,
+  type LocatedTensor,
+  ModelDirectory,
+} from "../../checkpoint/node/index.ts";
 import { buildLayout, parseEngramConfig } from "../../memory/index.ts";
 import { parseModelConfig } from "../../model/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { describeReleased, describeReleasedAsText, isReleasedLayout } from "../show-released.ts";
 
 export const showCommand: Command = defineCommand({
   path: "show",
   summary: "tell what a model is and where its bytes lie",
   description:
     "Prints the sizes of the model in the directory MODEL, its memory's buckets, and every file with " +
-    "what is in it. Reads settings and headers only, so it is quick however large the tables are.",
+    "what is in it. Reads settings and headers only, so it is quick however large the tables are. Opens " +
+    "directories in the layout of DeepSeek-V4.1-Flash, too, and of those only the memory's files.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [],
   examples: ["show models/tiny", "show models/tiny --json"],
@@ -20,7 +26,12 @@ export const showCommand: Command = defineCommand({
   async run({ model }, { print }) {
     await using files = await ModelDirectory.open(model);
     const { config } = files;
-    const engram = config["engram_layer_ids"] === undefined ? undefined : parseEngramConfig(config);
+    const engram = hasMemory(config) ? parseEngramConfig(config) : undefined;
+    if (engram !== undefined && (await isReleasedLayout(files, engram))) {
+      const released = await describeReleased(files, engram);
+      print(describeReleasedAsText(released));
+      return released;
+    }
     const sizes = parseModelConfig(config, engram);
     const tensors = [...(await files.tensors()).values()];
     const memory = engram && {
@@ -63,6 +74,12 @@ export const showCommand: Command = defineCommand({
     return document;
   },
 });
+
+/** Released configurations keep the language model's settings in a part of their own. */
+function hasMemory(config: JsonObject): boolean {
+  const inner = config["text_config"] as JsonObject | null | undefined;
+  return config["engram_layer_ids"] !== undefined || inner?.["engram_layer_ids"] !== undefined;
+}
 
 interface FileSummary {
   readonly file: string;

@@ -8,6 +8,7 @@
 import { constants, type FileHandle, open } from "node:fs/promises";
 import { FormatError, StoreError } from "../../../errors.ts";
 import { checkRead, checkTableSize, checkWrite, type WritableRowStore } from "../../store.ts";
+import { dealOutRun, type RowRun, rowRuns, serveRuns } from "../row-runs.ts";
 
 export interface FileStoreOptions {
   readonly rowBytes: number;
@@ -23,8 +24,6 @@ export interface FileStoreOptions {
 /** Rows whose gap in the file is smaller share a read: a page comes from the disk in any case. */
 const MAX_GAP_BYTES = 4096;
 const MAX_CALL_BYTES = 256 * 1024;
-/** Rows sorted together. A row and its place in the batch fit into one double: 2^32 * 2^20 < 2^53. */
-const SORT_ROWS = 2 ** 20;
 
 /** Opens an existing file of rows. Throws `StoreError` or, for a file of another size, `FormatError`. */
 export async function openFileStore(path: string, options: FileStoreOptions): Promise<FileStore> {
@@ -101,8 +100,7 @@ export class FileStore implements WritableRowStore {
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
     const file = this.#open();
     checkRead(this, rows, into);
-    const runs = this.#runs(rows, MAX_GAP_BYTES);
-    await this.#inFlight(runs, (run) => this.#readRun(file, run, into));
+    await this.#serve(rows, MAX_GAP_BYTES, (run) => this.#readRun(file, run, into));
   }
 
   async write(rows: Uint32Array, from: Uint8Array): Promise<void> {
@@ -110,8 +108,7 @@ export class FileStore implements WritableRowStore {
     if (!this.#isWritable)
       throw new StoreError(`${this.path} was opened for reading; open it with writable: true`);
     checkWrite(this, rows, from);
-    const runs = this.#runs(rows, 0);
-    await this.#inFlight(runs, (run) => this.#writeRun(file, run, from));
+    await this.#serve(rows, 0, (run) => this.#writeRun(file, run, from));
   }
 
   /** Waits until everything written is on the disk. */
@@ -131,42 +128,17 @@ export class FileStore implements WritableRowStore {
     return this.#file;
   }
 
-  /** Cuts a batch into runs of rows that lie close to each other in the file. */
-  #runs(rows: Uint32Array, maxGapBytes: number): Run[] {
+  #serve(
+    rows: Uint32Array,
+    maxGapBytes: number,
+    serve: (run: RowRun) => Promise<void>,
+  ): Promise<void> {
     const { rowBytes } = this;
-    const runs: Run[] = [];
-    for (let first = 0; first < rows.length; first += SORT_ROWS) {
-      const batch = rows.subarray(first, first + SORT_ROWS);
-      const keys = Float64Array.from(batch, (row, place) => row * SORT_ROWS + place);
-      keys.sort();
-      let run: Run | undefined;
-      for (const key of keys) {
-        const row = Math.floor(key / SORT_ROWS);
-        const place = first + (key - row * SORT_ROWS);
-        const gap = run === undefined ? 0 : (row - run.lastRow - 1) * rowBytes;
-        const isFar =
-          run === undefined ||
-          gap > maxGapBytes ||
-          (row + 1 - run.firstRow) * rowBytes > MAX_CALL_BYTES;
-        if (run === undefined || (isFar && row !== run.lastRow))
-          runs.push((run = { firstRow: row, lastRow: row, rows: [], places: [] }));
-        run.lastRow = row;
-        run.rows.push(row);
-        run.places.push(place);
-      }
-    }
-    return runs;
+    const runs = rowRuns(rows, { rowBytes, maxGapBytes, maxCallBytes: MAX_CALL_BYTES });
+    return serveRuns(runs, { maxInFlight: this.#maxInFlight, serve });
   }
 
-  async #inFlight(runs: readonly Run[], serve: (run: Run) => Promise<void>): Promise<void> {
-    let next = 0;
-    const worker = async (): Promise<void> => {
-      for (let run = runs[next++]; run !== undefined; run = runs[next++]) await serve(run);
-    };
-    await Promise.all(Array.from({ length: Math.min(this.#maxInFlight, runs.length) }, worker));
-  }
-
-  async #readRun(file: FileHandle, run: Run, into: Uint8Array): Promise<void> {
+  async #readRun(file: FileHandle, run: RowRun, into: Uint8Array): Promise<void> {
     const { rowBytes } = this;
     const start = this.#offset + run.firstRow * rowBytes;
     const buffer = new Uint8Array((run.lastRow - run.firstRow + 1) * rowBytes);
@@ -181,13 +153,10 @@ export class FileStore implements WritableRowStore {
         );
       done += bytesRead;
     }
-    for (const [i, place] of run.places.entries()) {
-      const at = (run.rows[i]! - run.firstRow) * rowBytes;
-      into.set(buffer.subarray(at, at + rowBytes), place * rowBytes);
-    }
+    dealOutRun(run, buffer, { into, rowBytes });
   }
 
-  async #writeRun(file: FileHandle, run: Run, from: Uint8Array): Promise<void> {
+  async #writeRun(file: FileHandle, run: RowRun, from: Uint8Array): Promise<void> {
     const { rowBytes } = this;
     const start = this.#offset + run.firstRow * rowBytes;
     const buffer = new Uint8Array((run.lastRow - run.firstRow + 1) * rowBytes);
@@ -204,20 +173,12 @@ export class FileStore implements WritableRowStore {
     }
   }
 
-  #fail(verb: string, { firstRow, lastRow }: Run, cause: unknown): never {
+  #fail(verb: string, { firstRow, lastRow }: RowRun, cause: unknown): never {
     throw new StoreError(
       `${this.path}: cannot ${verb} rows ${firstRow}..${lastRow}: ${messageOf(cause)}`,
       { cause },
     );
   }
-}
-
-/** Rows that one system call covers, in file order, and their places in the batch. */
-interface Run {
-  readonly firstRow: number;
-  lastRow: number;
-  readonly rows: number[];
-  readonly places: number[];
 }
 
 async function openFile(path: string, flags: number): Promise<FileHandle> {

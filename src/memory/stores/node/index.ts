@@ -1,2 +1,11 @@
 /** Stores that need Node. */
 export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
+export { openTableFile, type OpenTableOptions, TableFileStore } from "./table-file.ts";
+export { type RowChunk, writeTableFile, type WriteTableOptions } from "./table-file-writer.ts";
+export {
+  openValkeyStore,
+  type ValkeyOptions,
+  ValkeyStore,
+  writeValkeyTable,
+  type WriteValkeyOptions,
+} from "./valkey.ts";

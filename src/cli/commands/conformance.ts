@@ -1,0 +1,44 @@
+/** `engram conformance`: what another implementation must reproduce, and whether it does. */
+import * as z from "zod";
+import { EngramError } from "../../errors.ts";
+import { buildConformanceKit, checkAgainstKit } from "../../memory/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { readJson } from "../read-json.ts";
+
+/** Differences that a message has room for. */
+const maxShown = 8;
+
+export const conformanceCommand: Command = defineCommand({
+  path: "conformance",
+  summary: "print golden values for other ports, or check one",
+  description:
+    "Prints, as JSON, what every implementation of Engram must compute to the last bit: multipliers, primes, " +
+    "offsets and rows of three configurations (DeepSeek-V4.1 among them), and the bytes and values of rows in " +
+    "every format. With --check, compares a document of that form, made by another program, with them; parts " +
+    "may be left out. Any difference is a failure (exit code 1).",
+  options: [{ flags: "--check <FILE>", description: "a port's document, in the same form" }],
+  examples: ["conformance > kit.json", "conformance --check port.json"],
+  schema: z.object({ check: path.optional() }),
+  async run({ check }, { print }) {
+    if (check === undefined) {
+      const kit = buildConformanceKit();
+      print(`${JSON.stringify(kit, undefined, 1)}\n`);
+      return kit;
+    }
+    const report = checkAgainstKit(await readJson(check));
+    const { compared, differences, missing } = report;
+    if (differences.length > 0) {
+      const more = differences.length - maxShown;
+      throw new EngramError(
+        "conformance_failed",
+        `${check}: ${differences.length} of ${compared} values differ: ` +
+          differences.slice(0, maxShown).join("; ") +
+          (more > 0 ? `; and ${more} more` : ""),
+      );
+    }
+    print(`${check}: all ${compared} values agree\n`);
+    if (missing.length > 0) print(`not in it: ${missing.join(", ")}\n`);
+    return report;
+  },
+});

@@ -1,0 +1,50 @@
+/**
+ * A table's rows in another format, streamed in order of rows, so that a table is never held twice. Knows no files:
+ * whoever writes them takes the chunks.
+ */
+import { type RowFormatName, rowFormat } from "./row-format.ts";
+import type { RetrievalTable } from "./retrieval.ts";
+
+/** Rows converted at a time: a megabyte or so of each side. */
+const CHUNK_ROWS = 8192;
+
+export interface ConvertedPart {
+  /** Bytes of each row that are given, `from` inclusive, `to` exclusive; the whole row if not given. */
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** Bytes `from`..`to` of every row in the format `targetName`. A chunk is valid until the next is asked for. */
+export async function* convertedRows(
+  { store, format }: Pick<RetrievalTable, "store" | "format">,
+  targetName: RowFormatName,
+  part: ConvertedPart = {},
+): AsyncGenerator<Uint8Array> {
+  const target = rowFormat(targetName, format.headDim);
+  const { from = 0, to = target.rowBytes } = part;
+  const width = to - from;
+  const ids = new Uint32Array(CHUNK_ROWS);
+  const stored = new Uint8Array(CHUNK_ROWS * format.rowBytes);
+  const values = new Float32Array(CHUNK_ROWS * format.headDim);
+  const converted = new Uint8Array(CHUNK_ROWS * target.rowBytes);
+  const narrow = new Uint8Array(CHUNK_ROWS * width);
+  for (let first = 0; first < store.numRows; first += CHUNK_ROWS) {
+    const count = Math.min(CHUNK_ROWS, store.numRows - first);
+    for (let i = 0; i < count; i++) ids[i] = first + i;
+    await store.read(ids.subarray(0, count), stored);
+    if (target.name === format.name) converted.set(stored.subarray(0, count * format.rowBytes));
+    else {
+      const some = values.subarray(0, count * format.headDim);
+      format.decode(stored, some);
+      target.encode(some, converted);
+    }
+    if (width === target.rowBytes) yield converted.subarray(0, count * width);
+    else {
+      for (let i = 0; i < count; i++) {
+        const at = i * target.rowBytes;
+        narrow.set(converted.subarray(at + from, at + to), i * width);
+      }
+      yield narrow.subarray(0, count * width);
+    }
+  }
+}

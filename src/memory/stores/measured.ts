@@ -1,0 +1,171 @@
+/**
+ * A meter around any store: how often, how much, how long. Times are from the call to the answer as the
+ * caller sees them. Changes nothing. Knows nothing of what the store does in between.
+ */
+import type { RowStore, WritableRowStore } from "../store.ts";
+
+/** Since the meter was made. */
+export interface StoreStats {
+  readonly reads: number;
+  /** Rows asked for, repeats included, and their bytes; failed reads are not in it. */
+  readonly rowsRead: number;
+  readonly bytesRead: number;
+  readonly writes: number;
+  readonly rowsWritten: number;
+  readonly failures: number;
+  readonly inFlight: number;
+  readonly maxInFlight: number;
+  readonly readTime: LatencySummary;
+  readonly writeTime: LatencySummary;
+}
+
+/** Milliseconds. Quantiles are upper ends of buckets, at most 10 % above the true ones. */
+export interface LatencySummary {
+  readonly total: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface MeterOptions {
+  /** Milliseconds, never going back. */
+  readonly now?: () => number;
+}
+
+export type Measured<Store extends RowStore> = Store extends WritableRowStore
+  ? WritableMeasuredStore
+  : MeasuredStore;
+
+/** Puts a meter around `store`, which it then owns. */
+export function measured<Store extends RowStore>(
+  store: Store,
+  options: MeterOptions = {},
+): Measured<Store> {
+  const meter =
+    "write" in store
+      ? new WritableMeasuredStore(store as unknown as WritableRowStore, options)
+      : new MeasuredStore(store, options);
+  return meter as Measured<Store>;
+}
+
+export class MeasuredStore implements RowStore {
+  readonly numRows: number;
+  readonly rowBytes: number;
+  readonly inner: RowStore;
+  readonly #now: () => number;
+  readonly #readTime = new LatencyHistogram();
+  readonly #writeTime = new LatencyHistogram();
+  readonly #count = {
+    reads: 0,
+    rowsRead: 0,
+    bytesRead: 0,
+    writes: 0,
+    rowsWritten: 0,
+    failures: 0,
+    inFlight: 0,
+    maxInFlight: 0,
+  };
+
+  constructor(inner: RowStore, { now = () => performance.now() }: MeterOptions) {
+    this.inner = inner;
+    this.numRows = inner.numRows;
+    this.rowBytes = inner.rowBytes;
+    this.#now = now;
+  }
+
+  get stats(): StoreStats {
+    return {
+      ...this.#count,
+      readTime: this.#readTime.summary,
+      writeTime: this.#writeTime.summary,
+    };
+  }
+
+  async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
+    // Rows are the caller's to reuse once this returns, and counting needs only how many there were.
+    const numRows = rows.length;
+    await this.#time(this.#readTime, () => this.inner.read(rows, into));
+    this.#count.reads++;
+    this.#count.rowsRead += numRows;
+    this.#count.bytesRead += numRows * this.rowBytes;
+  }
+
+  prefetch(rows: Uint32Array): void {
+    this.inner.prefetch?.(rows);
+  }
+
+  close(): Promise<void> {
+    return this.inner.close();
+  }
+
+  protected async measureWrite(numRows: number, write: () => Promise<void>): Promise<void> {
+    await this.#time(this.#writeTime, write);
+    this.#count.writes++;
+    this.#count.rowsWritten += numRows;
+  }
+
+  async #time(histogram: LatencyHistogram, call: () => Promise<void>): Promise<void> {
+    const count = this.#count;
+    count.maxInFlight = Math.max(count.maxInFlight, ++count.inFlight);
+    const start = this.#now();
+    try {
+      await call();
+      histogram.add(this.#now() - start);
+    } catch (error) {
+      count.failures++;
+      throw error;
+    } finally {
+      count.inFlight--;
+    }
+  }
+}
+
+export class WritableMeasuredStore extends MeasuredStore implements WritableRowStore {
+  readonly #writable: WritableRowStore;
+
+  constructor(inner: WritableRowStore, options: MeterOptions) {
+    super(inner, options);
+    this.#writable = inner;
+  }
+
+  write(rows: Uint32Array, from: Uint8Array): Promise<void> {
+    return this.measureWrite(rows.length, () => this.#writable.write(rows, from));
+  }
+}
+
+/** Buckets grow by a tenth, from a tenth of a microsecond to about 1,000 seconds. */
+const LEAST_MS = 1e-4;
+const GROWTH = Math.log(1.1);
+const NUM_BUCKETS = 243;
+
+class LatencyHistogram {
+  readonly #buckets = new Uint32Array(NUM_BUCKETS);
+  #count = 0;
+  #total = 0;
+  #max = 0;
+
+  add(milliseconds: number): void {
+    const bucket = Math.ceil(Math.log(Math.max(milliseconds, LEAST_MS) / LEAST_MS) / GROWTH);
+    this.#buckets[Math.min(NUM_BUCKETS - 1, bucket)]!++;
+    this.#count++;
+    this.#total += milliseconds;
+    this.#max = Math.max(this.#max, milliseconds);
+  }
+
+  get summary(): LatencySummary {
+    return {
+      total: this.#total,
+      p50: this.#quantile(0.5),
+      p99: this.#quantile(0.99),
+      max: this.#max,
+    };
+  }
+
+  #quantile(share: number): number {
+    let left = Math.ceil(share * this.#count);
+    if (left === 0) return 0;
+    let bucket = 0;
+    while ((left -= this.#buckets[bucket]!) > 0) bucket++;
+    return Math.min(this.#max, LEAST_MS * Math.exp(bucket * GROWTH));
+  }
+}

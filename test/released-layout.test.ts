@@ -1,0 +1,216 @@
+/**
+ * The layout of DeepSeek-V4.1-Flash: made up at reduced and, sparse, at full row count, addressed, read and decoded
+ * without reading the rest.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, stat, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ModelDirectory } from "../src/checkpoint/node/index.ts";
+import { FormatError, StoreError } from "../src/errors.ts";
+import {
+  buildLayout,
+  openReleasedStore,
+  parseEngramConfig,
+  releasedTensorNames,
+  Retrieval,
+  rowFormat,
+  rowsForIds,
+} from "../src/memory/index.ts";
+import { rowPattern, storeConformance } from "./conformance/store.ts";
+import { madeUpValues, releasedSizes, writeReleasedDirectory } from "./released-directory.ts";
+
+const folders: string[] = [];
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "engram-released-"));
+  folders.push(folder);
+  return folder;
+}
+
+async function openTables(files: ModelDirectory): Promise<Retrieval> {
+  const engram = parseEngramConfig(files.config);
+  const format = rowFormat("fp8", engram.headDim);
+  const tables = [];
+  for (const { layerId, numRows } of buildLayout(engram).layers) {
+    const names = releasedTensorNames(layerId);
+    const codes = (await files.find(names.codes))!;
+    const scales = (await files.find(names.scales))!;
+    const store = openReleasedStore(files, { numRows, headDim: engram.headDim, codes, scales });
+    tables.push({ layerId, store, format });
+  }
+  return new Retrieval(tables);
+}
+
+async function checkRows(directory: string, rows: Record<string, number[][]>): Promise<void> {
+  await using files = await ModelDirectory.open(directory);
+  const retrieval = await openTables(files);
+  for (const [layer, positions] of Object.entries(rows)) {
+    const asked = positions.flat();
+    const memory_PE = new Float32Array(asked.length * 256);
+    await retrieval.retrieve(Number(layer), { rows: Uint32Array.from(asked), memory_PE });
+    for (const [i, row] of asked.entries())
+      assert.deepEqual(
+        Float64Array.from(memory_PE.subarray(i * 256, (i + 1) * 256)),
+        madeUpValues(row),
+        `layer ${layer}, row ${row}`,
+      );
+  }
+  await retrieval.close();
+}
+
+const golden = JSON.parse(
+  await readFile(new URL("golden/engram-vectors.json", import.meta.url), "utf8"),
+);
+
+test("at full size, sparse: the published rows are found and decoded exactly, and nothing else is read", async () => {
+  const directory = await newFolder();
+  const rows: Record<string, number[][]> = golden.v41.cases.A.rows;
+  await writeReleasedDirectory(directory, {
+    sizes: releasedSizes,
+    rows: new Map([1, 14].map((layer) => [layer, rows[layer]!.flat()])),
+  });
+  const shard = await stat(join(directory, "model-00047-of-00048.safetensors"));
+  assert.ok(shard.size > 384_006_168 * 264 && shard.blocks * 512 < 2 ** 24);
+  await checkRows(directory, rows);
+  const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+  const shown = spawnSync(process.execPath, [main, "show", directory, "--json"], {
+    encoding: "utf8",
+  });
+  assert.equal(shown.stderr, "");
+  const { layout, memory } = JSON.parse(shown.stdout);
+  assert.equal(layout, "released");
+  assert.equal(memory.rowBytes, 264);
+  const [first, second] = memory.layers;
+  assert.deepEqual([first.rows, second.rows], [384_006_168, 384_016_682]);
+  assert.equal(first.codes.end - first.codes.begin, 384_006_168 * 256);
+  assert.equal(first.scales.end - first.scales.begin, 384_006_168 * 8);
+  assert.equal(second.codes.file, "model-00048-of-00048.safetensors");
+});
+
+const reduced = { layerIds: [1, 14], base: 50, compressedVocab: 99 };
+
+/** As the layout has them: the sums of the primes. */
+function reducedRows(): number[] {
+  return buildLayout({
+    layerIds: reduced.layerIds,
+    maxNgramSize: 4,
+    numHeads: 8,
+    minBucketRows: [50, 50, 50],
+    padTokenId: 2,
+    compressedVocabSize: 99,
+    seed: 0,
+  }).layers.map(({ numRows }) => numRows);
+}
+
+async function writeReduced(): Promise<string> {
+  const directory = await newFolder();
+  const numRows = reducedRows();
+  const all = (count: number): number[] => Array.from({ length: count }, (_, row) => row);
+  await writeReleasedDirectory(directory, {
+    sizes: { ...reduced, numRows },
+    rows: new Map([
+      [1, all(numRows[0]!)],
+      [14, all(numRows[1]!)],
+    ]),
+  });
+  return directory;
+}
+
+test("at reduced size: every row that a text addresses is decoded exactly", async () => {
+  const directory = await writeReduced();
+  const config = parseEngramConfig(
+    JSON.parse(await readFile(join(directory, "config.json"), "utf8")),
+  );
+  const compressedIds = Array.from({ length: 200 }, (_, i) => (i * i * 31 + i) % 99);
+  await checkRows(directory, rowsForIds({ config, compressedIds }).layers);
+});
+
+test("tables of other shapes, and shards that are cut, are refused by name", async () => {
+  const directory = await writeReduced();
+  await using files = await ModelDirectory.open(directory);
+  const [numRows] = reducedRows();
+  const names = releasedTensorNames(1);
+  const codes = (await files.find(names.codes))!;
+  const scales = (await files.find(names.scales))!;
+  assert.throws(
+    () => openReleasedStore(files, { numRows: numRows! + 1, headDim: 256, codes, scales }),
+    (error) =>
+      error instanceof FormatError && /layers\.1\.engram\.embed\.weight/.test(error.message),
+  );
+  assert.throws(
+    () => openReleasedStore(files, { numRows: numRows!, headDim: 256, codes, scales: codes }),
+    /F8_E8M0/,
+  );
+  const store = openReleasedStore(files, { numRows: numRows!, headDim: 256, codes, scales });
+  const shard = join(directory, "model-00047-of-00048.safetensors");
+  await truncate(shard, (await stat(shard)).size - 8);
+  await store.read(Uint32Array.of(numRows! - 2), new Uint8Array(264));
+  await assert.rejects(
+    store.read(Uint32Array.of(numRows! - 1), new Uint8Array(264)),
+    (error) => error instanceof StoreError && /engram\.embed\.scale.*cut after/.test(error.message),
+  );
+});
+
+// The suite's rows of 33 and 264 bytes are such rows; the others are cut to size by the test.
+storeConformance("released layout", {
+  skipLarge: true,
+  makeStore: async ({ numRows, rowBytes, rows }) => {
+    const headDim = Array.from({ length: 300 }, (_, d) => d + 1).find(
+      (d) => rowFormat("fp8", d).rowBytes >= Math.max(2, rowBytes),
+    )!;
+    const inner = openReleasedStore(tensorsInMemory({ numRows, headDim, rows }), {
+      numRows,
+      headDim,
+      codes: { name: "codes", dtype: "F8_E4M3", shape: [numRows, headDim] },
+      scales: { name: "scales", dtype: "F8_E8M0", shape: [numRows, Math.ceil(headDim / 32)] },
+    });
+    if (inner.rowBytes === rowBytes) return { store: inner };
+    const store = {
+      numRows,
+      rowBytes,
+      async read(asked: Uint32Array, into: Uint8Array): Promise<void> {
+        const wide = new Uint8Array(asked.length * inner.rowBytes);
+        await inner.read(asked, wide);
+        assert.ok(into.length >= asked.length * rowBytes, "left to the inner store's own test");
+        for (let i = 0; i < asked.length; i++)
+          into.set(wide.subarray(i * inner.rowBytes, i * inner.rowBytes + rowBytes), i * rowBytes);
+      },
+      close: () => inner.close(),
+    };
+    return { store };
+  },
+});
+
+interface Tensors {
+  readonly numRows: number;
+  readonly headDim: number;
+  readonly rows: ReadonlyMap<number, Uint8Array>;
+}
+
+/** Two tensors, with each row's bytes dealt out to both. */
+function tensorsInMemory({ numRows, headDim, rows }: Tensors) {
+  const numScales = Math.ceil(headDim / 32);
+  const tensors: Record<string, Uint8Array> = {
+    codes: new Uint8Array(numRows * headDim),
+    scales: new Uint8Array(numRows * numScales),
+  };
+  for (const [row, bytes] of rows) {
+    tensors["codes"]!.set(bytes.subarray(0, headDim), row * headDim);
+    tensors["scales"]!.set(bytes.subarray(headDim), row * numScales);
+  }
+  return {
+    path: "memory",
+    async readRange(name: string, range: { begin: number; end: number; into: Uint8Array }) {
+      range.into.set(tensors[name]!.subarray(range.begin, range.end));
+    },
+  };
+}
+
+test("made-up rows differ from each other", () => {
+  assert.notDeepEqual(madeUpValues(1), madeUpValues(65_537));
+  assert.notDeepEqual(rowPattern(1, 8), rowPattern(2, 8));
+});
