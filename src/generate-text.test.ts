@@ -81,6 +81,19 @@ test("a stop string ends the text before it", async () => {
   assert.equal(stopped, whole.slice(0, whole.indexOf(stop)));
 });
 
+test("the end says why and after how many tokens", async () => {
+  const last = async (options: Parameters<typeof generateText>[2]) => {
+    const pieces = generateText(model, "the cat", { temperature: 0, ...options });
+    let step = await pieces.next();
+    while (!step.done) step = await pieces.next();
+    return step.value;
+  };
+  assert.deepEqual(await last({ maxTokens: 3 }), { finishReason: "length", numTokens: 3 });
+  const text = (await write({ maxTokens: 16, temperature: 0 })).join("");
+  const { finishReason } = await last({ maxTokens: 16, stop: [text.slice(2, 4)] });
+  assert.equal(finishReason, "stop");
+});
+
 test("the same seed writes the same text, another one another", async () => {
   const options = { maxTokens: 12, temperature: 1 };
   assert.deepEqual(await write(options), await write(options));

@@ -28,12 +28,18 @@ export function promptIdsOf(tokenizer: Tokenizer, text: string): number[] {
   return [...(eos === undefined ? [] : [eos]), ...tokenizer.encode(text)];
 }
 
+/** How a continuation ended: at its own end or a stop string, or at the limit of tokens or context. */
+export interface GeneratedText {
+  readonly finishReason: "stop" | "length";
+  readonly numTokens: number;
+}
+
 /** Yields the continuation of `prompt` piece by piece. Stops on `break`, or when `signal` aborts. */
 export async function* generateText(
   model: TextModel,
   prompt: string,
   options: GenerateTextOptions = {},
-): AsyncGenerator<string, void> {
+): AsyncGenerator<string, GeneratedText> {
   const { maxTokens = 128, stop = [], memory, signal, ...sampling } = options;
   const { tokenizer } = model;
   await using session = model.createSession(memory === undefined ? {} : { memory });
@@ -46,13 +52,17 @@ export async function* generateText(
   });
   const decoder = tokenizer.stream({ skipSpecial: true });
   const stopper = new StopStrings(stop);
-  for await (const id of tokens) {
-    const piece = stopper.push(decoder.push(id));
+  let numTokens = 0;
+  let step = await tokens.next();
+  for (; !step.done; step = await tokens.next()) {
+    numTokens++;
+    const piece = stopper.push(decoder.push(step.value));
     if (piece !== "") yield piece;
-    if (stopper.found) return;
+    if (stopper.found) return { finishReason: "stop", numTokens };
   }
   const rest = stopper.push(decoder.end()) + stopper.end();
   if (rest !== "") yield rest;
+  return { finishReason: step.value, numTokens };
 }
 
 /** Passes text through up to the first stop string, holding back what might become one. */

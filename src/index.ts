@@ -13,6 +13,7 @@ export {
 export { type BitsPerByte, bitsPerByte } from "./eval/index.ts";
 export {
   generateText,
+  type GeneratedText,
   type GenerateTextOptions,
   StopStrings,
   type TextModel,

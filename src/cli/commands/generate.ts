@@ -42,7 +42,7 @@ export const generateCommand: Command = defineCommand({
   }),
   async run(
     { model: directory, prompt, memory, temperature = 0.8, ...options },
-    { print, signal },
+    { print, progress, signal },
   ) {
     await using model = await loadModel(directory, { memory });
     const given = Object.fromEntries(
@@ -50,11 +50,23 @@ export const generateCommand: Command = defineCommand({
     );
     print(prompt);
     let text = "";
-    for await (const piece of generateText(model, prompt, { ...given, temperature, signal })) {
-      text += piece;
-      print(piece);
+    const pieces = generateText(model, prompt, { ...given, temperature, signal });
+    let step = await pieces.next();
+    for (; !step.done; step = await pieces.next()) {
+      text += step.value;
+      print(step.value);
     }
     print("\n");
-    return { model: directory, memory: model.hasMemory, prompt, text };
+    const { finishReason, numTokens } = step.value;
+    if (finishReason === "length" && numTokens < (options.maxTokens ?? numTokens))
+      progress.note(`the model's context of ${model.config.maxPositions} tokens is full`);
+    return {
+      model: directory,
+      memory: model.hasMemory,
+      prompt,
+      text,
+      finishReason,
+      tokens: numTokens,
+    };
   },
 });
