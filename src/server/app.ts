@@ -51,7 +51,8 @@ export function createServer(
       version: options.version ?? "unknown",
     },
     report(error) {
-      if (apiErrorOf(error).status === 500) onError?.(error);
+      // A client that went away is no failure, whether it was listening to a stream or waiting.
+      if (!isAbort(error) && apiErrorOf(error).status === 500) onError?.(error);
     },
     serving() {
       if (serving === undefined) throw stillLoading();
@@ -77,10 +78,9 @@ export function createServer(
     ),
   );
   app.onError((error) => {
-    const isAbort = error.name === "AbortError";
-    // Nobody reads the answer to a client that went away; it is no failure either.
-    if (!isAbort) context.report(error);
-    return errorResponse(isAbort ? new ApiError("the request was broken off") : error);
+    context.report(error);
+    // Nobody reads the answer to a client that went away.
+    return errorResponse(isAbort(error) ? new ApiError("the request was broken off") : error);
   });
   return {
     fetch: async (request) => app.fetch(request),
@@ -93,6 +93,10 @@ export function createServer(
       await serving?.scheduler.close();
     },
   };
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
 }
 
 function checkKey(header: string | undefined, apiKey: string): void {
