@@ -8,13 +8,12 @@
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
 
 /**
- * sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element. -0 counts as negative, which only
- * 1/s can tell (spec 7.6).
+ * sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element. The sign is that of 1/s: -0 counts as
+ * negative (spec 7.6), which only its reciprocal shows.
  */
 export function gateOf(g: GraphBuilder, s: Tensor): Tensor {
   const root = g.sqrt(g.maximum(g.abs(s), 1e-6));
-  const negative = g.or(g.less(s, 0), g.less(g.reciprocal(s), 0));
-  return g.sigmoid(g.where(negative, g.neg(root), root));
+  return g.sigmoid(g.where(g.less(g.reciprocal(s), 0), g.neg(root), root));
 }
 
 /**
@@ -38,12 +37,12 @@ export function engramGate(
   },
 ): Tensor {
   const width = hidden_NGD.shape[2]!;
-  const gain_GD = g.mul(queryGain_GD, keyGain_GD);
-  const inverseNorm = (x: Tensor): Tensor =>
-    g.reciprocal(g.sqrt(g.add(g.reduceMean(g.mul(x, x), [2]), eps)));
-  const dot_NG1 = g.reduceSum(g.mul(g.mul(hidden_NGD, key_NGD), gain_GD), [2]);
-  const scale_NG1 = g.mul(inverseNorm(hidden_NGD), inverseNorm(key_NGD));
-  return gateOf(g, g.mul(g.mul(dot_NG1, scale_NG1), 1 / Math.sqrt(width)));
+  // 1/sqrt(D) goes in with the gains, which are the same for every token.
+  const gain_GD = g.mul(g.mul(queryGain_GD, keyGain_GD), 1 / Math.sqrt(width));
+  const ones = g.constant(new Float32Array(width).fill(1), [width]);
+  const query_NGD = g.mul(g.rmsNorm(hidden_NGD, ones, eps), gain_GD);
+  const s_NG1 = g.reduceSum(g.mul(query_NGD, g.rmsNorm(key_NGD, ones, eps)), [2]);
+  return gateOf(g, s_NG1);
 }
 
 /** How the convolution sees earlier positions: `shift(x [B,T,C], by)` is x at t - by, zero where that
@@ -90,6 +89,21 @@ export function shortConv(
   return g.add(u_BTGD, g.reshape(g.silu(sum_BTC!), u_BTGD.shape));
 }
 
+/** Both projections of the memory, [N,D] each. A cut copies: of the weights or of the result, whichever
+ *  is smaller. */
+function keyAndValue(g: GraphBuilder, memory_NE: Tensor, wkv: Tensor): readonly [Tensor, Tensor] {
+  const rows = memory_NE.shape[0]!;
+  const [both, memoryWidth] = wkv.shape as [number, number];
+  const width = both / 2;
+  if (rows < memoryWidth) {
+    const kv = g.matmul(memory_NE, wkv, { transB: true });
+    return [g.slice(kv, 1, 0, width), g.slice(kv, 1, width, both)];
+  }
+  const project = (from: number): Tensor =>
+    g.matmul(memory_NE, g.slice(wkv, 0, from, from + width), { transB: true });
+  return [project(0), project(width)];
+}
+
 export interface EngramFusion {
   /** What the memory adds to the stream, [B,T,D]. */
   readonly update_BTD: Tensor;
@@ -117,11 +131,7 @@ export function engramFusion(
   const [batch, length, width] = hidden_BTD.shape as [number, number, number];
   const rows = batch * length;
   const memory_NE = g.reshape(memory_BTE, [rows, memory_BTE.shape[2]!]);
-  const wkv = weight("engram.wkv.weight");
-  const project = (from: number): Tensor =>
-    g.matmul(memory_NE, g.slice(wkv, 0, from, from + width), { transB: true });
-  const key_ND = project(0);
-  const value_ND = project(width);
+  const [key_ND, value_ND] = keyAndValue(g, memory_NE, weight("engram.wkv.weight"));
   const gate = engramGate(g, {
     hidden_NGD: g.reshape(hidden_BTD, [rows, 1, width]),
     key_NGD: g.reshape(key_ND, [rows, 1, width]),
