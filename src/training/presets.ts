@@ -75,7 +75,7 @@ const presets: Readonly<Record<string, Preset>> = {
       batch: 16,
       length: 128,
       accumulate: 1,
-      steps: 600,
+      steps: 400,
       warmupSteps: 30,
       lr: 3e-3,
       weightDecay: 0.1,
