@@ -10,10 +10,10 @@
  *
  * This is Adagrad (Duchi et al. 2011) with one accumulator a row, on gradients in units of their batch's
  * own size. Each row has a learning rate of its own that falls with its own visits, about 1/sqrt(k) at the
- * k-th: an n-gram met once is remembered by a step of length lr, a row read at every step settles.
- * Two simpler rules failed (docs/log.md): with a moving average in v's place steps never shrink and
- * frequent rows walk at random; without s, the first steps' gradients, many times larger than all later
- * ones because the residual stream is still small, stand in v for good and rows hardly move again.
+ * k-th: an n-gram met once is remembered by a step of length lr, a row read at every step settles. Without
+ * s, the first steps' gradients, many times larger than all later ones because the residual stream is
+ * still small, stand in v for good and rows hardly move again. A moving average in v's place gained a
+ * fifth to a third less over the first 600 steps (docs/log.md).
  */
 
 /** Updates `count` rows of `width` values in place, with one moment each. A row whose gradient is all
