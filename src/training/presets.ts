@@ -85,7 +85,7 @@ const presets: Readonly<Record<string, Preset>> = {
     },
   },
   small: {
-    description: "learns 100 MB of text in about an hour on two cores",
+    description: "reads 25 MB of text in about an hour on two cores",
     vocabSize: 8192,
     model: {
       ...common,

@@ -1,8 +1,8 @@
 /**
  * The optimizer of table rows: touches only rows of the batch. One second moment a row, kept beside
  * the table; no first moment, no weight decay (a row that is not read does not move), and a learning
- * rate of its own, five times the backbone's (arXiv 2601.07372, appendix A). Knows rows as arrays of
- * numbers; not which n-gram they belong to or where they are kept.
+ * rate of its own, a multiple of the backbone's as in arXiv 2601.07372, appendix A. Knows rows as arrays
+ * of numbers; not which n-gram they belong to or where they are kept.
  *
  *   s = mean of g^2 over all rows of the batch
  *   v <- v + mean(g^2) / s
@@ -12,8 +12,8 @@
  * own size. Each row has a learning rate of its own that falls with its own visits, about 1/sqrt(k) at the
  * k-th: an n-gram met once is remembered by a step of length lr, a row read at every step settles. Without
  * s, the first steps' gradients, many times larger than all later ones because the residual stream is
- * still small, stand in v for good and rows hardly move again. A moving average in v's place gained a
- * fifth to a third less over the first 600 steps (docs/log.md).
+ * still small, stand in v for good and rows hardly move again. A moving average in v's place, at a quarter
+ * of the rate, gained a tenth to two fifths less over the first 600 steps (docs/log.md).
  */
 
 /** Updates `count` rows of `width` values in place, with one moment each. A row whose gradient is all
