@@ -6,14 +6,11 @@ import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer } from "../../server/index.ts";
-import { listen } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { version } from "../version.ts";
-
-/** Milliseconds that running requests have to finish after the first signal. */
-const patience = 30_000;
 
 export const serveCommand: Command = defineCommand({
   path: "serve",
@@ -95,33 +92,23 @@ export const serveCommand: Command = defineCommand({
       ...(parallel !== undefined && { parallel }),
       ...(ctxSize !== undefined && { contextSize: ctxSize }),
     });
-    const listener = await listen(server.fetch, { host, port });
     try {
-      await server.ready;
-      const line = `serving ${directory} at ${listener.url}/v1`;
-      if (isJson) progress.note(line);
-      else print(`${line}\n`);
-      await aborted(signal);
-      progress.note("finishing what is running; once more to stop at once");
-      await Promise.race([
-        Promise.all([server.drain(), listener.close()]),
-        new Promise((resolve) => setTimeout(resolve, patience).unref()),
-      ]);
+      const url = await serveUntilStopped(server, {
+        host,
+        ports: [port],
+        context: { progress, signal },
+        onReady(address) {
+          const line = `serving ${directory} at ${address}/v1`;
+          if (isJson) progress.note(line);
+          else print(`${line}\n`);
+        },
+      });
+      return { model: directory, url };
     } finally {
-      await server.close();
-      listener.destroy();
       await (await loading.catch(() => undefined))?.close();
     }
-    return { model: directory, url: listener.url };
   },
 });
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
 
 function disposable<Value extends { dispose(): Promise<void> }>(
   value: Value,
