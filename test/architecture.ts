@@ -27,7 +27,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // byte that `engram eval` makes (docs/decisions/0008).
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference"],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "save-model.ts": ["checkpoint", "memory", "model", "tensor"],
+  "save-model.ts": ["checkpoint", "memory", "model", "numerics", "tensor"],
   "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
   "load-model.ts": [
     "tokenizer",
