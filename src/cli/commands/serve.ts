@@ -5,7 +5,7 @@
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
-import { createServer } from "../../server/index.ts";
+import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -24,7 +24,7 @@ export const serveCommand: Command = defineCommand({
   options: [
     {
       flags: "--host <ADDRESS>",
-      description: "to listen on (default 127.0.0.1)",
+      description: "to listen on (default 127.0.0.1: this machine only, by its own names)",
       env: "ENGRAM_HOST",
     },
     {
@@ -82,8 +82,15 @@ export const serveCommand: Command = defineCommand({
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
     const loading = loadModel(directory, { backend: backend.value });
+    const isLoopback = isLoopbackName(host);
+    if (!isLoopback && apiKey === undefined)
+      progress.note(
+        `warning: ${host} can be reached by other machines, and without --api-key whoever reaches it can use ` +
+          "this server; give it a key, or leave out --host",
+      );
     const server = createServer(loading, {
       version,
+      isLoopback,
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
       ...(apiKey !== undefined && { apiKey }),

@@ -93,6 +93,7 @@ export async function showAndServe(
   if (!context.isInteractive) return document;
   const server = createServer(model, {
     version,
+    isLoopback: true,
     onError: (error) => context.progress.note(String(error)),
   });
   await serveUntilStopped(server, {
