@@ -41,7 +41,13 @@ export {
 } from "./layout.ts";
 export { Lookback } from "./lookback.ts";
 export { normalizeToken } from "./normal-form.ts";
-export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
+export {
+  type LookUp,
+  Retrieval,
+  type RetrievalTable,
+  type RowBatch,
+  type RowRequest,
+} from "./retrieval.ts";
 export {
   isRowFormatName,
   ROW_FORMAT_NAMES,

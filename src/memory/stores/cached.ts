@@ -68,6 +68,8 @@ interface Load {
   readonly entries: LoadEntry[];
   readonly bytes: Uint8Array;
   readonly isHint: boolean;
+  /** The bytes have come. Only loads of hints stay behind with it. */
+  isHere: boolean;
   /** Keep the rows wherever there is a free slot, without asking the policy. */
   readonly isWarming: boolean;
   /** Entries that nobody has asked for yet: a hint leaves the waiting room with its last one. */
@@ -161,6 +163,23 @@ export class CachedStore implements RowStore {
     checkRead(this, rows, into);
     const missing = this.#serveHits(rows, into);
     if (missing.length > 0) await this.#serveMissing(rows, { into, missing });
+  }
+
+  /** Serves rows that are in the cache or that a hint has brought. */
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    this.#checkOpen();
+    checkRead(this, rows, into);
+    for (let i = 0; i < rows.length; i++)
+      if (this.#slots.find(rows[i]!) < 0 && this.#coming.get(rows[i]!)?.load.isHere !== true)
+        return false;
+    const hinted = this.#serveHits(rows, into).map((at) => ({
+      entry: this.#coming.get(rows[at]!)!,
+      at,
+    }));
+    this.#count.prefetchHits += hinted.length;
+    for (const { entry, at } of hinted) this.#copy(entry, { into, at });
+    for (const { entry } of hinted) this.#takeHint(entry);
+    return true;
   }
 
   /** Starts reading rows that are neither here nor on their way. What finds no room is forgotten. */
@@ -331,6 +350,7 @@ export class CachedStore implements RowStore {
       entries: [],
       bytes: new Uint8Array(rows.length * this.rowBytes),
       isHint,
+      isHere: false,
       isWarming,
       numWaiting: rows.length,
       done: Promise.resolve(),
@@ -353,6 +373,7 @@ export class CachedStore implements RowStore {
         load.bytes,
       );
       this.#count.bytesRead += load.bytes.length;
+      load.isHere = true;
     } catch (error) {
       for (const entry of load.entries) this.#forget(entry);
       throw error;

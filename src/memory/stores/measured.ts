@@ -85,9 +85,16 @@ export class MeasuredStore implements RowStore {
     // Rows are the caller's to reuse once this returns, and counting needs only how many there were.
     const numRows = rows.length;
     await this.#time(this.#readTime, () => this.inner.read(rows, into));
-    this.#count.reads++;
-    this.#count.rowsRead += numRows;
-    this.#count.bytesRead += numRows * this.rowBytes;
+    this.#countRead(numRows);
+  }
+
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    if (this.inner.readNow === undefined) return false;
+    const start = this.#now();
+    if (!this.inner.readNow(rows, into)) return false;
+    this.#readTime.add(this.#now() - start);
+    this.#countRead(rows.length);
+    return true;
   }
 
   prefetch(rows: Uint32Array): void {
@@ -96,6 +103,12 @@ export class MeasuredStore implements RowStore {
 
   close(): Promise<void> {
     return this.inner.close();
+  }
+
+  #countRead(numRows: number): void {
+    this.#count.reads++;
+    this.#count.rowsRead += numRows;
+    this.#count.bytesRead += numRows * this.rowBytes;
   }
 
   protected async measureWrite(numRows: number, write: () => Promise<void>): Promise<void> {
