@@ -37,8 +37,10 @@ export interface RowRequest {
 
 /** Rows of several layers on their way. */
 export interface LookUp {
-  /** Every row was at hand: everything is in place, and nobody needs to wait. */
+  /** Everything is in place: nobody needs to wait. */
   readonly isDone: boolean;
+  /** The same for one layer. */
+  hasArrived(layerId: number): boolean;
   /** Resolves when the layer's values are in place; rejects if they cannot be had. */
   arrival(layerId: number): Promise<unknown>;
   /** Resolves when nothing is under way any more, whatever became of it. */
@@ -82,11 +84,17 @@ export class Retrieval {
       const batch = this.#start({ layerId, rows, memory_PE });
       if (!(batch instanceof Promise)) continue;
       // Who waits for it hears of a failure; nobody may come to that.
-      batch.catch(() => undefined);
+      batch.then(
+        () => waiting.delete(layerId),
+        () => undefined,
+      );
       waiting.set(layerId, batch);
     }
     return {
-      isDone: waiting.size === 0,
+      get isDone() {
+        return waiting.size === 0;
+      },
+      hasArrived: (layerId) => !waiting.has(layerId),
       arrival: (layerId) => waiting.get(layerId) ?? Promise.resolve(),
       settled: async () => void (await Promise.allSettled(waiting.values())),
     };
