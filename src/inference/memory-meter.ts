@@ -1,17 +1,20 @@
 /**
  * What the memory cost the steps of a decoder: how many had to begin before their rows were there, how long the
- * engine stood still for rows, and how good the guesses about next tokens were. Changes nothing. Knows no store: what
- * a cache or a disk did is in their own statistics.
+ * engine stood still for rows, and how good the guesses about next tokens were. Changes nothing. Does not ask
+ * stores; `reportMemory` puts what they say of themselves beside it.
  */
-import type { LookUp } from "../memory/index.ts";
+import { type LookUp, reportTables, type TableReport } from "../memory/index.ts";
+import type { ModelMemory } from "./language-model.ts";
 
 /** Since the meter was made. */
 export interface MemoryCosts {
   /** Runs of the model that read rows: a prompt's piece, or one token of each of some texts. */
   readonly steps: number;
-  /** Those of them that began before all their rows were at hand. */
+  /** What they asked for, repeats included. */
+  readonly rows: number;
+  /** Those steps that began before all their rows were at hand. */
   readonly stepsAhead: number;
-  /** Those of them in which the engine then had to wait, and for how long altogether. */
+  /** Those of these in which the engine then had to wait, and for how long altogether. */
   readonly stalls: number;
   readonly stallSeconds: number;
   /** Next tokens whose rows were asked for before they were known. */
@@ -24,6 +27,7 @@ export interface MemoryCosts {
 export class MemoryMeter {
   readonly #costs = {
     steps: 0,
+    rows: 0,
     stepsAhead: 0,
     stalls: 0,
     stallSeconds: 0,
@@ -42,8 +46,9 @@ export class MemoryMeter {
     return { ...this.#costs };
   }
 
-  stepBegins({ isDone }: LookUp): void {
+  stepBegins({ isDone, numRows }: LookUp): void {
     this.#costs.steps++;
+    this.#costs.rows += numRows;
     if (!isDone) this.#costs.stepsAhead++;
   }
 
@@ -74,4 +79,13 @@ export class MemoryMeter {
     if (isRight) this.#costs.guessesRight++;
     this.#costs.guessesWrong += isRight ? count - 1 : count;
   }
+}
+
+/** All that there is to say about a memory in use: its places, its caches, what it cost. */
+export interface MemoryReport extends TableReport {
+  readonly costs: MemoryCosts;
+}
+
+export function reportMemory({ tables }: ModelMemory, meter: MemoryMeter): MemoryReport {
+  return { ...reportTables(tables), costs: meter.costs };
 }

@@ -96,6 +96,7 @@ export {
   WritableMeasuredStore,
 } from "./stores/measured.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
+export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
 export {
   checkTableFile,
   encodeTableHeader,

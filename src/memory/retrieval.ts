@@ -37,6 +37,8 @@ export interface RowRequest {
 
 /** Rows of several layers on their way. */
 export interface LookUp {
+  /** Rows asked for in all layers, repeats included. */
+  readonly numRows: number;
   /** Everything is in place: nobody needs to wait. */
   readonly isDone: boolean;
   /** The same for one layer. */
@@ -91,6 +93,7 @@ export class Retrieval {
       waiting.set(layerId, batch);
     }
     return {
+      numRows: requests.reduce((sum, { rows }) => sum + rows.length, 0),
       get isDone() {
         return waiting.size === 0;
       },

@@ -109,7 +109,7 @@ export class CachedStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly policy: CachePolicy;
-  readonly #inner: RowStore;
+  readonly inner: RowStore;
   readonly #slots: RowSlots;
   readonly #slab: RamStore;
   readonly #sketch: FrequencySketch | undefined;
@@ -140,7 +140,7 @@ export class CachedStore implements RowStore {
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     this.policy = policy;
-    this.#inner = inner;
+    this.inner = inner;
     this.#waitingBytes = Math.floor(bytes * WAITING_SHARE);
     const capacity = largestCapacity(bytes - this.#waitingBytes, inner, policy);
     this.#capacityBytes = footprint(capacity, inner, policy) + this.#waitingBytes;
@@ -229,7 +229,7 @@ export class CachedStore implements RowStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#inner.close();
+    await this.inner.close();
   }
 
   /** Before the other store is written: nobody may find the old bytes from now on. */
@@ -333,7 +333,7 @@ export class CachedStore implements RowStore {
   ): Promise<void> {
     const { rowBytes } = this;
     const bytes = new Uint8Array(places.length * rowBytes);
-    await this.#inner.read(
+    await this.inner.read(
       Uint32Array.from(places, (at) => rows[at]!),
       bytes,
     );
@@ -368,7 +368,7 @@ export class CachedStore implements RowStore {
 
   async #run(load: Load): Promise<void> {
     try {
-      await this.#inner.read(
+      await this.inner.read(
         Uint32Array.from(load.entries, ({ row }) => row),
         load.bytes,
       );

@@ -28,6 +28,8 @@ export interface LatencySummary {
 }
 
 export interface MeterOptions {
+  /** What the place is called where rows are accounted for: "disk", "remote". */
+  readonly tier?: string;
   /** Milliseconds, never going back. */
   readonly now?: () => number;
 }
@@ -52,6 +54,7 @@ export class MeasuredStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly inner: RowStore;
+  readonly tier: string | undefined;
   readonly #now: () => number;
   readonly #readTime = new LatencyHistogram();
   readonly #writeTime = new LatencyHistogram();
@@ -66,8 +69,9 @@ export class MeasuredStore implements RowStore {
     maxInFlight: 0,
   };
 
-  constructor(inner: RowStore, { now = () => performance.now() }: MeterOptions) {
+  constructor(inner: RowStore, { tier, now = () => performance.now() }: MeterOptions) {
     this.inner = inner;
+    this.tier = tier;
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     this.#now = now;
