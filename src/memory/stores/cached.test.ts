@@ -282,3 +282,18 @@ test("too few bytes for one row are refused with both numbers", () => {
     (error) => error instanceof InvalidConfigError && /264 bytes.*got 200/.test(error.message),
   );
 });
+
+test("rows that the other store has at hand are served without waiting, and kept", async () => {
+  const inner = filledRam({ numRows: 1000, rowBytes: 64 });
+  const store = cached(inner, { bytes: 64 * 1024 });
+  const into = new Uint8Array(3 * 64);
+  assert.equal(store.readNow(Uint32Array.of(5, 900, 5), into), true);
+  const expected = new Uint8Array(3 * 64);
+  inner.readSync(Uint32Array.of(5, 900, 5), expected);
+  assert.deepEqual(into, expected);
+  assert.equal(store.stats.residentRows, 2);
+  assert.equal(store.stats.bytesRead, 2 * 64);
+  assert.equal(store.readNow(Uint32Array.of(900, 5, 5), into), true);
+  const { hits, misses } = store.stats;
+  assert.deepEqual([hits, misses], [3, 3]);
+});

@@ -17,6 +17,7 @@ import {
   type WritableRowStore,
 } from "../store.ts";
 import { FrequencySketch } from "./frequency-sketch.ts";
+import { footprint, largestCapacity, WAITING_OVERHEAD, WAITING_SHARE } from "./cache-size.ts";
 import { RamStore } from "./ram.ts";
 import { RowSlots } from "./row-slots.ts";
 
@@ -91,10 +92,6 @@ interface WriteState {
   wasCached: boolean;
 }
 
-/** Share of `bytes` for hinted rows. */
-const WAITING_SHARE = 1 / 8;
-/** What an entry of the waiting room takes besides its row: an object and a place in a map. */
-const WAITING_OVERHEAD = 100;
 /** Rows read at a time while warming. */
 const WARM_ROWS = 4096;
 
@@ -165,20 +162,35 @@ export class CachedStore implements RowStore {
     if (missing.length > 0) await this.#serveMissing(rows, { into, missing });
   }
 
-  /** Serves rows that are in the cache or that a hint has brought. */
+  /** Serves rows that are in the cache, that a hint has brought, or that the other store has at hand. */
   readNow(rows: Uint32Array, into: Uint8Array): boolean {
     this.#checkOpen();
     checkRead(this, rows, into);
-    for (let i = 0; i < rows.length; i++)
-      if (this.#slots.find(rows[i]!) < 0 && this.#coming.get(rows[i]!)?.load.isHere !== true)
-        return false;
-    const hinted = this.#serveHits(rows, into).map((at) => ({
-      entry: this.#coming.get(rows[at]!)!,
-      at,
-    }));
-    this.#count.prefetchHits += hinted.length;
-    for (const { entry, at } of hinted) this.#copy(entry, { into, at });
-    for (const { entry } of hinted) this.#takeHint(entry);
+    const fresh = new Map<number, number>();
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      if (this.#slots.find(row) >= 0 || fresh.has(row)) continue;
+      const entry = this.#coming.get(row);
+      if (entry?.load.isHere === true) continue;
+      if (entry !== undefined || this.#writing.has(row)) return false;
+      fresh.set(row, fresh.size);
+    }
+    const load = newLoad(new Uint8Array(fresh.size * this.rowBytes), {});
+    if (fresh.size > 0) {
+      if (this.inner.readNow?.(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
+      this.#count.bytesRead += load.bytes.length;
+    }
+    const taken = new Set<LoadEntry>();
+    for (const at of this.#serveHits(rows, into)) {
+      const row = rows[at]!;
+      const place = fresh.get(row);
+      const hinted = place === undefined ? this.#coming.get(row)! : undefined;
+      this.#count[hinted === undefined ? "misses" : "prefetchHits"]++;
+      this.#copy(hinted ?? { load, place: place! }, { into, at });
+      if (hinted !== undefined) taken.add(hinted);
+    }
+    for (const entry of taken) this.#takeHint(entry);
+    for (const [row, place] of fresh) this.#admit({ row, place, load, isKept: true });
     return true;
   }
 
@@ -346,15 +358,8 @@ export class CachedStore implements RowStore {
     rows: readonly number[],
     { isHint = false, isWarming = false }: { isHint?: boolean; isWarming?: boolean },
   ): Load {
-    const load: Load = {
-      entries: [],
-      bytes: new Uint8Array(rows.length * this.rowBytes),
-      isHint,
-      isHere: false,
-      isWarming,
-      numWaiting: rows.length,
-      done: Promise.resolve(),
-    };
+    const load = newLoad(new Uint8Array(rows.length * this.rowBytes), { isHint, isWarming });
+    load.numWaiting = rows.length;
     for (const [place, row] of rows.entries()) {
       // A row that is being written is read for who asked, and not kept: its bytes may be old.
       const isKept = !this.#writing.has(row);
@@ -437,7 +442,10 @@ export class CachedStore implements RowStore {
     this.#slab.writeSync(this.#oneSlot, bytes);
   }
 
-  #copy(entry: LoadEntry, { into, at }: { into: Uint8Array; at: number }): void {
+  #copy(
+    entry: Pick<LoadEntry, "place" | "load">,
+    { into, at }: { into: Uint8Array; at: number },
+  ): void {
     const { rowBytes } = this;
     const from = entry.place * rowBytes;
     into.set(entry.load.bytes.subarray(from, from + rowBytes), at * rowBytes);
@@ -470,28 +478,10 @@ class WritableCachedStore extends CachedStore implements WritableRowStore {
   }
 }
 
-type RowSize = Pick<RowStore, "rowBytes" | "numRows">;
-
-function footprint(capacity: number, { rowBytes }: RowSize, policy: CachePolicy): number {
-  const sketch = policy === "frequency" ? FrequencySketch.bytes(capacity) : 0;
-  return capacity * rowBytes + RowSlots.bytes(capacity) + sketch;
-}
-
-/** The most rows, but no more than there are, whose footprint is within `bytes`. */
-function largestCapacity(bytes: number, table: RowSize, policy: CachePolicy): number {
-  const least = footprint(1, table, policy);
-  if (!(bytes >= least))
-    throw new InvalidConfigError(
-      `a cache for rows of ${table.rowBytes} bytes needs at least ` +
-        `${Math.ceil(least / (1 - WAITING_SHARE))} bytes, got ${Math.round(bytes / (1 - WAITING_SHARE))}`,
-    );
-  let fits = 1;
-  // Row ids have 32 bits, slots 31.
-  let tooMany = Math.min(table.numRows, 2 ** 30) + 1;
-  while (tooMany - fits > 1) {
-    const middle = Math.floor((fits + tooMany) / 2);
-    if (footprint(middle, table, policy) <= bytes) fits = middle;
-    else tooMany = middle;
-  }
-  return fits;
+function newLoad(
+  bytes: Uint8Array,
+  { isHint = false, isWarming = false }: { isHint?: boolean; isWarming?: boolean },
+): Load {
+  const load = { entries: [], bytes, isHint, isHere: false, isWarming, numWaiting: 0 };
+  return { ...load, done: Promise.resolve() };
 }
