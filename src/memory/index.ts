@@ -78,13 +78,12 @@ export {
   type WritableRowStore,
 } from "./store.ts";
 export {
-  cached,
-  CachedStore,
   type CacheOptions,
   type CachePolicy,
   type CacheStats,
   type RowCounts,
-} from "./stores/cached.ts";
+} from "./stores/cache-options.ts";
+export { cached, CachedStore } from "./stores/cached.ts";
 export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export {
   type LatencySummary,

@@ -4,7 +4,8 @@
  * meter was given.
  */
 import type { RetrievalTable } from "./retrieval.ts";
-import { CachedStore, type CacheStats } from "./stores/cached.ts";
+import type { CacheStats } from "./stores/cache-options.ts";
+import { CachedStore } from "./stores/cached.ts";
 import { MeasuredStore } from "./stores/measured.ts";
 import { RamStore } from "./stores/ram.ts";
 import type { RowStore } from "./store.ts";
