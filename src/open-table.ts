@@ -5,6 +5,7 @@
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import {
   cached,
+  measured,
   openReleasedStore,
   type RetrievalTable,
   type RowFormat,
@@ -28,7 +29,11 @@ export async function openTableInPlace(
 ): Promise<RetrievalTable> {
   const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
   try {
-    return { layerId, store: cached(store, { bytes: cacheBytes }), format };
+    return {
+      layerId,
+      store: cached(measured(store, { tier: "disk" }), { bytes: cacheBytes }),
+      format,
+    };
   } catch (error) {
     await store.close();
     throw error;

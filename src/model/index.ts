@@ -10,6 +10,7 @@ export {
   type BatchShape,
   convHistory,
   decodeGraph,
+  decodeParts,
   type DecodeShape,
   evalGraph,
   io,
@@ -28,3 +29,4 @@ export {
   paramViews,
 } from "./params.ts";
 export { ropeAngles } from "./rope.ts";
+export { type LayerRange } from "./transformer.ts";
