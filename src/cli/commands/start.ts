@@ -13,6 +13,7 @@ import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { readJson } from "../read-json.ts";
+import { showPlan } from "../show-plan.ts";
 import { showTraining } from "./train.ts";
 
 const sampleText = fileURLToPath(new URL("../../../assets/tinyshakespeare.txt", import.meta.url));
@@ -50,7 +51,7 @@ export const startCommand: Command = defineCommand({
       });
       context.progress.end();
     }
-    await using model = await loadModel(directory, { backend });
+    await using model = await loadModel(directory, { backend, onPlan: showPlan(context.progress) });
     const document = {
       model: directory,
       prompt,

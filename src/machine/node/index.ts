@@ -1,0 +1,2 @@
+/** What this computer has, measured. */
+export { type MachineMemoryOptions, readMachineMemory } from "./machine-memory.ts";
