@@ -30,7 +30,7 @@ import {
   parseModelConfig,
 } from "./model/index.ts";
 import { decodeBf16Array } from "./numerics/index.ts";
-import { openTableInPlace } from "./open-table.ts";
+import { formatOfDtype, openTableInPlace } from "./open-table.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -211,13 +211,6 @@ function prepareMemory(
     addressing: buildAddressing(layout, compressedPad(engram, tokenMap)),
   };
 }
-
-/** Formats of tables at rest by the element type of their tensor. */
-const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
-  F32: "f32",
-  BF16: "bf16",
-  F8_E4M3: "fp8",
-};
 
 /** The format of every table. Refuses tables of other types or shapes than the configuration's. */
 async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise<RowFormatName[]> {

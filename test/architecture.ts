@@ -43,6 +43,15 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "open-table.ts",
     "save-model.ts",
   ],
+  "doctor.ts": [
+    "checkpoint",
+    "inference",
+    "machine",
+    "memory",
+    "model",
+    "load-model.ts",
+    "open-table.ts",
+  ],
   "generate-text.ts": ["tokenizer", "inference"],
   "train-model.ts": [
     "tokenizer",
@@ -82,6 +91,7 @@ export const nestedEntryPoints: readonly string[] = [
 
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
+  "src/doctor.ts",
   "src/load-model.ts",
   "src/open-table.ts",
   "src/save-model.ts",

@@ -45,6 +45,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   ],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
   "show MODEL": [],
+  "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
   rows: [
     "--config <FILE>",

@@ -12,3 +12,12 @@ export {
   type TableSize,
   type TrainingUse,
 } from "./memory-plan.ts";
+export {
+  forecast,
+  type Forecast,
+  type ForecastInput,
+  type RowTime,
+  type Spread,
+  timeOfRows,
+} from "./forecast.ts";
+export { DEPTHS, type RowTimesOptions, spreadOf, timeRows } from "./row-times.ts";
