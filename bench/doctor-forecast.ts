@@ -83,6 +83,10 @@ try {
   for (const { tier, times, model } of subjects) {
     const { mean, p99 } = spreadOf(times);
     const forecast = forecasts.filter((one) => one.tier === tier).map(({ token }) => token);
+    if (forecast.length === 0) {
+      console.log(`${tier}: not to be measured on this system`);
+      continue;
+    }
     const expected = median(forecast.map((token) => token.mean));
     const expectedP99 = median(forecast.map((token) => token.p99));
     console.log(

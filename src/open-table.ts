@@ -73,6 +73,9 @@ async function storeOf(
   };
 }
 
+/** What is needed of a `ModelDirectory` here. */
+export type TableFiles = Pick<ModelDirectory, "path" | "find" | "readRange">;
+
 /** The tables of a directory, to be read a few rows at a time. */
 export interface TablesInPlace {
   readonly layout: "engram" | "released";
@@ -87,10 +90,7 @@ export interface TablesInPlace {
  * headers only. Throws `FormatError` where a tensor is missing, or is not what the configuration says. Does not own
  * `files`, which must stay open.
  */
-export async function openTables(
-  files: ModelDirectory,
-  engram: EngramConfig,
-): Promise<TablesInPlace> {
+export async function openTables(files: TableFiles, engram: EngramConfig): Promise<TablesInPlace> {
   const { headDim, layerIds } = engram;
   const isReleased = (await files.find(releasedTensorNames(layerIds[0]!).codes)) !== undefined;
   const tables: RetrievalTable[] = [];
@@ -134,7 +134,7 @@ export async function openTables(
   return { layout: isReleased ? "released" : "engram", tables, files: [...paths], close };
 }
 
-async function required(files: ModelDirectory, name: string): Promise<LocatedTensor> {
+async function required(files: TableFiles, name: string): Promise<LocatedTensor> {
   const tensor = await files.find(name);
   if (tensor === undefined)
     throw new FormatError(`${files.path}: the table's tensor "${name}" is missing`);

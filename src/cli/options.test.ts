@@ -53,6 +53,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ids <IDS>",
     "--compressed-ids <IDS>",
     "--tokenizer <FILE>",
+    "--values",
   ],
   "token-map FILE": ["--special <FILE>", "--out <FILE>"],
   conformance: ["--check <FILE>"],
