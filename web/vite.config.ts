@@ -4,7 +4,7 @@ import { defineConfig, type UserConfig } from "vite";
 
 const config: UserConfig = defineConfig({
   base: "./",
-  plugins: [svelte()],
+  plugins: [svelte({ configFile: false, compilerOptions: { runes: true } })],
   build: {
     outDir: "../dist/web",
     emptyOutDir: true,
