@@ -12,6 +12,7 @@ import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { embeddingRoutes } from "./routes/embeddings.ts";
+import { inspectRoutes } from "./routes/inspect.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import {
@@ -77,6 +78,7 @@ export function createServer(
     chatRoutes,
     embeddingRoutes,
     tokenRoutes,
+    inspectRoutes,
     pageRoutes,
   ])
     add(app, context);
