@@ -11,9 +11,12 @@ export interface Chance {
   readonly isActual: boolean;
 }
 
+/** Both readings together tell of up to twice as many as were asked for. */
+const mostShown = 10;
+
 /** What may stand at `index`; at the number of tokens, what may follow the text. */
 export function chancesAt(report: InspectReport, index: number): Chance[] {
-  const next = report.next[index - 1];
+  const next = report.next[index - 1]?.slice(0, mostShown);
   if (next === undefined) return [];
   const actual = report.tokens[index];
   const chances: Chance[] = next.map(({ id, text, on, off }) => ({

@@ -25,7 +25,7 @@ export function drawChances(
     context.font = font(15, "mono", isActual ? 700 : 400);
     context.fillText(`${visibleText(text)}${isActual ? " *" : ""}`, margin, y);
     for (const [share, offset, name] of [
-      [off, -9, "line-strong"],
+      [off, -9, "ink-faint"],
       [on, 2, "accent"],
     ] as const) {
       context.fillStyle = colour(name);
