@@ -78,6 +78,7 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export { blanked, type BlankRows } from "./stores/blanked.ts";
 export {
   type CacheOptions,
   type CachePolicy,
