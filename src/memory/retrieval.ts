@@ -108,11 +108,6 @@ export class Retrieval {
     this.#layer(layerId).prefetch(rows);
   }
 
-  /** Whether any store takes hints: where none does, nothing is worth guessing. */
-  get takesHints(): boolean {
-    return [...this.#layers.values()].some(({ table }) => table.store.prefetch !== undefined);
-  }
-
   /** Encodes `batch.values` and writes them to the rows they came from. */
   writeBack(batch: RowBatch): Promise<void> {
     return this.#layer(batch.layerId).writeBack(batch);
