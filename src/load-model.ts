@@ -4,7 +4,14 @@
  */
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
-import { Decoder, type LanguageModel, type Session, withoutMemory } from "./inference/index.ts";
+import {
+  Decoder,
+  type LanguageModel,
+  type MemoryReport,
+  reportMemory,
+  type Session,
+  withoutMemory,
+} from "./inference/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -92,6 +99,12 @@ export class Model {
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
     return decoder.createSession();
+  }
+
+  /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */
+  get memoryReport(): MemoryReport | undefined {
+    const { memory } = this.language;
+    return memory && reportMemory(memory, this.#decoders.get(true)?.meter);
   }
 
   async close(): Promise<void> {
@@ -243,7 +256,8 @@ async function planMemory(
   if (bytes > available)
     throw new InvalidConfigError(
       `${files.path} needs ${gibibytes(bytes)} of memory for its tables and weights, ` +
-        `${gibibytes(available)} are available; free some, or open it with --no-memory`,
+        `${gibibytes(available)} are available; free some, or open it with --no-memory, or with ` +
+        "--table-memory, which leaves the tables in their files",
     );
   return formats;
 }

@@ -25,6 +25,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--prompt <TEXT>",
     "--max-tokens <N>",
     "--no-memory",
+    // Whether a model fits depends on the machine it runs on, which no file can know.
+    "--table-memory <SIZE>",
     "--seed <S>",
     "--temperature <T>",
     "--top-k <K>",
@@ -42,8 +44,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--parallel <N>",
     "--ctx-size <N>",
     "--threads <N>",
+    "--table-memory <SIZE>",
   ],
-  "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
+  "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--table-memory <SIZE>"],
   "show MODEL": [],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
   rows: [

@@ -8,7 +8,7 @@ import { loadModel } from "../../load-model.ts";
 import { createServer } from "../../server/index.ts";
 import { listen } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, wholeNumber } from "../arguments.ts";
+import { byteSize, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { version } from "../version.ts";
 
@@ -61,6 +61,11 @@ export const serveCommand: Command = defineCommand({
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
     },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+      env: "ENGRAM_TABLE_MEMORY",
+    },
   ],
   examples: ["serve models/tiny", "serve models/tiny --port 9000 --api-key secret --parallel 8"],
   schema: z.object({
@@ -76,15 +81,30 @@ export const serveCommand: Command = defineCommand({
     parallel: wholeNumber(1).optional(),
     ctxSize: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
+    tableMemory: byteSize.optional(),
   }),
   async run(
-    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, threads },
+    {
+      model: directory,
+      host,
+      port,
+      apiKey,
+      corsOrigins,
+      alias,
+      parallel,
+      ctxSize,
+      threads,
+      tableMemory,
+    },
     { isJson, print, progress, signal },
   ) {
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
-    const loading = loadModel(directory, { backend: backend.value });
+    const loading = loadModel(directory, {
+      backend: backend.value,
+      ...(tableMemory !== undefined && { tableMemory }),
+    });
     const server = createServer(loading, {
       version,
       onError: (error) =>
