@@ -71,10 +71,16 @@ export class DecodeStep {
     try {
       const parts = await this.#inParts();
       const [first] = parts as [Part];
-      for (const { binding, layerIds } of parts) {
-        if (await meter.waitFor(lookUp, layerIds)) isStalled = true;
-        const run = binding.run();
-        if (binding === first.binding) meanwhile();
+      // Asking takes this thread a while: it does so beside the engine, where the first part needs no rows.
+      const needsRows = first.layerIds.length > 0;
+      if (needsRows) lookUp.begin();
+      for (const part of parts) {
+        if (await meter.waitFor(lookUp, part.layerIds)) isStalled = true;
+        const run = part.binding.run();
+        if (part === first) {
+          if (!needsRows) lookUp.begin();
+          meanwhile();
+        }
         await run;
       }
     } finally {
