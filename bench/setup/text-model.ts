@@ -22,7 +22,7 @@ import {
   type TokenMap,
 } from "../../src/memory/index.ts";
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
-import type { Backend } from "../../src/tensor/index.ts";
+import type { Backend, Values } from "../../src/tensor/index.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
 import { findPreset } from "../../src/training/index.ts";
 
@@ -35,6 +35,10 @@ export interface TextModel {
   readonly format: RowFormat;
   /** Of the one table. */
   readonly numRows: number;
+  readonly params: Values;
+  /** Text of its tokenizer.json. */
+  readonly tokenizer: string;
+  readonly eosTokenId: number;
   /** The text. */
   readonly ids: readonly number[];
   /** The model with its table in `store`. */
@@ -93,6 +97,9 @@ export async function textModel(options: TextModelOptions): Promise<TextModel> {
     config,
     format,
     numRows: engramLayout.layers[0]!.numRows,
+    params,
+    tokenizer: json,
+    eosTokenId: tokenizer.eosTokenId ?? 0,
     ids,
     withTable: (store) => ({
       config,
