@@ -5,6 +5,7 @@
  */
 import { commands } from "./registry.ts";
 import { runCli } from "./run-cli.ts";
+import { terminalOf } from "./terminal.ts";
 
 // Rows of a table on disk are read by Node's thread pool, each read a thread; four of them leave most of a disk idle.
 // The pool is made at its first use, which is after this line.
@@ -31,4 +32,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   signal: controller.signal,
+  terminal: terminalOf(process),
 });

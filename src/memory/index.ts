@@ -11,6 +11,7 @@ export {
 } from "./addressing.ts";
 export {
   type AddressConfig,
+  checkStoredConstants,
   type EngramConfig,
   engramConfigToJson,
   memoryWidth,

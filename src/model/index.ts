@@ -1,6 +1,8 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
+export { activationBytes } from "./activations.ts";
 export {
   checkModelConfig,
+  keyValueBytes,
   type ModelConfig,
   modelConfigToJson,
   parseModelConfig,

@@ -22,6 +22,11 @@ export interface ServerOptions {
   readonly apiKey?: string;
   /** Origins whose pages may use this server; "*" for all. Default: none. */
   readonly corsOrigins?: readonly string[];
+  /**
+   * The listener is bound to this machine's loopback, and requests by any other name are refused: see
+   * `host-check.ts`. Default false.
+   */
+  readonly isLoopback?: boolean;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number;
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */

@@ -5,6 +5,7 @@ import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
 import { byteSize, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { showPlan } from "../show-plan.ts";
 
 export const evalCommand: Command = defineCommand({
   path: "eval",
@@ -31,6 +32,7 @@ export const evalCommand: Command = defineCommand({
   async run({ model: directory, bpb, memory, tableMemory }, { print, progress, signal }) {
     await using model = await loadModel(directory, {
       memory,
+      onPlan: showPlan(progress),
       ...(tableMemory !== undefined && { tableMemory }),
     });
     const measure = (on: boolean): Promise<BitsPerByte> =>

@@ -4,6 +4,7 @@ import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
 import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { showPlan } from "../show-plan.ts";
 
 export const generateCommand: Command = defineCommand({
   path: "generate",
@@ -51,6 +52,7 @@ export const generateCommand: Command = defineCommand({
   ) {
     await using model = await loadModel(directory, {
       memory,
+      onPlan: showPlan(progress),
       ...(tableMemory !== undefined && { tableMemory }),
     });
     const given = Object.fromEntries(
