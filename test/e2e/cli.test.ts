@@ -83,6 +83,7 @@ test("the same seed continues a text in the same way, another one and no memory 
   const first = write("--seed", "1");
   assert.notEqual(write("--seed", "2"), first);
   assert.notEqual(write("--seed", "1", "--no-memory"), first);
+  assert.equal(write("--seed", "1", "--table-memory", "200KB"), first);
   const words = ["generate", model, "--prompt", "ROMEO:", "--max-tokens", "24", "--seed", "1"];
   assert.equal(engram(...words).stdout, `ROMEO:${String(first)}\n`);
 });
