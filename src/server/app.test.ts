@@ -405,9 +405,11 @@ describe("what a server says of itself", () => {
     const values = new Map<string, number>();
     for (const line of (body as string).trimEnd().split("\n")) {
       if (line.startsWith("#")) continue;
-      const [, name, value] = /^([a-z_0-9]+(?:\{[a-z_]+="[^"]*"\})?) (\S+)$/.exec(line) ?? [];
+      // Every line carries the model's name, which dashboards choose by.
+      const [, name, rest, value] =
+        /^([a-z_0-9]+)\{model_name="served"((?:,[a-z_]+="[^"]*")?)\} (\S+)$/.exec(line) ?? [];
       assert.ok(name !== undefined, line);
-      values.set(name, Number(value));
+      values.set(rest === "" ? name : `${name}{${rest!.slice(1)}}`, Number(value));
     }
     const promptTokens = model.tokenizer.encode(request.prompt).length + 1;
     const expected: Record<string, number> = {
@@ -417,7 +419,14 @@ describe("what a server says of itself", () => {
       engram_time_to_first_token_seconds_count: 2,
       'engram_time_to_first_token_seconds_bucket{le="+Inf"}': 2,
       engram_inter_token_latency_seconds_count: 22,
+      engram_time_per_output_token_seconds_count: 22,
       engram_e2e_request_latency_seconds_count: 2,
+      engram_request_queue_time_seconds_count: 2,
+      engram_request_prefill_time_seconds_count: 2,
+      engram_request_decode_time_seconds_count: 2,
+      engram_request_prompt_tokens_sum: 2 * promptTokens,
+      'engram_request_generation_tokens_bucket{le="10"}': 0,
+      'engram_request_generation_tokens_bucket{le="20"}': 2,
       engram_num_requests_running: 0,
       engram_num_requests_waiting: 0,
       engram_prefix_cache_queries_total: 2 * promptTokens,

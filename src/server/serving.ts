@@ -60,11 +60,12 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
+  const name = alias ?? nameOf(model.path);
   return {
     model,
-    name: alias ?? nameOf(model.path),
+    name,
     scheduler,
-    metrics: new Metrics(() => scheduler),
+    metrics: new Metrics(name, () => scheduler),
     created: Math.floor(Date.now() / 1000),
   };
 }
