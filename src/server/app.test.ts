@@ -367,6 +367,35 @@ describe("what a server says of itself", () => {
     assert.equal(body.count, body.token_strs.length);
     const back = await send("/detokenize", { tokens: body.tokens });
     assert.equal(back.body.prompt, prompt);
+    assert.equal(back.body.content, prompt);
+  });
+
+  test("a text is cut into tokens in llama-server's words, too, and a conversation in vLLM's", async () => {
+    const eos = model.tokenizer.eosTokenId!;
+    const special = model.tokenizer.decode([eos]);
+    const content = `ü${special}`;
+    const plain = [...model.tokenizer.encode(content)];
+    const parsed = [...model.tokenizer.encode(content, { allowSpecial: true })];
+    assert.notDeepEqual(parsed, plain);
+    const tokens = async (fields: object): Promise<unknown> =>
+      (await send("/tokenize", { content, ...fields })).body.tokens;
+    assert.deepEqual(await tokens({}), plain);
+    assert.deepEqual(await tokens({ parse_special: true, add_special: true }), [eos, ...parsed]);
+    const pieces = (await tokens({ with_pieces: true })) as { id: number; piece: unknown }[];
+    assert.deepEqual(
+      pieces.map(({ id }) => id),
+      plain,
+    );
+    // "ü" is two bytes and, to a tokenizer that never saw it, two tokens.
+    assert.deepEqual(
+      pieces.slice(0, 2).map(({ piece }) => piece),
+      [[0xc3], [0xbc]],
+    );
+    const messages = [{ role: "user", content: "the cat" }];
+    const { body } = await send("/tokenize", { messages }, chatServer);
+    const text = "user: the cat\nassistant:";
+    assert.deepEqual(body.tokens, [...chatModel.tokenizer.encode(text, { allowSpecial: true })]);
+    assert.equal((await send("/tokenize", { messages })).body.error.code, "no_chat_template");
   });
 
   test("health, models, properties and version", async () => {
