@@ -2,7 +2,7 @@
  * Makes the model that comes with the repository and that `npm start` shows: trained on the sample text,
  * its last tenth held out, then saved small - weights as bf16, rows as FP8 - and measured as it was saved.
  *
- *   node scripts/sample-model.ts [out=assets/shakespeare] [threads=2]
+ *   node scripts/sample-model.ts [out=assets/shakespeare] [threads=1]
  *
  * The run itself stays in `runs/shakespeare` at full precision and can be broken off and begun again. The
  * same seed and number of threads make the same model.
@@ -21,7 +21,7 @@ const root = new URL("../", import.meta.url);
 const data = [new URL("assets/tinyshakespeare.txt", root).pathname];
 const run = new URL("runs/shakespeare", root).pathname;
 const out = process.argv[2] ?? new URL("assets/shakespeare", root).pathname;
-const threads = Number(process.argv[3] ?? 2);
+const threads = Number(process.argv[3] ?? 1);
 /** What the directory may weigh: it is cloned by everybody. */
 const mostBytes = 24e6;
 
