@@ -46,6 +46,7 @@ export interface CommandSpec<Schema extends z.ZodType> {
 export interface CommandArgument {
   readonly name: string;
   readonly description: string;
+  readonly isOptional?: boolean;
 }
 
 export interface CommandOption {

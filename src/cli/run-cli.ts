@@ -105,8 +105,8 @@ function addCommand(
       "after",
       `\nExamples:\n${command.examples.map((e) => `  engram ${e}\n`).join("")}`,
     );
-  for (const { name: argument, description } of command.arguments ?? [])
-    parser.argument(`<${argument}>`, description);
+  for (const { name: argument, description, isOptional = false } of command.arguments ?? [])
+    parser.argument(isOptional ? `[${argument}]` : `<${argument}>`, description);
   for (const { flags, description, isRequired = false, env: variable } of command.options) {
     const text = variable === undefined ? description : `${description} [${variable}]`;
     parser.addOption(new Option(flags, text).makeOptionMandatory(isRequired));

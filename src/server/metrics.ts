@@ -82,7 +82,11 @@ export class Metrics {
   readonly #metrics: readonly Metric[];
   readonly #modelName: string;
 
-  constructor(modelName: string, read: () => Readings) {
+  /** `others` follow those that every server has. */
+  constructor(
+    modelName: string,
+    { read, others = [] }: { read: () => Readings; others?: readonly Metric[] },
+  ) {
     this.#modelName = modelName;
     const now =
       (type: "gauge" | "counter") =>
@@ -120,6 +124,7 @@ export class Metrics {
       this.decode,
       this.promptLength,
       this.generationLength,
+      ...others,
     ];
   }
 

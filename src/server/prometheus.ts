@@ -49,12 +49,25 @@ export class Counter implements Metric {
   }
 }
 
-/** A value that is read when somebody asks, in place of being counted. */
+/** One number, or one for each value of a label. */
+type Readable = number | readonly (readonly [label: string, value: number])[];
+
+/** A value that lies elsewhere and is read when somebody asks. */
 export function reading(
   name: string,
-  { help, read, type }: { help: string; read: () => number; type: "gauge" | "counter" },
+  {
+    help,
+    read,
+    label = "",
+    type = "gauge",
+  }: { help: string; read: () => Readable; label?: string; type?: "gauge" | "counter" },
 ): Metric {
-  return { name, help, type, lines: (labels) => [sample(name, labels, read())] };
+  const lines = (labels: Labels): string[] => {
+    const found = read();
+    if (typeof found === "number") return [sample(name, labels, found)];
+    return found.map(([value, count]) => sample(name, { ...labels, [label]: value }, count));
+  };
+  return { name, help, type, lines };
 }
 
 export class Histogram implements Metric {

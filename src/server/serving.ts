@@ -6,6 +6,7 @@ import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
+import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
 
 export interface ServerOptions {
@@ -65,7 +66,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     model,
     name,
     scheduler,
-    metrics: new Metrics(name, () => scheduler),
+    metrics: new Metrics(name, {
+      read: () => scheduler,
+      others: memoryMetrics(() => scheduler.memory),
+    }),
     created: Math.floor(Date.now() / 1000),
   };
 }

@@ -10,6 +10,7 @@ import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
+import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
 
 export const serveCommand: Command = defineCommand({
@@ -70,7 +71,7 @@ export const serveCommand: Command = defineCommand({
       .transform((text) => text.split(",").map((origin) => origin.trim()))
       .optional(),
     alias: z.string().min(1).optional(),
-    parallel: wholeNumber(1).optional(),
+    parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
   }),
@@ -81,7 +82,12 @@ export const serveCommand: Command = defineCommand({
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
-    const loading = loadModel(directory, { backend: backend.value });
+    const loading = loadModel(directory, {
+      backend: backend.value,
+      texts: parallel,
+      contextSize: ctxSize,
+      onPlan: showPlan(progress),
+    });
     const isLoopback = isLoopbackName(host);
     if (!isLoopback && apiKey === undefined)
       progress.note(
@@ -96,7 +102,7 @@ export const serveCommand: Command = defineCommand({
       ...(apiKey !== undefined && { apiKey }),
       ...(corsOrigins !== undefined && { corsOrigins }),
       ...(alias !== undefined && { alias }),
-      ...(parallel !== undefined && { parallel }),
+      parallel,
       ...(ctxSize !== undefined && { contextSize: ctxSize }),
     });
     try {

@@ -16,6 +16,7 @@ import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { readJson } from "../read-json.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
+import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
 import { showTraining } from "./train.ts";
 
@@ -77,7 +78,7 @@ export async function showAndServe(
   directory: string,
   { backend, context }: { backend: Backend; context: CommandContext },
 ): Promise<object> {
-  await using model = await loadModel(directory, { backend });
+  await using model = await loadModel(directory, { backend, onPlan: showPlan(context.progress) });
   const document = {
     model: directory,
     prompt,
