@@ -9,6 +9,7 @@
  */
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { bitsPerByte } from "../src/eval/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { saveModel } from "../src/save-model.ts";
@@ -17,10 +18,10 @@ import { trainModel, type TrainResult } from "../src/train-model.ts";
 import { findPreset, type Preset } from "../src/training/index.ts";
 import { readPart } from "../src/training/node/index.ts";
 
-const root = new URL("../", import.meta.url);
-const data = [new URL("assets/tinyshakespeare.txt", root).pathname];
-const run = new URL("runs/shakespeare", root).pathname;
-const out = process.argv[2] ?? new URL("assets/shakespeare", root).pathname;
+const inRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const data = [inRoot("assets/tinyshakespeare.txt")];
+const run = inRoot("runs/shakespeare");
+const out = process.argv[2] ?? inRoot("assets/shakespeare");
 const threads = Number(process.argv[3] ?? 1);
 /** What the directory may weigh: it is cloned by everybody. */
 const mostBytes = 24e6;
