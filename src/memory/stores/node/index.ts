@@ -1,5 +1,7 @@
 /** Stores that need Node. */
 export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
+export { type OutOfCoreOptions, type OutOfCoreStats, OutOfCoreTable } from "./out-of-core-table.ts";
+export { openPositionalFile, type PositionalFile } from "./positional-file.ts";
 export { openTableFile, type OpenTableOptions, TableFileStore } from "./table-file.ts";
 export { type RowChunk, writeTableFile, type WriteTableOptions } from "./table-file-writer.ts";
 export {
