@@ -25,7 +25,7 @@ import {
   buildTokenMap,
   compressedPad,
   type EngramConfig,
-  RamStore,
+  numColumns,
   rowFormat,
   type TokenMap,
 } from "./memory/index.ts";
@@ -63,7 +63,9 @@ import {
   restoreTrainingState,
   RunDirectory,
   type SourceDocument,
+  type TableShape,
   type TrainedTable,
+  trainedTables,
 } from "./training/node/index.ts";
 
 /** What to train, on what, and where to leave it. */
@@ -77,6 +79,11 @@ export interface TrainModelOptions {
   readonly steps?: number;
   readonly seed?: number;
   readonly memory?: boolean;
+  /**
+   * Bytes of RAM for the memory's tables, which then lie on disk below `out` while they are trained.
+   * Without it they are held in RAM. Changes no result.
+   */
+  readonly tableMemory?: number;
   readonly resume?: boolean;
   /** Text of a tokenizer.json to use instead of training one. */
   readonly tokenizer?: string;
@@ -151,7 +158,19 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const stream = await packDocuments(documents(options, "train"), tokenizer);
   const valid = await packDocuments(documents(options, "valid"), tokenizer);
 
-  const parts = createParts({ preset, tokenizer, seed, memory });
+  const parts = createParts({
+    preset,
+    tokenizer,
+    seed,
+    memory,
+    makeTables: (shapes, columns) =>
+      trainedTables(shapes, {
+        columns,
+        recipe,
+        tableMemory: options.tableMemory,
+        logPath: (layerId) => run.rowLogPath(layerId),
+      }),
+  });
   const { config, layout, arrays, tables } = parts;
   const identity = {
     recipe,
@@ -165,7 +184,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     say(`going on from step ${checkpoint.step}`);
   }
   await run.begin();
-  const numRows = tables.reduce((n, { values }) => n + values.numRows, 0);
+  if (checkpoint === undefined) for (const table of tables) await table.begin();
+  const numRows = tables.reduce((n, table) => n + table.numRows, 0);
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
@@ -230,12 +250,19 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     };
     await run.summarize(result);
     say(`saving the model to ${out}`);
+    const finished = await Promise.all(
+      tables.map(async (table) => ({
+        layerId: table.layerId,
+        store: await table.finished(),
+        format: rowFormat("f32", table.headDim),
+      })),
+    );
     await saveModel(out, {
       config,
       tokenizer: tokenizerJson,
       eosTokenId: tokenizer.eosTokenId!,
       params: model.params,
-      tables: model.memory?.tables ?? [],
+      tables: finished,
     });
     await run.removeCheckpoints();
     return result;
@@ -243,6 +270,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await decoder.dispose();
     await scorer.dispose();
     await trainer.dispose();
+    for (const table of tables) await table.close();
   }
 }
 
@@ -296,11 +324,13 @@ function createParts({
   tokenizer,
   seed,
   memory,
+  makeTables,
 }: {
   preset: Preset;
   tokenizer: Tokenizer;
   seed: number;
   memory: boolean;
+  makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
 }): ModelParts {
   const tokenMap = buildTokenMap(tokenizer);
   const engram: EngramConfig = {
@@ -317,12 +347,14 @@ function createParts({
   };
   const layout = paramLayout(config);
   const tables = memory
-    ? buildLayout(engram).layers.map(({ layerId, numRows }) => ({
-        layerId,
-        headDim: engram.headDim,
-        values: new RamStore({ numRows, rowBytes: 4 * engram.headDim }),
-        moments: new RamStore({ numRows, rowBytes: 4 }),
-      }))
+    ? makeTables(
+        buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+          layerId,
+          headDim: engram.headDim,
+          numRows,
+        })),
+        numColumns(engram),
+      )
     : [];
   return {
     config,

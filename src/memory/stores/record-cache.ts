@@ -25,17 +25,17 @@ export interface RecordCacheOptions {
 
 export class RecordCache {
   readonly capacity: number;
-  readonly parts: readonly RamStore[];
+  parts: readonly RamStore[];
   /** A location a row: for the map in a checkpoint, to be filled before the first use when resuming. */
   readonly locations: Uint32Array;
-  readonly #homes: Uint32Array;
-  readonly #rows: Uint32Array;
+  #homes: Uint32Array;
+  #rows: Uint32Array;
   readonly #states: Uint8Array;
-  readonly #order: RecencyList;
+  #order: RecencyList;
   readonly #free: Uint32Array;
   #numFree: number;
   #numDirty = 0;
-  #places = new Uint32Array(0);
+  #places: Uint32Array = new Uint32Array(0);
 
   constructor({ numRows, partBytes, capacity }: RecordCacheOptions) {
     this.capacity = capacity;
@@ -176,12 +176,19 @@ export class RecordCache {
     }
   }
 
-  /** A copy of the record in `from` lies in `to`: makes it the row's, if `from` still was. */
-  relocate(row: number, { from, to }: { from: number; to: number }): boolean {
-    if (this.logSlotOf(row) !== from) return false;
+  /** The row's record was copied to `slot`. */
+  relocate(row: number, slot: number): void {
     const location = this.locations[row]!;
-    if (location >= IN_MEMORY) this.#homes[location - IN_MEMORY] = to;
-    else this.locations[row] = to;
-    return true;
+    if (location >= IN_MEMORY) this.#homes[location - IN_MEMORY] = slot;
+    else this.locations[row] = slot;
+  }
+
+  /** Gives the memory of all rows back, none of which may be changed; where they are stays known. */
+  release(): void {
+    this.evict(this.capacity, this.capacity);
+    this.parts = [];
+    this.#homes = this.#rows = this.#places = new Uint32Array(0);
+    this.#order = new RecencyList(0);
+    this.#numFree = 0;
   }
 }

@@ -166,10 +166,10 @@ export class LogWriter {
     // Where each row was: its record's place before it was moved together.
     const sources = this.#moved.slice(0, numMoved).map((row) => this.#cache.logSlotOf(row));
     await this.#append(numMoved);
+    // Nobody else writes to the log, so no newer record can have come between; rows may have entered memory.
     for (let i = 0; i < numMoved; i++) {
-      const [from, to] = [sources[i]!, this.#slots[i]!];
-      const isMoved = this.#cache.relocate(this.#moved[i]!, { from, to });
-      this.#segments.release(isMoved ? from : to);
+      this.#cache.relocate(this.#moved[i]!, this.#slots[i]!);
+      this.#segments.release(sources[i]!);
     }
     this.rowsMoved += numMoved;
   }

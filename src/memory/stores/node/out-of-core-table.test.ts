@@ -172,7 +172,7 @@ class Pair {
       fill: fillFrom(map),
     });
     this.saved = this.saved.slice(0, number + 1);
-    for (const checkpoint of this.saved) checkpoint.pin = this.table.pinMap(checkpoint.map);
+    for (const checkpoint of this.saved) checkpoint.pin = await this.table.pinMap([checkpoint.map]);
     this.table.keepPins(this.saved.map(({ pin }) => pin));
     for (const [part, store] of this.oracle.entries()) store.segments[0]!.set(rows[part]!);
   }

@@ -42,6 +42,8 @@ export interface OutOfCoreStats {
   readonly liveRows: number;
 }
 
+/** Rows in each chunk of a map; the last has fewer. */
+export const MAP_CHUNK_ROWS = 16_384;
 /** A slot and a place in the batch are sorted as one double: 2^31 * 2^22 = 2^53. */
 const MAX_BATCH_ROWS: number = 2 ** 22;
 
@@ -60,6 +62,7 @@ export class OutOfCoreTable {
   readonly #batchRows: number;
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  #isSealed = false;
   #hits = 0;
   #misses = 0;
   /** Rows that entered memory since the writer last looked for old changes. */
@@ -163,26 +166,24 @@ export class OutOfCoreTable {
     this.#segments.keepPins(pins);
   }
 
-  /** The pin of an older checkpoint, from its map. Its log is this one. */
-  pinMap(slots: Iterable<number>): Pin {
-    let pin: Pin = new Uint32Array(this.#segments.numSegments);
-    for (const slot of slots) {
-      if (slot === 0) continue;
-      const segment = this.#segments.segmentOf(slot);
-      if (segment >= pin.length) {
-        const longer = new Uint32Array(segment + 1);
-        longer.set(pin);
-        pin = longer;
+  /** The pin of another checkpoint of this log, from its map. It is held until `keepPins` leaves it out. */
+  async pinMap(chunks: AsyncIterable<Uint32Array> | Iterable<Uint32Array>): Promise<Pin> {
+    const live: number[] = [];
+    for await (const chunk of chunks)
+      for (const slot of chunk) {
+        if (slot === 0) continue;
+        const segment = this.#segments.segmentOf(slot);
+        while (live.length <= segment) live.push(0);
+        live[segment]!++;
       }
-      pin[segment]!++;
-    }
+    const pin = Uint32Array.from(live);
     this.#segments.addPin(pin);
     return pin;
   }
 
   /** Where each row's newest record is, in the order of rows; after a flush. A chunk is valid until the next. */
   *map(): Generator<Uint32Array> {
-    const chunk = new Uint32Array(16_384);
+    const chunk = new Uint32Array(MAP_CHUNK_ROWS);
     for (let first = 0; first < this.numRows; first += chunk.length) {
       const count = Math.min(chunk.length, this.numRows - first);
       for (let i = 0; i < count; i++) chunk[i] = this.#cache.logSlotOf(first + i);
@@ -190,8 +191,18 @@ export class OutOfCoreTable {
     }
   }
 
-  /** Reads rows past the cache, without changing what is in it; for passes over the whole table after a
-   *  flush. `deliver` gets each row that was ever written, in any order: place in `rows`, its bytes. */
+  /**
+   * Writes back what was changed and gives the memory of all rows back. From now on rows are only read past it
+   * (`readAside`), for a pass over the whole table.
+   */
+  async seal(): Promise<void> {
+    await this.flush();
+    this.#isSealed = true;
+    this.#cache.release();
+  }
+
+  /** Reads rows without bringing them into memory; after a flush. `deliver` gets each row that was ever
+   *  written, in any order: its place in `rows`, its bytes. */
   async readAside(
     rows: Uint32Array,
     deliver: (place: number, record: Uint8Array) => void,
@@ -234,6 +245,10 @@ export class OutOfCoreTable {
     const checkPart = (): void => {
       if (isClosed) throw new StoreError(`the store of ${this.path} was closed; open it again`);
       this.#checkOpen();
+      if (this.#isSealed)
+        throw new StoreError(
+          `the table of ${this.path} was sealed; rows are only read past memory`,
+        );
     };
     const table = { numRows, rowBytes };
     return {
@@ -255,7 +270,7 @@ export class OutOfCoreTable {
       },
       prefetch: (rows) => {
         checkRows(table, rows);
-        if (!isClosed && !this.#isClosed) this.#prefetch(rows);
+        if (!isClosed && !this.#isClosed && !this.#isSealed) this.#prefetch(rows);
       },
       close: async () => {
         isClosed = true;
