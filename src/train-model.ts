@@ -141,6 +141,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const say = (text: string): void => emit({ type: "phase", text });
   const preset = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
   const recipe = scaledRecipe(preset.training, options.steps);
+  if (!memory && options.tableMemory !== undefined)
+    throw new InvalidConfigError(
+      "a model without memory has no table to keep on disk; leave out one of the two options",
+    );
   const run = await RunDirectory.open(out, { resume });
   const { checkpoint } = run;
 
@@ -190,6 +194,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
 
+  for (const table of tables) if (table.plan !== undefined) say(table.plan);
   const model = languageModel(parts, options.backend);
   const state: TrainingState = {
     layout,

@@ -111,9 +111,7 @@ test("a checkpoint does not copy the table, and says which way it keeps it", asy
   await run(out, { until: "checkpoint 9", delay: 0 });
   const checkpoints = join(out, "checkpoints");
   const names = (await readdir(checkpoints)).filter((name) => /^step-\d+$/.test(name));
-  const { size } = await (
-    await import("node:fs/promises")
-  ).stat(join(checkpoints, names[0]!, "state.safetensors"));
+  const { size } = await stat(join(checkpoints, names[0]!, "state.safetensors"));
   // Weights and their two moments, and four bytes a row; the table has 36 a row.
   const { numParams, numRows } = JSON.parse(
     await readFile(join(inMemory, "training.json"), "utf8"),

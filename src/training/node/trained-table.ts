@@ -53,6 +53,8 @@ export interface SavedTable {
 export interface TrainedTable extends TableShape {
   readonly values: WritableRowStore;
   readonly moments: WritableRowStore;
+  /** Where it lies and in how much memory, in words, if that is not simply RAM. */
+  readonly plan: string | undefined;
   /** Makes a table of zeros. Either this or `restore` comes before the first use. */
   begin(): Promise<void>;
   restore(saved: SavedTable): Promise<void>;
@@ -73,6 +75,7 @@ export class RamTable implements TrainedTable {
   readonly numRows: number;
   readonly values: RamStore;
   readonly moments: RamStore;
+  readonly plan: undefined;
 
   constructor({ layerId, headDim, numRows }: TableShape) {
     this.layerId = layerId;
@@ -158,6 +161,16 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     this.#memory = memory;
     this.values = this.#part(0, 4 * shape.headDim);
     this.moments = this.#part(1, 4);
+  }
+
+  get plan(): string {
+    const { cacheRows, totalBytes } = this.#memory;
+    const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+    return (
+      `layer ${this.layerId}: ${this.numRows} rows with their moments, ` +
+      `${mib(this.numRows * (4 * this.headDim + 4))}, in ${this.#path}; ` +
+      `${cacheRows} of them at a time, and where all are, in ${mib(totalBytes)} of RAM`
+    );
   }
 
   get stats(): OutOfCoreStats {
