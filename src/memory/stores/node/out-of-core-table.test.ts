@@ -235,7 +235,7 @@ test("a disk that fills up stops the table with words, and the last checkpoint i
     },
     (error) =>
       error instanceof StoreError &&
-      /the disk is full; free space, then resume/.test(error.message),
+      /the disk is full \(ENOSPC\); free space, then resume/.test(error.message),
   );
   await assert.rejects(pair.table.flush(), StoreError);
   await pair.table.close();

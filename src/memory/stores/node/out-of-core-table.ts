@@ -339,26 +339,23 @@ export class OutOfCoreTable {
     }
   }
 
-  /** Rows that are not in memory, so that those read together lie together; each once. */
+  /** Rows that are not in memory, so that those read together lie together; each once, but for rows that
+   *  were never written. */
   #inLogOrder(rows: Uint32Array): Uint32Array {
-    const keys = Float64Array.from(
-      rows,
-      (row, i) => this.#cache.logSlotOf(row) * MAX_BATCH_ROWS + i,
-    );
+    const keys = new Float64Array(rows.length);
+    for (let i = 0; i < rows.length; i++)
+      keys[i] = this.#cache.logSlotOf(rows[i]!) * MAX_BATCH_ROWS + i;
     keys.sort();
-    let last = -1;
-    const seenFresh = new Set<number>();
-    return Uint32Array.from(keys, (key) => rows[key % MAX_BATCH_ROWS]!).filter((row) => {
-      // Rows that were never written have no slot of their own to stand together by.
-      if (this.#cache.logSlotOf(row) === 0) {
-        if (seenFresh.has(row)) return false;
-        seenFresh.add(row);
-        return true;
-      }
-      if (row === last) return false;
-      last = row;
-      return true;
-    });
+    const ordered = new Uint32Array(rows.length);
+    let count = 0;
+    let last = 0;
+    for (let i = 0; i < keys.length; i++) {
+      const slot = Math.floor(keys[i]! / MAX_BATCH_ROWS);
+      if (slot !== 0 && slot === last) continue;
+      last = slot;
+      ordered[count++] = rows[keys[i]! - slot * MAX_BATCH_ROWS]!;
+    }
+    return ordered.subarray(0, count);
   }
 
   async #makeRoom(count: number): Promise<void> {
@@ -367,52 +364,62 @@ export class OutOfCoreTable {
     while (!this.#cache.evict(count, within)) await this.#writer.cleanOldest(within);
   }
 
-  /** Reads rows that are not in memory, there is room for, and that nobody else brings. */
+  /** Reads rows that are not in memory, there is room for, and that nobody else brings. In log order: those
+   *  that were never written stand before the others. */
   async #fetch(rows: Uint32Array): Promise<void> {
     const cache = this.#cache;
-    const fresh = rows.filter((row) => cache.logSlotOf(row) === 0);
-    this.#insert(fresh, (_, rowBytes) => new Uint8Array(fresh.length * rowBytes));
-    let logged = rows.filter((row) => cache.logSlotOf(row) !== 0);
-    const { rowBytes } = this.#log.spec;
-    while (logged.length > 0) {
-      const asked = logged;
-      const slots = asked.map((row) => cache.logSlotOf(row));
-      const bytes = new Uint8Array(asked.length * rowBytes);
-      const isThere = new Uint8Array(asked.length);
-      await this.#log.read({
-        slots,
-        count: slots.length,
-        deliver: (place, row, buffer, at) => {
-          if (row !== asked[place]) return;
-          isThere[place] = 1;
-          copyBytes(buffer, at, { into: bytes, to: place * rowBytes, count: rowBytes });
-        },
-      });
-      const places = asked.map((_, i) => i).filter((i) => isThere[i] === 1);
-      this.#insert(
-        places.map((i) => asked[i]!),
-        (from, partBytes) => {
-          const part = new Uint8Array(places.length * partBytes);
-          for (let i = 0; i < places.length; i++)
-            copyBytes(bytes, places[i]! * rowBytes + from, {
-              into: part,
-              to: i * partBytes,
-              count: partBytes,
-            });
-          return part;
-        },
+    let numFresh = 0;
+    while (numFresh < rows.length && cache.logSlotOf(rows[numFresh]!) === 0) numFresh++;
+    if (numFresh > 0) {
+      const fresh = Uint32Array.from(new Set(rows.subarray(0, numFresh))).filter(
+        (row) => !cache.isInMemory(row),
       );
-      // The log may have moved a record, and used its slot again, while it was being read.
-      logged = asked.filter((row, i) => isThere[i] === 0 && cache.logSlotOf(row) !== slots[i]);
-      const lost = asked.length - places.length - logged.length;
-      if (lost > 0) this.#refuse(lost);
+      this.#insert(fresh, (_, partBytes) => new Uint8Array(fresh.length * partBytes));
     }
+    let asked = rows.subarray(numFresh);
+    while (asked.length > 0) asked = await this.#fetchLogged(asked);
+  }
+
+  /** Returns the rows whose records were moved away while they were being read. */
+  async #fetchLogged(rows: Uint32Array): Promise<Uint32Array> {
+    const { rowBytes } = this.#log.spec;
+    const slots = new Uint32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) slots[i] = this.#cache.logSlotOf(rows[i]!);
+    const bytes = new Uint8Array(rows.length * rowBytes);
+    /** Places in `rows` of those that came, in the order they lie in `bytes`. */
+    const came = new Uint32Array(rows.length);
+    const isThere = new Uint8Array(rows.length);
+    let count = 0;
+    await this.#log.read({
+      slots,
+      count: slots.length,
+      deliver: (place, row, buffer, at) => {
+        if (row !== rows[place]) return;
+        isThere[place] = 1;
+        copyBytes(buffer, at, { into: bytes, to: count * rowBytes, count: rowBytes });
+        came[count++] = rows[place]!;
+      },
+    });
+    this.#insert(came.subarray(0, count), (from, partBytes) => {
+      const part = new Uint8Array(count * partBytes);
+      for (let i = 0; i < count; i++)
+        copyBytes(bytes, i * rowBytes + from, { into: part, to: i * partBytes, count: partBytes });
+      return part;
+    });
+    if (count === rows.length) return new Uint32Array(0);
+    // The log may have moved a record, and used its slot again, while it was being read.
+    const moved = rows.filter(
+      (row, i) => isThere[i] === 0 && this.#cache.logSlotOf(row) !== slots[i],
+    );
+    if (count + moved.length < rows.length) this.#refuse(rows.length - count - moved.length);
+    return moved;
   }
 
   /** Puts rows into memory; `bytesOf` gives a part's bytes by where it begins in the row. */
   #insert(rows: Uint32Array, bytesOf: (from: number, partBytes: number) => Uint8Array): void {
     if (rows.length === 0) return;
-    const places = rows.map((row) => this.#cache.insert(row));
+    const places = new Uint32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) places[i] = this.#cache.insert(rows[i]!);
     let from = 0;
     for (const [i, partBytes] of this.#partBytes.entries()) {
       this.#cache.parts[i]!.writeSync(places, bytesOf(from, partBytes));

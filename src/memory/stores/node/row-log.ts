@@ -190,8 +190,8 @@ export class RowLog {
       const { code, message } = cause as NodeJS.ErrnoException;
       if (cause instanceof EngramError) throw new StoreError(`${this.path}: ${message}`, { cause });
       const why =
-        code === "ENOSPC" || code === "EDQUOT"
-          ? "the disk is full; free space, then resume from the last checkpoint, which is whole"
+        code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG"
+          ? `the disk is full (${code}); free space, then resume from the last checkpoint, which is whole`
           : message;
       throw new StoreError(`${this.path}: cannot ${verb} rows: ${why}`, { cause });
     }
