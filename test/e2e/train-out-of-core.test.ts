@@ -1,6 +1,6 @@
 /** Real runs whose table lies on disk, killed at any moment: to the bit what they are in memory. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, type StdioOptions } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -32,11 +32,33 @@ interface Ending {
 /** Runs the program; kills it `delay` ms after it has printed `until`. */
 function run(
   out: string,
-  options: { resume?: boolean; bytes?: number; until?: string; delay?: number } = {},
+  options: {
+    resume?: boolean;
+    bytes?: number;
+    until?: string;
+    delay?: number;
+    /** The largest file that the system lets it write, in KiB. */
+    fileLimit?: number;
+  } = {},
 ): Promise<Ending> {
-  const { resume = false, bytes = tableMemory, until, delay = 0 } = options;
-  const words = [data, out, ...(resume ? ["resume"] : []), String(bytes)];
-  const child = spawn(process.execPath, [program, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  const { resume = false, bytes = tableMemory, until, delay = 0, fileLimit } = options;
+  const words = [program, data, out, ...(resume ? ["resume"] : []), String(bytes)];
+  const stdio: StdioOptions = ["ignore", "pipe", "pipe"];
+  const child =
+    fileLimit === undefined
+      ? spawn(process.execPath, words, { stdio })
+      : // With the signal ignored, a write beyond the limit fails like one on a full disk.
+        spawn(
+          "bash",
+          [
+            "-c",
+            `trap "" XFSZ; ulimit -f ${fileLimit}; exec "$@"`,
+            "bash",
+            process.execPath,
+            ...words,
+          ],
+          { stdio },
+        );
   let text = "";
   let isHit = false;
   const read = (chunk: Buffer): void => {
@@ -45,8 +67,8 @@ function run(
     isHit = true;
     setTimeout(() => child.kill("SIGKILL"), delay);
   };
-  child.stdout.on("data", read);
-  child.stderr.on("data", read);
+  child.stdout!.on("data", read);
+  child.stderr!.on("data", read);
   return new Promise((resolve) =>
     child.on("close", (code, signal) => resolve({ code, signal, text })),
   );
@@ -119,6 +141,24 @@ test("a checkpoint does not copy the table, and says which way it keeps it", asy
   assert.ok(size < 12 * numParams + 4 * numRows + 2000, `${size} bytes`);
   const refused = await run(out, { resume: true, bytes: 0 });
   assert.match(refused.text, /keeps its tables on disk; resume with a memory for them/);
+});
+
+test("no more room for the log ends the run with words, and with room it goes on to the same model", async (t) => {
+  if (process.platform === "win32") return t.skip("needs a shell with ulimit");
+  const out = join(directory, "full");
+  // The log outgrows this after some checkpoints; nothing else comes near it.
+  const { code, text } = await run(out, { fileLimit: 800 });
+  assert.notEqual(code, 0);
+  assert.match(
+    text,
+    /layer-1\.rows: cannot write rows: the disk is full \(EFBIG\); free space, then resume/,
+  );
+  assert.match(text, /checkpoint 6\n/);
+  const ending = await run(out, { resume: true });
+  assert.equal(ending.code, 0, ending.text);
+  assert.deepEqual(await history(out), await history(inMemory));
+  for (const file of modelFiles)
+    assert.ok((await readFile(join(out, file))).equals(await readFile(join(inMemory, file))), file);
 });
 
 test("a log that was cut behind a checkpoint's back is refused, and nothing is overwritten", async () => {

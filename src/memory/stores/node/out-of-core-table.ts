@@ -17,6 +17,7 @@ import type { TableMemory } from "../out-of-core-memory.ts";
 import { RecordCache } from "../record-cache.ts";
 import { LogWriter } from "./log-writer.ts";
 import { openPositionalFile, type PositionalFile } from "./positional-file.ts";
+import { MAX_BATCH_ROWS, RowFetcher } from "./row-fetcher.ts";
 import { RowLog } from "./row-log.ts";
 
 export interface OutOfCoreOptions {
@@ -44,9 +45,6 @@ export interface OutOfCoreStats {
 
 /** Rows in each chunk of a map; the last has fewer. */
 export const MAP_CHUNK_ROWS = 16_384;
-/** A slot and a place in the batch are sorted as one double: 2^31 * 2^22 = 2^53. */
-const MAX_BATCH_ROWS: number = 2 ** 22;
-
 export class OutOfCoreTable {
   readonly numRows: number;
   readonly path: string;
@@ -56,7 +54,7 @@ export class OutOfCoreTable {
   readonly #cache: RecordCache;
   readonly #segments: LogSegments;
   readonly #writer: LogWriter;
-  readonly #partBytes: readonly number[];
+  readonly #fetcher: RowFetcher;
   readonly #bringRows: number;
   /** Rows served together: at most half of those that fit, so that a batch never displaces its own. */
   readonly #batchRows: number;
@@ -74,11 +72,11 @@ export class OutOfCoreTable {
     this.numRows = numRows;
     this.path = log.path;
     this.#log = log;
-    this.#partBytes = partBytes;
     this.#cache = new RecordCache({ numRows, partBytes, capacity: memory.cacheRows });
     this.#segments = new LogSegments(log.spec.recordsPerSegment);
     this.#bringRows = Math.max(1, Math.floor(memory.ioBytes / log.spec.rowBytes));
     this.#batchRows = Math.max(1, Math.min(memory.cacheRows >> 1, MAX_BATCH_ROWS));
+    this.#fetcher = new RowFetcher({ log, cache: this.#cache, partBytes });
     this.#writer = new LogWriter({ log, cache: this.#cache, segments: this.#segments, partBytes });
     this.parts = partBytes.map((rowBytes, part) => this.#part(part, rowBytes));
   }
@@ -208,21 +206,8 @@ export class OutOfCoreTable {
     deliver: (place: number, record: Uint8Array) => void,
   ): Promise<void> {
     this.#checkOpen();
-    const { rowBytes } = this.#log.spec;
-    checkRows({ numRows: this.numRows, rowBytes }, rows);
-    const places = rows.map((_, i) => i).filter((i) => this.#cache.logSlotOf(rows[i]!) !== 0);
-    const slots = places.map((i) => this.#cache.logSlotOf(rows[i]!));
-    let delivered = 0;
-    await this.#log.read({
-      slots,
-      count: slots.length,
-      deliver: (place, row, bytes, at) => {
-        if (row !== rows[places[place]!]) return;
-        delivered++;
-        deliver(places[place]!, bytes.subarray(at, at + rowBytes));
-      },
-    });
-    if (delivered < slots.length) this.#refuse(slots.length - delivered);
+    checkRows({ numRows: this.numRows, rowBytes: this.#log.spec.rowBytes }, rows);
+    await this.#fetcher.readAside(rows, deliver);
   }
 
   /** Waits until nothing is under way in the background. */
@@ -326,11 +311,11 @@ export class OutOfCoreTable {
     this.#hits += rows.length - count;
     this.#misses += count;
     if (count === 0) return;
-    const sorted = this.#inLogOrder(missing.subarray(0, count));
+    const sorted = this.#fetcher.inLogOrder(missing.subarray(0, count));
     for (let first = 0; first < sorted.length; first += this.#bringRows) {
       const some = sorted.subarray(first, first + this.#bringRows);
       await this.#makeRoom(some.length);
-      await this.#fetch(some);
+      await this.#fetcher.fetch(some);
     }
     this.#entered += count;
     if (this.#entered >= cache.capacity >> 4 || cache.numFree === 0) {
@@ -339,92 +324,10 @@ export class OutOfCoreTable {
     }
   }
 
-  /** Rows that are not in memory, so that those read together lie together; each once, but for rows that
-   *  were never written. */
-  #inLogOrder(rows: Uint32Array): Uint32Array {
-    const keys = new Float64Array(rows.length);
-    for (let i = 0; i < rows.length; i++)
-      keys[i] = this.#cache.logSlotOf(rows[i]!) * MAX_BATCH_ROWS + i;
-    keys.sort();
-    const ordered = new Uint32Array(rows.length);
-    let count = 0;
-    let last = 0;
-    for (let i = 0; i < keys.length; i++) {
-      const slot = Math.floor(keys[i]! / MAX_BATCH_ROWS);
-      if (slot !== 0 && slot === last) continue;
-      last = slot;
-      ordered[count++] = rows[keys[i]! - slot * MAX_BATCH_ROWS]!;
-    }
-    return ordered.subarray(0, count);
-  }
-
   async #makeRoom(count: number): Promise<void> {
     // The younger half may hold rows of this very batch.
     const within = Math.max(1, this.#cache.capacity >> 1);
     while (!this.#cache.evict(count, within)) await this.#writer.cleanOldest(within);
-  }
-
-  /** Reads rows that are not in memory, there is room for, and that nobody else brings. In log order: those
-   *  that were never written stand before the others. */
-  async #fetch(rows: Uint32Array): Promise<void> {
-    const cache = this.#cache;
-    let numFresh = 0;
-    while (numFresh < rows.length && cache.logSlotOf(rows[numFresh]!) === 0) numFresh++;
-    if (numFresh > 0) {
-      const fresh = Uint32Array.from(new Set(rows.subarray(0, numFresh))).filter(
-        (row) => !cache.isInMemory(row),
-      );
-      this.#insert(fresh, (_, partBytes) => new Uint8Array(fresh.length * partBytes));
-    }
-    let asked = rows.subarray(numFresh);
-    while (asked.length > 0) asked = await this.#fetchLogged(asked);
-  }
-
-  /** Returns the rows whose records were moved away while they were being read. */
-  async #fetchLogged(rows: Uint32Array): Promise<Uint32Array> {
-    const { rowBytes } = this.#log.spec;
-    const slots = new Uint32Array(rows.length);
-    for (let i = 0; i < rows.length; i++) slots[i] = this.#cache.logSlotOf(rows[i]!);
-    const bytes = new Uint8Array(rows.length * rowBytes);
-    /** Places in `rows` of those that came, in the order they lie in `bytes`. */
-    const came = new Uint32Array(rows.length);
-    const isThere = new Uint8Array(rows.length);
-    let count = 0;
-    await this.#log.read({
-      slots,
-      count: slots.length,
-      deliver: (place, row, buffer, at) => {
-        if (row !== rows[place]) return;
-        isThere[place] = 1;
-        copyBytes(buffer, at, { into: bytes, to: count * rowBytes, count: rowBytes });
-        came[count++] = rows[place]!;
-      },
-    });
-    this.#insert(came.subarray(0, count), (from, partBytes) => {
-      const part = new Uint8Array(count * partBytes);
-      for (let i = 0; i < count; i++)
-        copyBytes(bytes, i * rowBytes + from, { into: part, to: i * partBytes, count: partBytes });
-      return part;
-    });
-    if (count === rows.length) return new Uint32Array(0);
-    // The log may have moved a record, and used its slot again, while it was being read.
-    const moved = rows.filter(
-      (row, i) => isThere[i] === 0 && this.#cache.logSlotOf(row) !== slots[i],
-    );
-    if (count + moved.length < rows.length) this.#refuse(rows.length - count - moved.length);
-    return moved;
-  }
-
-  /** Puts rows into memory; `bytesOf` gives a part's bytes by where it begins in the row. */
-  #insert(rows: Uint32Array, bytesOf: (from: number, partBytes: number) => Uint8Array): void {
-    if (rows.length === 0) return;
-    const places = new Uint32Array(rows.length);
-    for (let i = 0; i < rows.length; i++) places[i] = this.#cache.insert(rows[i]!);
-    let from = 0;
-    for (const [i, partBytes] of this.#partBytes.entries()) {
-      this.#cache.parts[i]!.writeSync(places, bytesOf(from, partBytes));
-      from += partBytes;
-    }
   }
 
   #restore(fileBytes: number): void {
@@ -440,22 +343,7 @@ export class OutOfCoreTable {
     }
   }
 
-  #refuse(count: number): never {
-    throw new StoreError(
-      `${this.path}: ${count} records are not what was written (their checksum or row is another); the ` +
-        "file is damaged, go on from a copy or begin anew",
-    );
-  }
-
   #checkOpen(): void {
     if (this.#isClosed) throw new StoreError(`the table of ${this.path} was closed; open it again`);
   }
-}
-
-function copyBytes(
-  from: Uint8Array,
-  at: number,
-  { into, to, count }: { into: Uint8Array; to: number; count: number },
-): void {
-  for (let i = 0; i < count; i++) into[to + i] = from[at + i]!;
 }
