@@ -19,6 +19,8 @@ import {
   type TokenStream,
   withoutMemory,
 } from "./inference/index.ts";
+import { checkPlan, describePlan } from "./machine/index.ts";
+import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -49,6 +51,7 @@ import {
   type FlatArrays,
   flatArrays,
   packDocuments,
+  planTraining,
   type Preset,
   type StepReport,
   Trainer,
@@ -162,16 +165,27 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const stream = await packDocuments(documents(options, "train"), tokenizer);
   const valid = await packDocuments(documents(options, "valid"), tokenizer);
 
+  const { tableMemory } = options;
+  const plan = (model: ModelConfig): void => {
+    const planned = planTraining(model, { recipe, machine: readMachineMemory(), tableMemory });
+    say(describePlan(planned));
+    checkPlan(planned, {
+      subject: `training into ${out}`,
+      advice:
+        "take a smaller preset, keep the table on disk (--table-memory), or leave it out (--no-memory)",
+    });
+  };
   const parts = createParts({
     preset,
     tokenizer,
     seed,
     memory,
+    plan,
     makeTables: (shapes, columns) =>
       trainedTables(shapes, {
         columns,
         recipe,
-        tableMemory: options.tableMemory,
+        tableMemory,
         logPath: (layerId) => run.rowLogPath(layerId),
       }),
   });
@@ -329,12 +343,15 @@ function createParts({
   tokenizer,
   seed,
   memory,
+  plan,
   makeTables,
 }: {
   preset: Preset;
   tokenizer: Tokenizer;
   seed: number;
   memory: boolean;
+  /** Throws where such a model cannot be trained here. */
+  plan: (model: ModelConfig) => void;
   makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
 }): ModelParts {
   const tokenMap = buildTokenMap(tokenizer);
@@ -351,6 +368,7 @@ function createParts({
     ...(memory ? { engram } : {}),
   };
   const layout = paramLayout(config);
+  plan(config);
   const tables = memory
     ? makeTables(
         buildLayout(engram).layers.map(({ layerId, numRows }) => ({

@@ -47,6 +47,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   ],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
   "show MODEL": [],
+  "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
   rows: [
     "--config <FILE>",
@@ -54,6 +55,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ids <IDS>",
     "--compressed-ids <IDS>",
     "--tokenizer <FILE>",
+    "--values",
   ],
   "token-map FILE": ["--special <FILE>", "--out <FILE>"],
   conformance: ["--check <FILE>"],

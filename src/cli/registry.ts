@@ -5,6 +5,7 @@
 import type { Command } from "./command.ts";
 import {
   conformanceCommand,
+  doctorCommand,
   evalCommand,
   generateCommand,
   rowsCommand,
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   evalCommand,
   showCommand,
+  doctorCommand,
   tokenizerTrainCommand,
   rowsCommand,
   tokenMapCommand,

@@ -278,6 +278,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
       numRows: this.numRows,
       rowBytes,
       read: (rows, into) => store().read(rows, into),
+      readNow: (rows, into) => store().readNow?.(rows, into) ?? false,
       write: (rows, from) => store().write(rows, from),
       prefetch: (rows) => store().prefetch?.(rows),
       close: async () => undefined,

@@ -245,6 +245,16 @@ export class OutOfCoreTable {
           this.#cache.parts[part]!.readSync(places, into.subarray(first * rowBytes)),
         );
       },
+      readNow: (rows, into) => {
+        checkPart();
+        checkRead(table, rows, into);
+        this.#writer.checkHealth();
+        const places = this.#cache.locate(rows);
+        if (places === undefined) return false;
+        this.#hits += rows.length;
+        this.#cache.parts[part]!.readSync(places, into);
+        return true;
+      },
       write: async (rows, from) => {
         checkPart();
         checkWrite(table, rows, from);
