@@ -8,7 +8,7 @@ import { rowPattern, storeConformance } from "../../../../test/conformance/store
 import { SimulatedDisk } from "../../../../test/simulated-disk.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../../errors.ts";
 import { planTableMemory, RamStore } from "../../index.ts";
-import { OutOfCoreTable } from "./index.ts";
+import { OutOfCoreTable, rowsInOrder } from "./index.ts";
 
 const mib = 2 ** 20;
 
@@ -320,6 +320,37 @@ test("a log that was cut, or belongs to another run, is refused when it is opene
     open(pair.disk, new Uint8Array(16)),
     (error) => error instanceof FormatError && /not the row log/.test(error.message),
   );
+});
+
+test("a sealed table is read in any order, window by window, and written no more", async () => {
+  const pair = new Pair();
+  await pair.begin();
+  for (const [first, value] of [
+    [0, 3],
+    [20, 9],
+    [10, 27],
+  ] as const)
+    for (const part of [0, 1])
+      await pair.run({
+        do: "write",
+        part,
+        value,
+        rows: Array.from({ length: 25 }, (_, i) => i + first),
+      });
+  await pair.table.seal();
+  const store = rowsInOrder(pair.table, { rowBytes: 12, bytes: 7 * (12 + 32) });
+  for (const rows of [Array.from({ length: numRows }, (_, row) => row), [59, 0, 0, 33, 7, 8, 45]]) {
+    const found = new Uint8Array(rows.length * 12);
+    const expected = new Uint8Array(rows.length * 12);
+    await store.read(Uint32Array.from(rows), found);
+    await pair.oracle[0]!.read(Uint32Array.from(rows), expected);
+    assert.deepEqual(found, expected);
+  }
+  await assert.rejects(
+    pair.table.parts[0]!.write(Uint32Array.of(1), new Uint8Array(12)),
+    (error) => error instanceof StoreError && /sealed/.test(error.message),
+  );
+  await store.close();
 });
 
 test("memory that cannot hold two steps' rows is refused with the numbers", () => {
