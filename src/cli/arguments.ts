@@ -68,3 +68,24 @@ export function idList(least: number): z.ZodType<number[], string> {
     return ids;
   });
 }
+
+const unitBytes: Readonly<Record<string, number>> = {
+  "": 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+};
+
+/** An amount of memory in bytes: "512MiB", "1.5GiB", "2GB" or plain bytes. */
+export const byteSize: z.ZodType<number, string> = z.string().transform((text, context) => {
+  const [, number, unit] = /^(\d{1,16}(?:\.\d+)?) ?([KMGT]i?B|)$/.exec(text) ?? [];
+  const value = number === undefined ? Number.NaN : Math.floor(Number(number) * unitBytes[unit!]!);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  context.addIssue(`expected an amount of memory such as 512MiB or 2GB, got "${text}"`);
+  return z.NEVER;
+});
