@@ -65,14 +65,15 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
+  const name = alias ?? nameOf(model.path);
   return {
     model,
-    name: alias ?? nameOf(model.path),
+    name,
     scheduler,
-    metrics: new Metrics(
-      () => scheduler,
-      memoryMetrics(() => scheduler.memory),
-    ),
+    metrics: new Metrics(name, {
+      read: () => scheduler,
+      others: memoryMetrics(() => scheduler.memory),
+    }),
     created: Math.floor(Date.now() / 1000),
   };
 }

@@ -7,7 +7,7 @@ import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, wholeNumber } from "../arguments.ts";
+import { byteSize, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -61,6 +61,11 @@ export const serveCommand: Command = defineCommand({
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
     },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+      env: "ENGRAM_TABLE_MEMORY",
+    },
   ],
   examples: ["serve models/tiny", "serve models/tiny --port 9000 --api-key secret --parallel 8"],
   schema: z.object({
@@ -76,9 +81,21 @@ export const serveCommand: Command = defineCommand({
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
+    tableMemory: byteSize.optional(),
   }),
   async run(
-    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, threads },
+    {
+      model: directory,
+      host,
+      port,
+      apiKey,
+      corsOrigins,
+      alias,
+      parallel,
+      ctxSize,
+      threads,
+      tableMemory,
+    },
     { isJson, print, progress, signal },
   ) {
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
@@ -86,6 +103,7 @@ export const serveCommand: Command = defineCommand({
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
     const loading = loadModel(directory, {
       backend: backend.value,
+      ...(tableMemory !== undefined && { tableMemory }),
       texts: parallel,
       contextSize: ctxSize,
       onPlan: showPlan(progress),
