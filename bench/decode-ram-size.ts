@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { type LanguageModel } from "../src/inference/index.ts";
 import { RamStore } from "../src/memory/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
-import { decodeRounds, printResults, type SideResult } from "./setup/decode-rounds.ts";
+import { decodeRounds, printResults } from "./setup/decode-rounds.ts";
 import { rowBytes as contentOf, sampleText, textModel } from "./setup/text-model.ts";
 
 const { values: flags } = parseArgs({
@@ -58,22 +58,16 @@ const load = spawnSync("uptime", { encoding: "utf8" }).stdout.split("load averag
 console.log(
   `${flags.gib} GiB beside 64 MiB, preset ${flags.preset}, ${flags.threads} threads; load ${load ?? "?"}`,
 );
-const results: [SideResult[], SideResult[]] = [[], []];
-for (let round = 0; round <= rounds; round++)
-  for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-    const side = {
-      name: which === 0 ? "64 MiB" : `${flags.gib} GiB`,
-      model: which === 0 ? small : large,
-      before: () => void other.reduce((a, b) => a + b, 0),
-    };
-    // Each by itself: they do not predict the same. One round to warm up, one that counts.
-    const [result] = await decodeRounds([side], {
-      ids,
-      from: Math.max(0, round - 1) * tokens,
-      rounds: 1,
-      tokens,
-    });
-    if (round > 0) results[which].push(result!);
-  }
-printResults(results.map((side) => ({ ...side[0]!, times: side.flatMap(({ times }) => times) })));
+const sides = [
+  { name: "64 MiB", model: small, before: readOther },
+  { name: `${flags.gib} GiB`, model: large, before: readOther },
+];
+printResults(await decodeRounds(sides, { ids, from: 0, rounds, tokens, areAlike: false }));
 process.exit(0);
+
+/** One number of each cache line. */
+function readOther(): void {
+  let sum = 0;
+  for (let i = 0; i < other.length; i += 8) sum += other[i]!;
+  if (sum !== other.length / 8) throw new Error(`the other memory has ${sum}`);
+}

@@ -95,6 +95,7 @@ export {
   type StoreStats,
   WritableMeasuredStore,
 } from "./stores/measured.ts";
+export { SideBySideStore } from "./stores/side-by-side.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
 export {
