@@ -10,6 +10,7 @@ import {
   type MemoryReport,
   reportMemory,
   type Session,
+  type SessionOptions,
   withoutMemory,
 } from "./inference/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, type TableSize } from "./machine/index.ts";
@@ -101,12 +102,15 @@ export class Model {
   }
 
   /** A timeline of its own; many may be open. */
-  createSession(options: { memory?: boolean } = {}): Session {
-    const language = this.languageModel(options);
+  createSession({
+    memory = this.hasMemory,
+    ...options
+  }: { memory?: boolean } & Pick<SessionOptions, "scale" | "tables"> = {}): Session {
+    const language = this.languageModel({ memory });
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    return decoder.createSession();
+    return decoder.createSession(options);
   }
 
   /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */

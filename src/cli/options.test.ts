@@ -16,6 +16,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--steps <N>",
     "--seed <S>",
     "--no-memory",
+    // The only way to train a table that does not fit into RAM; how much of it may be used nobody can guess.
+    "--table-memory <SIZE>",
     "--resume",
     "--tokenizer <FILE>",
     "--checkpoint-every <N>",

@@ -9,6 +9,7 @@ import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { byteSize, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { inspectorPage } from "../inspector-page.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
@@ -18,7 +19,8 @@ export const serveCommand: Command = defineCommand({
   summary: "serve a model over OpenAI's interface",
   description:
     "Serves the model in the directory MODEL to clients of OpenAI's interface, at /v1, with " +
-    "what the memory did in the field engram of requests and answers. Runs until Ctrl-C or SIGTERM, " +
+    "what the memory did in the field engram of requests and answers, and to people with a browser: " +
+    "the page at / shows the memory at work. Runs until Ctrl-C or SIGTERM, " +
     "which let running requests finish. Every option can be given as an environment variable " +
     "instead: --ctx-size as ENGRAM_CTX_SIZE.",
   arguments: [{ name: "MODEL", description: "model directory" }],
@@ -114,6 +116,7 @@ export const serveCommand: Command = defineCommand({
       );
     const server = createServer(loading, {
       version,
+      page: () => inspectorPage({ note: (line) => progress.note(line) }),
       isLoopback,
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
@@ -129,7 +132,7 @@ export const serveCommand: Command = defineCommand({
         ports: [port],
         context: { progress, signal },
         onReady(address) {
-          const line = `serving ${directory} at ${address}/v1`;
+          const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
           if (isJson) progress.note(line);
           else print(`${line}\n`);
         },
