@@ -16,6 +16,7 @@ import {
   rowFormat,
   type RowFormatName,
   type RowStore,
+  SideBySideStore,
 } from "./memory/index.ts";
 import { openFileStore } from "./memory/stores/node/index.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
@@ -53,29 +54,29 @@ export async function openTableInPlace(
   }
 }
 
-/** Rows of a table as they lie in its file. Owns `files`. */
+/** Rows of a table as they lie in its file, or in the two of them for codes and scales. Owns `files`. */
 async function storeOf(
   files: ModelDirectory,
   { layerId, numRows, format }: Omit<OpenTableInPlaceOptions, "cacheBytes">,
 ): Promise<RowStore> {
-  const codes = (await files.find(tableName(layerId)))!;
   const { rowBytes, headDim } = format;
-  if (format.name !== "fp8") {
+  const names = format.name === "fp8" ? [tableName, tableScaleName] : [tableName];
+  const widths = format.name === "fp8" ? [headDim, rowBytes - headDim] : [rowBytes];
+  const parts: RowStore[] = [];
+  try {
+    for (const [i, name] of names.entries()) {
+      const { file, begin } = (await files.find(name(layerId)))!;
+      // Node takes forward slashes everywhere.
+      const path = `${files.path}/${file}`;
+      parts.push(await openFileStore(path, { rowBytes: widths[i]!, numRows, offset: begin }));
+    }
+  } catch (error) {
+    for (const part of parts) await part.close();
+    throw error;
+  } finally {
     await files.close();
-    // Node takes forward slashes everywhere.
-    return openFileStore(`${files.path}/${codes.file}`, { rowBytes, numRows, offset: codes.begin });
   }
-  const scales = (await files.find(tableScaleName(layerId)))!;
-  const inner = openReleasedStore(files, { numRows, headDim, codes, scales });
-  return {
-    numRows,
-    rowBytes,
-    read: (rows, into) => inner.read(rows, into),
-    async close() {
-      await inner.close();
-      await files.close();
-    },
-  };
+  return parts.length === 1 ? parts[0]! : new SideBySideStore(parts);
 }
 
 /** What is needed of a `ModelDirectory` here. */

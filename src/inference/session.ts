@@ -251,9 +251,9 @@ export class Session {
     const width = logits === "none" ? config.hiddenSize : config.vocabSize;
     const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
-    const first = this.#pieceLength(ids.length);
-    if (first < ids.length) this.expect(Array.from(ids), { skip: first });
     try {
+      const first = this.#pieceLength(ids.length);
+      if (first < ids.length) this.expect(Array.from(ids), { skip: first });
       let last: Float32Array | undefined;
       for (let at = 0; at < ids.length;) {
         const length = this.#pieceLength(ids.length - at);

@@ -96,6 +96,8 @@ export {
   type StoreStats,
   WritableMeasuredStore,
 } from "./stores/measured.ts";
+export { SideBySideStore } from "./stores/side-by-side.ts";
+
 export {
   planTableMemory,
   type TableMemory,
