@@ -51,6 +51,7 @@ export {
   type RowFormatName,
   type TensorRowFormatName,
 } from "./row-format.ts";
+export { countOfCode, hottestRows, RowUse } from "./row-use.ts";
 export {
   openReleasedStore,
   ReleasedStore,
@@ -72,11 +73,11 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
 export {
   cached,
   CachedStore,
   type CacheOptions,
-  type CachePolicy,
   type CacheStats,
   type RowCounts,
 } from "./stores/cached.ts";
