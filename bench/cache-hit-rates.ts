@@ -19,7 +19,7 @@ import {
   type CachePolicy,
   createAdmission,
 } from "../src/memory/stores/admission.ts";
-import { hottestRows, RowUse } from "../src/memory/index.ts";
+import { countUses, hottestRows, RowDeduper } from "../src/memory/index.ts";
 import { ArticleReader, type ArticleRows } from "./setup/article-traces.ts";
 
 const { values: flags } = parseArgs({
@@ -43,19 +43,25 @@ const bucketRows = Math.floor(Number(flags.rows) / 16);
 const reader = await ArticleReader.open(tokenizer, { bucketRows });
 const { numRows } = reader;
 
-const use = new RowUse(numRows);
-for await (const { rows } of reader.read(data, { maxTokens: Number(flags["train-tokens"]) }))
-  use.add(rows);
+const codes = new Uint8Array(numRows);
+const deduper = new RowDeduper();
+let turn = 0;
+for await (const { rows } of reader.read(data, { maxTokens: Number(flags["train-tokens"]) })) {
+  const { unique, index } = deduper.dedupe(rows);
+  const some = Uint8Array.from(unique, (row) => codes[row]!);
+  countUses(some, { unique, index, turn: turn++ });
+  for (const [i, row] of unique.entries()) codes[row] = some[i]!;
+}
 const articles: ArticleRows[] = [];
 for await (const article of reader.read(valid, { maxTokens: Number(flags.tokens) }))
   articles.push(article);
-const met = use.codes.reduce((n, code) => n + (code > 0 ? 1 : 0), 0);
+const met = codes.reduce((n, code) => n + (code > 0 ? 1 : 0), 0);
 let asked = 0;
 let known = 0;
 for (const { rows } of articles)
   for (const row of rows) {
     asked++;
-    if (use.codes[row]! > 0) known++;
+    if (codes[row]! > 0) known++;
   }
 console.log(
   `${numRows} rows of ${rowBytes} bytes, ${met} of them met in ${flags["train-tokens"]} training tokens; ` +
@@ -67,11 +73,11 @@ for (const share of flags.shares.split(",").map(Number))
     ["lru", undefined],
     ["frequency", undefined],
     ["none", undefined],
-    ...flags.windows.split(",").map((window) => ["windowed", Number(window)] as const),
+    ...flags.windows.split(",").map((share) => ["windowed", Number(share)] as const),
   ] as const)
-    for (const isWarmed of [false, true]) measure({ share, policy, window, isWarmed });
+    for (const isWarmed of [false, true]) await measure({ share, policy, window, isWarmed });
 
-function measure({
+async function measure({
   share,
   policy,
   window,
@@ -81,7 +87,7 @@ function measure({
   policy: CachePolicy;
   window: number | undefined;
   isWarmed: boolean;
-}): void {
+}): Promise<void> {
   const capacity = capacityOf(policy, (numRows * rowBytes) / share);
   const admission = createAdmission(
     policy,
@@ -90,7 +96,7 @@ function measure({
   );
   const { slots } = admission;
   if (isWarmed) {
-    const { rows, counts } = hottestRows(use, capacity);
+    const { rows, counts } = await hottestRows(() => [codes], capacity);
     for (const [i, row] of rows.entries()) {
       admission.teach(row, counts[i]!);
       admission.keep(row);

@@ -51,7 +51,14 @@ export {
   type RowFormatName,
   type TensorRowFormatName,
 } from "./row-format.ts";
-export { countOfCode, hottestRows, RowUse } from "./row-use.ts";
+export {
+  countOfCode,
+  countUses,
+  type HotRows,
+  hottestRows,
+  type RowUses,
+  USE_CODE_BYTES,
+} from "./row-use.ts";
 export {
   openReleasedStore,
   ReleasedStore,
