@@ -73,7 +73,7 @@ for (const share of flags.shares.split(",").map(Number))
     ["lru", undefined],
     ["frequency", undefined],
     ["none", undefined],
-    ...flags.windows.split(",").map((share) => ["windowed", Number(share)] as const),
+    ...flags.windows.split(",").map((text) => ["windowed", Number(text)] as const),
   ] as const)
     for (const isWarmed of [false, true]) await measure({ share, policy, window, isWarmed });
 

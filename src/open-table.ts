@@ -8,6 +8,7 @@ import {
   buildLayout,
   cached,
   type EngramConfig,
+  measured,
   openReleasedStore,
   releasedTensorNames,
   type RetrievalTable,
@@ -41,7 +42,11 @@ export async function openTableInPlace(
 ): Promise<RetrievalTable> {
   const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
   try {
-    return { layerId, store: cached(store, { bytes: cacheBytes }), format };
+    return {
+      layerId,
+      store: cached(measured(store, { tier: "disk" }), { bytes: cacheBytes }),
+      format,
+    };
   } catch (error) {
     await store.close();
     throw error;

@@ -29,7 +29,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // byte that `engram eval` makes (docs/decisions/0008).
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference", "machine"],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "save-model.ts": ["checkpoint", "memory", "model", "tensor"],
+  "save-model.ts": ["checkpoint", "memory", "model", "numerics", "tensor"],
   "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
   "load-model.ts": [
     "tokenizer",
@@ -72,8 +72,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type training",
     "training.packDocuments",
   ],
+  // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
+  inspect: ["load-model.ts", "inference", "memory", "tokenizer"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["load-model.ts", "generate-text.ts", "inference", "tokenizer"],
+  server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer"],
   cli: ["*"],
   "index.ts": ["*"],
 };

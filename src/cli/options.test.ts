@@ -16,6 +16,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--steps <N>",
     "--seed <S>",
     "--no-memory",
+    // The only way to train a table that does not fit into RAM; how much of it may be used nobody can guess.
+    "--table-memory <SIZE>",
     "--resume",
     "--tokenizer <FILE>",
     "--checkpoint-every <N>",
@@ -25,6 +27,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--prompt <TEXT>",
     "--max-tokens <N>",
     "--no-memory",
+    // Whether a model fits depends on the machine it runs on, which no file can know.
+    "--table-memory <SIZE>",
     "--seed <S>",
     "--temperature <T>",
     "--top-k <K>",
@@ -42,8 +46,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--parallel <N>",
     "--ctx-size <N>",
     "--threads <N>",
+    "--table-memory <SIZE>",
   ],
-  "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
+  "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--table-memory <SIZE>"],
   "show MODEL": [],
   "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],

@@ -42,7 +42,13 @@ export {
 } from "./layout.ts";
 export { Lookback } from "./lookback.ts";
 export { normalizeToken } from "./normal-form.ts";
-export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
+export {
+  type LookUp,
+  Retrieval,
+  type RetrievalTable,
+  type RowBatch,
+  type RowRequest,
+} from "./retrieval.ts";
 export {
   isRowFormatName,
   ROW_FORMAT_NAMES,
@@ -81,13 +87,9 @@ export {
   type WritableRowStore,
 } from "./store.ts";
 export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
-export {
-  cached,
-  CachedStore,
-  type CacheOptions,
-  type CacheStats,
-  type RowCounts,
-} from "./stores/cached.ts";
+export { blanked, type BlankRows } from "./stores/blanked.ts";
+export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
+export { cached, CachedStore } from "./stores/cached.ts";
 export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export {
   type LatencySummary,
@@ -98,7 +100,14 @@ export {
   type StoreStats,
   WritableMeasuredStore,
 } from "./stores/measured.ts";
+export {
+  planTableMemory,
+  type TableMemory,
+  type TableMemoryPlan,
+  type TableMemoryRequest,
+} from "./stores/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
+export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
 export {
   checkTableFile,
   encodeTableHeader,

@@ -28,6 +28,29 @@ export interface RowBatch {
   readonly values: Float32Array;
 }
 
+/** Rows of one layer that are wanted: [P, C] ids, and where their values [P, C*d] go. */
+export interface RowRequest {
+  readonly layerId: number;
+  readonly rows: Uint32Array;
+  readonly memory_PE: Float32Array;
+}
+
+/** Rows of several layers, some of which may still have to come. */
+export interface LookUp {
+  /** Rows asked for in all layers, repeats included. */
+  readonly numRows: number;
+  /** Everything is in place: nobody needs to wait. */
+  readonly isDone: boolean;
+  /** Asks for all that was not at hand, in all layers at once. Once; before anybody waits. */
+  begin(): void;
+  /** The same as `isDone` for one layer. */
+  hasArrived(layerId: number): boolean;
+  /** Resolves when the layer's values are in place; rejects if they cannot be had. */
+  arrival(layerId: number): Promise<unknown>;
+  /** Resolves when nothing is under way any more, whatever became of it. */
+  settled(): Promise<void>;
+}
+
 /** Serves one batch at a time in each layer; layers are independent of each other. */
 export class Retrieval {
   readonly #layers: ReadonlyMap<number, LayerRetrieval>;
@@ -49,14 +72,44 @@ export class Retrieval {
     layerId: number,
     { rows, memory_PE }: { rows: Uint32Array; memory_PE: Float32Array },
   ): Promise<RowBatch> {
-    return this.#layer(layerId).retrieve(rows, memory_PE);
+    const layer = this.#layer(layerId);
+    return layer.retrieve(rows, memory_PE);
   }
 
   /** As `retrieve` for several layers at once, in the order given. */
-  retrieveAll(
-    requests: readonly { layerId: number; rows: Uint32Array; memory_PE: Float32Array }[],
-  ): Promise<RowBatch[]> {
+  retrieveAll(requests: readonly RowRequest[]): Promise<RowBatch[]> {
     return Promise.all(requests.map((request) => this.retrieve(request.layerId, request)));
+  }
+
+  /** Serves what is at hand of the rows of several layers; the rest is for `begin` to ask for. */
+  lookUp(requests: readonly RowRequest[]): LookUp {
+    const missing = requests.filter(
+      ({ layerId, rows, memory_PE }) => !this.#layer(layerId).retrieveNow(rows, memory_PE),
+    );
+    const waiting = new Map<number, Promise<RowBatch> | undefined>(
+      missing.map(({ layerId }) => [layerId, undefined]),
+    );
+    return {
+      numRows: requests.reduce((sum, { rows }) => sum + rows.length, 0),
+      get isDone() {
+        return waiting.size === 0;
+      },
+      begin: () => {
+        for (const { layerId, rows, memory_PE } of missing) {
+          const batch = this.#layer(layerId).retrieveLater(rows, memory_PE);
+          waiting.set(layerId, batch);
+          // Who waits for it hears of a failure; nobody may come to that.
+          batch.then(
+            () => waiting.delete(layerId),
+            () => undefined,
+          );
+        }
+        missing.length = 0;
+      },
+      hasArrived: (layerId) => !waiting.has(layerId),
+      arrival: (layerId) => waiting.get(layerId) ?? Promise.resolve(),
+      settled: async () => void (await Promise.allSettled(waiting.values())),
+    };
   }
 
   /** Tells the layer's store that these rows will be asked for. Never fails, never waits. */
@@ -84,6 +137,13 @@ export class Retrieval {
   }
 }
 
+interface PreparedBatch extends RowBatch {
+  /** Where the store puts rows as they are at rest, for `unique`. */
+  readonly bytes: Uint8Array;
+  /** `bytes` are those of `values`: nothing to decode. */
+  readonly isInPlace: boolean;
+}
+
 class LayerRetrieval {
   readonly table: RetrievalTable;
   readonly #deduper = new RowDeduper();
@@ -103,7 +163,34 @@ class LayerRetrieval {
   }
 
   async retrieve(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
-    const { layerId, store, format } = this.table;
+    return this.#retrieveNow(rows, memory_PE) ?? this.retrieveLater(rows, memory_PE);
+  }
+
+  /** Whether the store had the rows at hand; then they are in place. */
+  retrieveNow(rows: Uint32Array, memory_PE: Float32Array): boolean {
+    return this.#retrieveNow(rows, memory_PE) !== undefined;
+  }
+
+  async retrieveLater(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
+    const batch = this.#prepare(rows, memory_PE);
+    this.#isBusy = true;
+    try {
+      await this.table.store.read(batch.unique, batch.bytes);
+      return this.#finish(batch, memory_PE);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #retrieveNow(rows: Uint32Array, memory_PE: Float32Array): RowBatch | undefined {
+    const { store } = this.table;
+    const batch = this.#prepare(rows, memory_PE);
+    const isHere = store.readNow?.(batch.unique, batch.bytes) === true;
+    return isHere ? this.#finish(batch, memory_PE) : undefined;
+  }
+
+  #prepare(rows: Uint32Array, memory_PE: Float32Array): PreparedBatch {
+    const { layerId, format } = this.table;
     const { headDim } = format;
     if (memory_PE.length !== rows.length * headDim)
       throw new ShapeError(
@@ -112,20 +199,19 @@ class LayerRetrieval {
       );
     if (this.#isBusy)
       throw new RequestError(`layer ${layerId}: a batch is still being read; await it first`);
-    this.#isBusy = true;
-    try {
-      const { unique, index } = this.#deduper.dedupe(rows);
-      this.#reserve(unique.length);
-      const values = this.#values.subarray(0, unique.length * headDim);
-      const inPlace = format.rowsOf(values);
-      const bytes = inPlace ?? this.#scratch(unique.length);
-      await store.read(unique, bytes);
-      if (inPlace === undefined) format.decode(bytes, values);
-      dealOut(values, index, { into: memory_PE, headDim });
-      return { layerId, unique, index, values };
-    } finally {
-      this.#isBusy = false;
-    }
+    const { unique, index } = this.#deduper.dedupe(rows);
+    this.#reserve(unique.length);
+    const values = this.#values.subarray(0, unique.length * headDim);
+    const inPlace = format.rowsOf(values);
+    const bytes = inPlace ?? this.#scratch(unique.length);
+    return { layerId, unique, index, values, bytes, isInPlace: inPlace !== undefined };
+  }
+
+  #finish({ bytes, isInPlace, ...batch }: PreparedBatch, memory_PE: Float32Array): RowBatch {
+    const { format } = this.table;
+    if (!isInPlace) format.decode(bytes, batch.values);
+    dealOut(batch.values, batch.index, { into: memory_PE, headDim: format.headDim });
+    return batch;
   }
 
   prefetch(rows: Uint32Array): void {

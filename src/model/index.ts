@@ -12,6 +12,7 @@ export {
   type BatchShape,
   convHistory,
   decodeGraph,
+  decodeParts,
   type DecodeShape,
   evalGraph,
   io,
@@ -30,3 +31,4 @@ export {
   paramViews,
 } from "./params.ts";
 export { ropeAngles } from "./rope.ts";
+export { type LayerRange } from "./transformer.ts";

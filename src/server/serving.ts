@@ -6,7 +6,9 @@ import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
+import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
+import type { Page } from "./page.ts";
 
 export interface ServerOptions {
   /** The name that clients use. Default: the last part of the model's path. */
@@ -21,11 +23,18 @@ export interface ServerOptions {
   readonly apiKey?: string;
   /** Origins whose pages may use this server; "*" for all. Default: none. */
   readonly corsOrigins?: readonly string[];
+  /**
+   * The listener is bound to this machine's loopback, and requests by any other name are refused: see
+   * `host-check.ts`. Default false.
+   */
+  readonly isLoopback?: boolean;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number;
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
   readonly pingInterval?: number;
   readonly version?: string;
+  /** The inspector page, served at `/`; asked for when somebody first looks. Default: no page. */
+  readonly page?: () => Promise<Page>;
   /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -41,7 +50,8 @@ export interface Serving {
 }
 
 export interface RouteContext {
-  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">>;
+  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">> &
+    Pick<ServerOptions, "page">;
   /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
@@ -55,11 +65,15 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
+  const name = alias ?? nameOf(model.path);
   return {
     model,
-    name: alias ?? nameOf(model.path),
+    name,
     scheduler,
-    metrics: new Metrics(() => scheduler),
+    metrics: new Metrics(name, {
+      read: () => scheduler,
+      others: memoryMetrics(() => scheduler.memory),
+    }),
     created: Math.floor(Date.now() / 1000),
   };
 }

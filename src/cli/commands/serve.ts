@@ -5,30 +5,29 @@
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
-import { createServer } from "../../server/index.ts";
-import { listen } from "../../server/node/index.ts";
+import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, wholeNumber } from "../arguments.ts";
+import { byteSize, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { inspectorPage } from "../inspector-page.ts";
+import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
-
-/** Milliseconds that running requests have to finish after the first signal. */
-const patience = 30_000;
 
 export const serveCommand: Command = defineCommand({
   path: "serve",
   summary: "serve a model over OpenAI's interface",
   description:
     "Serves the model in the directory MODEL to clients of OpenAI's interface, at /v1, with " +
-    "what the memory did in the field engram of requests and answers. Runs until Ctrl-C or SIGTERM, " +
+    "what the memory did in the field engram of requests and answers, and to people with a browser: " +
+    "the page at / shows the memory at work. Runs until Ctrl-C or SIGTERM, " +
     "which let running requests finish. Every option can be given as an environment variable " +
     "instead: --ctx-size as ENGRAM_CTX_SIZE.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
     {
       flags: "--host <ADDRESS>",
-      description: "to listen on (default 127.0.0.1)",
+      description: "to listen on (default 127.0.0.1: this machine only, by its own names)",
       env: "ENGRAM_HOST",
     },
     {
@@ -62,6 +61,11 @@ export const serveCommand: Command = defineCommand({
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
     },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+      env: "ENGRAM_TABLE_MEMORY",
+    },
   ],
   examples: ["serve models/tiny", "serve models/tiny --port 9000 --api-key secret --parallel 8"],
   schema: z.object({
@@ -77,9 +81,21 @@ export const serveCommand: Command = defineCommand({
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
+    tableMemory: byteSize.optional(),
   }),
   async run(
-    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, threads },
+    {
+      model: directory,
+      host,
+      port,
+      apiKey,
+      corsOrigins,
+      alias,
+      parallel,
+      ctxSize,
+      threads,
+      tableMemory,
+    },
     { isJson, print, progress, signal },
   ) {
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
@@ -87,12 +103,21 @@ export const serveCommand: Command = defineCommand({
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
     const loading = loadModel(directory, {
       backend: backend.value,
+      ...(tableMemory !== undefined && { tableMemory }),
       texts: parallel,
       contextSize: ctxSize,
       onPlan: showPlan(progress),
     });
+    const isLoopback = isLoopbackName(host);
+    if (!isLoopback && apiKey === undefined)
+      progress.note(
+        `warning: ${host} can be reached by other machines, and without --api-key whoever reaches it can use ` +
+          "this server; give it a key, or leave out --host",
+      );
     const server = createServer(loading, {
       version,
+      page: () => inspectorPage({ note: (line) => progress.note(line) }),
+      isLoopback,
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
       ...(apiKey !== undefined && { apiKey }),
@@ -101,33 +126,23 @@ export const serveCommand: Command = defineCommand({
       parallel,
       ...(ctxSize !== undefined && { contextSize: ctxSize }),
     });
-    const listener = await listen(server.fetch, { host, port });
     try {
-      await server.ready;
-      const line = `serving ${directory} at ${listener.url}/v1`;
-      if (isJson) progress.note(line);
-      else print(`${line}\n`);
-      await aborted(signal);
-      progress.note("finishing what is running; once more to stop at once");
-      await Promise.race([
-        Promise.all([server.drain(), listener.close()]),
-        new Promise((resolve) => setTimeout(resolve, patience).unref()),
-      ]);
+      const url = await serveUntilStopped(server, {
+        host,
+        ports: [port],
+        context: { progress, signal },
+        onReady(address) {
+          const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
+          if (isJson) progress.note(line);
+          else print(`${line}\n`);
+        },
+      });
+      return { model: directory, url };
     } finally {
-      await server.close();
-      listener.destroy();
       await (await loading.catch(() => undefined))?.close();
     }
-    return { model: directory, url: listener.url };
   },
 });
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
 
 function disposable<Value extends { dispose(): Promise<void> }>(
   value: Value,

@@ -8,7 +8,7 @@
 const MAX_COUNT = 255;
 /** Halve after this many uses for each row the cache can hold; the paper uses 8 to 10. */
 const USES_PER_ROW = 10;
-/** Fewer share counters with more rows: hits fell by less than 0.1 % from 8 to 4 (docs/log.md). */
+/** Counters are shared by more rows where there are fewer; this many, at a byte each, beside rows of 64 bytes. */
 const COUNTERS_PER_ROW = 4;
 
 export class FrequencySketch {
