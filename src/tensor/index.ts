@@ -6,14 +6,23 @@ export {
   type DType,
   type OpAttrs,
   type OpName,
+  type Packing,
   type Shape,
   type TensorType,
   broadcastShapes,
   formatType,
+  QUANT_BLOCK,
   sameShape,
   sizeOf,
 } from "./ops.ts";
-export { type Graph, type Node, type Tensor, type TensorData, GraphBuilder } from "./graph.ts";
+export {
+  type Graph,
+  type Node,
+  type QuantizedTensor,
+  type Tensor,
+  type TensorData,
+  GraphBuilder,
+} from "./graph.ts";
 export { gradients } from "./grad.ts";
 export {
   type Backend,

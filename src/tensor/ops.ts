@@ -9,7 +9,8 @@
  */
 import { ShapeError } from "../errors.ts";
 
-export type DType = "f32" | "i32" | "bool";
+/** u8 is for packed codes: only the ops that unpack them take it. */
+export type DType = "f32" | "i32" | "bool" | "u8";
 export type Shape = readonly number[];
 
 export interface TensorType {
@@ -18,6 +19,14 @@ export interface TensorType {
 }
 
 type None = Record<never, never>;
+
+/** How a weight is packed; see `matmulQuantized`. */
+export interface Packing {
+  readonly bits: 4 | 8;
+}
+
+/** Weights of one row that share a scale. */
+export const QUANT_BLOCK = 32;
 
 /** Attributes of each op. Comments give inputs -> outputs; `...` is any number of leading axes. */
 export interface OpAttrs {
@@ -64,6 +73,13 @@ export interface OpAttrs {
   gatherRows: None;
   /** (ids [...] i32, rows [...,D] f32) -> [numRows,D]; rows of equal ids are summed exactly. */
   scatterAddRows: { readonly numRows: number };
+  /** Inference only. (x [N,K], codes [M,K*bits/8] u8, scales [M,K/32]) -> x W^T [N,M], where
+   *  W[m,k] = (code - 2^(bits-1)) * scales[m,floor(k/32)]. At 4 bits, byte j of a row holds code 2j in its
+   *  low half and code 2j+1 in its high. K is a multiple of 32. A backend may round x first, to 8 bits
+   *  in runs of 32: each x by at most 1/254 of the largest of its run. */
+  matmulQuantized: Packing;
+  /** (ids [...] i32, codes [V,K*bits/8] u8, scales [V,K/32]) -> rows of W, [...,K], exactly. */
+  gatherRowsQuantized: Packing;
   /** Over the last axis. */
   softmax: None;
   /** (x [...,D], gain [D]) -> (x * r * gain [...,D], r [...,1]), r = 1 / sqrt(mean(x^2) + eps) over
@@ -80,6 +96,8 @@ export interface OpAttrs {
    *  past .. past+T-1 of the caches, then attends causally: query t sees positions <= past+t.
    *  Query head h reads key head floor(h / (H/K)). All lengths in `past` are equal unless T = 1. */
   cachedAttention: { readonly scale: number };
+  /** (logits [N,V], labels [N] i32) -> (loss [N], probs [N,V]): loss = -log softmax(logits)[label]. */
+  crossEntropy: None;
   /** (hidden [N,D], weight [V,D], labels [N] i32) -> (loss [N], probs [N,V]):
    *  loss = -log softmax(hidden weight^T)[label]. */
   linearCrossEntropy: None;
@@ -191,6 +209,25 @@ function reduce(
     );
     return [f32(x.shape.map((d, i) => (axes.includes(i) ? 1 : d)))];
   };
+}
+
+/** Rows and width of the matrix that `codes` and `scales` stand for. */
+function packedShape(
+  op: OpName,
+  inputs: readonly TensorType[],
+  { codes, scales, bits }: { codes: TensorType; scales: TensorType } & Packing,
+): readonly [rows: number, width: number] {
+  const [rows, bytes] = codes.shape as [number, number];
+  const width = (bytes * 8) / bits;
+  need(
+    codes.shape.length === 2 &&
+      width % QUANT_BLOCK === 0 &&
+      sameShape(scales.shape, [rows, width / QUANT_BLOCK]),
+    op,
+    inputs,
+    `expected codes [M,K*${bits}/8] and scales [M,K/${QUANT_BLOCK}], K a multiple of ${QUANT_BLOCK}`,
+  );
+  return [rows, width];
 }
 
 export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
@@ -327,6 +364,30 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     );
     return [f32([numRows, rows.shape.at(-1)!])];
   },
+  matmulQuantized: (inputs, { bits }) => {
+    const [x, codes, scales] = take("matmulQuantized", inputs, ["f32", "u8", "f32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    const [rows, width] = packedShape("matmulQuantized", inputs, { codes, scales, bits });
+    need(
+      x.shape.length === 2 && x.shape[1] === width,
+      "matmulQuantized",
+      inputs,
+      `expected x [N,${width}], as wide as the packed rows`,
+    );
+    return [f32([x.shape[0]!, rows])];
+  },
+  gatherRowsQuantized: (inputs, { bits }) => {
+    const [ids, codes, scales] = take("gatherRowsQuantized", inputs, ["i32", "u8", "f32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    const [, width] = packedShape("gatherRowsQuantized", inputs, { codes, scales, bits });
+    return [f32([...ids.shape, width])];
+  },
   softmax: unary("softmax"),
   rmsNorm: (inputs) => {
     const [x, gain] = take("rmsNorm", inputs, ["f32", "f32"]) as [TensorType, TensorType];
@@ -394,6 +455,19 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
       "expected q [B,H,T,d], k and v [B,K,T,d], caches [B,K,C,d], past [B]",
     );
     return [q, kCache, vCache];
+  },
+  crossEntropy: (inputs) => {
+    const [logits, labels] = take("crossEntropy", inputs, ["f32", "i32"]) as [
+      TensorType,
+      TensorType,
+    ];
+    need(
+      logits.shape.length === 2 && sameShape(labels.shape, [logits.shape[0]!]),
+      "crossEntropy",
+      inputs,
+      "expected logits [N,V], labels [N]",
+    );
+    return [f32([logits.shape[0]!]), logits];
   },
   linearCrossEntropy: (inputs) => {
     const [hidden, weight, labels] = take("linearCrossEntropy", inputs, ["f32", "f32", "i32"]) as [
