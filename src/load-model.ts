@@ -19,14 +19,8 @@ import {
   rowFormat,
   type RowFormatName,
 } from "./memory/index.ts";
-import {
-  type ModelConfig,
-  paramLayout,
-  type ParamLayout,
-  paramViews,
-  parseModelConfig,
-} from "./model/index.ts";
-import { decodeBf16Array } from "./numerics/index.ts";
+import { type ModelConfig, parseModelConfig, type WeightDtype } from "./model/index.ts";
+import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import { openTableInPlace } from "./open-table.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
@@ -44,6 +38,11 @@ export interface LoadModelOptions {
    * are read into memory whole, and must fit.
    */
   readonly tableMemory?: number;
+  /**
+   * How to hold the weights: as numbers, or packed in 8 or 4 bits, which are then multiplied as they are. Default:
+   * as they rest in the directory.
+   */
+  readonly dtype?: WeightDtype | undefined;
 }
 
 /** An open model. `close` it to give its memory back. */
@@ -113,7 +112,7 @@ export class Model {
  */
 export async function loadModel(
   directory: string,
-  { backend, memory = true, tableMemory }: LoadModelOptions = {},
+  { backend, memory = true, tableMemory, dtype }: LoadModelOptions = {},
 ): Promise<Model> {
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
@@ -126,14 +125,13 @@ export async function loadModel(
     );
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
-  const layout = paramLayout(config);
+  const weightDtype = dtypeToHold(files, dtype);
   const plan = await planMemory(files, {
-    layout,
+    weightBytes: weightBytes(config, weightDtype),
     engram: memory ? engram : undefined,
     tableMemory,
   });
-  const params = new Float32Array(layout.length);
-  await readParams(files, layout, params);
+  const { params, quantized } = await readWeights(files, config, weightDtype);
   const tables: RetrievalTable[] = [];
   if (memory && engram !== undefined)
     for (const [i, layer] of parts!.layout.layers.entries()) {
@@ -154,7 +152,8 @@ export async function loadModel(
   const full: LanguageModel = {
     config,
     backend: backend ?? ortBackend(),
-    params: paramViews(layout, params),
+    params,
+    quantized,
     memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
@@ -205,17 +204,17 @@ const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
 async function planMemory(
   files: ModelDirectory,
   {
-    layout,
+    weightBytes: bytesOfWeights,
     engram,
     tableMemory,
   }: {
-    layout: ParamLayout;
+    weightBytes: number;
     engram: EngramConfig | undefined;
     tableMemory: number | undefined;
   },
 ): Promise<RowFormatName[]> {
   const formats: RowFormatName[] = [];
-  let bytes = 4 * layout.length + (engram === undefined ? 0 : (tableMemory ?? 0));
+  let bytes = bytesOfWeights + (engram === undefined ? 0 : (tableMemory ?? 0));
   if (engram !== undefined)
     for (const { layerId, numRows } of buildLayout(engram).layers) {
       const name = tableName(layerId);
@@ -250,41 +249,6 @@ async function planMemory(
 
 function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-}
-
-function checkShape(
-  files: ModelDirectory,
-  tensor: { readonly name: string; readonly shape: readonly number[] },
-  expected: readonly number[],
-): void {
-  if (JSON.stringify(tensor.shape) !== JSON.stringify(expected))
-    throw new FormatError(
-      `${files.path}: tensor "${tensor.name}" should be [${expected.join(", ")}] by config.json, ` +
-        `it is [${tensor.shape.join(", ")}]`,
-    );
-}
-
-async function readParams(
-  files: ModelDirectory,
-  layout: ParamLayout,
-  into: Float32Array,
-): Promise<void> {
-  for (const [name, { data, shape }] of Object.entries(paramViews(layout, into))) {
-    const tensor = await files.find(name);
-    if (tensor === undefined)
-      throw new FormatError(`${files.path}: the weight "${name}" is missing`);
-    checkShape(files, tensor, shape);
-    if (tensor.dtype === "F32") {
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
-    } else if (tensor.dtype === "BF16") {
-      const bytes = await files.read(name);
-      decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
-    } else
-      throw new FormatError(
-        `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
-      );
-  }
 }
 
 /** Bytes read at a time. */

@@ -27,7 +27,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // byte that `engram eval` makes (docs/decisions/0008).
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference"],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "save-model.ts": ["checkpoint", "memory", "model", "tensor"],
+  "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
+  "save-model.ts": ["checkpoint", "memory", "model", "tensor", "model-weights.ts"],
   "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
   "load-model.ts": [
     "tokenizer",
@@ -36,7 +37,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "checkpoint",
     "tensor",
     "inference",
-    "numerics",
+    "model-weights.ts",
     "open-table.ts",
     "save-model.ts",
   ],
@@ -78,6 +79,7 @@ export const nestedEntryPoints: readonly string[] = [
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
   "src/load-model.ts",
+  "src/model-weights.ts",
   "src/open-table.ts",
   "src/save-model.ts",
   "src/train-model.ts",

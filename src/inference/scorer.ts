@@ -71,7 +71,7 @@ export class Scorer {
     model: LanguageModel,
     { batch = 8, length = model.config.maxPositions }: { batch?: number; length?: number } = {},
   ): Promise<Scorer> {
-    const graph = evalGraph(model.config, { batch, length });
+    const graph = evalGraph(model.config, { batch, length, quantized: model.quantized });
     const executable = await model.backend.compile(graph);
     return new Scorer(model, { graph, executable }, { batch, length });
   }

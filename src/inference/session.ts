@@ -40,7 +40,7 @@ export class Decoder {
     this.model = model;
     this.capacity = capacity;
     this.executables = new ExecutableCache(model.backend, (shape) =>
-      decodeGraph(model.config, { capacity, scaled: true, ...shape }),
+      decodeGraph(model.config, { capacity, scaled: true, quantized: model.quantized, ...shape }),
     );
   }
 

@@ -15,8 +15,8 @@ import {
 import { memoryWidth } from "../memory/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
-import { paramSpecs } from "./params.ts";
-import { headWeight, transformer } from "./transformer.ts";
+import { transformer } from "./transformer.ts";
+import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
 
 /** Names of graph inputs and outputs. Parameters go by their own names. */
 export const io = {
@@ -47,8 +47,9 @@ export interface BatchShape {
   readonly length: number;
 }
 
-function declareParams(g: GraphBuilder, config: ModelConfig): Map<string, Tensor> {
-  return new Map(paramSpecs(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]));
+export interface EvalShape extends BatchShape {
+  /** Weights that are packed: constants of the graph, not inputs. */
+  readonly quantized?: QuantizedWeights | undefined;
 }
 
 function declareMemory(
@@ -87,16 +88,16 @@ function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
 
 interface PackedForward {
   readonly g: GraphBuilder;
-  readonly params: Map<string, Tensor>;
+  readonly params: ModelWeights;
   readonly memory: Map<number, Tensor>;
   readonly loss_N: Tensor;
   readonly gates: ReadonlyMap<number, Tensor>;
 }
 
-function packedForward(config: ModelConfig, shape: BatchShape): PackedForward {
+function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const { batch, length } = shape;
   const g = new GraphBuilder();
-  const params = declareParams(g, config);
+  const params = declareWeights(g, config, shape.quantized);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const labels_N = g.input(io.labels, "i32", [batch * length]);
@@ -111,7 +112,7 @@ function packedForward(config: ModelConfig, shape: BatchShape): PackedForward {
     shift: () => shift,
   });
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
-  const loss_N = g.linearCrossEntropy(hidden_ND, headWeight(config, params), labels_N);
+  const loss_N = params.headLoss(hidden_ND, labels_N);
   return { g, params, memory, loss_N, gates };
 }
 
@@ -134,21 +135,21 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   const { g, params, memory, loss_N, gates } = packedForward(config, shape);
   const weights_N = g.input(io.weights, "f32", [shape.batch * shape.length]);
   const loss = g.reduceSum(g.mul(loss_N, weights_N), [0]);
-  const names = [...params.keys(), ...[...memory.keys()].map(io.memory)];
-  const wrt = [...params.values(), ...memory.values()];
+  const names = [...params.inputs.keys(), ...[...memory.keys()].map(io.memory)];
+  const wrt = [...params.inputs.values(), ...memory.values()];
   const outputs: Record<string, Tensor> = { [io.loss]: loss, ...meanGates(g, gates) };
   for (const [i, d] of gradients(g, loss, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
   return g.build(outputs);
 }
 
 /** As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position. */
-export function evalGraph(config: ModelConfig, shape: BatchShape): Graph {
+export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
   const { g, loss_N, gates } = packedForward(config, shape);
   const perPosition = [...gates].map(([layer, gate]) => [io.gate(layer), gate] as const);
   return g.build({ [io.loss]: loss_N, ...Object.fromEntries(perPosition) });
 }
 
-export interface DecodeShape extends BatchShape {
+export interface DecodeShape extends EvalShape {
   /** Positions the cache holds. */
   readonly capacity: number;
   /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
@@ -176,7 +177,7 @@ export function convHistory(config: ModelConfig): number {
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { batch, length, capacity } = shape;
   const g = new GraphBuilder();
-  const params = declareParams(g, config);
+  const params = declareWeights(g, config, shape.quantized);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const rotation = declareRotation(g, config, length === 1 ? batch : length);
@@ -215,7 +216,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   else {
     const rows = shape.logits === "last" ? batch : batch * length;
     const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
-    const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
+    const logits_NV = params.head(top_ND);
     outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
   }
   for (const [layer, gate] of gates) outputs[io.gate(layer)] = gate;

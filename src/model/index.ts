@@ -12,6 +12,7 @@ export {
   decodeGraph,
   type DecodeShape,
   evalGraph,
+  type EvalShape,
   io,
   trainGraph,
 } from "./graphs.ts";
@@ -27,4 +28,18 @@ export {
   paramSpecs,
   paramViews,
 } from "./params.ts";
+export {
+  bitsOf,
+  parseQuantization,
+  quantizationToJson,
+  WEIGHT_DTYPES,
+  type WeightDtype,
+} from "./quantization.ts";
 export { ropeAngles } from "./rope.ts";
+export {
+  dequantizeMatrix,
+  isQuantizable,
+  type QuantizedMatrix,
+  type QuantizedWeights,
+  quantizeMatrix,
+} from "./weights.ts";

@@ -14,8 +14,8 @@ import {
   sameShape,
   sizeOf,
   type TensorType,
-  typeRules,
 } from "./ops.ts";
+import { typeRules } from "./type-rules.ts";
 
 /** One symbolic value. Identity is the object; `id` is its number within its builder. */
 export interface Tensor extends TensorType {

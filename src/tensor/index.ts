@@ -11,7 +11,6 @@ export {
   type TensorType,
   broadcastShapes,
   formatType,
-  QUANT_BLOCK,
   sameShape,
   sizeOf,
 } from "./ops.ts";

@@ -3,7 +3,7 @@
  * weight when the model is loaded, which they do for constants only. A weight given as an input is
  * computed rightly, but unpacked at every run: a hundred times slower.
  */
-import { QUANT_BLOCK } from "../../ops.ts";
+import { QUANTIZED_BLOCK } from "../../../numerics/index.ts";
 import type { Site } from "./attention.ts";
 import type { Emitter } from "./emitter.ts";
 
@@ -19,12 +19,12 @@ export function matmulQuantized(e: Emitter, s: Site<"matmulQuantized">): void {
   const [x, codes, scales] = s.in as [string, string, string];
   const { bits } = s.node.attrs;
   const [rows, blocks] = s.node.inputs[2]!.shape as [number, number];
-  const packed = e.reshapeConstant(codes, [rows, blocks, (QUANT_BLOCK * bits) / 8]);
+  const packed = e.reshapeConstant(codes, [rows, blocks, (QUANTIZED_BLOCK * bits) / 8]);
   e.addMs("MatMulNBits", [x, packed, scales], s.out, {
-    K: BigInt(blocks * QUANT_BLOCK),
+    K: BigInt(blocks * QUANTIZED_BLOCK),
     N: BigInt(rows),
     bits: BigInt(bits),
-    block_size: BigInt(QUANT_BLOCK),
+    block_size: BigInt(QUANTIZED_BLOCK),
     accuracy_level: INT8_ACTIVATIONS,
   });
 }
@@ -34,7 +34,7 @@ export function gatherRowsQuantized(e: Emitter, s: Site<"gatherRowsQuantized">):
   e.addMs("GatherBlockQuantized", [codes, ids, scales], s.out, {
     gather_axis: 0n,
     quantize_axis: 1n,
-    block_size: BigInt(QUANT_BLOCK),
+    block_size: BigInt(QUANTIZED_BLOCK),
     bits: BigInt(s.node.attrs.bits),
   });
 }

@@ -2,20 +2,21 @@
  * Packed weights, unpacked one by one as ops.ts defines them: the oracle for kernels that never unpack a
  * whole matrix. Knows no rounding of activations: that is a liberty of backends.
  */
-import { type OpAttrs, QUANT_BLOCK } from "../../ops.ts";
+import { QUANTIZED_BLOCK, type QuantizedBits } from "../../../numerics/index.ts";
+import type { OpAttrs } from "../../ops.ts";
 import type { Cells, Kernel } from "./cells.ts";
 import { rowIndex } from "./layout.ts";
 
 function weightAt(
-  { codes, scales, bits }: { codes: Cells; scales: Cells; bits: 4 | 8 },
+  { codes, scales, bits }: { codes: Cells; scales: Cells; bits: QuantizedBits },
   row: number,
   column: number,
 ): number {
-  const width = scales.shape[1]! * QUANT_BLOCK;
+  const width = scales.shape[1]! * QUANTIZED_BLOCK;
   const place = row * width + column;
   const byte = codes.data[Math.floor((place * bits) / 8)]!;
   const code = bits === 8 ? byte : place % 2 === 0 ? byte & 15 : byte >>> 4;
-  return (code - 2 ** (bits - 1)) * scales.data[Math.floor(place / QUANT_BLOCK)]!;
+  return (code - 2 ** (bits - 1)) * scales.data[Math.floor(place / QUANTIZED_BLOCK)]!;
 }
 
 export const matmulQuantized: Kernel<OpAttrs["matmulQuantized"]> = (inputs, [y], { bits }) => {
