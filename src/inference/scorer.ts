@@ -23,6 +23,8 @@ export interface ScoreOptions {
   /** Score at most about this many tokens, spread evenly over the stream. Default: all. */
   readonly maxTokens?: number;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told the nats of each scored token, by its place in the stream, and where its window began. */
+  readonly onToken?: (at: number, nats: number, windowStart: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -79,7 +81,7 @@ export class Scorer {
   /** Scores every token of the stream but the end-of-text tokens between documents. */
   async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
     const { batch, length } = this.#batch;
-    const { stride = Math.max(1, length >>> 1), onProgress, signal } = options;
+    const { stride = Math.max(1, length >>> 1), onProgress, onToken, signal } = options;
     const windows = windowStarts(stream.tokens.length, length, stride, options.maxTokens);
     const isStart = new Uint8Array(stream.tokens.length + 1);
     for (const start of stream.starts) isStart[start] = 1;
@@ -101,6 +103,7 @@ export class Scorer {
           if (label >= stream.tokens.length || isStart[label] === 1) continue;
           nats += losses[row * length + t]!;
           numTokens++;
+          onToken?.(label, losses[row * length + t]!, start);
           for (const [layer, sum] of gateSums)
             gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[row * length + t]!);
         }
