@@ -22,7 +22,7 @@ import {
 import { type ModelConfig, parseModelConfig, type WeightDtype } from "./model/index.ts";
 import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import { openTableInPlace } from "./open-table.ts";
-import { tableName, tableScaleName } from "./save-model.ts";
+import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
@@ -193,13 +193,6 @@ function prepareMemory(
   };
 }
 
-/** Formats of tables at rest by the element type of their tensor. */
-const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
-  F32: "f32",
-  BF16: "bf16",
-  F8_E4M3: "fp8",
-};
-
 /** Finds the format of every table, and refuses with the numbers if they do not fit into memory. */
 async function planMemory(
   files: ModelDirectory,
@@ -219,21 +212,21 @@ async function planMemory(
     for (const { layerId, numRows } of buildLayout(engram).layers) {
       const name = tableName(layerId);
       const tensor = await files.find(name);
-      const format = tensor && formatOfDtype[tensor.dtype];
-      if (tensor === undefined || format === undefined)
+      const format = tensor && formatOfTable(tensor.dtype);
+      if (format === undefined)
         throw new FormatError(
-          `${files.path}: expected the table "${name}" as F32, BF16 or F8_E4M3, ` +
+          `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
             (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
         );
-      checkShape(files, tensor, [numRows, engram.headDim]);
-      const { rowBytes } = rowFormat(format, engram.headDim);
-      if (format === "fp8") {
-        const scale = await files.find(tableScaleName(layerId));
-        if (scale?.dtype !== "F8_E8M0")
+      const whole = rowFormat(format, engram.headDim);
+      const { rowBytes } = whole;
+      for (const part of tableParts(layerId, whole)) {
+        const found = await files.find(part.name);
+        if (found?.dtype !== part.dtype)
           throw new FormatError(
-            `${files.path}: the table "${name}" needs its scales "${tableScaleName(layerId)}" as F8_E8M0`,
+            `${files.path}: the table "${name}" needs its scales "${part.name}" as ${part.dtype}`,
           );
-        checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
+        checkShape(files, found, [numRows, part.columns]);
       }
       formats.push(format);
       if (tableMemory === undefined) bytes += numRows * rowBytes;
@@ -266,15 +259,9 @@ async function readTable(
   const { rowBytes } = format;
   // A saved table is mostly used, so whole huge pages are no waste; they halve the time of a row.
   const store = new RamStore({ numRows: layer.numRows, rowBytes, advise: adviseHugePages });
-  const parts =
-    formatName === "fp8"
-      ? [
-          { name: tableName(layer.layerId), from: 0, width: headDim },
-          { name: tableScaleName(layer.layerId), from: headDim, width: rowBytes - headDim },
-        ]
-      : [{ name: tableName(layer.layerId), from: 0, width: rowBytes }];
   const chunkRows = Math.max(1, Math.floor(chunkBytes / rowBytes));
-  for (const { name, from, width } of parts) {
+  for (const { name, from, to } of tableParts(layer.layerId, format)) {
+    const width = to - from;
     const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
     for (const [s, segment] of store.segments.entries())
       for (let at = 0; at < segment.length; at += chunkRows * rowBytes) {

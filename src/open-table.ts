@@ -5,13 +5,13 @@
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import {
   cached,
-  openReleasedStore,
+  openSplitStore,
   type RetrievalTable,
   type RowFormat,
   type RowStore,
 } from "./memory/index.ts";
 import { openFileStore } from "./memory/stores/node/index.ts";
-import { tableName, tableScaleName } from "./save-model.ts";
+import { tableParts } from "./table-tensors.ts";
 
 export interface OpenTableInPlaceOptions {
   readonly layerId: number;
@@ -40,15 +40,15 @@ async function storeOf(
   files: ModelDirectory,
   { layerId, numRows, format }: Omit<OpenTableInPlaceOptions, "cacheBytes">,
 ): Promise<RowStore> {
-  const codes = (await files.find(tableName(layerId)))!;
-  const { rowBytes, headDim } = format;
-  if (format.name !== "fp8") {
+  const parts = tableParts(layerId, format);
+  const { rowBytes } = format;
+  if (parts.length === 1) {
+    const codes = (await files.find(parts[0]!.name))!;
     await files.close();
     // Node takes forward slashes everywhere.
     return openFileStore(`${files.path}/${codes.file}`, { rowBytes, numRows, offset: codes.begin });
   }
-  const scales = (await files.find(tableScaleName(layerId)))!;
-  const inner = openReleasedStore(files, { numRows, headDim, codes, scales });
+  const inner = openSplitStore(files, { numRows, rowBytes, parts });
   return {
     numRows,
     rowBytes,

@@ -9,10 +9,11 @@ import {
   engramConfigToJson,
   hashConstants,
   type RetrievalTable,
+  type RowFormatName,
   rowFormat,
-  type TensorRowFormatName,
 } from "./memory/index.ts";
-import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
+import { type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
+import { tableParts } from "./table-tensors.ts";
 import type { Values } from "./tensor/index.ts";
 
 /** Everything a model directory is written from. */
@@ -24,17 +25,7 @@ export interface ModelToSave {
   readonly params: Values;
   readonly tables: readonly RetrievalTable[];
   /** How table rows rest on disk. Default f32: exactly what was trained. */
-  readonly tableFormat?: TensorRowFormatName;
-}
-
-/** Tensor of a layer's table, [rows, d]. */
-export function tableName(layerId: number): string {
-  return layerName(layerId, "engram.embed.weight");
-}
-
-/** Tensor of the E8M0 scales of an fp8 table, [rows, ceil(d/32)]. */
-export function tableScaleName(layerId: number): string {
-  return layerName(layerId, "engram.embed.scale");
+  readonly tableFormat?: RowFormatName;
 }
 
 /**
@@ -65,25 +56,12 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
   });
 }
 
-function tableSources(table: RetrievalTable, format: TensorRowFormatName): TensorSource[] {
-  const { numRows } = table.store;
-  const { headDim } = table.format;
-  const target = rowFormat(format, headDim);
-  const shape = [numRows, headDim];
-  const name = tableName(table.layerId);
-  const rows = (from: number, to: number): AsyncIterable<Uint8Array> =>
-    convertedRows(table, target.name, { from, to });
-  if (format === "f32") return [{ name, dtype: "F32", shape, chunks: () => rows(0, 4 * headDim) }];
-  if (format === "bf16")
-    return [{ name, dtype: "BF16", shape, chunks: () => rows(0, 2 * headDim) }];
-  // An fp8 row is its codes, then its scales; the released layout keeps them in two tensors.
-  return [
-    { name, dtype: "F8_E4M3", shape, chunks: () => rows(0, headDim) },
-    {
-      name: tableScaleName(table.layerId),
-      dtype: "F8_E8M0",
-      shape: [numRows, target.rowBytes - headDim],
-      chunks: () => rows(headDim, target.rowBytes),
-    },
-  ];
+export function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
+  const target = rowFormat(format, table.format.headDim);
+  return tableParts(table.layerId, target).map(({ name, dtype, columns, from, to }) => ({
+    name,
+    dtype,
+    shape: [table.store.numRows, columns],
+    chunks: () => convertedRows(table, format, { from, to }),
+  }));
 }

@@ -27,9 +27,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // byte that `engram eval` makes (docs/decisions/0008).
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference"],
   // The files at the root put text, memory and model together; they alone may see all of it.
+  "table-tensors.ts": ["checkpoint", "type memory", "type model", "model.layerName"],
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
-  "save-model.ts": ["checkpoint", "memory", "model", "tensor", "model-weights.ts"],
-  "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
+  "save-model.ts": ["checkpoint", "memory", "model", "tensor", "table-tensors.ts"],
+  "open-table.ts": ["checkpoint", "memory", "table-tensors.ts"],
   "load-model.ts": [
     "tokenizer",
     "memory",
@@ -39,6 +40,16 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "inference",
     "model-weights.ts",
     "open-table.ts",
+    "table-tensors.ts",
+  ],
+  "quantize-model.ts": [
+    "checkpoint",
+    "memory",
+    "model",
+    "tensor",
+    "type inference",
+    "load-model.ts",
+    "model-weights.ts",
     "save-model.ts",
   ],
   "generate-text.ts": ["tokenizer", "inference"],
@@ -80,6 +91,7 @@ export const nestedEntryPoints: readonly string[] = [
 const platformChoosers: readonly string[] = [
   "src/load-model.ts",
   "src/model-weights.ts",
+  "src/quantize-model.ts",
   "src/open-table.ts",
   "src/save-model.ts",
   "src/train-model.ts",

@@ -44,6 +44,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--threads <N>",
   ],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
+  "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "show MODEL": [],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
   rows: [

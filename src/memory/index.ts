@@ -48,10 +48,10 @@ export {
   type RowFormat,
   rowFormat,
   type RowFormatName,
-  type TensorRowFormatName,
 } from "./row-format.ts";
 export {
   openReleasedStore,
+  openSplitStore,
   ReleasedStore,
   type ReleasedStoreOptions,
   releasedTensorNames,

@@ -29,6 +29,7 @@ export const io = {
   past: "past",
   last: "last",
   loss: "loss",
+  probs: "probs",
   logits: "logits",
   hidden: "hidden",
   memory: (layer: number): string => `memory.${layer}`,
@@ -50,6 +51,8 @@ export interface BatchShape {
 export interface EvalShape extends BatchShape {
   /** Weights that are packed: constants of the graph, not inputs. */
   readonly quantized?: QuantizedWeights | undefined;
+  /** Adds the output `probs` to `evalGraph`. */
+  readonly probs?: boolean;
 }
 
 function declareMemory(
@@ -91,6 +94,7 @@ interface PackedForward {
   readonly params: ModelWeights;
   readonly memory: Map<number, Tensor>;
   readonly loss_N: Tensor;
+  readonly probs_NV: Tensor;
   readonly gates: ReadonlyMap<number, Tensor>;
 }
 
@@ -112,8 +116,8 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
     shift: () => shift,
   });
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
-  const loss_N = params.headLoss(hidden_ND, labels_N);
-  return { g, params, memory, loss_N, gates };
+  const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
+  return { g, params, memory, loss_N, probs_NV, gates };
 }
 
 function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<string, Tensor> {
@@ -142,14 +146,35 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   return g.build(outputs);
 }
 
-/** As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position. */
+/**
+ * As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position, and probs
+ * [N,V] of the next token if `probs` is asked for.
+ */
 export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
-  const { g, loss_N, gates } = packedForward(config, shape);
+  const { g, loss_N, probs_NV, gates } = packedForward(config, shape);
   const perPosition = [...gates].map(([layer, gate]) => [io.gate(layer), gate] as const);
-  return g.build({ [io.loss]: loss_N, ...Object.fromEntries(perPosition) });
+  return g.build({
+    [io.loss]: loss_N,
+    ...(shape.probs === true && { [io.probs]: probs_NV }),
+    ...Object.fromEntries(perPosition),
+  });
 }
 
-export interface DecodeShape extends EvalShape {
+/** Smaller chances count as this: the logarithm of zero would make 0 * log 0 not a number. */
+const LEAST_CHANCE = 1e-37;
+
+/** Inputs p and q [N,V], chances; output divergence [N]: sum of p (log p - log q) over V, in nats. */
+export function divergenceGraph(numPositions: number, vocabSize: number): Graph {
+  const g = new GraphBuilder();
+  const [p, q] = ["p", "q"].map((name) => g.input(name, "f32", [numPositions, vocabSize]));
+  const log = (x: Tensor): Tensor => g.log(g.maximum(x, LEAST_CHANCE));
+  const terms = g.mul(p!, g.sub(log(p!), log(q!)));
+  return g.build({ divergence: g.reshape(g.reduceSum(terms, [1]), [numPositions]) });
+}
+
+export interface DecodeShape extends BatchShape {
+  /** Weights that are packed: constants of the graph, not inputs. */
+  readonly quantized?: QuantizedWeights | undefined;
   /** Positions the cache holds. */
   readonly capacity: number;
   /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */

@@ -10,6 +10,7 @@ export {
   type BatchShape,
   convHistory,
   decodeGraph,
+  divergenceGraph,
   type DecodeShape,
   evalGraph,
   type EvalShape,

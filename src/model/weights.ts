@@ -67,8 +67,8 @@ export interface ModelWeights {
   embed(ids: Tensor): Tensor;
   /** hidden [N,D] -> logits [N,V] */
   head(hidden_ND: Tensor): Tensor;
-  /** hidden [N,D], labels [N] -> loss [N] */
-  headLoss(hidden_ND: Tensor, labels_N: Tensor): Tensor;
+  /** hidden [N,D], labels [N] -> loss [N], probs [N,V] */
+  headLoss(hidden_ND: Tensor, labels_N: Tensor): readonly [Tensor, Tensor];
 }
 
 /** Declares all weights of a model in `g`. */
@@ -117,8 +117,10 @@ export function declareWeights(
     },
     head: (hidden_ND) => project(hidden_ND, head),
     headLoss(hidden_ND, labels_N) {
-      if (packed.has(head)) return g.crossEntropy(project(hidden_ND, head), labels_N);
-      return g.linearCrossEntropy(hidden_ND, gain(head), labels_N);
+      const outputs = packed.has(head)
+        ? g.op("crossEntropy", [project(hidden_ND, head), labels_N], {})
+        : g.op("linearCrossEntropy", [hidden_ND, gain(head), labels_N], {});
+      return outputs as readonly [Tensor, Tensor];
     },
   };
 }
