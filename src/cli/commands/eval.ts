@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type BitsPerByte, bitsPerByte } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
-import { path } from "../arguments.ts";
+import { path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 
 export const evalCommand: Command = defineCommand({
@@ -16,11 +16,20 @@ export const evalCommand: Command = defineCommand({
   options: [
     { flags: "--bpb <FILE...>", description: "text to measure on", isRequired: true },
     { flags: "--no-memory", description: "measure with the memory off only" },
+    {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+    },
   ],
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
-  schema: z.object({ model: path, bpb: z.array(path), memory: z.boolean() }),
-  async run({ model: directory, bpb, memory }, { print, progress, signal }) {
-    await using model = await loadModel(directory, { memory });
+  schema: z.object({
+    model: path,
+    bpb: z.array(path),
+    memory: z.boolean(),
+    dtype: weightDtype.optional(),
+  }),
+  async run({ model: directory, bpb, memory, dtype }, { print, progress, signal }) {
+    await using model = await loadModel(directory, { memory, dtype });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByte(model, readAll(bpb), {
         memory: on,

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
-import { decimal, path, wholeNumber } from "../arguments.ts";
+import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 
 export const generateCommand: Command = defineCommand({
@@ -15,6 +15,10 @@ export const generateCommand: Command = defineCommand({
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
     { flags: "--no-memory", description: "leave the memory out" },
+    {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+    },
     { flags: "--seed <S>", description: "of the random choice (default 0)" },
     { flags: "--temperature <T>", description: "0 takes the likeliest token (default 0.8)" },
     { flags: "--top-k <K>", description: "choose among the K likeliest (default all)" },
@@ -32,6 +36,7 @@ export const generateCommand: Command = defineCommand({
     prompt: z.string(),
     maxTokens: wholeNumber(0).optional(),
     memory: z.boolean(),
+    dtype: weightDtype.optional(),
     seed: wholeNumber(0).optional(),
     temperature: decimal(0, 100).optional(),
     topK: wholeNumber(0).optional(),
@@ -41,10 +46,10 @@ export const generateCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(
-    { model: directory, prompt, memory, temperature = 0.8, ...options },
+    { model: directory, prompt, memory, dtype, temperature = 0.8, ...options },
     { print, progress, signal },
   ) {
-    await using model = await loadModel(directory, { memory });
+    await using model = await loadModel(directory, { memory, dtype });
     const given = Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),
     );

@@ -1,14 +1,13 @@
 /** `engram quantize`: a model with fewer bits, and what that costs. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { certify } from "../../eval/index.ts";
 import type { LanguageModel } from "../../inference/index.ts";
-import { ROW_FORMAT_NAMES, type RowFormatName } from "../../memory/index.ts";
-import { type WeightDtype, WEIGHT_DTYPES } from "../../model/index.ts";
+import { ROW_FORMAT_NAMES } from "../../memory/index.ts";
+import { WEIGHT_DTYPES } from "../../model/index.ts";
 import {
   bytesInFormats,
   checkFormats,
@@ -19,7 +18,7 @@ import {
   writeInFormats,
 } from "../../quantize-model.ts";
 import { readAll } from "../../training/node/index.ts";
-import { path } from "../arguments.ts";
+import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 
 /** A line of the certificate: formats, what they take, and what they cost on the text if there is one. */
@@ -41,7 +40,7 @@ export const quantizeCommand: Command = defineCommand({
     "DIR as quantization.json. With --text alone it measures every format and writes nothing.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
-    { flags: "--out <DIR>", description: "where to write the result; must not hold a model yet" },
+    { flags: "--out <DIR>", description: "where to write the result; must be new or empty" },
     { flags: "--dtype <KIND>", description: "weights as f32, q8 or q4 (default: as they are)" },
     {
       flags: "--rows <FORMAT>",
@@ -56,8 +55,8 @@ export const quantizeCommand: Command = defineCommand({
   schema: z.object({
     model: path,
     out: path.optional(),
-    dtype: z.enum(WEIGHT_DTYPES as [WeightDtype, ...WeightDtype[]]).optional(),
-    rows: z.enum(ROW_FORMAT_NAMES as [RowFormatName, ...RowFormatName[]]).optional(),
+    dtype: weightDtype.optional(),
+    rows: oneOf(ROW_FORMAT_NAMES).optional(),
     text: path.optional(),
   }),
   async run({ model: directory, out, dtype, rows, text }, context) {
@@ -71,7 +70,7 @@ export const quantizeCommand: Command = defineCommand({
         "say what to change: --dtype for the weights, --rows for the memory's rows; " +
           "--text without --out measures every format",
       );
-    if (out !== undefined) await refuseModel(out);
+    if (out !== undefined) await refuseFull(out);
     await using original = await openOriginal(directory);
     const { language } = original;
     const present = formatsOf(language);
@@ -97,13 +96,17 @@ export const quantizeCommand: Command = defineCommand({
   },
 });
 
-async function refuseModel(out: string): Promise<void> {
-  const isThere = await access(join(out, "config.json")).then(
-    () => true,
-    () => false,
-  );
-  if (isThere)
-    throw new InvalidConfigError(`${out} holds a model already; choose another directory`);
+/** What begins with a dot may be left of a process that was killed while it wrote. */
+async function refuseFull(out: string): Promise<void> {
+  const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  const [first] = names.filter((name) => !name.startsWith("."));
+  if (first !== undefined)
+    throw new InvalidConfigError(
+      `--out: ${out} is not empty (it holds ${first}); name a new directory`,
+    );
 }
 
 /** One change at a time: each kind of packing, each format of rows. */

@@ -8,7 +8,7 @@ import { loadModel } from "../../load-model.ts";
 import { createServer } from "../../server/index.ts";
 import { listen } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, wholeNumber } from "../arguments.ts";
+import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { version } from "../version.ts";
 
@@ -57,6 +57,11 @@ export const serveCommand: Command = defineCommand({
       env: "ENGRAM_CTX_SIZE",
     },
     {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+      env: "ENGRAM_DTYPE",
+    },
+    {
       flags: "--threads <N>",
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
@@ -75,16 +80,17 @@ export const serveCommand: Command = defineCommand({
     alias: z.string().min(1).optional(),
     parallel: wholeNumber(1).optional(),
     ctxSize: wholeNumber(1).optional(),
+    dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
   }),
   async run(
-    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, threads },
+    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, dtype, threads },
     { isJson, print, progress, signal },
   ) {
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
-    const loading = loadModel(directory, { backend: backend.value });
+    const loading = loadModel(directory, { backend: backend.value, dtype });
     const server = createServer(loading, {
       version,
       onError: (error) =>
