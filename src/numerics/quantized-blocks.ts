@@ -9,8 +9,9 @@
  *
  * At 4 bits the step is a compromise: a larger one rounds every number more coarsely, a smaller one
  * cuts the largest off. Of `DIVISORS`, the one with the least squared error is taken, run by run. On
- * the matrices of a trained model the error is 15 % smaller than with amax/7 and 5 % smaller than with
- * the largest number at -8; twenty more divisors gain 1 % more.
+ * the matrices of a trained model the error is 16 % smaller than with amax/7 and 5 % smaller than with
+ * the largest number at -8; 24 more divisors gain 1 % more. As -7 and -8 are among them, packing what
+ * was unpacked changes nothing.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { decodeBf16, encodeBf16 } from "./bf16.ts";
@@ -30,7 +31,7 @@ export interface QuantizedBlocks {
 
 /** By what the largest number of a run is divided for the scale. */
 const DIVISORS: Readonly<Record<QuantizedBits, readonly number[]>> = {
-  4: [-7, -7.4, -7.8, -8.2, -8.6, -9, -9.4],
+  4: [-7, -7.3, -7.6, -8, -8.4, -8.8, -9.2, -9.6],
   8: [-127],
 };
 
