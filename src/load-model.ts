@@ -5,6 +5,8 @@
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import { Decoder, type LanguageModel, type Session, withoutMemory } from "./inference/index.ts";
+import { checkPlan, type MemoryPlan, planMemory, type TableSize } from "./machine/index.ts";
+import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -19,7 +21,12 @@ import {
   rowFormat,
   type RowFormatName,
 } from "./memory/index.ts";
-import { type ModelConfig, parseModelConfig, type WeightDtype } from "./model/index.ts";
+import {
+  keyValueBytes,
+  type ModelConfig,
+  parseModelConfig,
+  type WeightDtype,
+} from "./model/index.ts";
 import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import { openTableInPlace } from "./open-table.ts";
 import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
@@ -43,6 +50,11 @@ export interface LoadModelOptions {
    * as they rest in the directory.
    */
   readonly dtype?: WeightDtype | undefined;
+  /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
+  readonly texts?: number;
+  readonly contextSize?: number | undefined;
+  /** Told what the model will take, before anything large is allocated. */
+  readonly onPlan?: (plan: MemoryPlan) => void;
 }
 
 /** An open model. `close` it to give its memory back. */
@@ -110,10 +122,8 @@ export class Model {
  * `InvalidConfigError` with the numbers where tokenizer, configuration and tables do not belong
  * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
  */
-export async function loadModel(
-  directory: string,
-  { backend, memory = true, tableMemory, dtype }: LoadModelOptions = {},
-): Promise<Model> {
+export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
+  const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -126,10 +136,22 @@ export async function loadModel(
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
   const weightDtype = dtypeToHold(files, dtype);
-  const plan = await planMemory(files, {
-    weightBytes: weightBytes(config, weightDtype),
-    engram: memory ? engram : undefined,
-    tableMemory,
+  const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
+  const plan = planMemory(
+    {
+      weightBytes: weightBytes(config, weightDtype),
+      positionBytes: keyValueBytes(config),
+      tables: memory && engram !== undefined ? tableSizes(engram, formats) : [],
+    },
+    {
+      use: { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
+      machine: readMachineMemory(),
+    },
+  );
+  onPlan?.(plan);
+  checkPlan(plan, {
+    subject: directory,
+    advice: "open it with --no-memory",
   });
   const { params, quantized } = await readWeights(files, config, weightDtype);
   const tables: RetrievalTable[] = [];
@@ -139,12 +161,12 @@ export async function loadModel(
       const { layerId, numRows } = layer;
       tables.push(
         tableMemory === undefined
-          ? await readTable(files, { layer, format: plan[i]!, headDim })
+          ? await readTable(files, { layer, format: formats[i]!, headDim })
           : await openTableInPlace(directory, {
               layerId,
               numRows,
-              format: rowFormat(plan[i]!, headDim),
-              cacheBytes: tableMemory / plan.length,
+              format: rowFormat(formats[i]!, headDim),
+              cacheBytes: tableMemory / formats.length,
             }),
       );
     }
@@ -193,55 +215,36 @@ function prepareMemory(
   };
 }
 
-/** Finds the format of every table, and refuses with the numbers if they do not fit into memory. */
-async function planMemory(
-  files: ModelDirectory,
-  {
-    weightBytes: bytesOfWeights,
-    engram,
-    tableMemory,
-  }: {
-    weightBytes: number;
-    engram: EngramConfig | undefined;
-    tableMemory: number | undefined;
-  },
-): Promise<RowFormatName[]> {
+/** The format of every table. Refuses tables of other types or shapes than the configuration's. */
+async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise<RowFormatName[]> {
   const formats: RowFormatName[] = [];
-  let bytes = bytesOfWeights + (engram === undefined ? 0 : (tableMemory ?? 0));
-  if (engram !== undefined)
-    for (const { layerId, numRows } of buildLayout(engram).layers) {
-      const name = tableName(layerId);
-      const tensor = await files.find(name);
-      const format = tensor && formatOfTable(tensor.dtype);
-      if (format === undefined)
+  for (const { layerId, numRows } of buildLayout(engram).layers) {
+    const name = tableName(layerId);
+    const tensor = await files.find(name);
+    const format = tensor && formatOfTable(tensor.dtype);
+    if (format === undefined)
+      throw new FormatError(
+        `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
+          (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+      );
+    for (const part of tableParts(layerId, rowFormat(format, engram.headDim))) {
+      const found = await files.find(part.name);
+      if (found?.dtype !== part.dtype)
         throw new FormatError(
-          `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
-            (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+          `${files.path}: the table "${name}" needs its scales "${part.name}" as ${part.dtype}`,
         );
-      const whole = rowFormat(format, engram.headDim);
-      const { rowBytes } = whole;
-      for (const part of tableParts(layerId, whole)) {
-        const found = await files.find(part.name);
-        if (found?.dtype !== part.dtype)
-          throw new FormatError(
-            `${files.path}: the table "${name}" needs its scales "${part.name}" as ${part.dtype}`,
-          );
-        checkShape(files, found, [numRows, part.columns]);
-      }
-      formats.push(format);
-      if (tableMemory === undefined) bytes += numRows * rowBytes;
+      checkShape(files, found, [numRows, part.columns]);
     }
-  const available = process.availableMemory();
-  if (bytes > available)
-    throw new InvalidConfigError(
-      `${files.path} needs ${gibibytes(bytes)} of memory for its tables and weights, ` +
-        `${gibibytes(available)} are available; free some, or open it with --no-memory`,
-    );
+    formats.push(format);
+  }
   return formats;
 }
 
-function gibibytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+function tableSizes(engram: EngramConfig, formats: readonly RowFormatName[]): TableSize[] {
+  return buildLayout(engram).layers.map(({ layerId, numRows }, i) => {
+    const { rowBytes } = rowFormat(formats[i]!, engram.headDim);
+    return { layerId, numRows, rowBytes };
+  });
 }
 
 /** Bytes read at a time. */

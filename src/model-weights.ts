@@ -12,6 +12,7 @@ import { type ModelDirectory, tensorSource, type TensorSource } from "./checkpoi
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import {
   bitsOf,
+  finalNormName,
   isQuantizable,
   type ModelConfig,
   paramLayout,
@@ -153,15 +154,40 @@ function packedSpecs(
   };
 }
 
-/** The tensors of a model's weights, to be written. */
+/** How weights that are not packed rest. */
+export type NumberFormat = "f32" | "bf16";
+
+/** How those of `files` do. */
+export async function numberFormatOf(files: ModelDirectory): Promise<NumberFormat> {
+  return (await files.find(finalNormName))?.dtype === "BF16" ? "bf16" : "f32";
+}
+
+/** A weight as numbers, to be written. */
+export function numberSource(
+  { name, shape }: Pick<ParamSpec, "name" | "shape">,
+  { values, format }: { values: Float32Array; format: NumberFormat },
+): TensorSource {
+  if (format === "f32") return tensorSource({ name, dtype: "F32", shape }, values);
+  const codes = new Uint16Array(values.length);
+  encodeBf16Array(values, codes);
+  return tensorSource({ name, dtype: "BF16", shape }, codes);
+}
+
+/** The tensors of a model's weights, to be written; those that are not packed as `format`. */
 export function weightSources(
   config: ModelConfig,
-  { params, quantized }: Pick<ModelWeights, "params" | "quantized">,
+  {
+    params,
+    quantized,
+    format,
+  }: Pick<ModelWeights, "params" | "quantized"> & { format: NumberFormat },
 ): TensorSource[] {
   return paramSpecs(config).flatMap(({ name, shape }) => {
     const matrix = quantized.get(name);
-    if (matrix === undefined)
-      return [tensorSource({ name, dtype: "F32", shape }, params[name]!.data)];
+    if (matrix === undefined) {
+      const values = params[name]!.data as Float32Array;
+      return [numberSource({ name, shape }, { values, format })];
+    }
     const specs = packedSpecs(name, matrix.shape, matrix.bits);
     const scales = new Uint16Array(matrix.scales.length);
     encodeBf16Array(matrix.scales, scales);

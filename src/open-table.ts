@@ -1,17 +1,23 @@
 /**
- * A model's table left in its file, behind a cache of bounded size: for tables that are larger than the memory at
- * hand. Knows where tables lie in a model directory; what is kept in the cache is the cache's business.
+ * Tables left in their files: behind caches of bounded size for models, as they are for whoever looks at a few rows,
+ * in our layout and in the released one. Knows where tables lie in a directory; what a cache keeps is its business.
  */
-import { ModelDirectory } from "./checkpoint/node/index.ts";
+import { type LocatedTensor, ModelDirectory } from "./checkpoint/node/index.ts";
+import { FormatError } from "./errors.ts";
 import {
+  buildLayout,
   cached,
+  type EngramConfig,
+  measured,
   openSplitStore,
+  releasedTensorNames,
   type RetrievalTable,
   type RowFormat,
+  rowFormat,
   type RowStore,
 } from "./memory/index.ts";
 import { openFileStore } from "./memory/stores/node/index.ts";
-import { tableParts } from "./table-tensors.ts";
+import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 
 export interface OpenTableInPlaceOptions {
   readonly layerId: number;
@@ -28,7 +34,11 @@ export async function openTableInPlace(
 ): Promise<RetrievalTable> {
   const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
   try {
-    return { layerId, store: cached(store, { bytes: cacheBytes }), format };
+    return {
+      layerId,
+      store: cached(measured(store, { tier: "disk" }), { bytes: cacheBytes }),
+      format,
+    };
   } catch (error) {
     await store.close();
     throw error;
@@ -58,4 +68,89 @@ async function storeOf(
       await files.close();
     },
   };
+}
+
+/** What is needed of a `ModelDirectory` here. */
+export type TableFiles = Pick<ModelDirectory, "path" | "find" | "readRange">;
+
+/** The tables of a directory, to be read a few rows at a time. */
+export interface TablesInPlace {
+  readonly layout: "engram" | "released";
+  readonly tables: readonly RetrievalTable[];
+  /** Where each table lies: its file, or both of its tensors' files. */
+  readonly files: readonly string[];
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the tables of `files`, whose tensors may be named and laid out as ours or as the released ones are. Reads
+ * headers only. Throws `FormatError` where a tensor is missing, or is not what the configuration says. Does not own
+ * `files`, which must stay open.
+ */
+export async function openTables(files: TableFiles, engram: EngramConfig): Promise<TablesInPlace> {
+  const { headDim, layerIds } = engram;
+  const isReleased = (await files.find(releasedTensorNames(layerIds[0]!).codes)) !== undefined;
+  const tables: RetrievalTable[] = [];
+  const paths = new Set<string>();
+  const close = async (): Promise<void> => {
+    for (const { store } of tables) await store.close();
+  };
+  try {
+    for (const { layerId, numRows } of buildLayout(engram).layers) {
+      const released = isReleased ? releasedTensorNames(layerId) : undefined;
+      const codes = await required(files, released?.codes ?? tableName(layerId));
+      const name = formatOfTable(codes.dtype);
+      if (name === undefined || (isReleased && name !== "fp8"))
+        throw new FormatError(
+          `${files.path}: expected the table "${codes.name}" as ` +
+            `${isReleased ? "F8_E4M3" : "F32, BF16, F8_E4M3, I8 or U8"}, it is ${codes.dtype}`,
+        );
+      const format = rowFormat(name, headDim);
+      const { rowBytes } = format;
+      const parts = tableParts(layerId, format);
+      const located: LocatedTensor[] = [];
+      for (const [i, part] of parts.entries()) {
+        const tensor = await required(files, released?.[i === 0 ? "codes" : "scales"] ?? part.name);
+        checkPart(files, tensor, { dtype: part.dtype, shape: [numRows, part.columns] });
+        paths.add(`${files.path}/${tensor.file}`);
+        located.push(tensor);
+      }
+      const store =
+        parts.length === 1
+          ? await openFileStore(`${files.path}/${codes.file}`, {
+              rowBytes,
+              numRows,
+              offset: codes.begin,
+            })
+          : openSplitStore(files, {
+              rowBytes,
+              numRows,
+              parts: parts.map(({ from, to }, i) => ({ name: located[i]!.name, from, to })),
+            });
+      tables.push({ layerId, store, format });
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { layout: isReleased ? "released" : "engram", tables, files: [...paths], close };
+}
+
+async function required(files: TableFiles, name: string): Promise<LocatedTensor> {
+  const tensor = await files.find(name);
+  if (tensor === undefined)
+    throw new FormatError(`${files.path}: the table's tensor "${name}" is missing`);
+  return tensor;
+}
+
+function checkPart(
+  files: TableFiles,
+  { name, dtype, shape }: LocatedTensor,
+  expected: { readonly dtype: string; readonly shape: readonly number[] },
+): void {
+  if (dtype !== expected.dtype || JSON.stringify(shape) !== JSON.stringify(expected.shape))
+    throw new FormatError(
+      `${files.path}: tensor "${name}" should be ${expected.dtype} [${expected.shape.join(", ")}] by ` +
+        `config.json, it is ${dtype} [${shape.join(", ")}]`,
+    );
 }

@@ -22,7 +22,7 @@ import {
   quantizeMatrix,
   type WeightDtype,
 } from "./model/index.ts";
-import { weightSources } from "./model-weights.ts";
+import { numberFormatOf, weightSources } from "./model-weights.ts";
 import { tableSources } from "./save-model.ts";
 import { sizeOf } from "./tensor/index.ts";
 
@@ -109,14 +109,19 @@ function asIfConverted({ layerId, store, format }: RetrievalTable, name: RowForm
   return { layerId, store, format: through };
 }
 
-/** Bytes on disk of weights and rows in these formats. */
-export function bytesInFormats({ config, memory }: LanguageModel, to: ModelFormats): number {
+/** Bytes on disk of weights and rows in these formats; weights that are not packed stay as they are. */
+export async function bytesInFormats(
+  { path, language: { config, memory } }: Pick<Model, "path" | "language">,
+  to: ModelFormats,
+): Promise<number> {
+  await using files = await ModelDirectory.open(path);
+  const numberBytes = (await numberFormatOf(files)) === "bf16" ? 2 : 4;
   const bits = bitsOf(to.weights);
   let bytes = 0;
   for (const spec of paramSpecs(config)) {
     const size = sizeOf(spec.shape);
     // A packed block of 32 has a scale of two bytes; a packed matrix says its shape in sixteen.
-    if (bits === undefined || !isQuantizable(spec)) bytes += 4 * size;
+    if (bits === undefined || !isQuantizable(spec)) bytes += numberBytes * size;
     else bytes += (size * bits) / 8 + size / 16 + 16;
   }
   for (const { store, format } of memory?.tables ?? [])
@@ -153,7 +158,11 @@ export async function writeInFormats(
     tokenizer,
     ...(chatTemplate !== undefined && { chatTemplate }),
     certificate: certificate as Record<string, unknown>,
-    weights: weightSources(config, { params, quantized: quantized ?? new Map() }),
+    weights: weightSources(config, {
+      params,
+      quantized: quantized ?? new Map(),
+      format: await numberFormatOf(files),
+    }),
     tables: (language.memory?.tables ?? []).map((table) => tableSources(table, formats.rows!)),
   });
 }

@@ -2,7 +2,7 @@
  * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted to the
  * format they shall rest in while they are streamed, so a table is never held twice.
  */
-import { tensorSource, type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
+import { type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
 import {
   buildLayout,
   convertedRows,
@@ -13,6 +13,7 @@ import {
   rowFormat,
 } from "./memory/index.ts";
 import { type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
+import { type NumberFormat, numberSource } from "./model-weights.ts";
 import { tableParts } from "./table-tensors.ts";
 import type { Values } from "./tensor/index.ts";
 
@@ -26,6 +27,8 @@ export interface ModelToSave {
   readonly tables: readonly RetrievalTable[];
   /** How table rows rest on disk. Default f32: exactly what was trained. */
   readonly tableFormat?: RowFormatName;
+  /** How weights rest on disk; bf16 rounds them to half the bytes. Default f32. */
+  readonly weightFormat?: NumberFormat;
 }
 
 /**
@@ -33,13 +36,13 @@ export interface ModelToSave {
  * `StoreError` when the disk is full.
  */
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
-  const { config, eosTokenId, tableFormat = "f32" } = model;
+  const { config, eosTokenId, tableFormat = "f32", weightFormat = "f32" } = model;
   const { engram } = config;
   await writeModelDir(directory, {
     config: {
       architectures: ["EngramForCausalLM"],
       model_type: "engram",
-      dtype: "float32",
+      dtype: weightFormat === "bf16" ? "bfloat16" : "float32",
       bos_token_id: eosTokenId,
       eos_token_id: eosTokenId,
       ...modelConfigToJson(config),
@@ -50,7 +53,10 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
     generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
     tokenizer: model.tokenizer,
     weights: paramSpecs(config).map(({ name, shape }) =>
-      tensorSource({ name, dtype: "F32", shape }, model.params[name]!.data),
+      numberSource(
+        { name, shape },
+        { values: model.params[name]!.data as Float32Array, format: weightFormat },
+      ),
     ),
     tables: model.tables.map((table) => tableSources(table, tableFormat)),
   });

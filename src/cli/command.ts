@@ -18,6 +18,10 @@ export interface CommandContext {
   readonly program: string;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Somebody sits at the terminal and reads what is printed; never under `--json` or in CI. */
+  readonly isInteractive: boolean;
+  /** Shows a page to whoever sits there; absent where there is no screen to show it on. */
+  readonly openBrowser: ((url: string) => void) | undefined;
 }
 
 /** What `--json` prints: one object. */
@@ -42,6 +46,7 @@ export interface CommandSpec<Schema extends z.ZodType> {
 export interface CommandArgument {
   readonly name: string;
   readonly description: string;
+  readonly isOptional?: boolean;
 }
 
 export interface CommandOption {

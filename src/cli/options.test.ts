@@ -48,6 +48,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "show MODEL": [],
+  "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
   rows: [
     "--config <FILE>",
@@ -55,6 +56,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ids <IDS>",
     "--compressed-ids <IDS>",
     "--tokenizer <FILE>",
+    "--values",
   ],
   "token-map FILE": ["--special <FILE>", "--out <FILE>"],
   conformance: ["--check <FILE>"],

@@ -5,6 +5,7 @@
 import type { Command } from "./command.ts";
 import {
   conformanceCommand,
+  doctorCommand,
   evalCommand,
   generateCommand,
   quantizeCommand,
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   evalCommand,
   quantizeCommand,
   showCommand,
+  doctorCommand,
   tokenizerTrainCommand,
   rowsCommand,
   tokenMapCommand,

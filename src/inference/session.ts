@@ -8,15 +8,19 @@
  */
 import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
 import { memoryWidth, Retrieval } from "../memory/index.ts";
-import { decodeGraph, type DecodeShape, io, ropeAngles } from "../model/index.ts";
-import { type Binding, type Value, type Values, zeros } from "../tensor/index.ts";
-import { checkTokenIds, ExecutableCache, inputsOf, type LanguageModel } from "./language-model.ts";
+import { decodeGraph, type DecodeShape, io, type LayerRange, ropeAngles } from "../model/index.ts";
+import { type Graph, type Value, zeros } from "../tensor/index.ts";
+import { DecodeStep } from "./decode-step.ts";
+import { checkTokenIds, ExecutableCache, type LanguageModel } from "./language-model.ts";
+import { MemoryMeter } from "./memory-meter.ts";
 import { type StagedIds, Timeline } from "./timeline.ts";
 
 export interface DecodeKey {
   readonly batch: number;
   readonly length: number;
   readonly logits: DecodeShape["logits"];
+  /** Only these layers. Default: the whole model. */
+  readonly part?: LayerRange;
 }
 
 export interface DecoderOptions {
@@ -30,6 +34,7 @@ export class Decoder {
   readonly capacity: number;
   /** For sessions and batches. */
   readonly executables: ExecutableCache<DecodeKey>;
+  readonly meter: MemoryMeter = new MemoryMeter();
 
   constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
     const { maxPositions } = model.config;
@@ -39,9 +44,17 @@ export class Decoder {
       );
     this.model = model;
     this.capacity = capacity;
-    this.executables = new ExecutableCache(model.backend, (shape) =>
-      decodeGraph(model.config, { capacity, scaled: true, quantized: model.quantized, ...shape }),
-    );
+    this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
+  }
+
+  graph(key: DecodeKey): Graph {
+    const { model, capacity } = this;
+    return decodeGraph(model.config, {
+      capacity,
+      scaled: true,
+      quantized: model.quantized,
+      ...key,
+    });
   }
 
   createSession(options: SessionOptions = {}): Session {
@@ -60,12 +73,6 @@ export interface SessionOptions {
   readonly scale?: number;
 }
 
-interface Step {
-  readonly binding: Binding;
-  readonly inputs: Values;
-  readonly outputs: Values;
-}
-
 /** Prompts are cut into pieces of these lengths; more of them would only mean more compiling. */
 const smallestPiece = 8;
 
@@ -74,7 +81,7 @@ export class Session {
   readonly #decoder: Decoder;
   readonly #retrieval: Retrieval;
   readonly #caches: Readonly<Record<string, Value>>;
-  readonly #steps = new Map<string, Promise<Step>>();
+  readonly #steps = new Map<string, DecodeStep>();
   readonly #scale: Float32Array;
   #gates: ReadonlyMap<number, Float32Array> = new Map();
   #rows: ReadonlyMap<number, Uint32Array> = new Map();
@@ -171,7 +178,7 @@ export class Session {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const step of this.#steps.values()) (await step).binding.dispose();
+    for (const step of this.#steps.values()) await step.dispose();
     this.#steps.clear();
   }
 
@@ -211,7 +218,7 @@ export class Session {
         const length = this.#pieceLength(ids.length - at);
         const count = Math.min(length, ids.length - at);
         const piece = Array.from({ length: count }, (_, i) => ids[at + i]!);
-        const step = await this.#step(length, logits);
+        const step = this.#step(length, logits);
         const staged = await this.#runPiece(step, piece);
         for (const [layer, values] of staged.rows) rows.get(layer)!.set(values, at * columns);
         for (const [layer, values] of gates)
@@ -244,44 +251,24 @@ export class Session {
     return length;
   }
 
-  async #step(length: number, logits: DecodeKey["logits"]): Promise<Step> {
+  #step(length: number, logits: DecodeKey["logits"]): DecodeStep {
     const key = `${length} ${logits}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
-      step = this.#bind(length, logits);
+      step = new DecodeStep(this.#decoder, { batch: 1, length, logits, caches: this.#caches });
       this.#steps.set(key, step);
-      // A failed compile must not be what every later append is told.
-      step.catch(() => this.#steps.delete(key));
     }
     return step;
   }
 
-  async #bind(length: number, logits: DecodeKey["logits"]): Promise<Step> {
-    const { graph, executable } = await this.#decoder.executables.get({
-      batch: 1,
-      length,
-      logits,
-    });
-    const inputs: Record<string, Value> = {
-      ...inputsOf(graph, this.#decoder.model.params),
-      ...this.#caches,
-    };
-    if (graph.inputs.has(io.scale))
-      inputs[io.scale] = { dtype: "f32", shape: [1, 1, 1], data: this.#scale };
-    for (const [name, type] of graph.inputs) inputs[name] ??= zeros(type.dtype, type.shape);
-    const outputs: Record<string, Value> = {};
-    for (const [name, type] of graph.outputs) outputs[name] = zeros(type.dtype, type.shape);
-    for (const [name, cache] of Object.entries(this.#caches)) outputs[io.next(name)] = cache;
-    return { binding: executable.bind(inputs, outputs), inputs, outputs };
-  }
-
-  async #runPiece({ binding, inputs, outputs }: Step, ids: readonly number[]): Promise<StagedIds> {
+  async #runPiece(step: DecodeStep, ids: readonly number[]): Promise<StagedIds> {
+    const { inputs, outputs } = step;
     const { config } = this.#decoder.model;
     const start = this.length;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
     const staged = this.timeline.stage(ids);
     const width = config.engram === undefined ? 0 : memoryWidth(config.engram);
-    await this.#retrieval.retrieveAll(
+    const lookUp = this.#retrieval.lookUp(
       [...staged.rows].map(([layerId, rows]) => ({
         layerId,
         rows,
@@ -299,7 +286,8 @@ export class Session {
     );
     for (const layer of this.timeline.convLayers)
       data(io.conv(layer)).set(this.timeline.convPast(layer));
-    await binding.run();
+    if (inputs[io.scale] !== undefined) data(io.scale).set(this.#scale);
+    await step.run(staged.rows.size === 0 ? undefined : lookUp);
     this.timeline.commit(staged, (layer) => outputs[io.next(io.conv(layer))]!.data as Float32Array);
     return staged;
   }

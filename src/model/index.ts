@@ -1,6 +1,8 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
+export { activationBytes } from "./activations.ts";
 export {
   checkModelConfig,
+  keyValueBytes,
   type ModelConfig,
   modelConfigToJson,
   parseModelConfig,
@@ -11,6 +13,7 @@ export {
   convHistory,
   decodeGraph,
   divergenceGraph,
+  decodeParts,
   type DecodeShape,
   evalGraph,
   type EvalShape,
@@ -19,6 +22,7 @@ export {
 } from "./graphs.ts";
 export {
   embedName,
+  finalNormName,
   headName,
   initialParams,
   layerName,
@@ -44,3 +48,4 @@ export {
   type QuantizedWeights,
   quantizeMatrix,
 } from "./weights.ts";
+export { type LayerRange } from "./transformer.ts";

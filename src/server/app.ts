@@ -7,6 +7,7 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Model } from "../load-model.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./api-error.ts";
+import { checkHost } from "./host-check.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
@@ -36,7 +37,7 @@ export function createServer(
   model: Model | Promise<Model>,
   options: ServerOptions = {},
 ): EngramServer {
-  const { apiKey, corsOrigins = [], onError } = options;
+  const { apiKey, corsOrigins = [], isLoopback = false, onError } = options;
   let serving: Serving | undefined;
   const begin = async (): Promise<void> => {
     serving = startServing(await model, options);
@@ -60,6 +61,12 @@ export function createServer(
     },
   };
   const app = new Hono();
+  // Whoever has the key is no page that was lured here; a proxy with a name of its own may stand in front.
+  if (isLoopback && apiKey === undefined)
+    app.use(async (c, next) => {
+      checkHost(c.req.raw);
+      await next();
+    });
   if (corsOrigins.length > 0)
     app.use(cors({ origin: corsOrigins.includes("*") ? "*" : [...corsOrigins] }));
   if (apiKey !== undefined)

@@ -1,4 +1,5 @@
 /** The OpenAI-compatible server: a function from request to response. Listening is in `node/`. */
 export { createServer, type EngramServer } from "./app.ts";
+export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
 export type { ServerOptions } from "./serving.ts";

@@ -6,6 +6,7 @@ import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
+import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
 
 export interface ServerOptions {
@@ -21,6 +22,11 @@ export interface ServerOptions {
   readonly apiKey?: string;
   /** Origins whose pages may use this server; "*" for all. Default: none. */
   readonly corsOrigins?: readonly string[];
+  /**
+   * The listener is bound to this machine's loopback, and requests by any other name are refused: see
+   * `host-check.ts`. Default false.
+   */
+  readonly isLoopback?: boolean;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number;
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
@@ -59,7 +65,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     model,
     name: alias ?? nameOf(model.path),
     scheduler,
-    metrics: new Metrics(() => scheduler),
+    metrics: new Metrics(
+      () => scheduler,
+      memoryMetrics(() => scheduler.memory),
+    ),
     created: Math.floor(Date.now() / 1000),
   };
 }

@@ -93,7 +93,7 @@ for (const formats of choices)
       const bytes = await readFile(join(out, name));
       data += bytes.length - 8 - Number(bytes.readBigUInt64LE(0));
     }
-    assert.equal(data, bytesInFormats(original.language, formats));
+    assert.equal(data, await bytesInFormats(original, formats));
   });
 
 for (const dtype of ["q8", "q4"] as const)

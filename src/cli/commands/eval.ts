@@ -5,6 +5,7 @@ import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
 import { path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { showPlan } from "../show-plan.ts";
 
 export const evalCommand: Command = defineCommand({
   path: "eval",
@@ -29,7 +30,7 @@ export const evalCommand: Command = defineCommand({
     dtype: weightDtype.optional(),
   }),
   async run({ model: directory, bpb, memory, dtype }, { print, progress, signal }) {
-    await using model = await loadModel(directory, { memory, dtype });
+    await using model = await loadModel(directory, { memory, dtype, onPlan: showPlan(progress) });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByte(model, readAll(bpb), {
         memory: on,

@@ -79,16 +79,18 @@ export const quantizeCommand: Command = defineCommand({
     for (const formats of targets) checkFormats(language, formats);
     const measured =
       text === undefined ? undefined : await measure(original, { targets, text, context });
-    const line = (formats: ModelFormats, cost: object = {}): Line => ({
+    const line = async (formats: ModelFormats, cost: object = {}): Promise<Line> => ({
       ...formats,
-      bytes: bytesInFormats(language, formats),
+      bytes: await bytesInFormats(original, formats),
       ...cost,
     });
     const certificate = {
       version: 1,
       text: measured?.text ?? null,
-      original: line(present, measured && { bitsPerByte: measured.bitsPerByte }),
-      formats: targets.map((formats, i) => line(formats, measured?.candidates[i])),
+      original: await line(present, measured && { bitsPerByte: measured.bitsPerByte }),
+      formats: await Promise.all(
+        targets.map((formats, i) => line(formats, measured?.candidates[i])),
+      ),
     };
     context.print(asText(certificate));
     if (out !== undefined) await writeInFormats(original, { out, formats: chosen, certificate });

@@ -5,15 +5,13 @@
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
-import { createServer } from "../../server/index.ts";
-import { listen } from "../../server/node/index.ts";
+import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { serveUntilStopped } from "../serve-until-stopped.ts";
+import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
-
-/** Milliseconds that running requests have to finish after the first signal. */
-const patience = 30_000;
 
 export const serveCommand: Command = defineCommand({
   path: "serve",
@@ -27,7 +25,7 @@ export const serveCommand: Command = defineCommand({
   options: [
     {
       flags: "--host <ADDRESS>",
-      description: "to listen on (default 127.0.0.1)",
+      description: "to listen on (default 127.0.0.1: this machine only, by its own names)",
       env: "ENGRAM_HOST",
     },
     {
@@ -78,7 +76,7 @@ export const serveCommand: Command = defineCommand({
       .transform((text) => text.split(",").map((origin) => origin.trim()))
       .optional(),
     alias: z.string().min(1).optional(),
-    parallel: wholeNumber(1).optional(),
+    parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
@@ -90,44 +88,47 @@ export const serveCommand: Command = defineCommand({
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
-    const loading = loadModel(directory, { backend: backend.value, dtype });
+    const loading = loadModel(directory, {
+      backend: backend.value,
+      dtype,
+      texts: parallel,
+      contextSize: ctxSize,
+      onPlan: showPlan(progress),
+    });
+    const isLoopback = isLoopbackName(host);
+    if (!isLoopback && apiKey === undefined)
+      progress.note(
+        `warning: ${host} can be reached by other machines, and without --api-key whoever reaches it can use ` +
+          "this server; give it a key, or leave out --host",
+      );
     const server = createServer(loading, {
       version,
+      isLoopback,
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
       ...(apiKey !== undefined && { apiKey }),
       ...(corsOrigins !== undefined && { corsOrigins }),
       ...(alias !== undefined && { alias }),
-      ...(parallel !== undefined && { parallel }),
+      parallel,
       ...(ctxSize !== undefined && { contextSize: ctxSize }),
     });
-    const listener = await listen(server.fetch, { host, port });
     try {
-      await server.ready;
-      const line = `serving ${directory} at ${listener.url}/v1`;
-      if (isJson) progress.note(line);
-      else print(`${line}\n`);
-      await aborted(signal);
-      progress.note("finishing what is running; once more to stop at once");
-      await Promise.race([
-        Promise.all([server.drain(), listener.close()]),
-        new Promise((resolve) => setTimeout(resolve, patience).unref()),
-      ]);
+      const url = await serveUntilStopped(server, {
+        host,
+        ports: [port],
+        context: { progress, signal },
+        onReady(address) {
+          const line = `serving ${directory} at ${address}/v1`;
+          if (isJson) progress.note(line);
+          else print(`${line}\n`);
+        },
+      });
+      return { model: directory, url };
     } finally {
-      await server.close();
-      listener.destroy();
       await (await loading.catch(() => undefined))?.close();
     }
-    return { model: directory, url: listener.url };
   },
 });
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
 
 function disposable<Value extends { dispose(): Promise<void> }>(
   value: Value,
