@@ -4,7 +4,15 @@
  */
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
-import { Decoder, type LanguageModel, type Session, withoutMemory } from "./inference/index.ts";
+import {
+  Decoder,
+  type LanguageModel,
+  type MemoryReport,
+  reportMemory,
+  type Session,
+  type SessionOptions,
+  withoutMemory,
+} from "./inference/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, type TableSize } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import {
@@ -97,12 +105,21 @@ export class Model {
   }
 
   /** A timeline of its own; many may be open. */
-  createSession(options: { memory?: boolean } = {}): Session {
-    const language = this.languageModel(options);
+  createSession({
+    memory = this.hasMemory,
+    ...options
+  }: { memory?: boolean } & Pick<SessionOptions, "scale" | "tables"> = {}): Session {
+    const language = this.languageModel({ memory });
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    return decoder.createSession();
+    return decoder.createSession(options);
+  }
+
+  /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */
+  get memoryReport(): MemoryReport | undefined {
+    const { memory } = this.language;
+    return memory && reportMemory(memory, this.#decoders.get(true)?.meter);
   }
 
   async close(): Promise<void> {
@@ -151,7 +168,8 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   onPlan?.(plan);
   checkPlan(plan, {
     subject: directory,
-    advice: "open it with --no-memory",
+    advice:
+      "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
   const { params, quantized } = await readWeights(files, config, weightDtype);
   const tables: RetrievalTable[] = [];

@@ -92,8 +92,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type training",
     "training.packDocuments",
   ],
+  // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
+  inspect: ["load-model.ts", "inference", "memory", "tokenizer"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["load-model.ts", "generate-text.ts", "inference", "tokenizer"],
+  server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer"],
   cli: ["*"],
   "index.ts": ["*"],
 };

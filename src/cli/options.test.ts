@@ -16,6 +16,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--steps <N>",
     "--seed <S>",
     "--no-memory",
+    // The only way to train a table that does not fit into RAM; how much of it may be used nobody can guess.
+    "--table-memory <SIZE>",
     "--resume",
     "--tokenizer <FILE>",
     "--checkpoint-every <N>",
@@ -26,6 +28,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--max-tokens <N>",
     "--no-memory",
     "--dtype <KIND>",
+    // Whether a model fits depends on the machine it runs on, which no file can know.
+    "--table-memory <SIZE>",
     "--seed <S>",
     "--temperature <T>",
     "--top-k <K>",
@@ -44,8 +48,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ctx-size <N>",
     "--dtype <KIND>",
     "--threads <N>",
+    "--table-memory <SIZE>",
   ],
-  "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>"],
+  "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>", "--table-memory <SIZE>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "show MODEL": [],
   "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],

@@ -7,10 +7,11 @@
  * positions at or beyond `length` hold leftovers that the next append overwrites before reading.
  */
 import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
-import { memoryWidth, Retrieval } from "../memory/index.ts";
+import { memoryWidth, Retrieval, type RetrievalTable } from "../memory/index.ts";
 import { decodeGraph, type DecodeShape, io, type LayerRange, ropeAngles } from "../model/index.ts";
 import { type Graph, type Value, zeros } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
+import { Guesses } from "./guesses.ts";
 import { checkTokenIds, ExecutableCache, type LanguageModel } from "./language-model.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { type StagedIds, Timeline } from "./timeline.ts";
@@ -19,6 +20,8 @@ export interface DecodeKey {
   readonly batch: number;
   readonly length: number;
   readonly logits: DecodeShape["logits"];
+  /** With the sizes of what the memory wrote. */
+  readonly sizes?: boolean;
   /** Only these layers. Default: the whole model. */
   readonly part?: LayerRange;
 }
@@ -35,6 +38,8 @@ export class Decoder {
   /** For sessions and batches. */
   readonly executables: ExecutableCache<DecodeKey>;
   readonly meter: MemoryMeter = new MemoryMeter();
+  /** Absent where no store would take hints. */
+  readonly guesses: Guesses | undefined;
 
   constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
     const { maxPositions } = model.config;
@@ -44,6 +49,7 @@ export class Decoder {
       );
     this.model = model;
     this.capacity = capacity;
+    this.guesses = Guesses.for(model, this.meter);
     this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
   }
 
@@ -71,7 +77,20 @@ export interface SessionOptions {
   readonly caches?: Readonly<Record<string, Value>>;
   /** Multiplies what the memory adds: 1 as trained, 0 as without. Default 1. */
   readonly scale?: number;
+  /** Where rows are read, in place of the model's own tables (`ablatedTables`). */
+  readonly tables?: readonly RetrievalTable[];
 }
+
+/** How much the memory wrote at each appended position, by Engram layer. */
+export interface WriteSizes {
+  /** L2 length of what was added to the stream. */
+  readonly written: Float32Array;
+  /** L2 length of the stream before. */
+  readonly stream: Float32Array;
+}
+
+/** Of an append: what `DecodeShape` names, or all logits with the sizes of what was written. */
+type Wanted = DecodeKey["logits"] | "traced";
 
 /** Prompts are cut into pieces of these lengths; more of them would only mean more compiling. */
 const smallestPiece = 8;
@@ -85,15 +104,16 @@ export class Session {
   readonly #scale: Float32Array;
   #gates: ReadonlyMap<number, Float32Array> = new Map();
   #rows: ReadonlyMap<number, Uint32Array> = new Map();
+  #sizes: ReadonlyMap<number, WriteSizes> = new Map();
   #busy = false;
   #disposed = false;
   /** For batches, which read on where this session stands. */
   readonly timeline: Timeline;
 
   /** Use `Decoder.createSession`. */
-  constructor(decoder: Decoder, { caches, scale = 1 }: SessionOptions) {
+  constructor(decoder: Decoder, { caches, scale = 1, tables }: SessionOptions) {
     this.#decoder = decoder;
-    this.#retrieval = new Retrieval(decoder.model.memory?.tables ?? []);
+    this.#retrieval = new Retrieval(tables ?? decoder.model.memory?.tables ?? []);
     this.#caches = caches ?? emptyCaches(decoder, 1);
     this.#scale = Float32Array.of(scale);
     this.timeline = new Timeline(decoder.model, decoder.capacity);
@@ -122,6 +142,11 @@ export class Session {
     return this.#rows;
   }
 
+  /** Of the ids of the last append, if that was `appendTraced`; otherwise empty. */
+  get sizes(): ReadonlyMap<number, WriteSizes> {
+    return this.#sizes;
+  }
+
   /** What the memory's contribution is multiplied by. */
   get scale(): number {
     return this.#scale[0]!;
@@ -137,9 +162,22 @@ export class Session {
     return this.#append(ids, "all");
   }
 
+  /** As `appendAll`, with `sizes` besides. */
+  async appendTraced(ids: ArrayLike<number>): Promise<Float32Array> {
+    return this.#append(ids, "traced");
+  }
+
   /** As `append`, with the hidden states after the final norm in place of logits: [ids.length * D]. */
   async appendHidden(ids: ArrayLike<number>): Promise<Float32Array> {
     return this.#append(ids, "none");
+  }
+
+  /**
+   * Says that `ids` will probably be appended next, but for the first `skip` of them, which are being appended now:
+   * slow stores may begin to read. Changes speed, never results.
+   */
+  expect(ids: readonly number[], { skip = 0 }: { skip?: number } = {}): void {
+    this.#decoder.guesses?.expect(this.timeline, { ids, skip, retrieval: this.#retrieval });
   }
 
   /** Forgets everything from position `length` on. */
@@ -191,7 +229,7 @@ export class Session {
     if (this.#busy) throw new RequestError("this session is still appending; await that first");
   }
 
-  async #append(ids: ArrayLike<number>, logits: DecodeKey["logits"]): Promise<Float32Array> {
+  async #append(ids: ArrayLike<number>, logits: Wanted): Promise<Float32Array> {
     this.#check();
     const { config } = this.#decoder.model;
     checkTokenIds(ids, config.vocabSize);
@@ -209,9 +247,17 @@ export class Session {
     const rows = new Map(
       [...gates.keys()].map((layer) => [layer, new Uint32Array(ids.length * columns)]),
     );
+    const sizes = new Map<number, WriteSizes>(
+      [...(logits === "traced" ? gates.keys() : [])].map((layer) => [
+        layer,
+        { written: new Float32Array(ids.length), stream: new Float32Array(ids.length) },
+      ]),
+    );
     const width = logits === "none" ? config.hiddenSize : config.vocabSize;
     const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
+    const first = this.#pieceLength(ids.length);
+    if (first < ids.length) this.expect(Array.from(ids), { skip: first });
     try {
       let last: Float32Array | undefined;
       for (let at = 0; at < ids.length;) {
@@ -223,11 +269,18 @@ export class Session {
         for (const [layer, values] of staged.rows) rows.get(layer)!.set(values, at * columns);
         for (const [layer, values] of gates)
           values.set((step.outputs[io.gate(layer)]!.data as Float32Array).subarray(0, count), at);
+        for (const [layer, { written, stream }] of sizes) {
+          const output = (name: string): Float32Array =>
+            (step.outputs[name]!.data as Float32Array).subarray(0, count);
+          written.set(output(io.written(layer)), at);
+          stream.set(output(io.writtenTo(layer)), at);
+        }
         last = step.outputs[logits === "none" ? io.hidden : io.logits]!.data as Float32Array;
         if (logits !== "last") all.set(last.subarray(0, count * width), at * width);
         at += count;
       }
       this.#gates = gates;
+      this.#sizes = sizes;
       this.#rows = rows;
       return logits === "last" ? last!.slice() : all;
     } catch (error) {
@@ -251,11 +304,16 @@ export class Session {
     return length;
   }
 
-  #step(length: number, logits: DecodeKey["logits"]): DecodeStep {
+  #step(length: number, logits: Wanted): DecodeStep {
     const key = `${length} ${logits}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
-      step = new DecodeStep(this.#decoder, { batch: 1, length, logits, caches: this.#caches });
+      step = new DecodeStep(this.#decoder, {
+        batch: 1,
+        length,
+        ...(logits === "traced" ? { logits: "all", sizes: true } : { logits }),
+        caches: this.#caches,
+      });
       this.#steps.set(key, step);
     }
     return step;
@@ -275,6 +333,8 @@ export class Session {
         memory_PE: data(io.memory(layerId)).subarray(0, ids.length * width),
       })),
     );
+    const { guesses } = this.#decoder;
+    guesses?.read(this.timeline, { start, isLate: !lookUp.isDone });
     const into = inputs[io.ids]!.data;
     into.fill(0);
     into.set(ids);
@@ -287,7 +347,8 @@ export class Session {
     for (const layer of this.timeline.convLayers)
       data(io.conv(layer)).set(this.timeline.convPast(layer));
     if (inputs[io.scale] !== undefined) data(io.scale).set(this.#scale);
-    await step.run(staged.rows.size === 0 ? undefined : lookUp);
+    if (staged.rows.size === 0) await step.run();
+    else await step.run(lookUp, () => guesses?.guess(this.timeline, this.#retrieval));
     this.timeline.commit(staged, (layer) => outputs[io.next(io.conv(layer))]!.data as Float32Array);
     return staged;
   }

@@ -78,6 +78,7 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export { blanked, type BlankRows } from "./stores/blanked.ts";
 export {
   type CacheOptions,
   type CachePolicy,
@@ -95,6 +96,12 @@ export {
   type StoreStats,
   WritableMeasuredStore,
 } from "./stores/measured.ts";
+export {
+  planTableMemory,
+  type TableMemory,
+  type TableMemoryPlan,
+  type TableMemoryRequest,
+} from "./stores/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
 export {

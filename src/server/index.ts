@@ -3,3 +3,4 @@ export { createServer, type EngramServer } from "./app.ts";
 export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
 export type { ServerOptions } from "./serving.ts";
+export type { Page, PageFile } from "./page.ts";

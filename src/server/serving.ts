@@ -8,6 +8,7 @@ import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
+import type { Page } from "./page.ts";
 
 export interface ServerOptions {
   /** The name that clients use. Default: the last part of the model's path. */
@@ -32,6 +33,8 @@ export interface ServerOptions {
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
   readonly pingInterval?: number;
   readonly version?: string;
+  /** The inspector page, served at `/`; asked for when somebody first looks. Default: no page. */
+  readonly page?: () => Promise<Page>;
   /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -47,7 +50,8 @@ export interface Serving {
 }
 
 export interface RouteContext {
-  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">>;
+  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">> &
+    Pick<ServerOptions, "page">;
   /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
@@ -61,14 +65,15 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
+  const name = alias ?? nameOf(model.path);
   return {
     model,
-    name: alias ?? nameOf(model.path),
+    name,
     scheduler,
-    metrics: new Metrics(
-      () => scheduler,
-      memoryMetrics(() => scheduler.memory),
-    ),
+    metrics: new Metrics(name, {
+      read: () => scheduler,
+      others: memoryMetrics(() => scheduler.memory),
+    }),
     created: Math.floor(Date.now() / 1000),
   };
 }

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type BitsPerByte, bitsPerByte } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
-import { path, weightDtype } from "../arguments.ts";
+import { byteSize, path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
 
@@ -21,6 +21,10 @@ export const evalCommand: Command = defineCommand({
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
     },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+    },
   ],
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
   schema: z.object({
@@ -28,9 +32,15 @@ export const evalCommand: Command = defineCommand({
     bpb: z.array(path),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
+    tableMemory: byteSize.optional(),
   }),
-  async run({ model: directory, bpb, memory, dtype }, { print, progress, signal }) {
-    await using model = await loadModel(directory, { memory, dtype, onPlan: showPlan(progress) });
+  async run({ model: directory, bpb, memory, dtype, tableMemory }, { print, progress, signal }) {
+    await using model = await loadModel(directory, {
+      memory,
+      dtype,
+      onPlan: showPlan(progress),
+      ...(tableMemory !== undefined && { tableMemory }),
+    });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByte(model, readAll(bpb), {
         memory: on,
@@ -52,6 +62,11 @@ export const evalCommand: Command = defineCommand({
     print(`${withoutMemory.tokens} tokens, ${withoutMemory.bytes} bytes\n`);
     if (withMemory !== undefined) print(line("memory on", withMemory));
     print(line("memory off", withoutMemory));
-    return { model: directory, ...(withMemory ?? withoutMemory), memoryOff: withoutMemory };
+    return {
+      model: directory,
+      ...(withMemory ?? withoutMemory),
+      memoryOff: withoutMemory,
+      memoryReport: model.memoryReport,
+    };
   },
 });

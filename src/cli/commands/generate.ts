@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
-import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
+import { byteSize, decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
 
@@ -19,6 +19,10 @@ export const generateCommand: Command = defineCommand({
     {
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
+    },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
     },
     { flags: "--seed <S>", description: "of the random choice (default 0)" },
     { flags: "--temperature <T>", description: "0 takes the likeliest token (default 0.8)" },
@@ -38,6 +42,7 @@ export const generateCommand: Command = defineCommand({
     maxTokens: wholeNumber(0).optional(),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
+    tableMemory: byteSize.optional(),
     seed: wholeNumber(0).optional(),
     temperature: decimal(0, 100).optional(),
     topK: wholeNumber(0).optional(),
@@ -47,10 +52,15 @@ export const generateCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(
-    { model: directory, prompt, memory, dtype, temperature = 0.8, ...options },
+    { model: directory, prompt, memory, dtype, tableMemory, temperature = 0.8, ...options },
     { print, progress, signal },
   ) {
-    await using model = await loadModel(directory, { memory, dtype, onPlan: showPlan(progress) });
+    await using model = await loadModel(directory, {
+      memory,
+      dtype,
+      onPlan: showPlan(progress),
+      ...(tableMemory !== undefined && { tableMemory }),
+    });
     const given = Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),
     );
@@ -73,6 +83,7 @@ export const generateCommand: Command = defineCommand({
       text,
       finishReason,
       tokens: numTokens,
+      memoryReport: model.memoryReport,
     };
   },
 });

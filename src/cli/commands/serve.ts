@@ -7,8 +7,9 @@ import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, weightDtype, wholeNumber } from "../arguments.ts";
+import { byteSize, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { inspectorPage } from "../inspector-page.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
@@ -18,7 +19,8 @@ export const serveCommand: Command = defineCommand({
   summary: "serve a model over OpenAI's interface",
   description:
     "Serves the model in the directory MODEL to clients of OpenAI's interface, at /v1, with " +
-    "what the memory did in the field engram of requests and answers. Runs until Ctrl-C or SIGTERM, " +
+    "what the memory did in the field engram of requests and answers, and to people with a browser: " +
+    "the page at / shows the memory at work. Runs until Ctrl-C or SIGTERM, " +
     "which let running requests finish. Every option can be given as an environment variable " +
     "instead: --ctx-size as ENGRAM_CTX_SIZE.",
   arguments: [{ name: "MODEL", description: "model directory" }],
@@ -64,6 +66,11 @@ export const serveCommand: Command = defineCommand({
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
     },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+      env: "ENGRAM_TABLE_MEMORY",
+    },
   ],
   examples: ["serve models/tiny", "serve models/tiny --port 9000 --api-key secret --parallel 8"],
   schema: z.object({
@@ -80,9 +87,22 @@ export const serveCommand: Command = defineCommand({
     ctxSize: wholeNumber(1).optional(),
     dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
+    tableMemory: byteSize.optional(),
   }),
   async run(
-    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, dtype, threads },
+    {
+      model: directory,
+      host,
+      port,
+      apiKey,
+      corsOrigins,
+      alias,
+      parallel,
+      ctxSize,
+      dtype,
+      threads,
+      tableMemory,
+    },
     { isJson, print, progress, signal },
   ) {
     if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
@@ -91,6 +111,7 @@ export const serveCommand: Command = defineCommand({
     const loading = loadModel(directory, {
       backend: backend.value,
       dtype,
+      ...(tableMemory !== undefined && { tableMemory }),
       texts: parallel,
       contextSize: ctxSize,
       onPlan: showPlan(progress),
@@ -103,6 +124,7 @@ export const serveCommand: Command = defineCommand({
       );
     const server = createServer(loading, {
       version,
+      page: () => inspectorPage({ note: (line) => progress.note(line) }),
       isLoopback,
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
@@ -118,7 +140,7 @@ export const serveCommand: Command = defineCommand({
         ports: [port],
         context: { progress, signal },
         onReady(address) {
-          const line = `serving ${directory} at ${address}/v1`;
+          const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
           if (isJson) progress.note(line);
           else print(`${line}\n`);
         },

@@ -14,6 +14,7 @@ import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { inspectorPage } from "../inspector-page.ts";
 import { readJson } from "../read-json.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
@@ -95,6 +96,7 @@ export async function showAndServe(
   const server = createServer(model, {
     version,
     isLoopback: true,
+    page: () => inspectorPage({ note: (line) => context.progress.note(line) }),
     onError: (error) => context.progress.note(String(error)),
   });
   await serveUntilStopped(server, {

@@ -408,9 +408,11 @@ const MAX_IN_FLIGHT = 3;
 let inFlight = 0;
 const waiting: (() => void)[] = [];
 
-async function enterFlight(): Promise<void> {
-  if (inFlight < MAX_IN_FLIGHT) inFlight++;
-  else await new Promise<void>((resolve) => waiting.push(resolve));
+/** Undefined where there is a place at once: the run then begins before its caller goes on. */
+function enterFlight(): Promise<void> | undefined {
+  if (inFlight >= MAX_IN_FLIGHT) return new Promise<void>((resolve) => waiting.push(resolve));
+  inFlight++;
+  return undefined;
 }
 
 /** Hands the place to the run that has waited longest. */
@@ -426,10 +428,6 @@ function leaveFlight(): void {
  */
 export class PreparedRun {
   readonly #arguments: readonly Argument[];
-  readonly #inputs: NamedTensor[];
-  readonly #outputs: NamedTensor[];
-  readonly #inputValues: Pinned;
-  readonly #outputValues: Pinned;
   /** The arguments point into these; never read, but must stay reachable. */
   readonly keeps: readonly unknown[];
 
@@ -441,38 +439,35 @@ export class PreparedRun {
     const names = [...inputs, ...outputs].map(({ name }) => Pinned.text(name));
     const inputNames = Pinned.addresses(names.slice(0, inputs.length).map((p) => p.address));
     const outputNames = Pinned.addresses(names.slice(inputs.length).map((p) => p.address));
-    this.#inputs = [...inputs];
-    this.#outputs = [...outputs];
-    this.#inputValues = Pinned.addresses(inputs.map(({ tensor }) => tensor.address));
-    this.#outputValues = Pinned.addresses(outputs.map(({ tensor }) => tensor.address));
-    this.keeps = [session, names, inputNames, outputNames];
+    const inputValues = Pinned.addresses(inputs.map(({ tensor }) => tensor.address));
+    const outputValues = Pinned.addresses(outputs.map(({ tensor }) => tensor.address));
+    this.keeps = [
+      session,
+      inputs,
+      outputs,
+      names,
+      inputNames,
+      outputNames,
+      inputValues,
+      outputValues,
+    ];
     this.#arguments = [
       session.address,
       0n,
       inputNames.address,
-      this.#inputValues.address,
+      inputValues.address,
       inputs.length,
       outputNames.address,
       outputs.length,
-      this.#outputValues.address,
+      outputValues.address,
     ];
-  }
-
-  /** Puts another tensor in place of input `index` for the runs that follow. */
-  setInput(index: number, tensor: NativeTensor): void {
-    this.#inputs[index] = { name: this.#inputs[index]!.name, tensor };
-    new BigUint64Array(this.#inputValues.bytes.buffer)[index] = tensor.address;
-  }
-
-  setOutput(index: number, tensor: NativeTensor): void {
-    this.#outputs[index] = { name: this.#outputs[index]!.name, tensor };
-    new BigUint64Array(this.#outputValues.bytes.buffer)[index] = tensor.address;
   }
 
   /** Runs on a worker thread; JavaScript goes on meanwhile. */
   async run(): Promise<void> {
     const { api } = runtime();
-    await enterFlight();
+    const entry = enterFlight();
+    if (entry !== undefined) await entry;
     try {
       const status = await new Promise<Address | null>((resolve, reject) => {
         api.Run.async(...this.#arguments, (error, result) => {
@@ -484,12 +479,6 @@ export class PreparedRun {
     } finally {
       leaveFlight();
     }
-  }
-
-  /** Runs on this thread: for calls so short that a hand-over would cost more than they do. */
-  runHere(): void {
-    const { api } = runtime();
-    check(api, "run the graph", api.Run(...this.#arguments));
   }
 }
 
