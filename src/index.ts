@@ -57,7 +57,7 @@ export {
   writeTableFile,
   writeValkeyTable,
 } from "./memory/stores/node/index.ts";
-export type { ModelConfig } from "./model/index.ts";
+export type { ModelConfig, WeightDtype } from "./model/index.ts";
 export { saveModel, type ModelToSave } from "./save-model.ts";
 export {
   ortBackend,

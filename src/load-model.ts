@@ -32,14 +32,12 @@ import {
 import {
   keyValueBytes,
   type ModelConfig,
-  paramLayout,
-  type ParamLayout,
-  paramViews,
   parseModelConfig,
+  type WeightDtype,
 } from "./model/index.ts";
-import { decodeBf16Array } from "./numerics/index.ts";
-import { formatOfDtype, openTableInPlace } from "./open-table.ts";
-import { tableName, tableScaleName } from "./save-model.ts";
+import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
+import { openTableInPlace } from "./open-table.ts";
+import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
@@ -55,6 +53,11 @@ export interface LoadModelOptions {
    * are read into memory whole, and must fit.
    */
   readonly tableMemory?: number;
+  /**
+   * How to hold the weights: as numbers, or packed in 8 or 4 bits, which are then multiplied as they are. Default:
+   * as they rest in the directory.
+   */
+  readonly dtype?: WeightDtype | undefined;
   /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
   readonly texts?: number;
   readonly contextSize?: number | undefined;
@@ -137,7 +140,7 @@ export class Model {
  * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
  */
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { backend, memory = true, tableMemory, texts = 1, contextSize, onPlan } = options;
+  const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -149,11 +152,11 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     );
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
-  const layout = paramLayout(config);
+  const weightDtype = dtypeToHold(files, dtype);
   const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
   const plan = planMemory(
     {
-      numParams: layout.length,
+      weightBytes: weightBytes(config, weightDtype),
       positionBytes: keyValueBytes(config),
       tables: memory && engram !== undefined ? tableSizes(engram, formats) : [],
     },
@@ -168,8 +171,7 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     advice:
       "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
-  const params = new Float32Array(layout.length);
-  await readParams(files, layout, params);
+  const { params, quantized } = await readWeights(files, config, weightDtype);
   const tables: RetrievalTable[] = [];
   if (memory && engram !== undefined)
     for (const [i, layer] of parts!.layout.layers.entries()) {
@@ -190,7 +192,8 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   const full: LanguageModel = {
     config,
     backend: backend ?? ortBackend(),
-    params: paramViews(layout, params),
+    params,
+    quantized,
     memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
@@ -236,21 +239,19 @@ async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise
   for (const { layerId, numRows } of buildLayout(engram).layers) {
     const name = tableName(layerId);
     const tensor = await files.find(name);
-    const format = tensor && formatOfDtype[tensor.dtype];
-    if (tensor === undefined || format === undefined)
+    const format = tensor && formatOfTable(tensor.dtype);
+    if (format === undefined)
       throw new FormatError(
-        `${files.path}: expected the table "${name}" as F32, BF16 or F8_E4M3, ` +
+        `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
           (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
       );
-    checkShape(files, tensor, [numRows, engram.headDim]);
-    if (format === "fp8") {
-      const scale = await files.find(tableScaleName(layerId));
-      if (scale?.dtype !== "F8_E8M0")
+    for (const part of tableParts(layerId, rowFormat(format, engram.headDim))) {
+      const found = await files.find(part.name);
+      if (found?.dtype !== part.dtype)
         throw new FormatError(
-          `${files.path}: the table "${name}" needs its scales "${tableScaleName(layerId)}" as F8_E8M0`,
+          `${files.path}: the table "${name}" needs its scales "${part.name}" as ${part.dtype}`,
         );
-      const { rowBytes } = rowFormat(format, engram.headDim);
-      checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
+      checkShape(files, found, [numRows, part.columns]);
     }
     formats.push(format);
   }
@@ -262,41 +263,6 @@ function tableSizes(engram: EngramConfig, formats: readonly RowFormatName[]): Ta
     const { rowBytes } = rowFormat(formats[i]!, engram.headDim);
     return { layerId, numRows, rowBytes };
   });
-}
-
-function checkShape(
-  files: ModelDirectory,
-  tensor: { readonly name: string; readonly shape: readonly number[] },
-  expected: readonly number[],
-): void {
-  if (JSON.stringify(tensor.shape) !== JSON.stringify(expected))
-    throw new FormatError(
-      `${files.path}: tensor "${tensor.name}" should be [${expected.join(", ")}] by config.json, ` +
-        `it is [${tensor.shape.join(", ")}]`,
-    );
-}
-
-async function readParams(
-  files: ModelDirectory,
-  layout: ParamLayout,
-  into: Float32Array,
-): Promise<void> {
-  for (const [name, { data, shape }] of Object.entries(paramViews(layout, into))) {
-    const tensor = await files.find(name);
-    if (tensor === undefined)
-      throw new FormatError(`${files.path}: the weight "${name}" is missing`);
-    checkShape(files, tensor, shape);
-    if (tensor.dtype === "F32") {
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
-    } else if (tensor.dtype === "BF16") {
-      const bytes = await files.read(name);
-      decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
-    } else
-      throw new FormatError(
-        `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
-      );
-  }
 }
 
 /** Bytes read at a time. */
@@ -314,15 +280,9 @@ async function readTable(
   const { rowBytes } = format;
   // A saved table is mostly used, so whole huge pages are no waste; they halve the time of a row.
   const store = new RamStore({ numRows: layer.numRows, rowBytes, advise: adviseHugePages });
-  const parts =
-    formatName === "fp8"
-      ? [
-          { name: tableName(layer.layerId), from: 0, width: headDim },
-          { name: tableScaleName(layer.layerId), from: headDim, width: rowBytes - headDim },
-        ]
-      : [{ name: tableName(layer.layerId), from: 0, width: rowBytes }];
   const chunkRows = Math.max(1, Math.floor(chunkBytes / rowBytes));
-  for (const { name, from, width } of parts) {
+  for (const { name, from, to } of tableParts(layer.layerId, format)) {
+    const width = to - from;
     const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
     for (const [s, segment] of store.segments.entries())
       for (let at = 0; at < segment.length; at += chunkRows * rowBytes) {

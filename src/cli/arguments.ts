@@ -2,9 +2,23 @@
  * What the words on a command line may hold, as schemas: text in, value out. Knows no command.
  */
 import * as z from "zod";
+import { type WeightDtype, WEIGHT_DTYPES } from "../model/index.ts";
 
 /** A path; whether something is there is found out by opening it. */
 export const path: z.ZodString = z.string().min(1, "expected a path, got an empty text");
+
+/** How weights are held. */
+export const weightDtype: z.ZodType<WeightDtype, string> = oneOf(WEIGHT_DTYPES);
+
+/** One of a few words. */
+export function oneOf<Word extends string>(words: readonly Word[]): z.ZodType<Word, string> {
+  return z.string().transform((text, context) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word !== undefined) return word;
+    context.addIssue(`expected ${words.join(", ")}, got "${text}"`);
+    return z.NEVER;
+  });
+}
 
 /** A whole number of at least `least`, at most what a number counts exactly. */
 export function wholeNumber(least: number): z.ZodType<number, string> {

@@ -55,7 +55,6 @@ export {
   type RowFormat,
   rowFormat,
   type RowFormatName,
-  type TensorRowFormatName,
 } from "./row-format.ts";
 export {
   countOfCode,
@@ -67,6 +66,7 @@ export {
 } from "./row-use.ts";
 export {
   openReleasedStore,
+  openSplitStore,
   ReleasedStore,
   type ReleasedStoreOptions,
   releasedTensorNames,

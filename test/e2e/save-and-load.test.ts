@@ -10,6 +10,7 @@ import {
   buildLayout,
   CachedStore,
   RamStore,
+  ROW_FORMAT_NAMES,
   rowFormat,
 } from "../../src/memory/index.ts";
 import { initialParams, paramLayout, paramViews } from "../../src/model/index.ts";
@@ -63,7 +64,7 @@ async function tableValues({
   return values;
 }
 
-for (const tableFormat of ["f32", "bf16", "fp8"] as const)
+for (const tableFormat of ROW_FORMAT_NAMES)
   test(`a model whose rows rest as ${tableFormat} comes back as it was, rounded as they are`, async () => {
     const directory = join(root, tableFormat);
     await saveModel(directory, { ...saved, tableFormat });
@@ -82,15 +83,16 @@ for (const tableFormat of ["f32", "bf16", "fp8"] as const)
     const rounded = new Float32Array(original.length);
     codec.decode(bytes, rounded);
     assert.deepEqual(restored, rounded);
-    // fp8 has three bits behind the point: at most a sixteenth of the largest of its block off.
+    // fp8 has three bits behind the point: at most a sixteenth of the largest of its block off. Integers
+    // are off by half a step, of which the largest number (some 1.2 here) has 127 or 7.
     toBeClose(restored, original, {
-      rtol: { f32: 0, bf16: 2 ** -8, fp8: 2 ** -4 }[tableFormat],
-      atol: 2e-3,
+      rtol: { f32: 0, bf16: 2 ** -8, fp8: 2 ** -4, int8: 0, int4: 0 }[tableFormat],
+      atol: { f32: 0, bf16: 0, fp8: 2e-3, int8: 6e-3, int4: 0.1 }[tableFormat],
     });
     await model.createSession().append([saved.eosTokenId, 5, 7]);
   });
 
-for (const tableFormat of ["f32", "bf16", "fp8"] as const)
+for (const tableFormat of ROW_FORMAT_NAMES)
   test(`tables as ${tableFormat} that stay on disk behind a small cache give the same logits, but for the rounding where a step is cut`, async () => {
     const directory = join(root, `disk-${tableFormat}`);
     await saveModel(directory, { ...saved, tableFormat });

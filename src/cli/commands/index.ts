@@ -3,6 +3,7 @@ export { conformanceCommand } from "./conformance.ts";
 export { doctorCommand } from "./doctor.ts";
 export { evalCommand } from "./eval.ts";
 export { generateCommand } from "./generate.ts";
+export { quantizeCommand } from "./quantize.ts";
 export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";
 export { showCommand } from "./show.ts";

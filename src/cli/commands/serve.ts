@@ -7,7 +7,7 @@ import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { byteSize, path, wholeNumber } from "../arguments.ts";
+import { byteSize, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -57,6 +57,11 @@ export const serveCommand: Command = defineCommand({
       env: "ENGRAM_CTX_SIZE",
     },
     {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+      env: "ENGRAM_DTYPE",
+    },
+    {
       flags: "--threads <N>",
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
@@ -80,6 +85,7 @@ export const serveCommand: Command = defineCommand({
     alias: z.string().min(1).optional(),
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
+    dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
     tableMemory: byteSize.optional(),
   }),
@@ -93,6 +99,7 @@ export const serveCommand: Command = defineCommand({
       alias,
       parallel,
       ctxSize,
+      dtype,
       threads,
       tableMemory,
     },
@@ -103,6 +110,7 @@ export const serveCommand: Command = defineCommand({
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
     const loading = loadModel(directory, {
       backend: backend.value,
+      dtype,
       ...(tableMemory !== undefined && { tableMemory }),
       texts: parallel,
       contextSize: ctxSize,

@@ -7,7 +7,13 @@ import {
   ModelDirectory,
 } from "../../checkpoint/node/index.ts";
 import { buildLayout, checkStoredConstants, parseEngramConfig } from "../../memory/index.ts";
-import { parseModelConfig } from "../../model/index.ts";
+import {
+  numParams,
+  paramSpecs,
+  parseModelConfig,
+  parseQuantization,
+  type WeightDtype,
+} from "../../model/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
@@ -52,10 +58,6 @@ export const showCommand: Command = defineCommand({
       compressedVocab: engram.compressedVocabSize,
       hashConstants: hasConstants ? ("checked" as const) : ("computed" as const),
     };
-    const isTable = ({ name }: LocatedTensor): boolean =>
-      /\.engram\.embed\.(weight|scale)$/.test(name);
-    const elements = (some: readonly LocatedTensor[]): number =>
-      some.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
     const document = {
       model,
       kind: config["model_type"] ?? "unknown",
@@ -65,8 +67,12 @@ export const showCommand: Command = defineCommand({
       keyValueHeads: sizes.numKvHeads,
       context: sizes.maxPositions,
       vocab: sizes.vocabSize,
-      weights: elements(tensors.filter((t) => !isTable(t))),
-      tableValues: elements(tensors.filter((t) => isTable(t) && t.dtype !== "F8_E8M0")),
+      weights: numParams(paramSpecs(sizes)),
+      weightsAs: parseQuantization(config),
+      tableValues: (memory?.layers ?? []).reduce(
+        (sum, { rows }) => sum + rows * memory!.valuesPerRow,
+        0,
+      ),
       ...(memory === undefined ? {} : { memory }),
       files: filesOf(tensors),
       tensors: tensors.map(({ name, dtype, shape, file, begin, end }) => ({
@@ -117,6 +123,7 @@ interface Sizes {
   readonly context: number;
   readonly vocab: number;
   readonly weights: number;
+  readonly weightsAs: WeightDtype;
   readonly tableValues: number;
   readonly files: readonly FileSummary[];
 }
@@ -135,7 +142,7 @@ function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
   const lines = [
     `${sizes.model}: ${String(sizes.kind)}, ${sizes.layers} layers of width ${sizes.hiddenSize}, ` +
       `${sizes.heads} heads, context ${count(sizes.context)}, vocabulary ${count(sizes.vocab)}`,
-    `weights    ${count(sizes.weights)}`,
+    `weights    ${count(sizes.weights)}${sizes.weightsAs === "f32" ? "" : `, packed as ${sizes.weightsAs}`}`,
   ];
   if (memory !== undefined)
     lines.push(
