@@ -1,91 +1,142 @@
 /**
- * How many of a text's rows a cache of a given share of the table already has, by policy, warmed and not. Claim it
- * stands for: which admission policy is worth shipping. Nothing is timed, so the figures are the same on a busy
- * machine: they follow from the text, the table's size and the policy alone.
+ * How many of an article's rows a cache already has: by policy, by the cache's share of the table, empty at first or
+ * warmed with the counts of the training text. Claim it stands for: the policy and the warming that ship. Nothing is
+ * timed, so the figures are the same on a busy machine: they follow from texts, sizes and policies alone.
  *
- *   node bench/cache-hit-rates.ts [--text FILE] [--rows 4194304] [--row-bytes 64] [--shares 0.01,0.05,0.25]
- *     [--tokens 400000] [--batch 1]
+ *   node bench/cache-hit-rates.ts --data TRAIN.jsonl --valid VALID.jsonl --tokenizer tokenizer.json
+ *     [--rows 4194304] [--row-bytes 64] [--shares 4,16,64] [--train-tokens 6000000] [--tokens 400000]
+ *     [--windows 0.01,0.1,0.3,0.6]
  *
- * The first half of the tokens gives the counts that warm, and is replayed to fill the caches that are not warmed;
- * hits are counted over the second half, `batch` tokens a read. Rows asked for, repeats included; bytes are all of
- * the cache's memory, index and counters too, so policies compete at equal memory.
+ * Counts are gathered over the training tokens, kept in a byte a row as the model directory keeps them. Then whole
+ * articles that were not trained on are read, one after another. Hits in percent of rows asked for: over the first
+ * 2,000 tokens of all; over the first 128 tokens of each later article, where the subject has just changed; over
+ * tokens 512 and later of an article, its continuation; over everything. Bytes are all of the cache's memory, index,
+ * lists and counters included, so policies compete at equal memory; the waiting room for hints is left out.
  */
 import { parseArgs } from "node:util";
-import { fileURLToPath } from "node:url";
-import { cached, type CachePolicy, type RowStore } from "../src/memory/index.ts";
-import { countRows, traceOfText } from "./setup/row-traces.ts";
+import {
+  admissionBytes,
+  type CachePolicy,
+  createAdmission,
+} from "../src/memory/stores/admission.ts";
+import { countUses, hottestRows, RowDeduper } from "../src/memory/index.ts";
+import { ArticleReader, type ArticleRows } from "./setup/article-traces.ts";
 
-const sample = fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url));
 const { values: flags } = parseArgs({
   options: {
-    text: { type: "string", default: sample },
+    data: { type: "string" },
+    valid: { type: "string" },
+    tokenizer: { type: "string" },
     rows: { type: "string", default: "4194304" },
     "row-bytes": { type: "string", default: "64" },
-    shares: { type: "string", default: "0.01,0.05,0.25" },
+    shares: { type: "string", default: "4,16,64" },
+    "train-tokens": { type: "string", default: "6000000" },
     tokens: { type: "string", default: "400000" },
-    batch: { type: "string", default: "1" },
+    windows: { type: "string", default: "0.01,0.1,0.3,0.6" },
   },
 });
+const { data, valid, tokenizer } = flags;
+if (data === undefined || valid === undefined || tokenizer === undefined)
+  throw new Error("give --data, --valid (.jsonl with texts) and --tokenizer (tokenizer.json)");
 const rowBytes = Number(flags["row-bytes"]);
-const batch = Number(flags.batch);
-const trace = traceOfText(flags.text, {
-  bucketRows: Math.floor(Number(flags.rows) / 16),
-  maxTokens: Number(flags.tokens),
-});
-const half = Math.floor(trace.numTokens / 2);
-const hot = countRows(trace, { from: 0, to: half });
-/** Answers at once with nothing in particular: only the cache around it is looked at. */
-const nowhere: RowStore = {
-  numRows: trace.numRows,
-  rowBytes,
-  read: () => Promise.resolve(),
-  close: () => Promise.resolve(),
-};
-const distinct = countRows(trace, { from: 0, to: trace.numTokens }).rows.length;
-console.log(
-  `${trace.numTokens} tokens of ${flags.text}, ${trace.columns} rows each, ${distinct} distinct, ` +
-    `in a table of ${trace.numRows} rows of ${rowBytes} bytes`,
-);
-const seen = new Set(hot.rows);
-const later = trace.rows.subarray(half * trace.columns);
+const bucketRows = Math.floor(Number(flags.rows) / 16);
+const reader = await ArticleReader.open(tokenizer, { bucketRows });
+const { numRows } = reader;
+
+const codes = new Uint8Array(numRows);
+const deduper = new RowDeduper();
+let turn = 0;
+for await (const { rows } of reader.read(data, { maxTokens: Number(flags["train-tokens"]) })) {
+  const { unique, index } = deduper.dedupe(rows);
+  const some = Uint8Array.from(unique, (row) => codes[row]!);
+  countUses(some, { unique, index, turn: turn++ });
+  for (const [i, row] of unique.entries()) codes[row] = some[i]!;
+}
+const articles: ArticleRows[] = [];
+for await (const article of reader.read(valid, { maxTokens: Number(flags.tokens) }))
+  articles.push(article);
+const met = codes.reduce((n, code) => n + (code > 0 ? 1 : 0), 0);
+let asked = 0;
 let known = 0;
-for (const row of later) if (seen.has(row)) known++;
+for (const { rows } of articles)
+  for (const row of rows) {
+    asked++;
+    if (codes[row]! > 0) known++;
+  }
 console.log(
-  `rows of the second half that the first half had: ${((100 * known) / later.length).toFixed(2)} %`,
+  `${numRows} rows of ${rowBytes} bytes, ${met} of them met in ${flags["train-tokens"]} training tokens; ` +
+    `${articles.length} articles of ${asked / 16} tokens, ${((100 * known) / asked).toFixed(1)} % of whose rows were met`,
 );
+console.log("share  policy            rows      at first   new subject   continuation   all");
 for (const share of flags.shares.split(",").map(Number))
-  for (const policy of ["lru", "frequency", "none"] as const)
-    for (const isWarmed of [false, true]) await measure({ share, policy, isWarmed });
+  for (const [policy, window] of [
+    ["lru", undefined],
+    ["frequency", undefined],
+    ["none", undefined],
+    ...flags.windows.split(",").map((text) => ["windowed", Number(text)] as const),
+  ] as const)
+    for (const isWarmed of [false, true]) await measure({ share, policy, window, isWarmed });
 
 async function measure({
   share,
   policy,
+  window,
   isWarmed,
 }: {
   share: number;
   policy: CachePolicy;
+  window: number | undefined;
   isWarmed: boolean;
 }): Promise<void> {
-  const bytes = share * trace.numRows * rowBytes;
-  const store = cached(nowhere, { bytes, policy });
-  if (isWarmed) await store.warm(hot);
-  else await replay(store, 0, half);
-  const before = store.stats;
-  await replay(store, half, trace.numTokens);
-  const { hits, misses, joined, capacityRows } = store.stats;
-  const asked = hits + misses + joined - before.hits - before.misses - before.joined;
-  const rate = (100 * (hits - before.hits)) / asked;
+  const capacity = capacityOf(policy, (numRows * rowBytes) / share);
+  const admission = createAdmission(
+    policy,
+    capacity,
+    ...(window === undefined ? [] : [{ window, protected: 0.8 }]),
+  );
+  const { slots } = admission;
+  if (isWarmed) {
+    const { rows, counts } = await hottestRows(() => [codes], capacity);
+    for (const [i, row] of rows.entries()) {
+      admission.teach(row, counts[i]!);
+      admission.keep(row);
+    }
+  }
+  const tally = { first: [0, 0], subject: [0, 0], continuation: [0, 0], all: [0, 0] };
+  const count = (of: number[], isHit: boolean): void => {
+    of[0]!++;
+    if (isHit) of[1]!++;
+  };
+  let token = 0;
+  for (const { rows, columns, numTokens } of articles)
+    for (let t = 0; t < numTokens; t++, token++)
+      for (let c = 0; c < columns; c++) {
+        const row = rows[t * columns + c]!;
+        const slot = slots.find(row);
+        const isHit = slot >= 0;
+        admission.asked(row, slot);
+        if (!isHit) admission.admit(row);
+        count(tally.all, isHit);
+        if (token < 2000) count(tally.first, isHit);
+        else if (t < 128) count(tally.subject, isHit);
+        else if (t >= 512) count(tally.continuation, isHit);
+      }
+  const percent = ([all, hits]: number[]): string => ((100 * hits!) / all!).toFixed(1).padStart(6);
+  const name = `${policy}${window === undefined ? "" : ` ${window}`}${isWarmed ? ", warmed" : ""}`;
   console.log(
-    `${(100 * share).toFixed(0).padStart(3)} % of the table (${capacityRows} rows), ` +
-      `${policy.padEnd(9)} ${isWarmed ? "warmed " : "filling"}  ${rate.toFixed(2)} % hits`,
+    `1/${String(share).padEnd(4)} ${name.padEnd(24)} ${String(capacity).padStart(8)}   ${percent(tally.first)}` +
+      `        ${percent(tally.subject)}         ${percent(tally.continuation)}   ${percent(tally.all)}`,
   );
 }
 
-async function replay(store: RowStore, from: number, to: number): Promise<void> {
-  const into = new Uint8Array(batch * trace.columns * rowBytes);
-  for (let t = from; t < to; t += batch)
-    await store.read(
-      trace.rows.subarray(t * trace.columns, Math.min(to, t + batch) * trace.columns),
-      into,
-    );
+/** The most rows that fit with everything the policy keeps about them. */
+function capacityOf(policy: CachePolicy, bytes: number): number {
+  let fits = 1;
+  let tooMany = numRows + 1;
+  while (tooMany - fits > 1) {
+    const middle = Math.floor((fits + tooMany) / 2);
+    if (middle * rowBytes + admissionBytes(policy, middle) <= bytes) fits = middle;
+    else tooMany = middle;
+  }
+  return fits;
 }

@@ -99,9 +99,9 @@ const STALL_SHARE = 0.05;
  * article, after warming (docs/log.md). What another text does is another matter.
  */
 export const usualHitRates: readonly { readonly share: number; readonly hitRate: number }[] = [
-  { share: 1 / 4, hitRate: 0.5 },
-  { share: 1 / 16, hitRate: 0.4 },
-  { share: 1 / 64, hitRate: 0.3 },
+  { share: 1 / 4, hitRate: 0.55 },
+  { share: 1 / 16, hitRate: 0.38 },
+  { share: 1 / 64, hitRate: 0.27 },
 ];
 
 /** Takes about ten seconds. Rejects with the signal's reason when it is aborted; leaves nothing behind. */

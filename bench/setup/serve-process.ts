@@ -28,7 +28,7 @@ export async function serveModel(
   let stdout = "";
   for await (const part of child.stdout.setEncoding("utf8")) {
     stdout += part as string;
-    const [, url] = /at (http:\S+)\/v1\n/.exec(stdout) ?? [];
+    const [, url] = / at (http:\S+?)\/v1\b/.exec(stdout) ?? [];
     if (url !== undefined)
       return {
         url,

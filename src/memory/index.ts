@@ -58,6 +58,14 @@ export {
   type TensorRowFormatName,
 } from "./row-format.ts";
 export {
+  countOfCode,
+  countUses,
+  type HotRows,
+  hottestRows,
+  type RowUses,
+  USE_CODE_BYTES,
+} from "./row-use.ts";
+export {
   openReleasedStore,
   ReleasedStore,
   type ReleasedStoreOptions,
@@ -78,13 +86,9 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
 export { blanked, type BlankRows } from "./stores/blanked.ts";
-export {
-  type CacheOptions,
-  type CachePolicy,
-  type CacheStats,
-  type RowCounts,
-} from "./stores/cache-options.ts";
+export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
 export { cached, CachedStore } from "./stores/cached.ts";
 export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export {

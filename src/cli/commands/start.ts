@@ -111,7 +111,7 @@ export async function showAndServe(
   return document;
 }
 
-/** A checkout without a built page has nothing to show, and says nothing of it. */
+/** Where there is no page and none can be built, the server says why; the model is served all the same. */
 async function showPage(
   fetch: (request: Request) => Promise<Response>,
   { url, context }: { url: string; context: CommandContext },

@@ -3,20 +3,12 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
-import { FrequencySketch } from "./frequency-sketch.ts";
-import { RowSlots } from "./row-slots.ts";
-
-/**
- * Who gets a slot when all are taken. `lru`: every missed row, for the one used longest ago. `frequency`:
- * only a row asked for more often lately than that one. `none`: nobody; what came first (or was warmed)
- * stays.
- */
-export type CachePolicy = "lru" | "frequency" | "none";
+import { admissionBytes, type CachePolicy } from "./admission.ts";
 
 export interface CacheOptions {
   /** All memory the cache may take: rows, index, counters and the waiting room. */
   readonly bytes: number;
-  /** Default `lru`, which had most hits on running text (docs/log.md). */
+  /** Default `windowed`, which had most hits on articles, warmed, and as many as `lru` unwarmed (docs/log.md). */
   readonly policy?: CachePolicy;
 }
 
@@ -57,8 +49,7 @@ type RowSize = Pick<RowStore, "rowBytes" | "numRows">;
 
 /** Bytes that a cache for so many rows takes, without its waiting room. */
 export function footprint(capacity: number, { rowBytes }: RowSize, policy: CachePolicy): number {
-  const sketch = policy === "frequency" ? FrequencySketch.bytes(capacity) : 0;
-  return capacity * rowBytes + RowSlots.bytes(capacity) + sketch;
+  return capacity * rowBytes + admissionBytes(policy, capacity);
 }
 
 /** The most rows, but no more than there are, whose footprint is within `bytes`. */

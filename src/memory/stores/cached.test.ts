@@ -5,7 +5,7 @@ import { rowPattern, storeConformance } from "../../../test/conformance/store.ts
 import { InvalidConfigError, StoreError } from "../../errors.ts";
 import { cached, type CachePolicy, RamStore, type WritableRowStore } from "../index.ts";
 
-const policies: readonly CachePolicy[] = ["lru", "frequency", "none"];
+const policies: readonly CachePolicy[] = ["lru", "frequency", "windowed", "none"];
 
 function filledRam({ numRows, rowBytes }: { numRows: number; rowBytes: number }): RamStore {
   const store = new RamStore({ numRows, rowBytes });
@@ -18,6 +18,7 @@ for (const [policy, bytes] of [
   ["lru", 4096],
   ["frequency", 4096],
   ["frequency", 1 << 20],
+  ["windowed", 4096],
   ["none", 4096],
 ] as const)
   storeConformance(`${policy} cache of ${bytes} bytes over RAM`, {

@@ -17,10 +17,9 @@ import {
   type RowStore,
   type WritableRowStore,
 } from "../store.ts";
-import { FrequencySketch } from "./frequency-sketch.ts";
+import { type Admission, type CachePolicy, createAdmission } from "./admission.ts";
 import {
   type CacheOptions,
-  type CachePolicy,
   type CacheStats,
   footprint,
   largestCapacity,
@@ -31,7 +30,7 @@ import {
 import { HintQueue } from "./hint-queue.ts";
 import { RamStore } from "./ram.ts";
 import { type Load, type LoadEntry, newLoad } from "./row-loads.ts";
-import { RowSlots } from "./row-slots.ts";
+import type { RowSlots } from "./row-slots.ts";
 
 interface WriteState {
   writers: number;
@@ -66,7 +65,7 @@ export class CachedStore implements RowStore {
   readonly inner: RowStore;
   readonly #slots: RowSlots;
   readonly #slab: RamStore;
-  readonly #sketch: FrequencySketch | undefined;
+  readonly #admission: Admission;
   readonly #capacityBytes: number;
   readonly #waitingBytes: number;
   /** Rows on their way, and hinted rows that nobody has asked for yet. */
@@ -97,7 +96,7 @@ export class CachedStore implements RowStore {
   readonly #scratch: Uint8Array;
   #isClosed = false;
 
-  constructor(inner: RowStore, { bytes, policy = "lru" }: CacheOptions) {
+  constructor(inner: RowStore, { bytes, policy = "windowed" }: CacheOptions) {
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     this.policy = policy;
@@ -109,9 +108,9 @@ export class CachedStore implements RowStore {
     );
     const capacity = largestCapacity(bytes - this.#waitingBytes, inner, policy);
     this.#capacityBytes = footprint(capacity, inner, policy) + this.#waitingBytes;
-    this.#slots = new RowSlots(capacity);
+    this.#admission = createAdmission(policy, capacity);
+    this.#slots = this.#admission.slots;
     this.#slab = new RamStore({ numRows: capacity, rowBytes: inner.rowBytes });
-    this.#sketch = policy === "frequency" ? new FrequencySketch(capacity) : undefined;
   }
 
   get stats(): CacheStats {
@@ -226,7 +225,7 @@ export class CachedStore implements RowStore {
       );
     checkRows(this, rows);
     const order = Array.from(rows, (_, i) => i).toSorted((a, b) => counts[b]! - counts[a]!);
-    for (const i of order) this.#sketch?.add(rows[i]!, counts[i]!);
+    for (const i of order) this.#admission.teach(rows[i]!, counts[i]!);
     const free = this.#slots.capacity - this.#slots.size;
     const best = Uint32Array.from(order.slice(0, free), (i) => rows[i]!).toSorted();
     for (let first = 0; first < best.length; first += WARM_ROWS) {
@@ -275,7 +274,10 @@ export class CachedStore implements RowStore {
       if (--state.writers > 0) continue;
       this.#writing.delete(row);
       if (isWritten && !state.isContested && state.wasCached && !this.#slots.isFull)
-        this.#put(row, from.subarray(i * this.rowBytes, (i + 1) * this.rowBytes));
+        this.#put(
+          this.#admission.keep(row),
+          from.subarray(i * this.rowBytes, (i + 1) * this.rowBytes),
+        );
     }
   }
 
@@ -287,12 +289,11 @@ export class CachedStore implements RowStore {
     const missing: number[] = [];
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
-      this.#sketch?.add(row);
       const slot = slots.find(row);
+      this.#admission.asked(row, slot);
       // A missing row's place gets slot 0's bytes for now: one copy of everything is the fastest.
       slotOf[i] = Math.max(0, slot);
       if (slot < 0) missing.push(i);
-      else slots.touch(slot);
     }
     this.#count.hits += rows.length - missing.length;
     if (missing.length < rows.length) this.#slab.readSync(slotOf.subarray(0, rows.length), into);
@@ -419,25 +420,24 @@ export class CachedStore implements RowStore {
   #admit({ row, place, load, isKept }: LoadEntry): void {
     const slots = this.#slots;
     if (!isKept || slots.find(row) >= 0) return;
-    if (slots.isFull) {
-      if (load.isWarming || !this.#deservesSlot(row)) {
-        this.#count.rejected++;
-        return;
-      }
-      slots.remove(slots.oldest);
-      this.#count.evictions++;
+    const bytes = load.bytes.subarray(place * this.rowBytes, (place + 1) * this.rowBytes);
+    if (load.isWarming) {
+      if (slots.isFull) this.#count.rejected++;
+      else this.#put(this.#admission.keep(row), bytes);
+      return;
     }
-    this.#put(row, load.bytes.subarray(place * this.rowBytes, (place + 1) * this.rowBytes));
+    const wasFull = slots.isFull;
+    const slot = this.#admission.admit(row);
+    if (slot < 0) {
+      this.#count.rejected++;
+      return;
+    }
+    if (wasFull) this.#count.evictions++;
+    this.#put(slot, bytes);
   }
 
-  #deservesSlot(row: number): boolean {
-    if (this.policy === "none") return false;
-    if (this.#sketch === undefined) return true;
-    return this.#sketch.estimate(row) > this.#sketch.estimate(this.#slots.oldest);
-  }
-
-  #put(row: number, bytes: Uint8Array): void {
-    this.#oneSlot[0] = this.#slots.insert(row);
+  #put(slot: number, bytes: Uint8Array): void {
+    this.#oneSlot[0] = slot;
     this.#slab.writeSync(this.#oneSlot, bytes);
   }
 

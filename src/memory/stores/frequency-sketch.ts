@@ -8,24 +8,22 @@
 const MAX_COUNT = 255;
 /** Halve after this many uses for each row the cache can hold; the paper uses 8 to 10. */
 const USES_PER_ROW = 10;
-const COUNTERS_PER_ROW = 8;
+/** Counters are shared by more rows where there are fewer; this many, at a byte each, beside rows of 64 bytes. */
+const COUNTERS_PER_ROW = 4;
 
 export class FrequencySketch {
   readonly #counters: Uint8Array;
-  readonly #shift: number;
   readonly #period: number;
   #uses = 0;
 
   /** For a cache of `capacity` rows. */
   constructor(capacity: number) {
-    const bits = counterBits(capacity);
-    this.#counters = new Uint8Array(2 ** bits);
-    this.#shift = 32 - bits;
+    this.#counters = new Uint8Array(FrequencySketch.bytes(capacity));
     this.#period = USES_PER_ROW * Math.max(1, capacity);
   }
 
   static bytes(capacity: number): number {
-    return 2 ** counterBits(capacity);
+    return Math.max(64, COUNTERS_PER_ROW * capacity);
   }
 
   /** Counts `times` uses of `row`. Only the smallest of its counters grow (conservative update). */
@@ -53,7 +51,9 @@ export class FrequencySketch {
   #place(row: number, factor: number): number {
     // Row ids of one column are neighbours of nobody in particular, but ids of a table file's start are;
     // the xor keeps small ids from sharing high bits.
-    return Math.imul(row ^ (row >>> 15), factor) >>> this.#shift;
+    const hash = Math.imul(row ^ (row >>> 15), factor) >>> 0;
+    // From 32 bits to a share of the counters, of which there need not be a power of two.
+    return Math.floor((hash / 2 ** 32) * this.#counters.length);
   }
 
   #halve(): void {
@@ -64,7 +64,3 @@ export class FrequencySketch {
 
 /** Odd, far apart: multiplicative hashing, as in `RowDeduper`. */
 const FACTORS = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f] as const;
-
-function counterBits(capacity: number): number {
-  return Math.max(6, Math.ceil(Math.log2(COUNTERS_PER_ROW * Math.max(1, capacity))));
-}

@@ -1,7 +1,7 @@
 /**
- * Which rows sit in which of a fixed number of slots, and which of them was used longest ago: an index by
- * open addressing and a doubly linked list, both in flat arrays, so that a million rows make no garbage.
- * Knows nothing of bytes, stores or why a row deserves its slot.
+ * Which rows sit in which of a fixed number of slots, on which of a few lists, and which row of a list was used
+ * longest ago: an index by open addressing and doubly linked lists, all in flat arrays, so that a million rows make
+ * no garbage. Knows nothing of bytes, stores or why a row deserves its slot.
  */
 
 const NONE = -1;
@@ -13,26 +13,33 @@ export class RowSlots {
   readonly #index: Int32Array;
   readonly #shift: number;
   readonly #rows: Uint32Array;
-  /** The list's links; entry `capacity` is its head (next: used last, previous: used longest ago). */
+  /** The lists' links; entry `capacity + l` is the head of list l (next: used last, previous: used longest ago). */
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
   /** Slots given back, chained through `#next`. */
   #free = NONE;
   #fresh = 0;
+  /** Of each slot, where there is more than one list. */
+  readonly #lists: Uint8Array | undefined;
+  readonly #sizes: number[];
 
-  constructor(capacity: number) {
+  constructor(capacity: number, { lists = 1 }: { lists?: number } = {}) {
     const bits = indexBits(capacity);
     this.capacity = capacity;
+    this.#lists = lists > 1 ? new Uint8Array(capacity) : undefined;
+    this.#sizes = Array(lists).fill(0);
     this.#index = new Int32Array(2 ** bits);
     this.#shift = 32 - bits;
     this.#rows = new Uint32Array(capacity);
-    this.#next = new Int32Array(capacity + 1).fill(capacity);
-    this.#previous = new Int32Array(capacity + 1).fill(capacity);
+    this.#next = new Int32Array(capacity + lists);
+    this.#previous = new Int32Array(capacity + lists);
+    for (let head = capacity; head < capacity + lists; head++)
+      this.#next[head] = this.#previous[head] = head;
   }
 
   /** What the arrays of so many slots take. */
-  static bytes(capacity: number): number {
-    return 4 * (2 ** indexBits(capacity) + 3 * capacity + 2);
+  static bytes(capacity: number, { lists = 1 }: { lists?: number } = {}): number {
+    return 4 * (2 ** indexBits(capacity) + 3 * capacity + 2 * lists) + (lists > 1 ? capacity : 0);
   }
 
   get size(): number {
@@ -53,20 +60,33 @@ export class RowSlots {
     }
   }
 
-  /** Notes that `slot` was used just now. */
-  touch(slot: number): void {
-    if (this.#next[this.capacity] === slot) return;
-    this.#unlink(slot);
-    this.#linkFirst(slot);
+  /** Rows on a list. */
+  sizeOf(list: number): number {
+    return this.#sizes[list]!;
   }
 
-  /** The row used longest ago. Only where there is one. */
-  get oldest(): number {
-    return this.#rows[this.#previous[this.capacity]!]!;
+  listOf(slot: number): number {
+    return this.#lists?.[slot] ?? 0;
+  }
+
+  /** Notes that `slot` was used just now; it stays on its list unless another is named. */
+  touch(slot: number, list: number = this.listOf(slot)): void {
+    if (this.#next[this.capacity + list] === slot) return;
+    this.#unlink(slot);
+    this.#linkFirst(slot, list);
+  }
+
+  /** The slot of a list that was used longest ago. Only where there is one. */
+  oldest(list = 0): number {
+    return this.#previous[this.capacity + list]!;
+  }
+
+  rowAt(slot: number): number {
+    return this.#rows[slot]!;
   }
 
   /** Gives `row`, which has no slot yet, a free one. There must be one. */
-  insert(row: number): number {
+  insert(row: number, list = 0): number {
     let slot = this.#free;
     if (slot === NONE) slot = this.#fresh++;
     else this.#free = this.#next[slot]!;
@@ -76,7 +96,7 @@ export class RowSlots {
     let at = this.#home(row);
     while (index[at] !== 0) at = (at + 1) & mask;
     index[at] = slot + 1;
-    this.#linkFirst(slot);
+    this.#linkFirst(slot, list);
     this.#size++;
     return slot;
   }
@@ -112,14 +132,17 @@ export class RowSlots {
   }
 
   #unlink(slot: number): void {
+    this.#sizes[this.listOf(slot)]!--;
     const next = this.#next[slot]!;
     const previous = this.#previous[slot]!;
     this.#next[previous] = next;
     this.#previous[next] = previous;
   }
 
-  #linkFirst(slot: number): void {
-    const head = this.capacity;
+  #linkFirst(slot: number, list: number): void {
+    this.#sizes[list]!++;
+    if (this.#lists !== undefined) this.#lists[slot] = list;
+    const head = this.capacity + list;
     const first = this.#next[head]!;
     this.#next[slot] = first;
     this.#previous[slot] = head;
