@@ -58,11 +58,11 @@ const units: Readonly<Record<string, number>> = {
 
 /** "512MiB", "1.5GB", "4096": a number of bytes above 0. */
 export const byteSize: z.ZodType<number, string> = z.string().transform((text, context) => {
-  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?) ?([kmgt]?i?b|)$/i.exec(text.trim()) ?? [];
+  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?) ?([KMGT]i?B|B|)$/.exec(text.trim()) ?? [];
   const bytes = Math.floor(Number(number) * (units[unit?.toUpperCase() ?? ""] ?? Number.NaN));
   if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
   context.addIssue(
-    `expected a size in bytes, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 512MiB; got "${text}"`,
+    `expected a size in bytes, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 512MiB or 2GB; got "${text}"`,
   );
   return z.NEVER;
 });

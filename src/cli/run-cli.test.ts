@@ -205,8 +205,8 @@ test("sizes are read in powers of ten and of two, and nonsense is refused with a
     ["4096", 4096],
     ["512MiB", 512 * 2 ** 20],
     ["1.5 GB", 1.5e9],
-    ["64kib", 65_536],
-    ["7b", 7],
+    ["64KiB", 65_536],
+    ["7B", 7],
   ];
   for (const [text, bytes] of sizes) assert.equal(byteSize.parse(text), bytes, text);
   for (const text of ["", "0", "-1", "1e9", "MiB", "12 parsecs", "0.1", "9999999999GiB"])
