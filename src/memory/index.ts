@@ -79,8 +79,18 @@ export {
   type CacheStats,
   type RowCounts,
 } from "./stores/cached.ts";
+export {
+  checkBins,
+  counted,
+  type Counted,
+  CountedStore,
+  type CountOptions,
+  type RowBins,
+  WritableCountedStore,
+} from "./stores/counted.ts";
 export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export {
+  type LatencyBucket,
   type LatencySummary,
   type Measured,
   measured,
