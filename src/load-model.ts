@@ -18,6 +18,7 @@ import {
   type RetrievalTable,
   rowFormat,
   type RowFormatName,
+  type RowStore,
 } from "./memory/index.ts";
 import {
   type ModelConfig,
@@ -27,7 +28,7 @@ import {
   parseModelConfig,
 } from "./model/index.ts";
 import { decodeBf16Array } from "./numerics/index.ts";
-import { openTableInPlace } from "./open-table.ts";
+import { openTableInPlace, type WrapStore } from "./open-table.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -44,6 +45,11 @@ export interface LoadModelOptions {
    * are read into memory whole, and must fit.
    */
   readonly tableMemory?: number;
+  /**
+   * Called with each store of a table as it is opened, from the innermost to the outermost; what it returns takes
+   * the store's place. Where meters go (`TableTraffic`).
+   */
+  readonly wrapStore?: WrapStore;
 }
 
 /** An open model. `close` it to give its memory back. */
@@ -113,7 +119,7 @@ export class Model {
  */
 export async function loadModel(
   directory: string,
-  { backend, memory = true, tableMemory }: LoadModelOptions = {},
+  { backend, memory = true, tableMemory, wrapStore = asItIs }: LoadModelOptions = {},
 ): Promise<Model> {
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
@@ -139,16 +145,20 @@ export async function loadModel(
     for (const [i, layer] of parts!.layout.layers.entries()) {
       const { headDim } = engram;
       const { layerId, numRows } = layer;
-      tables.push(
-        tableMemory === undefined
-          ? await readTable(files, { layer, format: plan[i]!, headDim })
-          : await openTableInPlace(directory, {
-              layerId,
-              numRows,
-              format: rowFormat(plan[i]!, headDim),
-              cacheBytes: tableMemory / plan.length,
-            }),
-      );
+      if (tableMemory === undefined) {
+        const table = await readTable(files, { layer, format: plan[i]!, headDim });
+        const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
+        tables.push({ ...table, store });
+      } else
+        tables.push(
+          await openTableInPlace(directory, {
+            layerId,
+            numRows,
+            format: rowFormat(plan[i]!, headDim),
+            cacheBytes: tableMemory / plan.length,
+            wrapStore,
+          }),
+        );
     }
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
@@ -160,6 +170,10 @@ export async function loadModel(
   const language = memory && engram !== undefined ? full : withoutMemory(full);
   const chatTemplate = await files.chatTemplate();
   return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate });
+}
+
+function asItIs(store: RowStore): RowStore {
+  return store;
 }
 
 async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {

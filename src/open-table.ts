@@ -19,16 +19,25 @@ export interface OpenTableInPlaceOptions {
   readonly format: RowFormat;
   /** Memory for this table's cache, all of it. */
   readonly cacheBytes: number;
+  readonly wrapStore: WrapStore;
 }
+
+/** Puts a store around a store of a table: `name` says what it is, `isOuter` that the model asks it. */
+export type WrapStore = (
+  store: RowStore,
+  place: { readonly layerId: number; readonly name: string; readonly isOuter: boolean },
+) => RowStore;
 
 /** The tensors' types and shapes have been checked. Closing the table's store closes its files. */
 export async function openTableInPlace(
   directory: string,
-  { layerId, numRows, format, cacheBytes }: OpenTableInPlaceOptions,
+  { layerId, numRows, format, cacheBytes, wrapStore }: OpenTableInPlaceOptions,
 ): Promise<RetrievalTable> {
   const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
   try {
-    return { layerId, store: cached(store, { bytes: cacheBytes }), format };
+    const file = wrapStore(store, { layerId, name: "file", isOuter: false });
+    const cache = cached(file, { bytes: cacheBytes });
+    return { layerId, store: wrapStore(cache, { layerId, name: "cache", isOuter: true }), format };
   } catch (error) {
     await store.close();
     throw error;
@@ -38,7 +47,7 @@ export async function openTableInPlace(
 /** Rows of a table as they lie in its file. Owns `files`. */
 async function storeOf(
   files: ModelDirectory,
-  { layerId, numRows, format }: Omit<OpenTableInPlaceOptions, "cacheBytes">,
+  { layerId, numRows, format }: Pick<OpenTableInPlaceOptions, "layerId" | "numRows" | "format">,
 ): Promise<RowStore> {
   const codes = (await files.find(tableName(layerId)))!;
   const { rowBytes, headDim } = format;

@@ -59,8 +59,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type training",
     "training.packDocuments",
   ],
+  // Looks into a memory that runs; engines and weights it does not see.
+  inspect: ["memory", "numerics", "type inference"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["load-model.ts", "generate-text.ts", "inference", "tokenizer"],
+  server: ["load-model.ts", "generate-text.ts", "inference", "tokenizer", "inspect"],
   cli: ["*"],
   "index.ts": ["*"],
 };
