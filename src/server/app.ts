@@ -7,10 +7,12 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Model } from "../load-model.ts";
 import { ApiError, apiErrorOf, errorResponse } from "./api-error.ts";
+import { isPagePath } from "./page.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { embeddingRoutes } from "./routes/embeddings.ts";
+import { pageRoutes } from "./routes/page.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import {
   type RouteContext,
@@ -49,6 +51,7 @@ export function createServer(
       maxBodyBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
       pingInterval: options.pingInterval ?? 15_000,
       version: options.version ?? "unknown",
+      ...(options.page && { page: options.page }),
     },
     report(error) {
       // A client that went away is no failure, whether it was listening to a stream or waiting.
@@ -64,10 +67,18 @@ export function createServer(
     app.use(cors({ origin: corsOrigins.includes("*") ? "*" : [...corsOrigins] }));
   if (apiKey !== undefined)
     app.use(async (c, next) => {
-      if (c.req.path !== "/health") checkKey(c.req.header("authorization"), apiKey);
+      const isOpen = c.req.path === "/health" || isPagePath(c.req.path);
+      if (!isOpen) checkKey(c.req.header("authorization"), apiKey);
       await next();
     });
-  for (const add of [aboutRoutes, completionRoutes, chatRoutes, embeddingRoutes, tokenRoutes])
+  for (const add of [
+    aboutRoutes,
+    completionRoutes,
+    chatRoutes,
+    embeddingRoutes,
+    tokenRoutes,
+    pageRoutes,
+  ])
     add(app, context);
   app.notFound((c) =>
     errorResponse(

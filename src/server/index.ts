@@ -2,3 +2,4 @@
 export { createServer, type EngramServer } from "./app.ts";
 export { routes } from "./openapi.ts";
 export type { ServerOptions } from "./serving.ts";
+export type { Page, PageFile } from "./page.ts";

@@ -7,6 +7,7 @@ import { UnavailableError } from "../errors.ts";
 import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
 import { Metrics } from "./metrics.ts";
+import type { Page } from "./page.ts";
 
 export interface ServerOptions {
   /** The name that clients use. Default: the last part of the model's path. */
@@ -26,6 +27,8 @@ export interface ServerOptions {
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
   readonly pingInterval?: number;
   readonly version?: string;
+  /** The inspector page, served at `/`; asked for when somebody first looks. Default: no page. */
+  readonly page?: () => Promise<Page>;
   /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -41,7 +44,8 @@ export interface Serving {
 }
 
 export interface RouteContext {
-  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">>;
+  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">> &
+    Pick<ServerOptions, "page">;
   /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */

@@ -10,6 +10,7 @@ import { listen } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { inspectorPage } from "../inspector-page.ts";
 import { version } from "../version.ts";
 
 /** Milliseconds that running requests have to finish after the first signal. */
@@ -20,7 +21,8 @@ export const serveCommand: Command = defineCommand({
   summary: "serve a model over OpenAI's interface",
   description:
     "Serves the model in the directory MODEL to clients of OpenAI's interface, at /v1, with " +
-    "what the memory did in the field engram of requests and answers. Runs until Ctrl-C or SIGTERM, " +
+    "what the memory did in the field engram of requests and answers, and to people with a browser: " +
+    "the page at / shows the memory at work. Runs until Ctrl-C or SIGTERM, " +
     "which let running requests finish. Every option can be given as an environment variable " +
     "instead: --ctx-size as ENGRAM_CTX_SIZE.",
   arguments: [{ name: "MODEL", description: "model directory" }],
@@ -87,6 +89,7 @@ export const serveCommand: Command = defineCommand({
     const loading = loadModel(directory, { backend: backend.value });
     const server = createServer(loading, {
       version,
+      page: () => inspectorPage({ note: (line) => progress.note(line) }),
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
       ...(apiKey !== undefined && { apiKey }),
@@ -98,7 +101,7 @@ export const serveCommand: Command = defineCommand({
     const listener = await listen(server.fetch, { host, port });
     try {
       await server.ready;
-      const line = `serving ${directory} at ${listener.url}/v1`;
+      const line = `serving ${directory} at ${listener.url}/v1; look into it at ${listener.url}/`;
       if (isJson) progress.note(line);
       else print(`${line}\n`);
       await aborted(signal);

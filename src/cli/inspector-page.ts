@@ -1,0 +1,82 @@
+/**
+ * The inspector page's files: those that came with the package, or, in a checkout, those that its sources
+ * build. A checkout builds the page when somebody first looks at it and whenever its sources are newer,
+ * so that it is never missing and never old.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { EngramError } from "../errors.ts";
+import { readPage } from "../server/node/index.ts";
+import type { Page } from "../server/index.ts";
+
+const here = dirname(fileURLToPath(import.meta.url));
+/** Sources run only in a checkout: Node strips no types below node_modules. */
+const isCheckout = import.meta.url.endsWith(".ts");
+const root = join(here, "..", "..");
+const built = isCheckout ? join(root, "dist", "web") : join(here, "..", "web");
+
+/** Rejects with words for the reader if there is no page and none can be built. */
+export async function inspectorPage({ note }: { note: (line: string) => void }): Promise<Page> {
+  if (isCheckout && (await isOld())) {
+    note("building the inspector page (web/ is newer than dist/web)");
+    await build();
+  }
+  return readPage(built);
+}
+
+async function isOld(): Promise<boolean> {
+  if (!existsSync(join(built, "index.html"))) return true;
+  const { mtimeMs } = await stat(join(built, "index.html"));
+  const entries = await readdir(join(root, "web"), { recursive: true, withFileTypes: true });
+  for (const entry of entries)
+    if (entry.isFile() && (await stat(join(entry.parentPath, entry.name))).mtimeMs > mtimeMs)
+      return true;
+  return false;
+}
+
+/** Beside the old page and then in its place: whoever reads it meanwhile reads a whole one. */
+async function build(): Promise<void> {
+  const vite = viteProgram();
+  await mkdir(join(root, "dist"), { recursive: true });
+  const parent = await mkdtemp(join(root, "dist", "web-new-"));
+  try {
+    await run([vite, "build", "web", "--outDir", join(parent, "web"), "--logLevel", "error"]);
+    if (existsSync(built)) await rename(built, join(parent, "old"));
+    await rename(join(parent, "web"), built);
+  } finally {
+    await rm(parent, { recursive: true, force: true });
+  }
+}
+
+function viteProgram(): string {
+  const require = createRequire(import.meta.url);
+  try {
+    return join(dirname(require.resolve("vite/package.json")), "bin", "vite.js");
+  } catch {
+    throw new EngramError(
+      "no_page",
+      "this checkout has no built page and no vite to build one with; run npm install (with its " +
+        "development packages), or npm run build:web where they are",
+    );
+  }
+}
+
+function run(args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    child.once("error", reject);
+    child.once("close", (code) => {
+      if (code === 0) resolve();
+      else reject(new EngramError("no_page", `building the page failed: ${said.trim()}`));
+    });
+  });
+}

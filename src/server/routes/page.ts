@@ -1,0 +1,31 @@
+/** `/`: the inspector page and its files. What the page shows it asks of the other routes. */
+import type { Hono } from "hono";
+import { ApiError } from "../api-error.ts";
+import { isPagePath, type Page, pageResponse } from "../page.ts";
+import type { RouteContext } from "../serving.ts";
+
+export function pageRoutes(app: Hono, { options: { page: load }, report }: RouteContext): void {
+  if (load === undefined) return;
+  let loading: Promise<Page> | undefined;
+  const page = async (): Promise<Page> => {
+    try {
+      return await (loading ??= load());
+    } catch (error) {
+      // The next request tries again: whatever was missing may be there by then.
+      loading = undefined;
+      report(error);
+      throw new ApiError(
+        `the inspector page is not there: ${error instanceof Error ? error.message : String(error)}`,
+        { status: 503, code: "no_page" },
+      );
+    }
+  };
+  app.get("*", async (c, next) => {
+    if (!isPagePath(c.req.path)) return next();
+    const path = c.req.path === "/" ? "index.html" : c.req.path.slice(1);
+    const file = (await page()).get(path);
+    if (file === undefined) return next();
+    const acceptsGzip = /\bgzip\b/.test(c.req.header("accept-encoding") ?? "");
+    return pageResponse(file, { path, acceptsGzip });
+  });
+}

@@ -1,0 +1,136 @@
+/**
+ * The server as the page sees it: JSON in, JSON or a stream of events out, every failure an `ApiFailure`
+ * that can be shown. Addresses are relative to the page, so that a proxy may put both under any path.
+ * Knows the key that the server may ask for; not what any answer means.
+ */
+import { eventData } from "./sse.ts";
+
+/** What went wrong, in words that can be shown. `status` is 0 where no answer came. */
+export class ApiFailure extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(message: string, { status, code }: { status: number; code: string }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** sessionStorage: the key is gone when the tab is. */
+const keyName = "engram.key";
+
+type AskForKey = (wasWrong: boolean) => Promise<string>;
+let askForKey: AskForKey | undefined;
+let asking: Promise<void> | undefined;
+
+/** Says who is to be asked for a key when the server wants one. */
+export function onKeyNeeded(howToAsk: AskForKey): void {
+  askForKey = howToAsk;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function getJson<T>(path: string, options: CallOptions = {}): Promise<T> {
+  const response = await call(path, { method: "GET", ...options });
+  return (await response.json()) as T;
+}
+
+export async function postJson<T>(
+  path: string,
+  body: unknown,
+  options: CallOptions = {},
+): Promise<T> {
+  const response = await call(path, { method: "POST", body: JSON.stringify(body), ...options });
+  return (await response.json()) as T;
+}
+
+export async function getText(path: string, options: CallOptions = {}): Promise<string> {
+  return (await call(path, { method: "GET", ...options })).text();
+}
+
+/** The events of a streamed answer; leaving the loop closes the connection. */
+export async function* streamJson<T>(
+  path: string,
+  { body, signal }: { body?: unknown } & CallOptions,
+): AsyncGenerator<T> {
+  const response = await call(path, {
+    method: body === undefined ? "GET" : "POST",
+    signal,
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  for await (const data of eventData(response.body!)) {
+    if (data === "[DONE]") return;
+    const event = JSON.parse(data) as { error?: { message: string; code: string | null } };
+    if (event.error !== undefined)
+      throw new ApiFailure(event.error.message, {
+        status: 500,
+        code: event.error.code ?? "stream",
+      });
+    yield event as Awaited<T>;
+  }
+}
+
+interface Call {
+  readonly method: "GET" | "POST";
+  readonly body?: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+async function call(path: string, init: Call): Promise<Response> {
+  for (;;) {
+    const key = sessionStorage.getItem(keyName);
+    const response = await send(path, init, key);
+    if (response.ok) return response;
+    const failure = await failureOf(response);
+    if (failure.status !== 401 || askForKey === undefined) throw failure;
+    // Several requests may be refused at once; one question answers them all.
+    if (sessionStorage.getItem(keyName) === key)
+      await (asking ??= ask(key !== null).finally(() => (asking = undefined)));
+  }
+}
+
+async function ask(wasWrong: boolean): Promise<void> {
+  sessionStorage.setItem(keyName, await askForKey!(wasWrong));
+}
+
+async function send(path: string, init: Call, key: string | null): Promise<Response> {
+  const { signal, ...rest } = init;
+  try {
+    return await fetch(new URL(path.replace(/^\//, ""), document.baseURI), {
+      ...rest,
+      ...(signal && { signal }),
+      headers: {
+        ...(rest.body !== undefined && { "content-type": "application/json" }),
+        ...(key !== null && { authorization: `Bearer ${key}` }),
+      },
+    });
+  } catch (error) {
+    if (error instanceof Error && error.name === "AbortError") throw error;
+    throw new ApiFailure("The server does not answer. Is it still running?", {
+      status: 0,
+      code: "unreachable",
+    });
+  }
+}
+
+async function failureOf(response: Response): Promise<ApiFailure> {
+  const { status, statusText } = response;
+  try {
+    const { error } = (await response.json()) as {
+      error: { message: string; code: string | null };
+    };
+    return new ApiFailure(error.message, { status, code: error.code ?? "unknown" });
+  } catch {
+    return new ApiFailure(`The server answered ${status} ${statusText}.`, {
+      status,
+      code: "unknown",
+    });
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
+}

@@ -1,0 +1,38 @@
+/** The views there are, in the order of the navigation. Each is loaded when it is first looked at. */
+import type { Component } from "svelte";
+
+export interface ViewEntry {
+  /** Its name in the address. */
+  readonly id: string;
+  readonly title: string;
+  /** One sentence, shown under the title. */
+  readonly about: string;
+  readonly load: () => Promise<{ readonly default: Component }>;
+}
+
+export const views: readonly ViewEntry[] = [
+  {
+    id: "text",
+    title: "Text",
+    about: "How far the memory is let in at every token, and what it read there.",
+    load: () => import("./views/text/TextView.svelte"),
+  },
+  {
+    id: "compare",
+    title: "On and off",
+    about: "What the memory changes: chances of the next token, and the loss of every one.",
+    load: () => import("./views/compare/CompareView.svelte"),
+  },
+  {
+    id: "memory",
+    title: "Table",
+    about: "The memory as a whole: which rows are used, and which are shared.",
+    load: () => import("./views/memory/MemoryView.svelte"),
+  },
+  {
+    id: "runs",
+    title: "Training",
+    about: "Curves of training runs, live while one is going.",
+    load: () => import("./views/runs/RunsView.svelte"),
+  },
+];
