@@ -4,6 +4,7 @@ export {
   type BucketFill,
   MemoryInspector,
   type TableReport,
+  type TextPiece,
 } from "./memory-inspector.ts";
 export {
   type BucketCollisions,

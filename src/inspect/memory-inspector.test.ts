@@ -121,7 +121,8 @@ test("n-grams of texts that were seen are those of the same texts looked at alon
   const inspector = new MemoryInspector(memory!);
   const texts = ["the cat sat", "on the mat and the Cat"].map((one) => model.tokenizer.encode(one));
   for (const ids of texts) inspector.see(ids);
-  assert.deepEqual(inspector.collisions(), await inspector.collisionsOf(texts));
+  const pieces = texts.map((ids) => ({ ids, isContinued: false }));
+  assert.deepEqual(inspector.collisions(), await inspector.collisionsOf(pieces));
   assert.ok(inspector.collisions().buckets.every(({ ngrams }) => ngrams > 5));
 });
 

@@ -48,6 +48,12 @@ export interface BucketFill {
   readonly ngrams: number;
 }
 
+/** A text, or, if it `isContinued`, what follows the piece before. */
+export interface TextPiece {
+  readonly ids: ArrayLike<number>;
+  readonly isContinued: boolean;
+}
+
 /** Rows sampled of each bucket: the share of those that are not zero is then known to 0.4 %. */
 const ROWS_PER_BUCKET = 2 ** 16;
 const BYTES_PER_BUCKET = 2 ** 23;
@@ -119,11 +125,11 @@ export class MemoryInspector {
     return this.#seen.report();
   }
 
-  /** Of given texts alone. Other work gets its turn between them. */
-  async collisionsOf(texts: Iterable<ArrayLike<number>>): Promise<CollisionReport> {
+  /** Of given texts alone, piece by piece. Other work gets its turn between them. */
+  async collisionsOf(pieces: Iterable<TextPiece>): Promise<CollisionReport> {
     const collisions = new NgramCollisions(this.#memory.addressing);
-    for (const ids of texts) {
-      collisions.add(compressIds(this.#memory.tokenMap, ids));
+    for (const { ids, isContinued } of pieces) {
+      collisions.add(compressIds(this.#memory.tokenMap, ids), { isContinued });
       await new Promise((resolve) => setTimeout(resolve));
     }
     return collisions.report();

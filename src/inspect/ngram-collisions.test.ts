@@ -73,6 +73,23 @@ test("n-grams, rows and shared rows are what spelling every n-gram out gives", (
   );
 });
 
+test("a text counts the same in pieces of any length as in one", () => {
+  const ids = fc.array(fc.integer({ min: -1, max: 19 }), { minLength: 1, maxLength: 60 });
+  fc.assert(
+    fc.property(ids, fc.array(fc.nat({ max: 60 }), { maxLength: 6 }), (text, cuts) => {
+      const whole = new NgramCollisions(addressing);
+      whole.add(Int32Array.from(text));
+      const inPieces = new NgramCollisions(addressing);
+      let at = 0;
+      for (const cut of [...cuts.toSorted((a, b) => a - b), 60]) {
+        inPieces.add(Int32Array.from(text.slice(at, cut)), { isContinued: at > 0 });
+        at = cut;
+      }
+      assert.deepEqual(inPieces.report(), whole.report());
+    }),
+  );
+});
+
 test("the expectations are the means over every way to throw balls into bins", () => {
   for (const [balls, bins] of [
     [0, 3],

@@ -52,6 +52,8 @@ export class NgramCollisions {
   /** [layer][column] */
   readonly #distinctRows: readonly Uint32Array[];
   readonly #sharedNgrams: readonly Uint32Array[];
+  /** The ids that the next piece of a text looks back at. */
+  #tail = new Int32Array(0);
   #tokens = 0;
   #isFull = false;
 
@@ -66,14 +68,22 @@ export class NgramCollisions {
     this.#sharedNgrams = layout.layers.map(() => new Uint32Array(numColumns));
   }
 
-  /** Counts the n-grams that end at each of `compressed`, one text from its beginning. */
-  add(compressed: Int32Array): void {
-    if (compressed.length === 0) return;
+  /**
+   * Counts the n-grams that end at each id of `piece`: a text from its beginning or, if it `isContinued`, the next
+   * piece of the one before.
+   */
+  add(piece: Int32Array, { isContinued = false }: { isContinued?: boolean } = {}): void {
+    if (piece.length === 0) return;
+    const before = isContinued ? this.#tail : new Int32Array(0);
+    const compressed = new Int32Array(before.length + piece.length);
+    compressed.set(before);
+    compressed.set(piece, before.length);
     const { layout, pad, compressedVocabSize, numColumns } = this.#addressing;
     const { maxNgramSize, numHeads } = layout.config;
     const rows = addressBatch(this.#addressing, compressed, { sequenceLength: compressed.length });
-    this.#tokens += compressed.length;
-    for (let t = 0; t < compressed.length; t++) {
+    this.#tokens += piece.length;
+    this.#tail = compressed.slice(Math.max(0, compressed.length - (maxNgramSize - 1)));
+    for (let t = before.length; t < compressed.length; t++) {
       let isBlocked = false;
       let shorter = 0;
       for (let back = 0; back < maxNgramSize; back++) {

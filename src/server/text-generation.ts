@@ -74,6 +74,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     let offset = 0;
     let last = arrival;
     let reason: FinishReason | undefined;
+    const ids: number[] = [...promptIds];
+    let isRead = false;
     try {
       while (reason === undefined && !stopper.found) {
         const { done, value } = await generation.next();
@@ -82,12 +84,14 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
           break;
         }
         if (value.kind === "prompt") {
+          isRead = true;
           metrics.promptTokens.add(promptIds.length);
           cachedTokens = value.cachedTokens;
           yield { kind: "prompt", step: value };
           continue;
         }
         completionTokens++;
+        ids.push(value.id);
         metrics.generationTokens.add(1);
         const histogram = completionTokens === 1 ? metrics.firstToken : metrics.interToken;
         histogram.observe((value.time - last) / 1000);
@@ -104,6 +108,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       metrics.request.observe((performance.now() - arrival) / 1000);
       return { finishReason, promptTokens: promptIds.length, cachedTokens, completionTokens };
     } finally {
+      // A text that was broken off was read, too; one that went past the memory was not.
+      if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids);
       await generation.return("stop");
     }
   }
