@@ -1,4 +1,5 @@
 /** Ids -> ids: sessions, batches, sampling, generation and scoring. */
+export { type Ablation, ablatedTables } from "./ablation.ts";
 export { BatchDecoder, type BatchEntry, type BatchResult } from "./batch-decoder.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
 export type {
@@ -20,5 +21,18 @@ export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.t
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export { type Score, Scorer, type ScoreOptions } from "./scorer.ts";
-export { Decoder, type DecoderOptions, type Session, type SessionOptions } from "./session.ts";
-export { type Batch, emptyBatch, fillWindow, type TokenStream } from "./windows.ts";
+export {
+  Decoder,
+  type DecoderOptions,
+  type Session,
+  type SessionOptions,
+  type WriteSizes,
+} from "./session.ts";
+export {
+  type Batch,
+  emptyBatch,
+  fillWindow,
+  type TokenStream,
+  type Window,
+  windowStarts,
+} from "./windows.ts";

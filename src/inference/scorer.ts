@@ -6,7 +6,7 @@ import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
-import { type Batch, emptyBatch, fillWindow, type TokenStream } from "./windows.ts";
+import { type Batch, emptyBatch, fillWindow, type TokenStream, windowStarts } from "./windows.ts";
 
 export interface Score {
   /** Sum of -ln p over the scored tokens. */
@@ -80,7 +80,12 @@ export class Scorer {
   async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
     const { batch, length } = this.#batch;
     const { stride = Math.max(1, length >>> 1), onProgress, signal } = options;
-    const windows = windowStarts(stream.tokens.length, length, stride, options.maxTokens);
+    const { maxTokens } = options;
+    const windows = windowStarts(stream.tokens.length, {
+      length,
+      stride,
+      ...(maxTokens !== undefined && { maxTokens }),
+    });
     const isStart = new Uint8Array(stream.tokens.length + 1);
     for (const start of stream.starts) isStart[start] = 1;
     let nats = 0;
@@ -133,20 +138,4 @@ export class Scorer {
     this.#binding.dispose();
     await this.#compiled.executable.dispose();
   }
-}
-
-/** Windows over `numTokens`: where each starts, and its first position whose label is scored. */
-function windowStarts(
-  numTokens: number,
-  length: number,
-  stride: number,
-  maxTokens: number | undefined,
-): { start: number; from: number }[] {
-  const windows = [{ start: 0, from: 0 }];
-  // Window k scores labels up to start + length; the next begins `stride` further on.
-  for (let start = stride; start + length - stride < numTokens - 1; start += stride)
-    windows.push({ start, from: length - stride });
-  if (maxTokens === undefined || windows.length * stride <= maxTokens) return windows;
-  const keep = Math.max(1, Math.floor(maxTokens / stride));
-  return Array.from({ length: keep }, (_, i) => windows[Math.floor((i * windows.length) / keep)]!);
 }

@@ -7,7 +7,7 @@
  * positions at or beyond `length` hold leftovers that the next append overwrites before reading.
  */
 import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
-import { memoryWidth, Retrieval } from "../memory/index.ts";
+import { memoryWidth, Retrieval, type RetrievalTable } from "../memory/index.ts";
 import { decodeGraph, type DecodeShape, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, type Values, zeros } from "../tensor/index.ts";
 import { checkTokenIds, ExecutableCache, inputsOf, type LanguageModel } from "./language-model.ts";
@@ -17,6 +17,7 @@ export interface DecodeKey {
   readonly batch: number;
   readonly length: number;
   readonly logits: DecodeShape["logits"];
+  readonly sizes?: boolean;
 }
 
 export interface DecoderOptions {
@@ -58,6 +59,16 @@ export interface SessionOptions {
   readonly caches?: Readonly<Record<string, Value>>;
   /** Multiplies what the memory adds: 1 as trained, 0 as without. Default 1. */
   readonly scale?: number;
+  /** Where rows are read, in place of the model's own tables (`ablatedTables`). */
+  readonly tables?: readonly RetrievalTable[];
+}
+
+/** How much the memory wrote at each appended position, by Engram layer. */
+export interface WriteSizes {
+  /** L2 length of what was added to the stream. */
+  readonly written: Float32Array;
+  /** L2 length of the stream before. */
+  readonly stream: Float32Array;
 }
 
 interface Step {
@@ -65,6 +76,9 @@ interface Step {
   readonly inputs: Values;
   readonly outputs: Values;
 }
+
+/** Of an append: what `DecodeShape` names, or all logits with the sizes of what was written. */
+type Wanted = DecodeKey["logits"] | "traced";
 
 /** Prompts are cut into pieces of these lengths; more of them would only mean more compiling. */
 const smallestPiece = 8;
@@ -78,15 +92,16 @@ export class Session {
   readonly #scale: Float32Array;
   #gates: ReadonlyMap<number, Float32Array> = new Map();
   #rows: ReadonlyMap<number, Uint32Array> = new Map();
+  #sizes: ReadonlyMap<number, WriteSizes> = new Map();
   #busy = false;
   #disposed = false;
   /** For batches, which read on where this session stands. */
   readonly timeline: Timeline;
 
   /** Use `Decoder.createSession`. */
-  constructor(decoder: Decoder, { caches, scale = 1 }: SessionOptions) {
+  constructor(decoder: Decoder, { caches, scale = 1, tables }: SessionOptions) {
     this.#decoder = decoder;
-    this.#retrieval = new Retrieval(decoder.model.memory?.tables ?? []);
+    this.#retrieval = new Retrieval(tables ?? decoder.model.memory?.tables ?? []);
     this.#caches = caches ?? emptyCaches(decoder, 1);
     this.#scale = Float32Array.of(scale);
     this.timeline = new Timeline(decoder.model, decoder.capacity);
@@ -115,6 +130,11 @@ export class Session {
     return this.#rows;
   }
 
+  /** Of the ids of the last append, if that was `appendTraced`; otherwise empty. */
+  get sizes(): ReadonlyMap<number, WriteSizes> {
+    return this.#sizes;
+  }
+
   /** What the memory's contribution is multiplied by. */
   get scale(): number {
     return this.#scale[0]!;
@@ -128,6 +148,11 @@ export class Session {
   /** As `append`, with the logits after every appended id: [ids.length * V]. */
   async appendAll(ids: ArrayLike<number>): Promise<Float32Array> {
     return this.#append(ids, "all");
+  }
+
+  /** As `appendAll`, with `sizes` besides. */
+  async appendTraced(ids: ArrayLike<number>): Promise<Float32Array> {
+    return this.#append(ids, "traced");
   }
 
   /** As `append`, with the hidden states after the final norm in place of logits: [ids.length * D]. */
@@ -184,7 +209,7 @@ export class Session {
     if (this.#busy) throw new RequestError("this session is still appending; await that first");
   }
 
-  async #append(ids: ArrayLike<number>, logits: DecodeKey["logits"]): Promise<Float32Array> {
+  async #append(ids: ArrayLike<number>, logits: Wanted): Promise<Float32Array> {
     this.#check();
     const { config } = this.#decoder.model;
     checkTokenIds(ids, config.vocabSize);
@@ -202,6 +227,12 @@ export class Session {
     const rows = new Map(
       [...gates.keys()].map((layer) => [layer, new Uint32Array(ids.length * columns)]),
     );
+    const sizes = new Map<number, WriteSizes>(
+      [...(logits === "traced" ? gates.keys() : [])].map((layer) => [
+        layer,
+        { written: new Float32Array(ids.length), stream: new Float32Array(ids.length) },
+      ]),
+    );
     const width = logits === "none" ? config.hiddenSize : config.vocabSize;
     const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
@@ -216,11 +247,18 @@ export class Session {
         for (const [layer, values] of staged.rows) rows.get(layer)!.set(values, at * columns);
         for (const [layer, values] of gates)
           values.set((step.outputs[io.gate(layer)]!.data as Float32Array).subarray(0, count), at);
+        for (const [layer, { written, stream }] of sizes) {
+          const output = (name: string): Float32Array =>
+            (step.outputs[name]!.data as Float32Array).subarray(0, count);
+          written.set(output(io.written(layer)), at);
+          stream.set(output(io.stream(layer)), at);
+        }
         last = step.outputs[logits === "none" ? io.hidden : io.logits]!.data as Float32Array;
         if (logits !== "last") all.set(last.subarray(0, count * width), at * width);
         at += count;
       }
       this.#gates = gates;
+      this.#sizes = sizes;
       this.#rows = rows;
       return logits === "last" ? last!.slice() : all;
     } catch (error) {
@@ -244,7 +282,7 @@ export class Session {
     return length;
   }
 
-  async #step(length: number, logits: DecodeKey["logits"]): Promise<Step> {
+  async #step(length: number, logits: Wanted): Promise<Step> {
     const key = `${length} ${logits}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
@@ -256,11 +294,11 @@ export class Session {
     return step;
   }
 
-  async #bind(length: number, logits: DecodeKey["logits"]): Promise<Step> {
+  async #bind(length: number, logits: Wanted): Promise<Step> {
     const { graph, executable } = await this.#decoder.executables.get({
       batch: 1,
       length,
-      logits,
+      ...(logits === "traced" ? { logits: "all", sizes: true } : { logits }),
     });
     const inputs: Record<string, Value> = {
       ...inputsOf(graph, this.#decoder.model.params),

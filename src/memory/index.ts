@@ -71,6 +71,7 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
+export { blanked, type BlankRows } from "./stores/blanked.ts";
 export {
   cached,
   CachedStore,

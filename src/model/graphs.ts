@@ -33,6 +33,8 @@ export const io = {
   hidden: "hidden",
   memory: (layer: number): string => `memory.${layer}`,
   gate: (layer: number): string => `gate.${layer}`,
+  written: (layer: number): string => `written.${layer}`,
+  stream: (layer: number): string => `stream.${layer}`,
   keys: (layer: number): string => `keys.${layer}`,
   values: (layer: number): string => `values.${layer}`,
   conv: (layer: number): string => `conv.${layer}`,
@@ -153,6 +155,8 @@ export interface DecodeShape extends BatchShape {
   readonly capacity: number;
   /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
   readonly logits: "last" | "all" | "none";
+  /** Adds the outputs `written` and `stream` [B,T,1] of each Engram layer; see `decodeGraph`. */
+  readonly sizes?: boolean;
   /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
   readonly scaled?: boolean;
 }
@@ -170,8 +174,9 @@ export function convHistory(config: ModelConfig): number {
  * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", scale [B,1,1] if
  * `scaled` and there is a memory, and conv [B,history,D], the short convolution's inputs at the
  * positions before, for each layer that has one.
- * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B*T,1,1] a layer; `next.` caches, which may share memory
- * with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
+ * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B*T,1,1] a layer; if
+ * `sizes`, the length (L2) of what each Engram layer wrote and of the stream it wrote to; `next.` caches,
+ * which may share memory with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
  */
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { batch, length, capacity } = shape;
@@ -197,7 +202,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     };
   };
   const isScaled = shape.scaled === true && memory.size > 0;
-  const { hidden_BTD, gates } = transformer(g, config, params, {
+  const { hidden_BTD, gates, writes } = transformer(g, config, params, {
     ids_BT,
     rotation,
     attend,
@@ -219,6 +224,12 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
   }
   for (const [layer, gate] of gates) outputs[io.gate(layer)] = gate;
+  const length2 = (x: Tensor): Tensor => g.sqrt(g.reduceSum(g.mul(x, x), [2]));
+  if (shape.sizes === true)
+    for (const [layer, { update_BTD, stream_BTD }] of writes) {
+      outputs[io.written(layer)] = length2(update_BTD);
+      outputs[io.stream(layer)] = length2(stream_BTD);
+    }
   for (const [layer, cache] of caches.entries()) {
     outputs[io.next(io.keys(layer))] = cache.keys;
     outputs[io.next(io.values(layer))] = cache.values;

@@ -30,6 +30,11 @@ export interface TransformerOutputs {
   readonly hidden_BTD: Tensor;
   /** Gate of each Engram layer that had memory, [B*T,1,1]. */
   readonly gates: ReadonlyMap<number, Tensor>;
+  /** What each of these layers added to the stream, and the stream before, [B,T,D] both. */
+  readonly writes: ReadonlyMap<
+    number,
+    { readonly update_BTD: Tensor; readonly stream_BTD: Tensor }
+  >;
 }
 
 export function transformer(
@@ -40,6 +45,7 @@ export function transformer(
 ): TransformerOutputs {
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
+  const writes = new Map<number, { update_BTD: Tensor; stream_BTD: Tensor }>();
   let x_BTD = g.gatherRows(params.get(embedName)!, ids_BT);
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   for (let layer = 0; layer < config.numLayers; layer++) {
@@ -51,8 +57,10 @@ export function transformer(
           ? { dilation: config.engram!.maxNgramSize, shift: shift(layer) }
           : undefined;
       const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_BTE, weight, eps, conv });
-      const { update_BTD } = fusion;
-      x_BTD = g.add(x_BTD, scale_B11 === undefined ? update_BTD : g.mul(update_BTD, scale_B11));
+      const update_BTD =
+        scale_B11 === undefined ? fusion.update_BTD : g.mul(fusion.update_BTD, scale_B11);
+      writes.set(layer, { update_BTD, stream_BTD: x_BTD });
+      x_BTD = g.add(x_BTD, update_BTD);
       gates.set(layer, fusion.gate);
     }
     const attentionIn = g.rmsNorm(x_BTD, weight("input_layernorm.weight"), eps);
@@ -64,7 +72,7 @@ export function transformer(
     const mlpOut = mlp(g, g.reshape(mlpIn, [batch * length, width]), weight);
     x_BTD = g.add(x_BTD, g.reshape(mlpOut, x_BTD.shape));
   }
-  return { hidden_BTD: g.rmsNorm(x_BTD, params.get(finalNormName)!, eps), gates };
+  return { hidden_BTD: g.rmsNorm(x_BTD, params.get(finalNormName)!, eps), gates, writes };
 }
 
 /** The matrix that turns hidden states into logits, [V,D]. */
