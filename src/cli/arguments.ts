@@ -16,6 +16,12 @@ export function wholeNumber(least: number): z.ZodType<number, string> {
   });
 }
 
+/** A port of this machine; 0 lets the system choose. */
+export const port: z.ZodType<number, string> = wholeNumber(0).refine(
+  (value) => value < 65_536,
+  "expected a port, 0..65535",
+);
+
 /** A number between `least` and `most`, both allowed. */
 export function decimal(least: number, most: number): z.ZodType<number, string> {
   return z.string().transform((text, context) => {

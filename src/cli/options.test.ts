@@ -43,6 +43,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ctx-size <N>",
     "--threads <N>",
   ],
+  "dash RUN...": ["--host <ADDRESS>", "--port <N>"],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
   "show MODEL": [],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],

@@ -5,6 +5,7 @@
 import type { Command } from "./command.ts";
 import {
   conformanceCommand,
+  dashCommand,
   evalCommand,
   generateCommand,
   rowsCommand,
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   trainCommand,
   generateCommand,
   serveCommand,
+  dashCommand,
   evalCommand,
   showCommand,
   tokenizerTrainCommand,

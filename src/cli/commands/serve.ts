@@ -2,15 +2,19 @@
  * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is told to
  * stop. The first signal lets running requests finish; the second does not wait.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import * as z from "zod";
-import { InvalidConfigError } from "../../errors.ts";
+import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer } from "../../server/index.ts";
 import { listen } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, wholeNumber } from "../arguments.ts";
+import { openRuns } from "../../training/node/index.ts";
+import { path, port, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { version } from "../version.ts";
 
 /** Milliseconds that running requests have to finish after the first signal. */
@@ -68,7 +72,7 @@ export const serveCommand: Command = defineCommand({
   schema: z.object({
     model: path,
     host: z.string().min(1).default("127.0.0.1"),
-    port: wholeNumber(0).default(8080),
+    port: port.default(8080),
     apiKey: z.string().min(1, "expected a key, got an empty text").optional(),
     corsOrigins: z
       .string()
@@ -80,15 +84,28 @@ export const serveCommand: Command = defineCommand({
     threads: wholeNumber(1).optional(),
   }),
   async run(
-    { model: directory, host, port, apiKey, corsOrigins, alias, parallel, ctxSize, threads },
+    {
+      model: directory,
+      host,
+      port: number,
+      apiKey,
+      corsOrigins,
+      alias,
+      parallel,
+      ctxSize,
+      threads,
+    },
     { isJson, print, progress, signal },
   ) {
-    if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
-    const loading = loadModel(directory, { backend: backend.value });
+    const traffic = new TableTraffic();
+    const loading = loadModel(directory, { backend: backend.value, wrapStore: traffic.watch });
     const server = createServer(loading, {
       version,
+      traffic,
+      // The run that made the model, for those that were trained here.
+      runs: existsSync(join(directory, "metrics.jsonl")) ? openRuns([directory]) : [],
       page: () => inspectorPage({ note: (line) => progress.note(line) }),
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
@@ -98,13 +115,13 @@ export const serveCommand: Command = defineCommand({
       ...(parallel !== undefined && { parallel }),
       ...(ctxSize !== undefined && { contextSize: ctxSize }),
     });
-    const listener = await listen(server.fetch, { host, port });
+    const listener = await listen(server.fetch, { host, port: number });
     try {
       await server.ready;
       const line = `serving ${directory} at ${listener.url}/v1; look into it at ${listener.url}/`;
       if (isJson) progress.note(line);
       else print(`${line}\n`);
-      await aborted(signal);
+      await untilAborted(signal);
       progress.note("finishing what is running; once more to stop at once");
       await Promise.race([
         Promise.all([server.drain(), listener.close()]),
@@ -118,13 +135,6 @@ export const serveCommand: Command = defineCommand({
     return { model: directory, url: listener.url };
   },
 });
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
 
 function disposable<Value extends { dispose(): Promise<void> }>(
   value: Value,
