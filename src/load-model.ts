@@ -4,7 +4,13 @@
  */
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
-import { Decoder, type LanguageModel, type Session, withoutMemory } from "./inference/index.ts";
+import {
+  Decoder,
+  type LanguageModel,
+  type Session,
+  type SessionOptions,
+  withoutMemory,
+} from "./inference/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -92,12 +98,15 @@ export class Model {
   }
 
   /** A timeline of its own; many may be open. */
-  createSession(options: { memory?: boolean } = {}): Session {
-    const language = this.languageModel(options);
+  createSession({
+    memory = this.hasMemory,
+    ...options
+  }: { memory?: boolean } & Pick<SessionOptions, "scale" | "tables"> = {}): Session {
+    const language = this.languageModel({ memory });
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    return decoder.createSession();
+    return decoder.createSession(options);
   }
 
   async close(): Promise<void> {

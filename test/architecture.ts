@@ -59,10 +59,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type training",
     "training.packDocuments",
   ],
-  // Looks into a memory that runs; engines and weights it does not see.
-  inspect: ["memory", "numerics", "type inference"],
+  // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
+  inspect: ["load-model.ts", "inference", "memory", "tokenizer"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["load-model.ts", "generate-text.ts", "inference", "tokenizer", "inspect"],
+  server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer"],
   cli: ["*"],
   "index.ts": ["*"],
 };

@@ -23,6 +23,8 @@ export interface ScoreOptions {
   /** Score at most about this many tokens, spread evenly over the stream. Default: all. */
   readonly maxTokens?: number;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told the nats of each scored token, by its place in the stream, and where its window began. */
+  readonly onToken?: (at: number, nats: number, windowStart: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -79,8 +81,7 @@ export class Scorer {
   /** Scores every token of the stream but the end-of-text tokens between documents. */
   async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
     const { batch, length } = this.#batch;
-    const { stride = Math.max(1, length >>> 1), onProgress, signal } = options;
-    const { maxTokens } = options;
+    const { stride = Math.max(1, length >>> 1), maxTokens, onProgress, onToken, signal } = options;
     const windows = windowStarts(stream.tokens.length, {
       length,
       stride,
@@ -106,6 +107,7 @@ export class Scorer {
           if (label >= stream.tokens.length || isStart[label] === 1) continue;
           nats += losses[row * length + t]!;
           numTokens++;
+          onToken?.(label, losses[row * length + t]!, start);
           for (const [layer, sum] of gateSums)
             gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[row * length + t]!);
         }

@@ -1,4 +1,7 @@
-/** Looking into a running model's memory. Changes nothing of what it looks at. */
+/** Looking into a memory, while a model reads and as a whole. Changes nothing of what it looks at. */
+export { inspectIds, type InspectOptions, maxInspectedIds } from "./inspect-ids.ts";
+export { CorpusIndex } from "./corpus-index.ts";
+export type * from "./report.ts";
 export {
   type Bucket,
   type BucketFill,

@@ -13,6 +13,7 @@ import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { embeddingRoutes } from "./routes/embeddings.ts";
+import { inspectRoutes } from "./routes/inspect.ts";
 import { memoryRoutes } from "./routes/memory.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { runRoutes } from "./routes/runs.ts";
@@ -78,6 +79,7 @@ export function createServer(
     chatRoutes,
     embeddingRoutes,
     tokenRoutes,
+    inspectRoutes,
     memoryRoutes,
     runRoutes,
     pageRoutes,

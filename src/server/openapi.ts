@@ -1,5 +1,6 @@
 /** The interface described for machines: OpenAPI 3.1, its request bodies from the schemas that check them. */
 import * as z from "zod";
+import { corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
 import {
   chatSchema,
   collisionSchema,
@@ -47,6 +48,20 @@ export const routes: readonly Route[] = [
   { method: "post", path: "/v1/embeddings", summary: "Texts to vectors", body: embeddingSchema },
   { method: "post", path: "/tokenize", summary: "Text to token ids", body: tokenizeSchema },
   { method: "post", path: "/detokenize", summary: "Token ids to text", body: detokenizeSchema },
+  {
+    method: "post",
+    path: "/engram/inspect",
+    summary: "Read a text with the memory and without, told token by token",
+    body: inspectSchema,
+  },
+  { method: "get", path: "/engram/corpus", summary: "The text whose n-grams are told for rows" },
+  { method: "post", path: "/engram/corpus", summary: "Give that text", body: corpusSchema },
+  {
+    method: "post",
+    path: "/engram/rows",
+    summary: "N-grams of that text that fall on rows",
+    body: rowsSchema,
+  },
   { method: "get", path: "/v1/models", summary: "The served model" },
   { method: "get", path: "/v1/models/{name}", summary: "The served model, by name" },
   { method: "get", path: "/health", summary: "200 when requests are answered, 503 while loading" },

@@ -1,21 +1,8 @@
-/**
- * Tokens as clients show them: their text, or `bytes:\xe2\x80` where a token is a part of a character,
- * so that unlike tokens never look alike. Knows no requests.
- */
+/** Tokens and their chances as clients of OpenAI's interface show them. Knows no requests. */
 import type { TokenLogProb } from "../inference/index.ts";
-import type { Tokenizer } from "../tokenizer/index.ts";
+import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-export function tokenText(tokenizer: Tokenizer, id: number): string {
-  const bytes = tokenizer.tokenBytes(id);
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    const hex = Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`);
-    return `bytes:${hex.join("")}`;
-  }
-}
+export { tokenText };
 
 /**
  * Where a token's own text begins in a text, given the piece it made certain and where that begins: the

@@ -11,3 +11,4 @@ export { parseSpecialTokens, parseTiktoken, parseTiktokenDefinition } from "./ti
 export type { TiktokenOptions } from "./tiktoken.ts";
 export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
 export type { Gpt2Files } from "./gpt2-files.ts";
+export { tokenText } from "./token-text.ts";

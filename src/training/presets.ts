@@ -21,6 +21,9 @@ export interface TrainingRecipe {
   /** The tables' learning rate as a multiple of `lr`. 5 in arXiv 2601.07372, appendix A, for Adam, whose
    *  steps keep their length; here they shrink with a row's visits and so begin longer (docs/log.md). */
   readonly tableLrFactor: number;
+  /** Share of the run over which the memory fades in: at its start every sequence is trained with the
+   *  memory off, from its end on none is (`memoryOffShare`). 0: the memory is there from the first step. */
+  readonly memoryFadeIn: number;
   /** Longest allowed gradient. */
   readonly clip: number;
 }
@@ -81,6 +84,7 @@ const presets: Readonly<Record<string, Preset>> = {
       weightDecay: 0.1,
       matrices: "muon",
       tableLrFactor: 20,
+      memoryFadeIn: 0,
       clip: 1,
     },
   },
@@ -114,6 +118,7 @@ const presets: Readonly<Record<string, Preset>> = {
       weightDecay: 0.1,
       matrices: "muon",
       tableLrFactor: 20,
+      memoryFadeIn: 0,
       clip: 1,
     },
   },

@@ -22,6 +22,7 @@ import {
   type RowBatch,
   type WritableRowStore,
 } from "../memory/index.ts";
+import { Random } from "../numerics/index.ts";
 import { io, type ParamLayout, paramViews, ropeAngles, trainGraph } from "../model/index.ts";
 import { type Binding, type Executable, type Value, valueOf, zeros } from "../tensor/index.ts";
 import { fillBatch, WindowOrder } from "./dataset.ts";
@@ -34,7 +35,7 @@ import {
 } from "./optimizer.ts";
 import type { TrainingRecipe } from "./presets.ts";
 import { updateRows } from "./row-optimizer.ts";
-import { learningRate } from "./schedule.ts";
+import { learningRate, memoryOffShare } from "./schedule.ts";
 
 /** What training changes: weights and optimizer state in flat arrays, tables and their moments in
  *  stores. A checkpoint is exactly this, and the number of steps done. */
@@ -74,6 +75,8 @@ export function flatArrays(layout: ParamLayout, params: Float32Array): FlatArray
 /** The batch of one step with everything that depends on its ids alone. */
 interface Prepared {
   readonly batch: Batch;
+  /** Sequences of the batch that are trained with the memory off. */
+  readonly memoryOff: readonly number[];
   /** Row ids of each Engram layer, [positions, C]. */
   readonly rows: readonly Uint32Array[];
 }
@@ -92,6 +95,7 @@ export class Trainer {
   readonly #state: TrainingState;
   readonly #recipe: TrainingRecipe;
   readonly #stream: TokenStream;
+  readonly #seed: number;
   readonly #order: WindowOrder;
   readonly #layerIds: readonly number[];
   readonly #retrieval: Retrieval;
@@ -123,6 +127,7 @@ export class Trainer {
     this.#state = state;
     this.#recipe = recipe;
     this.#stream = stream;
+    this.#seed = seed;
     this.#order = new WindowOrder(stream, { length: recipe.length, seed });
     this.#layerIds = config.engram?.layerIds ?? [];
     this.#retrieval = new Retrieval(model.memory?.tables ?? []);
@@ -190,6 +195,9 @@ export class Trainer {
       if (this.#gradients !== this.#state.arrays.gradients)
         accumulateInto(this.#gradients, this.#state.arrays.gradients, pass === 0);
     }
+    // What a sequence without memory would have liked to read there is no reason to move a row.
+    for (const gradients of this.#arrays.memoryGradients)
+      this.#clear(gradients, prepared.memoryOff);
     const gradientNorm = globalNorm(this.#gradients);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
       throw new InvariantError(
@@ -223,10 +231,15 @@ export class Trainer {
     const batch = emptyBatch(rows * accumulate, length);
     fillBatch(this.#stream, this.#order, { index: step * batch.batch, batch });
     const { memory } = this.#model;
-    if (memory === undefined) return { batch, rows: [] };
+    if (memory === undefined) return { batch, memoryOff: [], rows: [] };
     const compressed = compressIds(memory.tokenMap, batch.ids);
+    const share = memoryOffShare(this.#recipe.memoryFadeIn, step / this.#recipe.steps);
+    const random = Random.fromSeed(this.#seed, `memory off ${step}`);
     return {
       batch,
+      memoryOff: Array.from({ length: batch.batch }, (_, row) => row).filter(
+        () => random.uniform() < share,
+      ),
       rows: addressBatch(memory.addressing, compressed, {
         sequenceLength: length,
         starts_BT: batch.starts,
@@ -235,19 +248,27 @@ export class Trainer {
   }
 
   /** Puts a prepared step where the engine reads it, rows included. */
-  async #load({ batch, rows }: Prepared): Promise<RowBatch[]> {
+  async #load({ batch, memoryOff, rows }: Prepared): Promise<RowBatch[]> {
     const bound = this.#arrays.batch;
     bound.ids.set(batch.ids);
     bound.labels.set(batch.labels);
     bound.segments.set(batch.segments);
     bound.weights.set(batch.weights);
-    return this.#retrieval.retrieveAll(
+    const rowBatches = await this.#retrieval.retrieveAll(
       this.#layerIds.map((layerId, i) => ({
         layerId,
         rows: rows[i]!,
         memory_PE: this.#arrays.memory[i]!,
       })),
     );
+    for (const memory of this.#arrays.memory) this.#clear(memory, memoryOff);
+    return rowBatches;
+  }
+
+  /** Sets the vectors of whole sequences to zero: a zero vector adds nothing to the stream. */
+  #clear(memory_PE: Float32Array, sequences: readonly number[]): void {
+    const length = memory_PE.length / this.#arrays.batch.batch;
+    for (const row of sequences) memory_PE.fill(0, row * length, (row + 1) * length);
   }
 
   async #updateWeights(update: UpdateStep): Promise<void> {

@@ -54,7 +54,7 @@ async function serve(words: readonly string[], env: Record<string, string> = {})
   let stdout = "";
   for await (const part of child.stdout!.setEncoding("utf8")) {
     stdout += part as string;
-    const [, url] = /at (http:\S+)\/v1\n/.exec(stdout) ?? [];
+    const [, url] = /at (http:\S+)\/v1[;\n]/.exec(stdout) ?? [];
     if (url !== undefined) return { child, url, stderr: () => stderr };
   }
   throw new Error(`the server ended early: ${stderr}`);

@@ -34,6 +34,7 @@ export const miniPreset: Preset = {
     weightDecay: 0.1,
     matrices: "muon",
     tableLrFactor: 5,
+    memoryFadeIn: 0.5,
     clip: 1,
   },
 };

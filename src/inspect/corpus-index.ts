@@ -1,0 +1,221 @@
+/**
+ * Which n-grams of a corpus fall on a row: every distinct n-gram of compressed ids with its exact count,
+ * and for each column of a table its n-grams in the order of their rows. Knows addresses; no row contents.
+ *
+ * An n-gram is numbered by first occurrence within its order. It is the pair of its last n-1 ids' number
+ * and its first id, so a 53-bit key tells all of them apart, whatever the order. Memory: 4 bytes a token,
+ * about 44 a distinct n-gram and order, and 8 a distinct n-gram for each column that was asked for.
+ */
+import { RequestError } from "../errors.ts";
+import type { ModelMemory } from "../inference/index.ts";
+import { addressBatch, compressIds } from "../memory/index.ts";
+import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
+import { NumberInterner } from "./number-interner.ts";
+import type { CorpusReport, RowReport } from "./report.ts";
+
+interface Order {
+  /** Position of the last token of each n-gram's first occurrence, ascending. */
+  readonly first: Uint32Array;
+  readonly counts: Uint32Array;
+}
+
+interface Column {
+  /** row * 2^22 + n-gram, ascending: both are found by one binary search. */
+  readonly keys: Float64Array;
+  readonly usedRows: number;
+}
+
+/** Numbers of n-grams have 22 bits, so that row and n-gram fit a double; and memory stays bounded. */
+const maxTokens = 2 ** 22;
+const ngramSpan = 2 ** 22;
+/** N-grams told of one row. */
+const maxListed = 24;
+/** Positions between two chances for others to run. */
+const breath = 50_000;
+
+export class CorpusIndex {
+  readonly report: CorpusReport;
+  readonly #tokenizer: Tokenizer;
+  readonly #memory: ModelMemory;
+  readonly #ids: Int32Array;
+  readonly #compressed: Int32Array;
+  /** Index 0 is order 2. */
+  readonly #orders: readonly Order[];
+  readonly #columns = new Map<string, Column>();
+
+  private constructor(
+    parts: { tokenizer: Tokenizer; memory: ModelMemory; name: string },
+    { ids, compressed, orders }: { ids: Int32Array; compressed: Int32Array; orders: Order[] },
+  ) {
+    this.#tokenizer = parts.tokenizer;
+    this.#memory = parts.memory;
+    this.#ids = ids;
+    this.#compressed = compressed;
+    this.#orders = orders;
+    this.report = {
+      name: parts.name,
+      tokens: ids.length,
+      ngrams: Object.fromEntries(orders.map(({ first }, i) => [i + 2, first.length])),
+    };
+  }
+
+  /** Reads `text` as one document. Throws `RequestError` for more tokens than an index holds. */
+  static async build(
+    parts: { tokenizer: Tokenizer; memory: ModelMemory; name: string },
+    text: string,
+  ): Promise<CorpusIndex> {
+    const { tokenizer, memory } = parts;
+    const ids = tokenizer.encode(text);
+    if (ids.length === 0 || ids.length > maxTokens)
+      throw new RequestError(
+        `a corpus to look rows up in has 1..${maxTokens} tokens, got ${ids.length}; send a part of it`,
+      );
+    const compressed = compressIds(memory.tokenMap, ids);
+    const { maxNgramSize } = memory.addressing.layout.config;
+    const orders: Order[] = [];
+    // The number of the (n-1)-gram that ends at each position; of one id, the id.
+    let shorter: Int32Array = compressed;
+    for (let order = 2; order <= maxNgramSize; order++) {
+      const interner = new NumberInterner(memory.addressing.compressedVocabSize);
+      const longer = new Int32Array(ids.length);
+      const first: number[] = [];
+      const counts: number[] = [];
+      // N-grams that reach before the start are told by the pad, which is no id of the corpus.
+      for (let t = order - 1; t < ids.length; t++) {
+        const ngram = interner.intern(shorter[t]!, compressed[t - order + 1]!);
+        longer[t] = ngram;
+        if (ngram === first.length) first.push(t);
+        counts[ngram] = (counts[ngram] ?? 0) + 1;
+        if (t % breath === 0) await rest();
+      }
+      orders.push({ first: Uint32Array.from(first), counts: Uint32Array.from(counts) });
+      shorter = longer;
+    }
+    return new CorpusIndex(parts, { ids, compressed, orders });
+  }
+
+  /** What falls on each of `rows` of a layer, in the order given. */
+  async lookUp(layer: number, rows: readonly number[]): Promise<RowReport[]> {
+    const reports: RowReport[] = [];
+    for (const row of rows) {
+      const place = columnOf(this.#memory, { layer, row });
+      const column = await this.#column(layer, place.index);
+      const { order, head } = place;
+      const { counts } = this.#orders[order - 2]!;
+      const ngrams: number[] = [];
+      for (let i = lowerBound(column.keys, row * ngramSpan); i < column.keys.length; i++) {
+        if (Math.floor(column.keys[i]! / ngramSpan) !== row) break;
+        ngrams.push(column.keys[i]! % ngramSpan);
+      }
+      ngrams.sort((a, b) => counts[b]! - counts[a]! || a - b);
+      reports.push({
+        row,
+        order,
+        head,
+        corpus: {
+          distinct: ngrams.length,
+          count: ngrams.reduce((sum, ngram) => sum + counts[ngram]!, 0),
+          ngrams: ngrams.slice(0, maxListed).map((ngram) => this.#ngram(order, ngram)),
+          used_rows: column.usedRows,
+          column_rows: place.rows,
+        },
+      });
+    }
+    return reports;
+  }
+
+  #ngram(order: number, ngram: number) {
+    const { first, counts } = this.#orders[order - 2]!;
+    const end = first[ngram]! + 1;
+    return {
+      texts: Array.from(this.#ids.subarray(end - order, end), (id) =>
+        tokenText(this.#tokenizer, id),
+      ),
+      compressed: [...this.#compressed.subarray(end - order, end)],
+      count: counts[ngram]!,
+    };
+  }
+
+  async #column(layer: number, index: number): Promise<Column> {
+    const name = `${layer} ${index}`;
+    if (!this.#columns.has(name)) await this.#buildLayer(layer);
+    return this.#columns.get(name)!;
+  }
+
+  /** All columns of a layer: one pass over the corpus gives the rows of every order and head. */
+  async #buildLayer(layer: number): Promise<void> {
+    const { addressing } = this.#memory;
+    const at = addressing.layout.layers.findIndex(({ layerId }) => layerId === layer);
+    const { numHeads } = addressing.layout.config;
+    const C = addressing.numColumns;
+    const keys = Array.from(
+      { length: C },
+      (_, column) => new Float64Array(this.#orders[Math.floor(column / numHeads)]!.first.length),
+    );
+    const done = new Uint32Array(this.#orders.length);
+    const lookBack = this.#orders.length;
+    for (let from = 0; from < this.#ids.length; from += breath) {
+      const begin = Math.max(0, from - lookBack);
+      const part = this.#compressed.subarray(begin, from + breath);
+      const rows = addressBatch(addressing, part, { sequenceLength: part.length })[at]!;
+      for (const [o, { first }] of this.#orders.entries()) {
+        let ngram = done[o]!;
+        for (; ngram < first.length && first[ngram]! < from + breath; ngram++)
+          for (let column = o * numHeads; column < (o + 1) * numHeads; column++)
+            keys[column]![ngram] = rows[(first[ngram]! - begin) * C + column]! * ngramSpan + ngram;
+        done[o] = ngram;
+      }
+      await rest();
+    }
+    for (const [column, sorted] of keys.entries()) {
+      sorted.sort();
+      let usedRows = 0;
+      let last = -1;
+      for (const key of sorted) {
+        const row = Math.floor(key / ngramSpan);
+        if (row !== last) usedRows++;
+        last = row;
+      }
+      this.#columns.set(`${layer} ${column}`, { keys: sorted, usedRows });
+      await rest();
+    }
+  }
+}
+
+/** Which order and head a row belongs to. Throws `RequestError` for a row that is no layer's. */
+export function columnOf(
+  { addressing: { layout } }: ModelMemory,
+  { layer, row }: { layer: number; row: number },
+): { index: number; order: number; head: number; rows: number } {
+  const found = layout.layers.find(({ layerId }) => layerId === layer);
+  if (found === undefined || row >= found.numRows)
+    throw new RequestError(
+      `there is no row ${row} in layer ${layer}; rows are ` +
+        layout.layers.map((each) => `0..${each.numRows - 1} in layer ${each.layerId}`).join(", "),
+    );
+  const index = found.offsets.findLastIndex((offset) => offset <= row);
+  const { numHeads } = layout.config;
+  return {
+    index,
+    order: 2 + Math.floor(index / numHeads),
+    head: index % numHeads,
+    rows: found.primes[index]!,
+  };
+}
+
+/** Index of the first key >= x. */
+function lowerBound(keys: Float64Array, x: number): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (keys[middle]! < x) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Lets requests be answered while an index is built. */
+function rest(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}

@@ -1,0 +1,165 @@
+/**
+ * A model's reading of a sequence, told in full: tokens and the spellings that share their addresses, rows
+ * and what they hold, gates, losses and chances with the memory and without. The arithmetic is in
+ * `passes.ts`; this puts it beside what tokenizer and tables say.
+ */
+import { RequestError } from "../errors.ts";
+import type { Ablation } from "../inference/index.ts";
+import type { Model } from "../load-model.ts";
+import type { RetrievalTable } from "../memory/index.ts";
+import { tokenText } from "../tokenizer/index.ts";
+import { type Reading, readBothWays } from "./passes.ts";
+import type { InspectReport, LayerReport, SpellingsReport } from "./report.ts";
+
+export interface InspectOptions {
+  /** First ids that the text does not have. Default 0. */
+  readonly numHidden?: number;
+  /** Multiplies what the memory adds. Default 1. */
+  readonly scale?: number;
+  readonly ablate?: Ablation;
+  /** Likeliest next tokens to tell of every position, with the memory and without. Default 0. */
+  readonly top?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Ids of one inspection: two passes of so many tokens are a few seconds of a small model. */
+export const maxInspectedIds = 4096;
+
+/** Throws `RequestError` for ids that are none or too many, and for parts that the memory does not have. */
+export async function inspectIds(
+  model: Model,
+  ids: readonly number[],
+  { numHidden = 0, scale = 1, ablate = {}, top = 0, signal }: InspectOptions = {},
+): Promise<InspectReport> {
+  if (ids.length === 0 || ids.length > maxInspectedIds)
+    throw new RequestError(
+      `an inspection reads 1..${maxInspectedIds} tokens, got ${ids.length}; send less text`,
+    );
+  const { tokenizer, language } = model;
+  const readings = await readBothWays(model, ids, { scale, ablate, top, signal });
+  const texts = new Map<number, string>();
+  const textOf = (id: number): string => {
+    let text = texts.get(id);
+    if (text === undefined) texts.set(id, (text = tokenText(tokenizer, id)));
+    return text;
+  };
+  const map = language.memory?.tokenMap.map;
+  return {
+    tokens: ids.map((id) => ({ id, text: textOf(id), compressed: map?.[id] ?? id })),
+    num_hidden: numHidden,
+    spellings: map === undefined ? {} : spellingsOf(map, ids, textOf),
+    layers: await layerReports(model, readings),
+    log_probs: {
+      on: [null, ...readings.slice(0, -1).map(({ next }) => round(next!.on))],
+      off: [null, ...readings.slice(0, -1).map(({ next }) => round(next!.off))],
+    },
+    next:
+      top === 0
+        ? []
+        : readings.map((reading) =>
+            reading.top.map(({ id, on, off }) => ({
+              id,
+              text: textOf(id),
+              on: round(on),
+              off: round(off),
+            })),
+          ),
+    totals: totalsOf(readings, {
+      bytes: ids.slice(1).reduce((sum, id) => sum + tokenizer.tokenBytes(id).length, 0),
+    }),
+  };
+}
+
+function totalsOf(
+  readings: readonly Reading[],
+  { bytes }: { bytes: number },
+): InspectReport["totals"] {
+  const scored = readings.flatMap(({ next }) => (next === null ? [] : [next]));
+  const loss = (of: (next: { on: number; off: number }) => number) => {
+    const nats = scored.reduce((sum, next) => sum - of(next), 0);
+    return { nats, bits_per_byte: bytes === 0 ? null : nats / Math.LN2 / bytes };
+  };
+  return {
+    tokens: scored.length,
+    bytes,
+    on: loss(({ on }) => on),
+    off: loss(({ off }) => off),
+  };
+}
+
+/** Classes of spaces or of digits may be large; the first ones make the point. */
+const maxSpellings = 24;
+
+function spellingsOf(
+  map: Int32Array,
+  ids: readonly number[],
+  textOf: (id: number) => string,
+): Record<string, SpellingsReport> {
+  const members = new Map<number, number[]>(ids.map((id) => [map[id]!, []]));
+  for (const [id, compressed] of map.entries()) members.get(compressed)?.push(id);
+  return Object.fromEntries(
+    [...members].map(([compressed, all]) => [
+      compressed,
+      {
+        total: all.length,
+        tokens: all.slice(0, maxSpellings).map((id) => ({ id, text: textOf(id) })),
+      },
+    ]),
+  );
+}
+
+function layerReports(model: Model, readings: readonly Reading[]): Promise<LayerReport[]> {
+  const { memory } = model.language;
+  if (memory === undefined) return Promise.resolve([]);
+  const { numHeads } = memory.addressing.layout.config;
+  return Promise.all(
+    memory.addressing.layout.layers.map(async ({ layerId, primes, offsets }, i) => {
+      const at = readings.map(({ layers }) => layers.get(layerId)!);
+      const norms = await rowNorms(
+        memory.tables[i]!,
+        at.map(({ rows }) => rows),
+      );
+      return {
+        layer: layerId,
+        columns: primes.map((rows, column) => ({
+          order: 2 + Math.floor(column / numHeads),
+          head: column % numHeads,
+          first_row: offsets[column]!,
+          rows,
+        })),
+        // Our transformer has one residual branch, so one gate; the released one has several.
+        gates: at.map(({ gate }) => [round(gate)]),
+        written: at.map(({ written }) => round(written)),
+        stream: at.map(({ stream }) => round(stream)),
+        rows: at.map(({ rows }) => [...rows]),
+        norms,
+      };
+    }),
+  );
+}
+
+/** L2 lengths of rows, [T][C]. */
+async function rowNorms(
+  { store, format }: RetrievalTable,
+  rows: readonly Uint32Array[],
+): Promise<number[][]> {
+  const { headDim, rowBytes } = format;
+  const norms: number[][] = [];
+  for (const wanted of rows) {
+    const bytes = new Uint8Array(wanted.length * rowBytes);
+    const values = new Float32Array(wanted.length * headDim);
+    await store.read(wanted, bytes);
+    format.decode(bytes, values);
+    norms.push(
+      Array.from(wanted, (_, i) =>
+        round(Math.hypot(...values.subarray(i * headDim, (i + 1) * headDim))),
+      ),
+    );
+  }
+  return norms;
+}
+
+/** Six digits behind the point: finer than float32 arithmetic, and half the bytes. */
+function round(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}

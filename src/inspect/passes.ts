@@ -1,0 +1,128 @@
+/**
+ * Two readings of the same ids side by side, one with the memory as asked for and one without: the loss of
+ * every token and the chances of the next, both ways; gates, rows and sizes of what was written. Longer
+ * sequences than a context are read in windows, those in which a `Scorer` scores them. Knows ids; no text.
+ */
+import {
+  type Ablation,
+  ablatedTables,
+  logProbsOf,
+  type Session,
+  windowStarts,
+} from "../inference/index.ts";
+import type { Model } from "../load-model.ts";
+
+export interface PassOptions {
+  readonly scale: number;
+  readonly ablate: Ablation;
+  /** Likeliest next tokens to tell of each reading. */
+  readonly top: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What reading one id told. */
+export interface Reading {
+  /** ln p of the id that follows, memory as asked for and off; null behind the last. */
+  readonly next: { readonly on: number; readonly off: number } | null;
+  readonly top: readonly { readonly id: number; readonly on: number; readonly off: number }[];
+  /** By Engram layer. */
+  readonly layers: ReadonlyMap<number, LayerReading>;
+}
+
+export interface LayerReading {
+  readonly gate: number;
+  readonly written: number;
+  readonly stream: number;
+  /** [C] */
+  readonly rows: Uint32Array;
+}
+
+/** Ids read at a time: bounds the logits that are held to this many rows of the vocabulary. */
+const pieceLength = 64;
+
+/** One reading for each id, in order. */
+export async function readBothWays(
+  model: Model,
+  ids: readonly number[],
+  { scale, ablate, top, signal }: PassOptions,
+): Promise<Reading[]> {
+  const { memory } = model.language;
+  const length = model.config.maxPositions;
+  const readings: Reading[] = [];
+  await using off = model.createSession({ memory: false });
+  await using on =
+    memory === undefined
+      ? model.createSession({ memory: false })
+      : model.createSession({ scale, tables: ablatedTables(memory, ablate) });
+  const stride = Math.max(1, length >>> 1);
+  // As if one more id followed: the last is read, too, though nothing behind it is scored.
+  for (const { start, from } of windowStarts(ids.length + 1, { length, stride })) {
+    on.rewind(0);
+    off.rewind(0);
+    const window = ids.slice(start, start + length);
+    for (let at = 0; at < window.length; at += pieceLength) {
+      signal?.throwIfAborted();
+      const piece = window.slice(at, at + pieceLength);
+      const [onLogits, offLogits] = [await on.appendTraced(piece), await off.appendAll(piece)];
+      for (let i = Math.max(0, from - at); i < piece.length; i++)
+        readings.push(
+          readingOf({
+            on: rowOf(onLogits, i, piece.length),
+            off: rowOf(offLogits, i, piece.length),
+            following: ids[start + at + i + 1],
+            top,
+            layers: layersAt(on, i, piece.length),
+          }),
+        );
+    }
+  }
+  return readings;
+}
+
+function rowOf(logits: Float32Array, i: number, rows: number): Float32Array {
+  const width = logits.length / rows;
+  return logits.subarray(i * width, (i + 1) * width);
+}
+
+function layersAt(session: Session, i: number, count: number): Map<number, LayerReading> {
+  const layers = new Map<number, LayerReading>();
+  for (const [layer, gates] of session.gates) {
+    const rows = session.rows.get(layer)!;
+    const columns = rows.length / count;
+    const { written, stream } = session.sizes.get(layer)!;
+    layers.set(layer, {
+      gate: gates[i]!,
+      written: written[i]!,
+      stream: stream[i]!,
+      rows: rows.slice(i * columns, (i + 1) * columns),
+    });
+  }
+  return layers;
+}
+
+function readingOf({
+  on,
+  off,
+  following,
+  top,
+  layers,
+}: {
+  on: Float32Array;
+  off: Float32Array;
+  following: number | undefined;
+  top: number;
+  layers: Map<number, LayerReading>;
+}): Reading {
+  const id = following ?? 0;
+  const inUse = logProbsOf(on, { id, top });
+  const without = logProbsOf(off, { id, top });
+  const shift = { on: inUse.logProb - on[id]!, off: without.logProb - off[id]! };
+  const ids = new Set([...inUse.top, ...without.top].map((entry) => entry.id));
+  return {
+    next: following === undefined ? null : { on: inUse.logProb, off: without.logProb },
+    top: [...ids]
+      .map((each) => ({ id: each, on: on[each]! + shift.on, off: off[each]! + shift.off }))
+      .toSorted((a, b) => Math.max(b.on, b.off) - Math.max(a.on, a.off)),
+    layers,
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * `/engram/inspect`: a text read with the memory and without, told token by token. `/engram/corpus` and
+ * `/engram/rows`: which n-grams of a text that a client gave fall on a row. One inspection runs at a time:
+ * they are for people who look, and the engine is there for those who generate.
+ */
+import type { Hono } from "hono";
+import { UnavailableError } from "../../errors.ts";
+import { promptIdsOf } from "../../generate-text.ts";
+import { CorpusIndex, inspectIds, maxInspectedIds } from "../../inspect/index.ts";
+import { ApiError } from "../api-error.ts";
+import { readBody } from "../body.ts";
+import {
+  corpusSchema,
+  type InspectRequest,
+  inspectSchema,
+  type RowsRequest,
+  rowsSchema,
+} from "../inspect-protocol.ts";
+import { checkPrompt } from "../prompts.ts";
+import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
+
+/** Inspections that may wait for their turn. */
+const mostWaiting = 16;
+
+export function inspectRoutes(app: Hono, context: RouteContext): void {
+  const { maxBodyBytes: maxBytes } = context.options;
+  const inTurn = oneAtATime();
+  let corpus: CorpusIndex | undefined;
+
+  app.post("/engram/inspect", async (c) => {
+    const serving = context.serving();
+    const body = await readBody(c.req.raw, { schema: inspectSchema, maxBytes });
+    checkModelName(serving, body.model);
+    const { ids, numHidden } = idsOf(body, serving);
+    const { signal } = c.req.raw;
+    const { top, scale, ablate } = body;
+    const report = await inTurn(signal, () =>
+      inspectIds(serving.model, ids, { numHidden, top, scale, ablate, signal }),
+    );
+    return c.json({ model: serving.name, ...report });
+  });
+
+  app.get("/engram/corpus", (c) => {
+    context.serving();
+    return c.json({ corpus: corpus?.report ?? null });
+  });
+
+  app.post("/engram/corpus", async (c) => {
+    const serving = context.serving();
+    const memory = memoryOf(serving);
+    const { name, text } = await readBody(c.req.raw, { schema: corpusSchema, maxBytes });
+    const { tokenizer } = serving.model;
+    corpus = await inTurn(c.req.raw.signal, () =>
+      CorpusIndex.build({ tokenizer, memory, name }, text),
+    );
+    return c.json({ corpus: corpus.report });
+  });
+
+  app.post("/engram/rows", async (c) => {
+    memoryOf(context.serving());
+    const body: RowsRequest = await readBody(c.req.raw, { schema: rowsSchema, maxBytes });
+    const rows = await corpus?.lookUp(body.layer, body.rows);
+    return c.json({ corpus: corpus?.report ?? null, rows: rows ?? [] });
+  });
+}
+
+function memoryOf({ model, name }: Serving) {
+  if (model.language.memory === undefined)
+    throw new ApiError(`"${name}" has no memory to look into`, { code: "no_memory" });
+  return model.language.memory;
+}
+
+function idsOf(
+  { text, ids, continuation = [] }: InspectRequest,
+  { model: { tokenizer } }: Serving,
+): { ids: number[]; numHidden: number } {
+  const all = [...(text === undefined ? ids! : promptIdsOf(tokenizer, text)), ...continuation];
+  const param = text === undefined ? "ids" : "text";
+  if (all.length > maxInspectedIds)
+    throw new ApiError(
+      `${param}: ${all.length} tokens; an inspection reads at most ${maxInspectedIds}, so send less`,
+      { param, code: "text_too_long" },
+    );
+  checkPrompt(all, { tokenizer, most: maxInspectedIds, param });
+  const numHidden = text !== undefined && tokenizer.eosTokenId !== undefined ? 1 : 0;
+  return { ids: all, numHidden };
+}
+
+/** Runs what it is given one after the other; refuses when too many wait. */
+function oneAtATime(): <T>(signal: AbortSignal, run: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  return async (signal, run) => {
+    if (waiting >= mostWaiting)
+      throw new UnavailableError(`${waiting} inspections are waiting already; try again`, {
+        code: "queue_full",
+      });
+    const before = last;
+    const turn = (async () => {
+      await before.catch(() => undefined);
+      signal.throwIfAborted();
+      return run();
+    })();
+    last = turn;
+    waiting++;
+    try {
+      return await turn;
+    } finally {
+      waiting--;
+    }
+  };
+}

@@ -1,0 +1,119 @@
+/** Numbers of a report by which a token strip may be coloured, with their scales and their words. */
+import type { InspectReport } from "../../src/inspect/report.ts";
+import { diverging, type Scale, sequential } from "./colour.ts";
+import { fixed, percent, signed } from "./format.ts";
+import type { Theme } from "./theme.svelte.ts";
+
+export type MeasureName = "gate" | "written" | "change";
+
+export interface Measure {
+  readonly name: MeasureName;
+  readonly title: string;
+  /** Under the strip: what the colours are, with their unit. */
+  readonly legend: string;
+  /** Whether it is told layer by layer. */
+  readonly isOfLayer: boolean;
+  /** One a token; undefined where there is none. */
+  values(report: InspectReport, which: Which): (number | undefined)[];
+  scale(values: readonly (number | undefined)[], options: ScaleOptions): Scale;
+  /** With its words: "gate 0.53". */
+  says(value: number): string;
+  /** At the ends of the legend. */
+  format(value: number): string;
+  readonly ends?: readonly [string, string];
+}
+
+/** A layer is told by its id. */
+export interface Which {
+  readonly layer: number | undefined;
+  readonly branch: number;
+}
+
+export interface ScaleOptions {
+  readonly theme: Theme;
+  /** From the least to the greatest of the text, in place of the whole range. */
+  readonly isFitted: boolean;
+}
+
+const gate: Measure = {
+  name: "gate",
+  title: "Gate",
+  legend: "gate, 0 shut to 1 open",
+  isOfLayer: true,
+  values: (report, { layer, branch }) =>
+    layerOf(report, layer)?.gates.map((gates) => gates[branch]) ?? noValues(report),
+  scale: (values, { theme, isFitted }) =>
+    sequential({ ...(isFitted ? rangeOf(values) : { low: 0, high: 1 }), theme }),
+  says: (value) => `gate ${fixed(value, 3)}`,
+  format: (value) => fixed(value, 2),
+};
+
+const written: Measure = {
+  name: "written",
+  title: "Size written",
+  legend: "value written, of the stream's length",
+  isOfLayer: true,
+  values: (report, { layer }) => {
+    const found = layerOf(report, layer);
+    return found === undefined
+      ? noValues(report)
+      : found.written.map((size, t) => (found.stream[t]! > 0 ? size / found.stream[t]! : 0));
+  },
+  scale: (values, { theme, isFitted }) => {
+    const { low, high } = rangeOf(values);
+    return sequential({ low: isFitted ? low : 0, high, theme });
+  },
+  says: (value) => `${percent(value)} of the stream written`,
+  format: percent,
+};
+
+const change: Measure = {
+  name: "change",
+  title: "Change in loss",
+  legend: "loss with the memory less loss without, bits",
+  isOfLayer: false,
+  values: (report) => lossChanges(report),
+  scale: (values, { theme }) => {
+    const { low, high } = rangeOf(values);
+    return diverging({ most: Math.max(0.5, Math.abs(low), Math.abs(high)), theme });
+  },
+  says: (value) => `${signed(value, 2)} bits`,
+  format: (value) => signed(value, 1),
+  ends: ["helps", "hurts"],
+};
+
+export const measures: readonly Measure[] = [gate, written, change];
+export const changeMeasure: Measure = change;
+
+export function measureOf(name: string | undefined): Measure {
+  return measures.find((each) => each.name === name) ?? gate;
+}
+
+/** Loss with the memory less loss without it, in bits a token; negative where the memory helps. */
+export function lossChanges({ log_probs: { on, off } }: InspectReport): (number | undefined)[] {
+  return on.map((inUse, t) => {
+    const without = off[t];
+    return inUse === null || without === null || without === undefined
+      ? undefined
+      : (without - inUse) / Math.LN2;
+  });
+}
+
+function layerOf({ layers }: InspectReport, layer: number | undefined) {
+  return layers.find((each) => each.layer === layer) ?? layers[0];
+}
+
+function noValues({ tokens }: InspectReport): undefined[] {
+  return tokens.map(() => undefined);
+}
+
+function rangeOf(values: readonly (number | undefined)[]): { low: number; high: number } {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (value === undefined) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low <= high ? { low, high } : { low: 0, high: 1 };
+}
