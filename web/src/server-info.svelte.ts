@@ -1,5 +1,5 @@
 /** What the server says of itself, asked once: the model's name, sizes, its memory. */
-import { getJson } from "./api.ts";
+import { ApiFailure, getJson } from "./api.ts";
 
 /** Of `/props`, what the page reads. */
 export interface Props {
@@ -24,12 +24,15 @@ class ServerInfo {
   props: Props | undefined = $state.raw();
   failure: Error | undefined = $state.raw();
 
+  /** Asks until there is an answer: while the model is loading, the server says so. */
   async load(): Promise<void> {
+    this.failure = undefined;
     try {
-      this.failure = undefined;
       this.props = await getJson<Props>("props");
     } catch (error) {
-      this.failure = error as Error;
+      if (error instanceof ApiFailure && error.code === "loading")
+        setTimeout(() => void this.load(), 500);
+      else this.failure = error as Error;
     }
   }
 }
