@@ -6,9 +6,8 @@ export interface ChartLook {
   readonly curves: readonly Curve[];
   readonly isLog: boolean;
   readonly formatX: (value: number) => string;
-  readonly formatY: (value: number) => string;
-  /** Whole numbers only on the x axis: steps have no halves. */
-  readonly isWhole: boolean;
+  /** Distances that marks of the x axis may have; steps have no halves, hours no tenths. */
+  readonly increments: readonly number[] | undefined;
 }
 
 export interface ChartEvents {
@@ -22,7 +21,7 @@ export interface ChartEvents {
 const sync = uPlot.sync("engram.runs");
 
 export function chartOptions(
-  { curves, isLog, formatX, formatY, isWhole }: ChartLook,
+  { curves, isLog, formatX, increments }: ChartLook,
   { onpoint, onrange }: ChartEvents,
 ): Omit<uPlot.Options, "width" | "height"> {
   const style = getComputedStyle(document.documentElement);
@@ -39,26 +38,25 @@ export function chartOptions(
     padding: [8, 12, 0, 0],
     scales: {
       x: { time: false },
-      y: isLog ? { distr: 3, log: 10 } : { range: padded },
+      y: isLog ? { distr: 3, log: 10, range: paddedByFactor } : { range: padded },
     },
     axes: [
       {
         ...axis,
         size: 30,
         space: 70,
-        ...(isWhole && {
-          incrs: [
-            1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6,
-          ],
-        }),
+        ...(increments && { incrs: [...increments] }),
         values: (_, splits) => splits.map((split) => formatX(split)),
       },
       {
         ...axis,
         size: 56,
-        ...(isLog && { filter: (_, splits) => splits }),
-        values: (_, splits) =>
-          thinLabels(splits, isLog).map((split) => (split === null ? "" : formatY(split))),
+        ...(isLog && {
+          splits: (_, __, low, high) => logSplits(low, high),
+          filter: (_, splits) => splits,
+        }),
+        values: (_, splits, __, ___, step) =>
+          isLog ? splits.map(logLabel) : splits.map((split) => axisLabel(split, step)),
       },
     ],
     series: [
@@ -136,6 +134,11 @@ function padded(_: uPlot, low: number | null, high: number | null): [number, num
   return [low - room, high + room];
 }
 
+function paddedByFactor(_: uPlot, low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null || low <= 0) return [0.1, 10];
+  return [low / 1.06, high * 1.06];
+}
+
 function pointAt(u: uPlot, series: number): HTMLElement {
   const dot = document.createElement("div");
   dot.classList.add("u-cursor-pt");
@@ -143,20 +146,50 @@ function pointAt(u: uPlot, series: number): HTMLElement {
   return dot;
 }
 
+/** The nearest place with a value; `index` itself beyond the curve's ends, where there is none. */
 function nearestValue(values: uPlot.AlignedData[number] | undefined, index: number): number {
-  if (values === undefined || values[index] !== null) return index;
-  for (let distance = 1; distance < values.length; distance++)
-    for (const at of [index - distance, index + distance])
-      if (at >= 0 && at < values.length && values[at] !== null && values[at] !== undefined)
-        return at;
-  return index;
+  const has = (at: number): boolean => typeof values?.[at] === "number";
+  if (values === undefined || has(index)) return index;
+  let before = index - 1;
+  while (before >= 0 && !has(before)) before--;
+  let after = index + 1;
+  while (after < values.length && !has(after)) after++;
+  if (before < 0 || after >= values.length) return index;
+  return index - before <= after - index ? before : after;
 }
 
-/** A logarithmic axis marks every digit and names 1, 2 and 5. */
-function thinLabels(splits: readonly number[], isLog: boolean): (number | null)[] {
-  if (!isLog) return [...splits];
-  return splits.map((split) => {
-    const digit = Math.round(split / 10 ** Math.floor(Math.log10(split) + 1e-9));
-    return splits.length <= 6 || digit === 1 || digit === 2 || digit === 5 ? split : null;
+/** As many decimals as tell neighbours apart. */
+function axisLabel(value: number, step: number): string {
+  if (step < 1e-4) return value === 0 ? "0" : value.toExponential(1).replace("-", "\u2212");
+  const decimals = String(Number(step.toPrecision(6))).split(".")[1]?.length ?? 0;
+  return value.toLocaleString(undefined, {
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
   });
+}
+
+/** Marks of a logarithmic axis: 1, 2 and 5 of each decade or, where there is less than one, even ones. */
+function logSplits(low: number, high: number): number[] {
+  if (high / low < 8) {
+    const rough = (high - low) / 5;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 2.5, 5, 10].map((digit) => digit * power).find((one) => one >= rough)!;
+    const first = Math.ceil(low / step);
+    return Array.from(
+      { length: Math.floor(high / step) - first + 1 },
+      (_, i) => (first + i) * step,
+    );
+  }
+  const splits: number[] = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++)
+    for (const digit of [1, 2, 5])
+      if (digit * 10 ** power >= low && digit * 10 ** power <= high)
+        splits.push(digit * 10 ** power);
+  return splits;
+}
+
+function logLabel(value: number): string {
+  return value < 1e-3
+    ? value.toExponential(0).replace("-", "\u2212")
+    : String(Number(value.toPrecision(3)));
 }

@@ -30,10 +30,32 @@ export function loss(value: number): string {
   return fixed(value, Math.abs(value) >= 10 ? 2 : 3);
 }
 
+const wholes = [0, 1, 2, 3, 4, 5, 6].flatMap((power) =>
+  [1, 2, 5].map((digit) => digit * 10 ** power),
+);
+const minute = 60;
+const hour = 60 * minute;
+
 export const axes: Readonly<
-  Record<XAxis, { readonly label: string; readonly format: (value: number) => string }>
+  Record<
+    XAxis,
+    {
+      readonly label: string;
+      readonly format: (value: number) => string;
+      /** Distances between marks that read well; any where there are none. */
+      readonly increments: readonly number[] | undefined;
+    }
+  >
 > = {
-  step: { label: "step", format: count },
-  tokens: { label: "tokens trained on", format: amount },
-  time: { label: "training time", format: duration },
+  step: { label: "step", format: (value) => count(Math.round(value)), increments: wholes },
+  tokens: { label: "tokens trained on", format: amount, increments: undefined },
+  time: {
+    label: "training time",
+    format: duration,
+    increments: [
+      ...[1, 2, 5, 10, 30],
+      ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * minute),
+      ...[1, 2, 4, 8, 12, 24, 48, 96].map((hours) => hours * hour),
+    ],
+  },
 };
