@@ -20,21 +20,25 @@ export class AreaStore {
   follow(areas: readonly Area[]): () => void {
     return whileVisible(async (signal) => {
       try {
-        const reads = new Map<string, readonly number[] | null>();
-        for (const area of areas) {
-          const key = keyOf(area);
-          if (!this.#rows.has(key)) {
-            const rows = await memoryApi.rows(area, { signal });
-            this.#rows = new Map([...this.#rows, [key, rows] as const].slice(-maxKept));
-          }
-          reads.set(key, await memoryApi.reads(area, { signal }));
-        }
-        this.#reads = reads;
+        await Promise.all(areas.map((area) => this.#readRows(area, signal)));
+        const reads = await Promise.all(
+          areas.map(
+            async (area) => [keyOf(area), await memoryApi.reads(area, { signal })] as const,
+          ),
+        );
+        this.#reads = new Map(reads);
         this.failure = undefined;
       } catch (error) {
         if (!signal.aborted) this.failure = error as Error;
       }
     });
+  }
+
+  async #readRows(area: Area, signal: AbortSignal): Promise<void> {
+    const key = keyOf(area);
+    if (this.#rows.has(key)) return;
+    const rows = await memoryApi.rows(area, { signal });
+    this.#rows = new Map([...this.#rows, [key, rows] as const].slice(-maxKept));
   }
 }
 

@@ -29,9 +29,12 @@ export function focus(
   bucket: Bucket,
   { layer, range }: { layer: number; range: readonly [number, number] | undefined },
 ): TitledArea {
-  const end = bucket.first_row + bucket.rows;
-  const from = Math.max(bucket.first_row, Math.min(range?.[0] ?? bucket.first_row, end - 1));
-  const to = Math.min(end, Math.max(from + 1, range?.[1] ?? end));
+  const first = bucket.first_row;
+  const end = first + bucket.rows;
+  // An address that was edited by hand, or comes from another model, shows the whole bucket.
+  const isInside =
+    range !== undefined && first <= range[0] && range[0] < range[1] && range[1] <= end;
+  const [from, to] = isInside ? range : [first, end];
   return areaOf(bucket, { layer, from, to, limit: focusBins });
 }
 
