@@ -11,8 +11,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
 const patterns = process.argv.slice(2);
-const globPatterns =
-  patterns.length > 0 ? patterns : ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts"];
+const globPatterns = patterns.length > 0 ? patterns : ["{src,test,bench,web/src}/**/*.test.ts"];
 
 /** A test that takes longer hangs. The longest, the end-to-end run, takes about two minutes. */
 const timeout = 8 * 60_000;
