@@ -45,11 +45,18 @@ async function build(): Promise<void> {
   const parent = await mkdtemp(join(root, "dist", "web-new-"));
   try {
     await run([vite, "build", "web", "--outDir", join(parent, "web"), "--logLevel", "error"]);
-    if (existsSync(built)) await rename(built, join(parent, "old"));
-    await rename(join(parent, "web"), built);
+    await rename(built, join(parent, "old")).catch(unless("ENOENT"));
+    // Another process may have built the same page meanwhile; then its page stands there.
+    await rename(join(parent, "web"), built).catch(unless("ENOTEMPTY", "EEXIST"));
   } finally {
     await rm(parent, { recursive: true, force: true });
   }
+}
+
+function unless(...codes: readonly string[]): (error: NodeJS.ErrnoException) => void {
+  return (error) => {
+    if (!codes.includes(error.code ?? "")) throw error;
+  };
 }
 
 function viteProgram(): string {

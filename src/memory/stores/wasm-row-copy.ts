@@ -51,7 +51,7 @@ const PAGE_BYTES = 65_536;
 export const MAX_MEMORY_BYTES: number = 65_536 * PAGE_BYTES;
 
 export function createWasmRowCopy(): WasmRowCopy | undefined {
-  const { WebAssembly: api } = globalThis as { WebAssembly?: WasmApi };
+  const { WebAssembly: api } = globalThis as unknown as { WebAssembly?: WasmApi };
   const bytes = assembleModule();
   if (!api?.validate(bytes)) return undefined;
   const module = new api.Module(bytes);

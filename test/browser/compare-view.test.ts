@@ -1,0 +1,156 @@
+/** The third view: the same text with the memory and without. */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import type { Page } from "playwright-core";
+import {
+  type Inspector,
+  startInspector,
+  stripTokens,
+  tokensOf,
+  withoutBrowser,
+} from "./inspector.ts";
+
+const text = "the cat sat on the mat and THE Cat";
+
+function placeOf(more: Record<string, string> = {}): string {
+  return `#/compare?${new URLSearchParams({ t: text, ...more })}`;
+}
+
+async function total(page: Page, which: "on" | "off"): Promise<string> {
+  return (await page.locator(`[data-total="${which}"]`).textContent())!.trim();
+}
+
+describe("memory on and off", { skip: withoutBrowser }, async () => {
+  if (withoutBrowser !== false) return;
+  const inspector: Inspector = await startInspector();
+  after(() => inspector.close());
+  const ask = (more: object = {}) => inspector.ask("engram/inspect", { text, top: 8, ...more });
+  const report = await ask();
+
+  test("shows the bits per byte and the changes in loss that the server tells", async () => {
+    const { page, complaints } = await inspector.open(placeOf());
+    const tokens = await stripTokens(page);
+    const { totals, log_probs: probs } = report;
+    assert.equal(await total(page, "on"), totals.on.bits_per_byte.toFixed(3));
+    assert.equal(await total(page, "off"), totals.off.bits_per_byte.toFixed(3));
+    // One token more stands for what comes next; the first is predicted by nothing.
+    assert.equal(tokens.length, report.tokens.length + 1);
+    for (let t = 1; t < report.tokens.length; t++) {
+      const bits = (probs.off[t] - probs.on[t]) / Math.LN2;
+      const [, said] = /, ([+\u2212]?[\d.]+) bits$/.exec(tokens[t]!.says) ?? [];
+      const number = Number(said!.replace("\u2212", "-"));
+      assert.ok(Math.abs(number - bits) <= 0.0051, `${tokens[t]!.says}: ${bits}`);
+    }
+    assert.deepEqual(complaints, []);
+  });
+
+  test("a scale of zero is the memory off: the same total, no token changed", async () => {
+    const { page } = await inspector.open(placeOf());
+    await stripTokens(page);
+    assert.notEqual(await total(page, "on"), await total(page, "off"));
+    await page.getByRole("slider", { name: "Scale" }).fill("0");
+    await page.waitForFunction(
+      () =>
+        document.querySelector('[data-total="on"]')!.textContent ===
+        document.querySelector('[data-total="off"]')!.textContent,
+    );
+    const tokens = await stripTokens(page);
+    for (const { says } of tokens.slice(1, -1)) assert.match(says, /, 0\.00 bits$/);
+    assert.match(page.url(), /[?&]s=0(&|$)/);
+  });
+
+  test("layers, orders, heads and single rows are taken away, and put back", async () => {
+    const { page } = await inspector.open(placeOf({ k: "4" }));
+    await stripTokens(page);
+    const whole = await total(page, "on");
+    const expect = async (ablate: object): Promise<void> => {
+      const expected = (await ask({ ablate })).totals.on.bits_per_byte.toFixed(3);
+      await page.waitForFunction(
+        (figure) => document.querySelector('[data-total="on"]')!.textContent!.trim() === figure,
+        expected,
+      );
+    };
+    for (const [name, ablate] of [
+      ["Take away layer 1", { layers: [1] }],
+      ["Take away order 3-grams", { orders: [3] }],
+      ["Take away head 0", { heads: [0] }],
+    ] as const) {
+      const button = page.getByRole("button", { name, exact: true });
+      await button.click();
+      await expect(ablate);
+      assert.equal(await button.getAttribute("aria-pressed"), "true");
+      await button.click();
+      await expect({});
+    }
+    assert.equal(await total(page, "on"), whole);
+    const row: number = report.layers[0].rows[4][0];
+    await page.getByRole("button", { name: `Take row ${row} away` }).click();
+    await expect({ rows: [{ layer: 1, row }] });
+    assert.notEqual(await total(page, "on"), whole);
+    await page.getByRole("button", { name: `Put row ${row} of layer 1 back` }).click();
+    await expect({});
+    await page.getByRole("button", { name: "Take away layer 1", exact: true }).click();
+    await page.waitForFunction(
+      () =>
+        document.querySelector('[data-total="on"]')!.textContent ===
+        document.querySelector('[data-total="off"]')!.textContent,
+    );
+  });
+
+  test("chances are those of the place before the token, with the text's own marked", async () => {
+    const { page } = await inspector.open(placeOf({ k: "4" }));
+    await stripTokens(page);
+    const rows = page.locator("aside tbody tr");
+    await rows.first().waitFor();
+    const shown = await rows.evaluateAll((found) =>
+      found.map((row) => ({
+        on: row.querySelector("[data-on]")!.textContent!.trim(),
+        off: row.querySelector("[data-off]")!.textContent!.trim(),
+        isActual: row.classList.contains("actual"),
+        widths: [...row.querySelectorAll<HTMLElement>(".bar")].map(
+          (bar) => bar.getBoundingClientRect().width,
+        ),
+      })),
+    );
+    const next: { id: number; on: number; off: number }[] = report.next[3];
+    for (const [i, { on, off }] of next.slice(0, 10).entries()) {
+      for (const [share, figure] of [
+        [Math.exp(on), shown[i]!.on],
+        [Math.exp(off), shown[i]!.off],
+      ] as const)
+        assert.ok(Math.abs(parseFloat(figure) - 100 * share) < 0.06, `${figure}: ${share}`);
+      const [offWidth, onWidth] = shown[i]!.widths as [number, number];
+      assert.ok(offWidth > 3 && onWidth > 3);
+      assert.ok(Math.abs(onWidth / offWidth - Math.exp(on - off)) < 0.15 * Math.exp(on - off));
+    }
+    assert.equal(shown.filter(({ isActual }) => isActual).length, 1);
+  });
+
+  test("a link restores the text, the place, the scale and what was taken away", async () => {
+    const { page } = await inspector.open(placeOf({ k: "5", s: "0.5", a: "o2 h1 r1:7" }));
+    const tokens = await stripTokens(page);
+    const { totals } = await ask({
+      scale: 0.5,
+      ablate: { orders: [2], heads: [1], rows: [{ layer: 1, row: 7 }] },
+    });
+    assert.equal(await total(page, "on"), totals.on.bits_per_byte.toFixed(3));
+    assert.equal(await page.getByLabel("Text to look into").inputValue(), text);
+    assert.equal(await page.getByRole("slider", { name: "Scale" }).inputValue(), "0.5");
+    assert.equal(
+      await tokensOf(page).nth(5).getAttribute("aria-selected"),
+      "true",
+      tokens[5]!.says,
+    );
+    for (const name of ["Take away order 2-grams", "Take away head 1"])
+      assert.equal(
+        await page.getByRole("button", { name }).getAttribute("aria-pressed"),
+        "true",
+        name,
+      );
+    // The same settings stand behind the other view of the text, which says so.
+    await page.getByRole("link", { name: "Text", exact: true }).click();
+    await page.getByText("The memory is scaled by 0.50").waitFor();
+    await page.goBack();
+    await page.getByRole("slider", { name: "Scale" }).waitFor();
+  });
+});
