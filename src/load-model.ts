@@ -11,6 +11,8 @@ import {
   type SessionOptions,
   withoutMemory,
 } from "./inference/index.ts";
+import { checkPlan, type MemoryPlan, planMemory, type TableSize } from "./machine/index.ts";
+import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -27,6 +29,7 @@ import {
   type RowStore,
 } from "./memory/index.ts";
 import {
+  keyValueBytes,
   type ModelConfig,
   paramLayout,
   type ParamLayout,
@@ -34,7 +37,7 @@ import {
   parseModelConfig,
 } from "./model/index.ts";
 import { decodeBf16Array } from "./numerics/index.ts";
-import { openTableInPlace, type WrapStore } from "./open-table.ts";
+import { formatOfDtype, openTableInPlace, type WrapStore } from "./open-table.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -56,6 +59,11 @@ export interface LoadModelOptions {
    * the store's place. Where meters go (`TableTraffic`).
    */
   readonly wrapStore?: WrapStore;
+  /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
+  readonly texts?: number;
+  readonly contextSize?: number | undefined;
+  /** Told what the model will take, before anything large is allocated. */
+  readonly onPlan?: (plan: MemoryPlan) => void;
 }
 
 /** An open model. `close` it to give its memory back. */
@@ -126,10 +134,9 @@ export class Model {
  * `InvalidConfigError` with the numbers where tokenizer, configuration and tables do not belong
  * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
  */
-export async function loadModel(
-  directory: string,
-  { backend, memory = true, tableMemory, wrapStore = asItIs }: LoadModelOptions = {},
-): Promise<Model> {
+export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
+  const { backend, memory = true, tableMemory, texts = 1, contextSize, onPlan } = options;
+  const { wrapStore = asItIs } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -142,10 +149,22 @@ export async function loadModel(
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
   const layout = paramLayout(config);
-  const plan = await planMemory(files, {
-    layout,
-    engram: memory ? engram : undefined,
-    tableMemory,
+  const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
+  const plan = planMemory(
+    {
+      numParams: layout.length,
+      positionBytes: keyValueBytes(config),
+      tables: memory && engram !== undefined ? tableSizes(engram, formats) : [],
+    },
+    {
+      use: { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
+      machine: readMachineMemory(),
+    },
+  );
+  onPlan?.(plan);
+  checkPlan(plan, {
+    subject: directory,
+    advice: "open it with --no-memory",
   });
   const params = new Float32Array(layout.length);
   await readParams(files, layout, params);
@@ -155,7 +174,7 @@ export async function loadModel(
       const { headDim } = engram;
       const { layerId, numRows } = layer;
       if (tableMemory === undefined) {
-        const table = await readTable(files, { layer, format: plan[i]!, headDim });
+        const table = await readTable(files, { layer, format: formats[i]!, headDim });
         const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
         tables.push({ ...table, store });
       } else
@@ -163,8 +182,8 @@ export async function loadModel(
           await openTableInPlace(directory, {
             layerId,
             numRows,
-            format: rowFormat(plan[i]!, headDim),
-            cacheBytes: tableMemory / plan.length,
+            format: rowFormat(formats[i]!, headDim),
+            cacheBytes: tableMemory / formats.length,
             wrapStore,
           }),
         );
@@ -217,62 +236,38 @@ function prepareMemory(
   };
 }
 
-/** Formats of tables at rest by the element type of their tensor. */
-const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
-  F32: "f32",
-  BF16: "bf16",
-  F8_E4M3: "fp8",
-};
-
-/** Finds the format of every table, and refuses with the numbers if they do not fit into memory. */
-async function planMemory(
-  files: ModelDirectory,
-  {
-    layout,
-    engram,
-    tableMemory,
-  }: {
-    layout: ParamLayout;
-    engram: EngramConfig | undefined;
-    tableMemory: number | undefined;
-  },
-): Promise<RowFormatName[]> {
+/** The format of every table. Refuses tables of other types or shapes than the configuration's. */
+async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise<RowFormatName[]> {
   const formats: RowFormatName[] = [];
-  let bytes = 4 * layout.length + (engram === undefined ? 0 : (tableMemory ?? 0));
-  if (engram !== undefined)
-    for (const { layerId, numRows } of buildLayout(engram).layers) {
-      const name = tableName(layerId);
-      const tensor = await files.find(name);
-      const format = tensor && formatOfDtype[tensor.dtype];
-      if (tensor === undefined || format === undefined)
+  for (const { layerId, numRows } of buildLayout(engram).layers) {
+    const name = tableName(layerId);
+    const tensor = await files.find(name);
+    const format = tensor && formatOfDtype[tensor.dtype];
+    if (tensor === undefined || format === undefined)
+      throw new FormatError(
+        `${files.path}: expected the table "${name}" as F32, BF16 or F8_E4M3, ` +
+          (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+      );
+    checkShape(files, tensor, [numRows, engram.headDim]);
+    if (format === "fp8") {
+      const scale = await files.find(tableScaleName(layerId));
+      if (scale?.dtype !== "F8_E8M0")
         throw new FormatError(
-          `${files.path}: expected the table "${name}" as F32, BF16 or F8_E4M3, ` +
-            (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+          `${files.path}: the table "${name}" needs its scales "${tableScaleName(layerId)}" as F8_E8M0`,
         );
-      checkShape(files, tensor, [numRows, engram.headDim]);
       const { rowBytes } = rowFormat(format, engram.headDim);
-      if (format === "fp8") {
-        const scale = await files.find(tableScaleName(layerId));
-        if (scale?.dtype !== "F8_E8M0")
-          throw new FormatError(
-            `${files.path}: the table "${name}" needs its scales "${tableScaleName(layerId)}" as F8_E8M0`,
-          );
-        checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
-      }
-      formats.push(format);
-      if (tableMemory === undefined) bytes += numRows * rowBytes;
+      checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
     }
-  const available = process.availableMemory();
-  if (bytes > available)
-    throw new InvalidConfigError(
-      `${files.path} needs ${gibibytes(bytes)} of memory for its tables and weights, ` +
-        `${gibibytes(available)} are available; free some, or open it with --no-memory`,
-    );
+    formats.push(format);
+  }
   return formats;
 }
 
-function gibibytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+function tableSizes(engram: EngramConfig, formats: readonly RowFormatName[]): TableSize[] {
+  return buildLayout(engram).layers.map(({ layerId, numRows }, i) => {
+    const { rowBytes } = rowFormat(formats[i]!, engram.headDim);
+    return { layerId, numRows, rowBytes };
+  });
 }
 
 function checkShape(

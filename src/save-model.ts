@@ -13,6 +13,7 @@ import {
   type TensorRowFormatName,
 } from "./memory/index.ts";
 import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
+import { encodeBf16Array } from "./numerics/index.ts";
 import type { Values } from "./tensor/index.ts";
 
 /** Everything a model directory is written from. */
@@ -25,6 +26,8 @@ export interface ModelToSave {
   readonly tables: readonly RetrievalTable[];
   /** How table rows rest on disk. Default f32: exactly what was trained. */
   readonly tableFormat?: TensorRowFormatName;
+  /** How weights rest on disk; bf16 rounds them to half the bytes. Default f32. */
+  readonly weightFormat?: "f32" | "bf16";
 }
 
 /** Tensor of a layer's table, [rows, d]. */
@@ -42,13 +45,13 @@ export function tableScaleName(layerId: number): string {
  * `StoreError` when the disk is full.
  */
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
-  const { config, eosTokenId, tableFormat = "f32" } = model;
+  const { config, eosTokenId, tableFormat = "f32", weightFormat = "f32" } = model;
   const { engram } = config;
   await writeModelDir(directory, {
     config: {
       architectures: ["EngramForCausalLM"],
       model_type: "engram",
-      dtype: "float32",
+      dtype: weightFormat === "bf16" ? "bfloat16" : "float32",
       bos_token_id: eosTokenId,
       eos_token_id: eosTokenId,
       ...modelConfigToJson(config),
@@ -59,10 +62,23 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
     generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
     tokenizer: model.tokenizer,
     weights: paramSpecs(config).map(({ name, shape }) =>
-      tensorSource({ name, dtype: "F32", shape }, model.params[name]!.data),
+      weightSource(
+        { name, shape },
+        { values: model.params[name]!.data as Float32Array, format: weightFormat },
+      ),
     ),
     tables: model.tables.map((table) => tableSources(table, tableFormat)),
   });
+}
+
+function weightSource(
+  { name, shape }: { name: string; shape: readonly number[] },
+  { values, format }: { values: Float32Array; format: "f32" | "bf16" },
+): TensorSource {
+  if (format === "f32") return tensorSource({ name, dtype: "F32", shape }, values);
+  const codes = new Uint16Array(values.length);
+  encodeBf16Array(values, codes);
+  return tensorSource({ name, dtype: "BF16", shape }, codes);
 }
 
 function tableSources(table: RetrievalTable, format: TensorRowFormatName): TensorSource[] {

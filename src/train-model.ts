@@ -19,6 +19,8 @@ import {
   type TokenStream,
   withoutMemory,
 } from "./inference/index.ts";
+import { checkPlan, describePlan, type MemoryPlan } from "./machine/index.ts";
+import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -49,6 +51,7 @@ import {
   type FlatArrays,
   flatArrays,
   packDocuments,
+  planTraining,
   type Preset,
   type StepReport,
   Trainer,
@@ -151,7 +154,14 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const stream = await packDocuments(documents(options, "train"), tokenizer);
   const valid = await packDocuments(documents(options, "valid"), tokenizer);
 
-  const parts = createParts({ preset, tokenizer, seed, memory });
+  const onPlan = (plan: MemoryPlan): void => {
+    say(describePlan(plan));
+    checkPlan(plan, {
+      subject: `training into ${out}`,
+      advice: "take a smaller preset, or --no-memory",
+    });
+  };
+  const parts = createParts({ preset, tokenizer, seed, memory, recipe, onPlan });
   const { config, layout, arrays, tables } = parts;
   const identity = {
     recipe,
@@ -300,11 +310,16 @@ function createParts({
   tokenizer,
   seed,
   memory,
+  recipe,
+  onPlan,
 }: {
   preset: Preset;
   tokenizer: Tokenizer;
   seed: number;
   memory: boolean;
+  recipe: TrainingRecipe;
+  /** Throws where the plan does not fit. */
+  onPlan: (plan: MemoryPlan) => void;
 }): ModelParts {
   const tokenMap = buildTokenMap(tokenizer);
   const engram: EngramConfig = {
@@ -320,6 +335,7 @@ function createParts({
     ...(memory ? { engram } : {}),
   };
   const layout = paramLayout(config);
+  onPlan(planTraining(config, { recipe, machine: readMachineMemory() }));
   const tables = memory
     ? buildLayout(engram).layers.map(({ layerId, numRows }) => ({
         layerId,

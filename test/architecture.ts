@@ -23,11 +23,13 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   model: ["tensor", "numerics", "type memory", "memory.memoryWidth"],
   checkpoint: ["numerics"],
   inference: ["model", "memory", "tensor", "numerics"],
+  // `memory` for its stores: what is measured is what will be read through.
+  machine: ["memory", "numerics"],
   // `inference` for its scorer and windows: validation while training is the same count of bits per
   // byte that `engram eval` makes (docs/decisions/0008).
-  training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference"],
+  training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference", "machine"],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "save-model.ts": ["checkpoint", "memory", "model", "tensor"],
+  "save-model.ts": ["checkpoint", "memory", "model", "numerics", "tensor"],
   "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
   "load-model.ts": [
     "tokenizer",
@@ -37,8 +39,18 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "inference",
     "numerics",
+    "machine",
     "open-table.ts",
     "save-model.ts",
+  ],
+  "doctor.ts": [
+    "checkpoint",
+    "inference",
+    "machine",
+    "memory",
+    "model",
+    "load-model.ts",
+    "open-table.ts",
   ],
   "generate-text.ts": ["tokenizer", "inference"],
   "train-model.ts": [
@@ -48,6 +60,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "inference",
     "training",
+    "machine",
     "save-model.ts",
     "generate-text.ts",
   ],
@@ -70,6 +83,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
 /** Folders below a folder that others may import, through an `index.ts` of their own. */
 export const nestedEntryPoints: readonly string[] = [
   "src/checkpoint/node/index.ts",
+  "src/machine/node/index.ts",
   "src/memory/stores/node/index.ts",
   "src/tensor/backends/onnx/node/index.ts",
   "src/tensor/backends/reference/index.ts",
@@ -79,6 +93,7 @@ export const nestedEntryPoints: readonly string[] = [
 
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
+  "src/doctor.ts",
   "src/load-model.ts",
   "src/open-table.ts",
   "src/save-model.ts",

@@ -3,7 +3,7 @@
  * without reading the rest.
  */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat, truncate } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
@@ -13,6 +13,7 @@ import { ModelDirectory } from "../src/checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../src/errors.ts";
 import {
   buildLayout,
+  hashConstants,
   openReleasedStore,
   parseEngramConfig,
   releasedTensorNames,
@@ -20,6 +21,7 @@ import {
   rowFormat,
   rowsForIds,
 } from "../src/memory/index.ts";
+import { openTables } from "../src/open-table.ts";
 import { rowPattern, storeConformance } from "./conformance/store.ts";
 import { madeUpValues, releasedSizes, writeReleasedDirectory } from "./released-directory.ts";
 
@@ -31,7 +33,7 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
-async function openTables(files: ModelDirectory): Promise<Retrieval> {
+async function openRetrieval(files: ModelDirectory): Promise<Retrieval> {
   const engram = parseEngramConfig(files.config);
   const format = rowFormat("fp8", engram.headDim);
   const tables = [];
@@ -47,7 +49,7 @@ async function openTables(files: ModelDirectory): Promise<Retrieval> {
 
 async function checkRows(directory: string, rows: Record<string, number[][]>): Promise<void> {
   await using files = await ModelDirectory.open(directory);
-  const retrieval = await openTables(files);
+  const retrieval = await openRetrieval(files);
   for (const [layer, positions] of Object.entries(rows)) {
     const asked = positions.flat();
     const memory_PE = new Float32Array(asked.length * 256);
@@ -76,19 +78,114 @@ test("at full size, sparse: the published rows are found and decoded exactly, an
   const shard = await stat(join(directory, "model-00047-of-00048.safetensors"));
   assert.ok(shard.size > 384_006_168 * 264 && shard.blocks * 512 < 2 ** 24);
   await checkRows(directory, rows);
-  const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
-  const shown = spawnSync(process.execPath, [main, "show", directory, "--json"], {
-    encoding: "utf8",
-  });
-  assert.equal(shown.stderr, "");
-  const { layout, memory } = JSON.parse(shown.stdout);
+  const { layout, memory } = runEngram("show", directory);
   assert.equal(layout, "released");
+  assert.equal(memory.hashConstants, "computed");
   assert.equal(memory.rowBytes, 264);
   const [first, second] = memory.layers;
   assert.deepEqual([first.rows, second.rows], [384_006_168, 384_016_682]);
   assert.equal(first.codes.end - first.codes.begin, 384_006_168 * 256);
   assert.equal(first.scales.end - first.scales.begin, 384_006_168 * 8);
   assert.equal(second.codes.file, "model-00048-of-00048.safetensors");
+  await checkCommands(directory);
+});
+
+function runEngram(...words: string[]) {
+  const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+  const { stdout, stderr, status } = spawnSync(process.execPath, [main, ...words, "--json"], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 26,
+  });
+  assert.equal(status, 0, stderr + stdout);
+  return JSON.parse(stdout);
+}
+
+/** `engram rows --values` prints what is in the files, and `engram doctor` measures in place. */
+async function checkCommands(directory: string): Promise<void> {
+  const ids: number[] = golden.v41.cases.A.compressed;
+  const config = join(directory, "config.json");
+  const printed = runEngram(
+    "rows",
+    "--config",
+    config,
+    "--compressed-ids",
+    ids.join(","),
+    "--values",
+  );
+  assert.deepEqual(printed.layers, golden.v41.cases.A.rows);
+  for (const layer of ["1", "14"])
+    for (const [t, rows] of printed.layers[layer].entries())
+      for (const [c, row] of rows.entries())
+        assert.deepEqual(
+          printed.values[layer][t][c],
+          // JSON has no minus zero.
+          Array.from(madeUpValues(row), (value) => value + 0),
+          `layer ${layer}, token ${t}, row ${row}`,
+        );
+  const before = await stat(join(directory, "model-00047-of-00048.safetensors"));
+  const { table, model, tiers } = runEngram("doctor", directory);
+  assert.equal(table.bytes, (384_006_168 + 384_016_682) * 264);
+  assert.equal(table.rowsPerToken, 48);
+  assert.equal(model.layout, "released");
+  assert.ok(tiers.every(({ tokensPerSecond }: { tokensPerSecond: number }) => tokensPerSecond > 0));
+  const later = await stat(join(directory, "model-00047-of-00048.safetensors"));
+  assert.deepEqual([later.size, later.mtimeMs], [before.size, before.mtimeMs]);
+}
+
+test("rows are decoded from the bytes that they are made of, and from hardly any others", async () => {
+  const directory = await newFolder();
+  const rows: Record<string, number[][]> = golden.v41.cases.A.rows;
+  await writeReleasedDirectory(directory, { sizes: releasedSizes, rows: new Map() });
+  await using files = await ModelDirectory.open(directory);
+  const ranges: { name: string; begin: number; end: number }[] = [];
+  const { layout, tables, close } = await openTables(
+    {
+      path: files.path,
+      find: (name) => files.find(name),
+      readRange: (name, range) => {
+        ranges.push({ name, begin: range.begin, end: range.end });
+        return files.readRange(name, range);
+      },
+    },
+    parseEngramConfig(files.config),
+  );
+  assert.equal(layout, "released");
+  assert.deepEqual(ranges, [], "opening reads no tensor");
+  const asked = Uint32Array.from(rows["14"]!.flat());
+  const [, second] = tables;
+  await second!.store.read(asked, new Uint8Array(asked.length * 264));
+  await close();
+  const distinct = new Set(asked).size;
+  const read = ranges.reduce((n, { begin, end }) => n + end - begin, 0);
+  // Rows within a page of each other share a read, with what lies between them.
+  assert.ok(read >= distinct * 264 && read <= distinct * (264 + 4096), `${read} bytes`);
+  for (const { name, begin, end } of ranges) {
+    const { codes, scales } = releasedTensorNames(14);
+    const width = name === codes ? 256 : 8;
+    assert.ok(name === codes || name === scales, name);
+    assert.ok(
+      asked.some((row) => row * width >= begin && (row + 1) * width <= end),
+      `bytes ${begin} to ${end} of ${name} hold no row that was asked for`,
+    );
+  }
+});
+
+test("hash constants that are stored with a model are checked by show, and wrong ones refused", async () => {
+  const directory = await writeReduced();
+  const file = join(directory, "config.json");
+  const config = JSON.parse(await readFile(file, "utf8"));
+  const constants = hashConstants(buildLayout(parseEngramConfig(config)));
+  const write = (engram_hash: unknown): Promise<void> => {
+    const text_config = { ...config.text_config, engram_hash };
+    return writeFile(file, JSON.stringify({ ...config, text_config }));
+  };
+  await write(constants);
+  assert.equal(runEngram("show", directory).memory.hashConstants, "checked");
+  await write([constants[0], { ...constants[1], offsets: constants[0]!.offsets }]);
+  assert.throws(
+    () => runEngram("show", directory),
+    /layer 14: \\"offsets\\" should be|layer 14: "offsets" should be/,
+  );
 });
 
 const reduced = { layerIds: [1, 14], base: 50, compressedVocab: 99 };

@@ -18,6 +18,10 @@ export interface CommandContext {
   readonly program: string;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Somebody sits at the terminal and reads what is printed; never under `--json` or in CI. */
+  readonly isInteractive: boolean;
+  /** Shows a page to whoever sits there; absent where there is no screen to show it on. */
+  readonly openBrowser: ((url: string) => void) | undefined;
 }
 
 /** What `--json` prints: one object. */
@@ -43,6 +47,7 @@ export interface CommandArgument {
   /** "MODEL"; "RUN..." takes one or more, and `run` gets a list. */
   readonly name: string;
   readonly description: string;
+  readonly isOptional?: boolean;
 }
 
 export interface CommandOption {

@@ -5,6 +5,7 @@
  */
 import { commands } from "./registry.ts";
 import { runCli } from "./run-cli.ts";
+import { terminalOf } from "./terminal.ts";
 
 const controller = new AbortController();
 for (const [name, code] of [
@@ -28,4 +29,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   signal: controller.signal,
+  terminal: terminalOf(process),
 });

@@ -46,6 +46,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "dash RUN...": ["--host <ADDRESS>", "--port <N>"],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory"],
   "show MODEL": [],
+  "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
   rows: [
     "--config <FILE>",
@@ -53,6 +54,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ids <IDS>",
     "--compressed-ids <IDS>",
     "--tokenizer <FILE>",
+    "--values",
   ],
   "token-map FILE": ["--special <FILE>", "--out <FILE>"],
   conformance: ["--check <FILE>"],

@@ -6,6 +6,7 @@ import type { Command } from "./command.ts";
 import {
   conformanceCommand,
   dashCommand,
+  doctorCommand,
   evalCommand,
   generateCommand,
   rowsCommand,
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   dashCommand,
   evalCommand,
   showCommand,
+  doctorCommand,
   tokenizerTrainCommand,
   rowsCommand,
   tokenMapCommand,

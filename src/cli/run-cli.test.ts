@@ -62,6 +62,7 @@ async function run(
     stderr: { write: (text) => (err += text) },
     env: options.env ?? {},
     signal: new AbortController().signal,
+    terminal: { isInteractive: false, openBrowser: undefined },
   });
   return { code, out, err };
 }

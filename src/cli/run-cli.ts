@@ -9,6 +9,7 @@ import { InvalidConfigError } from "../errors.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
 /** What a run of the command line may use. */
@@ -18,11 +19,12 @@ export interface CliWorld {
   readonly stderr: ProgressStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  readonly terminal: Terminal;
 }
 
 /** Runs the command that `words` (without `node` and the program's name) ask for. */
 export async function runCli(words: readonly string[], world: CliWorld): Promise<ExitCode> {
-  const { stdout, stderr, env, signal } = world;
+  const { stdout, stderr, env, signal, terminal } = world;
   const isJson = words.slice(0, indexOrLength(words, "--")).includes("--json");
   const progress = createProgress(stderr, { env });
   const context: CommandContext = {
@@ -31,6 +33,8 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     progress,
     program: env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram",
     signal,
+    isInteractive: terminal.isInteractive && !isJson,
+    openBrowser: terminal.openBrowser,
   };
   try {
     const parser = buildParser(world, async (command, input) => {
@@ -101,8 +105,8 @@ function addCommand(
       "after",
       `\nExamples:\n${command.examples.map((e) => `  engram ${e}\n`).join("")}`,
     );
-  for (const { name: argument, description } of command.arguments ?? [])
-    parser.argument(`<${argument}>`, description);
+  for (const { name: argument, description, isOptional = false } of command.arguments ?? [])
+    parser.argument(isOptional ? `[${argument}]` : `<${argument}>`, description);
   for (const { flags, description, isRequired = false, env: variable } of command.options) {
     const text = variable === undefined ? description : `${description} [${variable}]`;
     parser.addOption(new Option(flags, text).makeOptionMandatory(isRequired));

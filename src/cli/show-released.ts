@@ -27,6 +27,8 @@ export interface ReleasedDocument {
     readonly valuesPerRow: number;
     readonly rowBytes: number;
     readonly compressedVocab: number;
+    /** Whether config.json has the constants, which are then the ones that follow from its other keys. */
+    readonly hashConstants: "checked" | "computed";
     readonly layers: readonly {
       readonly layer: number;
       readonly rows: number;
@@ -50,6 +52,7 @@ export async function isReleasedLayout(
 export async function describeReleased(
   files: ModelDirectory,
   engram: EngramConfig,
+  { hasConstants }: { hasConstants: boolean },
 ): Promise<ReleasedDocument> {
   const layers = [];
   let rowBytes = 0;
@@ -86,6 +89,7 @@ export async function describeReleased(
       valuesPerRow: engram.headDim,
       rowBytes,
       compressedVocab: engram.compressedVocabSize,
+      hashConstants: hasConstants ? "checked" : "computed",
       layers,
     },
   };
@@ -98,6 +102,7 @@ export function describeReleasedAsText({ model, kind, memory }: ReleasedDocument
     `n-grams of ${memory.orders.join(", ")}, ${memory.heads} heads each, over ` +
       `${count(memory.compressedVocab)} compressed ids; rows of ${memory.valuesPerRow} values, ` +
       `${memory.rowBytes} bytes (E4M3 codes and their scales)`,
+    hashLine(memory.hashConstants),
   ];
   for (const { layer, rows, bytes, codes, scales, others } of memory.layers)
     lines.push(
@@ -107,6 +112,12 @@ export function describeReleasedAsText({ model, kind, memory }: ReleasedDocument
       ...others.map((other) => `  ${other.name} (${other.dtype})  ${placeText(other)}`),
     );
   return `${lines.join("\n")}\n`;
+}
+
+export function hashLine(hashConstants: "checked" | "computed"): string {
+  return hashConstants === "checked"
+    ? "hash constants stored in config.json, and right"
+    : "no hash constants in config.json; they follow from its other keys";
 }
 
 async function required(files: ModelDirectory, name: string): Promise<LocatedTensor> {

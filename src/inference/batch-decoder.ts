@@ -7,10 +7,10 @@
  * S slots, B rows of a run (the first B slots), C rows a token and layer of the memory, V vocabulary.
  */
 import { InvariantError } from "../errors.ts";
-import { memoryWidth, Retrieval } from "../memory/index.ts";
+import { type LookUp, memoryWidth, Retrieval } from "../memory/index.ts";
 import { io, ropeAngles } from "../model/index.ts";
-import { type Binding, type Value, zeros } from "../tensor/index.ts";
-import { inputsOf } from "./language-model.ts";
+import type { Value } from "../tensor/index.ts";
+import { DecodeStep } from "./decode-step.ts";
 import { type Decoder, emptyCaches, type Session } from "./session.ts";
 import type { StagedIds } from "./timeline.ts";
 
@@ -30,18 +30,12 @@ export interface BatchResult {
   readonly rows: ReadonlyMap<number, Uint32Array>;
 }
 
-interface Step {
-  readonly binding: Binding;
-  readonly inputs: Readonly<Record<string, Value>>;
-  readonly outputs: Readonly<Record<string, Value>>;
-}
-
 export class BatchDecoder {
   readonly sessions: readonly Session[];
   readonly #decoder: Decoder;
   readonly #caches: Readonly<Record<string, Value>>;
   readonly #retrieval: Retrieval;
-  readonly #steps = new Map<number, Promise<Step>>();
+  readonly #steps = new Map<number, DecodeStep>();
 
   constructor(decoder: Decoder, { slots }: { slots: number }) {
     this.#decoder = decoder;
@@ -60,7 +54,7 @@ export class BatchDecoder {
     if (new Set(slots).size !== entries.length)
       throw new InvariantError(`a slot can take one token a step, got slots ${slots.join(", ")}`);
     const batch = this.#batchFor(Math.max(...slots) + 1);
-    const step = await this.#step(batch);
+    const step = this.#step(batch);
     const before = entries.map(({ slot }) => this.sessions[slot]!.length);
     try {
       return await this.#run(step, { entries, batch });
@@ -73,7 +67,7 @@ export class BatchDecoder {
 
   async dispose(): Promise<void> {
     for (const session of this.sessions) await session.dispose();
-    for (const step of this.#steps.values()) (await step).binding.dispose();
+    for (const step of this.#steps.values()) await step.dispose();
     this.#steps.clear();
   }
 
@@ -92,9 +86,10 @@ export class BatchDecoder {
   }
 
   async #run(
-    { binding, inputs, outputs }: Step,
+    step: DecodeStep,
     { entries, batch }: { entries: readonly BatchEntry[]; batch: number },
   ): Promise<BatchResult[]> {
+    const { inputs, outputs } = step;
     const { config } = this.#decoder.model;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
     const staged = new Map<number, StagedIds>();
@@ -104,7 +99,7 @@ export class BatchDecoder {
       staged.set(slot, session.timeline.stage([id]));
       inputs[io.ids]!.data[slot] = id;
     }
-    await this.#retrieve(inputs, staged);
+    const lookUp = this.#lookUp(inputs, staged);
     const half = config.headDim / 2;
     for (const [slot, session] of this.sessions.slice(0, batch).entries()) {
       // A row that only fills the batch writes one position behind its slot's end, which is read by
@@ -122,7 +117,7 @@ export class BatchDecoder {
         data(io.conv(layer)).set(past, slot * past.length);
       }
     }
-    await binding.run();
+    await step.run(lookUp);
     const out = (name: string): Float32Array => outputs[name]!.data as Float32Array;
     return entries.map(({ slot }) => {
       const ids = staged.get(slot)!;
@@ -140,51 +135,39 @@ export class BatchDecoder {
     });
   }
 
-  /** Reads the rows of all slots of a layer at once: what they share is read once. */
-  async #retrieve(inputs: Step["inputs"], staged: ReadonlyMap<number, StagedIds>): Promise<void> {
+  /** Looks up the rows of all slots of a layer at once: what they share is read once. */
+  #lookUp(
+    inputs: DecodeStep["inputs"],
+    staged: ReadonlyMap<number, StagedIds>,
+  ): LookUp | undefined {
     const { engram } = this.#decoder.model.config;
-    if (engram === undefined) return;
+    if (engram === undefined) return undefined;
     const width = memoryWidth(engram);
     const columns = this.#decoder.model.memory!.addressing.numColumns;
-    const slots = [...staged.keys()];
-    await Promise.all(
-      engram.layerIds.map(async (layerId) => {
-        const rows = new Uint32Array(slots.length * columns);
-        for (const [i, slot] of slots.entries())
-          rows.set(staged.get(slot)!.rows.get(layerId)!, i * columns);
-        const packed = new Float32Array(slots.length * width);
-        await this.#retrieval.retrieve(layerId, { rows, memory_PE: packed });
-        const into = inputs[io.memory(layerId)]!.data;
-        for (const [i, slot] of slots.entries())
-          into.set(packed.subarray(i * width, (i + 1) * width), slot * width);
+    const batch = Math.max(...staged.keys()) + 1;
+    return this.#retrieval.lookUp(
+      engram.layerIds.map((layerId) => {
+        // A row of the batch that has no token asks for what another one asks for.
+        const [some] = staged.values();
+        const rows = new Uint32Array(batch * columns);
+        for (let slot = 0; slot < batch; slot++)
+          rows.set((staged.get(slot) ?? some!).rows.get(layerId)!, slot * columns);
+        const memory = inputs[io.memory(layerId)]!.data as Float32Array;
+        return { layerId, rows, memory_PE: memory.subarray(0, batch * width) };
       }),
     );
   }
 
-  #step(batch: number): Promise<Step> {
+  #step(batch: number): DecodeStep {
     let step = this.#steps.get(batch);
     if (step === undefined) {
-      step = this.#bind(batch);
+      const caches = Object.fromEntries(
+        Object.entries(this.#caches).map(([name, cache]) => [name, firstRows(cache, batch)]),
+      );
+      step = new DecodeStep(this.#decoder, { batch, length: 1, logits: "last", caches });
       this.#steps.set(batch, step);
-      // A failed compile must not be what every later step is told.
-      step.catch(() => this.#steps.delete(batch));
     }
     return step;
-  }
-
-  async #bind(batch: number): Promise<Step> {
-    const key = { batch, length: 1, logits: "last" } as const;
-    const { graph, executable } = await this.#decoder.executables.get(key);
-    const inputs: Record<string, Value> = { ...inputsOf(graph, this.#decoder.model.params) };
-    const outputs: Record<string, Value> = {};
-    for (const [name, cache] of Object.entries(this.#caches)) {
-      const rows = firstRows(cache, batch);
-      inputs[name] = rows;
-      outputs[io.next(name)] = rows;
-    }
-    for (const [name, { dtype, shape }] of graph.inputs) inputs[name] ??= zeros(dtype, shape);
-    for (const [name, { dtype, shape }] of graph.outputs) outputs[name] ??= zeros(dtype, shape);
-    return { binding: executable.bind(inputs, outputs), inputs, outputs };
   }
 
   #slotCaches(slot: number): Record<string, Value> {

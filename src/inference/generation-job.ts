@@ -185,9 +185,13 @@ export class GenerationJob {
     }
   }
 
+  /**
+   * Whoever takes the steps is told when this thread is next free, which is when the engine is at work
+   * on the token after: what is done with a step, down to the socket, costs the next one no time.
+   */
   #push(step: GenerationStep): void {
     this.#ready.push(step);
-    this.#notify();
+    setImmediate(() => this.#notify());
   }
 
   #end(ending: Ending): void {

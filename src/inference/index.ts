@@ -17,6 +17,7 @@ export {
   type ModelMemory,
   withoutMemory,
 } from "./language-model.ts";
+export { type MemoryCosts, type MemoryReport, reportMemory } from "./memory-meter.ts";
 export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.ts";
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

@@ -277,3 +277,38 @@ test("any mix of requests, cancelled or not, leaves every survivor's tokens as t
   assert.equal(scheduler.numRunning + scheduler.numWaiting, 0);
   await scheduler.close();
 });
+
+test("a token is handed out once the engine works on the next, so that handing out costs no time", async () => {
+  let begun = 0;
+  const counting: LanguageModel = {
+    ...model,
+    backend: {
+      name: "counting",
+      compile: async (graph) => {
+        const executable = await backend.compile(graph);
+        return {
+          bind(inputs, outputs) {
+            const binding = executable.bind(inputs, outputs);
+            const run = (): Promise<void> => {
+              begun++;
+              return binding.run();
+            };
+            return { run, dispose: () => binding.dispose() };
+          },
+          dispose: () => executable.dispose(),
+        };
+      },
+      dispose: () => Promise.resolve(),
+    },
+  };
+  const scheduler = new Scheduler(counting, { parallel: 2 });
+  const request = { promptIds: [3, 1, 4], maxTokens: 8, sampler: greedy() };
+  const runsAtToken: number[] = [];
+  for await (const step of scheduler.submit(request))
+    if (step.kind === "token") runsAtToken.push(begun);
+  // Token k comes of run k and is seen during run k + 1; nothing follows the last.
+  for (const [k, runs] of runsAtToken.slice(0, -1).entries())
+    assert.ok(runs >= k + 2, `token ${k} was handed out after ${runs} runs had begun`);
+  assert.equal(begun, 8);
+  await scheduler.close();
+});

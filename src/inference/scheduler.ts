@@ -7,6 +7,7 @@
 import { RequestError, UnavailableError } from "../errors.ts";
 import { BatchDecoder } from "./batch-decoder.ts";
 import { checkTokenIds, type LanguageModel } from "./language-model.ts";
+import { type MemoryReport, reportMemory } from "./memory-meter.ts";
 import {
   type Generation,
   type GenerationRequest,
@@ -61,6 +62,12 @@ export class Scheduler {
 
   get numWaiting(): number {
     return this.#waiting.filter((job) => !job.isOver).length;
+  }
+
+  /** What the memory did since the start; undefined without one. */
+  get memory(): MemoryReport | undefined {
+    const { model, meter } = this.#decoder;
+    return model.memory && reportMemory(model.memory, meter);
   }
 
   /** Share of the caches' positions that running generations hold. */

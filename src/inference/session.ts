@@ -8,16 +8,21 @@
  */
 import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
 import { memoryWidth, Retrieval, type RetrievalTable } from "../memory/index.ts";
-import { decodeGraph, type DecodeShape, io, ropeAngles } from "../model/index.ts";
-import { type Binding, type Value, type Values, zeros } from "../tensor/index.ts";
-import { checkTokenIds, ExecutableCache, inputsOf, type LanguageModel } from "./language-model.ts";
+import { decodeGraph, type DecodeShape, io, type LayerRange, ropeAngles } from "../model/index.ts";
+import { type Graph, type Value, zeros } from "../tensor/index.ts";
+import { DecodeStep } from "./decode-step.ts";
+import { checkTokenIds, ExecutableCache, type LanguageModel } from "./language-model.ts";
+import { MemoryMeter } from "./memory-meter.ts";
 import { type StagedIds, Timeline } from "./timeline.ts";
 
 export interface DecodeKey {
   readonly batch: number;
   readonly length: number;
   readonly logits: DecodeShape["logits"];
+  /** With the sizes of what the memory wrote. */
   readonly sizes?: boolean;
+  /** Only these layers. Default: the whole model. */
+  readonly part?: LayerRange;
 }
 
 export interface DecoderOptions {
@@ -31,6 +36,7 @@ export class Decoder {
   readonly capacity: number;
   /** For sessions and batches. */
   readonly executables: ExecutableCache<DecodeKey>;
+  readonly meter: MemoryMeter = new MemoryMeter();
 
   constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
     const { maxPositions } = model.config;
@@ -40,9 +46,12 @@ export class Decoder {
       );
     this.model = model;
     this.capacity = capacity;
-    this.executables = new ExecutableCache(model.backend, (shape) =>
-      decodeGraph(model.config, { capacity, scaled: true, ...shape }),
-    );
+    this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
+  }
+
+  graph(key: DecodeKey): Graph {
+    const { model, capacity } = this;
+    return decodeGraph(model.config, { capacity, scaled: true, ...key });
   }
 
   createSession(options: SessionOptions = {}): Session {
@@ -71,12 +80,6 @@ export interface WriteSizes {
   readonly stream: Float32Array;
 }
 
-interface Step {
-  readonly binding: Binding;
-  readonly inputs: Values;
-  readonly outputs: Values;
-}
-
 /** Of an append: what `DecodeShape` names, or all logits with the sizes of what was written. */
 type Wanted = DecodeKey["logits"] | "traced";
 
@@ -88,7 +91,7 @@ export class Session {
   readonly #decoder: Decoder;
   readonly #retrieval: Retrieval;
   readonly #caches: Readonly<Record<string, Value>>;
-  readonly #steps = new Map<string, Promise<Step>>();
+  readonly #steps = new Map<string, DecodeStep>();
   readonly #scale: Float32Array;
   #gates: ReadonlyMap<number, Float32Array> = new Map();
   #rows: ReadonlyMap<number, Uint32Array> = new Map();
@@ -196,7 +199,7 @@ export class Session {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const step of this.#steps.values()) (await step).binding.dispose();
+    for (const step of this.#steps.values()) await step.dispose();
     this.#steps.clear();
   }
 
@@ -242,7 +245,7 @@ export class Session {
         const length = this.#pieceLength(ids.length - at);
         const count = Math.min(length, ids.length - at);
         const piece = Array.from({ length: count }, (_, i) => ids[at + i]!);
-        const step = await this.#step(length, logits);
+        const step = this.#step(length, logits);
         const staged = await this.#runPiece(step, piece);
         for (const [layer, values] of staged.rows) rows.get(layer)!.set(values, at * columns);
         for (const [layer, values] of gates)
@@ -251,7 +254,7 @@ export class Session {
           const output = (name: string): Float32Array =>
             (step.outputs[name]!.data as Float32Array).subarray(0, count);
           written.set(output(io.written(layer)), at);
-          stream.set(output(io.stream(layer)), at);
+          stream.set(output(io.writtenTo(layer)), at);
         }
         last = step.outputs[logits === "none" ? io.hidden : io.logits]!.data as Float32Array;
         if (logits !== "last") all.set(last.subarray(0, count * width), at * width);
@@ -282,44 +285,29 @@ export class Session {
     return length;
   }
 
-  async #step(length: number, logits: Wanted): Promise<Step> {
+  #step(length: number, logits: Wanted): DecodeStep {
     const key = `${length} ${logits}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
-      step = this.#bind(length, logits);
+      step = new DecodeStep(this.#decoder, {
+        batch: 1,
+        length,
+        ...(logits === "traced" ? { logits: "all", sizes: true } : { logits }),
+        caches: this.#caches,
+      });
       this.#steps.set(key, step);
-      // A failed compile must not be what every later append is told.
-      step.catch(() => this.#steps.delete(key));
     }
     return step;
   }
 
-  async #bind(length: number, logits: Wanted): Promise<Step> {
-    const { graph, executable } = await this.#decoder.executables.get({
-      batch: 1,
-      length,
-      ...(logits === "traced" ? { logits: "all", sizes: true } : { logits }),
-    });
-    const inputs: Record<string, Value> = {
-      ...inputsOf(graph, this.#decoder.model.params),
-      ...this.#caches,
-    };
-    if (graph.inputs.has(io.scale))
-      inputs[io.scale] = { dtype: "f32", shape: [1, 1, 1], data: this.#scale };
-    for (const [name, type] of graph.inputs) inputs[name] ??= zeros(type.dtype, type.shape);
-    const outputs: Record<string, Value> = {};
-    for (const [name, type] of graph.outputs) outputs[name] = zeros(type.dtype, type.shape);
-    for (const [name, cache] of Object.entries(this.#caches)) outputs[io.next(name)] = cache;
-    return { binding: executable.bind(inputs, outputs), inputs, outputs };
-  }
-
-  async #runPiece({ binding, inputs, outputs }: Step, ids: readonly number[]): Promise<StagedIds> {
+  async #runPiece(step: DecodeStep, ids: readonly number[]): Promise<StagedIds> {
+    const { inputs, outputs } = step;
     const { config } = this.#decoder.model;
     const start = this.length;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
     const staged = this.timeline.stage(ids);
     const width = config.engram === undefined ? 0 : memoryWidth(config.engram);
-    await this.#retrieval.retrieveAll(
+    const lookUp = this.#retrieval.lookUp(
       [...staged.rows].map(([layerId, rows]) => ({
         layerId,
         rows,
@@ -337,7 +325,8 @@ export class Session {
     );
     for (const layer of this.timeline.convLayers)
       data(io.conv(layer)).set(this.timeline.convPast(layer));
-    await binding.run();
+    if (inputs[io.scale] !== undefined) data(io.scale).set(this.#scale);
+    await step.run(staged.rows.size === 0 ? undefined : lookUp);
     this.timeline.commit(staged, (layer) => outputs[io.next(io.conv(layer))]!.data as Float32Array);
     return staged;
   }

@@ -10,7 +10,7 @@ import {
   type CountedStore,
   type LatencyBucket,
   measured,
-  type MeasuredStore,
+  MeasuredStore,
   type RowBins,
   type RowStore,
   type StoreStats,
@@ -44,14 +44,15 @@ export class TableTraffic {
 
   /** `loadModel`'s `wrapStore`. Called with a table's stores from the innermost to the outermost. */
   readonly watch = (store: RowStore, { layerId, name, isOuter }: StorePlace): RowStore => {
+    // Some stores come with a meter already.
+    const meter = store instanceof MeasuredStore ? store : measured(store);
     let watched = this.#tables.get(layerId);
     if (watched === undefined)
       this.#tables.set(
         layerId,
-        (watched = { source: store, tiers: [], cache: undefined, counts: undefined }),
+        (watched = { source: meter.inner, tiers: [], cache: undefined, counts: undefined }),
       );
     if (store instanceof CachedStore) watched.cache = store;
-    const meter = measured(store);
     watched.tiers.unshift({ name, store: meter });
     if (!isOuter) return meter;
     watched.counts = counted(meter);

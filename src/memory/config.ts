@@ -7,7 +7,7 @@
  * exception is `engram_seed`, which the released model does not have and which is 0 there.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { buildLayout } from "./layout.ts";
+import { buildLayout, checkHashConstants, type EngramLayout } from "./layout.ts";
 
 /** Where rows lie, how they are addressed, how wide they are. */
 export interface EngramConfig {
@@ -74,6 +74,17 @@ export function parseAddressConfig(json: unknown): AddressConfig {
   };
   checkNumEmbeddings(keys, config);
   return config;
+}
+
+/**
+ * Holds `layout` against the hash constants that a config.json carries under `engram_hash`, at the top or under
+ * `text_config`, and says whether it carries any: the released one does not. Throws `FormatError` where they differ.
+ */
+export function checkStoredConstants(layout: EngramLayout, json: unknown): boolean {
+  const stored = engramKeys(json).get("engram_hash");
+  if (stored === undefined) return false;
+  checkHashConstants(layout, stored);
+  return true;
 }
 
 /** The `engram_*` keys of a configuration, as the released model spells them. */

@@ -11,6 +11,7 @@ export {
 } from "./addressing.ts";
 export {
   type AddressConfig,
+  checkStoredConstants,
   type EngramConfig,
   engramConfigToJson,
   memoryWidth,
@@ -41,7 +42,13 @@ export {
 } from "./layout.ts";
 export { Lookback } from "./lookback.ts";
 export { normalizeToken } from "./normal-form.ts";
-export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
+export {
+  type LookUp,
+  Retrieval,
+  type RetrievalTable,
+  type RowBatch,
+  type RowRequest,
+} from "./retrieval.ts";
 export {
   isRowFormatName,
   ROW_FORMAT_NAMES,
@@ -73,13 +80,12 @@ export {
 } from "./store.ts";
 export { blanked, type BlankRows } from "./stores/blanked.ts";
 export {
-  cached,
-  CachedStore,
   type CacheOptions,
   type CachePolicy,
   type CacheStats,
   type RowCounts,
-} from "./stores/cached.ts";
+} from "./stores/cache-options.ts";
+export { cached, CachedStore } from "./stores/cached.ts";
 export {
   checkBins,
   counted,
@@ -101,6 +107,7 @@ export {
   WritableMeasuredStore,
 } from "./stores/measured.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
+export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
 export {
   checkTableFile,
   encodeTableHeader,

@@ -158,7 +158,8 @@ test("mistakes are refused by layer and number", async () => {
 
 test("a second batch of a layer before the first has come is refused, and the first still comes", async () => {
   const { store, format } = await table("f32", { numRows: 9, headDim: 1 });
-  const retrieval = new Retrieval([{ layerId: 1, store, format }]);
+  const { store: slow } = counted(store);
+  const retrieval = new Retrieval([{ layerId: 1, store: slow, format }]);
   const rows = Uint32Array.of(5);
   const memory_PE = new Float32Array(1);
   const first = retrieval.retrieve(1, { rows, memory_PE });
@@ -171,4 +172,38 @@ test("a second batch of a layer before the first has come is refused, and the fi
   await retrieval.retrieve(1, { rows, memory_PE });
   await retrieval.close();
   await assert.rejects(retrieval.retrieve(1, { rows, memory_PE }), /closed/);
+});
+
+test("a look-up begins in all layers at once, and says which rows were at hand and which came late", async () => {
+  const here = await table("f32", { numRows: 10, headDim: 1 });
+  const far = await table("bf16", { numRows: 14, headDim: 2 });
+  const { store: slow, asked } = counted(far.store);
+  const retrieval = new Retrieval([
+    { layerId: 1, ...here },
+    { layerId: 14, ...far, store: slow },
+  ]);
+  const one = { layerId: 1, rows: Uint32Array.of(9, 0), memory_PE: new Float32Array(2) };
+  const two = { layerId: 14, rows: Uint32Array.of(13, 0), memory_PE: new Float32Array(4) };
+  assert.equal(retrieval.lookUp([one]).isDone, true);
+  assert.deepEqual([...one.memory_PE], [1, 0]);
+  const both = retrieval.lookUp([one, two]);
+  assert.equal(both.isDone, false);
+  assert.deepEqual(asked, [[13, 0]]);
+  await both.arrival(14);
+  assert.deepEqual([...two.memory_PE], [5, 5.5, 0, 0.5]);
+});
+
+test("a look-up that is refused in one layer still ends in the others", async () => {
+  const { store, format } = await table("f32", { numRows: 9, headDim: 1 });
+  const { store: slow } = counted(store);
+  const retrieval = new Retrieval([
+    { layerId: 1, store: slow, format },
+    { layerId: 2, store, format },
+  ]);
+  const one = { layerId: 1, rows: Uint32Array.of(4), memory_PE: new Float32Array(1) };
+  const wrong = { layerId: 2, rows: Uint32Array.of(9), memory_PE: new Float32Array(1) };
+  const lookUp = retrieval.lookUp([one, wrong]);
+  await assert.rejects(lookUp.arrival(2), /row 9.*9 rows/);
+  await lookUp.settled();
+  assert.deepEqual([...one.memory_PE], [4]);
 });

@@ -28,6 +28,27 @@ export interface RowBatch {
   readonly values: Float32Array;
 }
 
+/** Rows of one layer that are wanted: [P, C] ids, and where their values [P, C*d] go. */
+export interface RowRequest {
+  readonly layerId: number;
+  readonly rows: Uint32Array;
+  readonly memory_PE: Float32Array;
+}
+
+/** Rows of several layers on their way. */
+export interface LookUp {
+  /** Rows asked for in all layers, repeats included. */
+  readonly numRows: number;
+  /** Everything is in place: nobody needs to wait. */
+  readonly isDone: boolean;
+  /** The same for one layer. */
+  hasArrived(layerId: number): boolean;
+  /** Resolves when the layer's values are in place; rejects if they cannot be had. */
+  arrival(layerId: number): Promise<unknown>;
+  /** Resolves when nothing is under way any more, whatever became of it. */
+  settled(): Promise<void>;
+}
+
 /** Serves one batch at a time in each layer; layers are independent of each other. */
 export class Retrieval {
   readonly #layers: ReadonlyMap<number, LayerRetrieval>;
@@ -49,19 +70,47 @@ export class Retrieval {
     layerId: number,
     { rows, memory_PE }: { rows: Uint32Array; memory_PE: Float32Array },
   ): Promise<RowBatch> {
-    return this.#layer(layerId).retrieve(rows, memory_PE);
+    const layer = this.#layer(layerId);
+    return (async () => layer.retrieve(rows, memory_PE))();
   }
 
   /** As `retrieve` for several layers at once, in the order given. */
-  retrieveAll(
-    requests: readonly { layerId: number; rows: Uint32Array; memory_PE: Float32Array }[],
-  ): Promise<RowBatch[]> {
+  retrieveAll(requests: readonly RowRequest[]): Promise<RowBatch[]> {
     return Promise.all(requests.map((request) => this.retrieve(request.layerId, request)));
+  }
+
+  /** Starts reading the rows of several layers, all of them before it returns. */
+  lookUp(requests: readonly RowRequest[]): LookUp {
+    const waiting = new Map<number, Promise<RowBatch>>();
+    for (const { layerId, rows, memory_PE } of requests) {
+      const batch = this.#start({ layerId, rows, memory_PE });
+      if (!(batch instanceof Promise)) continue;
+      // Who waits for it hears of a failure; nobody may come to that.
+      batch.then(
+        () => waiting.delete(layerId),
+        () => undefined,
+      );
+      waiting.set(layerId, batch);
+    }
+    return {
+      numRows: requests.reduce((sum, { rows }) => sum + rows.length, 0),
+      get isDone() {
+        return waiting.size === 0;
+      },
+      hasArrived: (layerId) => !waiting.has(layerId),
+      arrival: (layerId) => waiting.get(layerId) ?? Promise.resolve(),
+      settled: async () => void (await Promise.allSettled(waiting.values())),
+    };
   }
 
   /** Tells the layer's store that these rows will be asked for. Never fails, never waits. */
   prefetch(layerId: number, rows: Uint32Array): void {
     this.#layer(layerId).prefetch(rows);
+  }
+
+  /** Whether any store takes hints: where none does, nothing is worth guessing. */
+  get takesHints(): boolean {
+    return [...this.#layers.values()].some(({ table }) => table.store.prefetch !== undefined);
   }
 
   /** Encodes `batch.values` and writes them to the rows they came from. */
@@ -72,6 +121,15 @@ export class Retrieval {
   /** Closes the stores. */
   async close(): Promise<void> {
     await Promise.all([...this.#layers.values()].map((layer) => layer.table.store.close()));
+  }
+
+  /** A refusal is for who waits for that layer; the others are under way by then. */
+  #start({ layerId, rows, memory_PE }: RowRequest): RowBatch | Promise<RowBatch> {
+    try {
+      return this.#layer(layerId).retrieve(rows, memory_PE);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #layer(layerId: number): LayerRetrieval {
@@ -102,7 +160,8 @@ class LayerRetrieval {
     this.table = table;
   }
 
-  async retrieve(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
+  /** At once where the store has the rows at hand. */
+  retrieve(rows: Uint32Array, memory_PE: Float32Array): RowBatch | Promise<RowBatch> {
     const { layerId, store, format } = this.table;
     const { headDim } = format;
     if (memory_PE.length !== rows.length * headDim)
@@ -112,17 +171,25 @@ class LayerRetrieval {
       );
     if (this.#isBusy)
       throw new RequestError(`layer ${layerId}: a batch is still being read; await it first`);
-    this.#isBusy = true;
-    try {
-      const { unique, index } = this.#deduper.dedupe(rows);
-      this.#reserve(unique.length);
-      const values = this.#values.subarray(0, unique.length * headDim);
-      const inPlace = format.rowsOf(values);
-      const bytes = inPlace ?? this.#scratch(unique.length);
-      await store.read(unique, bytes);
+    const { unique, index } = this.#deduper.dedupe(rows);
+    this.#reserve(unique.length);
+    const values = this.#values.subarray(0, unique.length * headDim);
+    const inPlace = format.rowsOf(values);
+    const bytes = inPlace ?? this.#scratch(unique.length);
+    const finish = (): RowBatch => {
       if (inPlace === undefined) format.decode(bytes, values);
       dealOut(values, index, { into: memory_PE, headDim });
       return { layerId, unique, index, values };
+    };
+    if (store.readNow?.(unique, bytes) === true) return finish();
+    return this.#whenRead(store.read(unique, bytes), finish);
+  }
+
+  async #whenRead(read: Promise<void>, finish: () => RowBatch): Promise<RowBatch> {
+    this.#isBusy = true;
+    try {
+      await read;
+      return finish();
     } finally {
       this.#isBusy = false;
     }

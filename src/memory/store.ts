@@ -13,6 +13,11 @@ export interface RowStore {
    * allowed), or throws `StoreError` and leaves no promise about `into`. Never short, never wrong.
    */
   read(rows: Uint32Array, into: Uint8Array): Promise<void>;
+  /**
+   * As `read`, where that takes no waiting, and true; or false, with nothing started and no promise about `into`.
+   * A store without it always has to wait.
+   */
+  readNow?(rows: Uint32Array, into: Uint8Array): boolean;
   /** A hint that `rows` will be read soon. Dropping it changes speed, never results. */
   prefetch?(rows: Uint32Array): void;
   close(): Promise<void>;

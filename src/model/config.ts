@@ -44,6 +44,11 @@ function whole(json: Json, key: string): number {
   return value;
 }
 
+/** Bytes that the keys and values of one position take, over all layers. */
+export function keyValueBytes({ numLayers, numKvHeads, headDim }: ModelConfig): number {
+  return 2 * 4 * numLayers * numKvHeads * headDim;
+}
+
 /** Reads the transformer's part of a config.json; the memory's part comes parsed in `engram`. */
 export function parseModelConfig(json: Json, engram: EngramConfig | undefined): ModelConfig {
   const kernel = json["engram_kernel_size"] ?? 0;

@@ -16,7 +16,7 @@ import { memoryWidth } from "../memory/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
 import { paramSpecs } from "./params.ts";
-import { headWeight, transformer } from "./transformer.ts";
+import { headWeight, type LayerRange, transformer } from "./transformer.ts";
 
 /** Names of graph inputs and outputs. Parameters go by their own names. */
 export const io = {
@@ -34,11 +34,13 @@ export const io = {
   memory: (layer: number): string => `memory.${layer}`,
   gate: (layer: number): string => `gate.${layer}`,
   written: (layer: number): string => `written.${layer}`,
-  stream: (layer: number): string => `stream.${layer}`,
+  writtenTo: (layer: number): string => `writtenTo.${layer}`,
   keys: (layer: number): string => `keys.${layer}`,
   values: (layer: number): string => `values.${layer}`,
   conv: (layer: number): string => `conv.${layer}`,
   scale: "scale",
+  /** What enters a layer, where one graph ends and the next begins. */
+  stream: (layer: number): string => `stream.${layer}`,
   /** Outputs that may share memory with the input of the same name. */
   next: (name: string): string => `next.${name}`,
   gradient: (name: string): string => `d.${name}`,
@@ -155,10 +157,22 @@ export interface DecodeShape extends BatchShape {
   readonly capacity: number;
   /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
   readonly logits: "last" | "all" | "none";
-  /** Adds the outputs `written` and `stream` [B,T,1] of each Engram layer; see `decodeGraph`. */
+  /** Adds the outputs `written` and `writtenTo` [B,T,1] of each Engram layer; see `decodeGraph`. */
   readonly sizes?: boolean;
   /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
   readonly scaled?: boolean;
+  /** Only these layers. Default: the whole model. */
+  readonly part?: LayerRange;
+}
+
+/**
+ * The model cut before each layer with a memory: a part can run while the rows of later parts are still
+ * on their way.
+ */
+export function decodeParts({ numLayers, engram }: ModelConfig): LayerRange[] {
+  const cuts = (engram?.layerIds ?? []).filter((layer) => layer > 0).toSorted((a, b) => a - b);
+  const starts = [0, ...cuts];
+  return starts.map((from, i) => ({ from, to: starts[i + 1] ?? numLayers }));
 }
 
 /** Positions a short convolution looks back. */
@@ -202,37 +216,55 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     };
   };
   const isScaled = shape.scaled === true && memory.size > 0;
+  const { part = { from: 0, to: config.numLayers } } = shape;
+  const isWhole = part.from === 0 && part.to === config.numLayers;
+  const streamShape = [batch, length, config.hiddenSize];
   const { hidden_BTD, gates, writes } = transformer(g, config, params, {
     ids_BT,
     rotation,
     attend,
     memory,
     shift,
+    layers: part,
+    ...(part.from > 0 && { stream_BTD: g.input(io.stream(part.from), "f32", streamShape) }),
     ...(isScaled && { scale_B11: g.input(io.scale, "f32", [batch, 1, 1]) }),
   });
-  let top_BTD = hidden_BTD;
-  if (shape.logits === "last") {
-    const last = g.input(io.last, "i32", [1]);
-    if (batch !== 1) top_BTD = g.slice(hidden_BTD, 1, length - 1, length);
-    else top_BTD = g.gatherRows(g.reshape(hidden_BTD, [length, config.hiddenSize]), last);
-  }
-  if (shape.logits === "none") outputs[io.hidden] = hidden_BTD;
-  else {
-    const rows = shape.logits === "last" ? batch : batch * length;
-    const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
-    const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
-    outputs[io.logits] = g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]);
-  }
+  if (part.to < config.numLayers) outputs[io.stream(part.to)] = hidden_BTD;
+  else Object.assign(outputs, topOutputs(g, config, { params, hidden_BTD, shape }));
   for (const [layer, gate] of gates) outputs[io.gate(layer)] = gate;
   const length2 = (x: Tensor): Tensor => g.sqrt(g.reduceSum(g.mul(x, x), [2]));
   if (shape.sizes === true)
     for (const [layer, { update_BTD, stream_BTD }] of writes) {
       outputs[io.written(layer)] = length2(update_BTD);
-      outputs[io.stream(layer)] = length2(stream_BTD);
+      outputs[io.writtenTo(layer)] = length2(stream_BTD);
     }
-  for (const [layer, cache] of caches.entries()) {
-    outputs[io.next(io.keys(layer))] = cache.keys;
-    outputs[io.next(io.values(layer))] = cache.values;
+  for (let layer = part.from; layer < part.to; layer++) {
+    outputs[io.next(io.keys(layer))] = caches[layer]!.keys;
+    outputs[io.next(io.values(layer))] = caches[layer]!.values;
   }
-  return g.build(outputs);
+  return g.build(outputs, { inputs: isWhole ? "all" : "needed" });
+}
+
+/** Logits or hidden states, from the hidden states after the final norm. */
+function topOutputs(
+  g: GraphBuilder,
+  config: ModelConfig,
+  {
+    params,
+    hidden_BTD,
+    shape,
+  }: { params: ReadonlyMap<string, Tensor>; hidden_BTD: Tensor; shape: DecodeShape },
+): Record<string, Tensor> {
+  const { batch, length, logits } = shape;
+  if (logits === "none") return { [io.hidden]: hidden_BTD };
+  let top_BTD = hidden_BTD;
+  if (logits === "last") {
+    const last = g.input(io.last, "i32", [1]);
+    if (batch !== 1) top_BTD = g.slice(hidden_BTD, 1, length - 1, length);
+    else top_BTD = g.gatherRows(g.reshape(hidden_BTD, [length, config.hiddenSize]), last);
+  }
+  const rows = logits === "last" ? batch : batch * length;
+  const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
+  const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
+  return { [io.logits]: g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]) };
 }

@@ -1,6 +1,8 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
+export { activationBytes } from "./activations.ts";
 export {
   checkModelConfig,
+  keyValueBytes,
   type ModelConfig,
   modelConfigToJson,
   parseModelConfig,
@@ -10,6 +12,7 @@ export {
   type BatchShape,
   convHistory,
   decodeGraph,
+  decodeParts,
   type DecodeShape,
   evalGraph,
   io,
@@ -28,3 +31,4 @@ export {
   paramViews,
 } from "./params.ts";
 export { ropeAngles } from "./rope.ts";
+export { type LayerRange } from "./transformer.ts";

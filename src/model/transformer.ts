@@ -13,8 +13,18 @@ import { engramFusion, type Shift } from "./engram.ts";
 import { mlp } from "./mlp.ts";
 import { embedName, finalNormName, headName, layerName } from "./params.ts";
 
+/** Layers `from` to `to` - 1. */
+export interface LayerRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface TransformerInputs {
   readonly ids_BT: Tensor;
+  /** The layers to run. Default: all. */
+  readonly layers?: LayerRange;
+  /** What enters the first of them, [B,T,D], where that is not the model's first. */
+  readonly stream_BTD?: Tensor;
   readonly rotation: Rotation;
   readonly attend: Attend;
   /** Memory of each Engram layer, [B,T,E]. A layer without an entry runs as if it had no memory. */
@@ -26,7 +36,7 @@ export interface TransformerInputs {
 }
 
 export interface TransformerOutputs {
-  /** After the final norm, [B,T,D]. */
+  /** After the final norm, or what leaves the last of `layers` where others follow, [B,T,D]. */
   readonly hidden_BTD: Tensor;
   /** Gate of each Engram layer that had memory, [B*T,1,1]. */
   readonly gates: ReadonlyMap<number, Tensor>;
@@ -41,14 +51,16 @@ export function transformer(
   g: GraphBuilder,
   config: ModelConfig,
   params: ReadonlyMap<string, Tensor>,
-  { ids_BT, rotation, attend, memory, shift, scale_B11 }: TransformerInputs,
+  inputs: TransformerInputs,
 ): TransformerOutputs {
+  const { ids_BT, rotation, attend, memory, shift, scale_B11 } = inputs;
+  const { layers = { from: 0, to: config.numLayers }, stream_BTD } = inputs;
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
   const writes = new Map<number, { update_BTD: Tensor; stream_BTD: Tensor }>();
-  let x_BTD = g.gatherRows(params.get(embedName)!, ids_BT);
+  let x_BTD = stream_BTD ?? g.gatherRows(params.get(embedName)!, ids_BT);
   const [batch, length, width] = x_BTD.shape as [number, number, number];
-  for (let layer = 0; layer < config.numLayers; layer++) {
+  for (let layer = layers.from; layer < layers.to; layer++) {
     const weight = (name: string): Tensor => params.get(layerName(layer, name))!;
     const memory_BTE = memory.get(layer);
     if (memory_BTE !== undefined) {
@@ -72,6 +84,7 @@ export function transformer(
     const mlpOut = mlp(g, g.reshape(mlpIn, [batch * length, width]), weight);
     x_BTD = g.add(x_BTD, g.reshape(mlpOut, x_BTD.shape));
   }
+  if (layers.to < config.numLayers) return { hidden_BTD: x_BTD, gates, writes };
   return { hidden_BTD: g.rmsNorm(x_BTD, params.get(finalNormName)!, eps), gates, writes };
 }
 

@@ -68,6 +68,7 @@ export function errorBody({ message, status, param, code }: ApiError): ErrorBody
 
 function typeOf(status: number): string {
   if (status === 401) return "authentication_error";
+  if (status === 403) return "permission_error";
   if (status === 429) return "rate_limit_error";
   if (status === 404) return "not_found_error";
   if (status === 503) return "unavailable_error";

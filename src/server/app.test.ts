@@ -410,6 +410,8 @@ describe("what a server says of itself", () => {
       values.set(name, Number(value));
     }
     const promptTokens = model.tokenizer.encode(request.prompt).length + 1;
+    const { tables, addressing } = model.language.memory!;
+    const columns = tables.length * addressing.numColumns;
     const expected: Record<string, number> = {
       engram_prompt_tokens_total: 2 * promptTokens,
       engram_generation_tokens_total: 24,
@@ -422,6 +424,14 @@ describe("what a server says of itself", () => {
       engram_num_requests_waiting: 0,
       engram_prefix_cache_queries_total: 2 * promptTokens,
       engram_prefix_cache_hits_total: promptTokens - 1,
+      // Two prompts, of which the second is read from its last token on, and 11 more tokens each.
+      engram_memory_steps_total: 24,
+      engram_memory_rows_total: (promptTokens + 1 + 22) * columns,
+      engram_memory_steps_ahead_total: 0,
+      engram_memory_stall_seconds_total: 0,
+      engram_memory_guessed_tokens_total: 0,
+      'engram_memory_guesses_total{outcome="right"}': 0,
+      'engram_memory_tier_rows{tier="ram"}': tables.reduce((n, { store }) => n + store.numRows, 0),
     };
     for (const [name, value] of Object.entries(expected))
       assert.equal(values.get(name), value, name);

@@ -8,6 +8,7 @@ import { cors } from "hono/cors";
 import type { Model } from "../load-model.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { ApiError } from "./api-error.ts";
+import { checkHost } from "./host-check.ts";
 import { isPagePath } from "./page.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
@@ -42,7 +43,7 @@ export function createServer(
   model: Model | Promise<Model>,
   options: ServerOptions = {},
 ): EngramServer {
-  const { apiKey, corsOrigins = [], onError } = options;
+  const { apiKey, corsOrigins = [], isLoopback = false, onError } = options;
   let serving: Serving | undefined;
   const begin = async (): Promise<void> => {
     serving = startServing(await model, options);
@@ -65,6 +66,12 @@ export function createServer(
     },
   };
   const app = new Hono();
+  // Whoever has the key is no page that was lured here; a proxy with a name of its own may stand in front.
+  if (isLoopback && apiKey === undefined)
+    app.use(async (c, next) => {
+      checkHost(c.req.raw);
+      await next();
+    });
   if (corsOrigins.length > 0)
     app.use(cors({ origin: corsOrigins.includes("*") ? "*" : [...corsOrigins] }));
   if (apiKey !== undefined)

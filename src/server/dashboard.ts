@@ -5,22 +5,29 @@
 import { Hono } from "hono";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { ApiError } from "./api-error.ts";
+import { checkHost } from "./host-check.ts";
 import { routes } from "./openapi.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { runRoutes } from "./routes/runs.ts";
 import type { ServerOptions } from "./serving.ts";
 
 export type DashboardOptions = Required<Pick<ServerOptions, "runs" | "version">> &
-  Pick<ServerOptions, "page" | "onError">;
+  Pick<ServerOptions, "page" | "isLoopback" | "onError">;
 
 export interface Dashboard {
   /** Answers; never rejects. */
   readonly fetch: (request: Request) => Promise<Response>;
 }
 
-export function createDashboard({ runs, version, page, onError }: DashboardOptions): Dashboard {
+export function createDashboard(options: DashboardOptions): Dashboard {
+  const { runs, version, page, isLoopback = false, onError } = options;
   const report = reporter(onError);
   const app = new Hono();
+  if (isLoopback)
+    app.use(async (c, next) => {
+      checkHost(c.req.raw);
+      await next();
+    });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/version", (c) => c.json({ version }));
   runRoutes(app, { options: { runs } });

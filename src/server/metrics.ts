@@ -2,7 +2,7 @@
  * Counts and times in Prometheus' text format (version 0.0.4), under the stems that vLLM uses with
  * `engram_` before them, so that dashboards need only another prefix. Knows no requests.
  */
-interface Metric {
+export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -47,28 +47,39 @@ export class Counter implements Metric {
   }
 }
 
-class Gauge implements Metric {
+/** A value that lies elsewhere and is read when somebody asks; with a label, one for each of its values. */
+export class Reading implements Metric {
   readonly type: "gauge" | "counter";
   readonly name: string;
   readonly help: string;
-  readonly #read: () => number;
+  readonly #label: string | undefined;
+  readonly #read: () => number | readonly (readonly [label: string, value: number])[];
 
   constructor(
     name: string,
     {
       help,
       read,
+      label,
       type = "gauge",
-    }: { help: string; read: () => number; type?: "gauge" | "counter" },
+    }: {
+      help: string;
+      read: () => number | readonly (readonly [label: string, value: number])[];
+      label?: string;
+      type?: "gauge" | "counter";
+    },
   ) {
     this.name = name;
     this.help = help;
     this.type = type;
+    this.#label = label;
     this.#read = read;
   }
 
   lines(): string[] {
-    return [`${this.name} ${this.#read()}`];
+    const found = this.#read();
+    if (typeof found === "number") return [`${this.name} ${found}`];
+    return found.map(([value, count]) => `${this.name}{${this.#label}="${value}"} ${count}`);
   }
 }
 
@@ -144,11 +155,12 @@ export class Metrics {
   );
   readonly #metrics: readonly Metric[];
 
-  constructor(read: () => Readings) {
+  /** `others` follow those that every server has. */
+  constructor(read: () => Readings, others: readonly Metric[] = []) {
     const gauge = (name: string, help: string, of: (now: Readings) => number): Metric =>
-      new Gauge(name, { help, read: () => of(read()) });
+      new Reading(name, { help, read: () => of(read()) });
     const counter = (name: string, help: string, of: (now: Readings) => number): Metric =>
-      new Gauge(name, { help, read: () => of(read()), type: "counter" });
+      new Reading(name, { help, read: () => of(read()), type: "counter" });
     this.#metrics = [
       gauge("engram_num_requests_running", "Texts being generated.", (now) => now.numRunning),
       gauge("engram_num_requests_waiting", "Texts waiting for a slot.", (now) => now.numWaiting),
@@ -173,6 +185,7 @@ export class Metrics {
       this.firstToken,
       this.interToken,
       this.request,
+      ...others,
     ];
   }
 

@@ -7,6 +7,7 @@ import { UnavailableError } from "../errors.ts";
 import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
 import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
+import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
 import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
@@ -24,6 +25,11 @@ export interface ServerOptions {
   readonly apiKey?: string;
   /** Origins whose pages may use this server; "*" for all. Default: none. */
   readonly corsOrigins?: readonly string[];
+  /**
+   * The listener is bound to this machine's loopback, and requests by any other name are refused: see
+   * `host-check.ts`. Default false.
+   */
+  readonly isLoopback?: boolean;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number;
   /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
@@ -71,7 +77,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     model,
     name: alias ?? nameOf(model.path),
     scheduler,
-    metrics: new Metrics(() => scheduler),
+    metrics: new Metrics(
+      () => scheduler,
+      memoryMetrics(() => scheduler.memory),
+    ),
     inspector: model.language.memory && new MemoryInspector(model.language.memory, traffic),
     created: Math.floor(Date.now() / 1000),
   };

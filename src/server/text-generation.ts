@@ -33,7 +33,7 @@ export type TextStep =
       readonly kind: "text";
       /** Text that became certain: possibly "". */
       readonly text: string;
-      /** Where the token's text begins, in UTF-16 units from the answer's start. */
+      /** Where the token's text begins, in UTF-16 units from the answer's start; for log-probabilities. */
       readonly offset: number;
       /** Absent for what is left over at the end. */
       readonly token?: TokenStep;
@@ -97,7 +97,10 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         histogram.observe((value.time - last) / 1000);
         last = value.time;
         const piece = value.isStop ? "" : decoder.push(value.id);
-        const start = startInText(model.tokenizer, { id: value.id, piece, offset });
+        const start =
+          value.logProbs === undefined
+            ? offset
+            : startInText(model.tokenizer, { id: value.id, piece, offset });
         yield { kind: "text", text: stopper.push(piece), offset: start, token: value };
         offset += piece.length;
       }

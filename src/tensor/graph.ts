@@ -208,8 +208,13 @@ export class GraphBuilder {
     return this.#nodes;
   }
 
-  /** Names the outputs and drops every node none of them depends on. All inputs stay declared. */
-  build(outputs: Readonly<Record<string, Tensor>>): Graph {
+  /**
+   * Names the outputs and drops every node none of them depends on. All inputs stay declared, or those that are needed.
+   */
+  build(
+    outputs: Readonly<Record<string, Tensor>>,
+    { inputs = "all" }: { inputs?: "all" | "needed" } = {},
+  ): Graph {
     const needed = new Set<Tensor>(Object.values(outputs));
     const nodes: Node[] = [];
     for (const node of this.#nodes.toReversed()) {
@@ -223,7 +228,7 @@ export class GraphBuilder {
       if (!known.has(t))
         throw new InvariantError(`tensor ${t.id} ${formatType(t)} belongs to another builder`);
     return {
-      inputs: new Map(this.#inputs),
+      inputs: new Map([...this.#inputs].filter(([, t]) => inputs === "all" || needed.has(t))),
       constants: new Map([...this.#constants].filter(([t]) => needed.has(t))),
       nodes: nodes.toReversed(),
       outputs: new Map(Object.entries(outputs)),

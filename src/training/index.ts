@@ -9,6 +9,7 @@ export {
   presetNames,
   type TrainingRecipe,
 } from "./presets.ts";
+export { planTraining } from "./plan.ts";
 export { updateRows } from "./row-optimizer.ts";
 export { learningRate } from "./schedule.ts";
 export { flatArrays, type StepReport, Trainer, type TrainingState } from "./trainer.ts";

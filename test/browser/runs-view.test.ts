@@ -14,14 +14,18 @@ const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 interface Line {
   readonly step: number;
   readonly loss: number;
+  readonly [key: string]: unknown;
 }
 
 function line(step: number, { rate, gate }: { rate: number; gate: number | undefined }): Line {
+  const pace = { numTokens: 100, tokensPerSecond: 400, seconds: 0.25 };
   return {
     step,
     loss: 1 + 8 * Math.exp(-step * rate),
-    ...{ lr: 1e-3, gradientNorm: 1 / step, numTokens: 100, tokensPerSecond: 400, seconds: 0.25 },
-    ...{ gates: gate === undefined ? {} : { 1: gate + step / 1000 } },
+    lr: 1e-3,
+    gradientNorm: 1 / step,
+    gates: gate === undefined ? {} : { 1: gate + step / 1000 },
+    ...pace,
   };
 }
 
@@ -139,7 +143,7 @@ describe("training runs in the browser", { skip: noBrowser }, async () => {
       return saved.curves[1]!.x.length;
     };
     assert.equal(await ofSteps(), 150);
-    await writeFile(log, textOf([...begun.slice(0, 81)]));
+    await writeFile(log, textOf(begun.slice(0, 81)));
     await page.getByText("80/400").waitFor();
     assert.equal(await ofSteps(), 80);
     await writeFile(log, textOf(begun));

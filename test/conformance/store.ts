@@ -32,10 +32,17 @@ export function rowPattern(row: number, rowBytes: number): Uint8Array {
   );
 }
 
+/** By `read`, and by `readNow` before and after it, which must not differ where it has an answer. */
 async function readRows(store: RowStore, rows: readonly number[]): Promise<Uint8Array[]> {
   const { rowBytes } = store;
+  const asked = Uint32Array.from(rows);
   const into = new Uint8Array(rows.length * rowBytes);
-  await store.read(Uint32Array.from(rows), into);
+  const early = new Uint8Array(rows.length * rowBytes);
+  const isEarly = store.readNow?.(asked, early);
+  await store.read(asked, into);
+  if (isEarly === true) assert.deepEqual(early, into, "readNow before read");
+  const late = new Uint8Array(rows.length * rowBytes);
+  if (store.readNow?.(asked, late) === true) assert.deepEqual(late, into, "readNow after read");
   return rows.map((_, i) => into.slice(i * rowBytes, (i + 1) * rowBytes));
 }
 

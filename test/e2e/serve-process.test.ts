@@ -90,6 +90,20 @@ test("options come from the environment, and what is written counts more", async
   assert.equal(status, 0);
 });
 
+test("an open server on all addresses warns, one with a key or on loopback does not", async () => {
+  for (const [words, isWarned] of [
+    [["--host", "0.0.0.0"], true],
+    [["--host", "0.0.0.0", "--api-key", "hush"], false],
+    [["--host", "localhost"], false],
+  ] as const) {
+    const { child, stderr } = await serve(["--port", "0", ...words]);
+    const said = /warning: 0\.0\.0\.0 can be reached by other machines.*--api-key/.test(stderr());
+    assert.equal(said, isWarned, words.join(" "));
+    child.kill("SIGKILL");
+    await once(child, "close");
+  }
+});
+
 for (const [what, words, message] of [
   ["no model", ["serve", "nowhere"], /nowhere: expected a model directory, there is nothing/],
   ["a port that is none", ["serve", ".", "--port", "70000"], /--port: expected 0\.\.65535/],

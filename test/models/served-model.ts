@@ -18,12 +18,12 @@ export async function servedModel({
   contextSize = 128,
   withChat = false,
   hasMemory = true,
-  beforeRead = () => undefined,
+  beforeRead,
 }: {
   contextSize?: number;
   withChat?: boolean;
   hasMemory?: boolean;
-  /** Called before every read of rows; may throw in the store's place. */
+  /** Called before every read of rows, which then has nothing at hand; may throw in the store's place. */
   beforeRead?: () => void;
 } = {}): Promise<Model> {
   const text = "the cat sat on the mat and the Cat sat on THE mat again ";
@@ -38,7 +38,9 @@ export async function servedModel({
     ...(hasMemory && { engram: { ...smallEngram, compressedVocabSize: vocabSize } }),
   });
   for (const { store } of language.memory?.tables ?? []) {
+    if (beforeRead === undefined) continue;
     const read = store.read.bind(store);
+    store.readNow = () => false;
     store.read = async (rows, into) => {
       beforeRead();
       await read(rows, into);

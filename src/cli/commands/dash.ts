@@ -3,7 +3,7 @@
  * is told to stop. Loads no model and touches no run.
  */
 import * as z from "zod";
-import { createDashboard } from "../../server/index.ts";
+import { createDashboard, isLoopbackName } from "../../server/index.ts";
 import { listen } from "../../server/node/index.ts";
 import { checkRunDirectory, openRuns } from "../../training/node/index.ts";
 import { path, port } from "../arguments.ts";
@@ -43,6 +43,7 @@ export const dashCommand: Command = defineCommand({
     const dashboard = createDashboard({
       runs,
       version,
+      isLoopback: isLoopbackName(host),
       page: () => inspectorPage({ note: (line) => progress.note(line) }),
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),

@@ -5,6 +5,7 @@ import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { showPlan } from "../show-plan.ts";
 
 export const evalCommand: Command = defineCommand({
   path: "eval",
@@ -20,7 +21,7 @@ export const evalCommand: Command = defineCommand({
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
   schema: z.object({ model: path, bpb: z.array(path), memory: z.boolean() }),
   async run({ model: directory, bpb, memory }, { print, progress, signal }) {
-    await using model = await loadModel(directory, { memory });
+    await using model = await loadModel(directory, { memory, onPlan: showPlan(progress) });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByte(model, readAll(bpb), {
         memory: on,

@@ -4,6 +4,7 @@ import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
 import { decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { showPlan } from "../show-plan.ts";
 
 export const generateCommand: Command = defineCommand({
   path: "generate",
@@ -44,7 +45,7 @@ export const generateCommand: Command = defineCommand({
     { model: directory, prompt, memory, temperature = 0.8, ...options },
     { print, progress, signal },
   ) {
-    await using model = await loadModel(directory, { memory });
+    await using model = await loadModel(directory, { memory, onPlan: showPlan(progress) });
     const given = Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),
     );

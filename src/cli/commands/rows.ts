@@ -3,16 +3,20 @@
  * addresses are computed is `memory`'s.
  */
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import * as z from "zod";
+import { ModelDirectory } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import {
   buildLayout,
   buildTokenMap,
-  checkHashConstants,
+  checkStoredConstants,
   parseAddressConfig,
+  parseEngramConfig,
+  Retrieval,
   rowsForIds,
 } from "../../memory/index.ts";
+import { openTables } from "../../open-table.ts";
 import { idList, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
@@ -28,6 +32,7 @@ const schema = z
     ids: idList(0).optional(),
     compressedIds: idList(-1).optional(),
     tokenizer: path.optional(),
+    values: z.boolean().optional(),
   })
   .refine(
     (input) => sources.filter((key) => input[key] !== undefined).length === 1,
@@ -43,7 +48,8 @@ export const rowsCommand: Command = defineCommand({
     "Prints, for each layer that carries memory and each token, the rows of the layer's table that " +
     "the token and the ones before it address. Needs the settings of a model (config.json) and no " +
     "weights. --text and --ids need the model's tokenizer, too: tokenizer.json beside the config, " +
-    "or --tokenizer FILE.",
+    "or --tokenizer FILE. With --values the rows are read from the tables beside the config, in our layout or " +
+    "DeepSeek-V4.1-Flash's, and nothing else of them; values are printed in full, as 32-bit floats.",
   options: [
     {
       flags: "--config <FILE>",
@@ -60,29 +66,67 @@ export const rowsCommand: Command = defineCommand({
       flags: "--tokenizer <FILE>",
       description: "tokenizer.json (default: the one beside the config)",
     },
+    { flags: "--values", description: "read and decode the rows, too" },
   ],
   examples: [
     'rows --config models/tiny/config.json --text "Only Alexander the Great could"',
     "rows --config config.json --compressed-ids 0,3,-1,15 --json",
+    "rows --config DeepSeek-V4.1-Flash/config.json --compressed-ids 0,3,15 --values",
   ],
   schema,
   async run(input, { print }) {
     const json = await readJson(input.config);
     const config = parseAddressConfig(json);
     // A model saved by engram carries its constants; one that others saved need not.
-    const stored = (json as { engram_hash?: unknown }).engram_hash;
-    if (stored !== undefined) checkHashConstants(buildLayout(config), stored);
+    checkStoredConstants(buildLayout(config), json);
     const document =
       input.compressedIds === undefined
         ? rowsForIds({ config, ...(await tokenize(input)) })
         : rowsForIds({ config, compressedIds: input.compressedIds });
+    const values = input.values ? await readValues(input.config, document.layers) : undefined;
     for (const [layer, positions] of Object.entries(document.layers)) {
       print(`layer ${layer}\n`);
-      for (const [t, rows] of positions.entries()) print(`  ${t}: ${rows.join(" ")}\n`);
+      for (const [t, rows] of positions.entries()) {
+        if (values === undefined) print(`  ${t}: ${rows.join(" ")}\n`);
+        else
+          for (const [c, row] of rows.entries())
+            print(`  ${t}: ${row}: ${values[layer]![t]![c]!.join(" ")}\n`);
+      }
     }
-    return document;
+    return values === undefined ? document : { ...document, values };
   },
 });
+
+/** `values[layer][position][column]` are the values of the row at that place. Reads those rows only. */
+async function readValues(
+  config: string,
+  layers: Readonly<Record<string, number[][]>>,
+): Promise<Record<string, number[][][]>> {
+  if (basename(config) !== "config.json")
+    throw new InvalidConfigError(
+      `--values reads the tables beside the config, which is then called config.json; got ${config}`,
+    );
+  await using files = await ModelDirectory.open(dirname(config));
+  const engram = parseEngramConfig(files.config);
+  const { headDim } = engram;
+  const { tables } = await openTables(files, engram);
+  const retrieval = new Retrieval(tables);
+  try {
+    const values: Record<string, number[][][]> = {};
+    for (const [layer, positions] of Object.entries(layers)) {
+      const rows = Uint32Array.from(positions.flat());
+      const memory_PE = new Float32Array(rows.length * headDim);
+      await retrieval.retrieve(Number(layer), { rows, memory_PE });
+      let at = 0;
+      values[layer] = positions.map((some) =>
+        some.map(() => Array.from(memory_PE.subarray(at, (at += headDim)))),
+      );
+    }
+    return values;
+  } finally {
+    await retrieval.close();
+  }
+}
 
 async function tokenize(input: Input): Promise<{
   ids: ArrayLike<number>;

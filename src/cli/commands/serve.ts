@@ -2,23 +2,18 @@
  * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is told to
  * stop. The first signal lets running requests finish; the second does not wait.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel } from "../../load-model.ts";
-import { createServer } from "../../server/index.ts";
-import { listen } from "../../server/node/index.ts";
+import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { openRuns } from "../../training/node/index.ts";
 import { path, port, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
-import { untilAborted } from "../until-aborted.ts";
+import { runsOfModel } from "../runs-of-model.ts";
+import { serveUntilStopped } from "../serve-until-stopped.ts";
+import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
-
-/** Milliseconds that running requests have to finish after the first signal. */
-const patience = 30_000;
 
 export const serveCommand: Command = defineCommand({
   path: "serve",
@@ -33,7 +28,7 @@ export const serveCommand: Command = defineCommand({
   options: [
     {
       flags: "--host <ADDRESS>",
-      description: "to listen on (default 127.0.0.1)",
+      description: "to listen on (default 127.0.0.1: this machine only, by its own names)",
       env: "ENGRAM_HOST",
     },
     {
@@ -79,7 +74,7 @@ export const serveCommand: Command = defineCommand({
       .transform((text) => text.split(",").map((origin) => origin.trim()))
       .optional(),
     alias: z.string().min(1).optional(),
-    parallel: wholeNumber(1).optional(),
+    parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
   }),
@@ -100,39 +95,48 @@ export const serveCommand: Command = defineCommand({
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
     const traffic = new TableTraffic();
-    const loading = loadModel(directory, { backend: backend.value, wrapStore: traffic.watch });
+    const loading = loadModel(directory, {
+      backend: backend.value,
+      texts: parallel,
+      contextSize: ctxSize,
+      onPlan: showPlan(progress),
+      wrapStore: traffic.watch,
+    });
+    const isLoopback = isLoopbackName(host);
+    if (!isLoopback && apiKey === undefined)
+      progress.note(
+        `warning: ${host} can be reached by other machines, and without --api-key whoever reaches it can use ` +
+          "this server; give it a key, or leave out --host",
+      );
     const server = createServer(loading, {
       version,
       traffic,
-      // The run that made the model, for those that were trained here.
-      runs: existsSync(join(directory, "metrics.jsonl")) ? openRuns([directory]) : [],
+      runs: runsOfModel(directory),
       page: () => inspectorPage({ note: (line) => progress.note(line) }),
+      isLoopback,
       onError: (error) =>
         progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
       ...(apiKey !== undefined && { apiKey }),
       ...(corsOrigins !== undefined && { corsOrigins }),
       ...(alias !== undefined && { alias }),
-      ...(parallel !== undefined && { parallel }),
+      parallel,
       ...(ctxSize !== undefined && { contextSize: ctxSize }),
     });
-    const listener = await listen(server.fetch, { host, port: number });
     try {
-      await server.ready;
-      const line = `serving ${directory} at ${listener.url}/v1; look into it at ${listener.url}/`;
-      if (isJson) progress.note(line);
-      else print(`${line}\n`);
-      await untilAborted(signal);
-      progress.note("finishing what is running; once more to stop at once");
-      await Promise.race([
-        Promise.all([server.drain(), listener.close()]),
-        new Promise((resolve) => setTimeout(resolve, patience).unref()),
-      ]);
+      const url = await serveUntilStopped(server, {
+        host,
+        ports: [number],
+        context: { progress, signal },
+        onReady(address) {
+          const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
+          if (isJson) progress.note(line);
+          else print(`${line}\n`);
+        },
+      });
+      return { model: directory, url };
     } finally {
-      await server.close();
-      listener.destroy();
       await (await loading.catch(() => undefined))?.close();
     }
-    return { model: directory, url: listener.url };
   },
 });
 

@@ -6,18 +6,23 @@ import {
   type LocatedTensor,
   ModelDirectory,
 } from "../../checkpoint/node/index.ts";
-import { buildLayout, parseEngramConfig } from "../../memory/index.ts";
+import { buildLayout, checkStoredConstants, parseEngramConfig } from "../../memory/index.ts";
 import { parseModelConfig } from "../../model/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { describeReleased, describeReleasedAsText, isReleasedLayout } from "../show-released.ts";
+import {
+  describeReleased,
+  describeReleasedAsText,
+  hashLine,
+  isReleasedLayout,
+} from "../show-released.ts";
 
 export const showCommand: Command = defineCommand({
   path: "show",
   summary: "tell what a model is and where its bytes lie",
   description:
     "Prints the sizes of the model in the directory MODEL, its memory's buckets, and every file with " +
-    "what is in it. Reads settings and headers only, so it is quick however large the tables are. Opens " +
+    "what is in it, and checks the hash constants that are stored with it. Reads settings and headers only, so it is quick however large the tables are. Opens " +
     "directories in the layout of DeepSeek-V4.1-Flash, too, and of those only the memory's files.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [],
@@ -27,8 +32,10 @@ export const showCommand: Command = defineCommand({
     await using files = await ModelDirectory.open(model);
     const { config } = files;
     const engram = hasMemory(config) ? parseEngramConfig(config) : undefined;
+    // A wrong constant makes every address wrong: better no description than one of another table.
+    const hasConstants = engram !== undefined && checkStoredConstants(buildLayout(engram), config);
     if (engram !== undefined && (await isReleasedLayout(files, engram))) {
-      const released = await describeReleased(files, engram);
+      const released = await describeReleased(files, engram, { hasConstants });
       print(describeReleasedAsText(released));
       return released;
     }
@@ -43,6 +50,7 @@ export const showCommand: Command = defineCommand({
       heads: engram.numHeads,
       valuesPerRow: engram.headDim,
       compressedVocab: engram.compressedVocabSize,
+      hashConstants: hasConstants ? ("checked" as const) : ("computed" as const),
     };
     const isTable = ({ name }: LocatedTensor): boolean =>
       /\.engram\.embed\.(weight|scale)$/.test(name);
@@ -119,6 +127,7 @@ interface MemorySummary {
   readonly heads: number;
   readonly valuesPerRow: number;
   readonly compressedVocab: number;
+  readonly hashConstants: "checked" | "computed";
 }
 
 function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
@@ -136,6 +145,7 @@ function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
           `  layer ${layer}: ${count(rows)} rows, n-grams of ${memory.orders.join(" and ")}, ${memory.heads} heads each, ` +
           `over ${count(memory.compressedVocab)} compressed ids`,
       ),
+      hashLine(memory.hashConstants),
     );
   lines.push(
     ...sizes.files.map(

@@ -1,6 +1,6 @@
 /**
- * `engram start`: the first thing a newcomer runs. Trains the tiny preset on the sample text if that
- * has not been done, then shows what the model writes with its memory and without.
+ * `engram start`: the first thing a newcomer runs. Finds the sample model, or trains it where there is
+ * none, shows what it writes with its memory and without, and serves it to whoever sits there.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -8,64 +8,129 @@ import { fileURLToPath } from "node:url";
 import * as z from "zod";
 import { FormatError } from "../../errors.ts";
 import { generateText } from "../../generate-text.ts";
+import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel, type Model } from "../../load-model.ts";
+import { createServer } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
+import type { Backend } from "../../tensor/index.ts";
 import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { inspectorPage } from "../inspector-page.ts";
 import { readJson } from "../read-json.ts";
+import { runsOfModel } from "../runs-of-model.ts";
+import { serveUntilStopped } from "../serve-until-stopped.ts";
+import { showPlan } from "../show-plan.ts";
+import { version } from "../version.ts";
 import { showTraining } from "./train.ts";
 
-const sampleText = fileURLToPath(new URL("../../../assets/tinyshakespeare.txt", import.meta.url));
-const directory = join("models", "tiny");
+const assets = new URL("../../../assets/", import.meta.url);
+const sampleText = fileURLToPath(new URL("tinyshakespeare.txt", assets));
+/** The model that comes along; `scripts/sample-model.ts` makes it. */
+const shipped = fileURLToPath(new URL("shakespeare", assets));
+/** Where the first run leaves one if none came along. */
+const trained = join("models", "tiny");
 const prompt = "ROMEO:\n";
 const maxTokens = 160;
+/** The port of `engram serve`, or one of its neighbours, or any. */
+const ports = [...Array.from({ length: 10 }, (_, i) => 8080 + i), 0];
 
 export const startCommand: Command = defineCommand({
   path: "start",
-  summary: "train the sample model, once, and let it write",
+  summary: "let the sample model write, and serve it",
   description:
-    `Trains the tiny preset on the sample text (Shakespeare) into ${directory}, which takes a few ` +
-    "minutes on two cores, and then continues a prompt with the memory on and with it off. Every " +
-    "later start finds the model and goes straight to the text.",
+    "Continues a prompt with the memory on and with it off, by the sample model (Shakespeare) that " +
+    `comes along; where none does, it is first trained into ${trained}, which takes a few minutes on ` +
+    "two cores and is done once. Then the model is served as by engram serve, on port 8080 or the next " +
+    "free one, until Ctrl-C, and its page is opened where there is a desktop. Where nobody sits at a " +
+    "terminal (a pipe, CI, --json), it ends after the text.\n\n" +
+    "To see a model being trained: engram train --data assets/tinyshakespeare.txt --preset tiny --out " +
+    "models/tiny",
   options: [],
   examples: ["start"],
   schema: z.object({}),
   async run(_input, context) {
     const backend = ortBackend();
-    if (!existsSync(join(directory, "config.json"))) {
-      context.progress.note(`training the tiny preset on the sample text into ${directory}`);
-      await trainModel({
-        data: [sampleText],
-        preset: "tiny",
-        out: directory,
-        backend,
-        resume: true,
-        samplePrompt: prompt,
-        signal: context.signal,
-        onEvent: showTraining(context),
-      }).catch((error: unknown) => {
-        if (error instanceof Error && error.name === "AbortError")
-          context.progress.note("stopped; the next start goes on from here");
-        throw error;
-      });
-      context.progress.end();
-    }
-    await using model = await loadModel(directory, { backend });
-    const document = {
-      model: directory,
-      prompt,
-      withMemory: await write(model, { memory: true, context }),
-      withoutMemory: await write(model, { memory: false, context }),
-      bitsPerByte: await heldOut(),
-    };
-    const { on, off } = document.bitsPerByte;
-    context.print(
-      `\nheld-out text: ${on.toFixed(3)} bits per byte with the memory, ${off.toFixed(3)} with it switched off ` +
-        `(bzip2: 2.36, xz: 2.61)\n`,
-    );
-    return document;
+    if (existsSync(join(shipped, "config.json")))
+      return showAndServe(shipped, { backend, context });
+    if (!existsSync(join(trained, "config.json"))) await train(backend, context);
+    return showAndServe(trained, { backend, context });
   },
 });
+
+async function train(backend: Backend, context: CommandContext): Promise<void> {
+  context.progress.note(`training the tiny preset on the sample text into ${trained}`);
+  await trainModel({
+    data: [sampleText],
+    preset: "tiny",
+    out: trained,
+    backend,
+    resume: true,
+    samplePrompt: prompt,
+    signal: context.signal,
+    onEvent: showTraining(context),
+  }).catch((error: unknown) => {
+    if (error instanceof Error && error.name === "AbortError")
+      context.progress.note("stopped; the next start goes on from here");
+    throw error;
+  });
+  context.progress.end();
+}
+
+/** Resolves at once where nobody sits at a terminal, and otherwise when the server was stopped. */
+export async function showAndServe(
+  directory: string,
+  { backend, context }: { backend: Backend; context: CommandContext },
+): Promise<object> {
+  const traffic = new TableTraffic();
+  await using model = await loadModel(directory, {
+    backend,
+    onPlan: showPlan(context.progress),
+    wrapStore: traffic.watch,
+  });
+  const document = {
+    model: directory,
+    prompt,
+    withMemory: await write(model, { memory: true, context }),
+    withoutMemory: await write(model, { memory: false, context }),
+    bitsPerByte: await heldOut(directory),
+  };
+  const { on, off } = document.bitsPerByte;
+  context.print(
+    `\nheld-out text: ${on.toFixed(3)} bits per byte with the memory, ${off.toFixed(3)} with it switched off ` +
+      `(bzip2: 2.36, xz: 2.61)\n`,
+  );
+  if (!context.isInteractive) return document;
+  const server = createServer(model, {
+    version,
+    isLoopback: true,
+    traffic,
+    runs: runsOfModel(directory),
+    page: () => inspectorPage({ note: (line) => context.progress.note(line) }),
+    onError: (error) => context.progress.note(String(error)),
+  });
+  await serveUntilStopped(server, {
+    host: "127.0.0.1",
+    ports,
+    context,
+    onReady(url) {
+      context.print(`\nserving it at ${url}/v1 until Ctrl-C\n`);
+      void showPage(server.fetch, { url, context });
+    },
+  });
+  return document;
+}
+
+/** A checkout without a built page has nothing to show, and says nothing of it. */
+async function showPage(
+  fetch: (request: Request) => Promise<Response>,
+  { url, context }: { url: string; context: CommandContext },
+): Promise<void> {
+  const page = await fetch(new Request(`${url}/`));
+  await page.body?.cancel();
+  if (!page.ok) return;
+  context.print(`look into its memory at ${url}/\n`);
+  context.openBrowser?.(`${url}/`);
+}
 
 async function write(
   model: Model,
@@ -85,7 +150,7 @@ async function write(
 const summary = z.object({ bitsPerByte: z.number(), bitsPerByteWithoutMemory: z.number() });
 
 /** Measured at the end of training, by either way of running the model. */
-async function heldOut(): Promise<{ on: number; off: number }> {
+async function heldOut(directory: string): Promise<{ on: number; off: number }> {
   const file = join(directory, "training.json");
   const measured = summary.safeParse(await readJson(file));
   if (!measured.success)

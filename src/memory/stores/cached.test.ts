@@ -282,3 +282,51 @@ test("too few bytes for one row are refused with both numbers", () => {
     (error) => error instanceof InvalidConfigError && /264 bytes.*got 200/.test(error.message),
   );
 });
+
+test("rows that the other store has at hand are served without waiting, and kept", async () => {
+  const inner = filledRam({ numRows: 1000, rowBytes: 64 });
+  const store = cached(inner, { bytes: 64 * 1024 });
+  const into = new Uint8Array(3 * 64);
+  assert.equal(store.readNow(Uint32Array.of(5, 900, 5), into), true);
+  const expected = new Uint8Array(3 * 64);
+  inner.readSync(Uint32Array.of(5, 900, 5), expected);
+  assert.deepEqual(into, expected);
+  assert.equal(store.stats.residentRows, 2);
+  assert.equal(store.stats.bytesRead, 2 * 64);
+  assert.equal(store.readNow(Uint32Array.of(900, 5, 5), into), true);
+  const { hits, misses } = store.stats;
+  assert.deepEqual([hits, misses], [3, 3]);
+});
+
+test("hints wait while a read does, go newest first, a few rows at a time, and yield to a read of the same row", async () => {
+  const asked: number[][] = [];
+  const doors: (() => void)[] = [];
+  const slow = {
+    numRows: 10_000,
+    rowBytes: 4,
+    read(rows: Uint32Array) {
+      asked.push([...rows]);
+      return new Promise<void>((resolve) => doors.push(resolve));
+    },
+    close: async () => undefined,
+  };
+  const store = cached(slow, { bytes: 1 << 20 });
+  const open = async (): Promise<void> => {
+    doors.shift()!();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  const from = (first: number, count: number): number[] =>
+    Array.from({ length: count }, (_, i) => first + i);
+  const read = store.read(Uint32Array.of(1), new Uint8Array(4));
+  store.prefetch(Uint32Array.from(from(100, 40)));
+  store.prefetch(Uint32Array.from(from(200, 20)));
+  assert.deepEqual(asked, [[1]], "a read is under way");
+  await open();
+  await read;
+  assert.deepEqual(asked.slice(1), [from(200, 16), [...from(216, 4), ...from(100, 12)]]);
+  const late = store.read(Uint32Array.of(130, 210), new Uint8Array(8));
+  assert.deepEqual(asked.slice(3), [[130]], "210 is on its way, 130 was only queued");
+  for (let i = 0; i < 3; i++) await open();
+  await late;
+  assert.deepEqual(asked.slice(4), [from(112, 16), [...from(128, 2), ...from(131, 9)]]);
+});

@@ -1,7 +1,8 @@
 /**
  * A bounded cache around any store. Hits are copied at once; the rows a batch misses are read together,
  * once each, however many reads want them at the time. Writes go through. Hints are loaded into a small
- * waiting room of their own, so that a wrong guess pushes nothing out. Knows nothing of what rows hold
+ * waiting room of their own, so that a wrong guess pushes nothing out; a few rows at a time, and only while nobody
+ * waits for others, so that it holds nobody up. Knows nothing of what rows hold
  * nor of where the other store keeps them.
  *
  * Never a stale row: a write first takes its rows out of the cache, the waiting room and every load under
@@ -17,71 +18,20 @@ import {
   type WritableRowStore,
 } from "../store.ts";
 import { FrequencySketch } from "./frequency-sketch.ts";
+import {
+  type CacheOptions,
+  type CachePolicy,
+  type CacheStats,
+  footprint,
+  largestCapacity,
+  type RowCounts,
+  WAITING_OVERHEAD,
+  WAITING_SHARE,
+} from "./cache-options.ts";
+import { HintQueue } from "./hint-queue.ts";
 import { RamStore } from "./ram.ts";
+import { type Load, type LoadEntry, newLoad } from "./row-loads.ts";
 import { RowSlots } from "./row-slots.ts";
-
-/**
- * Who gets a slot when all are taken. `lru`: every missed row, for the one used longest ago. `frequency`:
- * only a row asked for more often lately than that one. `none`: nobody; what came first (or was warmed)
- * stays.
- */
-export type CachePolicy = "lru" | "frequency" | "none";
-
-export interface CacheOptions {
-  /** All memory the cache may take: rows, index, counters and the waiting room. */
-  readonly bytes: number;
-  /** Default `lru`, which had most hits on running text (docs/log.md). */
-  readonly policy?: CachePolicy;
-}
-
-/** Since the store was made. Rows are counted as asked for, repeats included. */
-export interface CacheStats {
-  readonly hits: number;
-  /** Not there and not on their way. */
-  readonly misses: number;
-  /** On their way for another read, which was joined. */
-  readonly joined: number;
-  /** A hint had brought them, or was bringing them. */
-  readonly prefetchHits: number;
-  /** Rows that hints had read, and those among them dropped before anyone asked. */
-  readonly prefetchedRows: number;
-  readonly prefetchesWasted: number;
-  /** Read from the other store. */
-  readonly bytesRead: number;
-  readonly evictions: number;
-  /** Missed rows that got no slot. */
-  readonly rejected: number;
-  readonly residentRows: number;
-  readonly capacityRows: number;
-  /** What the cache takes, all of it reserved at the start. */
-  readonly capacityBytes: number;
-}
-
-/** How often rows were used, for warming. Any order; both as long as each other. */
-export interface RowCounts {
-  readonly rows: Uint32Array;
-  readonly counts: Uint32Array;
-}
-
-/** Rows that are read together. */
-interface Load {
-  readonly entries: LoadEntry[];
-  readonly bytes: Uint8Array;
-  readonly isHint: boolean;
-  /** Keep the rows wherever there is a free slot, without asking the policy. */
-  readonly isWarming: boolean;
-  /** Entries that nobody has asked for yet: a hint leaves the waiting room with its last one. */
-  numWaiting: number;
-  done: Promise<void>;
-}
-
-interface LoadEntry {
-  readonly row: number;
-  readonly place: number;
-  readonly load: Load;
-  /** False once a write has made the bytes old. */
-  isKept: boolean;
-}
 
 interface WriteState {
   writers: number;
@@ -89,10 +39,16 @@ interface WriteState {
   wasCached: boolean;
 }
 
-/** Share of `bytes` for hinted rows. */
-const WAITING_SHARE = 1 / 8;
-/** What an entry of the waiting room takes besides its row: an object and a place in a map. */
-const WAITING_OVERHEAD = 100;
+/**
+ * Hinted rows of one load, and loads at a time: a read that comes meanwhile waits for at most these. Few enough for a
+ * disk, and a load is one round trip to a remote store.
+ */
+const HINT_ROWS = 16;
+const HINT_LOADS = 2;
+/** Loads found at hand in a row, after which no more are tried: trying costs this thread a few us a row. */
+const MOST_AT_HAND = 4;
+/** Hinted rows that may wait for their turn; takes 4 bytes each. */
+const QUEUED_ROWS = 65_536;
 /** Rows read at a time while warming. */
 const WARM_ROWS = 4096;
 
@@ -107,7 +63,7 @@ export class CachedStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly policy: CachePolicy;
-  readonly #inner: RowStore;
+  readonly inner: RowStore;
   readonly #slots: RowSlots;
   readonly #slab: RamStore;
   readonly #sketch: FrequencySketch | undefined;
@@ -118,6 +74,11 @@ export class CachedStore implements RowStore {
   /** Loads of hints, oldest first. */
   readonly #hints = new Set<Load>();
   #hintBytes = 0;
+  #numHintLoads = 0;
+  /** Hinted rows that nobody reads yet. */
+  readonly #queue: HintQueue;
+  /** Reads that wait for the other store. */
+  #numDemands = 0;
   readonly #writing = new Map<number, WriteState>();
   readonly #count = {
     hits: 0,
@@ -132,14 +93,20 @@ export class CachedStore implements RowStore {
   };
   #slotOf = new Uint32Array(0);
   readonly #oneSlot = new Uint32Array(1);
+  /** Room for hinted rows that turn out to be at hand. */
+  readonly #scratch: Uint8Array;
   #isClosed = false;
 
   constructor(inner: RowStore, { bytes, policy = "lru" }: CacheOptions) {
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     this.policy = policy;
-    this.#inner = inner;
+    this.inner = inner;
     this.#waitingBytes = Math.floor(bytes * WAITING_SHARE);
+    this.#scratch = new Uint8Array(HINT_ROWS * this.rowBytes);
+    this.#queue = new HintQueue(
+      Math.min(QUEUED_ROWS, Math.floor(this.#waitingBytes / (this.rowBytes + WAITING_OVERHEAD))),
+    );
     const capacity = largestCapacity(bytes - this.#waitingBytes, inner, policy);
     this.#capacityBytes = footprint(capacity, inner, policy) + this.#waitingBytes;
     this.#slots = new RowSlots(capacity);
@@ -160,29 +127,91 @@ export class CachedStore implements RowStore {
     this.#checkOpen();
     checkRead(this, rows, into);
     const missing = this.#serveHits(rows, into);
-    if (missing.length > 0) await this.#serveMissing(rows, { into, missing });
+    if (missing.length === 0) return;
+    this.#numDemands++;
+    try {
+      await this.#serveMissing(rows, { into, missing });
+    } finally {
+      this.#numDemands--;
+      this.#readHints();
+    }
   }
 
-  /** Starts reading rows that are neither here nor on their way. What finds no room is forgotten. */
+  /** Serves rows that are in the cache, that a hint has brought, or that the other store has at hand. */
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    this.#checkOpen();
+    checkRead(this, rows, into);
+    const fresh = new Map<number, number>();
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      if (this.#slots.find(row) >= 0 || fresh.has(row)) continue;
+      const entry = this.#coming.get(row);
+      if (entry?.load.isHere === true) continue;
+      if (entry !== undefined || this.#writing.has(row)) return false;
+      fresh.set(row, fresh.size);
+    }
+    const load = newLoad(new Uint8Array(fresh.size * this.rowBytes), {});
+    if (fresh.size > 0) {
+      if (this.inner.readNow?.(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
+      this.#count.bytesRead += load.bytes.length;
+    }
+    const taken = new Set<LoadEntry>();
+    for (const at of this.#serveHits(rows, into)) {
+      const row = rows[at]!;
+      const place = fresh.get(row);
+      const hinted = place === undefined ? this.#coming.get(row)! : undefined;
+      this.#count[hinted === undefined ? "misses" : "prefetchHits"]++;
+      this.#copy(hinted ?? { load, place: place! }, { into, at });
+      if (hinted !== undefined) taken.add(hinted);
+    }
+    for (const entry of taken) this.#takeHint(entry);
+    for (const [row, place] of fresh) this.#admit({ row, place, load, isKept: true });
+    return true;
+  }
+
+  /** Queues rows for reading when there is nothing better to do. What finds no room is forgotten. */
   prefetch(rows: Uint32Array): void {
     if (this.#isClosed) return;
-    const wanted = new Set<number>();
-    const cost = this.rowBytes + WAITING_OVERHEAD;
-    for (let i = 0; i < rows.length && (wanted.size + 1) * cost <= this.#waitingBytes; i++) {
-      const row = rows[i]!;
-      const isComing = this.#coming.has(row) || this.#writing.has(row) || row >= this.numRows;
-      if (!isComing && this.#slots.find(row) < 0) wanted.add(row);
+    this.#queue.push(rows.slice());
+    this.#readHints();
+  }
+
+  #readHints(): void {
+    const { rowBytes } = this;
+    const cost = rowBytes + WAITING_OVERHEAD;
+    const room = Math.min(HINT_ROWS, Math.floor(this.#waitingBytes / cost));
+    const isWanted = (row: number): boolean =>
+      row < this.numRows &&
+      !this.#coming.has(row) &&
+      !this.#writing.has(row) &&
+      this.#slots.find(row) < 0;
+    let numAtHand = 0;
+    while (!this.#isClosed && this.#numDemands === 0 && this.#numHintLoads < HINT_LOADS) {
+      const wanted = room === 0 ? [] : this.#queue.take(room, isWanted);
+      if (wanted.length === 0) return;
+      // What the other store has at hand needs no hint; nor, most likely, does what else is queued.
+      if (this.inner.readNow?.(Uint32Array.from(wanted), this.#scratch) === true) {
+        if (++numAtHand === MOST_AT_HAND) this.#queue.clear();
+        continue;
+      }
+      for (const oldest of this.#hints) {
+        if (this.#hintBytes + wanted.length * cost <= this.#waitingBytes) break;
+        this.#dropHint(oldest);
+      }
+      this.#hintBytes += wanted.length * cost;
+      this.#count.prefetchedRows += wanted.length;
+      this.#numHintLoads++;
+      const load = this.#startLoad(wanted, { isHint: true });
+      this.#hints.add(load);
+      const isOver = (): void => {
+        this.#numHintLoads--;
+        this.#readHints();
+      };
+      load.done.then(isOver, () => {
+        this.#dropHint(load);
+        isOver();
+      });
     }
-    if (wanted.size === 0) return;
-    for (const oldest of this.#hints) {
-      if (this.#hintBytes + wanted.size * cost <= this.#waitingBytes) break;
-      this.#dropHint(oldest);
-    }
-    this.#hintBytes += wanted.size * cost;
-    this.#count.prefetchedRows += wanted.size;
-    const load = this.#startLoad([...wanted], { isHint: true });
-    this.#hints.add(load);
-    load.done.catch(() => this.#dropHint(load));
   }
 
   /**
@@ -210,7 +239,8 @@ export class CachedStore implements RowStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#inner.close();
+    this.#queue.clear();
+    await this.inner.close();
   }
 
   /** Before the other store is written: nobody may find the old bytes from now on. */
@@ -314,7 +344,7 @@ export class CachedStore implements RowStore {
   ): Promise<void> {
     const { rowBytes } = this;
     const bytes = new Uint8Array(places.length * rowBytes);
-    await this.#inner.read(
+    await this.inner.read(
       Uint32Array.from(places, (at) => rows[at]!),
       bytes,
     );
@@ -327,14 +357,8 @@ export class CachedStore implements RowStore {
     rows: readonly number[],
     { isHint = false, isWarming = false }: { isHint?: boolean; isWarming?: boolean },
   ): Load {
-    const load: Load = {
-      entries: [],
-      bytes: new Uint8Array(rows.length * this.rowBytes),
-      isHint,
-      isWarming,
-      numWaiting: rows.length,
-      done: Promise.resolve(),
-    };
+    const load = newLoad(new Uint8Array(rows.length * this.rowBytes), { isHint, isWarming });
+    load.numWaiting = rows.length;
     for (const [place, row] of rows.entries()) {
       // A row that is being written is read for who asked, and not kept: its bytes may be old.
       const isKept = !this.#writing.has(row);
@@ -348,11 +372,12 @@ export class CachedStore implements RowStore {
 
   async #run(load: Load): Promise<void> {
     try {
-      await this.#inner.read(
+      await this.inner.read(
         Uint32Array.from(load.entries, ({ row }) => row),
         load.bytes,
       );
       this.#count.bytesRead += load.bytes.length;
+      load.isHere = true;
     } catch (error) {
       for (const entry of load.entries) this.#forget(entry);
       throw error;
@@ -416,7 +441,10 @@ export class CachedStore implements RowStore {
     this.#slab.writeSync(this.#oneSlot, bytes);
   }
 
-  #copy(entry: LoadEntry, { into, at }: { into: Uint8Array; at: number }): void {
+  #copy(
+    entry: Pick<LoadEntry, "place" | "load">,
+    { into, at }: { into: Uint8Array; at: number },
+  ): void {
     const { rowBytes } = this;
     const from = entry.place * rowBytes;
     into.set(entry.load.bytes.subarray(from, from + rowBytes), at * rowBytes);
@@ -447,30 +475,4 @@ class WritableCachedStore extends CachedStore implements WritableRowStore {
       this.endWrite(rows, from, isWritten);
     }
   }
-}
-
-type RowSize = Pick<RowStore, "rowBytes" | "numRows">;
-
-function footprint(capacity: number, { rowBytes }: RowSize, policy: CachePolicy): number {
-  const sketch = policy === "frequency" ? FrequencySketch.bytes(capacity) : 0;
-  return capacity * rowBytes + RowSlots.bytes(capacity) + sketch;
-}
-
-/** The most rows, but no more than there are, whose footprint is within `bytes`. */
-function largestCapacity(bytes: number, table: RowSize, policy: CachePolicy): number {
-  const least = footprint(1, table, policy);
-  if (!(bytes >= least))
-    throw new InvalidConfigError(
-      `a cache for rows of ${table.rowBytes} bytes needs at least ` +
-        `${Math.ceil(least / (1 - WAITING_SHARE))} bytes, got ${Math.round(bytes / (1 - WAITING_SHARE))}`,
-    );
-  let fits = 1;
-  // Row ids have 32 bits, slots 31.
-  let tooMany = Math.min(table.numRows, 2 ** 30) + 1;
-  while (tooMany - fits > 1) {
-    const middle = Math.floor((fits + tooMany) / 2);
-    if (footprint(middle, table, policy) <= bytes) fits = middle;
-    else tooMany = middle;
-  }
-  return fits;
 }

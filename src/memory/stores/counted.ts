@@ -62,14 +62,15 @@ export class CountedStore implements RowStore {
   }
 
   read(rows: Uint32Array, into: Uint8Array): Promise<void> {
-    const counts = this.#counts;
-    const shift = this.#shift;
-    // What is outside the table is the store's to refuse; a typed array ignores it.
-    for (let i = 0; i < rows.length; i++) {
-      const block = rows[i]! >>> shift;
-      if (counts[block]! < MAX_COUNT) counts[block]!++;
-    }
+    this.#count(rows);
     return this.inner.read(rows, into);
+  }
+
+  /** Counts only what was answered: who hears false asks again with `read`. */
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    if (this.inner.readNow?.(rows, into) !== true) return false;
+    this.#count(rows);
+    return true;
   }
 
   prefetch(rows: Uint32Array): void {
@@ -78,6 +79,16 @@ export class CountedStore implements RowStore {
 
   close(): Promise<void> {
     return this.inner.close();
+  }
+
+  #count(rows: Uint32Array): void {
+    const counts = this.#counts;
+    const shift = this.#shift;
+    // What is outside the table is the store's to refuse; a typed array ignores it.
+    for (let i = 0; i < rows.length; i++) {
+      const block = rows[i]! >>> shift;
+      if (counts[block]! < MAX_COUNT) counts[block]!++;
+    }
   }
 
   /** Reads of each bin so far. A block that reaches into several bins counts for each by its share. */

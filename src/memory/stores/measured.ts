@@ -34,6 +34,8 @@ export interface LatencyBucket {
 }
 
 export interface MeterOptions {
+  /** What the place is called where rows are accounted for: "disk", "remote". */
+  readonly tier?: string;
   /** Milliseconds, never going back. */
   readonly now?: () => number;
 }
@@ -58,6 +60,7 @@ export class MeasuredStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly inner: RowStore;
+  readonly tier: string | undefined;
   readonly #now: () => number;
   readonly #readTime = new LatencyHistogram();
   readonly #writeTime = new LatencyHistogram();
@@ -72,8 +75,9 @@ export class MeasuredStore implements RowStore {
     maxInFlight: 0,
   };
 
-  constructor(inner: RowStore, { now = () => performance.now() }: MeterOptions) {
+  constructor(inner: RowStore, { tier, now = () => performance.now() }: MeterOptions) {
     this.inner = inner;
+    this.tier = tier;
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     this.#now = now;
@@ -96,9 +100,16 @@ export class MeasuredStore implements RowStore {
     // Rows are the caller's to reuse once this returns, and counting needs only how many there were.
     const numRows = rows.length;
     await this.#time(this.#readTime, () => this.inner.read(rows, into));
-    this.#count.reads++;
-    this.#count.rowsRead += numRows;
-    this.#count.bytesRead += numRows * this.rowBytes;
+    this.#countRead(numRows);
+  }
+
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    if (this.inner.readNow === undefined) return false;
+    const start = this.#now();
+    if (!this.inner.readNow(rows, into)) return false;
+    this.#readTime.add(this.#now() - start);
+    this.#countRead(rows.length);
+    return true;
   }
 
   prefetch(rows: Uint32Array): void {
@@ -107,6 +118,12 @@ export class MeasuredStore implements RowStore {
 
   close(): Promise<void> {
     return this.inner.close();
+  }
+
+  #countRead(numRows: number): void {
+    this.#count.reads++;
+    this.#count.rowsRead += numRows;
+    this.#count.bytesRead += numRows * this.rowBytes;
   }
 
   protected async measureWrite(numRows: number, write: () => Promise<void>): Promise<void> {

@@ -59,6 +59,11 @@ export class RamStore implements WritableRowStore {
     this.#copier.read(rows, into);
   }
 
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    this.readSync(rows, into);
+    return true;
+  }
+
   async write(rows: Uint32Array, from: Uint8Array): Promise<void> {
     this.writeSync(rows, from);
   }

@@ -100,6 +100,8 @@ class ChoiceWriter {
   readonly #body: CompletionRequest;
   readonly #tokenizer: Tokenizer;
   readonly #prompts: readonly Prompt[];
+  /** What is echoed of each prompt, "" where nothing is. */
+  readonly #echoes: readonly string[];
 
   constructor(
     body: CompletionRequest,
@@ -108,6 +110,9 @@ class ChoiceWriter {
     this.#body = body;
     this.#tokenizer = serving.model.tokenizer;
     this.#prompts = prompts;
+    this.#echoes = prompts.map(({ ids, numHidden }) =>
+      body.echo === true ? this.#tokenizer.decode(ids.slice(numHidden)) : "",
+    );
   }
 
   /** Undefined if the step has nothing to show. */
@@ -122,9 +127,9 @@ class ChoiceWriter {
   }
 
   #choice(index: number, steps: readonly TextStep[]) {
-    const prompt = this.#prompts[Math.floor(index / (this.#body.n ?? 1))]!;
-    const echoed = this.#body.echo === true ? prompt.ids.slice(prompt.numHidden) : [];
-    const echo = this.#tokenizer.decode(echoed);
+    const of = Math.floor(index / (this.#body.n ?? 1));
+    const prompt = this.#prompts[of]!;
+    const echo = this.#echoes[of]!;
     let text = "";
     const logProbs: LogProbs = {
       tokens: [],

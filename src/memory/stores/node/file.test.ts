@@ -118,6 +118,24 @@ test("a file that shrinks after it was opened is named and answers no wrong row"
     await store.close();
   }));
 
+test("what the file no longer has is never at hand, and what it has is right", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "t");
+    const store = await createFileStore(path, { numRows: 10, rowBytes: 8 });
+    const bytes = Uint8Array.from({ length: 80 }, (_, i) => i + 1);
+    await store.write(
+      Uint32Array.from({ length: 10 }, (_, row) => row),
+      bytes,
+    );
+    await truncate(path, 44);
+    const into = new Uint8Array(16);
+    if (store.readNow(Uint32Array.of(4, 1), into))
+      assert.deepEqual([...into], [...bytes.subarray(32, 40), ...bytes.subarray(8, 16)]);
+    else assert.notEqual(process.platform, "linux", "just written, so in the page cache");
+    for (const row of [5, 6, 9]) assert.equal(store.readNow(Uint32Array.of(1, row), into), false);
+    await store.close();
+  }));
+
 test("a file opened for reading refuses writes", () =>
   inFolder(async (folder) => {
     const path = join(folder, "ro.bin");

@@ -1,7 +1,8 @@
 /**
  * A table in a flat file: row r lies at `offset + r * rowBytes`. Reads and writes are positional and
  * batched: rows are visited in file order, neighbours share one system call, and several calls are under
- * way at once so that a disk can serve them together. Never answers short: a file that ends too early is
+ * way at once so that a disk can serve them together. What the system has in memory is read without asking for it so.
+ * Never answers short: a file that ends too early is
  * refused when it is opened, and named when it shrinks later. Knows nothing of what rows hold; a header
  * before `offset` is somebody else's business.
  */
@@ -9,6 +10,7 @@ import { constants, type FileHandle, open } from "node:fs/promises";
 import { FormatError, StoreError } from "../../../errors.ts";
 import { checkRead, checkTableSize, checkWrite, type WritableRowStore } from "../../store.ts";
 import { dealOutRun, type RowRun, rowRuns, serveRuns } from "../row-runs.ts";
+import { MAX_READ_NOW, pageCacheReader } from "./page-cache.ts";
 
 export interface FileStoreOptions {
   readonly rowBytes: number;
@@ -103,6 +105,21 @@ export class FileStore implements WritableRowStore {
     await this.#serve(rows, MAX_GAP_BYTES, (run) => this.#readRun(file, run, into));
   }
 
+  /** Serves rows that the system's page cache has, all of them. */
+  readNow(rows: Uint32Array, into: Uint8Array): boolean {
+    const { fd } = this.#open();
+    checkRead(this, rows, into);
+    const readNow = pageCacheReader();
+    const { rowBytes } = this;
+    if (readNow === undefined || rowBytes > MAX_READ_NOW) return false;
+    for (let i = 0; i < rows.length; i++) {
+      const bytes = readNow(fd, this.#offset + rows[i]! * rowBytes, rowBytes);
+      if (bytes === undefined) return false;
+      into.set(bytes, i * rowBytes);
+    }
+    return true;
+  }
+
   async write(rows: Uint32Array, from: Uint8Array): Promise<void> {
     const file = this.#open();
     if (!this.#isWritable)
@@ -141,7 +158,10 @@ export class FileStore implements WritableRowStore {
   async #readRun(file: FileHandle, run: RowRun, into: Uint8Array): Promise<void> {
     const { rowBytes } = this;
     const start = this.#offset + run.firstRow * rowBytes;
-    const buffer = new Uint8Array((run.lastRow - run.firstRow + 1) * rowBytes);
+    const length = (run.lastRow - run.firstRow + 1) * rowBytes;
+    const here = length > MAX_READ_NOW ? undefined : pageCacheReader()?.(file.fd, start, length);
+    if (here !== undefined) return dealOutRun(run, here, { into, rowBytes });
+    const buffer = new Uint8Array(length);
     for (let done = 0; done < buffer.length;) {
       const { bytesRead } = await file
         .read(buffer, done, buffer.length - done, start + done)

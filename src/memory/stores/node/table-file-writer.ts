@@ -17,7 +17,7 @@ import {
   type TableFileLayout,
 } from "../../table-file.ts";
 import { rowFormat, type RowFormatName } from "../../row-format.ts";
-import type { RowCounts } from "../cached.ts";
+import type { RowCounts } from "../cache-options.ts";
 
 /** Whole rows one after another, or a number of rows that are all zero and take no disk. */
 export type RowChunk = Uint8Array | { readonly zeroRows: number };

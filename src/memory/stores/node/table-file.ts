@@ -13,7 +13,7 @@ import {
   TABLE_HEADER_BYTES,
   type TableFileHeader,
 } from "../../table-file.ts";
-import type { RowCounts } from "../cached.ts";
+import type { RowCounts } from "../cache-options.ts";
 import { FileStore } from "./file.ts";
 
 export interface OpenTableOptions {

@@ -1,0 +1,91 @@
+/** What `engram start` does with a model that is there: text, figures, and a server if somebody sits there. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { miniPreset } from "../../../test/models/mini-preset.ts";
+import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
+import { trainModel } from "../../train-model.ts";
+import type { CommandContext } from "../command.ts";
+import { showAndServe } from "./start.ts";
+
+const backend = ortBackend({ threads: 2 });
+let root = "";
+let directory = "";
+
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "engram-start-"));
+  directory = join(root, "mini");
+  const data = join(root, "text.txt");
+  await writeFile(data, "ROMEO:\nthe cats sat on the mat, again and again.\n".repeat(300));
+  const training = { ...miniPreset.training, steps: 2 };
+  await trainModel({ data: [data], preset: { ...miniPreset, training }, out: directory, backend });
+});
+after(() => rm(root, { recursive: true, force: true }));
+
+interface Seen {
+  readonly context: CommandContext;
+  readonly controller: AbortController;
+  text: string;
+  readonly opened: string[];
+}
+
+function watch(
+  isInteractive: boolean,
+  onPrint: (seen: Seen, text: string) => void = () => undefined,
+): Seen {
+  const controller = new AbortController();
+  const opened: string[] = [];
+  const seen: Seen = {
+    controller,
+    opened,
+    text: "",
+    context: {
+      isJson: false,
+      isInteractive,
+      openBrowser: (url) => void opened.push(url),
+      program: "engram",
+      signal: controller.signal,
+      progress: { update: () => undefined, note: () => undefined, end: () => undefined },
+      print(text) {
+        seen.text += text;
+        onPrint(seen, text);
+      },
+    },
+  };
+  return seen;
+}
+
+test("where nobody sits at a terminal, start ends after the text and its figures", async () => {
+  const seen = watch(false);
+  const document = (await showAndServe(directory, { backend, context: seen.context })) as {
+    withMemory: string;
+    bitsPerByte: { on: number; off: number };
+  };
+  assert.match(seen.text, /--- memory on ---\nROMEO:[\s\S]*--- memory off ---\nROMEO:/);
+  assert.ok(document.withMemory.length > 0);
+  assert.match(seen.text, new RegExp(`${document.bitsPerByte.on.toFixed(3)} bits per byte with`));
+  assert.doesNotMatch(seen.text, /serving/);
+});
+
+test("where somebody does, the model is served on a free port until the signal", async () => {
+  let health: Promise<number> | undefined;
+  const seen = watch(true, ({ controller }, text) => {
+    const [, url] = /serving it at (http:\S+)\/v1 until Ctrl-C/.exec(text) ?? [];
+    if (url === undefined) return;
+    health = fetch(`${url}/health`, { headers: { connection: "close" } }).then((r) => r.status);
+    void health.finally(() => controller.abort());
+  });
+  // Whether or not 8080 is taken already, it is now.
+  const taken = createServer().listen(8080, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve).once("error", resolve));
+  try {
+    await showAndServe(directory, { backend, context: seen.context });
+  } finally {
+    taken.close();
+  }
+  assert.equal(await health, 200);
+  assert.doesNotMatch(seen.text, /at http:\/\/127\.0\.0\.1:8080/);
+});

@@ -1,0 +1,46 @@
+/**
+ * Whether somebody sits in front of this process, and has a screen. Knows the environment's customs; not
+ * what is shown.
+ */
+import { spawn } from "node:child_process";
+
+export interface Terminal {
+  /** stdin and stdout are a terminal, and no CI says that it only looks like one. */
+  readonly isInteractive: boolean;
+  /** Absent where no browser could be seen: over SSH, in a container, without a desktop. */
+  readonly openBrowser: ((url: string) => void) | undefined;
+}
+
+/** What is needed of `process`. */
+export interface ProcessLike {
+  readonly stdin: { readonly isTTY?: boolean };
+  readonly stdout: { readonly isTTY?: boolean };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly platform: string;
+}
+
+export function terminalOf({ stdin, stdout, env, platform }: ProcessLike): Terminal {
+  const isInteractive = stdin.isTTY === true && stdout.isTTY === true && !env["CI"];
+  const opener = isInteractive ? openerOf(platform, env) : undefined;
+  return {
+    isInteractive,
+    openBrowser:
+      opener &&
+      ((url) => {
+        const [program, ...words] = opener;
+        const child = spawn(program, [...words, url], { detached: true, stdio: "ignore" });
+        // Whoever has no such program still has the address on the screen.
+        child.once("error", () => undefined);
+        child.unref();
+      }),
+  };
+}
+
+/** The command that shows an address, its words before the address. */
+function openerOf(platform: string, env: ProcessLike["env"]): [string, ...string[]] | undefined {
+  const isRemote = Boolean(env["SSH_CONNECTION"] || env["SSH_TTY"]);
+  if (platform === "darwin") return isRemote ? undefined : ["open"];
+  // The empty word is the title of the window that `start` would otherwise take from the address.
+  if (platform === "win32") return isRemote ? undefined : ["cmd", "/c", "start", ""];
+  return env["DISPLAY"] || env["WAYLAND_DISPLAY"] ? ["xdg-open"] : undefined;
+}

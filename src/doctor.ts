@@ -1,0 +1,362 @@
+/**
+ * Measures this machine for a table, or for a model with its tables, and forecasts decoding with the table in each
+ * tier. Puts measurements (`machine/node`), stores and models together; prints nothing. What it says is checked
+ * against decoding by `bench/doctor-forecast.ts`.
+ */
+import { ModelDirectory } from "./checkpoint/node/index.ts";
+import { Decoder } from "./inference/index.ts";
+import { loadModel } from "./load-model.ts";
+import {
+  forecast,
+  type Forecast,
+  type MachineMemory,
+  type RowTime,
+  type Spread,
+  spreadOf,
+  timeRows,
+} from "./machine/index.ts";
+import {
+  createScratchTable,
+  emptyPageCache,
+  measureBandwidth,
+  readMachineMemory,
+} from "./machine/node/index.ts";
+import { numColumns, parseEngramConfig, RamStore, type RowStore } from "./memory/index.ts";
+import { keyValueBytes } from "./model/index.ts";
+import { openTables } from "./open-table.ts";
+
+/** A table that need not exist. */
+export interface TableToPlan {
+  readonly numRows: number;
+  readonly rowBytes: number;
+}
+
+export interface ExamineOptions {
+  /** A directory with tables, in our layout or the released one; its own files are read. */
+  readonly model?: string;
+  /** Or a table of this size, for which a scratch file in `directory` is written and read. */
+  readonly table?: TableToPlan;
+  readonly directory: string;
+  /** Told what is being measured. */
+  readonly onPhase?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface TierForecast extends Forecast {
+  readonly tier: string;
+  /** Of all tables' bytes, for a cache. */
+  readonly share?: number;
+  readonly hitRate: number;
+  /** Weights, keys and values of one text, and the tables' share. */
+  readonly memoryBytes: number;
+  readonly fits: boolean;
+  /** Whether a token waits for its rows for more than a twentieth of its time. */
+  readonly stalls: boolean;
+}
+
+export interface DoctorReport {
+  readonly machine: MachineMemory & { readonly copyBytesPerSecond: number };
+  readonly table: {
+    readonly rows: number;
+    readonly rowBytes: number;
+    readonly bytes: number;
+    /** Of all Engram layers. */
+    readonly rowsPerToken: number;
+  };
+  readonly model?: {
+    readonly path: string;
+    readonly layout: "engram" | "released";
+    /** Milliseconds of a token, its rows at hand; where there is a backbone that we can run. */
+    readonly compute?: Spread;
+    readonly weightBytes?: number;
+    readonly keyValueBytes?: number;
+  };
+  /** Milliseconds for so many random rows at once. */
+  readonly reads: {
+    readonly memory: readonly RowTime[];
+    readonly diskWarm: readonly RowTime[];
+    /** Not to be had where the page cache cannot be emptied, or the disk is memory itself. */
+    readonly diskCold?: readonly RowTime[];
+  };
+  readonly disk: {
+    readonly where: string;
+    readonly isInMemory: boolean;
+    /** Reads that Node has under way at a time. */
+    readonly readThreads: number;
+  };
+  readonly tiers: readonly TierForecast[];
+}
+
+/** As in the paper's layout: orders 2 and 3, 8 heads. */
+const ASSUMED_ROWS_PER_TOKEN = 16;
+const SCRATCH_BYTES = 256 * 2 ** 20;
+/** Rows of a warm file: enough that the processor's caches do not hold them. */
+const WARM_ROWS = 16_384;
+const STALL_SHARE = 0.05;
+
+/**
+ * Hits of a cache of so large a share of the table on English articles, with the subject changing from article to
+ * article, after warming (docs/log.md). What another text does is another matter.
+ */
+export const usualHitRates: readonly { readonly share: number; readonly hitRate: number }[] = [
+  { share: 1 / 4, hitRate: 0.5 },
+  { share: 1 / 16, hitRate: 0.4 },
+  { share: 1 / 64, hitRate: 0.3 },
+];
+
+/** Takes about ten seconds. Rejects with the signal's reason when it is aborted; leaves nothing behind. */
+export async function examine(options: ExamineOptions): Promise<DoctorReport> {
+  const { onPhase = () => undefined, signal } = options;
+  const subject = await openSubject(options);
+  try {
+    onPhase("measuring memory");
+    const machine = { ...readMachineMemory(), copyBytesPerSecond: measureBandwidth() };
+    signal?.throwIfAborted();
+    const { tables, rowsPerToken } = subject;
+    const bytes = tables.reduce((n, { numRows, rowBytes }) => n + numRows * rowBytes, 0);
+    const memory = await timeInMemory(tables[0]!, signal);
+    onPhase(`measuring the disk of ${subject.where}`);
+    const { warm, cold } = await timeOnDisk(subject, signal);
+    signal?.throwIfAborted();
+    if (subject.model?.layout === "engram") onPhase("measuring the computation");
+    const model = subject.model && { ...subject.model, ...(await backboneOf(subject.model)) };
+    return {
+      machine,
+      table: {
+        rows: tables.reduce((n, { numRows }) => n + numRows, 0),
+        rowBytes: tables[0]!.rowBytes,
+        bytes,
+        rowsPerToken,
+      },
+      ...(model && { model }),
+      reads: { memory, diskWarm: warm, ...(cold && { diskCold: cold }) },
+      disk: {
+        where: subject.where,
+        isInMemory: subject.isInMemory,
+        readThreads: Number(process.env["UV_THREADPOOL_SIZE"] ?? 4),
+      },
+      tiers: forecastTiers({
+        tableBytes: bytes,
+        otherBytes: (model?.weightBytes ?? 0) + (model?.keyValueBytes ?? 0),
+        availableBytes: machine.availableBytes,
+        rowsPerToken,
+        compute: model?.compute,
+        memory,
+        warm,
+        cold,
+      }),
+    };
+  } finally {
+    await subject.close();
+  }
+}
+
+export interface TierInput {
+  readonly tableBytes: number;
+  /** Weights, keys and values. */
+  readonly otherBytes: number;
+  readonly availableBytes: number;
+  readonly rowsPerToken: number;
+  readonly compute?: Spread | undefined;
+  readonly memory: readonly RowTime[];
+  readonly warm: readonly RowTime[];
+  readonly cold?: readonly RowTime[] | undefined;
+}
+
+/** Every tier, fastest first. Misses are forecast cold where that could be measured. */
+export function forecastTiers(input: TierInput): TierForecast[] {
+  const { tableBytes, otherBytes, availableBytes, warm, cold } = input;
+  const tier = (
+    name: string,
+    {
+      share = 0,
+      hitRate,
+      misses,
+    }: { share?: number; hitRate: number; misses?: readonly RowTime[] },
+  ): TierForecast => {
+    const found = forecast({ ...input, hitRate, ...(misses && { misses }) });
+    const memoryBytes = otherBytes + share * tableBytes;
+    const isCache = share > 0 && share < 1;
+    return {
+      tier: name,
+      ...(isCache && { share }),
+      hitRate,
+      memoryBytes,
+      fits: memoryBytes <= availableBytes,
+      ...found,
+      stalls: found.stallShare > STALL_SHARE,
+    };
+  };
+  const misses = cold ?? warm;
+  return [
+    tier("memory", { share: 1, hitRate: 1 }),
+    ...usualHitRates.map(({ share, hitRate }) =>
+      tier(`cache of 1/${Math.round(1 / share)}`, { share, hitRate, misses }),
+    ),
+    tier("disk, in the page cache", { hitRate: 0, misses: warm }),
+    ...(cold === undefined ? [] : [tier("disk, cold", { hitRate: 0, misses: cold })]),
+  ];
+}
+
+/** What is measured. */
+interface Subject {
+  readonly tables: readonly (TableToPlan & { readonly store: RowStore })[];
+  readonly rowsPerToken: number;
+  readonly where: string;
+  readonly isInMemory: boolean;
+  readonly model?: { readonly path: string; readonly layout: "engram" | "released" };
+  makeCold(): boolean;
+  close(): Promise<void>;
+}
+
+async function openSubject({
+  model,
+  table,
+  directory,
+  onPhase,
+  signal,
+}: ExamineOptions): Promise<Subject> {
+  if (model !== undefined) return openModelSubject(model);
+  const { numRows, rowBytes } = table!;
+  onPhase?.(`writing a scratch file in ${directory}`);
+  const scratch = await createScratchTable(directory, {
+    rowBytes,
+    maxBytes: Math.min(SCRATCH_BYTES, numRows * rowBytes),
+    milliseconds: 1500,
+    ...(signal && { signal }),
+  });
+  return {
+    tables: [{ numRows, rowBytes, store: scratch.store }],
+    rowsPerToken: ASSUMED_ROWS_PER_TOKEN,
+    where: directory,
+    isInMemory: scratch.isInMemory,
+    makeCold: () => scratch.evict(),
+    close: () => scratch.close(),
+  };
+}
+
+async function openModelSubject(model: string): Promise<Subject> {
+  const files = await ModelDirectory.open(model);
+  try {
+    const engram = parseEngramConfig(files.config);
+    const tables = await openTables(files, engram);
+    return {
+      tables: tables.tables.map(({ store }) => ({
+        numRows: store.numRows,
+        rowBytes: store.rowBytes,
+        store,
+      })),
+      rowsPerToken: numColumns(engram) * engram.layerIds.length,
+      where: model,
+      isInMemory: false,
+      model: { path: model, layout: tables.layout },
+      makeCold: () => tables.files.every((path) => emptyPageCache(path)),
+      async close() {
+        await tables.close();
+        await files.close();
+      },
+    };
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
+
+/** Of a table that is as large, or large enough that the processor's caches do not help. */
+async function timeInMemory(
+  { numRows, rowBytes }: TableToPlan,
+  signal: AbortSignal | undefined,
+): Promise<RowTime[]> {
+  const rows = Math.max(1, Math.min(numRows, Math.floor(SCRATCH_BYTES / rowBytes)));
+  const store = new RamStore({ numRows: rows, rowBytes });
+  // A page that was never written is the same page of zeros for all rows.
+  for (const segment of store.segments) segment.fill(1);
+  try {
+    return await timeRows(store, { milliseconds: 150, signal });
+  } finally {
+    await store.close();
+  }
+}
+
+async function timeOnDisk(
+  { tables, isInMemory, makeCold }: Subject,
+  signal: AbortSignal | undefined,
+): Promise<{ warm: RowTime[]; cold: RowTime[] | undefined }> {
+  const { store, rowBytes } = tables[0]!;
+  let isCold = !isInMemory;
+  // Until a twentieth of its pages has come back: from then on some rows would be warm.
+  const pages = (store.numRows * rowBytes) / 4096;
+  const cold = isCold
+    ? await timeRows(store, {
+        milliseconds: 600,
+        signal,
+        makeCold: {
+          everyRows: Math.ceil(pages / 20),
+          run: () => void (isCold &&= makeCold()),
+        },
+      })
+    : undefined;
+  const stride = Math.max(1, Math.floor(store.numRows / WARM_ROWS));
+  const among = Uint32Array.from(
+    { length: Math.min(WARM_ROWS, store.numRows) },
+    (_, i) => i * stride,
+  );
+  for (let first = 0; first < among.length; first += 1024) {
+    signal?.throwIfAborted();
+    const some = among.subarray(first, first + 1024);
+    await store.read(some, new Uint8Array(some.length * rowBytes));
+  }
+  const warm = await timeRows(store, { milliseconds: 200, among, signal });
+  return { warm, cold: isCold ? cold : undefined };
+}
+
+interface Backbone {
+  readonly compute: Spread;
+  readonly weightBytes: number;
+  readonly keyValueBytes: number;
+}
+
+/** Decodes with tables that answer at once, so that computing is all that is left to time. */
+async function backboneOf({
+  path,
+  layout,
+}: NonNullable<Subject["model"]>): Promise<Backbone | undefined> {
+  if (layout === "released") return undefined;
+  await using model = await loadModel(path, { tableMemory: SPARE_CACHE_BYTES });
+  const { language } = model;
+  const { config, memory, params } = language;
+  const decoder = new Decoder({
+    ...language,
+    memory: memory && {
+      ...memory,
+      tables: memory.tables.map((table) => ({ ...table, store: nowhere(table.store) })),
+    },
+  });
+  try {
+    await using session = decoder.createSession();
+    const times: number[] = [];
+    const end = performance.now() + 1500;
+    for (let id = 1; performance.now() < end; id = (id * 7 + 1) % config.vocabSize) {
+      if (session.remaining === 0) session.rewind(0);
+      const start = performance.now();
+      await session.append([id]);
+      times.push(performance.now() - start);
+    }
+    return {
+      // The first ones compile.
+      compute: spreadOf(times.length > 8 ? times.slice(4) : times),
+      weightBytes: Object.values(params).reduce((n, { data }) => n + data.byteLength, 0),
+      keyValueBytes: config.maxPositions * keyValueBytes(config),
+    };
+  } finally {
+    await decoder.dispose();
+  }
+}
+
+/** For all tables together; nothing is read through these caches. */
+const SPARE_CACHE_BYTES = 16 * 2 ** 20;
+
+/** Answers at once with whatever stands in the caller's array. */
+export function nowhere({ numRows, rowBytes }: Pick<RowStore, "numRows" | "rowBytes">): RowStore {
+  return { numRows, rowBytes, read: () => Promise.resolve(), close: () => Promise.resolve() };
+}

@@ -1,0 +1,115 @@
+/**
+ * One shape of decode step, ready to run: the model's graph as a whole, and in parts cut before each Engram layer.
+ * Where every row of the memory is at hand, the whole runs, for one run costs less than several. Where rows are still
+ * on their way, the parts run, each as soon as its own rows are there, so that the layers before an Engram layer
+ * cover its look-up. Both compute the same operations in the same order. Either is compiled when it is first needed.
+ * Knows no tokens, sessions or slots. (docs/decisions/0016-prefetch-and-guesses.md)
+ */
+import type { LookUp } from "../memory/index.ts";
+import { decodeParts, io, type LayerRange } from "../model/index.ts";
+import { type Binding, type Value, zeros } from "../tensor/index.ts";
+import { inputsOf } from "./language-model.ts";
+import type { DecodeKey, Decoder } from "./session.ts";
+
+interface Part {
+  readonly binding: Binding;
+  /** The Engram layers whose rows it reads. */
+  readonly layerIds: readonly number[];
+}
+
+/** See the head of this file. Dispose it when nothing runs. */
+export class DecodeStep {
+  /** By the graph's names, without weights. The whole and the parts share them: what is set counts for either. */
+  readonly inputs: Readonly<Record<string, Value>>;
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly #decoder: Decoder;
+  readonly #key: DecodeKey;
+  readonly #cuts: readonly LayerRange[];
+  /** What enters each part but the first. */
+  readonly #streams: Record<string, Value> = {};
+  #whole: Promise<Part[]> | undefined;
+  #parts: Promise<Part[]> | undefined;
+
+  /** `caches` are the key-value caches by their graph names; runs update them in place. */
+  constructor(
+    decoder: Decoder,
+    { caches, ...key }: DecodeKey & { readonly caches: Readonly<Record<string, Value>> },
+  ) {
+    const { config, params } = decoder.model;
+    const graph = decoder.graph(key);
+    const inputs: Record<string, Value> = { ...caches };
+    for (const [name, { dtype, shape }] of graph.inputs)
+      if (params[name] === undefined) inputs[name] ??= zeros(dtype, shape);
+    const outputs: Record<string, Value> = {};
+    for (const [name, cache] of Object.entries(caches)) outputs[io.next(name)] = cache;
+    for (const [name, { dtype, shape }] of graph.outputs) outputs[name] ??= zeros(dtype, shape);
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.#decoder = decoder;
+    this.#key = key;
+    this.#cuts = decodeParts(config);
+    for (const { from } of this.#cuts.slice(1))
+      this.#streams[io.stream(from)] = zeros("f32", [key.batch, key.length, config.hiddenSize]);
+  }
+
+  /**
+   * Runs on the inputs as they are, and on the rows that `lookUp` brings. Rejects if those cannot be had. Either way
+   * nothing is under way any more when it comes back.
+   */
+  async run(lookUp?: LookUp): Promise<void> {
+    const { meter } = this.#decoder;
+    if (lookUp !== undefined) meter.stepBegins(lookUp);
+    if (lookUp === undefined || lookUp.isDone) {
+      for (const { binding } of await this.#wholes()) await binding.run();
+      return;
+    }
+    let isStalled = false;
+    try {
+      for (const { binding, layerIds } of await this.#inParts()) {
+        if (await meter.waitFor(lookUp, layerIds)) isStalled = true;
+        await binding.run();
+      }
+    } finally {
+      if (isStalled) meter.stalled();
+      await lookUp.settled();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const parts of [this.#whole, this.#parts])
+      for (const { binding } of (await parts) ?? []) binding.dispose();
+    this.#whole = undefined;
+    this.#parts = undefined;
+  }
+
+  #wholes(): Promise<Part[]> {
+    if (this.#whole === undefined) {
+      this.#whole = this.#bind(undefined).then((part) => [part]);
+      // A failed compile must not be what every later step is told.
+      this.#whole.catch(() => (this.#whole = undefined));
+    }
+    return this.#whole;
+  }
+
+  #inParts(): Promise<Part[]> {
+    if (this.#cuts.length === 1) return this.#wholes();
+    if (this.#parts === undefined) {
+      this.#parts = Promise.all(this.#cuts.map((cut) => this.#bind(cut)));
+      this.#parts.catch(() => (this.#parts = undefined));
+    }
+    return this.#parts;
+  }
+
+  async #bind(part: LayerRange | undefined): Promise<Part> {
+    const { model, executables } = this.#decoder;
+    const key = part === undefined ? this.#key : { ...this.#key, part };
+    const { graph, executable } = await executables.get(key);
+    const given = { ...this.inputs, ...this.#streams };
+    const inputs = { ...inputsOf(graph, model.params), ...inputsOf(graph, given) };
+    const produced = { ...this.outputs, ...this.#streams };
+    const outputs = Object.fromEntries([...graph.outputs.keys()].map((n) => [n, produced[n]!]));
+    const { from, to } = part ?? { from: 0, to: model.config.numLayers };
+    const layerIds = (model.config.engram?.layerIds ?? []).filter((l) => l >= from && l < to);
+    return { binding: executable.bind(inputs, outputs), layerIds };
+  }
+}

@@ -1,0 +1,9 @@
+/** What this computer has, measured. */
+export { measureBandwidth } from "./bandwidth.ts";
+export { type MachineMemoryOptions, readMachineMemory } from "./machine-memory.ts";
+export { emptyPageCache } from "./page-cache.ts";
+export {
+  createScratchTable,
+  type ScratchTable,
+  type ScratchTableOptions,
+} from "./scratch-table.ts";

@@ -1,0 +1,97 @@
+/**
+ * What the memory did, as metrics: look-ups and stalls, caches, guesses, and the rows of each tier. A model without a
+ * memory has the same metrics, all zero or without values. Knows no stores.
+ */
+import type { MemoryCosts, MemoryReport } from "../inference/index.ts";
+import { type Metric, Reading } from "./metrics.ts";
+
+type Labelled = readonly (readonly [label: string, value: number])[];
+
+export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
+  const cost = (name: string, help: string, of: keyof MemoryCosts): Metric =>
+    new Reading(`engram_memory_${name}_total`, {
+      help,
+      type: "counter",
+      read: () => read()?.costs[of] ?? 0,
+    });
+  const labelled = (
+    name: string,
+    { help, label, type }: { help: string; label: string; type: "counter" | "gauge" },
+    of: (report: MemoryReport) => Labelled,
+  ): Metric =>
+    new Reading(`engram_memory_${name}`, {
+      help,
+      type,
+      label,
+      read: () => {
+        const report = read();
+        return report === undefined ? [] : of(report);
+      },
+    });
+  const tier = (
+    name: string,
+    { help, type }: { help: string; type: "counter" | "gauge" },
+    of: "rows" | "bytes" | "rowsAsked" | "rowsServed" | "bytesRead" | "readSeconds",
+  ): Metric =>
+    labelled(name, { help, label: "tier", type }, ({ tiers }) =>
+      tiers.map((report) => [report.tier, report[of]]),
+    );
+  return [
+    cost("steps", "Runs of the model that read rows.", "steps"),
+    cost("rows", "Rows that they asked for.", "rows"),
+    cost("steps_ahead", "Runs that began before all their rows were at hand.", "stepsAhead"),
+    cost("stalls", "Runs in which the engine then waited for rows.", "stalls"),
+    cost("stall_seconds", "Time that the engine waited for rows.", "stallSeconds"),
+    cost("guessed_tokens", "Next tokens whose rows were asked for on a guess.", "guesses"),
+    labelled(
+      "guesses_total",
+      { help: "Guessed tokens by what became of them.", label: "outcome", type: "counter" },
+      ({ costs }) => [
+        ["right", costs.guessesRight],
+        ["wrong", costs.guessesWrong],
+      ],
+    ),
+    labelled(
+      "cache_rows_total",
+      {
+        help: "Rows asked of the caches: there, brought by a hint, on their way, or read.",
+        label: "outcome",
+        type: "counter",
+      },
+      ({ cache }) =>
+        cache === undefined
+          ? []
+          : [
+              ["hit", cache.hits],
+              ["hinted", cache.prefetchHits],
+              ["joined", cache.joined],
+              ["miss", cache.misses],
+            ],
+    ),
+    labelled(
+      "hinted_rows_total",
+      {
+        help: "Rows that hints and guesses had read, and those of them dropped unused.",
+        label: "outcome",
+        type: "counter",
+      },
+      ({ cache }) =>
+        cache === undefined
+          ? []
+          : [
+              ["read", cache.prefetchedRows],
+              ["wasted", cache.prefetchesWasted],
+            ],
+    ),
+    tier("tier_rows", { help: "Rows that lie in a tier.", type: "gauge" }, "rows"),
+    tier("tier_bytes", { help: "Their bytes.", type: "gauge" }, "bytes"),
+    tier("tier_rows_asked_total", { help: "Rows asked of a tier.", type: "counter" }, "rowsAsked"),
+    tier("tier_rows_read_total", { help: "Rows it had.", type: "counter" }, "rowsServed"),
+    tier("tier_read_bytes_total", { help: "Bytes read from it.", type: "counter" }, "bytesRead"),
+    tier(
+      "tier_read_seconds_total",
+      { help: "Time of its reads, each by itself.", type: "counter" },
+      "readSeconds",
+    ),
+  ];
+}

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { smallConfig, smallEngram } from "../../test/models/random-model.ts";
+import { buildLayout } from "../memory/index.ts";
+import { paramLayout } from "../model/index.ts";
+import { findPreset, flatArrays, planTraining } from "./index.ts";
+
+const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
+const recipe = { ...findPreset("tiny").training, batch: 4, length: 32, accumulate: 1 };
+
+test("a plan counts every array that training holds, and every row with its moment", () => {
+  const layout = paramLayout(smallConfig);
+  const arrays = flatArrays(layout, new Float32Array(layout.length));
+  const held = Object.values(arrays).reduce((n, { byteLength }) => n + byteLength, 0);
+  const rows = buildLayout(smallEngram).layers.reduce((n, { numRows }) => n + numRows, 0);
+  const { parts } = planTraining(smallConfig, { recipe, machine });
+  const bytes = Object.fromEntries(parts.map((part) => [part.what, part.bytes]));
+  assert.equal(bytes["weights"]! + bytes["optimizer"]!, held + 4 * rows);
+  assert.equal(bytes["table"], rows * 4 * smallEngram.headDim);
+});
+
+test("more passes a step take one more sum of gradients, and more memory vectors", () => {
+  const bytesOf = (accumulate: number, what: string): number =>
+    planTraining(smallConfig, { recipe: { ...recipe, accumulate }, machine }).parts.find(
+      (part) => part.what === what,
+    )!.bytes;
+  assert.equal(
+    bytesOf(2, "optimizer") - bytesOf(1, "optimizer"),
+    4 * paramLayout(smallConfig).length,
+  );
+  const width = 2 * smallEngram.numHeads * smallEngram.headDim;
+  assert.equal(bytesOf(2, "activations") - bytesOf(1, "activations"), 2 * 4 * 4 * 32 * width);
+});
+
+test("a model without memory has no table in its plan", () => {
+  const { engram: _, ...config } = smallConfig;
+  const { parts } = planTraining(config, { recipe, machine });
+  assert.deepEqual(
+    parts.map(({ what }) => what),
+    ["weights", "optimizer", "activations"],
+  );
+});

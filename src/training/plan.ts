@@ -1,0 +1,43 @@
+/**
+ * What a training run will take of memory, from its sizes and recipe, before anything is allocated. Knows no files and
+ * asks no machine.
+ */
+import { type MachineMemory, type MemoryPlan, planMemory } from "../machine/index.ts";
+import { buildLayout, memoryWidth } from "../memory/index.ts";
+import { activationBytes, keyValueBytes, type ModelConfig, paramLayout } from "../model/index.ts";
+import type { TrainingRecipe } from "./presets.ts";
+
+export function planTraining(
+  config: ModelConfig,
+  { recipe, machine }: { recipe: TrainingRecipe; machine: MachineMemory },
+): MemoryPlan {
+  const { engram } = config;
+  const positions = recipe.batch * recipe.length * recipe.accumulate;
+  const memoryBytes =
+    engram === undefined ? 0 : 2 * 4 * positions * memoryWidth(engram) * engram.layerIds.length;
+  return planMemory(
+    {
+      numParams: paramLayout(config).length,
+      positionBytes: keyValueBytes(config),
+      tables:
+        engram === undefined
+          ? []
+          : buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+              layerId,
+              numRows,
+              rowBytes: 4 * engram.headDim,
+            })),
+    },
+    {
+      use: {
+        training: {
+          // Gradients and two moments, and a sum of gradients where a step has several passes.
+          arrays: recipe.accumulate > 1 ? 4 : 3,
+          rowStateBytes: 4,
+          activationBytes: memoryBytes + activationBytes(config, recipe),
+        },
+      },
+      machine,
+    },
+  );
+}
