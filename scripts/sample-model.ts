@@ -2,13 +2,14 @@
  * Makes the model that comes with the repository and that `npm start` shows: trained on the sample text,
  * its last tenth held out, then saved small - weights as bf16, rows as FP8 - and measured as it was saved.
  *
- *   node scripts/sample-model.ts [out=assets/shakespeare] [threads=2]
+ *   node scripts/sample-model.ts [out=assets/shakespeare] [threads=1]
  *
  * The run itself stays in `runs/shakespeare` at full precision and can be broken off and begun again. The
  * same seed and number of threads make the same model.
  */
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { bitsPerByte } from "../src/eval/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { saveModel } from "../src/save-model.ts";
@@ -17,11 +18,11 @@ import { trainModel, type TrainResult } from "../src/train-model.ts";
 import { findPreset, type Preset } from "../src/training/index.ts";
 import { readPart } from "../src/training/node/index.ts";
 
-const root = new URL("../", import.meta.url);
-const data = [new URL("assets/tinyshakespeare.txt", root).pathname];
-const run = new URL("runs/shakespeare", root).pathname;
-const out = process.argv[2] ?? new URL("assets/shakespeare", root).pathname;
-const threads = Number(process.argv[3] ?? 2);
+const inRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const data = [inRoot("assets/tinyshakespeare.txt")];
+const run = inRoot("runs/shakespeare");
+const out = process.argv[2] ?? inRoot("assets/shakespeare");
+const threads = Number(process.argv[3] ?? 1);
 /** What the directory may weigh: it is cloned by everybody. */
 const mostBytes = 24e6;
 

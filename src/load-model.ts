@@ -7,6 +7,8 @@ import { FormatError, InvalidConfigError } from "./errors.ts";
 import {
   Decoder,
   type LanguageModel,
+  type MemoryReport,
+  reportMemory,
   type Session,
   type SessionOptions,
   withoutMemory,
@@ -117,6 +119,12 @@ export class Model {
     return decoder.createSession(options);
   }
 
+  /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */
+  get memoryReport(): MemoryReport | undefined {
+    const { memory } = this.language;
+    return memory && reportMemory(memory, this.#decoders.get(true)?.meter);
+  }
+
   async close(): Promise<void> {
     for (const decoder of this.#decoders.values()) await decoder.dispose();
     this.#decoders.clear();
@@ -164,7 +172,8 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   onPlan?.(plan);
   checkPlan(plan, {
     subject: directory,
-    advice: "open it with --no-memory",
+    advice:
+      "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
   const params = new Float32Array(layout.length);
   await readParams(files, layout, params);

@@ -19,7 +19,7 @@ import {
   type TokenStream,
   withoutMemory,
 } from "./inference/index.ts";
-import { checkPlan, describePlan, type MemoryPlan } from "./machine/index.ts";
+import { checkPlan, describePlan } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
@@ -27,7 +27,7 @@ import {
   buildTokenMap,
   compressedPad,
   type EngramConfig,
-  RamStore,
+  numColumns,
   rowFormat,
   type TokenMap,
 } from "./memory/index.ts";
@@ -66,7 +66,9 @@ import {
   restoreTrainingState,
   RunDirectory,
   type SourceDocument,
+  type TableShape,
   type TrainedTable,
+  trainedTables,
 } from "./training/node/index.ts";
 
 /** What to train, on what, and where to leave it. */
@@ -80,6 +82,11 @@ export interface TrainModelOptions {
   readonly steps?: number;
   readonly seed?: number;
   readonly memory?: boolean;
+  /**
+   * Bytes of RAM for the memory's tables, which then lie on disk below `out` while they are trained.
+   * Without it they are held in RAM. Changes no result.
+   */
+  readonly tableMemory?: number;
   readonly resume?: boolean;
   /** Text of a tokenizer.json to use instead of training one. */
   readonly tokenizer?: string;
@@ -137,6 +144,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const say = (text: string): void => emit({ type: "phase", text });
   const preset = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
   const recipe = scaledRecipe(preset.training, options.steps);
+  if (!memory && options.tableMemory !== undefined)
+    throw new InvalidConfigError(
+      "a model without memory has no table to keep on disk; leave out one of the two options",
+    );
   const run = await RunDirectory.open(out, { resume });
   const { checkpoint } = run;
 
@@ -154,14 +165,30 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const stream = await packDocuments(documents(options, "train"), tokenizer);
   const valid = await packDocuments(documents(options, "valid"), tokenizer);
 
-  const onPlan = (plan: MemoryPlan): void => {
-    say(describePlan(plan));
-    checkPlan(plan, {
+  const { tableMemory } = options;
+  const plan = (model: ModelConfig): void => {
+    const planned = planTraining(model, { recipe, machine: readMachineMemory(), tableMemory });
+    say(describePlan(planned));
+    checkPlan(planned, {
       subject: `training into ${out}`,
-      advice: "take a smaller preset, or --no-memory",
+      advice:
+        "take a smaller preset, keep the table on disk (--table-memory), or leave it out (--no-memory)",
     });
   };
-  const parts = createParts({ preset, tokenizer, seed, memory, recipe, onPlan });
+  const parts = createParts({
+    preset,
+    tokenizer,
+    seed,
+    memory,
+    plan,
+    makeTables: (shapes, columns) =>
+      trainedTables(shapes, {
+        columns,
+        recipe,
+        tableMemory,
+        logPath: (layerId) => run.rowLogPath(layerId),
+      }),
+  });
   const { config, layout, arrays, tables } = parts;
   const identity = {
     recipe,
@@ -174,12 +201,14 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await restoreTrainingState(checkpoint, { identity, arrays, tables });
     say(`going on from step ${checkpoint.step}`);
   }
-  const numRows = tables.reduce((n, { values }) => n + values.numRows, 0);
+  const numRows = tables.reduce((n, table) => n + table.numRows, 0);
   await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
+  if (checkpoint === undefined) for (const table of tables) await table.begin();
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
 
+  for (const table of tables) if (table.plan !== undefined) say(table.plan);
   const model = languageModel(parts, options.backend);
   const state: TrainingState = {
     layout,
@@ -244,12 +273,19 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     };
     await run.summarize(result);
     say(`saving the model to ${out}`);
+    const finished = await Promise.all(
+      tables.map(async (table) => ({
+        layerId: table.layerId,
+        store: await table.finished(),
+        format: rowFormat("f32", table.headDim),
+      })),
+    );
     await saveModel(out, {
       config,
       tokenizer: tokenizerJson,
       eosTokenId: tokenizer.eosTokenId!,
       params: model.params,
-      tables: model.memory?.tables ?? [],
+      tables: finished,
     });
     await run.removeCheckpoints();
     return result;
@@ -257,6 +293,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await decoder.dispose();
     await scorer.dispose();
     await trainer.dispose();
+    for (const table of tables) await table.close();
   }
 }
 
@@ -310,16 +347,16 @@ function createParts({
   tokenizer,
   seed,
   memory,
-  recipe,
-  onPlan,
+  plan,
+  makeTables,
 }: {
   preset: Preset;
   tokenizer: Tokenizer;
   seed: number;
   memory: boolean;
-  recipe: TrainingRecipe;
-  /** Throws where the plan does not fit. */
-  onPlan: (plan: MemoryPlan) => void;
+  /** Throws where such a model cannot be trained here. */
+  plan: (model: ModelConfig) => void;
+  makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
 }): ModelParts {
   const tokenMap = buildTokenMap(tokenizer);
   const engram: EngramConfig = {
@@ -335,14 +372,16 @@ function createParts({
     ...(memory ? { engram } : {}),
   };
   const layout = paramLayout(config);
-  onPlan(planTraining(config, { recipe, machine: readMachineMemory() }));
+  plan(config);
   const tables = memory
-    ? buildLayout(engram).layers.map(({ layerId, numRows }) => ({
-        layerId,
-        headDim: engram.headDim,
-        values: new RamStore({ numRows, rowBytes: 4 * engram.headDim }),
-        moments: new RamStore({ numRows, rowBytes: 4 }),
-      }))
+    ? makeTables(
+        buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+          layerId,
+          headDim: engram.headDim,
+          numRows,
+        })),
+        numColumns(engram),
+      )
     : [];
   return {
     config,

@@ -12,8 +12,9 @@ declare module "autocannon" {
     /** Seconds. */
     timeout: number;
     requests: readonly (Request & {
-      setupRequest(request: Request): Request;
-      onResponse(status: number, body: string): void;
+      /** `context` is the connection's own, and goes from a request to its answer. */
+      setupRequest(request: Request, context: { prompt?: number }): Request;
+      onResponse(status: number, body: string, context: { prompt?: number }): void;
     })[];
   }
   interface Result {

@@ -34,6 +34,30 @@ export function decimal(least: number, most: number): z.ZodType<number, string> 
   });
 }
 
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+/** "512MiB", "1.5GB", "4096": a number of bytes above 0. */
+export const byteSize: z.ZodType<number, string> = z.string().transform((text, context) => {
+  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?) ?([kmgt]?i?b|)$/i.exec(text.trim()) ?? [];
+  const bytes = Math.floor(Number(number) * (units[unit?.toUpperCase() ?? ""] ?? Number.NaN));
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  context.addIssue(
+    `expected a size in bytes, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 512MiB; got "${text}"`,
+  );
+  return z.NEVER;
+});
+
 /** "1,2,3": ids of at least `least`, at least one of them. */
 export function idList(least: number): z.ZodType<number[], string> {
   return z.string().transform((text, context) => {

@@ -7,6 +7,9 @@ import { commands } from "./registry.ts";
 import { runCli } from "./run-cli.ts";
 import { terminalOf } from "./terminal.ts";
 
+// Rows of a table on disk are read by Node's thread pool, each read a thread; four of them leave most of a disk idle.
+// The pool is made at its first use, which is after this line.
+process.env["UV_THREADPOOL_SIZE"] ??= "16";
 const controller = new AbortController();
 for (const [name, code] of [
   ["SIGINT", 130],

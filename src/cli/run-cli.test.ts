@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as z from "zod";
 import { InvalidConfigError, StoreError } from "../errors.ts";
-import { decimal, idList, path, wholeNumber } from "./arguments.ts";
+import { byteSize, decimal, idList, path, wholeNumber } from "./arguments.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { runCli } from "./run-cli.ts";
 
@@ -223,4 +223,17 @@ test("the stack is shown under ENGRAM_DEBUG=1 and not otherwise", async () => {
   assert.doesNotMatch((await run(["bug"], { commands })).err, /run-cli\.test/);
   const { err } = await run(["bug"], { commands, env: { ENGRAM_DEBUG: "1" } });
   assert.match(err, /run-cli\.test/);
+});
+
+test("sizes are read in powers of ten and of two, and nonsense is refused with an example", () => {
+  const sizes: [string, number][] = [
+    ["4096", 4096],
+    ["512MiB", 512 * 2 ** 20],
+    ["1.5 GB", 1.5e9],
+    ["64kib", 65_536],
+    ["7b", 7],
+  ];
+  for (const [text, bytes] of sizes) assert.equal(byteSize.parse(text), bytes, text);
+  for (const text of ["", "0", "-1", "1e9", "MiB", "12 parsecs", "0.1", "9999999999GiB"])
+    assert.throws(() => byteSize.parse(text), /such as 512MiB/, text);
 });

@@ -117,7 +117,14 @@ export class BatchDecoder {
         data(io.conv(layer)).set(past, slot * past.length);
       }
     }
-    await step.run(lookUp);
+    const timelines = entries.map(({ slot }) => this.sessions[slot]!.timeline);
+    const { guesses } = this.#decoder;
+    if (lookUp !== undefined)
+      for (const timeline of timelines)
+        guesses?.read(timeline, { start: timeline.length, isLate: !lookUp.isDone });
+    await step.run(lookUp, () => {
+      for (const timeline of timelines) guesses?.guess(timeline, this.#retrieval);
+    });
     const out = (name: string): Float32Array => outputs[name]!.data as Float32Array;
     return entries.map(({ slot }) => {
       const ids = staged.get(slot)!;

@@ -54,20 +54,34 @@ export class DecodeStep {
 
   /**
    * Runs on the inputs as they are, and on the rows that `lookUp` brings. Rejects if those cannot be had. Either way
-   * nothing is under way any more when it comes back.
+   * nothing is under way any more when it comes back. `meanwhile` is called once the engine has begun.
    */
-  async run(lookUp?: LookUp): Promise<void> {
+  async run(lookUp?: LookUp, meanwhile: () => void = () => undefined): Promise<void> {
     const { meter } = this.#decoder;
     if (lookUp !== undefined) meter.stepBegins(lookUp);
     if (lookUp === undefined || lookUp.isDone) {
-      for (const { binding } of await this.#wholes()) await binding.run();
+      for (const { binding } of await this.#wholes()) {
+        const run = binding.run();
+        meanwhile();
+        await run;
+      }
       return;
     }
     let isStalled = false;
     try {
-      for (const { binding, layerIds } of await this.#inParts()) {
-        if (await meter.waitFor(lookUp, layerIds)) isStalled = true;
-        await binding.run();
+      const parts = await this.#inParts();
+      const [first] = parts as [Part];
+      // Asking takes this thread a while: it does so beside the engine, where the first part needs no rows.
+      const needsRows = first.layerIds.length > 0;
+      if (needsRows) lookUp.begin();
+      for (const part of parts) {
+        if (await meter.waitFor(lookUp, part.layerIds)) isStalled = true;
+        const run = part.binding.run();
+        if (part === first) {
+          if (!needsRows) lookUp.begin();
+          meanwhile();
+        }
+        await run;
       }
     } finally {
       if (isStalled) meter.stalled();

@@ -33,8 +33,11 @@ export async function* generate(
     signal?.throwIfAborted();
     const id = sampler(logits, session.ids);
     if (stopIds.includes(id)) return "stop";
+    const isLast = count >= maxTokens || session.remaining === 0;
+    // Rows can be on their way while the caller shows the token.
+    if (!isLast) session.expect([id]);
     yield id;
-    if (count >= maxTokens || session.remaining === 0) return "length";
+    if (isLast) return "length";
     logits = await session.append([id]);
   }
 }

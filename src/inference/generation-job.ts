@@ -50,6 +50,8 @@ export interface PromptStep {
   readonly trace: Trace | undefined;
   /** [D], if `poolPrompt` asked for it. */
   readonly pooled: Float32Array | undefined;
+  /** When it got its slot. */
+  readonly startTime: number;
   /** Milliseconds on the clock of `performance.now()`, as for all steps. */
   readonly time: number;
 }
@@ -79,6 +81,7 @@ export class GenerationJob {
   #session: Session | undefined;
   #slot = -1;
   #cachedTokens = 0;
+  #startTime = 0;
   #numTokens = 0;
   #logProbs: (TokenLogProbs | null)[] = [null];
   #promptTrace: Trace | undefined;
@@ -107,6 +110,7 @@ export class GenerationJob {
     this.#session = session;
     this.#slot = slot;
     this.#cachedTokens = prefix;
+    this.#startTime = performance.now();
   }
 
   /** Takes the logits after each of `ids`, which stand next in the prompt. */
@@ -149,6 +153,7 @@ export class GenerationJob {
       logProbs: this.request.promptLogProbs === true ? this.#logProbs : undefined,
       trace: this.#promptTrace,
       pooled: this.#pooled && Float32Array.from(this.#pooled, (sum) => sum / this.session.length),
+      startTime: this.#startTime,
       time: performance.now(),
     });
   }

@@ -86,6 +86,10 @@ export interface MemoryReport extends TableReport {
   readonly costs: MemoryCosts;
 }
 
-export function reportMemory({ tables }: ModelMemory, meter: MemoryMeter): MemoryReport {
+/** `meter` is that of the decoder that uses the memory, if one does. */
+export function reportMemory(
+  { tables }: ModelMemory,
+  meter: MemoryMeter = new MemoryMeter(),
+): MemoryReport {
   return { ...reportTables(tables), costs: meter.costs };
 }

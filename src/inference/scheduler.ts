@@ -222,6 +222,8 @@ export class Scheduler {
     const from = session.length;
     const ids = promptIds.slice(from, from + chunkLength);
     const isLast = from + ids.length === promptIds.length;
+    if (!isLast)
+      session.expect(promptIds.slice(from, from + 2 * chunkLength), { skip: chunkLength });
     let logits: Float32Array;
     if (promptLogProbs) {
       const all = await session.appendAll(ids);

@@ -11,6 +11,7 @@ import { memoryWidth, Retrieval, type RetrievalTable } from "../memory/index.ts"
 import { decodeGraph, type DecodeShape, io, type LayerRange, ropeAngles } from "../model/index.ts";
 import { type Graph, type Value, zeros } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
+import { Guesses } from "./guesses.ts";
 import { checkTokenIds, ExecutableCache, type LanguageModel } from "./language-model.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { type StagedIds, Timeline } from "./timeline.ts";
@@ -37,6 +38,8 @@ export class Decoder {
   /** For sessions and batches. */
   readonly executables: ExecutableCache<DecodeKey>;
   readonly meter: MemoryMeter = new MemoryMeter();
+  /** Absent where no store would take hints. */
+  readonly guesses: Guesses | undefined;
 
   constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
     const { maxPositions } = model.config;
@@ -46,6 +49,7 @@ export class Decoder {
       );
     this.model = model;
     this.capacity = capacity;
+    this.guesses = Guesses.for(model, this.meter);
     this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
   }
 
@@ -163,6 +167,14 @@ export class Session {
     return this.#append(ids, "none");
   }
 
+  /**
+   * Says that `ids` will probably be appended next, but for the first `skip` of them, which are being appended now:
+   * slow stores may begin to read. Changes speed, never results.
+   */
+  expect(ids: readonly number[], { skip = 0 }: { skip?: number } = {}): void {
+    this.#decoder.guesses?.expect(this.timeline, { ids, skip, retrieval: this.#retrieval });
+  }
+
   /** Forgets everything from position `length` on. */
   rewind(length: number): void {
     this.#check();
@@ -239,6 +251,8 @@ export class Session {
     const width = logits === "none" ? config.hiddenSize : config.vocabSize;
     const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
+    const first = this.#pieceLength(ids.length);
+    if (first < ids.length) this.expect(Array.from(ids), { skip: first });
     try {
       let last: Float32Array | undefined;
       for (let at = 0; at < ids.length;) {
@@ -314,6 +328,8 @@ export class Session {
         memory_PE: data(io.memory(layerId)).subarray(0, ids.length * width),
       })),
     );
+    const { guesses } = this.#decoder;
+    guesses?.read(this.timeline, { start, isLate: !lookUp.isDone });
     const into = inputs[io.ids]!.data;
     into.fill(0);
     into.set(ids);
@@ -326,7 +342,8 @@ export class Session {
     for (const layer of this.timeline.convLayers)
       data(io.conv(layer)).set(this.timeline.convPast(layer));
     if (inputs[io.scale] !== undefined) data(io.scale).set(this.#scale);
-    await step.run(staged.rows.size === 0 ? undefined : lookUp);
+    if (staged.rows.size === 0) await step.run();
+    else await step.run(lookUp, () => guesses?.guess(this.timeline, this.#retrieval));
     this.timeline.commit(staged, (layer) => outputs[io.next(io.conv(layer))]!.data as Float32Array);
     return staged;
   }

@@ -53,6 +53,21 @@ export class Timeline {
     return { start, ids, rows: new Map(layers.map(({ layerId }, i) => [layerId, rows[i]!])) };
   }
 
+  /** Compressed ids, those staged too. A view, as `Lookback.ids`; empty without a memory. */
+  get compressed(): Int32Array {
+    return this.#lookback.ids;
+  }
+
+  /** Rows [n, C] by Engram layer that compressed ids would have if they came next. Changes nothing. */
+  rowsIfNext(compressed: ArrayLike<number>): Map<number, Uint32Array> {
+    const { addressing } = this.#model.memory!;
+    const { length } = this.#lookback;
+    this.#lookback.append(compressed);
+    const rows = addressTail(addressing, this.#lookback, { from: length });
+    this.#lookback.rewind(length);
+    return new Map(addressing.layout.layers.map(({ layerId }, i) => [layerId, rows[i]!]));
+  }
+
   /** The ids have been read; `conv` gives the convolutions' inputs at their positions, [n, D]. */
   commit({ ids, start }: StagedIds, conv: (layer: number) => Float32Array): void {
     const width = this.#model.config.hiddenSize;

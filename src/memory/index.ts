@@ -106,6 +106,12 @@ export {
   type StoreStats,
   WritableMeasuredStore,
 } from "./stores/measured.ts";
+export {
+  planTableMemory,
+  type TableMemory,
+  type TableMemoryPlan,
+  type TableMemoryRequest,
+} from "./stores/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
 export {

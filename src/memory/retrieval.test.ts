@@ -174,7 +174,7 @@ test("a second batch of a layer before the first has come is refused, and the fi
   await assert.rejects(retrieval.retrieve(1, { rows, memory_PE }), /closed/);
 });
 
-test("a look-up begins in all layers at once, and says which rows were at hand and which came late", async () => {
+test("a look-up serves what is at hand, and asks for the rest in all layers at once", async () => {
   const here = await table("f32", { numRows: 10, headDim: 1 });
   const far = await table("bf16", { numRows: 14, headDim: 2 });
   const { store: slow, asked } = counted(far.store);
@@ -188,22 +188,27 @@ test("a look-up begins in all layers at once, and says which rows were at hand a
   assert.deepEqual([...one.memory_PE], [1, 0]);
   const both = retrieval.lookUp([one, two]);
   assert.equal(both.isDone, false);
+  assert.deepEqual([both.hasArrived(1), both.hasArrived(14)], [true, false]);
+  both.begin();
   assert.deepEqual(asked, [[13, 0]]);
   await both.arrival(14);
+  assert.equal(both.isDone, true);
   assert.deepEqual([...two.memory_PE], [5, 5.5, 0, 0.5]);
 });
 
-test("a look-up that is refused in one layer still ends in the others", async () => {
+test("a look-up that fails in one layer still ends in the others", async () => {
   const { store, format } = await table("f32", { numRows: 9, headDim: 1 });
   const { store: slow } = counted(store);
   const retrieval = new Retrieval([
     { layerId: 1, store: slow, format },
-    { layerId: 2, store, format },
+    { layerId: 2, store: slow, format },
   ]);
   const one = { layerId: 1, rows: Uint32Array.of(4), memory_PE: new Float32Array(1) };
   const wrong = { layerId: 2, rows: Uint32Array.of(9), memory_PE: new Float32Array(1) };
-  const lookUp = retrieval.lookUp([one, wrong]);
+  const lookUp = retrieval.lookUp([wrong, one]);
+  lookUp.begin();
   await assert.rejects(lookUp.arrival(2), /row 9.*9 rows/);
   await lookUp.settled();
   assert.deepEqual([...one.memory_PE], [4]);
+  assert.deepEqual([lookUp.isDone, lookUp.hasArrived(1)], [false, true]);
 });

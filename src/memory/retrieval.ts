@@ -35,13 +35,15 @@ export interface RowRequest {
   readonly memory_PE: Float32Array;
 }
 
-/** Rows of several layers on their way. */
+/** Rows of several layers, some of which may still have to come. */
 export interface LookUp {
   /** Rows asked for in all layers, repeats included. */
   readonly numRows: number;
   /** Everything is in place: nobody needs to wait. */
   readonly isDone: boolean;
-  /** The same for one layer. */
+  /** Asks for all that was not at hand, in all layers at once. Once; before anybody waits. */
+  begin(): void;
+  /** The same as `isDone` for one layer. */
   hasArrived(layerId: number): boolean;
   /** Resolves when the layer's values are in place; rejects if they cannot be had. */
   arrival(layerId: number): Promise<unknown>;
@@ -71,7 +73,7 @@ export class Retrieval {
     { rows, memory_PE }: { rows: Uint32Array; memory_PE: Float32Array },
   ): Promise<RowBatch> {
     const layer = this.#layer(layerId);
-    return (async () => layer.retrieve(rows, memory_PE))();
+    return layer.retrieve(rows, memory_PE);
   }
 
   /** As `retrieve` for several layers at once, in the order given. */
@@ -79,23 +81,30 @@ export class Retrieval {
     return Promise.all(requests.map((request) => this.retrieve(request.layerId, request)));
   }
 
-  /** Starts reading the rows of several layers, all of them before it returns. */
+  /** Serves what is at hand of the rows of several layers; the rest is for `begin` to ask for. */
   lookUp(requests: readonly RowRequest[]): LookUp {
-    const waiting = new Map<number, Promise<RowBatch>>();
-    for (const { layerId, rows, memory_PE } of requests) {
-      const batch = this.#start({ layerId, rows, memory_PE });
-      if (!(batch instanceof Promise)) continue;
-      // Who waits for it hears of a failure; nobody may come to that.
-      batch.then(
-        () => waiting.delete(layerId),
-        () => undefined,
-      );
-      waiting.set(layerId, batch);
-    }
+    const missing = requests.filter(
+      ({ layerId, rows, memory_PE }) => !this.#layer(layerId).retrieveNow(rows, memory_PE),
+    );
+    const waiting = new Map<number, Promise<RowBatch> | undefined>(
+      missing.map(({ layerId }) => [layerId, undefined]),
+    );
     return {
       numRows: requests.reduce((sum, { rows }) => sum + rows.length, 0),
       get isDone() {
         return waiting.size === 0;
+      },
+      begin: () => {
+        for (const { layerId, rows, memory_PE } of missing) {
+          const batch = this.#layer(layerId).retrieveLater(rows, memory_PE);
+          waiting.set(layerId, batch);
+          // Who waits for it hears of a failure; nobody may come to that.
+          batch.then(
+            () => waiting.delete(layerId),
+            () => undefined,
+          );
+        }
+        missing.length = 0;
       },
       hasArrived: (layerId) => !waiting.has(layerId),
       arrival: (layerId) => waiting.get(layerId) ?? Promise.resolve(),
@@ -108,11 +117,6 @@ export class Retrieval {
     this.#layer(layerId).prefetch(rows);
   }
 
-  /** Whether any store takes hints: where none does, nothing is worth guessing. */
-  get takesHints(): boolean {
-    return [...this.#layers.values()].some(({ table }) => table.store.prefetch !== undefined);
-  }
-
   /** Encodes `batch.values` and writes them to the rows they came from. */
   writeBack(batch: RowBatch): Promise<void> {
     return this.#layer(batch.layerId).writeBack(batch);
@@ -123,15 +127,6 @@ export class Retrieval {
     await Promise.all([...this.#layers.values()].map((layer) => layer.table.store.close()));
   }
 
-  /** A refusal is for who waits for that layer; the others are under way by then. */
-  #start({ layerId, rows, memory_PE }: RowRequest): RowBatch | Promise<RowBatch> {
-    try {
-      return this.#layer(layerId).retrieve(rows, memory_PE);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
   #layer(layerId: number): LayerRetrieval {
     const layer = this.#layers.get(layerId);
     if (layer === undefined)
@@ -140,6 +135,13 @@ export class Retrieval {
       );
     return layer;
   }
+}
+
+interface PreparedBatch extends RowBatch {
+  /** Where the store puts rows as they are at rest, for `unique`. */
+  readonly bytes: Uint8Array;
+  /** `bytes` are those of `values`: nothing to decode. */
+  readonly isInPlace: boolean;
 }
 
 class LayerRetrieval {
@@ -160,9 +162,35 @@ class LayerRetrieval {
     this.table = table;
   }
 
-  /** At once where the store has the rows at hand. */
-  retrieve(rows: Uint32Array, memory_PE: Float32Array): RowBatch | Promise<RowBatch> {
-    const { layerId, store, format } = this.table;
+  async retrieve(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
+    return this.#retrieveNow(rows, memory_PE) ?? this.retrieveLater(rows, memory_PE);
+  }
+
+  /** Whether the store had the rows at hand; then they are in place. */
+  retrieveNow(rows: Uint32Array, memory_PE: Float32Array): boolean {
+    return this.#retrieveNow(rows, memory_PE) !== undefined;
+  }
+
+  async retrieveLater(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
+    const batch = this.#prepare(rows, memory_PE);
+    this.#isBusy = true;
+    try {
+      await this.table.store.read(batch.unique, batch.bytes);
+      return this.#finish(batch, memory_PE);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #retrieveNow(rows: Uint32Array, memory_PE: Float32Array): RowBatch | undefined {
+    const { store } = this.table;
+    const batch = this.#prepare(rows, memory_PE);
+    const isHere = store.readNow?.(batch.unique, batch.bytes) === true;
+    return isHere ? this.#finish(batch, memory_PE) : undefined;
+  }
+
+  #prepare(rows: Uint32Array, memory_PE: Float32Array): PreparedBatch {
+    const { layerId, format } = this.table;
     const { headDim } = format;
     if (memory_PE.length !== rows.length * headDim)
       throw new ShapeError(
@@ -176,23 +204,14 @@ class LayerRetrieval {
     const values = this.#values.subarray(0, unique.length * headDim);
     const inPlace = format.rowsOf(values);
     const bytes = inPlace ?? this.#scratch(unique.length);
-    const finish = (): RowBatch => {
-      if (inPlace === undefined) format.decode(bytes, values);
-      dealOut(values, index, { into: memory_PE, headDim });
-      return { layerId, unique, index, values };
-    };
-    if (store.readNow?.(unique, bytes) === true) return finish();
-    return this.#whenRead(store.read(unique, bytes), finish);
+    return { layerId, unique, index, values, bytes, isInPlace: inPlace !== undefined };
   }
 
-  async #whenRead(read: Promise<void>, finish: () => RowBatch): Promise<RowBatch> {
-    this.#isBusy = true;
-    try {
-      await read;
-      return finish();
-    } finally {
-      this.#isBusy = false;
-    }
+  #finish({ bytes, isInPlace, ...batch }: PreparedBatch, memory_PE: Float32Array): RowBatch {
+    const { format } = this.table;
+    if (!isInPlace) format.decode(bytes, batch.values);
+    dealOut(batch.values, batch.index, { into: memory_PE, headDim: format.headDim });
+    return batch;
   }
 
   prefetch(rows: Uint32Array): void {

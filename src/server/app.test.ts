@@ -367,6 +367,35 @@ describe("what a server says of itself", () => {
     assert.equal(body.count, body.token_strs.length);
     const back = await send("/detokenize", { tokens: body.tokens });
     assert.equal(back.body.prompt, prompt);
+    assert.equal(back.body.content, prompt);
+  });
+
+  test("a text is cut into tokens in llama-server's words, too, and a conversation in vLLM's", async () => {
+    const eos = model.tokenizer.eosTokenId!;
+    const special = model.tokenizer.decode([eos]);
+    const content = `ü${special}`;
+    const plain = [...model.tokenizer.encode(content)];
+    const parsed = [...model.tokenizer.encode(content, { allowSpecial: true })];
+    assert.notDeepEqual(parsed, plain);
+    const tokens = async (fields: object): Promise<unknown> =>
+      (await send("/tokenize", { content, ...fields })).body.tokens;
+    assert.deepEqual(await tokens({}), plain);
+    assert.deepEqual(await tokens({ parse_special: true, add_special: true }), [eos, ...parsed]);
+    const pieces = (await tokens({ with_pieces: true })) as { id: number; piece: unknown }[];
+    assert.deepEqual(
+      pieces.map(({ id }) => id),
+      plain,
+    );
+    // "ü" is two bytes and, to a tokenizer that never saw it, two tokens.
+    assert.deepEqual(
+      pieces.slice(0, 2).map(({ piece }) => piece),
+      [[0xc3], [0xbc]],
+    );
+    const messages = [{ role: "user", content: "the cat" }];
+    const { body } = await send("/tokenize", { messages }, chatServer);
+    const text = "user: the cat\nassistant:";
+    assert.deepEqual(body.tokens, [...chatModel.tokenizer.encode(text, { allowSpecial: true })]);
+    assert.equal((await send("/tokenize", { messages })).body.error.code, "no_chat_template");
   });
 
   test("health, models, properties and version", async () => {
@@ -405,9 +434,11 @@ describe("what a server says of itself", () => {
     const values = new Map<string, number>();
     for (const line of (body as string).trimEnd().split("\n")) {
       if (line.startsWith("#")) continue;
-      const [, name, value] = /^([a-z_0-9]+(?:\{[a-z_]+="[^"]*"\})?) (\S+)$/.exec(line) ?? [];
+      // Every line carries the model's name, which dashboards choose by.
+      const [, name, rest, value] =
+        /^([a-z_0-9]+)\{model_name="served"((?:,[a-z_]+="[^"]*")?)\} (\S+)$/.exec(line) ?? [];
       assert.ok(name !== undefined, line);
-      values.set(name, Number(value));
+      values.set(rest === "" ? name : `${name}{${rest!.slice(1)}}`, Number(value));
     }
     const promptTokens = model.tokenizer.encode(request.prompt).length + 1;
     const { tables, addressing } = model.language.memory!;
@@ -419,7 +450,14 @@ describe("what a server says of itself", () => {
       engram_time_to_first_token_seconds_count: 2,
       'engram_time_to_first_token_seconds_bucket{le="+Inf"}': 2,
       engram_inter_token_latency_seconds_count: 22,
+      engram_time_per_output_token_seconds_count: 22,
       engram_e2e_request_latency_seconds_count: 2,
+      engram_request_queue_time_seconds_count: 2,
+      engram_request_prefill_time_seconds_count: 2,
+      engram_request_decode_time_seconds_count: 2,
+      engram_request_prompt_tokens_sum: 2 * promptTokens,
+      'engram_request_generation_tokens_bucket{le="10"}': 0,
+      'engram_request_generation_tokens_bucket{le="20"}': 2,
       engram_num_requests_running: 0,
       engram_num_requests_waiting: 0,
       engram_prefix_cache_queries_total: 2 * promptTokens,

@@ -3,13 +3,13 @@
  * memory has the same metrics, all zero or without values. Knows no stores.
  */
 import type { MemoryCosts, MemoryReport } from "../inference/index.ts";
-import { type Metric, Reading } from "./metrics.ts";
+import { type Metric, reading } from "./prometheus.ts";
 
 type Labelled = readonly (readonly [label: string, value: number])[];
 
 export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
   const cost = (name: string, help: string, of: keyof MemoryCosts): Metric =>
-    new Reading(`engram_memory_${name}_total`, {
+    reading(`engram_memory_${name}_total`, {
       help,
       type: "counter",
       read: () => read()?.costs[of] ?? 0,
@@ -19,7 +19,7 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     { help, label, type }: { help: string; label: string; type: "counter" | "gauge" },
     of: (report: MemoryReport) => Labelled,
   ): Metric =>
-    new Reading(`engram_memory_${name}`, {
+    reading(`engram_memory_${name}`, {
       help,
       type,
       label,

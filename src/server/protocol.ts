@@ -103,6 +103,16 @@ const sampling = {
   engram: engramSchema.nullish(),
 };
 
+/** `stream_options` without `stream` would be ignored. */
+function checkStreamOptions({ stream, stream_options: options }: SamplingFields): boolean {
+  return options == null || stream === true;
+}
+
+const needsStream = {
+  path: ["stream_options"],
+  message: "goes with stream true only; leave it out",
+};
+
 export interface CompletionRequest extends SamplingFields {
   readonly prompt: string | readonly string[] | readonly number[] | readonly (readonly number[])[];
   readonly max_tokens?: Maybe<number>;
@@ -120,6 +130,7 @@ export const completionSchema: z.ZodType<CompletionRequest> = z
     best_of: z.literal(1).nullish(),
     suffix: z.literal("").nullish(),
   })
+  .refine(checkStreamOptions, needsStream)
   .describe("A text to continue.");
 
 const textParts = z
@@ -156,9 +167,16 @@ export const chatSchema: z.ZodType<ChatRequest> = z
     tools: z.array(z.unknown()).max(0, "tools are not supported; leave them out").nullish(),
     tool_choice: z.enum(["none", "auto"]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),
-    response_format: z.strictObject({ type: z.literal("text") }).nullish(),
+    response_format: z
+      .strictObject({
+        type: z.literal("text", { error: "only texts can be asked for; leave it out" }),
+      })
+      .nullish(),
     store: z.literal(false).nullish(),
+    service_tier: z.enum(["auto", "default"]).nullish(),
+    modalities: z.array(z.literal("text")).nullish(),
   })
+  .refine(checkStreamOptions, needsStream)
   .describe("A conversation to continue, for models with a chat template.");
 
 export interface EmbeddingRequest {
@@ -178,24 +196,65 @@ export const embeddingSchema: z.ZodType<EmbeddingRequest> = z
   })
   .describe("Texts to make vectors of: the mean of the final hidden states, of length 1.");
 
+/** One of `prompt`, `content` and `messages`; the schema sees to it. */
 export interface TokenizeRequest {
   readonly model?: Maybe<string>;
-  readonly prompt: string;
+  readonly prompt?: Maybe<string>;
+  readonly content?: Maybe<string>;
+  readonly messages?: Maybe<readonly ChatMessage[]>;
   readonly add_special_tokens?: Maybe<boolean>;
+  readonly add_special?: Maybe<boolean>;
+  readonly parse_special?: Maybe<boolean>;
+  readonly add_generation_prompt?: Maybe<boolean>;
   readonly return_token_strs?: Maybe<boolean>;
+  readonly with_pieces?: Maybe<boolean>;
 }
+
+/** Each form's own fields; those of another form would be ignored, so they are refused. */
+const tokenizeForms = {
+  prompt: ["add_special_tokens", "return_token_strs"],
+  content: ["add_special", "parse_special", "with_pieces"],
+  messages: ["add_special_tokens", "add_generation_prompt", "return_token_strs"],
+} as const;
 
 export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
   .strictObject({
     model: z.string().nullish(),
-    prompt: z.string(),
+    prompt: z.string().nullish().describe("a text, as vLLM's clients send it"),
+    content: z.string().nullish().describe("a text, as llama-server's clients send it"),
+    messages: z.array(message).min(1).max(4096).nullish().describe("a conversation, as vLLM's do"),
     add_special_tokens: z
       .boolean()
       .nullish()
       .describe("begin with the end-of-text token, as a text prompt does; default false"),
+    add_special: z.boolean().nullish().describe("the same, beside content"),
+    parse_special: z
+      .boolean()
+      .nullish()
+      .describe("special tokens written in content become what they name; default false"),
+    add_generation_prompt: z.boolean().nullish().describe("beside messages; default true"),
     return_token_strs: z.boolean().nullish(),
+    with_pieces: z.boolean().nullish().describe("beside content: tokens with their text"),
   })
-  .describe("A text to cut into tokens.");
+  .superRefine((body, check) => {
+    const forms = (["prompt", "content", "messages"] as const).filter((form) => body[form] != null);
+    const [form] = forms;
+    if (form === undefined || forms.length > 1)
+      return check.addIssue({
+        code: "custom",
+        path: [forms[1] ?? "prompt"],
+        message: "expected one of prompt, content and messages",
+      });
+    const allowed: readonly string[] = ["model", form, ...tokenizeForms[form]];
+    for (const [field, value] of Object.entries(body))
+      if (value != null && !allowed.includes(field))
+        check.addIssue({
+          code: "custom",
+          path: [field],
+          message: `does not go with ${form}; leave it out`,
+        });
+  })
+  .describe("A text or a conversation to cut into tokens.");
 
 export interface DetokenizeRequest {
   readonly model?: Maybe<string>;

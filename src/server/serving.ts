@@ -73,14 +73,15 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
+  const name = alias ?? nameOf(model.path);
   return {
     model,
-    name: alias ?? nameOf(model.path),
+    name,
     scheduler,
-    metrics: new Metrics(
-      () => scheduler,
-      memoryMetrics(() => scheduler.memory),
-    ),
+    metrics: new Metrics(name, {
+      read: () => scheduler,
+      others: memoryMetrics(() => scheduler.memory),
+    }),
     inspector: model.language.memory && new MemoryInspector(model.language.memory, traffic),
     created: Math.floor(Date.now() / 1000),
   };

@@ -72,6 +72,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     let completionTokens = 0;
     let cachedTokens = 0;
     let offset = 0;
+    let first = arrival;
     let last = arrival;
     let reason: FinishReason | undefined;
     const ids: number[] = [...promptIds];
@@ -86,6 +87,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         if (value.kind === "prompt") {
           isRead = true;
           metrics.promptTokens.add(promptIds.length);
+          metrics.queue.observe((value.startTime - arrival) / 1000);
+          metrics.prefill.observe((value.time - value.startTime) / 1000);
           cachedTokens = value.cachedTokens;
           yield { kind: "prompt", step: value };
           continue;
@@ -95,6 +98,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         metrics.generationTokens.add(1);
         const histogram = completionTokens === 1 ? metrics.firstToken : metrics.interToken;
         histogram.observe((value.time - last) / 1000);
+        if (completionTokens === 1) first = value.time;
         last = value.time;
         const piece = value.isStop ? "" : decoder.push(value.id);
         const start =
@@ -109,6 +113,9 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       const finishReason = stopper.found ? "stop" : reason!;
       metrics.finished.add(1, finishReason);
       metrics.request.observe((performance.now() - arrival) / 1000);
+      metrics.promptLength.observe(promptIds.length);
+      metrics.generationLength.observe(completionTokens);
+      if (completionTokens > 0) metrics.decode.observe((last - first) / 1000);
       return { finishReason, promptTokens: promptIds.length, cachedTokens, completionTokens };
     } finally {
       // A text that was broken off was read, too; one that went past the memory was not.

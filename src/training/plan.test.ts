@@ -40,3 +40,13 @@ test("a model without memory has no table in its plan", () => {
     ["weights", "optimizer", "activations"],
   );
 });
+
+test("a table on disk is planned as what it may use, with its moments in the same rows", () => {
+  const { parts } = planTraining(smallConfig, { recipe, machine, tableMemory: 12_345 });
+  const table = parts.find(({ onDisk }) => onDisk !== undefined)!;
+  const rows = buildLayout(smallEngram).layers.reduce((n, { numRows }) => n + numRows, 0);
+  assert.equal(table.bytes, 12_345);
+  assert.equal(table.onDisk, rows * 4 * (smallEngram.headDim + 1));
+  const optimizer = parts.find(({ what }) => what === "optimizer")!;
+  assert.equal(optimizer.bytes, 3 * 4 * paramLayout(smallConfig).length);
+});

@@ -9,7 +9,16 @@ import type { TrainingRecipe } from "./presets.ts";
 
 export function planTraining(
   config: ModelConfig,
-  { recipe, machine }: { recipe: TrainingRecipe; machine: MachineMemory },
+  {
+    recipe,
+    machine,
+    tableMemory,
+  }: {
+    recipe: TrainingRecipe;
+    machine: MachineMemory;
+    /** As `MemoryUse` has it. A row on disk has its moment beside it. */
+    tableMemory?: number | undefined;
+  },
 ): MemoryPlan {
   const { engram } = config;
   const positions = recipe.batch * recipe.length * recipe.accumulate;
@@ -25,15 +34,16 @@ export function planTraining(
           : buildLayout(engram).layers.map(({ layerId, numRows }) => ({
               layerId,
               numRows,
-              rowBytes: 4 * engram.headDim,
+              rowBytes: 4 * engram.headDim + (tableMemory === undefined ? 0 : 4),
             })),
     },
     {
       use: {
+        tableMemory: engram === undefined ? undefined : tableMemory,
         training: {
           // Gradients and two moments, and a sum of gradients where a step has several passes.
           arrays: recipe.accumulate > 1 ? 4 : 3,
-          rowStateBytes: 4,
+          rowStateBytes: tableMemory === undefined ? 4 : 0,
           activationBytes: memoryBytes + activationBytes(config, recipe),
         },
       },

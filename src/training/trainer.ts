@@ -186,8 +186,13 @@ export class Trainer {
     const gates: Record<string, number> = {};
     for (const [pass, binding] of this.#passes.entries()) {
       const run = binding.run();
-      // Addresses depend on ids alone: the next step's are computed while the engine is busy.
-      if (pass === 0 && step + 1 < this.#recipe.steps) this.#next = this.#prepare(step + 1);
+      // Addresses depend on ids alone: the next step's are computed, and its rows fetched where that takes
+      // time, while the engine is busy.
+      if (pass === 0 && step + 1 < this.#recipe.steps) {
+        this.#next = this.#prepare(step + 1);
+        for (const [i, rows] of this.#next.rows.entries())
+          this.#retrieval.prefetch(this.#layerIds[i]!, rows);
+      }
       await run;
       loss += this.#outputs[io.loss]!.data[0]!;
       for (const layer of this.#layerIds)

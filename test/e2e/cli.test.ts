@@ -9,7 +9,9 @@ import { once } from "node:events";
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -69,6 +71,42 @@ test("training leaves a model directory and says what came of it", () => {
   assert.ok(!existsSync(join(model, "checkpoints")), "checkpoints go once the model is saved");
 });
 
+test("start shows the model that comes along, trains nothing, and ends where nobody sits there", () => {
+  const empty = join(scratch, "newcomer");
+  mkdirSync(empty);
+  const run = (...words: string[]): Result =>
+    spawnSync(process.execPath, [main, "start", ...words], {
+      encoding: "utf8",
+      cwd: empty,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  const shown = run();
+  assert.equal(shown.status, 0, shown.stderr);
+  const { withMemory, withoutMemory, bitsPerByte } = JSON.parse(run("--json").stdout);
+  assert.equal(
+    shown.stdout.includes(`--- memory on ---\nROMEO:\n${withMemory}`) &&
+      shown.stdout.includes(`--- memory off ---\nROMEO:\n${withoutMemory}`),
+    true,
+    shown.stdout,
+  );
+  assert.notEqual(withMemory, withoutMemory);
+  assert.match(
+    shown.stdout,
+    new RegExp(`${bitsPerByte.on.toFixed(3)} bits per byte with the memory`),
+  );
+  // A model of 2 million weights that read a million bytes once or twice does no better, and xz no worse.
+  assert.ok(bitsPerByte.on > 1.5 && bitsPerByte.on < 2.36, `${bitsPerByte.on}`);
+  assert.deepEqual(readdirSync(empty), []);
+});
+
+test("the model that comes along is small enough to be cloned by everybody", () => {
+  const directory = join(root, "assets/shakespeare");
+  const bytes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
+  assert.ok(bytes.reduce((sum, size) => sum + size) < 24e6);
+  const { layers } = json("show", directory) as { layers?: unknown };
+  assert.notEqual(layers, null);
+});
+
 test("the model's inside is shown without loading it", () => {
   trainedModel();
   const document = json("show", model);
@@ -83,6 +121,7 @@ test("the same seed continues a text in the same way, another one and no memory 
   const first = write("--seed", "1");
   assert.notEqual(write("--seed", "2"), first);
   assert.notEqual(write("--seed", "1", "--no-memory"), first);
+  assert.equal(write("--seed", "1", "--table-memory", "200KB"), first);
   const words = ["generate", model, "--prompt", "ROMEO:", "--max-tokens", "24", "--seed", "1"];
   assert.equal(engram(...words).stdout, `ROMEO:${String(first)}\n`);
 });

@@ -15,6 +15,7 @@ import {
 import { initialParams, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
 import { type ModelToSave, saveModel } from "../../src/save-model.ts";
+import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
 import { toBeClose } from "../conformance/close.ts";
@@ -93,7 +94,7 @@ for (const tableFormat of ["f32", "bf16", "fp8"] as const)
   test(`tables as ${tableFormat} that stay on disk behind a small cache give the same logits, but for the rounding where a step is cut`, async () => {
     const directory = join(root, `disk-${tableFormat}`);
     await saveModel(directory, { ...saved, tableFormat });
-    const backend = referenceBackend();
+    const backend = ortBackend({ threads: 2 });
     await using inRam = await loadModel(directory, { backend });
     await using onDisk = await loadModel(directory, { backend, tableMemory: 20_000 });
     const ids = [saved.eosTokenId, 5, 7, 5, 7, 260, 5];

@@ -119,7 +119,7 @@ async function untilNothingRuns(): Promise<void> {
     const response = await fetch(`${listener.url}/metrics`, {
       headers: { authorization: "Bearer secret" },
     });
-    if (/^engram_num_requests_running 0$/m.test(await response.text())) return;
+    if (/^engram_num_requests_running\{model_name="tiny"\} 0$/m.test(await response.text())) return;
   }
 }
 
@@ -137,7 +137,8 @@ test("a client that breaks off, its stream or a plain request, frees its slot", 
   const response = await fetch(`${listener.url}/metrics`, {
     headers: { authorization: "Bearer secret" },
   });
-  const [, tokens] = /^engram_generation_tokens_total (\d+)$/m.exec(await response.text()) ?? [];
+  const [, tokens] =
+    /^engram_generation_tokens_total\{\S+\} (\d+)$/m.exec(await response.text()) ?? [];
   assert.ok(Number(tokens) < 64 * 120, `${tokens} tokens although nobody waited for them`);
 });
 

@@ -1,20 +1,27 @@
 /**
- * A training run as a process that a test can kill: node train-process.ts DATA OUT [resume]. Prints a
- * line a step, so that whoever kills it can choose the moment.
+ * A training run as a process that a test can kill: node train-process.ts DATA OUT [resume] [BYTES]. Prints a
+ * line a step, so that whoever kills it can choose the moment. With BYTES its table, then a larger one, lies on
+ * disk behind so much memory; 0 holds the larger one in memory.
  */
 import { ortBackend, trainModel } from "../../src/index.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 
-const [data, out, resume] = process.argv.slice(2) as [string, string, string | undefined];
+const [data, out, ...words] = process.argv.slice(2) as [string, string, ...string[]];
+const bytes = words.map(Number).find((word) => word >= 0);
+const preset =
+  bytes === undefined
+    ? miniPreset
+    : { ...miniPreset, memory: { ...miniPreset.memory, minBucketRows: [4000, 8000] } };
 const controller = new AbortController();
 process.on("SIGINT", () => controller.abort());
 await trainModel({
   data: [data],
-  preset: miniPreset,
+  preset,
   out,
   backend: ortBackend({ threads: 2 }),
   seed: 3,
-  resume: resume === "resume",
+  resume: words.includes("resume"),
+  ...(bytes ? { tableMemory: bytes } : {}),
   checkpointEvery: 3,
   signal: controller.signal,
   onEvent: (event) => {

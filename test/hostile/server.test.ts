@@ -100,6 +100,24 @@ test("what is not supported is refused, by the parameter's name", async () => {
       { messages: [{ role: "user", content: "a" }], top_logprobs: 2 },
       "top_logprobs",
     ],
+    ["/v1/completions", { prompt: "a", stream_options: { include_usage: true } }, "stream_options"],
+    [
+      "/v1/chat/completions",
+      {
+        messages: [{ role: "user", content: "a" }],
+        tools: [{ type: "function", function: { name: "f" } }],
+      },
+      "tools",
+    ],
+    [
+      "/v1/chat/completions",
+      { messages: [{ role: "assistant", content: "a", tool_calls: [] }] },
+      "messages.0.tool_calls",
+    ],
+    ["/tokenize", {}, "prompt"],
+    ["/tokenize", { prompt: "a", content: "a" }, "content"],
+    ["/tokenize", { prompt: "a", with_pieces: true }, "with_pieces"],
+    ["/tokenize", { content: "a", return_token_strs: true }, "return_token_strs"],
     ["/detokenize", { tokens: [-1] }, "tokens.0"],
     ["/detokenize", { tokens: [280] }, "tokens"],
   ];

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type BitsPerByte, bitsPerByte } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
-import { path } from "../arguments.ts";
+import { byteSize, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
 
@@ -17,11 +17,24 @@ export const evalCommand: Command = defineCommand({
   options: [
     { flags: "--bpb <FILE...>", description: "text to measure on", isRequired: true },
     { flags: "--no-memory", description: "measure with the memory off only" },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+    },
   ],
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
-  schema: z.object({ model: path, bpb: z.array(path), memory: z.boolean() }),
-  async run({ model: directory, bpb, memory }, { print, progress, signal }) {
-    await using model = await loadModel(directory, { memory, onPlan: showPlan(progress) });
+  schema: z.object({
+    model: path,
+    bpb: z.array(path),
+    memory: z.boolean(),
+    tableMemory: byteSize.optional(),
+  }),
+  async run({ model: directory, bpb, memory, tableMemory }, { print, progress, signal }) {
+    await using model = await loadModel(directory, {
+      memory,
+      onPlan: showPlan(progress),
+      ...(tableMemory !== undefined && { tableMemory }),
+    });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByte(model, readAll(bpb), {
         memory: on,
@@ -43,6 +56,11 @@ export const evalCommand: Command = defineCommand({
     print(`${withoutMemory.tokens} tokens, ${withoutMemory.bytes} bytes\n`);
     if (withMemory !== undefined) print(line("memory on", withMemory));
     print(line("memory off", withoutMemory));
-    return { model: directory, ...(withMemory ?? withoutMemory), memoryOff: withoutMemory };
+    return {
+      model: directory,
+      ...(withMemory ?? withoutMemory),
+      memoryOff: withoutMemory,
+      memoryReport: model.memoryReport,
+    };
   },
 });

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
-import { decimal, path, wholeNumber } from "../arguments.ts";
+import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
 
@@ -16,6 +16,10 @@ export const generateCommand: Command = defineCommand({
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
     { flags: "--no-memory", description: "leave the memory out" },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+    },
     { flags: "--seed <S>", description: "of the random choice (default 0)" },
     { flags: "--temperature <T>", description: "0 takes the likeliest token (default 0.8)" },
     { flags: "--top-k <K>", description: "choose among the K likeliest (default all)" },
@@ -33,6 +37,7 @@ export const generateCommand: Command = defineCommand({
     prompt: z.string(),
     maxTokens: wholeNumber(0).optional(),
     memory: z.boolean(),
+    tableMemory: byteSize.optional(),
     seed: wholeNumber(0).optional(),
     temperature: decimal(0, 100).optional(),
     topK: wholeNumber(0).optional(),
@@ -42,10 +47,14 @@ export const generateCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(
-    { model: directory, prompt, memory, temperature = 0.8, ...options },
+    { model: directory, prompt, memory, tableMemory, temperature = 0.8, ...options },
     { print, progress, signal },
   ) {
-    await using model = await loadModel(directory, { memory, onPlan: showPlan(progress) });
+    await using model = await loadModel(directory, {
+      memory,
+      onPlan: showPlan(progress),
+      ...(tableMemory !== undefined && { tableMemory }),
+    });
     const given = Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),
     );
@@ -68,6 +77,7 @@ export const generateCommand: Command = defineCommand({
       text,
       finishReason,
       tokens: numTokens,
+      memoryReport: model.memoryReport,
     };
   },
 });

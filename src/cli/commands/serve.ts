@@ -7,7 +7,7 @@ import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { path, port, wholeNumber } from "../arguments.ts";
+import { byteSize, path, port, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { runsOfModel } from "../runs-of-model.ts";
@@ -62,6 +62,11 @@ export const serveCommand: Command = defineCommand({
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
     },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
+      env: "ENGRAM_TABLE_MEMORY",
+    },
   ],
   examples: ["serve models/tiny", "serve models/tiny --port 9000 --api-key secret --parallel 8"],
   schema: z.object({
@@ -77,6 +82,7 @@ export const serveCommand: Command = defineCommand({
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
+    tableMemory: byteSize.optional(),
   }),
   async run(
     {
@@ -89,6 +95,7 @@ export const serveCommand: Command = defineCommand({
       parallel,
       ctxSize,
       threads,
+      tableMemory,
     },
     { isJson, print, progress, signal },
   ) {
@@ -97,6 +104,7 @@ export const serveCommand: Command = defineCommand({
     const traffic = new TableTraffic();
     const loading = loadModel(directory, {
       backend: backend.value,
+      ...(tableMemory !== undefined && { tableMemory }),
       texts: parallel,
       contextSize: ctxSize,
       onPlan: showPlan(progress),

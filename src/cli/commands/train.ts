@@ -4,7 +4,7 @@ import * as z from "zod";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
 import { findPreset, presetNames } from "../../training/index.ts";
-import { path, wholeNumber } from "../arguments.ts";
+import { byteSize, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { formatTrainingStatus } from "../progress.ts";
 import { readText } from "../read-text.ts";
@@ -15,7 +15,8 @@ export const trainCommand: Command = defineCommand({
   description:
     "Trains a tokenizer and a model with a memory on text files (.txt: one document; .jsonl: one " +
     'document a line under "text") and leaves a model directory. A part of the text is held out to ' +
-    "measure on, unless --valid names other text. Ctrl-C saves; --resume goes on bit for bit.\n\n" +
+    "measure on, unless --valid names other text. Ctrl-C saves; --resume goes on bit for bit. " +
+    "A table that shall not be held in RAM is kept on disk by --table-memory, with the same result.\n\n" +
     `Presets:\n${presetNames.map((name) => `  ${name.padEnd(8)} ${findPreset(name).description}`).join("\n")}`,
   options: [
     { flags: "--data <FILE...>", description: "text to train on", isRequired: true },
@@ -25,6 +26,10 @@ export const trainCommand: Command = defineCommand({
     { flags: "--steps <N>", description: "updates, if not the preset's number" },
     { flags: "--seed <S>", description: "start values and order of the text (default 0)" },
     { flags: "--no-memory", description: "train the same backbone without its memory" },
+    {
+      flags: "--table-memory <SIZE>",
+      description: "keep the memory's table on disk, with so much RAM for it (such as 2GiB)",
+    },
     { flags: "--resume", description: "go on from the last checkpoint in DIR" },
     { flags: "--tokenizer <FILE>", description: "use this tokenizer.json instead of training one" },
     {
@@ -36,6 +41,7 @@ export const trainCommand: Command = defineCommand({
   examples: [
     "train --data book.txt --preset tiny --out models/book",
     "train --data part1.jsonl part2.jsonl --preset small --out models/wiki --seed 1",
+    "train --data part1.jsonl part2.jsonl --preset small --out models/wiki --table-memory 64MiB",
     "train --data book.txt --preset tiny --out models/book --resume",
   ],
   schema: z.object({
@@ -46,6 +52,7 @@ export const trainCommand: Command = defineCommand({
     steps: wholeNumber(1).optional(),
     seed: wholeNumber(0).optional(),
     memory: z.boolean(),
+    tableMemory: byteSize.optional(),
     resume: z.boolean().optional(),
     tokenizer: path.optional(),
     checkpointEvery: wholeNumber(1).optional(),

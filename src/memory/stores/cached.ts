@@ -43,7 +43,7 @@ interface WriteState {
  * Hinted rows of one load, and loads at a time: a read that comes meanwhile waits for at most these. Few enough for a
  * disk, and a load is one round trip to a remote store.
  */
-const HINT_ROWS = 16;
+const HINT_ROWS = 8;
 const HINT_LOADS = 2;
 /** Loads found at hand in a row, after which no more are tried: trying costs this thread a few us a row. */
 const MOST_AT_HAND = 4;

@@ -4,7 +4,7 @@ import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { readBody } from "../body.ts";
-import { renderChat } from "../chat-template.ts";
+import { chatTemplateOf, renderChat } from "../chat-template.ts";
 import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type ChatRequest, chatSchema } from "../protocol.ts";
@@ -91,13 +91,8 @@ function choicesOf(
   { serving, signal }: { serving: Serving; signal: AbortSignal },
 ): ChoicesRequest {
   const { model, scheduler } = serving;
-  const { tokenizer, chatTemplate } = model;
-  if (chatTemplate === undefined)
-    throw new ApiError(
-      `"${serving.name}" is a base model without a chat template: it continues texts and knows no ` +
-        "messages; use /v1/completions",
-      { param: "messages", code: "no_chat_template" },
-    );
+  const { tokenizer } = model;
+  const chatTemplate = chatTemplateOf(serving);
   if (body.logprobs !== true && (body.top_logprobs ?? 0) > 0)
     throw new ApiError("top_logprobs: needs logprobs true", { param: "top_logprobs" });
   if (body.max_tokens != null && body.max_completion_tokens != null)

@@ -15,5 +15,12 @@ export {
   readCheckpointTokenizer,
   restoreTrainingState,
   saveTrainingState,
-  type TrainedTable,
 } from "./training-state.ts";
+export {
+  OutOfCoreTrainedTable,
+  RamTable,
+  type TableShape,
+  type TrainedTable,
+  trainedTables,
+  type TrainedTablesOptions,
+} from "./trained-table.ts";

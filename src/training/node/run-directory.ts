@@ -54,6 +54,11 @@ export class RunDirectory {
     else await truncateMetrics(this.#metrics, this.checkpoint.step);
   }
 
+  /** Where a table that is kept out of core has its rows: gone with the checkpoints that refer to it. */
+  rowLogPath(layerId: number): string {
+    return join(this.#checkpoints, `layer-${layerId}.rows`);
+  }
+
   log(line: MetricsLine): Promise<void> {
     return appendMetrics(this.#metrics, line);
   }

@@ -3,14 +3,16 @@
  * moments as tensors of their own, and a JSON description that says what they belong to. Restoring
  * gives back every bit, so a resumed run continues as if it had never stopped.
  *
- *     state.json            step, seed, fingerprint of data and recipe
- *     state.safetensors     "params", "m", "v" [P] F32; "table.L" [rows,d] F32; "moments.L" [rows] F32
+ *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core
+ *     state.safetensors     "params", "m", "v" [P] F32; "table.L" [rows,d] F32; "moments.L" [rows] F32, or,
+ *                           for a table out of core, "rows.L" [rows] I32: where each row is in its log
  *     tokenizer.json
  */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   type Checkpoint,
+  listCheckpoints,
   SafetensorsFile,
   saveCheckpoint,
   tensorSource,
@@ -19,16 +21,8 @@ import {
   writeSafetensors,
 } from "../../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
-import type { RamStore } from "../../memory/index.ts";
 import type { FlatArrays } from "../optimizer.ts";
-
-/** A table with its moments, both in memory. */
-export interface TrainedTable {
-  readonly layerId: number;
-  readonly headDim: number;
-  readonly values: RamStore;
-  readonly moments: RamStore;
-}
+import type { SavedTable, TableState, TrainedTable } from "./trained-table.ts";
 
 export interface CheckpointContents {
   readonly step: number;
@@ -46,10 +40,6 @@ function flat(name: string, data: Float32Array): TensorSource {
   return tensorSource({ name, dtype: "F32", shape: [data.length] }, data);
 }
 
-function stored(name: string, store: RamStore, shape: readonly number[]): TensorSource {
-  return { name, dtype: "F32", shape, chunks: () => store.segments };
-}
-
 function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
@@ -62,24 +52,27 @@ export async function saveTrainingState(
   root: string,
   { step, identity, tokenizer, arrays, tables }: CheckpointContents,
 ): Promise<Checkpoint> {
-  return saveCheckpoint(root, {
+  const checkpoint = await saveCheckpoint(root, {
     step,
     keep: 2,
     write: async (directory) => {
-      const state = `${JSON.stringify({ version: stateVersion, step, identity }, undefined, 1)}\n`;
-      await writeDurably(join(directory, stateName), (file) => file.writeFile(state));
+      const snapshots = await Promise.all(tables.map((table) => table.snapshot()));
       await writeDurably(join(directory, "tokenizer.json"), (file) => file.writeFile(tokenizer));
       await writeSafetensors(join(directory, tensorsName), [
         flat("params", arrays.params),
         flat("m", arrays.m),
         flat("v", arrays.v),
-        ...tables.flatMap(({ layerId, headDim, values, moments }) => [
-          stored(`table.${layerId}`, values, [values.numRows, headDim]),
-          stored(`moments.${layerId}`, moments, [moments.numRows]),
-        ]),
+        ...snapshots.flatMap(({ tensors }) => tensors),
       ]);
+      const logs = snapshots.flatMap((snapshot) => snapshot.state() ?? []);
+      const contents = { version: stateVersion, step, identity, ...(logs.length > 0 && { logs }) };
+      const state = `${JSON.stringify(contents, undefined, 1)}\n`;
+      await writeDurably(join(directory, stateName), (file) => file.writeFile(state));
     },
   });
+  const kept = (await listCheckpoints(root)).map(({ path }) => path);
+  for (const table of tables) table.committed(checkpoint.path, kept);
+  return checkpoint;
 }
 
 /** The tokenizer of a checkpoint; needed before anything else, because sizes depend on it. */
@@ -93,11 +86,7 @@ export async function restoreTrainingState(
   { path, step }: Checkpoint,
   { identity, arrays, tables }: Omit<CheckpointContents, "step" | "tokenizer">,
 ): Promise<void> {
-  const state = JSON.parse(await readFile(join(path, stateName), "utf8")) as {
-    version: number;
-    step: number;
-    identity: Record<string, unknown>;
-  };
+  const state = await readState(path);
   if (state.version !== stateVersion)
     throw new FormatError(
       `${path}: expected a checkpoint of version ${stateVersion}, it has ${state.version}; finish that run ` +
@@ -111,25 +100,39 @@ export async function restoreTrainingState(
       `cannot resume from ${path}: ${difference}; use the same settings and text, or another --out`,
     );
   await using file = await SafetensorsFile.open(join(path, tensorsName));
-  const fill = async (
-    name: string,
-    parts: readonly Uint8Array[],
-    isZeroed = false,
-  ): Promise<void> => {
-    let begin = 0;
-    for (const into of parts) {
-      await file.readRange(name, { begin, end: begin + into.length, into, isZeroed });
-      begin += into.length;
-    }
-  };
-  await fill("params", [bytesOf(arrays.params)]);
-  await fill("m", [bytesOf(arrays.m)]);
-  await fill("v", [bytesOf(arrays.v)]);
-  // Tables are fresh, so rows that no step has met yet can stay untouched memory.
-  for (const { layerId, values, moments } of tables) {
-    await fill(`table.${layerId}`, values.segments, true);
-    await fill(`moments.${layerId}`, moments.segments, true);
+  for (const [name, data] of Object.entries({ params: arrays.params, m: arrays.m, v: arrays.v })) {
+    const into = bytesOf(data);
+    await file.readRange(name, { begin: 0, end: into.length, into });
   }
+  for (const table of tables) await table.restore(savedTable(path, { file, state, table }));
+  if (state.logs === undefined) return;
+  for (const other of await listCheckpoints(dirname(path))) {
+    if (other.path === path) continue;
+    await using tensors = await SafetensorsFile.open(join(other.path, tensorsName));
+    const otherState = await readState(other.path);
+    for (const table of tables)
+      await table.hold(savedTable(other.path, { file: tensors, state: otherState, table }));
+  }
+}
+
+interface StateFile {
+  readonly version: number;
+  readonly step: number;
+  readonly identity: Record<string, unknown>;
+  /** Of tables kept out of core. */
+  readonly logs?: readonly TableState[];
+}
+
+async function readState(path: string): Promise<StateFile> {
+  return JSON.parse(await readFile(join(path, stateName), "utf8")) as StateFile;
+}
+
+function savedTable(
+  path: string,
+  { file, state, table }: { file: SafetensorsFile; state: StateFile; table: TrainedTable },
+): SavedTable {
+  const own = state.logs?.find(({ layerId }) => layerId === table.layerId);
+  return { path, tensors: file, state: own };
 }
 
 /** Where two JSON values differ first, in words: "recipe.steps was 6, now 7". */

@@ -1,5 +1,13 @@
 /** Stores that need Node. */
 export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
+export {
+  MAP_CHUNK_ROWS,
+  type OutOfCoreOptions,
+  type OutOfCoreStats,
+  OutOfCoreTable,
+} from "./out-of-core-table.ts";
+export { rowsInOrder } from "./rows-in-order.ts";
+export { openPositionalFile, type PositionalFile } from "./positional-file.ts";
 export { openTableFile, type OpenTableOptions, TableFileStore } from "./table-file.ts";
 export { type RowChunk, writeTableFile, type WriteTableOptions } from "./table-file-writer.ts";
 export {

@@ -343,9 +343,11 @@ const MAX_IN_FLIGHT = 3;
 let inFlight = 0;
 const waiting: (() => void)[] = [];
 
-async function enterFlight(): Promise<void> {
-  if (inFlight < MAX_IN_FLIGHT) inFlight++;
-  else await new Promise<void>((resolve) => waiting.push(resolve));
+/** Undefined where there is a place at once: the run then begins before its caller goes on. */
+function enterFlight(): Promise<void> | undefined {
+  if (inFlight >= MAX_IN_FLIGHT) return new Promise<void>((resolve) => waiting.push(resolve));
+  inFlight++;
+  return undefined;
 }
 
 /** Hands the place to the run that has waited longest. */
@@ -407,7 +409,8 @@ export class PreparedRun {
   /** Runs on a worker thread; JavaScript goes on meanwhile. */
   async run(): Promise<void> {
     const { api } = runtime();
-    await enterFlight();
+    const entry = enterFlight();
+    if (entry !== undefined) await entry;
     try {
       const status = await new Promise<Address | null>((resolve, reject) => {
         api.Run.async(...this.#arguments, (error, result) => {

@@ -1,0 +1,116 @@
+/**
+ * From the start of a process to the first token it writes, with a table larger than this machine's RAM. Claim it
+ * stands for: under one second.
+ *
+ *   node bench/first-token.ts [--gib 40] [--text FILE] [--tokenizer FILE] [--prompt-tokens 32] [--rounds 7] [--dir DIR]
+ *
+ * Inside the timing window: `engram generate MODEL --prompt ... --table-memory 256MiB` as a process of its own, from
+ * its start to the first character after the prompt on its standard output: loading Node, the sources, weights and the
+ * engine, compiling the graph, looking rows up, reading the prompt. Outside: making the model (a preset's weights, drawn
+ * at random; a table whose rows for this prompt are written and whose other rows are a hole, so that it takes no disk)
+ * and throwing the table out of the page cache, before every round. What Node and the engine's library need stays in
+ * the page cache; the first round is printed by itself. Rows of the text after the prompt are in the hole: reading
+ * them asks no disk.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
+import { paramSpecs } from "../src/model/index.ts";
+import { saveModel, tableName } from "../src/save-model.ts";
+import { referenceBackend } from "../src/tensor/index.ts";
+import { parseTokenizerJson } from "../src/tokenizer/index.ts";
+import { quantile } from "./setup/decode-rounds.ts";
+import { rowBytes as contentOf, sampleText, textModel } from "./setup/text-model.ts";
+
+const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+const { values: flags } = parseArgs({
+  options: {
+    gib: { type: "string", default: "40" },
+    text: { type: "string", default: sampleText },
+    tokenizer: { type: "string" },
+    preset: { type: "string", default: "small" },
+    "prompt-tokens": { type: "string", default: "32" },
+    rounds: { type: "string", default: "7" },
+    dir: { type: "string", default: tmpdir() },
+  },
+});
+const setup = await textModel({
+  backend: referenceBackend(),
+  preset: flags.preset,
+  numRows: (Number(flags.gib) * 2 ** 30) / 64,
+  text: flags.text,
+  tokenizer: flags.tokenizer,
+  maxChars: 1_000_000,
+});
+const { config, format, numRows, ids } = setup;
+const { rowBytes } = format;
+const folder = await mkdtemp(join(flags.dir, "engram-first-token-"));
+const model = join(folder, "model");
+const tableFile = "model-engram-00001-of-00001.safetensors";
+try {
+  await saveModel(model, { ...setup, tables: [] });
+  await addTable();
+  const numPrompt = Number(flags["prompt-tokens"]);
+  const prompt = parseTokenizerJson(setup.tokenizer).decode(ids.slice(0, numPrompt));
+  console.log(
+    `table of ${numRows} rows of ${rowBytes} bytes (${((numRows * rowBytes) / 2 ** 30).toFixed(1)} GiB; this machine ` +
+      `has ${(totalmem() / 2 ** 30).toFixed(1)} GiB), preset ${flags.preset}, prompt of ${numPrompt} tokens; load ` +
+      `${spawnSync("uptime", { encoding: "utf8" }).stdout.split("load average: ")[1]?.trim() ?? "?"}`,
+  );
+  const seconds: number[] = [];
+  for (let round = 0; round < Number(flags.rounds); round++) {
+    spawnSync("dd", [`if=${join(model, tableFile)}`, "iflag=nocache", "count=0"]);
+    seconds.push(await firstToken(prompt));
+  }
+  const [first, ...rest] = seconds;
+  console.log(
+    `first round ${first!.toFixed(3)} s; then median ${quantile(rest, 0.5).toFixed(3)} s, ` +
+      `from ${Math.min(...rest).toFixed(3)} to ${Math.max(...rest).toFixed(3)} s (bar: 1 s)`,
+  );
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** A file of the table's full size, in which only the rows of the text's beginning are written. */
+async function addTable(): Promise<void> {
+  const name = tableName(config.engram!.layerIds[0]!);
+  const shape = [numRows, format.headDim];
+  const entry = { dtype: "F32", shape, data_offsets: [0, numRows * rowBytes] };
+  const json = JSON.stringify({ [name]: entry });
+  const header = Buffer.alloc(8 + Math.ceil(json.length / 64) * 64, " ");
+  header.writeBigUInt64LE(BigInt(header.length - 8));
+  header.write(json, 8);
+  const file = await open(join(model, tableFile), "wx");
+  await file.write(header);
+  await file.truncate(header.length + numRows * rowBytes);
+  for (const row of new Set(setup.rowsOf(0, 1000)))
+    await file.write(contentOf(format, row, 1), 0, rowBytes, header.length + row * rowBytes);
+  await file.sync();
+  await file.close();
+  const weights = paramSpecs(config).map((spec) => [spec.name, "model.safetensors"]);
+  const index = { weight_map: { ...Object.fromEntries(weights), [name]: tableFile } };
+  await writeFile(join(model, "model.safetensors.index.json"), JSON.stringify(index));
+}
+
+function firstToken(prompt: string): Promise<number> {
+  const words = ["generate", model, "--prompt", prompt, "--max-tokens", "8", "--temperature", "0"];
+  const start = performance.now();
+  const child = spawn(process.execPath, [main, ...words, "--table-memory", "256MiB"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return new Promise((resolve, reject) => {
+    let written = 0;
+    let seconds: number | undefined;
+    child.stdout.on("data", (chunk: Buffer) => {
+      written += chunk.length;
+      if (written > Buffer.byteLength(prompt)) seconds ??= (performance.now() - start) / 1000;
+    });
+    child.on("exit", (code) => {
+      if (code === 0 && seconds !== undefined) resolve(seconds);
+      else reject(new Error(`engram generate ended with ${code}, ${written} bytes written`));
+    });
+  });
+}

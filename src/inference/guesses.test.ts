@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import * as fc from "fast-check";
+import { toBeClose } from "../../test/conformance/close.ts";
+import { randomModel, smallConfig } from "../../test/models/random-model.ts";
+import { cached, CachedStore, type RowStore } from "../memory/index.ts";
+import { referenceBackend } from "../tensor/index.ts";
+import { BatchDecoder, Decoder, type LanguageModel } from "./index.ts";
+
+const near = { rtol: 1e-4, atol: 1e-5 };
+const config = { ...smallConfig, maxPositions: 160 };
+
+/** The model with its tables behind caches of a few rows each; the stores behind those always take a while. */
+function behindCaches(model: LanguageModel, { isSlow = true, bytes = 6000 } = {}): LanguageModel {
+  const memory = model.memory!;
+  const slow = ({ store }: { store: RowStore }): RowStore => ({
+    numRows: store.numRows,
+    rowBytes: store.rowBytes,
+    async read(rows, into) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      await store.read(rows, into);
+    },
+    close: async () => undefined,
+  });
+  const tables = memory.tables.map((table) => ({
+    ...table,
+    store: cached(isSlow ? slow(table) : table.store, { bytes }),
+  }));
+  return { ...model, memory: { ...memory, tables } };
+}
+
+test("guessed rows change no prediction, and a text that repeats itself is guessed right", async () => {
+  const model = await randomModel(referenceBackend(), config);
+  const remote = behindCaches(model);
+  const decoder = new Decoder(remote);
+  const [far, here] = [decoder.createSession(), new Decoder(model).createSession()];
+  const phrase = [3, 17, 8, 30, 21, 12];
+  for (let i = 0; i < 60; i++) {
+    const id = i % 13 === 12 ? (i * 7) % 40 : phrase[i % phrase.length]!;
+    toBeClose(await far.append([id]), await here.append([id]), near);
+  }
+  const { guesses, guessesRight, guessesWrong, stepsAhead } = decoder.meter.costs;
+  assert.ok(stepsAhead > 10, `${stepsAhead} steps were late`);
+  assert.ok(guessesRight > 20, `${guessesRight} of ${guesses} guesses came true`);
+  assert.ok(guesses - guessesRight - guessesWrong <= 4, "all but the last position's are settled");
+  const { store } = remote.memory!.tables[0]!;
+  assert.ok(store instanceof CachedStore);
+  const { prefetchHits, prefetchedRows, prefetchesWasted } = store.stats;
+  assert.ok(prefetchHits > 0 && prefetchedRows >= prefetchesWasted);
+});
+
+test("whatever is expected, guessed, rewound or forked, the predictions are those of a table in RAM", async () => {
+  const model = await randomModel(referenceBackend(), config);
+  const step = fc.oneof(
+    fc.record({ append: fc.array(fc.nat(39), { minLength: 1, maxLength: 20 }) }),
+    fc.record({ expect: fc.array(fc.nat(39), { maxLength: 6 }), skip: fc.nat(3) }),
+    fc.record({ keep: fc.nat(20) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 7 }), async (steps) => {
+      const far = new Decoder(behindCaches(model, { bytes: 3000 })).createSession();
+      const here = new Decoder(model).createSession();
+      for (const one of steps) {
+        if ("append" in one)
+          toBeClose(await far.append(one.append), await here.append(one.append), near);
+        else if ("expect" in one) far.expect(one.expect, { skip: one.skip });
+        else for (const session of [far, here]) session.rewind(Math.min(one.keep, session.length));
+        assert.deepEqual(far.ids, here.ids);
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("texts of a batch are guessed each by itself", async () => {
+  const model = await randomModel(referenceBackend(), config);
+  const decoder = new Decoder(behindCaches(model));
+  const batch = new BatchDecoder(decoder, { slots: 2 });
+  const here = [0, 1].map(() => new Decoder(model).createSession());
+  for (let i = 0; i < 30; i++) {
+    const ids = [[5, 9, 13][i % 3]!, [2, 38][i % 2]!];
+    const results = await batch.step(ids.map((id, slot) => ({ slot, id })));
+    for (const [slot, id] of ids.entries())
+      toBeClose(results[slot]!.logits, await here[slot]!.append([id]), near);
+  }
+  const { guessesRight, guessesWrong } = decoder.meter.costs;
+  assert.ok(guessesRight > 30, `${guessesRight} right, ${guessesWrong} wrong`);
+});
+
+test("nothing is guessed where no row was late for a while, nor where no store takes hints", async () => {
+  const model = await randomModel(referenceBackend(), config);
+  assert.equal(new Decoder(model).guesses, undefined);
+  const decoder = new Decoder(behindCaches(model, { isSlow: false }));
+  const session = decoder.createSession();
+  for (let i = 0; i < 40; i++) await session.append([i % 4]);
+  const before = decoder.meter.costs;
+  for (let i = 0; i < 40; i++) await session.append([i % 4]);
+  const after = decoder.meter.costs;
+  assert.equal(after.guesses, before.guesses);
+  assert.equal(after.stepsAhead, 0);
+});

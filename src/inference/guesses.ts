@@ -1,0 +1,79 @@
+/**
+ * Rows fetched ahead of knowing that they are needed: while a step computes, those of the tokens that most often
+ * followed the present one. A guess only warms caches, so a wrong one costs reading, never a result. Guesses are made
+ * only while rows come late: where caches and page cache keep up, there is nothing to gain. One for all texts of a
+ * decoder, which learn from each other. Knows no tensors and no sampling.
+ */
+import { compressIds, type Retrieval } from "../memory/index.ts";
+import type { LanguageModel } from "./language-model.ts";
+import type { MemoryMeter } from "./memory-meter.ts";
+import { Successors } from "./successors.ts";
+import type { Timeline } from "./timeline.ts";
+
+/**
+ * Tokens guessed for one position. On Wikipedia, of the tokens that missed a cache of a quarter of the table, 2 guesses
+ * had 18 %, 4 had 25 % and 8 had 33 %; the price is the rows of as many tokens (docs/log.md).
+ */
+const GUESSES = 4;
+/** Steps after a late one in which guessing goes on. */
+const PATIENCE = 32;
+
+/** See the head of this file. */
+export class Guesses {
+  readonly #model: LanguageModel;
+  readonly #meter: MemoryMeter;
+  readonly #successors: Successors;
+  readonly #open = new WeakMap<Timeline, { position: number; ids: readonly number[] }>();
+  #stepsLeft = PATIENCE;
+
+  constructor(model: LanguageModel, meter: MemoryMeter) {
+    this.#model = model;
+    this.#meter = meter;
+    this.#successors = new Successors(model.memory!.tokenMap.compressedVocabSize);
+  }
+
+  /** For models with a store that takes hints. */
+  static for(model: LanguageModel, meter: MemoryMeter): Guesses | undefined {
+    const takesHints = model.memory?.tables.some(({ store }) => store.prefetch !== undefined);
+    return takesHints === true ? new Guesses(model, meter) : undefined;
+  }
+
+  /** Ids have been staged, from position `start` on; `isLate` if their rows were not at hand. */
+  read(timeline: Timeline, { start, isLate }: { start: number; isLate: boolean }): void {
+    const ids = timeline.compressed;
+    const guess = this.#open.get(timeline);
+    if (guess !== undefined) {
+      this.#open.delete(timeline);
+      if (guess.position === start)
+        this.#meter.settled(guess.ids.length, guess.ids.includes(ids[start]!));
+    }
+    for (let at = Math.max(1, start); at < ids.length; at++)
+      this.#successors.add(ids[at - 1]!, ids[at]!);
+    this.#stepsLeft = isLate ? PATIENCE : Math.max(0, this.#stepsLeft - 1);
+  }
+
+  /** Has the rows fetched that the likeliest next tokens of a text would need. */
+  guess(timeline: Timeline, retrieval: Retrieval): void {
+    const { compressed } = timeline;
+    if (this.#stepsLeft === 0 || compressed.length === 0) return;
+    const ids = this.#successors.after(compressed.at(-1)!, GUESSES);
+    if (ids.length === 0) return;
+    this.#open.set(timeline, { position: compressed.length, ids });
+    this.#meter.guessed(ids.length);
+    const likeliestLast = ids.toReversed();
+    for (const id of likeliestLast)
+      for (const [layer, rows] of timeline.rowsIfNext([id])) retrieval.prefetch(layer, rows);
+  }
+
+  /** `ids` will most probably be next; the rows of all but the first `skip` are wanted. */
+  expect(
+    timeline: Timeline,
+    { ids, skip = 0, retrieval }: { ids: readonly number[]; skip?: number; retrieval: Retrieval },
+  ): void {
+    if (this.#stepsLeft === 0) return;
+    const { tokenMap, addressing } = this.#model.memory!;
+    const from = skip * addressing.numColumns;
+    for (const [layer, rows] of timeline.rowsIfNext(compressIds(tokenMap, ids)))
+      retrieval.prefetch(layer, rows.subarray(from));
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Slots 0..capacity-1 in the order of their last use: a doubly linked list in two flat arrays, so that a
+ * million slots make no garbage. Knows nothing of what a slot holds.
+ */
+
+export class RecencyList {
+  readonly capacity: number;
+  /** The list's links; entry `capacity` is its head (next: used last, previous: used longest ago). */
+  readonly #next: Int32Array;
+  readonly #previous: Int32Array;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#next = new Int32Array(capacity + 1);
+    this.#previous = new Int32Array(capacity + 1);
+    this.#next[capacity] = capacity;
+    this.#previous[capacity] = capacity;
+  }
+
+  /** The slot used longest ago, or `capacity` where the list is empty. */
+  get oldest(): number {
+    return this.#previous[this.capacity]!;
+  }
+
+  /** The slot used next after `slot`, or `capacity` behind the youngest. */
+  younger(slot: number): number {
+    return this.#previous[slot]!;
+  }
+
+  /** Puts a slot that is not in the list at its young end. */
+  add(slot: number): void {
+    const head = this.capacity;
+    const first = this.#next[head]!;
+    this.#next[slot] = first;
+    this.#previous[slot] = head;
+    this.#previous[first] = slot;
+    this.#next[head] = slot;
+  }
+
+  remove(slot: number): void {
+    const next = this.#next[slot]!;
+    const previous = this.#previous[slot]!;
+    this.#next[previous] = next;
+    this.#previous[next] = previous;
+  }
+
+  /** Notes that `slot`, which is in the list, was used just now. */
+  touch(slot: number): void {
+    if (this.#next[this.capacity] === slot) return;
+    this.remove(slot);
+    this.add(slot);
+  }
+}

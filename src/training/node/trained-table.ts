@@ -1,0 +1,343 @@
+/**
+ * The two ways a run keeps a table with its moments: in memory, copied whole into each checkpoint; or out of
+ * core, where a checkpoint is a map into a log (docs/decisions/0019). Training sees two stores either way.
+ * Knows checkpoints' tensors by name; not steps, texts or recipes.
+ */
+import { mkdir } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { type SafetensorsFile, type TensorSource } from "../../checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
+import {
+  planTableMemory,
+  RamStore,
+  type RowStore,
+  type TableMemoryPlan,
+  type WritableRowStore,
+} from "../../memory/index.ts";
+import {
+  MAP_CHUNK_ROWS,
+  type OutOfCoreStats,
+  OutOfCoreTable,
+  rowsInOrder,
+} from "../../memory/stores/node/index.ts";
+import { linearCrc32c } from "../../numerics/index.ts";
+import type { TrainingRecipe } from "../presets.ts";
+
+export interface TableShape {
+  readonly layerId: number;
+  readonly headDim: number;
+  readonly numRows: number;
+}
+
+/** What a table adds to a checkpoint. */
+export interface TableSnapshot {
+  readonly tensors: readonly TensorSource[];
+  /** What state.json says of it, once the tensors have been written; undefined: nothing. */
+  state(): TableState | undefined;
+}
+
+/** The log a checkpoint's map belongs to, and the map's checksum, both as hexadecimal digits. */
+export interface TableState {
+  readonly layerId: number;
+  readonly log: string;
+  readonly mapSum: string;
+}
+
+/** A checkpoint on disk that holds a snapshot of this table. */
+export interface SavedTable {
+  readonly path: string;
+  readonly tensors: SafetensorsFile;
+  readonly state: TableState | undefined;
+}
+
+export interface TrainedTable extends TableShape {
+  readonly values: WritableRowStore;
+  readonly moments: WritableRowStore;
+  /** Where it lies and in how much memory, in words, if that is not simply RAM. */
+  readonly plan: string | undefined;
+  /** Makes a table of zeros. Either this or `restore` comes before the first use. */
+  begin(): Promise<void>;
+  restore(saved: SavedTable): Promise<void>;
+  /** Another checkpoint that must stay whole. */
+  hold(saved: SavedTable): Promise<void>;
+  /** For a checkpoint, while no step is under way. */
+  snapshot(): Promise<TableSnapshot>;
+  /** The last snapshot is now on disk, at `path`; `kept` are all that are. */
+  committed(path: string, kept: readonly string[]): void;
+  /** The values from first row to last, once training has ended; nothing is written after that. */
+  finished(): Promise<RowStore>;
+  close(): Promise<void>;
+}
+
+export class RamTable implements TrainedTable {
+  readonly layerId: number;
+  readonly headDim: number;
+  readonly numRows: number;
+  readonly values: RamStore;
+  readonly moments: RamStore;
+  readonly plan: undefined;
+
+  constructor({ layerId, headDim, numRows }: TableShape) {
+    this.layerId = layerId;
+    this.headDim = headDim;
+    this.numRows = numRows;
+    this.values = new RamStore({ numRows, rowBytes: 4 * headDim });
+    this.moments = new RamStore({ numRows, rowBytes: 4 });
+  }
+
+  async begin(): Promise<void> {}
+
+  async restore({ path, tensors }: SavedTable): Promise<void> {
+    const fill = async (name: string, parts: readonly Uint8Array[]): Promise<void> => {
+      if (!tensors.tensors.has(name))
+        throw new InvalidConfigError(
+          `${path} keeps its tables on disk; resume with a memory for them (--table-memory)`,
+        );
+      let begin = 0;
+      for (const into of parts) {
+        const end = begin + into.length;
+        // The table is fresh, so rows that no step has met yet can stay untouched memory.
+        await tensors.readRange(name, { begin, end, into, isZeroed: true });
+        begin = end;
+      }
+    };
+    await fill(`table.${this.layerId}`, this.values.segments);
+    await fill(`moments.${this.layerId}`, this.moments.segments);
+  }
+
+  async hold(): Promise<void> {}
+
+  async snapshot(): Promise<TableSnapshot> {
+    const { layerId, numRows, headDim } = this;
+    const source = (name: string, { segments }: RamStore, shape: number[]): TensorSource => ({
+      name,
+      dtype: "F32",
+      shape,
+      chunks: () => segments,
+    });
+    return {
+      tensors: [
+        source(`table.${layerId}`, this.values, [numRows, headDim]),
+        source(`moments.${layerId}`, this.moments, [numRows]),
+      ],
+      state: () => undefined,
+    };
+  }
+
+  committed(): void {}
+
+  async finished(): Promise<RowStore> {
+    return this.values;
+  }
+
+  async close(): Promise<void> {
+    await this.values.close();
+    await this.moments.close();
+  }
+}
+
+export class OutOfCoreTrainedTable implements TrainedTable {
+  readonly layerId: number;
+  readonly headDim: number;
+  readonly numRows: number;
+  readonly values: WritableRowStore;
+  readonly moments: WritableRowStore;
+  readonly #path: string;
+  readonly #memory: TableMemoryPlan;
+  #table: OutOfCoreTable | undefined;
+  /** What each checkpoint on disk holds, by its path. */
+  #pins = new Map<string, Uint32Array>();
+  #newest: Uint32Array | undefined;
+
+  /** The log is at `path`; nothing is opened before `begin` or `restore`. */
+  constructor(
+    shape: TableShape,
+    { path, memory }: { readonly path: string; readonly memory: TableMemoryPlan },
+  ) {
+    this.layerId = shape.layerId;
+    this.headDim = shape.headDim;
+    this.numRows = shape.numRows;
+    this.#path = path;
+    this.#memory = memory;
+    this.values = this.#part(0, 4 * shape.headDim);
+    this.moments = this.#part(1, 4);
+  }
+
+  get plan(): string {
+    const { cacheRows, totalBytes } = this.#memory;
+    const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+    return (
+      `layer ${this.layerId}: ${this.numRows} rows with their moments, ` +
+      `${mib(this.numRows * (4 * this.headDim + 4))}, in ${this.#path}; ` +
+      `${cacheRows} of them at a time, and where all are, in ${mib(totalBytes)} of RAM`
+    );
+  }
+
+  get stats(): OutOfCoreStats {
+    return this.#opened().stats;
+  }
+
+  get table(): OutOfCoreTable {
+    return this.#opened();
+  }
+
+  async begin(): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true });
+    this.#table = await OutOfCoreTable.create(this.#path, this.#options());
+  }
+
+  async restore(saved: SavedTable): Promise<void> {
+    const { path, state } = saved;
+    if (state === undefined)
+      throw new InvalidConfigError(
+        `${path} keeps its tables in memory; resume without a memory for them (--table-memory)`,
+      );
+    let sum = 0;
+    this.#table = await OutOfCoreTable.open(this.#path, {
+      ...this.#options(),
+      identity: Buffer.from(state.log, "hex"),
+      fill: async (map) => {
+        let at = 0;
+        for await (const chunk of this.#map(saved)) {
+          sum = chained(sum, chunk);
+          // Zeros stay untouched memory.
+          for (let i = 0; i < chunk.length; i++) if (chunk[i] !== 0) map[at + i] = chunk[i]!;
+          at += chunk.length;
+        }
+        if (hex(sum) !== state.mapSum)
+          throw new FormatError(
+            `${path}: the map of layer ${this.layerId}'s rows does not match its checksum; the file is ` +
+              `damaged. If an older checkpoint is beside it, remove ${basename(path)} and resume from that`,
+          );
+      },
+    });
+    this.#pins.set(path, await this.#table.pinMap(this.#map(saved)));
+  }
+
+  async hold(saved: SavedTable): Promise<void> {
+    const table = this.#opened();
+    // A checkpoint of another log holds nothing here.
+    if (saved.state?.log !== hexOf(table.identity)) return;
+    this.#pins.set(saved.path, await table.pinMap(this.#map(saved)));
+  }
+
+  async snapshot(): Promise<TableSnapshot> {
+    const table = this.#opened();
+    const { layerId, numRows } = this;
+    this.#newest = await table.flush();
+    let sum = 0;
+    return {
+      tensors: [
+        {
+          name: `rows.${layerId}`,
+          dtype: "I32",
+          shape: [numRows],
+          chunks: function* () {
+            for (const chunk of table.map()) {
+              sum = chained(sum, chunk);
+              yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+            }
+          },
+        },
+      ],
+      state: () => ({ layerId, log: hexOf(table.identity), mapSum: hex(sum) }),
+    };
+  }
+
+  committed(path: string, kept: readonly string[]): void {
+    if (this.#newest !== undefined) this.#pins.set(path, this.#newest);
+    for (const known of this.#pins.keys()) if (!kept.includes(known)) this.#pins.delete(known);
+    this.#opened().keepPins([...this.#pins.values()]);
+  }
+
+  async finished(): Promise<RowStore> {
+    const table = this.#opened();
+    await table.seal();
+    return rowsInOrder(table, { rowBytes: 4 * this.headDim, bytes: this.#memory.cacheBytes });
+  }
+
+  async close(): Promise<void> {
+    await this.#table?.close();
+  }
+
+  #options(): { numRows: number; partBytes: number[]; memory: TableMemoryPlan } {
+    const { numRows, headDim } = this;
+    return { numRows, partBytes: [4 * headDim, 4], memory: this.#memory };
+  }
+
+  #opened(): OutOfCoreTable {
+    if (this.#table === undefined)
+      throw new StoreError(`the table of ${this.#path} is not open; begin or restore it first`);
+    return this.#table;
+  }
+
+  /** A part of the table that will be opened. */
+  #part(part: number, rowBytes: number): WritableRowStore {
+    const store = (): WritableRowStore => this.#opened().parts[part]!;
+    return {
+      numRows: this.numRows,
+      rowBytes,
+      read: (rows, into) => store().read(rows, into),
+      readNow: (rows, into) => store().readNow?.(rows, into) ?? false,
+      write: (rows, from) => store().write(rows, from),
+      prefetch: (rows) => store().prefetch?.(rows),
+      close: async () => undefined,
+    };
+  }
+
+  async *#map({ tensors }: SavedTable): AsyncGenerator<Uint32Array> {
+    const chunk = new Uint32Array(MAP_CHUNK_ROWS);
+    for (let first = 0; first < this.numRows; first += MAP_CHUNK_ROWS) {
+      const part = chunk.subarray(0, Math.min(MAP_CHUNK_ROWS, this.numRows - first));
+      const into = new Uint8Array(part.buffer, 0, part.byteLength);
+      const begin = 4 * first;
+      const end = begin + into.length;
+      await tensors.readRange(`rows.${this.layerId}`, { begin, end, into });
+      yield part;
+    }
+  }
+}
+
+export interface TrainedTablesOptions {
+  /** Rows that a token reads in each table. */
+  readonly columns: number;
+  readonly recipe: TrainingRecipe;
+  /** Bytes of RAM for all tables together, which then lie on disk; undefined: they are held in RAM. */
+  readonly tableMemory: number | undefined;
+  readonly logPath: (layerId: number) => string;
+}
+
+/** The tables of a run. Throws `InvalidConfigError`, with the numbers, where the memory is too small. */
+export function trainedTables(
+  shapes: readonly TableShape[],
+  { columns, recipe, tableMemory, logPath }: TrainedTablesOptions,
+): TrainedTable[] {
+  if (tableMemory === undefined) return shapes.map((shape) => new RamTable(shape));
+  const allRows = shapes.reduce((n, { numRows }) => n + numRows, 0);
+  const positions = recipe.batch * recipe.length * recipe.accumulate;
+  return shapes.map((shape) => {
+    const memory = planTableMemory({
+      numRows: shape.numRows,
+      // A row and its moment are one record.
+      rowBytes: 4 * shape.headDim + 4,
+      bytes: Math.floor((tableMemory * shape.numRows) / allRows),
+      // Those of this step and of the next, which are read ahead; in the worst case all distinct.
+      leastRows: 2 * positions * columns,
+    });
+    return new OutOfCoreTrainedTable(shape, { path: logPath(shape.layerId), memory });
+  });
+}
+
+/** The sum of all chunks so far, of the sizes that `map` gives: of the sum before and the chunk's own. */
+function chained(sum: number, chunk: Uint32Array): number {
+  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return linearCrc32c(new Uint8Array(Uint32Array.of(sum, linearCrc32c(bytes)).buffer));
+}
+
+function hex(sum: number): string {
+  return sum.toString(16).padStart(8, "0");
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
