@@ -11,7 +11,7 @@ import { findBreaches, importTable, importsOf, type SourceFile } from "./archite
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 function readTree(): SourceFile[] {
-  return globSync("{src,test,bench,examples}/**/*.ts", { cwd: root })
+  return globSync(["{src,test,bench,examples}/**/*.ts", "web/**/*.{ts,svelte}"], { cwd: root })
     .toSorted()
     .map((path) => ({
       path: path.split(sep).join("/"),
@@ -143,6 +143,22 @@ test("a package outside its home is found", () => {
   assert.deepEqual(breachesOf("src/memory/x.ts", text), [
     "src/memory/x.ts: imports zod, which only src/cli/ and src/server/ may",
   ]);
+});
+
+test("the page imports its own files, its packages, and types alone of the library", () => {
+  const type = 'import type { A } from "../../src/inspect/report.ts";\n';
+  assert.deepEqual(breachesOf("web/src/x.ts", head + type), []);
+  assert.deepEqual(breachesOf("web/src/x.ts", `${head}import { a } from "./a.ts";\n`), []);
+  assert.deepEqual(breachesOf("web/src/x.ts", `${head}import { mount } from "svelte";\n`), []);
+  assert.deepEqual(breachesOf("web/src/x.ts", head + type.replace("import type", "import")), [
+    "web/src/x.ts: imports A of src/inspect/report.ts: only types may cross",
+  ]);
+  for (const target of ["zod", "node:fs", "vite", "../../test/run.ts"])
+    assert.equal(breachesOf("web/src/x.ts", `${head}import { a } from "${target}";\n`).length, 1);
+  const component =
+    '<script lang="ts">\n  // What it is.\n  import A from "./A.svelte";\n</script>';
+  assert.deepEqual(breachesOf("web/src/X.svelte", component), []);
+  assert.equal(breachesOf("web/src/X.svelte", component.replace("// What it is.", "")).length, 1);
 });
 
 test("a file over the limit, without a head, or without a name is found", () => {

@@ -124,6 +124,7 @@ export function findBreaches(files: readonly SourceFile[]): string[] {
     const report = (what: string): void => void breaches.push(`${file.path}: ${what}`);
     checkName(file, report);
     checkText(file, report);
+    if (file.path.startsWith("web/")) checkPage(file, report);
     if (!file.path.startsWith("src/")) continue;
     checkSource(file, report);
     if (!isTest(file.path)) checkImports(file, report);
@@ -199,6 +200,33 @@ function checkImports({ path, text }: SourceFile, report: Report): void {
       if (resolved.includes("/node/") && !mayUseNode && !platformChoosers.includes(path))
         report(`imports ${resolved}: only node/, cli/ and ${platformChoosers.join(", ")} may`);
     }
+  }
+}
+
+/** Packages that end up in the page, or build it. */
+const pagePackages: readonly string[] = ["svelte", "uplot"];
+const pageBuilders: readonly string[] = ["vite", "@sveltejs/vite-plugin-svelte"];
+
+/** The page is a client: of the library it may know the types of what is sent, and nothing that runs. */
+function checkPage({ path, text }: SourceFile, report: Report): void {
+  const numLines = text.split("\n").length - 1;
+  if (numLines > lineLimit) report(`${numLines} lines, the limit is ${lineLimit}`);
+  const isScript = path.endsWith(".ts") && !isTest(path);
+  if (isScript && !/^\s*\/[*/]/.test(text)) report("does not begin with a comment");
+  if (path.endsWith(".svelte") && !/^<script lang="ts">\n\s*\/\//.test(text))
+    report("does not begin with a script that says what it is");
+  if (isTest(path)) return;
+  const packages = path === "web/vite.config.ts" ? pageBuilders : pagePackages;
+  for (const { target, values } of importsOf(text)) {
+    if (!target.startsWith(".")) {
+      if (!packages.includes(packageOf(target)) && !packages.includes(target))
+        report(`imports ${target}: the page may import ${packages.join(" and ")} only`);
+      continue;
+    }
+    const resolved = resolvePath(path, target);
+    if (resolved.startsWith("web/")) continue;
+    if (!resolved.startsWith("src/")) report(`imports ${resolved}, which is neither web nor src`);
+    else for (const name of values) report(`imports ${name} of ${resolved}: only types may cross`);
   }
 }
 

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import {
   type Browser,
+  type BrowserContext,
   type BrowserContextOptions,
   chromium,
   type Locator,
@@ -17,7 +18,7 @@ import { listen } from "../../src/server/node/index.ts";
 import { servedModel } from "../models/served-model.ts";
 
 /** Milliseconds for anything to appear: what is not there then is missing, however busy the machine. */
-const patience = 20_000;
+const patience = 90_000;
 
 const executablePath = "/usr/bin/chromium";
 
@@ -49,13 +50,19 @@ export async function startInspector(options: ServerOptions = {}): Promise<Inspe
   await server.ready;
   const listener = await listen(server.fetch, { host: "127.0.0.1", port: 0 });
   let browser: Browser | undefined;
+  let context: BrowserContext | undefined;
   return {
     url: listener.url,
     model,
     async open(hash = "", contextOptions = {}) {
       // The sandbox needs what containers often withhold; the page is our own.
-      browser ??= await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-      const context = await browser.newContext({
+      browser ??= await chromium.launch({
+        executablePath,
+        args: ["--no-sandbox", "--disable-gpu"],
+      });
+      // The page of the test before has been looked at.
+      await context?.close();
+      context = await browser.newContext({
         viewport: { width: 1400, height: 900 },
         reducedMotion: "reduce",
         ...contextOptions,

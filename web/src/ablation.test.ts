@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import {
+  describeAblation,
+  formatAblation,
+  noAblation,
+  parseAblation,
+  toggleRow,
+} from "./ablation.ts";
+
+const numbers = fc.uniqueArray(fc.nat(1000), { maxLength: 4 });
+const plain = { noNullPrototype: true };
+const ablations = fc.record(
+  {
+    layers: numbers,
+    orders: numbers,
+    heads: numbers,
+    rows: fc.array(fc.record({ layer: fc.nat(60), row: fc.nat(2 ** 31 - 1) }, plain), {
+      maxLength: 4,
+    }),
+  },
+  plain,
+);
+
+test("what an address says is what was taken away", () => {
+  fc.assert(
+    fc.property(ablations, (ablate) => {
+      assert.deepEqual(parseAblation(formatAblation(ablate)), ablate);
+    }),
+  );
+});
+
+test("an address from anywhere gives parts or nothing, and never fails", () => {
+  for (const text of ["", "x", "l", "r5", "l-1", "h1.5e9999999999999999999", "<script>"])
+    assert.ok(parseAblation(text).rows.length === 0);
+  assert.deepEqual(parseAblation("l"), noAblation);
+});
+
+test("a row is taken away and put back", () => {
+  const row = { layer: 1, row: 7 };
+  const once = toggleRow(noAblation, row);
+  assert.deepEqual(once.rows, [row]);
+  assert.deepEqual(toggleRow(once, row), noAblation);
+  assert.equal(describeAblation({ ...once, heads: [0, 2] }), "heads 0, 2; row 7");
+});
