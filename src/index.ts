@@ -29,6 +29,7 @@ export {
   type SchedulerOptions,
   type Session,
 } from "./inference/index.ts";
+export { MemoryInspector, TableTraffic } from "./inspect/index.ts";
 export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
 export {
   buildTokenMap,

@@ -28,6 +28,7 @@ import {
   type RetrievalTable,
   rowFormat,
   type RowFormatName,
+  type RowStore,
 } from "./memory/index.ts";
 import {
   keyValueBytes,
@@ -36,7 +37,7 @@ import {
   type WeightDtype,
 } from "./model/index.ts";
 import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
-import { openTableInPlace } from "./open-table.ts";
+import { openTableInPlace, type WrapStore } from "./open-table.ts";
 import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -58,6 +59,11 @@ export interface LoadModelOptions {
    * as they rest in the directory.
    */
   readonly dtype?: WeightDtype | undefined;
+  /**
+   * Called with each store of a table as it is opened, from the innermost to the outermost; what it returns takes
+   * the store's place. Where meters go (`TableTraffic`).
+   */
+  readonly wrapStore?: WrapStore;
   /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
   readonly texts?: number;
   readonly contextSize?: number | undefined;
@@ -141,6 +147,7 @@ export class Model {
  */
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
   const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
+  const { wrapStore = asItIs } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -177,16 +184,20 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     for (const [i, layer] of parts!.layout.layers.entries()) {
       const { headDim } = engram;
       const { layerId, numRows } = layer;
-      tables.push(
-        tableMemory === undefined
-          ? await readTable(files, { layer, format: formats[i]!, headDim })
-          : await openTableInPlace(directory, {
-              layerId,
-              numRows,
-              format: rowFormat(formats[i]!, headDim),
-              cacheBytes: tableMemory / formats.length,
-            }),
-      );
+      if (tableMemory === undefined) {
+        const table = await readTable(files, { layer, format: formats[i]!, headDim });
+        const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
+        tables.push({ ...table, store });
+      } else
+        tables.push(
+          await openTableInPlace(directory, {
+            layerId,
+            numRows,
+            format: rowFormat(formats[i]!, headDim),
+            cacheBytes: tableMemory / formats.length,
+            wrapStore,
+          }),
+        );
     }
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
@@ -199,6 +210,10 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   const language = memory && engram !== undefined ? full : withoutMemory(full);
   const chatTemplate = await files.chatTemplate();
   return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate });
+}
+
+function asItIs(store: RowStore): RowStore {
+  return store;
 }
 
 async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {

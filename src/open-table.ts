@@ -26,20 +26,29 @@ export interface OpenTableInPlaceOptions {
   readonly format: RowFormat;
   /** Memory for this table's cache, all of it. */
   readonly cacheBytes: number;
+  readonly wrapStore: WrapStore;
 }
+
+/** Puts a store around a store of a table: `name` says what it is, `isOuter` that the model asks it. */
+export type WrapStore = (
+  store: RowStore,
+  place: { readonly layerId: number; readonly name: string; readonly isOuter: boolean },
+) => RowStore;
 
 /** The tensors' types and shapes have been checked. Closing the table's store closes its files. */
 export async function openTableInPlace(
   directory: string,
-  { layerId, numRows, format, cacheBytes }: OpenTableInPlaceOptions,
+  { layerId, numRows, format, cacheBytes, wrapStore }: OpenTableInPlaceOptions,
 ): Promise<RetrievalTable> {
   const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
   try {
-    return {
+    const file = wrapStore(measured(store, { tier: "disk" }), {
       layerId,
-      store: cached(measured(store, { tier: "disk" }), { bytes: cacheBytes }),
-      format,
-    };
+      name: "file",
+      isOuter: false,
+    });
+    const cache = cached(file, { bytes: cacheBytes });
+    return { layerId, store: wrapStore(cache, { layerId, name: "cache", isOuter: true }), format };
   } catch (error) {
     await store.close();
     throw error;
@@ -49,7 +58,7 @@ export async function openTableInPlace(
 /** Rows of a table as they lie in its file, or in the two of them for codes and scales. Owns `files`. */
 async function storeOf(
   files: ModelDirectory,
-  { layerId, numRows, format }: Omit<OpenTableInPlaceOptions, "cacheBytes">,
+  { layerId, numRows, format }: Pick<OpenTableInPlaceOptions, "layerId" | "numRows" | "format">,
 ): Promise<RowStore> {
   const parts: RowStore[] = [];
   try {

@@ -4,7 +4,7 @@
  * happens through `onEvent`; does not print.
  *
  * In the output directory:
- *     metrics.jsonl         one line a step
+ *     metrics.jsonl         what the run is to be, then one line a step
  *     training.json         what came of it (`TrainResult`)
  *     checkpoints/          while the run goes on; removed once the model is saved
  *     config.json, …        the model, at the end
@@ -201,9 +201,9 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await restoreTrainingState(checkpoint, { identity, arrays, tables });
     say(`going on from step ${checkpoint.step}`);
   }
-  await run.begin();
-  if (checkpoint === undefined) for (const table of tables) await table.begin();
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
+  await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
+  if (checkpoint === undefined) for (const table of tables) await table.begin();
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
@@ -233,9 +233,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
         signal.throwIfAborted();
       }
       const report = await trainer.step();
-      pace.count(report.numTokens);
+      const seconds = pace.count(report.numTokens);
       const { tokensPerSecond, secondsLeft } = pace;
-      await run.log({ ...report, tokensPerSecond: Math.round(tokensPerSecond) });
+      await run.log({
+        ...report,
+        tokensPerSecond: Math.round(tokensPerSecond),
+        seconds: Number(seconds.toFixed(4)),
+      });
       emit({ type: "step", report, steps: recipe.steps, tokensPerSecond, secondsLeft });
       if (state.step === recipe.steps) break;
       if (state.step % validEvery === 0)
@@ -454,7 +458,8 @@ class Pace {
     this.#step = step;
   }
 
-  count(numTokens: number): void {
+  /** Seconds that the step took. */
+  count(numTokens: number): number {
     const now = performance.now();
     const ms = now - this.#since;
     this.#since = now;
@@ -462,6 +467,7 @@ class Pace {
     this.#ms += ms;
     this.#tokensPerStep = numTokens;
     this.#msPerStep = this.#msPerStep === 0 ? ms : 0.95 * this.#msPerStep + 0.05 * ms;
+    return ms / 1000;
   }
 
   async without(work: () => Promise<void>): Promise<void> {

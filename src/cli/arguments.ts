@@ -30,6 +30,11 @@ export function wholeNumber(least: number): z.ZodType<number, string> {
   });
 }
 
+/** A port of this machine; 0 lets the system choose. */
+export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value, context) => {
+  if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
+});
+
 /** A number between `least` and `most`, both allowed. */
 export function decimal(least: number, most: number): z.ZodType<number, string> {
   return z.string().transform((text, context) => {

@@ -50,6 +50,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--threads <N>",
     "--table-memory <SIZE>",
   ],
+  "dash RUN...": ["--host <ADDRESS>", "--port <N>"],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>", "--table-memory <SIZE>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "show MODEL": [],

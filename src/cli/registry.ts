@@ -5,6 +5,7 @@
 import type { Command } from "./command.ts";
 import {
   conformanceCommand,
+  dashCommand,
   doctorCommand,
   evalCommand,
   generateCommand,
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   trainCommand,
   generateCommand,
   serveCommand,
+  dashCommand,
   evalCommand,
   quantizeCommand,
   showCommand,

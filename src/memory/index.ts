@@ -90,8 +90,18 @@ export { type CachePolicy, windowShares, type WindowShares } from "./stores/admi
 export { blanked, type BlankRows } from "./stores/blanked.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
 export { cached, CachedStore } from "./stores/cached.ts";
+export {
+  checkBins,
+  counted,
+  type Counted,
+  CountedStore,
+  type CountOptions,
+  type RowBins,
+  WritableCountedStore,
+} from "./stores/counted.ts";
 export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export {
+  type LatencyBucket,
   type LatencySummary,
   type Measured,
   measured,

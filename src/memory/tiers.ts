@@ -6,6 +6,7 @@
 import type { RetrievalTable } from "./retrieval.ts";
 import type { CacheStats } from "./stores/cache-options.ts";
 import { CachedStore } from "./stores/cached.ts";
+import { CountedStore } from "./stores/counted.ts";
 import { MeasuredStore } from "./stores/measured.ts";
 import { RamStore } from "./stores/ram.ts";
 import type { RowStore } from "./store.ts";
@@ -75,7 +76,9 @@ function tierOf(store: RowStore): TierReport | undefined {
 }
 
 function innerOf(store: RowStore): RowStore | undefined {
-  return store instanceof CachedStore || store instanceof MeasuredStore ? store.inner : undefined;
+  const isWrapper =
+    store instanceof CachedStore || store instanceof MeasuredStore || store instanceof CountedStore;
+  return isWrapper ? store.inner : undefined;
 }
 
 /** Adds numbers by name; texts are the same in both. */

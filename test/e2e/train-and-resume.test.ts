@@ -69,7 +69,8 @@ function run(
 async function history(out: string): Promise<string[]> {
   const lines = (await readFile(join(out, "metrics.jsonl"), "utf8")).trim().split("\n");
   return lines.map((line) => {
-    const { tokensPerSecond: _clock, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    const parsed = JSON.parse(line) as Record<string, unknown>;
+    const { tokensPerSecond: _pace, seconds: _clock, ...rest } = parsed;
     return JSON.stringify(rest);
   });
 }

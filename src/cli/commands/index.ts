@@ -1,5 +1,6 @@
 /** The commands, one file each. `../registry.ts` says which of them `engram` has. */
 export { conformanceCommand } from "./conformance.ts";
+export { dashCommand } from "./dash.ts";
 export { doctorCommand } from "./doctor.ts";
 export { evalCommand } from "./eval.ts";
 export { generateCommand } from "./generate.ts";
