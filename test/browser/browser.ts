@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** Milliseconds for anything to appear: what is not there then is missing, however busy the machine. */
-const patience = 30_000;
+const patience = 90_000;
 
 const executablePath = "/usr/bin/chromium";
 
