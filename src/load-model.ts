@@ -28,6 +28,7 @@ import {
   type RetrievalTable,
   rowFormat,
   type RowFormatName,
+  type UseCodes,
 } from "./memory/index.ts";
 import {
   keyValueBytes,
@@ -40,6 +41,7 @@ import {
 import { decodeBf16Array } from "./numerics/index.ts";
 import { formatOfDtype, openTableInPlace } from "./open-table.ts";
 import { tableName, tableScaleName } from "./save-model.ts";
+import { findUseCodes, warmCaches } from "./table-counts.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
@@ -55,6 +57,11 @@ export interface LoadModelOptions {
    * are read into memory whole, and must fit.
    */
   readonly tableMemory?: number;
+  /**
+   * Whether those caches are filled in the background with the rows used most in training, where the directory says
+   * which these are. Default true; false is for measuring.
+   */
+  readonly warm?: boolean;
   /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
   readonly texts?: number;
   readonly contextSize?: number | undefined;
@@ -72,6 +79,9 @@ export class Model {
   readonly chatTemplate: string | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
+  readonly #closing = new AbortController();
+  /** Settles when the caches of its tables are as warm as they get without being used. */
+  readonly warmed: Promise<void>;
 
   constructor(
     path: string,
@@ -80,6 +90,7 @@ export class Model {
       language: LanguageModel;
       ownsBackend: boolean;
       chatTemplate?: string | undefined;
+      warm?: boolean;
     },
   ) {
     this.chatTemplate = parts.chatTemplate;
@@ -88,6 +99,8 @@ export class Model {
     this.tokenizer = parts.tokenizer;
     this.language = parts.language;
     this.#ownsBackend = parts.ownsBackend;
+    const tables = parts.warm === true ? (parts.language.memory?.tables ?? []) : [];
+    this.warmed = warmCaches(tables, this.#closing.signal);
   }
 
   get hasMemory(): boolean {
@@ -120,6 +133,8 @@ export class Model {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.warmed;
     for (const decoder of this.#decoders.values()) await decoder.dispose();
     this.#decoders.clear();
     for (const { store } of this.language.memory?.tables ?? []) await store.close();
@@ -138,6 +153,7 @@ export class Model {
  */
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
   const { backend, memory = true, tableMemory, texts = 1, contextSize, onPlan } = options;
+  const { warm = true } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -151,6 +167,9 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
   const layout = paramLayout(config);
   const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
+  const useCodes: (UseCodes | undefined)[] = [];
+  if (memory && parts !== undefined)
+    for (const layer of parts.layout.layers) useCodes.push(await findUseCodes(files, layer));
   const plan = planMemory(
     {
       numParams: layout.length,
@@ -175,7 +194,7 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     for (const [i, layer] of parts!.layout.layers.entries()) {
       const { headDim } = engram;
       const { layerId, numRows } = layer;
-      tables.push(
+      const table =
         tableMemory === undefined
           ? await readTable(files, { layer, format: formats[i]!, headDim })
           : await openTableInPlace(directory, {
@@ -183,8 +202,8 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
               numRows,
               format: rowFormat(formats[i]!, headDim),
               cacheBytes: tableMemory / formats.length,
-            }),
-      );
+            });
+      tables.push({ ...table, useCodes: useCodes[i] });
     }
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
@@ -195,7 +214,7 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
   const chatTemplate = await files.chatTemplate();
-  return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate });
+  return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate, warm });
 }
 
 async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {

@@ -14,6 +14,7 @@ import {
 } from "./memory/index.ts";
 import { layerName, type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
 import { encodeBf16Array } from "./numerics/index.ts";
+import { countsSources } from "./table-counts.ts";
 import type { Values } from "./tensor/index.ts";
 
 /** Everything a model directory is written from. */
@@ -67,7 +68,10 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
         { values: model.params[name]!.data as Float32Array, format: weightFormat },
       ),
     ),
-    tables: model.tables.map((table) => tableSources(table, tableFormat)),
+    tables: model.tables.map((table) => [
+      ...tableSources(table, tableFormat),
+      ...countsSources(table),
+    ]),
   });
 }
 

@@ -62,8 +62,10 @@ export {
   countUses,
   type HotRows,
   hottestRows,
+  type HottestRowsOptions,
   type RowUses,
   USE_CODE_BYTES,
+  type UseCodes,
 } from "./row-use.ts";
 export {
   openReleasedStore,
