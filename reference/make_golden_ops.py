@@ -30,7 +30,7 @@ def bools(*shape):
 
 def pack(x):
     x = np.asarray(x)
-    dtype = {"f": "f32", "i": "i32", "b": "bool"}[x.dtype.kind]
+    dtype = {"f": "f32", "i": "i32", "b": "bool", "u": "u8"}[x.dtype.kind]
     flat = x.reshape(-1).tolist()
     if dtype == "f32":
         flat = [{np.inf: "inf", -np.inf: "-inf"}.get(v, v) for v in flat]
@@ -194,6 +194,27 @@ for hidden, weight in [(f32(4, 3), f32(5, 3)), (f32(2, 3) * 64, f32(4, 3))]:
     )
 probs, labels = f32(3, 4, low=0, high=1), i32(3, end=4)
 golden("subtractOneHot", [probs, labels], [probs - np.eye(4)[labels]])
+
+logits, labels = f32(4, 6, low=-9, high=9), i32(4, end=6)
+normal = log_sum_exp(logits)
+golden(
+    "crossEntropy",
+    [logits, labels],
+    [normal - logits[np.arange(4), labels], np.exp(logits - normal[:, None])],
+)
+
+# Packed weights: made from their codes, where the reference takes packed bytes apart.
+for bits in (4, 8):
+    rows, blocks = 3, 2
+    values = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (rows, blocks, 32))
+    scales = f32(rows, blocks)
+    weight = (values * scales[:, :, None]).reshape(rows, -1)
+    codes = (values + 2 ** (bits - 1)).reshape(rows, -1).astype(np.uint8)
+    if bits == 4:
+        codes = codes[:, 0::2] + 16 * codes[:, 1::2]
+    x, ids = f32(2, 64), i32(2, 2, end=rows)
+    golden("matmulQuantized", [x, codes, scales], [np.einsum("nk,mk->nm", x, weight)], bits=bits)
+    golden("gatherRowsQuantized", [ids, codes, scales], [weight[ids]], bits=bits)
 
 path = os.path.join(os.path.dirname(__file__), "..", "test", "golden", "ops.json")
 with open(path, "w") as file:

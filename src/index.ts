@@ -29,6 +29,7 @@ export {
   type SchedulerOptions,
   type Session,
 } from "./inference/index.ts";
+export { MemoryInspector, TableTraffic } from "./inspect/index.ts";
 export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
 export {
   buildTokenMap,
@@ -57,7 +58,7 @@ export {
   writeTableFile,
   writeValkeyTable,
 } from "./memory/stores/node/index.ts";
-export type { ModelConfig } from "./model/index.ts";
+export type { ModelConfig, WeightDtype } from "./model/index.ts";
 export { saveModel, type ModelToSave } from "./save-model.ts";
 export {
   ortBackend,

@@ -28,20 +28,19 @@ import {
   type RetrievalTable,
   rowFormat,
   type RowFormatName,
+  type RowStore,
   type UseCodes,
 } from "./memory/index.ts";
 import {
   keyValueBytes,
   type ModelConfig,
-  paramLayout,
-  type ParamLayout,
-  paramViews,
   parseModelConfig,
+  type WeightDtype,
 } from "./model/index.ts";
-import { decodeBf16Array } from "./numerics/index.ts";
-import { formatOfDtype, openTableInPlace } from "./open-table.ts";
-import { tableName, tableScaleName } from "./save-model.ts";
+import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
+import { openTableInPlace, type WrapStore } from "./open-table.ts";
 import { findUseCodes, warmCaches } from "./table-counts.ts";
+import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
@@ -62,6 +61,16 @@ export interface LoadModelOptions {
    * which these are. Default true; false is for measuring.
    */
   readonly warm?: boolean;
+  /**
+   * How to hold the weights: as numbers, or packed in 8 or 4 bits, which are then multiplied as they are. Default:
+   * as they rest in the directory.
+   */
+  readonly dtype?: WeightDtype | undefined;
+  /**
+   * Called with each store of a table as it is opened, from the innermost to the outermost; what it returns takes
+   * the store's place. Where meters go (`TableTraffic`).
+   */
+  readonly wrapStore?: WrapStore;
   /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
   readonly texts?: number;
   readonly contextSize?: number | undefined;
@@ -152,8 +161,8 @@ export class Model {
  * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
  */
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { backend, memory = true, tableMemory, texts = 1, contextSize, onPlan } = options;
-  const { warm = true } = options;
+  const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
+  const { wrapStore = asItIs, warm = true } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -165,14 +174,14 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     );
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
-  const layout = paramLayout(config);
+  const weightDtype = dtypeToHold(files, dtype);
   const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
   const useCodes: (UseCodes | undefined)[] = [];
   if (memory && parts !== undefined)
     for (const layer of parts.layout.layers) useCodes.push(await findUseCodes(files, layer));
   const plan = planMemory(
     {
-      numParams: layout.length,
+      weightBytes: weightBytes(config, weightDtype),
       positionBytes: keyValueBytes(config),
       tables: memory && engram !== undefined ? tableSizes(engram, formats) : [],
     },
@@ -187,34 +196,42 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     advice:
       "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
-  const params = new Float32Array(layout.length);
-  await readParams(files, layout, params);
+  const { params, quantized } = await readWeights(files, config, weightDtype);
   const tables: RetrievalTable[] = [];
   if (memory && engram !== undefined)
     for (const [i, layer] of parts!.layout.layers.entries()) {
       const { headDim } = engram;
       const { layerId, numRows } = layer;
-      const table =
-        tableMemory === undefined
-          ? await readTable(files, { layer, format: formats[i]!, headDim })
-          : await openTableInPlace(directory, {
-              layerId,
-              numRows,
-              format: rowFormat(formats[i]!, headDim),
-              cacheBytes: tableMemory / formats.length,
-            });
-      tables.push({ ...table, useCodes: useCodes[i] });
+      if (tableMemory === undefined) {
+        const table = await readTable(files, { layer, format: formats[i]!, headDim });
+        const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
+        tables.push({ ...table, store, useCodes: useCodes[i] });
+      } else {
+        const table = await openTableInPlace(directory, {
+          layerId,
+          numRows,
+          format: rowFormat(formats[i]!, headDim),
+          cacheBytes: tableMemory / formats.length,
+          wrapStore,
+        });
+        tables.push({ ...table, useCodes: useCodes[i] });
+      }
     }
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
     config,
     backend: backend ?? ortBackend(),
-    params: paramViews(layout, params),
+    params,
+    quantized,
     memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
   const chatTemplate = await files.chatTemplate();
   return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate, warm });
+}
+
+function asItIs(store: RowStore): RowStore {
+  return store;
 }
 
 async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {
@@ -255,21 +272,19 @@ async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise
   for (const { layerId, numRows } of buildLayout(engram).layers) {
     const name = tableName(layerId);
     const tensor = await files.find(name);
-    const format = tensor && formatOfDtype[tensor.dtype];
-    if (tensor === undefined || format === undefined)
+    const format = tensor && formatOfTable(tensor.dtype);
+    if (format === undefined)
       throw new FormatError(
-        `${files.path}: expected the table "${name}" as F32, BF16 or F8_E4M3, ` +
+        `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
           (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
       );
-    checkShape(files, tensor, [numRows, engram.headDim]);
-    if (format === "fp8") {
-      const scale = await files.find(tableScaleName(layerId));
-      if (scale?.dtype !== "F8_E8M0")
+    for (const part of tableParts(layerId, rowFormat(format, engram.headDim))) {
+      const found = await files.find(part.name);
+      if (found?.dtype !== part.dtype)
         throw new FormatError(
-          `${files.path}: the table "${name}" needs its scales "${tableScaleName(layerId)}" as F8_E8M0`,
+          `${files.path}: the table "${name}" needs its scales "${part.name}" as ${part.dtype}`,
         );
-      const { rowBytes } = rowFormat(format, engram.headDim);
-      checkShape(files, scale, [numRows, rowBytes - engram.headDim]);
+      checkShape(files, found, [numRows, part.columns]);
     }
     formats.push(format);
   }
@@ -281,41 +296,6 @@ function tableSizes(engram: EngramConfig, formats: readonly RowFormatName[]): Ta
     const { rowBytes } = rowFormat(formats[i]!, engram.headDim);
     return { layerId, numRows, rowBytes };
   });
-}
-
-function checkShape(
-  files: ModelDirectory,
-  tensor: { readonly name: string; readonly shape: readonly number[] },
-  expected: readonly number[],
-): void {
-  if (JSON.stringify(tensor.shape) !== JSON.stringify(expected))
-    throw new FormatError(
-      `${files.path}: tensor "${tensor.name}" should be [${expected.join(", ")}] by config.json, ` +
-        `it is [${tensor.shape.join(", ")}]`,
-    );
-}
-
-async function readParams(
-  files: ModelDirectory,
-  layout: ParamLayout,
-  into: Float32Array,
-): Promise<void> {
-  for (const [name, { data, shape }] of Object.entries(paramViews(layout, into))) {
-    const tensor = await files.find(name);
-    if (tensor === undefined)
-      throw new FormatError(`${files.path}: the weight "${name}" is missing`);
-    checkShape(files, tensor, shape);
-    if (tensor.dtype === "F32") {
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
-    } else if (tensor.dtype === "BF16") {
-      const bytes = await files.read(name);
-      decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
-    } else
-      throw new FormatError(
-        `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
-      );
-  }
 }
 
 /** Bytes read at a time. */
@@ -333,15 +313,9 @@ async function readTable(
   const { rowBytes } = format;
   // A saved table is mostly used, so whole huge pages are no waste; they halve the time of a row.
   const store = new RamStore({ numRows: layer.numRows, rowBytes, advise: adviseHugePages });
-  const parts =
-    formatName === "fp8"
-      ? [
-          { name: tableName(layer.layerId), from: 0, width: headDim },
-          { name: tableScaleName(layer.layerId), from: headDim, width: rowBytes - headDim },
-        ]
-      : [{ name: tableName(layer.layerId), from: 0, width: rowBytes }];
   const chunkRows = Math.max(1, Math.floor(chunkBytes / rowBytes));
-  for (const { name, from, width } of parts) {
+  for (const { name, from, to } of tableParts(layer.layerId, format)) {
+    const width = to - from;
     const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
     for (const [s, segment] of store.segments.entries())
       for (let at = 0; at < segment.length; at += chunkRows * rowBytes) {

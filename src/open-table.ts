@@ -9,24 +9,16 @@ import {
   cached,
   type EngramConfig,
   measured,
-  openReleasedStore,
+  openSplitStore,
   releasedTensorNames,
   type RetrievalTable,
   type RowFormat,
   rowFormat,
-  type RowFormatName,
   type RowStore,
   SideBySideStore,
 } from "./memory/index.ts";
 import { openFileStore } from "./memory/stores/node/index.ts";
-import { tableName, tableScaleName } from "./save-model.ts";
-
-/** Formats of tables at rest by the element type of their tensor. */
-export const formatOfDtype: Readonly<Record<string, RowFormatName>> = {
-  F32: "f32",
-  BF16: "bf16",
-  F8_E4M3: "fp8",
-};
+import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 
 export interface OpenTableInPlaceOptions {
   readonly layerId: number;
@@ -34,20 +26,29 @@ export interface OpenTableInPlaceOptions {
   readonly format: RowFormat;
   /** Memory for this table's cache, all of it. */
   readonly cacheBytes: number;
+  readonly wrapStore: WrapStore;
 }
+
+/** Puts a store around a store of a table: `name` says what it is, `isOuter` that the model asks it. */
+export type WrapStore = (
+  store: RowStore,
+  place: { readonly layerId: number; readonly name: string; readonly isOuter: boolean },
+) => RowStore;
 
 /** The tensors' types and shapes have been checked. Closing the table's store closes its files. */
 export async function openTableInPlace(
   directory: string,
-  { layerId, numRows, format, cacheBytes }: OpenTableInPlaceOptions,
+  { layerId, numRows, format, cacheBytes, wrapStore }: OpenTableInPlaceOptions,
 ): Promise<RetrievalTable> {
   const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
   try {
-    return {
+    const file = wrapStore(measured(store, { tier: "disk" }), {
       layerId,
-      store: cached(measured(store, { tier: "disk" }), { bytes: cacheBytes }),
-      format,
-    };
+      name: "file",
+      isOuter: false,
+    });
+    const cache = cached(file, { bytes: cacheBytes });
+    return { layerId, store: wrapStore(cache, { layerId, name: "cache", isOuter: true }), format };
   } catch (error) {
     await store.close();
     throw error;
@@ -57,18 +58,15 @@ export async function openTableInPlace(
 /** Rows of a table as they lie in its file, or in the two of them for codes and scales. Owns `files`. */
 async function storeOf(
   files: ModelDirectory,
-  { layerId, numRows, format }: Omit<OpenTableInPlaceOptions, "cacheBytes">,
+  { layerId, numRows, format }: Pick<OpenTableInPlaceOptions, "layerId" | "numRows" | "format">,
 ): Promise<RowStore> {
-  const { rowBytes, headDim } = format;
-  const names = format.name === "fp8" ? [tableName, tableScaleName] : [tableName];
-  const widths = format.name === "fp8" ? [headDim, rowBytes - headDim] : [rowBytes];
   const parts: RowStore[] = [];
   try {
-    for (const [i, name] of names.entries()) {
-      const { file, begin } = (await files.find(name(layerId)))!;
+    for (const { name, from, to } of tableParts(layerId, format)) {
+      const { file, begin } = (await files.find(name))!;
       // Node takes forward slashes everywhere.
       const path = `${files.path}/${file}`;
-      parts.push(await openFileStore(path, { rowBytes: widths[i]!, numRows, offset: begin }));
+      parts.push(await openFileStore(path, { rowBytes: to - from, numRows, offset: begin }));
     }
   } catch (error) {
     for (const part of parts) await part.close();
@@ -106,32 +104,37 @@ export async function openTables(files: TableFiles, engram: EngramConfig): Promi
   };
   try {
     for (const { layerId, numRows } of buildLayout(engram).layers) {
-      const names = isReleased
-        ? releasedTensorNames(layerId)
-        : { codes: tableName(layerId), scales: tableScaleName(layerId) };
-      const codes = await required(files, names.codes);
-      const format = formatOfDtype[codes.dtype];
-      if (format === undefined)
+      const released = isReleased ? releasedTensorNames(layerId) : undefined;
+      const codes = await required(files, released?.codes ?? tableName(layerId));
+      const name = formatOfTable(codes.dtype);
+      if (name === undefined || (isReleased && name !== "fp8"))
         throw new FormatError(
-          `${files.path}: expected the table "${codes.name}" as F32, BF16 or F8_E4M3, it is ${codes.dtype}`,
+          `${files.path}: expected the table "${codes.name}" as ` +
+            `${isReleased ? "F8_E4M3" : "F32, BF16, F8_E4M3, I8 or U8"}, it is ${codes.dtype}`,
         );
-      const path = `${files.path}/${codes.file}`;
-      paths.add(path);
-      let store: RowStore;
-      if (format === "fp8") {
-        const scales = await required(files, names.scales);
-        paths.add(`${files.path}/${scales.file}`);
-        store = openReleasedStore(files, { numRows, headDim, codes, scales });
-      } else {
-        if (JSON.stringify(codes.shape) !== JSON.stringify([numRows, headDim]))
-          throw new FormatError(
-            `${files.path}: tensor "${codes.name}" should be [${numRows}, ${headDim}] by config.json, ` +
-              `it is [${codes.shape.join(", ")}]`,
-          );
-        const { rowBytes } = rowFormat(format, headDim);
-        store = await openFileStore(path, { rowBytes, numRows, offset: codes.begin });
+      const format = rowFormat(name, headDim);
+      const { rowBytes } = format;
+      const parts = tableParts(layerId, format);
+      const located: LocatedTensor[] = [];
+      for (const [i, part] of parts.entries()) {
+        const tensor = await required(files, released?.[i === 0 ? "codes" : "scales"] ?? part.name);
+        checkPart(files, tensor, { dtype: part.dtype, shape: [numRows, part.columns] });
+        paths.add(`${files.path}/${tensor.file}`);
+        located.push(tensor);
       }
-      tables.push({ layerId, store, format: rowFormat(format, headDim) });
+      const store =
+        parts.length === 1
+          ? await openFileStore(`${files.path}/${codes.file}`, {
+              rowBytes,
+              numRows,
+              offset: codes.begin,
+            })
+          : openSplitStore(files, {
+              rowBytes,
+              numRows,
+              parts: parts.map(({ from, to }, i) => ({ name: located[i]!.name, from, to })),
+            });
+      tables.push({ layerId, store, format });
     }
   } catch (error) {
     await close();
@@ -145,4 +148,16 @@ async function required(files: TableFiles, name: string): Promise<LocatedTensor>
   if (tensor === undefined)
     throw new FormatError(`${files.path}: the table's tensor "${name}" is missing`);
   return tensor;
+}
+
+function checkPart(
+  files: TableFiles,
+  { name, dtype, shape }: LocatedTensor,
+  expected: { readonly dtype: string; readonly shape: readonly number[] },
+): void {
+  if (dtype !== expected.dtype || JSON.stringify(shape) !== JSON.stringify(expected.shape))
+    throw new FormatError(
+      `${files.path}: tensor "${name}" should be ${expected.dtype} [${expected.shape.join(", ")}] by ` +
+        `config.json, it is ${dtype} [${shape.join(", ")}]`,
+    );
 }

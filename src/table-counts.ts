@@ -5,7 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import { ModelDirectory, type TensorSource } from "./checkpoint/node/index.ts";
 import { FormatError } from "./errors.ts";
-import { CachedStore, hottestRows, type RetrievalTable, type UseCodes } from "./memory/index.ts";
+import { cacheIn, hottestRows, type RetrievalTable, type UseCodes } from "./memory/index.ts";
 import { layerName } from "./model/index.ts";
 
 /** Tensor of a layer's use codes, [rows]. */
@@ -67,14 +67,15 @@ export async function warmCaches(
 ): Promise<void> {
   await Promise.all(
     tables.map(async ({ store, useCodes }) => {
-      if (!(store instanceof CachedStore) || useCodes === undefined) return;
+      const cache = cacheIn(store);
+      if (cache === undefined || useCodes === undefined) return;
       try {
         // Whoever opened the model comes first.
         await setImmediate(undefined, { signal });
         const codes = untilAborted(useCodes, signal);
-        const options = { most: store.stats.capacityRows, sliceRows: SLICE_ROWS };
+        const options = { most: cache.stats.capacityRows, sliceRows: SLICE_ROWS };
         for await (const slice of hottestRows(codes, options)) {
-          await store.warm(slice);
+          await cache.warm(slice);
           await setImmediate(undefined, { signal });
         }
       } catch {

@@ -4,7 +4,7 @@
  * happens through `onEvent`; does not print.
  *
  * In the output directory:
- *     metrics.jsonl         one line a step
+ *     metrics.jsonl         what the run is to be, then one line a step
  *     training.json         what came of it (`TrainResult`)
  *     checkpoints/          while the run goes on; removed once the model is saved
  *     config.json, …        the model, at the end
@@ -202,9 +202,9 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await restoreTrainingState(checkpoint, { identity, arrays, tables });
     say(`going on from step ${checkpoint.step}`);
   }
-  await run.begin();
-  if (checkpoint === undefined) for (const table of tables) await table.begin();
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
+  await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
+  if (checkpoint === undefined) for (const table of tables) await table.begin();
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
@@ -235,9 +235,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
         signal.throwIfAborted();
       }
       const report = await trainer.step();
-      pace.count(report.numTokens);
+      const seconds = pace.count(report.numTokens);
       const { tokensPerSecond, secondsLeft } = pace;
-      await run.log({ ...report, tokensPerSecond: Math.round(tokensPerSecond) });
+      await run.log({
+        ...report,
+        tokensPerSecond: Math.round(tokensPerSecond),
+        seconds: Number(seconds.toFixed(4)),
+      });
       emit({ type: "step", report, steps: recipe.steps, tokensPerSecond, secondsLeft });
       if (state.step === recipe.steps) break;
       if (state.step % validEvery === 0)

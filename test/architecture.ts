@@ -29,8 +29,17 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // byte that `engram eval` makes (docs/decisions/0008).
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference", "machine"],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "save-model.ts": ["checkpoint", "memory", "model", "numerics", "tensor"],
-  "open-table.ts": ["checkpoint", "memory", "save-model.ts"],
+  "table-tensors.ts": ["checkpoint", "type memory", "type model", "model.layerName"],
+  "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
+  "save-model.ts": [
+    "checkpoint",
+    "memory",
+    "model",
+    "tensor",
+    "model-weights.ts",
+    "table-tensors.ts",
+  ],
+  "open-table.ts": ["checkpoint", "memory", "table-tensors.ts"],
   "load-model.ts": [
     "tokenizer",
     "memory",
@@ -38,9 +47,20 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "checkpoint",
     "tensor",
     "inference",
+    "model-weights.ts",
     "numerics",
     "machine",
     "open-table.ts",
+    "table-tensors.ts",
+  ],
+  "quantize-model.ts": [
+    "checkpoint",
+    "memory",
+    "model",
+    "tensor",
+    "type inference",
+    "load-model.ts",
+    "model-weights.ts",
     "save-model.ts",
   ],
   "doctor.ts": [
@@ -95,6 +115,8 @@ export const nestedEntryPoints: readonly string[] = [
 const platformChoosers: readonly string[] = [
   "src/doctor.ts",
   "src/load-model.ts",
+  "src/model-weights.ts",
+  "src/quantize-model.ts",
   "src/open-table.ts",
   "src/save-model.ts",
   "src/train-model.ts",

@@ -35,6 +35,7 @@ export const elementBytes = {
   I32: 4,
   I64: 8,
   U8: 1,
+  I8: 1,
   F8_E4M3: 1,
   F8_E8M0: 1,
   BOOL: 1,

@@ -2,9 +2,23 @@
  * What the words on a command line may hold, as schemas: text in, value out. Knows no command.
  */
 import * as z from "zod";
+import { type WeightDtype, WEIGHT_DTYPES } from "../model/index.ts";
 
 /** A path; whether something is there is found out by opening it. */
 export const path: z.ZodString = z.string().min(1, "expected a path, got an empty text");
+
+/** How weights are held. */
+export const weightDtype: z.ZodType<WeightDtype, string> = oneOf(WEIGHT_DTYPES);
+
+/** One of a few words. */
+export function oneOf<Word extends string>(words: readonly Word[]): z.ZodType<Word, string> {
+  return z.string().transform((text, context) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word !== undefined) return word;
+    context.addIssue(`expected ${words.join(", ")}, got "${text}"`);
+    return z.NEVER;
+  });
+}
 
 /** A whole number of at least `least`, at most what a number counts exactly. */
 export function wholeNumber(least: number): z.ZodType<number, string> {
@@ -15,6 +29,11 @@ export function wholeNumber(least: number): z.ZodType<number, string> {
     return z.NEVER;
   });
 }
+
+/** A port of this machine; 0 lets the system choose. */
+export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value, context) => {
+  if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
+});
 
 /** A number between `least` and `most`, both allowed. */
 export function decimal(least: number, most: number): z.ZodType<number, string> {
@@ -44,11 +63,11 @@ const units: Readonly<Record<string, number>> = {
 
 /** "512MiB", "1.5GB", "4096": a number of bytes above 0. */
 export const byteSize: z.ZodType<number, string> = z.string().transform((text, context) => {
-  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?) ?([kmgt]?i?b|)$/i.exec(text.trim()) ?? [];
+  const [, number, unit] = /^(\d{1,12}(?:\.\d{1,6})?) ?([KMGT]i?B|B|)$/.exec(text.trim()) ?? [];
   const bytes = Math.floor(Number(number) * (units[unit?.toUpperCase() ?? ""] ?? Number.NaN));
   if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
   context.addIssue(
-    `expected a size in bytes, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 512MiB; got "${text}"`,
+    `expected a size in bytes, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 512MiB or 2GB; got "${text}"`,
   );
   return z.NEVER;
 });

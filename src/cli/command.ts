@@ -44,6 +44,7 @@ export interface CommandSpec<Schema extends z.ZodType> {
 }
 
 export interface CommandArgument {
+  /** "MODEL"; "RUN..." takes one or more, and `run` gets a list. */
   readonly name: string;
   readonly description: string;
   readonly isOptional?: boolean;

@@ -5,9 +5,11 @@
 import type { Command } from "./command.ts";
 import {
   conformanceCommand,
+  dashCommand,
   doctorCommand,
   evalCommand,
   generateCommand,
+  quantizeCommand,
   rowsCommand,
   serveCommand,
   showCommand,
@@ -22,7 +24,9 @@ export const commands: readonly Command[] = [
   trainCommand,
   generateCommand,
   serveCommand,
+  dashCommand,
   evalCommand,
+  quantizeCommand,
   showCommand,
   doctorCommand,
   tokenizerTrainCommand,

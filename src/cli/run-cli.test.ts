@@ -88,6 +88,31 @@ test("values that begin with a minus, lists of files and negated options are rea
   assert.equal((await run(words)).out, '{"total":4.5,"data":["a","b"]}\n');
 });
 
+test("an argument with dots behind its name takes one or more", async () => {
+  const list = defineCommand({
+    path: "list",
+    summary: "list",
+    description: "list",
+    arguments: [{ name: "RUN...", description: "directories" }],
+    options: [],
+    examples: ["list a"],
+    schema: z.object({ run: z.array(path) }),
+    run: async ({ run: directories }) => ({ directories }),
+  });
+  const commands = [list];
+  assert.equal((await run(["list", "a", "--json"], { commands })).out, '{"directories":["a"]}\n');
+  assert.equal(
+    (await run(["list", "a", "b", "--json"], { commands })).out,
+    '{"directories":["a","b"]}\n',
+  );
+  const { code, err } = await run(["list"], { commands });
+  assert.deepEqual([code, err], [2, "engram: missing required argument 'RUN'\n"]);
+  assert.match(
+    (await run(["list", "a", ""], { commands })).err,
+    /^engram: RUN\.\.\.: expected a path/,
+  );
+});
+
 test("a value of the wrong kind is bad input that names the option and the value", async () => {
   for (const [words, message] of [
     [["x", "--plus", "2"], 'FIRST: expected a whole number of at least 0, got "x"'],
@@ -205,8 +230,8 @@ test("sizes are read in powers of ten and of two, and nonsense is refused with a
     ["4096", 4096],
     ["512MiB", 512 * 2 ** 20],
     ["1.5 GB", 1.5e9],
-    ["64kib", 65_536],
-    ["7b", 7],
+    ["64KiB", 65_536],
+    ["7B", 7],
   ];
   for (const [text, bytes] of sizes) assert.equal(byteSize.parse(text), bytes, text);
   for (const text of ["", "0", "-1", "1e9", "MiB", "12 parsecs", "0.1", "9999999999GiB"])

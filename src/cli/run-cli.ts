@@ -116,7 +116,7 @@ function addCommand(
     const { json: _, ...options } = parser.opts<Record<string, unknown>>();
     const input: Record<string, unknown> = { ...fromEnvironment(command, env), ...options };
     for (const [i, { name: argument }] of (command.arguments ?? []).entries())
-      input[camelCase(argument)] = parser.args[i];
+      input[camelCase(argument)] = parser.processedArgs[i];
     await run(command, input);
   });
 }
@@ -159,7 +159,10 @@ function nameOf(command: Command, key: string): string {
 }
 
 function camelCase(name: string): string {
-  return name.toLowerCase().replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return name
+    .replace("...", "")
+    .toLowerCase()
+    .replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function indexOrLength(words: readonly string[], word: string): number {

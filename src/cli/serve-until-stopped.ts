@@ -5,6 +5,7 @@
 import type { EngramServer } from "../server/index.ts";
 import { listen, type Listener } from "../server/node/index.ts";
 import type { CommandContext } from "./command.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** Milliseconds that running requests have to finish after the first signal. */
 const patience = 30_000;
@@ -28,7 +29,7 @@ export async function serveUntilStopped(
     listener = await listenOnFree(server, { host, ports });
     await server.ready;
     onReady(listener.url);
-    await aborted(signal);
+    await untilAborted(signal);
     progress.note("finishing what is running; once more to stop at once");
     await Promise.race([
       Promise.all([server.drain(), listener.close()]),
@@ -52,11 +53,4 @@ async function listenOnFree(
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     }
   return listen(fetch, { host, port: ports.at(-1)! });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

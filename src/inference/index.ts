@@ -1,6 +1,12 @@
 /** Ids -> ids: sessions, batches, sampling, generation and scoring. */
 export { type Ablation, ablatedTables } from "./ablation.ts";
 export { BatchDecoder, type BatchEntry, type BatchResult } from "./batch-decoder.ts";
+export {
+  compareModels,
+  type CompareOptions,
+  type Comparison,
+  type Divergence,
+} from "./divergence.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
 export type {
   FinishReason,

@@ -5,7 +5,7 @@
  */
 import { RequestError } from "../errors.ts";
 import type { Addressing, RetrievalTable, TokenMap } from "../memory/index.ts";
-import type { ModelConfig } from "../model/index.ts";
+import type { ModelConfig, QuantizedWeights } from "../model/index.ts";
 import type { Backend, Executable, Graph, Values } from "../tensor/index.ts";
 
 /** Everything between token ids and memory vectors. */
@@ -23,6 +23,8 @@ export interface LanguageModel {
   readonly backend: Backend;
   /** Weights by name; may hold more than `config` needs (those of a memory that is off). */
   readonly params: Values;
+  /** The weights that are packed, which `params` then does not hold. */
+  readonly quantized?: QuantizedWeights | undefined;
   readonly memory: ModelMemory | undefined;
 }
 

@@ -28,6 +28,20 @@ export interface ScoreOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A token that is scored: where in the batch its chances lie, and where in the stream it and its window. */
+export interface ScoredToken {
+  readonly at: number;
+  readonly label: number;
+  readonly windowStart: number;
+}
+
+/** A batch of windows after its run. Numbers are valid until the next is asked for. */
+export interface ScoredBatch {
+  readonly tokens: readonly ScoredToken[];
+  /** -ln p of the next token at each position [B*T] of the batch. */
+  readonly losses: Float32Array;
+}
+
 export class Scorer {
   readonly #model: LanguageModel;
   readonly #retrieval: Retrieval;
@@ -36,6 +50,8 @@ export class Scorer {
   readonly #outputs: Record<string, Value>;
   readonly #compiled: CompiledGraph;
   readonly #binding: Binding;
+  /** Chances of all tokens at each position, [B*T,V], where `create` was asked for them. */
+  readonly probs: Value | undefined;
 
   private constructor(
     model: LanguageModel,
@@ -65,23 +81,52 @@ export class Scorer {
     for (const [name, { dtype, shape }] of graph.outputs) outputs[name] = zeros(dtype, shape);
     this.#inputs = inputs;
     this.#outputs = outputs;
+    this.probs = outputs[io.probs];
     this.#binding = executable.bind(inputs, outputs);
   }
 
   /** `batch` windows of `length` tokens at a time. */
   static async create(
     model: LanguageModel,
-    { batch = 8, length = model.config.maxPositions }: { batch?: number; length?: number } = {},
+    {
+      batch = 8,
+      length = model.config.maxPositions,
+      probs = false,
+    }: { batch?: number; length?: number; probs?: boolean } = {},
   ): Promise<Scorer> {
-    const graph = evalGraph(model.config, { batch, length });
+    const { config, quantized } = model;
+    const graph = evalGraph(config, { batch, length, quantized, probs });
     const executable = await model.backend.compile(graph);
     return new Scorer(model, { graph, executable }, { batch, length });
   }
 
   /** Scores every token of the stream but the end-of-text tokens between documents. */
   async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
+    let nats = 0;
+    let numTokens = 0;
+    const gateSums = new Map(
+      (this.#model.config.engram?.layerIds ?? []).map((layer) => [layer, 0]),
+    );
+    for await (const { tokens, losses } of this.batches(stream, options)) {
+      numTokens += tokens.length;
+      for (const { at, label, windowStart } of tokens) {
+        nats += losses[at]!;
+        options.onToken?.(label, losses[at]!, windowStart);
+        for (const [layer, sum] of gateSums)
+          gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[at]!);
+      }
+    }
+    const gates = new Map([...gateSums].map(([layer, sum]) => [layer, sum / numTokens]));
+    return { nats, numTokens, gates };
+  }
+
+  /** The runs of `score`, one after another. */
+  async *batches(
+    stream: TokenStream,
+    options: Omit<ScoreOptions, "onToken"> = {},
+  ): AsyncGenerator<ScoredBatch> {
     const { batch, length } = this.#batch;
-    const { stride = Math.max(1, length >>> 1), maxTokens, onProgress, onToken, signal } = options;
+    const { stride = Math.max(1, length >>> 1), maxTokens, onProgress, signal } = options;
     const windows = windowStarts(stream.tokens.length, {
       length,
       stride,
@@ -89,32 +134,22 @@ export class Scorer {
     });
     const isStart = new Uint8Array(stream.tokens.length + 1);
     for (const start of stream.starts) isStart[start] = 1;
-    let nats = 0;
-    let numTokens = 0;
-    const gateSums = new Map(
-      (this.#model.config.engram?.layerIds ?? []).map((layer) => [layer, 0]),
-    );
     for (let at = 0; at < windows.length; at += batch) {
       signal?.throwIfAborted();
       const group = windows.slice(at, at + batch);
       for (let row = 0; row < batch; row++)
         fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
       await this.#run();
-      const losses = this.#outputs[io.loss]!.data as Float32Array;
+      const tokens: ScoredToken[] = [];
       for (const [row, { start, from }] of group.entries())
         for (let t = from; t < length; t++) {
           const label = start + t + 1;
           if (label >= stream.tokens.length || isStart[label] === 1) continue;
-          nats += losses[row * length + t]!;
-          numTokens++;
-          onToken?.(label, losses[row * length + t]!, start);
-          for (const [layer, sum] of gateSums)
-            gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[row * length + t]!);
+          tokens.push({ at: row * length + t, label, windowStart: start });
         }
+      yield { tokens, losses: this.#outputs[io.loss]!.data as Float32Array };
       onProgress?.(Math.min(at + batch, windows.length), windows.length);
     }
-    const gates = new Map([...gateSums].map(([layer, sum]) => [layer, sum / numTokens]));
-    return { nats, numTokens, gates };
   }
 
   async #run(): Promise<void> {

@@ -55,7 +55,12 @@ export class Decoder {
 
   graph(key: DecodeKey): Graph {
     const { model, capacity } = this;
-    return decodeGraph(model.config, { capacity, scaled: true, ...key });
+    return decodeGraph(model.config, {
+      capacity,
+      scaled: true,
+      quantized: model.quantized,
+      ...key,
+    });
   }
 
   createSession(options: SessionOptions = {}): Session {

@@ -1,4 +1,22 @@
-/** Looking into a memory while a model reads: tokens, rows, gates, losses, and who shares a row. */
+/** Looking into a memory, while a model reads and as a whole. Changes nothing of what it looks at. */
 export { inspectIds, type InspectOptions, maxInspectedIds } from "./inspect-ids.ts";
 export { CorpusIndex } from "./corpus-index.ts";
 export type * from "./report.ts";
+export {
+  type Bucket,
+  type BucketFill,
+  MemoryInspector,
+  type TableReport,
+  type TextPiece,
+} from "./memory-inspector.ts";
+export {
+  type BucketCollisions,
+  type CollisionReport,
+  expectedDistinctRows,
+  expectedSharedNgrams,
+  NgramCollisions,
+  type NgramCollisionsOptions,
+  ngramsBehind,
+} from "./ngram-collisions.ts";
+export { rowStatistics, type RowStatistics, type RowStatisticsOptions } from "./row-statistics.ts";
+export { type StorePlace, TableTraffic, type TierReport } from "./table-traffic.ts";

@@ -6,7 +6,7 @@ import { checkPlan, describePlan, formatBytes, type ModelSizes, planMemory } fro
 const MiB = 2 ** 20;
 const machine = { totalBytes: 2048 * MiB, availableBytes: 1024 * MiB };
 const sizes: ModelSizes = {
-  numParams: 10 * MiB,
+  weightBytes: 40 * MiB,
   positionBytes: 4096,
   tables: [
     { layerId: 1, numRows: 4 * MiB, rowBytes: 64 },

@@ -24,8 +24,8 @@ export interface TableSize {
 }
 
 export interface ModelSizes {
-  /** Weights of the backbone; each is held as four bytes. */
-  readonly numParams: number;
+  /** Bytes of the backbone's weights. */
+  readonly weightBytes: number;
   /** Bytes of the keys and values of one position. */
   readonly positionBytes: number;
   readonly tables: readonly TableSize[];
@@ -65,18 +65,18 @@ export interface MemoryPlan {
 }
 
 export function planMemory(
-  { numParams, positionBytes, tables }: ModelSizes,
+  { weightBytes, positionBytes, tables }: ModelSizes,
   { use, machine }: { use: MemoryUse; machine: MachineMemory },
 ): MemoryPlan {
   const { positions = 0, tableMemory, training } = use;
   const tableBytes = sum(tables.map(({ numRows, rowBytes }) => numRows * rowBytes));
   const numRows = sum(tables.map((table) => table.numRows));
   const name = tables.length === 1 ? "table" : `${tables.length} tables`;
-  const parts: PlanPart[] = [{ what: "weights", bytes: 4 * numParams }];
+  const parts: PlanPart[] = [{ what: "weights", bytes: weightBytes }];
   if (training !== undefined)
     parts.push({
       what: "optimizer",
-      bytes: 4 * numParams * training.arrays + numRows * training.rowStateBytes,
+      bytes: weightBytes * training.arrays + numRows * training.rowStateBytes,
     });
   if (positions > 0) parts.push({ what: "KV cache", bytes: positions * positionBytes });
   if (tables.length > 0)

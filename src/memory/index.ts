@@ -55,7 +55,6 @@ export {
   type RowFormat,
   rowFormat,
   type RowFormatName,
-  type TensorRowFormatName,
 } from "./row-format.ts";
 export {
   countOfCode,
@@ -69,6 +68,7 @@ export {
 } from "./row-use.ts";
 export {
   openReleasedStore,
+  openSplitStore,
   ReleasedStore,
   type ReleasedStoreOptions,
   releasedTensorNames,
@@ -92,8 +92,18 @@ export { type CachePolicy, windowShares, type WindowShares } from "./stores/admi
 export { blanked, type BlankRows } from "./stores/blanked.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
 export { cached, CachedStore } from "./stores/cached.ts";
+export {
+  checkBins,
+  counted,
+  type Counted,
+  CountedStore,
+  type CountOptions,
+  type RowBins,
+  WritableCountedStore,
+} from "./stores/counted.ts";
 export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export {
+  type LatencyBucket,
   type LatencySummary,
   type Measured,
   measured,
@@ -111,7 +121,13 @@ export {
   type TableMemoryRequest,
 } from "./stores/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
-export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
+export {
+  cacheIn,
+  type CacheTotals,
+  reportTables,
+  type TableReport,
+  type TierReport,
+} from "./tiers.ts";
 export {
   checkTableFile,
   encodeTableHeader,

@@ -54,9 +54,6 @@ interface RowCodec {
 
 export type RowFormatName = "f32" | "bf16" | "fp8" | "int8" | "int4";
 
-/** Formats that safetensors has element types for: those a model directory's tables may rest in. */
-export type TensorRowFormatName = "f32" | "bf16" | "fp8";
-
 const CODECS: Readonly<Record<RowFormatName, RowCodec>> = {
   f32: {
     isRaw: true,

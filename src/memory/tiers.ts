@@ -6,6 +6,7 @@
 import type { RetrievalTable } from "./retrieval.ts";
 import type { CacheStats } from "./stores/cache-options.ts";
 import { CachedStore } from "./stores/cached.ts";
+import { CountedStore } from "./stores/counted.ts";
 import { MeasuredStore } from "./stores/measured.ts";
 import { RamStore } from "./stores/ram.ts";
 import type { RowStore } from "./store.ts";
@@ -74,8 +75,17 @@ function tierOf(store: RowStore): TierReport | undefined {
   return { tier: store.tier, ...size, ...counts, readSeconds: readTime.total / 1000 };
 }
 
+/** The cache nearest to whoever reads `store`, if there is one. */
+export function cacheIn(store: RowStore): CachedStore | undefined {
+  for (let at: RowStore | undefined = store; at !== undefined; at = innerOf(at))
+    if (at instanceof CachedStore) return at;
+  return undefined;
+}
+
 function innerOf(store: RowStore): RowStore | undefined {
-  return store instanceof CachedStore || store instanceof MeasuredStore ? store.inner : undefined;
+  const isWrapper =
+    store instanceof CachedStore || store instanceof MeasuredStore || store instanceof CountedStore;
+  return isWrapper ? store.inner : undefined;
 }
 
 /** Adds numbers by name; texts are the same in both. */

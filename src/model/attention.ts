@@ -7,6 +7,7 @@
  */
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
+import type { LayerWeights } from "./weights.ts";
 
 /** (layer, q [B,H,T,d], k [B,K,T,d], v [B,K,T,d]) -> [B,H,T,d] */
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
@@ -23,13 +24,13 @@ export function selfAttention(
   {
     layer,
     x_BTD,
-    weight,
+    weights,
     rotation,
     attend,
   }: {
     layer: number;
     x_BTD: Tensor;
-    weight: (name: string) => Tensor;
+    weights: LayerWeights;
     rotation: Rotation;
     attend: Attend;
   },
@@ -38,9 +39,9 @@ export function selfAttention(
   const { headDim, rmsNormEps } = config;
   const x_ND = g.reshape(x_BTD, [batch * length, width]);
   const heads = (name: string, count: number): Tensor =>
-    g.reshape(g.matmul(x_ND, weight(name), { transB: true }), [batch, length, count, headDim]);
+    g.reshape(weights.project(x_ND, name), [batch, length, count, headDim]);
   const place = (x_BTHd: Tensor, norm: string): Tensor => {
-    const normed_BTHd = g.rmsNorm(x_BTHd, weight(norm), rmsNormEps);
+    const normed_BTHd = g.rmsNorm(x_BTHd, weights.gain(norm), rmsNormEps);
     const turn = (x: Tensor): Tensor =>
       g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
     if (length > 1 || batch === 1) return turn(normed_BTHd);
@@ -62,7 +63,7 @@ export function selfAttention(
     batch * length,
     config.numHeads * headDim,
   ]);
-  const y_ND = g.matmul(out_ND, weight("self_attn.o_proj.weight"), { transB: true });
+  const y_ND = weights.project(out_ND, "self_attn.o_proj.weight");
   return g.reshape(y_ND, x_BTD.shape);
 }
 

@@ -6,6 +6,7 @@
  * Formulas: spec 7.5-7.6 (DeepSeek-V4.1), short convolution spec 6.2 (arXiv 2601.07372, eq. 4-6).
  */
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
+import type { LayerWeights } from "./weights.ts";
 
 /**
  * sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element. The sign is that of 1/s: -0 counts as
@@ -89,21 +90,6 @@ export function shortConv(
   return g.add(u_BTGD, g.reshape(g.silu(sum_BTC!), u_BTGD.shape));
 }
 
-/** Both projections of the memory, [N,D] each. A cut copies: of the weights or of the result, whichever
- *  is smaller. */
-function keyAndValue(g: GraphBuilder, memory_NE: Tensor, wkv: Tensor): readonly [Tensor, Tensor] {
-  const rows = memory_NE.shape[0]!;
-  const [both, memoryWidth] = wkv.shape as [number, number];
-  const width = both / 2;
-  if (rows < memoryWidth) {
-    const kv = g.matmul(memory_NE, wkv, { transB: true });
-    return [g.slice(kv, 1, 0, width), g.slice(kv, 1, width, both)];
-  }
-  const project = (from: number): Tensor =>
-    g.matmul(memory_NE, g.slice(wkv, 0, from, from + width), { transB: true });
-  return [project(0), project(width)];
-}
-
 export interface EngramFusion {
   /** What the memory adds to the stream, [B,T,D]. */
   readonly update_BTD: Tensor;
@@ -117,13 +103,13 @@ export function engramFusion(
   {
     hidden_BTD,
     memory_BTE,
-    weight,
+    weights,
     eps,
     conv,
   }: {
     hidden_BTD: Tensor;
     memory_BTE: Tensor;
-    weight: (name: string) => Tensor;
+    weights: LayerWeights;
     eps: number;
     conv: { readonly dilation: number; readonly shift: Shift } | undefined;
   },
@@ -131,20 +117,20 @@ export function engramFusion(
   const [batch, length, width] = hidden_BTD.shape as [number, number, number];
   const rows = batch * length;
   const memory_NE = g.reshape(memory_BTE, [rows, memory_BTE.shape[2]!]);
-  const [key_ND, value_ND] = keyAndValue(g, memory_NE, weight("engram.wkv.weight"));
+  const [key_ND, value_ND] = weights.projectHalves(memory_NE, "engram.wkv.weight");
   const gate = engramGate(g, {
     hidden_NGD: g.reshape(hidden_BTD, [rows, 1, width]),
     key_NGD: g.reshape(key_ND, [rows, 1, width]),
-    queryGain_GD: weight("engram.q_weight"),
-    keyGain_GD: weight("engram.k_weight"),
+    queryGain_GD: weights.gain("engram.q_weight"),
+    keyGain_GD: weights.gain("engram.k_weight"),
     eps,
   });
   const gated_ND = g.mul(value_ND, g.reshape(gate, [rows, 1]));
   if (conv === undefined) return { update_BTD: g.reshape(gated_ND, hidden_BTD.shape), gate };
   const out_BTGD = shortConv(g, {
     u_BTGD: g.reshape(gated_ND, [batch, length, 1, width]),
-    gain_GD: g.reshape(weight("engram.short_conv.norms.0.weight"), [1, width]),
-    kernel_C1K: weight("engram.short_conv.conv.weight"),
+    gain_GD: g.reshape(weights.gain("engram.short_conv.norms.0.weight"), [1, width]),
+    kernel_C1K: weights.gain("engram.short_conv.conv.weight"),
     dilation: conv.dilation,
     // The demo's own value for this norm, whatever the model's. (spec 6.1)
     eps: 1e-5,

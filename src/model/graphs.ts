@@ -15,8 +15,8 @@ import {
 import { memoryWidth } from "../memory/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
-import { paramSpecs } from "./params.ts";
-import { headWeight, type LayerRange, transformer } from "./transformer.ts";
+import { type LayerRange, transformer } from "./transformer.ts";
+import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
 
 /** Names of graph inputs and outputs. Parameters go by their own names. */
 export const io = {
@@ -29,6 +29,7 @@ export const io = {
   past: "past",
   last: "last",
   loss: "loss",
+  probs: "probs",
   logits: "logits",
   hidden: "hidden",
   memory: (layer: number): string => `memory.${layer}`,
@@ -51,8 +52,11 @@ export interface BatchShape {
   readonly length: number;
 }
 
-function declareParams(g: GraphBuilder, config: ModelConfig): Map<string, Tensor> {
-  return new Map(paramSpecs(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]));
+export interface EvalShape extends BatchShape {
+  /** Weights that are packed: constants of the graph, not inputs. */
+  readonly quantized?: QuantizedWeights | undefined;
+  /** Adds the output `probs` to `evalGraph`. */
+  readonly probs?: boolean;
 }
 
 function declareMemory(
@@ -91,16 +95,17 @@ function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
 
 interface PackedForward {
   readonly g: GraphBuilder;
-  readonly params: Map<string, Tensor>;
+  readonly params: ModelWeights;
   readonly memory: Map<number, Tensor>;
   readonly loss_N: Tensor;
+  readonly probs_NV: Tensor;
   readonly gates: ReadonlyMap<number, Tensor>;
 }
 
-function packedForward(config: ModelConfig, shape: BatchShape): PackedForward {
+function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const { batch, length } = shape;
   const g = new GraphBuilder();
-  const params = declareParams(g, config);
+  const params = declareWeights(g, config, shape.quantized);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const labels_N = g.input(io.labels, "i32", [batch * length]);
@@ -115,8 +120,8 @@ function packedForward(config: ModelConfig, shape: BatchShape): PackedForward {
     shift: () => shift,
   });
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
-  const loss_N = g.linearCrossEntropy(hidden_ND, headWeight(config, params), labels_N);
-  return { g, params, memory, loss_N, gates };
+  const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
+  return { g, params, memory, loss_N, probs_NV, gates };
 }
 
 function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<string, Tensor> {
@@ -138,21 +143,42 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   const { g, params, memory, loss_N, gates } = packedForward(config, shape);
   const weights_N = g.input(io.weights, "f32", [shape.batch * shape.length]);
   const loss = g.reduceSum(g.mul(loss_N, weights_N), [0]);
-  const names = [...params.keys(), ...[...memory.keys()].map(io.memory)];
-  const wrt = [...params.values(), ...memory.values()];
+  const names = [...params.inputs.keys(), ...[...memory.keys()].map(io.memory)];
+  const wrt = [...params.inputs.values(), ...memory.values()];
   const outputs: Record<string, Tensor> = { [io.loss]: loss, ...meanGates(g, gates) };
   for (const [i, d] of gradients(g, loss, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
   return g.build(outputs);
 }
 
-/** As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position. */
-export function evalGraph(config: ModelConfig, shape: BatchShape): Graph {
-  const { g, loss_N, gates } = packedForward(config, shape);
+/**
+ * As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position, and probs
+ * [N,V] of the next token if `probs` is asked for.
+ */
+export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
+  const { g, loss_N, probs_NV, gates } = packedForward(config, shape);
   const perPosition = [...gates].map(([layer, gate]) => [io.gate(layer), gate] as const);
-  return g.build({ [io.loss]: loss_N, ...Object.fromEntries(perPosition) });
+  return g.build({
+    [io.loss]: loss_N,
+    ...(shape.probs === true && { [io.probs]: probs_NV }),
+    ...Object.fromEntries(perPosition),
+  });
+}
+
+/** Smaller chances count as this: the logarithm of zero would make 0 * log 0 not a number. */
+const LEAST_CHANCE = 1e-37;
+
+/** Inputs p and q [N,V], chances; output divergence [N]: sum of p (log p - log q) over V, in nats. */
+export function divergenceGraph(numPositions: number, vocabSize: number): Graph {
+  const g = new GraphBuilder();
+  const [p, q] = ["p", "q"].map((name) => g.input(name, "f32", [numPositions, vocabSize]));
+  const log = (x: Tensor): Tensor => g.log(g.maximum(x, LEAST_CHANCE));
+  const terms = g.mul(p!, g.sub(log(p!), log(q!)));
+  return g.build({ divergence: g.reshape(g.reduceSum(terms, [1]), [numPositions]) });
 }
 
 export interface DecodeShape extends BatchShape {
+  /** Weights that are packed: constants of the graph, not inputs. */
+  readonly quantized?: QuantizedWeights | undefined;
   /** Positions the cache holds. */
   readonly capacity: number;
   /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
@@ -195,7 +221,7 @@ export function convHistory(config: ModelConfig): number {
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { batch, length, capacity } = shape;
   const g = new GraphBuilder();
-  const params = declareParams(g, config);
+  const params = declareWeights(g, config, shape.quantized);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const rotation = declareRotation(g, config, length === 1 ? batch : length);
@@ -249,11 +275,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
 function topOutputs(
   g: GraphBuilder,
   config: ModelConfig,
-  {
-    params,
-    hidden_BTD,
-    shape,
-  }: { params: ReadonlyMap<string, Tensor>; hidden_BTD: Tensor; shape: DecodeShape },
+  { params, hidden_BTD, shape }: { params: ModelWeights; hidden_BTD: Tensor; shape: DecodeShape },
 ): Record<string, Tensor> {
   const { batch, length, logits } = shape;
   if (logits === "none") return { [io.hidden]: hidden_BTD };
@@ -265,6 +287,6 @@ function topOutputs(
   }
   const rows = logits === "last" ? batch : batch * length;
   const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
-  const logits_NV = g.matmul(top_ND, headWeight(config, params), { transB: true });
+  const logits_NV = params.head(top_ND);
   return { [io.logits]: g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]) };
 }

@@ -12,14 +12,17 @@ export {
   type BatchShape,
   convHistory,
   decodeGraph,
+  divergenceGraph,
   decodeParts,
   type DecodeShape,
   evalGraph,
+  type EvalShape,
   io,
   trainGraph,
 } from "./graphs.ts";
 export {
   embedName,
+  finalNormName,
   headName,
   initialParams,
   layerName,
@@ -30,5 +33,19 @@ export {
   paramSpecs,
   paramViews,
 } from "./params.ts";
+export {
+  bitsOf,
+  parseQuantization,
+  quantizationToJson,
+  WEIGHT_DTYPES,
+  type WeightDtype,
+} from "./quantization.ts";
 export { ropeAngles } from "./rope.ts";
+export {
+  dequantizeMatrix,
+  isQuantizable,
+  type QuantizedMatrix,
+  type QuantizedWeights,
+  quantizeMatrix,
+} from "./weights.ts";
 export { type LayerRange } from "./transformer.ts";

@@ -11,7 +11,8 @@ import { type Attend, type Rotation, selfAttention } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import { engramFusion, type Shift } from "./engram.ts";
 import { mlp } from "./mlp.ts";
-import { embedName, finalNormName, headName, layerName } from "./params.ts";
+import { finalNormName } from "./params.ts";
+import type { ModelWeights } from "./weights.ts";
 
 /** Layers `from` to `to` - 1. */
 export interface LayerRange {
@@ -50,7 +51,7 @@ export interface TransformerOutputs {
 export function transformer(
   g: GraphBuilder,
   config: ModelConfig,
-  params: ReadonlyMap<string, Tensor>,
+  params: ModelWeights,
   inputs: TransformerInputs,
 ): TransformerOutputs {
   const { ids_BT, rotation, attend, memory, shift, scale_B11 } = inputs;
@@ -58,37 +59,32 @@ export function transformer(
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
   const writes = new Map<number, { update_BTD: Tensor; stream_BTD: Tensor }>();
-  let x_BTD = stream_BTD ?? g.gatherRows(params.get(embedName)!, ids_BT);
+  let x_BTD = stream_BTD ?? params.embed(ids_BT);
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   for (let layer = layers.from; layer < layers.to; layer++) {
-    const weight = (name: string): Tensor => params.get(layerName(layer, name))!;
+    const weights = params.layer(layer);
     const memory_BTE = memory.get(layer);
     if (memory_BTE !== undefined) {
       const conv =
         config.engramKernelSize > 0
           ? { dilation: config.engram!.maxNgramSize, shift: shift(layer) }
           : undefined;
-      const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_BTE, weight, eps, conv });
+      const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_BTE, weights, eps, conv });
       const update_BTD =
         scale_B11 === undefined ? fusion.update_BTD : g.mul(fusion.update_BTD, scale_B11);
       writes.set(layer, { update_BTD, stream_BTD: x_BTD });
       x_BTD = g.add(x_BTD, update_BTD);
       gates.set(layer, fusion.gate);
     }
-    const attentionIn = g.rmsNorm(x_BTD, weight("input_layernorm.weight"), eps);
+    const attentionIn = g.rmsNorm(x_BTD, weights.gain("input_layernorm.weight"), eps);
     x_BTD = g.add(
       x_BTD,
-      selfAttention(g, config, { layer, x_BTD: attentionIn, weight, rotation, attend }),
+      selfAttention(g, config, { layer, x_BTD: attentionIn, weights, rotation, attend }),
     );
-    const mlpIn = g.rmsNorm(x_BTD, weight("post_attention_layernorm.weight"), eps);
-    const mlpOut = mlp(g, g.reshape(mlpIn, [batch * length, width]), weight);
+    const mlpIn = g.rmsNorm(x_BTD, weights.gain("post_attention_layernorm.weight"), eps);
+    const mlpOut = mlp(g, g.reshape(mlpIn, [batch * length, width]), weights);
     x_BTD = g.add(x_BTD, g.reshape(mlpOut, x_BTD.shape));
   }
   if (layers.to < config.numLayers) return { hidden_BTD: x_BTD, gates, writes };
-  return { hidden_BTD: g.rmsNorm(x_BTD, params.get(finalNormName)!, eps), gates, writes };
-}
-
-/** The matrix that turns hidden states into logits, [V,D]. */
-export function headWeight(config: ModelConfig, params: ReadonlyMap<string, Tensor>): Tensor {
-  return params.get(config.tieEmbeddings ? embedName : headName)!;
+  return { hidden_BTD: g.rmsNorm(x_BTD, params.gain(finalNormName), eps), gates, writes };
 }

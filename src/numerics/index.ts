@@ -22,6 +22,13 @@ export {
 } from "./float8.ts";
 export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
 export { isPrime, nextPrime } from "./primes.ts";
+export {
+  dequantizeBlocks,
+  QUANTIZED_BLOCK,
+  type QuantizedBits,
+  type QuantizedBlocks,
+  quantizeBlocks,
+} from "./quantized-blocks.ts";
 export { Random } from "./random.ts";
 export {
   decodeInt4Run,

@@ -6,7 +6,8 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Model } from "../load-model.ts";
-import { ApiError, apiErrorOf, errorResponse } from "./api-error.ts";
+import { answerErrors, reporter } from "./answer-errors.ts";
+import { ApiError } from "./api-error.ts";
 import { checkHost } from "./host-check.ts";
 import { isPagePath } from "./page.ts";
 import { aboutRoutes } from "./routes/about.ts";
@@ -14,7 +15,9 @@ import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { embeddingRoutes } from "./routes/embeddings.ts";
 import { inspectRoutes } from "./routes/inspect.ts";
+import { memoryRoutes } from "./routes/memory.ts";
 import { pageRoutes } from "./routes/page.ts";
+import { runRoutes } from "./routes/runs.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import {
   type RouteContext,
@@ -53,12 +56,10 @@ export function createServer(
       maxBodyBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
       pingInterval: options.pingInterval ?? 15_000,
       version: options.version ?? "unknown",
+      runs: options.runs ?? [],
       ...(options.page && { page: options.page }),
     },
-    report(error) {
-      // A client that went away is no failure, whether it was listening to a stream or waiting.
-      if (!isAbort(error) && apiErrorOf(error).status === 500) onError?.(error);
-    },
+    report: reporter(onError),
     serving() {
       if (serving === undefined) throw stillLoading();
       return serving;
@@ -86,22 +87,12 @@ export function createServer(
     embeddingRoutes,
     tokenRoutes,
     inspectRoutes,
+    memoryRoutes,
+    runRoutes,
     pageRoutes,
   ])
     add(app, context);
-  app.notFound((c) =>
-    errorResponse(
-      new ApiError(`there is no ${c.req.method} ${c.req.path}; /openapi.json lists what there is`, {
-        status: 404,
-        code: "unknown_route",
-      }),
-    ),
-  );
-  app.onError((error) => {
-    context.report(error);
-    // Nobody reads the answer to a client that went away.
-    return errorResponse(isAbort(error) ? new ApiError("the request was broken off") : error);
-  });
+  answerErrors(app, context.report);
   return {
     fetch: async (request) => app.fetch(request),
     ready,
@@ -113,10 +104,6 @@ export function createServer(
       await serving?.scheduler.close();
     },
   };
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === "AbortError";
 }
 
 function checkKey(header: string | undefined, apiKey: string): void {

@@ -1,6 +1,8 @@
 /** The OpenAI-compatible server: a function from request to response. Listening is in `node/`. */
 export { createServer, type EngramServer } from "./app.ts";
+export { createDashboard, type Dashboard, type DashboardOptions } from "./dashboard.ts";
 export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
 export type { ServerOptions } from "./serving.ts";
 export type { Page, PageFile } from "./page.ts";
+export type { RunSource, RunSummaryFields } from "./run-source.ts";

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
 import {
   chatSchema,
+  collisionSchema,
   completionSchema,
   detokenizeSchema,
   embeddingSchema,
@@ -14,10 +15,19 @@ interface Route {
   readonly path: string;
   readonly summary: string;
   readonly body?: z.ZodType;
+  /** Parameters behind the question mark, with what they are. */
+  readonly query?: Readonly<Record<string, string>>;
   readonly produces?: readonly string[];
 }
 
 const json = "application/json";
+
+const binsQuery = {
+  layer: "a layer that carries memory",
+  from: "first row",
+  to: "row behind the last",
+  bins: "parts that the rows are divided into, as equal as whole rows allow",
+};
 
 /** Every route there is; a test holds it to the routes that answer. */
 export const routes: readonly Route[] = [
@@ -63,6 +73,46 @@ export const routes: readonly Route[] = [
     summary: "Counts and times for Prometheus",
     produces: ["text/plain"],
   },
+  {
+    method: "get",
+    path: "/engram/memory",
+    summary: "The memory's tables, their buckets, what is asked of them and how long it takes",
+  },
+  {
+    method: "get",
+    path: "/engram/memory/rows",
+    summary: "What the rows of a table hold, by bins of neighbouring rows",
+    query: binsQuery,
+  },
+  {
+    method: "get",
+    path: "/engram/memory/reads",
+    summary: "How often the rows of each bin were asked for",
+    query: binsQuery,
+  },
+  {
+    method: "get",
+    path: "/engram/memory/fill",
+    summary: "How full training left each order's and head's rows",
+  },
+  {
+    method: "get",
+    path: "/engram/memory/collisions",
+    summary: "How the n-grams that this server has read fall on the memory's rows",
+  },
+  {
+    method: "post",
+    path: "/engram/memory/collisions",
+    summary: "How the n-grams of a text fall on the memory's rows",
+    body: collisionSchema,
+  },
+  { method: "get", path: "/engram/runs", summary: "Training runs, and how far each is" },
+  {
+    method: "get",
+    path: "/engram/runs/log",
+    summary: "The lines of a training run's log, from a cursor on",
+    query: { run: "name of the run", cursor: "of the answer before; empty for the first" },
+  },
   { method: "get", path: "/openapi.json", summary: "This document" },
 ];
 
@@ -77,13 +127,11 @@ const errorSchema = z.strictObject({
 
 export function openApi(version: string): object {
   const paths: Record<string, Record<string, object>> = {};
-  for (const { method, path, summary, body, produces = [json] } of routes) {
+  for (const { method, path, summary, body, query = {}, produces = [json] } of routes) {
     const content = Object.fromEntries(produces.map((type) => [type, {}]));
     (paths[path] ??= {})[method] = {
       summary,
-      ...(path.includes("{name}") && {
-        parameters: [{ name: "name", in: "path", required: true, schema: { type: "string" } }],
-      }),
+      ...(parametersOf(path, query).length > 0 && { parameters: parametersOf(path, query) }),
       ...(body && {
         requestBody: {
           required: true,
@@ -100,4 +148,18 @@ export function openApi(version: string): object {
     };
   }
   return { openapi: "3.1.0", info: { title: "engram", version }, paths };
+}
+
+function parametersOf(path: string, query: Readonly<Record<string, string>>): object[] {
+  const schema = { type: "string" };
+  return [
+    ...(path.includes("{name}") ? [{ name: "name", in: "path", required: true, schema }] : []),
+    ...Object.entries(query).map(([name, description]) => ({
+      name,
+      in: "query",
+      required: name !== "cursor",
+      description,
+      schema,
+    })),
+  ];
 }

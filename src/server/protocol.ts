@@ -264,3 +264,11 @@ export interface DetokenizeRequest {
 export const detokenizeSchema: z.ZodType<DetokenizeRequest> = z
   .strictObject({ model: z.string().nullish(), tokens: z.array(tokenIds.element) })
   .describe("Tokens to make a text of.");
+
+export interface CollisionRequest {
+  readonly text: string | readonly string[];
+}
+
+export const collisionSchema: z.ZodType<CollisionRequest> = z
+  .strictObject({ text: z.union([z.string(), z.array(z.string()).min(1).max(100_000)]) })
+  .describe("A text, or several, whose n-grams are thrown at the memory's rows.");

@@ -4,11 +4,13 @@
  */
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
+import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
 import type { Model } from "../load-model.ts";
 import { ApiError } from "./api-error.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
 import type { Page } from "./page.ts";
+import type { RunSource } from "./run-source.ts";
 
 export interface ServerOptions {
   /** The name that clients use. Default: the last part of the model's path. */
@@ -35,6 +37,10 @@ export interface ServerOptions {
   readonly version?: string;
   /** The inspector page, served at `/`; asked for when somebody first looks. Default: no page. */
   readonly page?: () => Promise<Page>;
+  /** What watches the traffic of the model's tables (`loadModel`'s `wrapStore`). Default: nobody does. */
+  readonly traffic?: TableTraffic;
+  /** Training runs to show. Default: none. */
+  readonly runs?: readonly RunSource[];
   /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -45,13 +51,15 @@ export interface Serving {
   readonly name: string;
   readonly scheduler: Scheduler;
   readonly metrics: Metrics;
+  /** Absent for a model without a memory. */
+  readonly inspector: MemoryInspector | undefined;
   /** Seconds since 1970. */
   readonly created: number;
 }
 
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">> &
-    Pick<ServerOptions, "page">;
+    Pick<ServerOptions, "page"> & { readonly runs: readonly RunSource[] };
   /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
@@ -59,7 +67,7 @@ export interface RouteContext {
 }
 
 export function startServing(model: Model, options: ServerOptions): Serving {
-  const { alias, parallel, maxQueue, contextSize } = options;
+  const { alias, parallel, maxQueue, contextSize, traffic } = options;
   const scheduler = new Scheduler(model.languageModel(), {
     ...(parallel !== undefined && { parallel }),
     ...(maxQueue !== undefined && { maxQueue }),
@@ -74,6 +82,7 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       read: () => scheduler,
       others: memoryMetrics(() => scheduler.memory),
     }),
+    inspector: model.language.memory && new MemoryInspector(model.language.memory, traffic),
     created: Math.floor(Date.now() / 1000),
   };
 }

@@ -75,6 +75,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     let first = arrival;
     let last = arrival;
     let reason: FinishReason | undefined;
+    const ids: number[] = [...promptIds];
+    let isRead = false;
     try {
       while (reason === undefined && !stopper.found) {
         const { done, value } = await generation.next();
@@ -83,6 +85,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
           break;
         }
         if (value.kind === "prompt") {
+          isRead = true;
           metrics.promptTokens.add(promptIds.length);
           metrics.queue.observe((value.startTime - arrival) / 1000);
           metrics.prefill.observe((value.time - value.startTime) / 1000);
@@ -91,6 +94,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
           continue;
         }
         completionTokens++;
+        ids.push(value.id);
         metrics.generationTokens.add(1);
         const histogram = completionTokens === 1 ? metrics.firstToken : metrics.interToken;
         histogram.observe((value.time - last) / 1000);
@@ -114,6 +118,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       if (completionTokens > 0) metrics.decode.observe((last - first) / 1000);
       return { finishReason, promptTokens: promptIds.length, cachedTokens, completionTokens };
     } finally {
+      // A text that was broken off was read, too; one that went past the memory was not.
+      if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids);
       await generation.return("stop");
     }
   }

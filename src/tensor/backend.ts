@@ -8,7 +8,7 @@
  * its promise resolves.
  */
 import { ShapeError } from "../errors.ts";
-import type { Graph, TensorData } from "./graph.ts";
+import { dtypeOf, type Graph, type TensorData } from "./graph.ts";
 import { type DType, formatType, sameShape, type Shape, sizeOf, type TensorType } from "./ops.ts";
 
 /** Numbers with a shape, in host memory. */
@@ -55,7 +55,7 @@ export function zeros(dtype: DType, shape: Shape): Value {
 }
 
 export function valueOf(data: TensorData, shape: Shape): Value {
-  const dtype = data instanceof Float32Array ? "f32" : data instanceof Int32Array ? "i32" : "bool";
+  const dtype = dtypeOf(data);
   if (data.length !== sizeOf(shape))
     throw new ShapeError(`${data.length} elements cannot have shape [${shape.join(",")}]`);
   return { dtype, shape, data };

@@ -215,6 +215,12 @@ const rules: { readonly [K in OpName]: readonly GradCase<K>[] | "no derivative" 
     attentionCase(1, 1, []),
   ],
   cachedAttention: "no derivative",
+  matmulQuantized: "no derivative",
+  gatherRowsQuantized: "no derivative",
+  crossEntropy: [
+    { inputs: [draw(1).normal([4, 5]), ids([4], 4, 0, 2, 2)], attrs: none },
+    { inputs: [draw(1).normal([1, 3], 5), ids([1], 1)], attrs: none },
+  ],
   linearCrossEntropy: [
     {
       inputs: [draw(1).normal([4, 3]), draw(2).normal([5, 3]), ids([4], 4, 0, 2, 2)],
@@ -232,7 +238,9 @@ function checkRule<K extends OpName>(op: K): void {
     for (const { inputs, attrs, fixed = [] } of cases) {
       // Each output alone, then all; what is derived from `probs` of a loss has no rule.
       const numOutputs =
-        op === "linearCrossEntropy" ? 1 : new GraphBuilder().op(op, declare(inputs), attrs).length;
+        op === "linearCrossEntropy" || op === "crossEntropy"
+          ? 1
+          : new GraphBuilder().op(op, declare(inputs), attrs).length;
       const choices = Array.from({ length: numOutputs }, (_, i) => [i]);
       if (numOutputs > 1) choices.push(choices.flat());
       for (const choice of choices)

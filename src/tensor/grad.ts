@@ -191,6 +191,14 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     ];
   },
   cachedAttention: notDifferentiable,
+  matmulQuantized: notDifferentiable,
+  gatherRowsQuantized: notDifferentiable,
+  crossEntropy: (g, { inputs, outputs }, [dLoss, dProbs]) => {
+    if (dProbs !== undefined) return notDifferentiable(g, { inputs } as Node);
+    const [logits, labels] = inputs as [Tensor, Tensor];
+    const factor_N1 = g.reshape(dLoss!, [logits.shape[0]!, 1]);
+    return [g.mul(g.subtractOneHot(outputs[1]!, labels), factor_N1), undefined];
+  },
   // dLogits = (probs - onehot) dLoss, with the per-row factor moved to the narrow side of both
   // products so that it never touches the [N,V] matrix.
   linearCrossEntropy: (g, { inputs, outputs }, [dLoss, dProbs]) => {

@@ -9,12 +9,13 @@ import {
   formatType,
   type OpAttrs,
   type OpName,
+  type Packing,
   type Shape,
   sameShape,
   sizeOf,
   type TensorType,
-  typeRules,
 } from "./ops.ts";
+import { typeRules } from "./type-rules.ts";
 
 /** One symbolic value. Identity is the object; `id` is its number within its builder. */
 export interface Tensor extends TensorType {
@@ -28,7 +29,14 @@ export interface Node<K extends OpName = OpName> {
   readonly outputs: readonly Tensor[];
 }
 
-/** Host numbers of a tensor: f32 -> Float32Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1. */
+/** A packed matrix inside a graph. */
+export interface QuantizedTensor extends Packing {
+  readonly codes: Tensor;
+  readonly scales: Tensor;
+}
+
+/** Host numbers of a tensor: f32 -> Float32Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1,
+ *  u8 -> Uint8Array. */
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 
 /** A finished graph. `nodes` are in execution order and hold nothing the outputs do not need. */
@@ -37,6 +45,17 @@ export interface Graph {
   readonly constants: ReadonlyMap<Tensor, TensorData>;
   readonly nodes: readonly Node[];
   readonly outputs: ReadonlyMap<string, Tensor>;
+}
+
+/** The element type of an array's elements; bytes are taken for truth values. */
+export function dtypeOf(data: TensorData): DType {
+  if (data instanceof Float32Array) return "f32";
+  return data instanceof Int32Array ? "i32" : "bool";
+}
+
+export interface ConstantOptions {
+  /** To say that bytes are u8. Default: by the kind of array. */
+  readonly dtype?: DType;
 }
 
 export class GraphBuilder {
@@ -58,11 +77,17 @@ export class GraphBuilder {
     return t;
   }
 
-  constant(data: TensorData, shape: Shape): Tensor {
+  /** A value known now. Backends may keep reading `data` as long as what they compiled lives: it must
+   *  not change. */
+  constant(
+    data: TensorData,
+    shape: Shape,
+    { dtype = dtypeOf(data) }: ConstantOptions = {},
+  ): Tensor {
     if (data.length !== sizeOf(shape))
       throw new ShapeError(`constant of ${data.length} elements cannot have shape [${shape}]`);
-    const dtype =
-      data instanceof Float32Array ? "f32" : data instanceof Int32Array ? "i32" : "bool";
+    if (dtypeOf(data) !== (dtype === "u8" ? "bool" : dtype))
+      throw new ShapeError(`constant of ${dtypeOf(data)} data cannot be ${dtype}`);
     const t = this.#tensor({ dtype, shape });
     this.#constants.set(t, data);
     return t;
@@ -183,6 +208,16 @@ export class GraphBuilder {
   }
   scatterAddRows(ids: Tensor, rows: Tensor, numRows: number): Tensor {
     return this.#one("scatterAddRows", [ids, rows], { numRows });
+  }
+  matmulQuantized(x: Tensor, weight: QuantizedTensor): Tensor {
+    const { codes, scales, bits } = weight;
+    return this.#one("matmulQuantized", [x, codes, scales], { bits });
+  }
+  gatherRowsQuantized({ codes, scales, bits }: QuantizedTensor, ids: Tensor): Tensor {
+    return this.#one("gatherRowsQuantized", [ids, codes, scales], { bits });
+  }
+  crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+    return this.#one("crossEntropy", [logits, labels], {});
   }
   softmax(x: Tensor): Tensor {
     return this.#one("softmax", [x], {});

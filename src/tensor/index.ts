@@ -6,6 +6,7 @@ export {
   type DType,
   type OpAttrs,
   type OpName,
+  type Packing,
   type Shape,
   type TensorType,
   broadcastShapes,
@@ -13,7 +14,14 @@ export {
   sameShape,
   sizeOf,
 } from "./ops.ts";
-export { type Graph, type Node, type Tensor, type TensorData, GraphBuilder } from "./graph.ts";
+export {
+  type Graph,
+  type Node,
+  type QuantizedTensor,
+  type Tensor,
+  type TensorData,
+  GraphBuilder,
+} from "./graph.ts";
 export { gradients } from "./grad.ts";
 export {
   type Backend,

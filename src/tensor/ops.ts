@@ -1,15 +1,17 @@
 /**
- * The closed list of operations, and the type rule of each.
+ * The closed list of operations, and the arithmetic of shapes.
  *
- * Every other table of this folder (gradient, reference evaluation, ONNX lowering) is total over
+ * Every other table of this folder (types, gradient, reference evaluation, ONNX lowering) is total over
  * `OpName`, so an op added here is a compile error there until it is answered.
  * Knows nothing of backends, models or numbers: only of shapes and element types.
  *
  * Shapes are static. Broadcasting is NumPy's, and only the element-wise ops broadcast.
  */
 import { ShapeError } from "../errors.ts";
+import type { QuantizedBits } from "../numerics/index.ts";
 
-export type DType = "f32" | "i32" | "bool";
+/** u8 is for packed codes: only the ops that unpack them take it. */
+export type DType = "f32" | "i32" | "bool" | "u8";
 export type Shape = readonly number[];
 
 export interface TensorType {
@@ -18,6 +20,11 @@ export interface TensorType {
 }
 
 type None = Record<never, never>;
+
+/** How a weight is packed; see `matmulQuantized`. */
+export interface Packing {
+  readonly bits: QuantizedBits;
+}
 
 /** Attributes of each op. Comments give inputs -> outputs; `...` is any number of leading axes. */
 export interface OpAttrs {
@@ -64,6 +71,13 @@ export interface OpAttrs {
   gatherRows: None;
   /** (ids [...] i32, rows [...,D] f32) -> [numRows,D]; rows of equal ids are summed exactly. */
   scatterAddRows: { readonly numRows: number };
+  /** Inference only. (x [N,K], codes [M,K*bits/8] u8, scales [M,K/32]) -> x W^T [N,M], where
+   *  W[m,k] = (code - 2^(bits-1)) * scales[m,floor(k/32)]. At 4 bits, byte j of a row holds code 2j in its
+   *  low half and code 2j+1 in its high. K is a multiple of 32. A backend may round x first, to 8 bits
+   *  in runs of 32: each x by at most 1/254 of the largest of its run. */
+  matmulQuantized: Packing;
+  /** (ids [...] i32, codes [V,K*bits/8] u8, scales [V,K/32]) -> rows of W, [...,K], exactly. */
+  gatherRowsQuantized: Packing;
   /** Over the last axis. */
   softmax: None;
   /** (x [...,D], gain [D]) -> (x * r * gain [...,D], r [...,1]), r = 1 / sqrt(mean(x^2) + eps) over
@@ -80,6 +94,8 @@ export interface OpAttrs {
    *  past .. past+T-1 of the caches, then attends causally: query t sees positions <= past+t.
    *  Query head h reads key head floor(h / (H/K)). All lengths in `past` are equal unless T = 1. */
   cachedAttention: { readonly scale: number };
+  /** (logits [N,V], labels [N] i32) -> (loss [N], probs [N,V]): loss = -log softmax(logits)[label]. */
+  crossEntropy: None;
   /** (hidden [N,D], weight [V,D], labels [N] i32) -> (loss [N], probs [N,V]):
    *  loss = -log softmax(hidden weight^T)[label]. */
   linearCrossEntropy: None;
@@ -88,14 +104,6 @@ export interface OpAttrs {
 }
 
 export type OpName = keyof OpAttrs;
-
-type TypeRule<K extends OpName> = (
-  inputs: readonly TensorType[],
-  attrs: OpAttrs[K],
-) => readonly TensorType[];
-
-/** The rule of an op without attributes. */
-type PlainRule = (inputs: readonly TensorType[]) => readonly TensorType[];
 
 export function formatType(t: TensorType): string {
   return `${t.dtype}[${t.shape.join(",")}]`;
@@ -124,306 +132,3 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
   }
   return out;
 }
-
-function need(ok: boolean, op: OpName, inputs: readonly TensorType[], why: string): void {
-  if (!ok) throw new ShapeError(`${op}: ${why}; got (${inputs.map(formatType).join(", ")})`);
-}
-
-function take(op: OpName, inputs: readonly TensorType[], dtypes: readonly DType[]): TensorType[] {
-  const want = dtypes.join(", ");
-  need(inputs.length === dtypes.length, op, inputs, `expected ${dtypes.length} inputs (${want})`);
-  need(
-    inputs.every((t, i) => t.dtype === dtypes[i]),
-    op,
-    inputs,
-    `expected (${want})`,
-  );
-  return inputs as TensorType[];
-}
-
-const f32 = (shape: Shape): TensorType => ({ dtype: "f32", shape });
-const bool = (shape: Shape): TensorType => ({ dtype: "bool", shape });
-
-function unary(op: OpName): PlainRule {
-  return (inputs) => {
-    const [x] = take(op, inputs, ["f32"]) as [TensorType];
-    return [x];
-  };
-}
-
-function binary(op: OpName): PlainRule {
-  return (inputs) => {
-    const [a, b] = take(op, inputs, ["f32", "f32"]) as [TensorType, TensorType];
-    return [f32(broadcastShapes(a.shape, b.shape))];
-  };
-}
-
-function compare(op: OpName): PlainRule {
-  return (inputs) => {
-    const [a, b] = inputs;
-    need(
-      inputs.length === 2 && a!.dtype === b!.dtype && a!.dtype !== "bool",
-      op,
-      inputs,
-      "expected two f32 or two i32",
-    );
-    return [bool(broadcastShapes(a!.shape, b!.shape))];
-  };
-}
-
-function logical(op: OpName): PlainRule {
-  return (inputs) => {
-    const [a, b] = take(op, inputs, ["bool", "bool"]) as [TensorType, TensorType];
-    return [bool(broadcastShapes(a.shape, b.shape))];
-  };
-}
-
-function reduce(
-  op: "reduceSum" | "reduceMean",
-): (inputs: readonly TensorType[], attrs: OpAttrs["reduceSum"]) => readonly TensorType[] {
-  return (inputs, { axes }) => {
-    const [x] = take(op, inputs, ["f32"]) as [TensorType];
-    need(
-      axes.length > 0 && axes.every((a) => a >= 0 && a < x.shape.length),
-      op,
-      inputs,
-      `axes [${axes.join(",")}] must lie in 0..${x.shape.length - 1}`,
-    );
-    return [f32(x.shape.map((d, i) => (axes.includes(i) ? 1 : d)))];
-  };
-}
-
-export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
-  add: binary("add"),
-  sub: binary("sub"),
-  mul: binary("mul"),
-  div: binary("div"),
-  maximum: binary("maximum"),
-  neg: unary("neg"),
-  abs: unary("abs"),
-  exp: unary("exp"),
-  log: unary("log"),
-  sqrt: unary("sqrt"),
-  reciprocal: unary("reciprocal"),
-  sigmoid: unary("sigmoid"),
-  silu: unary("silu"),
-  less: compare("less"),
-  equal: compare("equal"),
-  and: logical("and"),
-  or: logical("or"),
-  where: (inputs) => {
-    const [c, a, b] = take("where", inputs, ["bool", "f32", "f32"]) as [
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    return [f32(broadcastShapes(c.shape, broadcastShapes(a.shape, b.shape)))];
-  },
-  cast: (inputs, { to }) => {
-    need(inputs.length === 1, "cast", inputs, "expected one input");
-    return [{ dtype: to, shape: inputs[0]!.shape }];
-  },
-  reshape: (inputs, { shape }) => {
-    const [x] = inputs;
-    need(
-      inputs.length === 1 && sizeOf(x!.shape) === sizeOf(shape),
-      "reshape",
-      inputs,
-      `element count must equal that of [${shape.join(",")}]`,
-    );
-    return [{ dtype: x!.dtype, shape }];
-  },
-  transpose: (inputs, { perm }) => {
-    const [x] = inputs;
-    need(
-      inputs.length === 1 &&
-        perm.length === x!.shape.length &&
-        perm.toSorted((a, b) => a - b).every((p, i) => p === i),
-      "transpose",
-      inputs,
-      `perm [${perm.join(",")}] must name each axis once`,
-    );
-    return [{ dtype: x!.dtype, shape: perm.map((p) => x!.shape[p]!) }];
-  },
-  slice: (inputs, { axis, start, end }) => {
-    const [x] = inputs;
-    const length = x?.shape[axis] ?? -1;
-    need(
-      inputs.length === 1 && start >= 0 && start < end && end <= length,
-      "slice",
-      inputs,
-      `${start}..${end} must be a non-empty part of axis ${axis}`,
-    );
-    return [{ dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === axis ? end - start : d)) }];
-  },
-  pad: (inputs, { axis, before, after }) => {
-    const [x] = take("pad", inputs, ["f32"]) as [TensorType];
-    need(
-      axis >= 0 && axis < x.shape.length && before >= 0 && after >= 0,
-      "pad",
-      inputs,
-      `axis ${axis} with ${before} before and ${after} after`,
-    );
-    return [f32(x.shape.map((d, i) => (i === axis ? d + before + after : d)))];
-  },
-  concat: (inputs, { axis }) => {
-    const first = inputs[0];
-    need(
-      first !== undefined &&
-        inputs.every(
-          (t) =>
-            t.dtype === first.dtype &&
-            t.shape.length === first.shape.length &&
-            t.shape.every((d, i) => i === axis || d === first.shape[i]),
-        ),
-      "concat",
-      inputs,
-      `all axes but ${axis} must be equal`,
-    );
-    const total = inputs.reduce((n, t) => n + t.shape[axis]!, 0);
-    return [{ dtype: first!.dtype, shape: first!.shape.map((d, i) => (i === axis ? total : d)) }];
-  },
-  broadcastTo: (inputs, { shape }) => {
-    const [x] = take("broadcastTo", inputs, ["f32"]) as [TensorType];
-    need(
-      sameShape(broadcastShapes(x.shape, shape), shape),
-      "broadcastTo",
-      inputs,
-      `expected a shape that broadcasts to [${shape.join(",")}]`,
-    );
-    return [f32(shape)];
-  },
-  reduceSum: reduce("reduceSum"),
-  reduceMean: reduce("reduceMean"),
-  matmul: (inputs, { transA, transB }) => {
-    const [a, b] = take("matmul", inputs, ["f32", "f32"]) as [TensorType, TensorType];
-    const rank = a.shape.length;
-    need(rank >= 2 && b.shape.length === rank, "matmul", inputs, "ranks must be equal, 2 or more");
-    const batch = a.shape.slice(0, -2);
-    const [am, ak] = a.shape.slice(-2) as [number, number];
-    const [bk, bn] = b.shape.slice(-2) as [number, number];
-    const [m, k] = transA ? [ak, am] : [am, ak];
-    const [k2, n] = transB ? [bn, bk] : [bk, bn];
-    need(
-      k === k2 && sameShape(batch, b.shape.slice(0, -2)),
-      "matmul",
-      inputs,
-      `inner and leading axes must agree (transA ${transA}, transB ${transB})`,
-    );
-    return [f32([...batch, m, n])];
-  },
-  gatherRows: (inputs) => {
-    const [table, ids] = take("gatherRows", inputs, ["f32", "i32"]) as [TensorType, TensorType];
-    need(table.shape.length === 2, "gatherRows", inputs, "the table must be [V,D]");
-    return [f32([...ids.shape, table.shape[1]!])];
-  },
-  scatterAddRows: (inputs, { numRows }) => {
-    const [ids, rows] = take("scatterAddRows", inputs, ["i32", "f32"]) as [TensorType, TensorType];
-    need(
-      sameShape(ids.shape, rows.shape.slice(0, -1)),
-      "scatterAddRows",
-      inputs,
-      "rows must be the shape of ids with one more axis",
-    );
-    return [f32([numRows, rows.shape.at(-1)!])];
-  },
-  softmax: unary("softmax"),
-  rmsNorm: (inputs) => {
-    const [x, gain] = take("rmsNorm", inputs, ["f32", "f32"]) as [TensorType, TensorType];
-    need(sameShape(gain.shape, x.shape.slice(-1)), "rmsNorm", inputs, "gain must be [D]");
-    return [x, f32([...x.shape.slice(0, -1), 1])];
-  },
-  rotary: (inputs) => {
-    const [x, cos, sin] = take("rotary", inputs, ["f32", "f32", "f32"]) as [
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    const want = [x.shape[2] ?? -1, (x.shape[3] ?? 1) / 2];
-    need(
-      x.shape.length === 4 && sameShape(cos.shape, want) && sameShape(sin.shape, want),
-      "rotary",
-      inputs,
-      "expected x [B,H,T,d] and cos, sin [T,d/2]",
-    );
-    return [x];
-  },
-  attention: (inputs) => {
-    const [q, k, v, bias] = take("attention", inputs, ["f32", "f32", "f32", "f32"]) as [
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    const [b, h, m, d] = q.shape;
-    const n = k.shape[2];
-    need(
-      q.shape.length === 4 &&
-        sameShape(k.shape, [b!, h!, n!, d!]) &&
-        sameShape(v.shape, k.shape) &&
-        sameShape(bias.shape, [b!, 1, m!, n!]),
-      "attention",
-      inputs,
-      "expected q [B,H,M,d], k and v [B,H,N,d], bias [B,1,M,N]",
-    );
-    return [q, f32([b!, h!, m!, n!])];
-  },
-  cachedAttention: (inputs) => {
-    const [q, k, v, kCache, vCache, past] = take("cachedAttention", inputs, [
-      "f32",
-      "f32",
-      "f32",
-      "f32",
-      "f32",
-      "i32",
-    ]) as [TensorType, TensorType, TensorType, TensorType, TensorType, TensorType];
-    const [b, h, t, d] = q.shape;
-    const kv = k.shape[1]!;
-    const capacity = kCache.shape[2]!;
-    need(
-      q.shape.length === 4 &&
-        h! % kv === 0 &&
-        sameShape(k.shape, [b!, kv, t!, d!]) &&
-        sameShape(v.shape, k.shape) &&
-        sameShape(kCache.shape, [b!, kv, capacity, d!]) &&
-        sameShape(vCache.shape, kCache.shape) &&
-        t! <= capacity &&
-        sameShape(past.shape, [b!]),
-      "cachedAttention",
-      inputs,
-      "expected q [B,H,T,d], k and v [B,K,T,d], caches [B,K,C,d], past [B]",
-    );
-    return [q, kCache, vCache];
-  },
-  linearCrossEntropy: (inputs) => {
-    const [hidden, weight, labels] = take("linearCrossEntropy", inputs, ["f32", "f32", "i32"]) as [
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    const [n, d] = hidden.shape;
-    const v = weight.shape[0];
-    need(
-      sameShape(hidden.shape, [n!, d!]) &&
-        sameShape(weight.shape, [v!, d!]) &&
-        sameShape(labels.shape, [n!]),
-      "linearCrossEntropy",
-      inputs,
-      "expected hidden [N,D], weight [V,D], labels [N]",
-    );
-    return [f32([n!]), f32([n!, v!])];
-  },
-  subtractOneHot: (inputs) => {
-    const [probs, labels] = take("subtractOneHot", inputs, ["f32", "i32"]) as [
-      TensorType,
-      TensorType,
-    ];
-    need(
-      probs.shape.length === 2 && sameShape(labels.shape, [probs.shape[0]!]),
-      "subtractOneHot",
-      inputs,
-      "expected probs [N,V], labels [N]",
-    );
-    return [probs];
-  },
-};

@@ -15,7 +15,8 @@ export class Pace {
     this.#step = step;
   }
 
-  count(numTokens: number): void {
+  /** Seconds that the step took. */
+  count(numTokens: number): number {
     const now = performance.now();
     const ms = now - this.#since;
     this.#since = now;
@@ -23,6 +24,7 @@ export class Pace {
     this.#ms += ms;
     this.#tokensPerStep = numTokens;
     this.#msPerStep = this.#msPerStep === 0 ? ms : 0.95 * this.#msPerStep + 0.05 * ms;
+    return ms / 1000;
   }
 
   async without(work: () => Promise<void>): Promise<void> {

@@ -26,7 +26,7 @@ export function planTraining(
     engram === undefined ? 0 : 2 * 4 * positions * memoryWidth(engram) * engram.layerIds.length;
   return planMemory(
     {
-      numParams: paramLayout(config).length,
+      weightBytes: 4 * paramLayout(config).length,
       positionBytes: keyValueBytes(config),
       tables:
         engram === undefined

@@ -7,7 +7,7 @@
  * The graph never sees a table, and the tables never see the graph. Knows ids, arrays and one backend;
  * not text, files or how progress is shown.
  */
-import { InvariantError } from "../errors.ts";
+import { InvalidConfigError, InvariantError } from "../errors.ts";
 import {
   type Batch,
   emptyBatch,
@@ -160,6 +160,10 @@ export class Trainer {
   ): Promise<Trainer> {
     const { recipe } = options;
     const { layout, arrays } = state;
+    if (model.quantized !== undefined && model.quantized.size > 0)
+      throw new InvalidConfigError(
+        "packed weights cannot be trained: train the model that they were made from, then quantise the result",
+      );
     const executable = await model.backend.compile(trainGraph(model.config, recipe));
     const gradients = recipe.accumulate > 1 ? new Float32Array(layout.length) : arrays.gradients;
     const optimizers = await denseOptimizers(

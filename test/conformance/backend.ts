@@ -112,7 +112,7 @@ async function runOp<K extends OpName>(
   const g = new GraphBuilder();
   const values: Record<string, Value> = {};
   const operands = inputs.map((v, i): Tensor => {
-    if (i >= constantsFrom) return g.constant(v.data, v.shape);
+    if (i >= constantsFrom) return g.constant(v.data, v.shape, v);
     values[`in${i}`] = v;
     return g.input(`in${i}`, v.dtype, v.shape);
   });

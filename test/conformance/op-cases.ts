@@ -6,5 +6,11 @@ import { elementwiseCases } from "./cases/elementwise.ts";
 import { layoutCases } from "./cases/layout.ts";
 import { neuralCases } from "./cases/neural.ts";
 import type { CasesOf } from "./cases/op-case.ts";
+import { quantizedCases } from "./cases/quantized.ts";
 
-export const opCases: CasesOf<OpName> = { ...elementwiseCases, ...layoutCases, ...neuralCases };
+export const opCases: CasesOf<OpName> = {
+  ...elementwiseCases,
+  ...layoutCases,
+  ...neuralCases,
+  ...quantizedCases,
+};

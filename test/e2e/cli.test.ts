@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
   cpSync,
@@ -111,7 +112,7 @@ test("the model's inside is shown without loading it", () => {
   trainedModel();
   const document = json("show", model);
   assert.ok((document["weights"] as number) > 0);
-  assert.match(engram("show", model).stdout, /layer 1: [\d,]+ rows/);
+  assert.match(engram("show", model).stdout, /layer 1: [\d,]+ rows.*, uses counted\n/);
 });
 
 test("the same seed continues a text in the same way, another one and no memory in others", () => {
@@ -135,6 +136,63 @@ test("eval counts the bytes of the file, with memory and without", () => {
   const off = document["memoryOff"] as Record<string, number>;
   assert.equal(off["bytes"], document["bytes"]);
   assert.notEqual(off["bitsPerByte"], document["bitsPerByte"]);
+});
+
+test("a quantised model is worth on a text what its certificate says", () => {
+  trainedModel();
+  const file = join(scratch, "certify.txt");
+  writeFileSync(file, "The rest is silence. Good night, sweet prince.\n".repeat(30));
+  const out = join(scratch, "small");
+  const words = ["--dtype", "q4", "--rows", "int4", "--text", file, "--out", out];
+  const certificate = json("quantize", model, ...words) as {
+    text: { sha256: string; bytes: number };
+    original: Record<string, number>;
+    formats: Record<string, number>[];
+  };
+  const [format] = certificate.formats;
+  assert.equal(certificate.text.bytes, statSync(file).size);
+  assert.equal(
+    certificate.text.sha256,
+    createHash("sha256").update(readFileSync(file)).digest("hex"),
+  );
+  assert.ok(format!["bytes"]! < certificate.original["bytes"]! / 4);
+  assert.ok(format!["meanKl"]! > 0);
+  const kept = JSON.parse(readFileSync(join(out, "quantization.json"), "utf8"));
+  assert.deepEqual(kept.formats, certificate.formats);
+  for (const [directory, line] of [
+    [model, certificate.original],
+    [out, format!],
+  ] as const) {
+    const bits = json("eval", directory, "--bpb", file)["bitsPerByte"] as number;
+    assert.ok(Math.abs(bits - line["bitsPerByte"]!) < 1e-4, `${bits} ${line["bitsPerByte"]}`);
+  }
+  const shown = json("show", out);
+  assert.equal(shown["weights"], json("show", model)["weights"]);
+  assert.equal(shown["weightsAs"], "q4");
+  assert.equal(engram("generate", out, "--prompt", "ROMEO:", "--max-tokens", "5").status, 0);
+});
+
+test("quantising what is quantised, onto something, or with nothing to do is refused", () => {
+  trainedModel();
+  const packed = join(scratch, "packed");
+  assert.equal(engram("quantize", model, "--dtype", "q8", "--out", packed).status, 0);
+  const other = join(scratch, "other");
+  const refusals: readonly [string[], RegExp][] = [
+    [[packed, "--dtype", "q4", "--out", other], /packed as q8 already/],
+    [[model, "--dtype", "q4", "--out", packed], /is not empty/],
+    [[model, "--dtype", "q4"], /give --out/],
+    [[model, "--out", other], /say what to change/],
+    [[model, "--dtype", "q3", "--out", other], /expected f32, q8, q4, got "q3"/],
+    [[model, "--rows", "int2", "--out", other], /got "int2"/],
+    [[model, "--dtype", "q4", "--text", join(scratch, "none.txt"), "--out", other], /none\.txt/],
+  ];
+  for (const [words, message] of refusals) {
+    const { status, stderr } = engram("quantize", ...words);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, message);
+    assert.ok(!existsSync(other));
+  }
+  assert.match(engram("train", "--data", text, "--out", packed).stderr, /already holds/);
 });
 
 test("the rows of a trained model's text are found with the tokenizer beside its config", () => {

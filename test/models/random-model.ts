@@ -10,7 +10,16 @@ import {
   RamStore,
   rowFormat,
 } from "../../src/memory/index.ts";
-import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
+import {
+  initialParams,
+  isQuantizable,
+  type ModelConfig,
+  paramLayout,
+  paramSpecs,
+  paramViews,
+  type QuantizedMatrix,
+  quantizeMatrix,
+} from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
 import type { Backend } from "../../src/tensor/index.ts";
 
@@ -40,6 +49,20 @@ export const smallConfig: ModelConfig = {
   engram: smallEngram,
   engramKernelSize: 0,
 };
+
+/** As `smallConfig`, as wide as weights must be to be packed. */
+export const packableConfig: ModelConfig = { ...smallConfig, hiddenSize: 32, intermediateSize: 64 };
+
+/** The same model with its weights packed. */
+export function packedModel(model: LanguageModel, bits: 4 | 8): LanguageModel {
+  const params = { ...model.params };
+  const quantized = new Map<string, QuantizedMatrix>();
+  for (const spec of paramSpecs(model.config).filter(isQuantizable)) {
+    quantized.set(spec.name, quantizeMatrix(params[spec.name]!, bits));
+    delete params[spec.name];
+  }
+  return { ...model, params, quantized };
+}
 
 /** Weights are drawn wide, so that logits differ by more than rounding from token to token. */
 export async function randomModel(

@@ -24,6 +24,11 @@ class ServerInfo {
   props: Props | undefined = $state.raw();
   failure: Error | undefined = $state.raw();
 
+  /** `engram dash`: training runs, and no model behind them. */
+  get hasNoModel(): boolean {
+    return this.failure instanceof ApiFailure && this.failure.code === "no_model";
+  }
+
   /** Asks until there is an answer: while the model is loading, the server says so. */
   async load(): Promise<void> {
     this.failure = undefined;

@@ -7,6 +7,8 @@ export interface ViewEntry {
   readonly title: string;
   /** One sentence, shown under the title. */
   readonly about: string;
+  /** False for what `engram dash` shows, too, where no model is served. */
+  readonly needsModel: boolean;
   readonly load: () => Promise<{ readonly default: Component }>;
 }
 
@@ -15,24 +17,28 @@ export const views: readonly ViewEntry[] = [
     id: "text",
     title: "Text",
     about: "How far the memory is let in at every token, and what it read there.",
+    needsModel: true,
     load: () => import("./views/text/TextView.svelte"),
   },
   {
     id: "compare",
     title: "On and off",
     about: "What the memory changes: chances of the next token, and the loss of every one.",
+    needsModel: true,
     load: () => import("./views/compare/CompareView.svelte"),
   },
   {
     id: "memory",
     title: "Table",
     about: "The memory as a whole: which rows are used, and which are shared.",
+    needsModel: true,
     load: () => import("./views/memory/MemoryView.svelte"),
   },
   {
     id: "runs",
     title: "Training",
     about: "Curves of training runs, live while one is going.",
+    needsModel: false,
     load: () => import("./views/runs/RunsView.svelte"),
   },
 ];

@@ -7,6 +7,7 @@
  *     generation_config.json                   sampling defaults (optional)
  *     tokenizer.json                           (optional)
  *     chat_template.jinja                      (optional; read, or from tokenizer_config.json)
+ *     quantization.json                        what quantising cost, where it was done (optional)
  *     model.safetensors                        the backbone
  *     model-engram-00001-of-0000N.safetensors  tables, in files of their own
  *     model.safetensors.index.json             tensor name -> file, when there is more than one file
@@ -39,6 +40,10 @@ export interface ModelFiles {
   readonly weights: readonly TensorSource[];
   /** One list per file; a table and its scales belong into one. */
   readonly tables?: readonly (readonly TensorSource[])[];
+  /** Jinja source; see above. */
+  readonly chatTemplate?: string;
+  /** What quantising cost, for quantization.json. */
+  readonly certificate?: JsonObject;
   /** Goes into every safetensors header; text only. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -55,6 +60,7 @@ const tokenizerConfigName = "tokenizer_config.json";
 const chatTemplateName = "chat_template.jinja";
 const configName = "config.json";
 const generationName = "generation_config.json";
+const certificateName = "quantization.json";
 const tablePattern = /^model-engram-\d+-of-\d+\.safetensors$/;
 
 /**
@@ -64,6 +70,7 @@ const tablePattern = /^model-engram-\d+-of-\d+\.safetensors$/;
  */
 export async function writeModelDir(directory: string, files: ModelFiles): Promise<void> {
   const { config, generationConfig, tokenizer, weights, tables = [] } = files;
+  const { chatTemplate, certificate } = files;
   // Hugging Face's loader refuses a file that does not say for which framework it was written.
   const metadata = { format: "pt", ...files.metadata };
   await publishFiles(
@@ -89,8 +96,13 @@ export async function writeModelDir(directory: string, files: ModelFiles): Promi
         await writeJson(join(staging, generationName), generationConfig);
       if (tokenizer !== undefined)
         await writeDurably(join(staging, tokenizerName), (file) => file.writeFile(tokenizer));
+      if (chatTemplate !== undefined)
+        await writeDurably(join(staging, chatTemplateName), (file) => file.writeFile(chatTemplate));
+      if (certificate !== undefined) await writeJson(join(staging, certificateName), certificate);
     },
-    (name) => tablePattern.test(name) || [indexName, generationName, tokenizerName].includes(name),
+    (name) =>
+      tablePattern.test(name) ||
+      [indexName, generationName, tokenizerName, certificateName].includes(name),
   );
 }
 

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type BitsPerByte, bitsPerByte } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { readAll } from "../../training/node/index.ts";
-import { byteSize, path } from "../arguments.ts";
+import { byteSize, path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
 
@@ -18,6 +18,10 @@ export const evalCommand: Command = defineCommand({
     { flags: "--bpb <FILE...>", description: "text to measure on", isRequired: true },
     { flags: "--no-memory", description: "measure with the memory off only" },
     {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+    },
+    {
       flags: "--table-memory <SIZE>",
       description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
     },
@@ -27,11 +31,13 @@ export const evalCommand: Command = defineCommand({
     model: path,
     bpb: z.array(path),
     memory: z.boolean(),
+    dtype: weightDtype.optional(),
     tableMemory: byteSize.optional(),
   }),
-  async run({ model: directory, bpb, memory, tableMemory }, { print, progress, signal }) {
+  async run({ model: directory, bpb, memory, dtype, tableMemory }, { print, progress, signal }) {
     await using model = await loadModel(directory, {
       memory,
+      dtype,
       onPlan: showPlan(progress),
       ...(tableMemory !== undefined && { tableMemory }),
     });

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
-import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
+import { byteSize, decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
 
@@ -16,6 +16,10 @@ export const generateCommand: Command = defineCommand({
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
     { flags: "--no-memory", description: "leave the memory out" },
+    {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+    },
     {
       flags: "--table-memory <SIZE>",
       description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
@@ -37,6 +41,7 @@ export const generateCommand: Command = defineCommand({
     prompt: z.string(),
     maxTokens: wholeNumber(0).optional(),
     memory: z.boolean(),
+    dtype: weightDtype.optional(),
     tableMemory: byteSize.optional(),
     seed: wholeNumber(0).optional(),
     temperature: decimal(0, 100).optional(),
@@ -47,11 +52,12 @@ export const generateCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(
-    { model: directory, prompt, memory, tableMemory, temperature = 0.8, ...options },
+    { model: directory, prompt, memory, dtype, tableMemory, temperature = 0.8, ...options },
     { print, progress, signal },
   ) {
     await using model = await loadModel(directory, {
       memory,
+      dtype,
       onPlan: showPlan(progress),
       ...(tableMemory !== undefined && { tableMemory }),
     });

@@ -1,8 +1,10 @@
 /** The commands, one file each. `../registry.ts` says which of them `engram` has. */
 export { conformanceCommand } from "./conformance.ts";
+export { dashCommand } from "./dash.ts";
 export { doctorCommand } from "./doctor.ts";
 export { evalCommand } from "./eval.ts";
 export { generateCommand } from "./generate.ts";
+export { quantizeCommand } from "./quantize.ts";
 export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";
 export { showCommand } from "./show.ts";

@@ -3,13 +3,14 @@
  * stop. The first signal lets running requests finish; the second does not wait.
  */
 import * as z from "zod";
-import { InvalidConfigError } from "../../errors.ts";
+import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, isLoopbackName } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { byteSize, path, wholeNumber } from "../arguments.ts";
+import { byteSize, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
+import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
@@ -57,6 +58,11 @@ export const serveCommand: Command = defineCommand({
       env: "ENGRAM_CTX_SIZE",
     },
     {
+      flags: "--dtype <KIND>",
+      description: "hold the weights as f32, q8 or q4 (default: as they are)",
+      env: "ENGRAM_DTYPE",
+    },
+    {
       flags: "--threads <N>",
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
@@ -71,7 +77,7 @@ export const serveCommand: Command = defineCommand({
   schema: z.object({
     model: path,
     host: z.string().min(1).default("127.0.0.1"),
-    port: wholeNumber(0).default(8080),
+    port: port.default(8080),
     apiKey: z.string().min(1, "expected a key, got an empty text").optional(),
     corsOrigins: z
       .string()
@@ -80,6 +86,7 @@ export const serveCommand: Command = defineCommand({
     alias: z.string().min(1).optional(),
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
+    dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
     tableMemory: byteSize.optional(),
   }),
@@ -87,26 +94,29 @@ export const serveCommand: Command = defineCommand({
     {
       model: directory,
       host,
-      port,
+      port: number,
       apiKey,
       corsOrigins,
       alias,
       parallel,
       ctxSize,
+      dtype,
       threads,
       tableMemory,
     },
     { isJson, print, progress, signal },
   ) {
-    if (port > 65_535) throw new InvalidConfigError(`--port: expected 0..65535, got ${port}`);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
+    const traffic = new TableTraffic();
     const loading = loadModel(directory, {
       backend: backend.value,
+      dtype,
       ...(tableMemory !== undefined && { tableMemory }),
       texts: parallel,
       contextSize: ctxSize,
       onPlan: showPlan(progress),
+      wrapStore: traffic.watch,
     });
     const isLoopback = isLoopbackName(host);
     if (!isLoopback && apiKey === undefined)
@@ -116,6 +126,8 @@ export const serveCommand: Command = defineCommand({
       );
     const server = createServer(loading, {
       version,
+      traffic,
+      runs: runsOfModel(directory),
       page: () => inspectorPage({ note: (line) => progress.note(line) }),
       isLoopback,
       onError: (error) =>
@@ -129,7 +141,7 @@ export const serveCommand: Command = defineCommand({
     try {
       const url = await serveUntilStopped(server, {
         host,
-        ports: [port],
+        ports: [number],
         context: { progress, signal },
         onReady(address) {
           const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;

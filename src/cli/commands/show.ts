@@ -7,7 +7,14 @@ import {
   ModelDirectory,
 } from "../../checkpoint/node/index.ts";
 import { buildLayout, checkStoredConstants, parseEngramConfig } from "../../memory/index.ts";
-import { parseModelConfig } from "../../model/index.ts";
+import {
+  numParams,
+  paramSpecs,
+  parseModelConfig,
+  parseQuantization,
+  type WeightDtype,
+} from "../../model/index.ts";
+import { findUseCodes } from "../../table-counts.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
@@ -41,10 +48,14 @@ export const showCommand: Command = defineCommand({
     }
     const sizes = parseModelConfig(config, engram);
     const tensors = [...(await files.tensors()).values()];
+    const counted = new Set<number>();
+    for (const layer of engram === undefined ? [] : buildLayout(engram).layers)
+      if ((await findUseCodes(files, layer)) !== undefined) counted.add(layer.layerId);
     const memory = engram && {
       layers: buildLayout(engram).layers.map(({ layerId, numRows }) => ({
         layer: layerId,
         rows: numRows,
+        usesCounted: counted.has(layerId),
       })),
       orders: Array.from({ length: engram.maxNgramSize - 1 }, (_, i) => i + 2),
       heads: engram.numHeads,
@@ -52,10 +63,6 @@ export const showCommand: Command = defineCommand({
       compressedVocab: engram.compressedVocabSize,
       hashConstants: hasConstants ? ("checked" as const) : ("computed" as const),
     };
-    const isTable = ({ name }: LocatedTensor): boolean =>
-      /\.engram\.embed\.(weight|scale)$/.test(name);
-    const elements = (some: readonly LocatedTensor[]): number =>
-      some.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
     const document = {
       model,
       kind: config["model_type"] ?? "unknown",
@@ -65,8 +72,12 @@ export const showCommand: Command = defineCommand({
       keyValueHeads: sizes.numKvHeads,
       context: sizes.maxPositions,
       vocab: sizes.vocabSize,
-      weights: elements(tensors.filter((t) => !isTable(t))),
-      tableValues: elements(tensors.filter((t) => isTable(t) && t.dtype !== "F8_E8M0")),
+      weights: numParams(paramSpecs(sizes)),
+      weightsAs: parseQuantization(config),
+      tableValues: (memory?.layers ?? []).reduce(
+        (sum, { rows }) => sum + rows * memory!.valuesPerRow,
+        0,
+      ),
       ...(memory === undefined ? {} : { memory }),
       files: filesOf(tensors),
       tensors: tensors.map(({ name, dtype, shape, file, begin, end }) => ({
@@ -117,12 +128,18 @@ interface Sizes {
   readonly context: number;
   readonly vocab: number;
   readonly weights: number;
+  readonly weightsAs: WeightDtype;
   readonly tableValues: number;
   readonly files: readonly FileSummary[];
 }
 
 interface MemorySummary {
-  readonly layers: readonly { readonly layer: number; readonly rows: number }[];
+  readonly layers: readonly {
+    readonly layer: number;
+    readonly rows: number;
+    /** How often training asked for each row is kept beside the table. */
+    readonly usesCounted: boolean;
+  }[];
   readonly orders: readonly number[];
   readonly heads: number;
   readonly valuesPerRow: number;
@@ -135,15 +152,15 @@ function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
   const lines = [
     `${sizes.model}: ${String(sizes.kind)}, ${sizes.layers} layers of width ${sizes.hiddenSize}, ` +
       `${sizes.heads} heads, context ${count(sizes.context)}, vocabulary ${count(sizes.vocab)}`,
-    `weights    ${count(sizes.weights)}`,
+    `weights    ${count(sizes.weights)}${sizes.weightsAs === "f32" ? "" : `, packed as ${sizes.weightsAs}`}`,
   ];
   if (memory !== undefined)
     lines.push(
       `tables     ${count(sizes.tableValues)} values in rows of ${memory.valuesPerRow}`,
       ...memory.layers.map(
-        ({ layer, rows }) =>
+        ({ layer, rows, usesCounted }) =>
           `  layer ${layer}: ${count(rows)} rows, n-grams of ${memory.orders.join(" and ")}, ${memory.heads} heads each, ` +
-          `over ${count(memory.compressedVocab)} compressed ids`,
+          `over ${count(memory.compressedVocab)} compressed ids${usesCounted ? ", uses counted" : ""}`,
       ),
       hashLine(memory.hashConstants),
     );

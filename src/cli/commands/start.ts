@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import * as z from "zod";
 import { FormatError } from "../../errors.ts";
 import { generateText } from "../../generate-text.ts";
+import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel, type Model } from "../../load-model.ts";
 import { createServer } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
@@ -16,6 +17,7 @@ import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { readJson } from "../read-json.ts";
+import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
 import { version } from "../version.ts";
@@ -79,7 +81,12 @@ export async function showAndServe(
   directory: string,
   { backend, context }: { backend: Backend; context: CommandContext },
 ): Promise<object> {
-  await using model = await loadModel(directory, { backend, onPlan: showPlan(context.progress) });
+  const traffic = new TableTraffic();
+  await using model = await loadModel(directory, {
+    backend,
+    onPlan: showPlan(context.progress),
+    wrapStore: traffic.watch,
+  });
   const document = {
     model: directory,
     prompt,
@@ -96,6 +103,8 @@ export async function showAndServe(
   const server = createServer(model, {
     version,
     isLoopback: true,
+    traffic,
+    runs: runsOfModel(directory),
     page: () => inspectorPage({ note: (line) => context.progress.note(line) }),
     onError: (error) => context.progress.note(String(error)),
   });

@@ -27,6 +27,12 @@ export interface LatencySummary {
   readonly max: number;
 }
 
+/** Times above the bucket before and at most `upTo` milliseconds. */
+export interface LatencyBucket {
+  readonly upTo: number;
+  readonly count: number;
+}
+
 export interface MeterOptions {
   /** What the place is called where rows are accounted for: "disk", "remote". */
   readonly tier?: string;
@@ -83,6 +89,11 @@ export class MeasuredStore implements RowStore {
       readTime: this.#readTime.summary,
       writeTime: this.#writeTime.summary,
     };
+  }
+
+  /** The times of all reads that were answered, without empty buckets. */
+  get readTimes(): LatencyBucket[] {
+    return this.#readTime.buckets;
   }
 
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
@@ -178,11 +189,21 @@ class LatencyHistogram {
     };
   }
 
+  get buckets(): LatencyBucket[] {
+    return Array.from(this.#buckets, (count, i) => ({ upTo: upperEnd(i), count })).filter(
+      ({ count }) => count > 0,
+    );
+  }
+
   #quantile(share: number): number {
     let left = Math.ceil(share * this.#count);
     if (left === 0) return 0;
     let bucket = 0;
     while ((left -= this.#buckets[bucket]!) > 0) bucket++;
-    return Math.min(this.#max, LEAST_MS * Math.exp(bucket * GROWTH));
+    return Math.min(this.#max, upperEnd(bucket));
   }
+}
+
+function upperEnd(bucket: number): number {
+  return LEAST_MS * Math.exp(bucket * GROWTH);
 }

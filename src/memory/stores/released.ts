@@ -56,6 +56,34 @@ export function openReleasedStore(
   checkTableSize({ numRows, rowBytes });
   checkTensor(ranges.path, codes, { dtype: "F8_E4M3", shape: [numRows, headDim] });
   checkTensor(ranges.path, scales, { dtype: "F8_E8M0", shape: [numRows, rowBytes - headDim] });
+  return new ReleasedStore(ranges, {
+    ...options,
+    rowBytes,
+    parts: [
+      { name: codes.name, from: 0, to: headDim },
+      { name: scales.name, from: headDim, to: rowBytes },
+    ],
+  });
+}
+
+/** A tensor's share of each row: bytes `from` inclusive to `to` exclusive. */
+export interface RowPart {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface SplitStoreOptions {
+  readonly numRows: number;
+  readonly rowBytes: number;
+  /** Together they make up a row. */
+  readonly parts: readonly RowPart[];
+  readonly maxInFlight?: number;
+}
+
+/** Rows of any format whose bytes lie in several tensors. Their types and shapes must have been checked. */
+export function openSplitStore(ranges: TensorRanges, options: SplitStoreOptions): ReleasedStore {
+  checkTableSize(options);
   return new ReleasedStore(ranges, options);
 }
 
@@ -63,21 +91,18 @@ export class ReleasedStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly #ranges: TensorRanges;
-  readonly #parts: readonly Part[];
+  readonly #parts: readonly RowPart[];
   readonly #maxInFlight: number;
   #isClosed = false;
 
-  /** Use `openReleasedStore`, which checks the tensors. */
-  constructor(ranges: TensorRanges, options: ReleasedStoreOptions) {
-    const { numRows, headDim, codes, scales, maxInFlight = 16 } = options;
+  /** Use `openReleasedStore` or `openSplitStore`. */
+  constructor(ranges: TensorRanges, options: SplitStoreOptions) {
+    const { numRows, rowBytes, parts, maxInFlight = 16 } = options;
     this.numRows = numRows;
-    this.rowBytes = rowFormat("fp8", headDim).rowBytes;
+    this.rowBytes = rowBytes;
     this.#ranges = ranges;
     this.#maxInFlight = maxInFlight;
-    this.#parts = [
-      { name: codes.name, width: headDim, shift: 0 },
-      { name: scales.name, width: this.rowBytes - headDim, shift: headDim },
-    ];
+    this.#parts = parts;
   }
 
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
@@ -95,9 +120,9 @@ export class ReleasedStore implements RowStore {
     this.#isClosed = true;
   }
 
-  #readPart(part: Part, rows: Uint32Array, into: Uint8Array): Promise<void> {
+  #readPart(part: RowPart, rows: Uint32Array, into: Uint8Array): Promise<void> {
     const limits = {
-      rowBytes: part.width,
+      rowBytes: part.to - part.from,
       maxGapBytes: MAX_GAP_BYTES,
       maxCallBytes: MAX_CALL_BYTES,
     };
@@ -107,7 +132,8 @@ export class ReleasedStore implements RowStore {
     });
   }
 
-  async #readRun({ name, width, shift }: Part, run: RowRun, into: Uint8Array): Promise<void> {
+  async #readRun({ name, from, to }: RowPart, run: RowRun, into: Uint8Array): Promise<void> {
+    const width = to - from;
     const bytes = new Uint8Array((run.lastRow - run.firstRow + 1) * width);
     const begin = run.firstRow * width;
     await this.#ranges
@@ -119,15 +145,8 @@ export class ReleasedStore implements RowStore {
           { cause },
         );
       });
-    dealOutRun(run, bytes, { into, rowBytes: width, stride: this.rowBytes, shift });
+    dealOutRun(run, bytes, { into, rowBytes: width, stride: this.rowBytes, shift: from });
   }
-}
-
-/** A tensor's share of each row: `width` bytes from byte `shift` on. */
-interface Part {
-  readonly name: string;
-  readonly width: number;
-  readonly shift: number;
 }
 
 function checkTensor(

@@ -4,7 +4,13 @@ import { ApiError } from "../api-error.ts";
 import { isPagePath, type Page, pageResponse } from "../page.ts";
 import type { RouteContext } from "../serving.ts";
 
-export function pageRoutes(app: Hono, { options: { page: load }, report }: RouteContext): void {
+export function pageRoutes(
+  app: Hono,
+  {
+    options: { page: load },
+    report,
+  }: { readonly options: Pick<RouteContext["options"], "page">; report(error: unknown): void },
+): void {
   if (load === undefined) return;
   let loading: Promise<Page> | undefined;
   const page = async (): Promise<Page> => {

@@ -9,6 +9,8 @@ export {
   splitLastTenth,
 } from "./read-documents.ts";
 export { fingerprint, RunDirectory } from "./run-directory.ts";
+export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
+export { checkRunDirectory, openRuns, type Run, type RunState, type RunSummary } from "./runs.ts";
 export {
   readCheckpointTokenizer,
   restoreTrainingState,

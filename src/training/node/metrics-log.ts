@@ -1,8 +1,10 @@
 /**
- * The record of a run: one JSON object a line, appended as training goes. Reading it back never meets
- * half a line, because resuming first drops what lies beyond the checkpoint.
+ * The record of a run: one JSON object a line, appended as training goes. Its first line says what the run is
+ * to be, under step 0. Reading it back (`run-log.ts`) may meet half a line at the end; resuming first drops what
+ * lies beyond the checkpoint, half lines included.
  */
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
+import { writeDurably } from "../../checkpoint/node/index.ts";
 
 export interface MetricsLine {
   readonly step: number;
@@ -13,7 +15,14 @@ export async function appendMetrics(file: string, line: MetricsLine): Promise<vo
   await appendFile(file, `${JSON.stringify(line)}\n`);
 }
 
-/** Keeps the lines of steps 1..`step`: those after it will be trained, and written, again. */
+/** Begins a log that says what the run is to be, in the place of any that is there. */
+export async function beginMetrics(file: string, head: Omit<MetricsLine, "step">): Promise<void> {
+  await writeDurably(file, (handle) =>
+    handle.writeFile(`${JSON.stringify({ step: 0, ...head })}\n`),
+  );
+}
+
+/** Keeps the lines of steps 0..`step`: those after it will be trained, and written, again. */
 export async function truncateMetrics(file: string, step: number): Promise<void> {
   let text: string;
   try {
@@ -29,5 +38,6 @@ export async function truncateMetrics(file: string, step: number): Promise<void>
       return false;
     }
   });
-  await writeFile(file, kept.map((line) => `${line}\n`).join(""));
+  // Aside and renamed: a crash meanwhile must not take the history with it.
+  await writeDurably(file, (handle) => handle.writeFile(kept.map((line) => `${line}\n`).join("")));
 }

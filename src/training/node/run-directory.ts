@@ -9,8 +9,15 @@ import { join } from "node:path";
 import { type Checkpoint, newestCheckpoint, writeDurably } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { TokenStream } from "../../inference/index.ts";
-import { appendMetrics, type MetricsLine, truncateMetrics } from "./metrics-log.ts";
+import { appendMetrics, beginMetrics, type MetricsLine, truncateMetrics } from "./metrics-log.ts";
 import { type CheckpointContents, saveTrainingState } from "./training-state.ts";
+
+/** What a run is to be: the first line of its log. */
+export interface RunPlan {
+  readonly steps: number;
+  readonly numParams: number;
+  readonly numRows: number;
+}
 
 export class RunDirectory {
   /** Where to go on, if this is a resumed run. */
@@ -39,11 +46,12 @@ export class RunDirectory {
     return new RunDirectory(out, checkpoint);
   }
 
-  /** Makes the directory and takes from the log what will be trained again. Called once the text has
+  /** Makes the directory and begins the log, or takes from it what will be trained again. Called once the text has
    *  been read, so that a run that is refused leaves nothing behind. */
-  async begin(): Promise<void> {
+  async begin(plan: RunPlan): Promise<void> {
     await mkdir(this.#out, { recursive: true });
-    await truncateMetrics(this.#metrics, this.checkpoint?.step ?? 0);
+    if (this.checkpoint === undefined) await beginMetrics(this.#metrics, { ...plan });
+    else await truncateMetrics(this.#metrics, this.checkpoint.step);
   }
 
   /** Where a table that is kept out of core has its rows: gone with the checkpoints that refer to it. */

@@ -224,6 +224,16 @@ const ofEntropy: Magnitude<"linearCrossEntropy"> = ([hidden, weight], _, [, prob
   return [1 + logit, ofLogits(probs!, logit)];
 };
 
+function lossCase([n, , v, size]: (typeof entropies)[number]): OpCase<"crossEntropy"> {
+  const d = draw(n);
+  return opCase([d.normal([n, v], size), d.ints([n], v)], none, `of size ${size}`);
+}
+
+const ofLoss: Magnitude<"crossEntropy"> = ([logits], _, [, probs]) => {
+  const logit = largest(logits!.data);
+  return [1 + logit, ofLogits(probs!, logit)];
+};
+
 type Names =
   | "matmul"
   | "softmax"
@@ -231,6 +241,7 @@ type Names =
   | "rotary"
   | "attention"
   | "cachedAttention"
+  | "crossEntropy"
   | "linearCrossEntropy"
   | "subtractOneHot";
 
@@ -280,6 +291,7 @@ export const neuralCases: CasesOf<Names> = {
   },
   attention: { magnitude: ofAttention, cases: attentions.map(attentionCase) },
   cachedAttention: { magnitude: ofCached, cases: cached.map(cachedCase) },
+  crossEntropy: { magnitude: ofLoss, cases: entropies.map(lossCase) },
   linearCrossEntropy: { magnitude: ofEntropy, cases: entropies.map(entropyCase) },
   subtractOneHot: {
     magnitude: ([probs]) => [Float64Array.from(probs!.data, (p) => 1 + Math.abs(p))],

@@ -21,6 +21,8 @@ interface Turned {
 export class Emitter {
   readonly #nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
+  readonly #constants = new Map<string, OnnxInitializer>();
+  readonly #externalFrom: number;
   readonly #ints = new Map<string, string>();
   readonly #shared = new Map<string, string>();
   /** Of a reshaped value: the value whose elements it has, in the same order. */
@@ -28,6 +30,11 @@ export class Emitter {
   readonly #turned = new Map<string, Turned>();
   readonly #shapes = new Map<string, Shape>();
   #temps = 0;
+
+  /** Constants of at least `externalFrom` bytes stay out of the model. */
+  constructor({ externalFrom = Infinity }: { externalFrom?: number } = {}) {
+    this.#externalFrom = externalFrom;
+  }
 
   add(opType: string, inputs: readonly string[], outputs: readonly string[], a?: Attributes): void {
     this.#nodes.push({ opType, domain: "", inputs, outputs, attributes: a ?? {} });
@@ -114,7 +121,27 @@ export class Emitter {
 
   initializer(name: string, type: DType, shape: Shape, data: TensorData): string {
     const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    this.initializers.push({ name, type: onnxType[type], dims: shape, raw });
+    return this.#declareConstant({ name, type: onnxType[type], dims: shape, raw });
+  }
+
+  #declareConstant(constant: OnnxInitializer): string {
+    const isExternal = constant.raw.length >= this.#externalFrom;
+    const declared = { ...constant, isExternal };
+    this.initializers.push(declared);
+    this.#constants.set(constant.name, declared);
+    return constant.name;
+  }
+
+  /**
+   * `x` with another shape, as a constant again if it is one: kernels that repack a weight when they are
+   * loaded do so for constants alone. Both lie in the same memory where the model does not hold them.
+   */
+  reshapeConstant(x: string, dims: Shape): string {
+    const constant = this.#constants.get(x);
+    if (constant === undefined) return this.reshape(x, dims);
+    if (sameShape(constant.dims, dims)) return x;
+    const name = `${x}[${dims.join(",")}]`;
+    if (!this.#constants.has(name)) this.#declareConstant({ ...constant, name, dims });
     return name;
   }
 

@@ -10,6 +10,7 @@ import { BackendError } from "../../../errors.ts";
 import type { Graph, Node, Tensor } from "../../graph.ts";
 import { type OpName, sizeOf } from "../../ops.ts";
 import { attention, groupQuery, rotary, scatterAttend, type Site } from "./attention.ts";
+import { gatherRowsQuantized, matmulQuantized } from "./quantized.ts";
 import { Emitter, MS } from "./emitter.ts";
 import { encodeModel, type OnnxNode, type OnnxTensor, onnxType } from "./protobuf.ts";
 
@@ -30,6 +31,8 @@ export interface OnnxModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** What `bytes` says, in an order in which it may run. */
   readonly nodes: readonly OnnxNode[];
+  /** Constants that `bytes` only declares. */
+  readonly external: readonly ExternalConstant[];
   /** Names inside the model, in the order of the graph's maps. */
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -103,6 +106,8 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     else e.add("MatMul", s.in, s.out);
   },
   gatherRows: (e, s) => e.add("Gather", s.in, s.out, { axis: 0n }),
+  matmulQuantized,
+  gatherRowsQuantized,
   scatterAddRows: (e, s) => {
     const rows = s.node.inputs[1]!.shape;
     const [n, d] = [sizeOf(rows.slice(0, -1)), rows.at(-1)!];
@@ -118,20 +123,10 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   rotary,
   attention,
   cachedAttention: (e, s) => (s.cachesInPlace ? groupQuery(e, s) : scatterAttend(e, s)),
+  crossEntropy: (e, s) => entropy(e, { logits: s.in[0]!, labels: s.in[1]!, site: s }),
   linearCrossEntropy: (e, s) => {
     const [hidden, weight, labels] = s.in as [string, string, string];
-    const [loss, probs] = s.out as [string, string];
-    const n = s.node.outputs[0]!.shape[0]!;
-    const logits = e.via("Gemm", [hidden, weight], { transB: 1n });
-    e.add("Softmax", [logits], [probs], { axis: -1n });
-    // loss = max - logit[label] + log(sum), and the greatest probability is 1 / sum. Exact however
-    // hopeless the label, and much cheaper than LogSoftmax: two maxima instead of a written pass.
-    const column = e.reshape(labels, [n, 1]);
-    const picked = e.via("GatherElements", [logits, column], { axis: 1n });
-    const axis = e.ints([1]);
-    const behind = e.via("Sub", [e.via("ReduceMax", [logits, axis]), picked]);
-    const total = e.via("Log", [e.via("ReduceMax", [probs, axis])]);
-    e.reshape(e.via("Sub", [behind, total]), [n], loss);
+    entropy(e, { logits: e.via("Gemm", [hidden, weight], { transB: 1n }), labels, site: s });
   },
   subtractOneHot: (e, s) => {
     const n = s.node.inputs[0]!.shape[0]!;
@@ -140,6 +135,27 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     e.add("ScatterElements", [s.in[0]!, column, ones], s.out, { axis: 1n, reduction: "add" });
   },
 };
+
+function entropy(
+  e: Emitter,
+  {
+    logits,
+    labels,
+    site,
+  }: { logits: string; labels: string; site: Site<"crossEntropy" | "linearCrossEntropy"> },
+): void {
+  const [loss, probs] = site.out as [string, string];
+  const n = site.node.outputs[0]!.shape[0]!;
+  e.add("Softmax", [logits], [probs], { axis: -1n });
+  // loss = max - logit[label] + log(sum), and the greatest probability is 1 / sum. Exact however
+  // hopeless the label, and much cheaper than LogSoftmax: two maxima instead of a written pass.
+  const column = e.reshape(labels, [n, 1]);
+  const picked = e.via("GatherElements", [logits, column], { axis: 1n });
+  const axis = e.ints([1]);
+  const behind = e.via("Sub", [e.via("ReduceMax", [logits, axis]), picked]);
+  const total = e.via("Log", [e.via("ReduceMax", [probs, axis])]);
+  e.reshape(e.via("Sub", [behind, total]), [n], loss);
+}
 
 /** Products smaller than this on any side are not worth a transpose. */
 const MIN_SIDE = 64;
@@ -189,14 +205,27 @@ function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
   return name === undefined ? undefined : { pairs, limit: { name, least: 0, most } };
 }
 
+/** A constant that is handed over beside the model: its name there, and where its bytes lie. */
+export interface ExternalConstant {
+  readonly name: string;
+  readonly type: number;
+  readonly dims: readonly number[];
+  readonly raw: Uint8Array;
+}
+
 export interface LowerOptions {
+  /** "external" if the driver hands over `OnnxModel.external`; then large constants are never copied. */
+  readonly constants?: "inline" | "external";
   /** "in place" if the driver honours `OnnxModel.inPlace` and `limits`, as fast decoding needs. */
   readonly caches: "in place" | "separate";
 }
 
+/** Bytes of a constant from which on a copy of it in every compiled graph would be felt. */
+const SMALLEST_EXTERNAL = 4096;
+
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */
-export function lower(graph: Graph, { caches }: LowerOptions): OnnxModel {
-  const e = new Emitter();
+export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptions): OnnxModel {
+  const e = new Emitter({ externalFrom: constants === "external" ? SMALLEST_EXTERNAL : Infinity });
   const names = new Map<Tensor, string>();
   for (const [name, t] of graph.inputs) names.set(t, `i:${name}`);
   for (const [t, data] of graph.constants)
@@ -221,17 +250,18 @@ export function lower(graph: Graph, { caches }: LowerOptions): OnnxModel {
   const inputs = typed("i:", graph.inputs);
   const outputs = typed("o:", graph.outputs);
   const nodes = e.nodesFor(outputs.map((t) => t.name));
-  const size = e.initializers.reduce((n, t) => n + t.raw.length, 0);
+  const used = new Set(nodes.flatMap((node) => node.inputs));
+  const initializers = e.initializers.filter(({ name }) => used.has(name));
+  const external = initializers.filter((t) => t.isExternal === true);
+  const size = initializers.reduce((n, t) => n + (t.isExternal === true ? 0 : t.raw.length), 0);
   if (size > 1.9 * 2 ** 30)
     throw new BackendError(
       `graph constants take ${size} bytes, an ONNX model holds 2 GiB: pass them as inputs`,
     );
   return {
-    bytes: encodeModel(
-      { nodes, initializers: e.initializers, inputs, outputs },
-      { "": 24, [MS]: 1 },
-    ),
+    bytes: encodeModel({ nodes, initializers, inputs, outputs }, { "": 24, [MS]: 1 }),
     nodes,
+    external,
     inputNames: inputs.map((t) => t.name),
     outputNames: outputs.map((t) => t.name),
     inPlace: claims.flatMap((c) => c.pairs),

@@ -31,6 +31,8 @@ export interface OnnxInitializer {
   readonly dims: readonly number[];
   /** Little-endian element bytes. */
   readonly raw: Uint8Array;
+  /** The model only declares it; whoever loads the model hands the bytes over. */
+  readonly isExternal?: boolean;
 }
 
 export interface OnnxGraph {
@@ -106,12 +108,21 @@ function tensorType(t: OnnxTensor): Rope {
   return join([text(1, t.name), nested(2, nested(1, join([int(1, t.type), shape])))]);
 }
 
+/**
+ * "The bytes lie elsewhere": never looked for there, as they are handed over, but the place must exist,
+ * and a directory does.
+ */
+const external: readonly Rope[] = [
+  nested(13, join([text(1, "location"), text(2, ".")])),
+  int(14, 1),
+];
+
 function initializer(t: OnnxInitializer): Rope {
   return join([
     ...t.dims.map((d) => int(1, d)),
     int(2, t.type),
     text(8, t.name),
-    nested(9, leaf(t.raw)),
+    ...(t.isExternal === true ? external : [nested(9, leaf(t.raw))]),
   ]);
 }
 

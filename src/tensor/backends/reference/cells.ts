@@ -5,7 +5,7 @@
  */
 import { type DType, type Shape, sizeOf, type TensorType } from "../../ops.ts";
 
-/** f32 -> Float64Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1. */
+/** f32 -> Float64Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1, u8 -> Uint8Array. */
 export type CellData = Float64Array | Int32Array | Uint8Array;
 
 export interface Cells extends TensorType {

@@ -10,6 +10,7 @@ import { type CellData, type Cells, cellDataFor, type Kernel, zeroCells } from "
 import * as elementwise from "./elementwise.ts";
 import * as layout from "./layout.ts";
 import * as neural from "./neural.ts";
+import * as quantized from "./quantized.ts";
 
 const kernels: { readonly [K in OpName]: Kernel<OpAttrs[K]> } = {
   add: elementwise.add,
@@ -47,6 +48,9 @@ const kernels: { readonly [K in OpName]: Kernel<OpAttrs[K]> } = {
   rotary: neural.rotary,
   attention: neural.attention,
   cachedAttention: neural.cachedAttention,
+  matmulQuantized: quantized.matmulQuantized,
+  gatherRowsQuantized: quantized.gatherRowsQuantized,
+  crossEntropy: neural.crossEntropy,
   linearCrossEntropy: neural.linearCrossEntropy,
   subtractOneHot: neural.subtractOneHot,
 };

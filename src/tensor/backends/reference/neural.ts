@@ -144,6 +144,16 @@ export const cachedAttention: Kernel<OpAttrs["cachedAttention"]> = (
   }
 };
 
+export const crossEntropy: Plain = ([logits, labels], [loss, probs]) => {
+  const [n, numClasses] = probs!.shape as [number, number];
+  probs!.data.set(logits!.data);
+  for (let i = 0; i < n; i++) {
+    const label = rowIndex("crossEntropy", labels!.data[i]!, numClasses);
+    const logit = logits!.data[i * numClasses + label]!;
+    loss!.data[i] = softmaxInPlace(probs!.data, i * numClasses, numClasses) - logit;
+  }
+};
+
 export const linearCrossEntropy: Plain = ([hidden, weight, labels], [loss, probs]) => {
   const width = hidden!.shape[1]!;
   const [n, numClasses] = probs!.shape as [number, number];

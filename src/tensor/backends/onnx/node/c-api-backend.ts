@@ -22,6 +22,7 @@ import {
   NativeSession,
   NativeTensor,
   openRuntime,
+  PackedConstants,
   PreparedRun,
   spanOf,
 } from "./ort-c-api.ts";
@@ -40,19 +41,33 @@ export function ortBackend({ threads }: OrtBackendOptions = {}): Backend {
 class OrtBackend implements Backend {
   readonly name = "onnx";
   readonly #executables = new Set<OrtExecutable>();
+  /** Of all executables; there while there are any. */
+  #packed: PackedConstants | undefined;
   #disposed = false;
 
   // oxlint-disable-next-line require-await -- the interface allows backends that load slowly
   async compile(graph: Graph): Promise<Executable> {
     if (this.#disposed) throw new BackendError("compile on a disposed backend");
-    const executable = new OrtExecutable(graph, (e) => this.#executables.delete(e));
+    this.#packed ??= new PackedConstants();
+    const executable = new OrtExecutable(graph, {
+      packed: this.#packed,
+      onDispose: (e) => this.#forget(e),
+    });
     this.#executables.add(executable);
     return executable;
+  }
+
+  #forget(executable: OrtExecutable): void {
+    this.#executables.delete(executable);
+    if (this.#executables.size > 0) return;
+    this.#packed?.release();
+    this.#packed = undefined;
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
     await Promise.all([...this.#executables].map((e) => e.dispose()));
+    this.#packed?.release();
   }
 }
 
@@ -66,9 +81,21 @@ class OrtExecutable implements Executable {
   readonly #onDispose: (e: OrtExecutable) => void;
   #disposed = false;
 
-  constructor(graph: Graph, onDispose: (e: OrtExecutable) => void) {
-    const { bytes, ...model } = lower(graph, { caches: "in place" });
-    this.#session = new NativeSession(bytes);
+  constructor(
+    graph: Graph,
+    { packed, onDispose }: { packed: PackedConstants; onDispose: (e: OrtExecutable) => void },
+  ) {
+    const { bytes, ...model } = lower(graph, { caches: "in place", constants: "external" });
+    const tensors = model.external.map(({ name, raw, type, dims }) => ({
+      name,
+      tensor: new NativeTensor(raw, type, dims),
+    }));
+    try {
+      this.#session = new NativeSession(bytes, { tensors, packed });
+    } catch (error) {
+      for (const { tensor } of tensors) tensor.release();
+      throw error;
+    }
     this.#graph = graph;
     this.#model = model;
     this.#onDispose = onDispose;

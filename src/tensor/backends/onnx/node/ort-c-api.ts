@@ -28,7 +28,6 @@ type Address = bigint;
  */
 const members = {
   GetErrorMessage: [2, "P"],
-  CreateSessionFromArray: [8, "PPZPP"],
   Run: [9, "PPPPZPZP"],
   CreateSessionOptions: [10, "P"],
   DisableMemPattern: [17, "P"],
@@ -47,6 +46,10 @@ const members = {
   CreateAndRegisterAllocator: [144, "PPP"],
   SetGlobalIntraOpNumThreads: [147, "PI"],
   SetGlobalInterOpNumThreads: [148, "PI"],
+  AddInitializer: [150, "PPP"],
+  CreatePrepackedWeightsContainer: [166, "P"],
+  ReleasePrepackedWeightsContainer: [167, "P"],
+  CreateSessionFromArrayWithPrepackedWeightsContainer: [169, "PPZPPP"],
 } as const;
 
 type Argument = Address | number;
@@ -86,6 +89,8 @@ interface Loaded {
   readonly library: unknown;
   readonly api: Api;
   readonly env: Address;
+  /** The library's own directory: one that is sure to exist. */
+  readonly directory: Pinned;
   readonly cpuMemory: Address;
   readonly threads: number;
   /** Where calls write the object they create. */
@@ -118,8 +123,7 @@ function libraryPath(): string {
   return join(dirname(main), "..", "bin", "napi-v6", process.platform, process.arch, file);
 }
 
-function loadApi(): { library: unknown; api: Api } {
-  const path = libraryPath();
+function loadApi(path: string): { library: unknown; api: Api } {
   let library: ReturnType<typeof koffi.load>;
   try {
     library = koffi.load(path);
@@ -188,7 +192,8 @@ export function openRuntime(options: RuntimeOptions): void {
       );
     return;
   }
-  const { library, api } = loadApi();
+  const path = libraryPath();
+  const { library, api } = loadApi(path);
   const created = new Pinned(8);
   const createdSlot = new BigUint64Array(created.bytes.buffer, 0, 1);
   const create = (what: string, call: (out: Address) => Address | null): Address => {
@@ -207,7 +212,19 @@ export function openRuntime(options: RuntimeOptions): void {
   check(api, "share memory", api.CreateAndRegisterAllocator(env, cpuMemory, 0n));
   const dims = new Pinned(8 * MAX_RANK);
   const dimSlots = new BigInt64Array(dims.bytes.buffer, 0, MAX_RANK);
-  loaded = { library, api, env, cpuMemory, threads, created, createdSlot, dims, dimSlots };
+  const directory = Pinned.text(dirname(path));
+  loaded = {
+    library,
+    api,
+    env,
+    directory,
+    cpuMemory,
+    threads,
+    created,
+    createdSlot,
+    dims,
+    dimSlots,
+  };
 }
 
 /** Failures come back as errors; ONNX Runtime would print them to stderr as well. */
@@ -274,7 +291,38 @@ export interface NamedTensor {
 }
 
 const SHARE: Pinned = Pinned.text("session.use_env_allocators");
+const EXTERNAL_FOLDER: Pinned = Pinned.text("session.model_external_initializers_file_folder_path");
 const YES: Pinned = Pinned.text("1");
+
+/** What sessions over the same constants share: those constants as their kernels have repacked them. */
+export class PackedConstants {
+  #address: Address;
+
+  constructor() {
+    this.#address = makeObject("share packed weights", (r, out) =>
+      r.api.CreatePrepackedWeightsContainer(out),
+    );
+  }
+
+  get address(): Address {
+    if (this.#address === 0n)
+      throw new BackendError("packed weights used after they were released");
+    return this.#address;
+  }
+
+  /** After the last session that was made with it. */
+  release(): void {
+    if (this.#address === 0n) return;
+    runtime().api.ReleasePrepackedWeightsContainer(this.#address);
+    this.#address = 0n;
+  }
+}
+
+export interface SessionConstants {
+  /** Constants that the model declares as external. Read where they lie, for as long as the session lives. */
+  readonly tensors: readonly NamedTensor[];
+  readonly packed: PackedConstants;
+}
 
 /**
  * A loaded model. The settings, by measurement (a training step of 138 GFLOP, two threads):
@@ -287,8 +335,10 @@ const YES: Pinned = Pinned.text("1");
  */
 export class NativeSession {
   #address: Address;
+  readonly #constants: readonly NamedTensor[];
 
-  constructor(model: Uint8Array) {
+  constructor(model: Uint8Array, { tensors, packed }: SessionConstants) {
+    this.#constants = tensors;
     const options = makeObject("make session options", (r, out) => r.api.CreateSessionOptions(out));
     const { api } = runtime();
     try {
@@ -297,12 +347,26 @@ export class NativeSession {
       check(api, "set optimization", api.SetSessionGraphOptimizationLevel(options, 0));
       check(api, "set memory", api.DisableMemPattern(options));
       check(api, "set memory", api.AddSessionConfigEntry(options, SHARE.address, YES.address));
+      const names = tensors.map(({ name }) => Pinned.text(name));
+      for (const [i, { tensor }] of tensors.entries())
+        check(
+          api,
+          "hand over a weight",
+          api.AddInitializer(options, names[i]!.address, tensor.address),
+        );
+      const { directory } = runtime();
+      check(
+        api,
+        "set the folder",
+        api.AddSessionConfigEntry(options, EXTERNAL_FOLDER.address, directory.address),
+      );
       this.#address = makeObject("load the graph", (r, out) =>
-        r.api.CreateSessionFromArray(
+        r.api.CreateSessionFromArrayWithPrepackedWeightsContainer(
           r.env,
           koffi.address(model) as Address,
           model.byteLength,
           options,
+          packed.address,
           out,
         ),
       );
@@ -331,6 +395,7 @@ export class NativeSession {
     if (this.#address === 0n) return;
     runtime().api.ReleaseSession(this.#address);
     this.#address = 0n;
+    for (const { tensor } of this.#constants) tensor.release();
   }
 }
 
@@ -363,10 +428,6 @@ function leaveFlight(): void {
  */
 export class PreparedRun {
   readonly #arguments: readonly Argument[];
-  readonly #inputs: NamedTensor[];
-  readonly #outputs: NamedTensor[];
-  readonly #inputValues: Pinned;
-  readonly #outputValues: Pinned;
   /** The arguments point into these; never read, but must stay reachable. */
   readonly keeps: readonly unknown[];
 
@@ -378,32 +439,28 @@ export class PreparedRun {
     const names = [...inputs, ...outputs].map(({ name }) => Pinned.text(name));
     const inputNames = Pinned.addresses(names.slice(0, inputs.length).map((p) => p.address));
     const outputNames = Pinned.addresses(names.slice(inputs.length).map((p) => p.address));
-    this.#inputs = [...inputs];
-    this.#outputs = [...outputs];
-    this.#inputValues = Pinned.addresses(inputs.map(({ tensor }) => tensor.address));
-    this.#outputValues = Pinned.addresses(outputs.map(({ tensor }) => tensor.address));
-    this.keeps = [session, names, inputNames, outputNames];
+    const inputValues = Pinned.addresses(inputs.map(({ tensor }) => tensor.address));
+    const outputValues = Pinned.addresses(outputs.map(({ tensor }) => tensor.address));
+    this.keeps = [
+      session,
+      inputs,
+      outputs,
+      names,
+      inputNames,
+      outputNames,
+      inputValues,
+      outputValues,
+    ];
     this.#arguments = [
       session.address,
       0n,
       inputNames.address,
-      this.#inputValues.address,
+      inputValues.address,
       inputs.length,
       outputNames.address,
       outputs.length,
-      this.#outputValues.address,
+      outputValues.address,
     ];
-  }
-
-  /** Puts another tensor in place of input `index` for the runs that follow. */
-  setInput(index: number, tensor: NativeTensor): void {
-    this.#inputs[index] = { name: this.#inputs[index]!.name, tensor };
-    new BigUint64Array(this.#inputValues.bytes.buffer)[index] = tensor.address;
-  }
-
-  setOutput(index: number, tensor: NativeTensor): void {
-    this.#outputs[index] = { name: this.#outputs[index]!.name, tensor };
-    new BigUint64Array(this.#outputValues.bytes.buffer)[index] = tensor.address;
   }
 
   /** Runs on a worker thread; JavaScript goes on meanwhile. */
@@ -422,12 +479,6 @@ export class PreparedRun {
     } finally {
       leaveFlight();
     }
-  }
-
-  /** Runs on this thread: for calls so short that a hand-over would cost more than they do. */
-  runHere(): void {
-    const { api } = runtime();
-    check(api, "run the graph", api.Run(...this.#arguments));
   }
 }
 

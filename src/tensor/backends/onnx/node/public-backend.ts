@@ -163,6 +163,7 @@ class PublicBinding implements Binding {
 function tensorOf({ dtype, shape, data }: Value): Tensor {
   if (dtype === "f32") return new Tensor("float32", data as Float32Array, shape);
   if (dtype === "i32") return new Tensor("int32", data as Int32Array, shape);
+  if (dtype === "u8") return new Tensor("uint8", data as Uint8Array, shape);
   return new Tensor("bool", data as Uint8Array, shape);
 }
 

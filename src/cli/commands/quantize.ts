@@ -1,0 +1,185 @@
+/** `engram quantize`: a model with fewer bits, and what that costs. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import * as z from "zod";
+import { InvalidConfigError } from "../../errors.ts";
+import { certify } from "../../eval/index.ts";
+import type { LanguageModel } from "../../inference/index.ts";
+import { ROW_FORMAT_NAMES } from "../../memory/index.ts";
+import { WEIGHT_DTYPES } from "../../model/index.ts";
+import {
+  bytesInFormats,
+  checkFormats,
+  formatsOf,
+  inFormats,
+  type ModelFormats,
+  openOriginal,
+  writeInFormats,
+} from "../../quantize-model.ts";
+import { readAll } from "../../training/node/index.ts";
+import { oneOf, path, weightDtype } from "../arguments.ts";
+import { type Command, type CommandContext, defineCommand } from "../command.ts";
+
+/** A line of the certificate: formats, what they take, and what they cost on the text if there is one. */
+interface Line extends ModelFormats {
+  /** Of weights and rows on disk. */
+  readonly bytes: number;
+  readonly bitsPerByte?: number;
+  /** Nats a token. */
+  readonly meanKl?: number;
+}
+
+export const quantizeCommand: Command = defineCommand({
+  path: "quantize",
+  summary: "make a model smaller, and say what that costs",
+  description:
+    "Packs the weights of the model in the directory MODEL, converts the rows of its memory, or both, and " +
+    "writes the result to the directory DIR. With --text it measures first: bits per byte before and " +
+    "after, and the mean divergence of the next-token chances; that certificate is printed and kept in " +
+    "DIR as quantization.json. With --text alone it measures every format and writes nothing.",
+  arguments: [{ name: "MODEL", description: "model directory" }],
+  options: [
+    { flags: "--out <DIR>", description: "where to write the result; must be new or empty" },
+    { flags: "--dtype <KIND>", description: "weights as f32, q8 or q4 (default: as they are)" },
+    {
+      flags: "--rows <FORMAT>",
+      description: "rows as f32, bf16, fp8, int8 or int4 (default: as they are)",
+    },
+    { flags: "--text <FILE>", description: "text to measure on (.txt or .jsonl)" },
+  ],
+  examples: [
+    "quantize models/wiki --text valid.jsonl",
+    "quantize models/wiki --dtype q4 --rows fp8 --text valid.jsonl --out models/wiki-q4",
+  ],
+  schema: z.object({
+    model: path,
+    out: path.optional(),
+    dtype: weightDtype.optional(),
+    rows: oneOf(ROW_FORMAT_NAMES).optional(),
+    text: path.optional(),
+  }),
+  async run({ model: directory, out, dtype, rows, text }, context) {
+    const isChosen = dtype !== undefined || rows !== undefined;
+    if (out === undefined && text === undefined)
+      throw new InvalidConfigError(
+        "give --out, a directory to write to, or --text, a text to measure on, or both",
+      );
+    if (out !== undefined && !isChosen)
+      throw new InvalidConfigError(
+        "say what to change: --dtype for the weights, --rows for the memory's rows; " +
+          "--text without --out measures every format",
+      );
+    if (out !== undefined) await refuseFull(out);
+    await using original = await openOriginal(directory);
+    const { language } = original;
+    const present = formatsOf(language);
+    const chosen = { weights: dtype ?? present.weights, rows: rows ?? present.rows };
+    const targets = isChosen ? [chosen] : everyFormat(language);
+    for (const formats of targets) checkFormats(language, formats);
+    const measured =
+      text === undefined ? undefined : await measure(original, { targets, text, context });
+    const line = async (formats: ModelFormats, cost: object = {}): Promise<Line> => ({
+      ...formats,
+      bytes: await bytesInFormats(original, formats),
+      ...cost,
+    });
+    const certificate = {
+      version: 1,
+      text: measured?.text ?? null,
+      original: await line(present, measured && { bitsPerByte: measured.bitsPerByte }),
+      formats: await Promise.all(
+        targets.map((formats, i) => line(formats, measured?.candidates[i])),
+      ),
+    };
+    context.print(asText(certificate));
+    if (out !== undefined) await writeInFormats(original, { out, formats: chosen, certificate });
+    return { model: directory, ...(out !== undefined && { out }), ...certificate };
+  },
+});
+
+/** What begins with a dot may be left of a process that was killed while it wrote. */
+async function refuseFull(out: string): Promise<void> {
+  const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  const [first] = names.filter((name) => !name.startsWith("."));
+  if (first !== undefined)
+    throw new InvalidConfigError(
+      `--out: ${out} is not empty (it holds ${first}); name a new directory`,
+    );
+}
+
+/** One change at a time: each kind of packing, each format of rows. */
+function everyFormat(model: LanguageModel): ModelFormats[] {
+  const present = formatsOf(model);
+  const canPack = present.weights === "f32";
+  const canConvert = present.rows === "f32" || present.rows === "bf16";
+  const packed = WEIGHT_DTYPES.filter((weights) => canPack && weights !== present.weights);
+  const converted = ROW_FORMAT_NAMES.filter(
+    (rows) => canConvert && rows !== present.rows && rows !== "f32",
+  );
+  const all = [
+    ...packed.map((weights) => ({ ...present, weights })),
+    ...converted.map((rows) => ({ ...present, rows })),
+  ];
+  if (all.length === 0)
+    throw new InvalidConfigError(
+      `weights (${present.weights}) and rows (${present.rows ?? "none"}) are quantised already; ` +
+        "measure the model that they were made from",
+    );
+  return all;
+}
+
+async function measure(
+  original: Awaited<ReturnType<typeof openOriginal>>,
+  {
+    targets,
+    text,
+    context,
+  }: { targets: readonly ModelFormats[]; text: string; context: CommandContext },
+) {
+  const { progress, signal } = context;
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(text)) hash.update(chunk as Uint8Array);
+  const { tokens, bytes, bitsPerByte, candidates } = await certify(original, readAll([text]), {
+    candidates: targets.map((formats) => inFormats(original.language, formats)),
+    onProgress: (done, total) => progress.update(`measuring: ${done}/${total} windows`),
+    signal,
+  });
+  progress.end();
+  return { text: { sha256: hash.digest("hex"), tokens, bytes }, bitsPerByte, candidates };
+}
+
+function asText({
+  text,
+  original,
+  formats,
+}: {
+  text: { tokens: number; bytes: number } | null;
+  original: Line;
+  formats: readonly Line[];
+}): string {
+  const rows = [original, ...formats].map((line) => {
+    const { weights, rows: format = "none", bytes, bitsPerByte, meanKl } = line;
+    const size = `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+    const change = (bitsPerByte ?? 0) - (original.bitsPerByte ?? 0);
+    const cost =
+      bitsPerByte === undefined
+        ? ""
+        : `${bitsPerByte.toFixed(4).padStart(15)}${
+            meanKl === undefined
+              ? ""
+              : `${`${change < 0 ? "" : "+"}${change.toFixed(5)}`.padStart(11)}${meanKl.toExponential(2).padStart(14)}`
+          }`;
+    return `${weights.padEnd(9)}${format.padEnd(7)}${size.padStart(14)}${cost}\n`;
+  });
+  const head = `${"weights".padEnd(9)}${"rows".padEnd(7)}${"on disk".padStart(14)}`;
+  if (text === null) return `${head}\n${rows.join("")}`;
+  return (
+    `${text.tokens} tokens, ${text.bytes} bytes of text\n` +
+    `${head}${"bits per byte".padStart(15)}${"change".padStart(11)}${"mean KL/nats".padStart(14)}\n` +
+    rows.join("")
+  );
+}

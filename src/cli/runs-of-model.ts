@@ -1,0 +1,8 @@
+/** The training run that made a model, where its directory still has the log. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { openRuns, type Run } from "../training/node/index.ts";
+
+export function runsOfModel(directory: string): Run[] {
+  return existsSync(join(directory, "metrics.jsonl")) ? openRuns([directory]) : [];
+}

@@ -1,0 +1,195 @@
+/**
+ * The memory of a running model as a whole: its tables and their buckets, what their rows hold, what is asked of
+ * them, and how the n-grams of texts fall on them. Only looks; the model it looks at gives the same answers. Knows
+ * ids, not text.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import type { ModelMemory } from "../inference/index.ts";
+import {
+  type CacheStats,
+  compressIds,
+  type LayerLayout,
+  type RetrievalTable,
+  type RowBins,
+} from "../memory/index.ts";
+import { type CollisionReport, NgramCollisions, ngramsBehind } from "./ngram-collisions.ts";
+import { rowStatistics, type RowStatistics } from "./row-statistics.ts";
+import type { TableTraffic, TierReport } from "./table-traffic.ts";
+
+/** The rows of one order and head. */
+export interface Bucket {
+  readonly order: number;
+  readonly head: number;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+export interface TableReport {
+  readonly layer: number;
+  readonly rows: number;
+  readonly rowBytes: number;
+  readonly format: string;
+  readonly headDim: number;
+  readonly buckets: readonly Bucket[];
+  /** Empty where nobody watches the traffic. */
+  readonly tiers: readonly TierReport[];
+  readonly cache: CacheStats | undefined;
+}
+
+/** What training left in a bucket, as far as it was sampled. */
+export interface BucketFill {
+  readonly order: number;
+  readonly head: number;
+  readonly sampled: number;
+  readonly nonZero: number;
+  readonly meanNorm: number;
+  readonly maxNorm: number;
+  /** Different n-grams that most likely were thrown at the bucket, to fill so many of its rows. */
+  readonly ngrams: number;
+}
+
+/** A text, or, if it `isContinued`, what follows the piece before. */
+export interface TextPiece {
+  readonly ids: ArrayLike<number>;
+  readonly isContinued: boolean;
+}
+
+/** Rows sampled of each bucket: the share of those that are not zero is then known to 0.4 %. */
+const ROWS_PER_BUCKET = 2 ** 16;
+const BYTES_PER_BUCKET = 2 ** 23;
+
+export class MemoryInspector {
+  readonly #memory: ModelMemory;
+  readonly #traffic: TableTraffic | undefined;
+  readonly #seen: NgramCollisions;
+  readonly #fills = new Map<number, Promise<BucketFill[]>>();
+
+  /** Without `traffic`, what is asked of the tables is not known. */
+  constructor(memory: ModelMemory, traffic?: TableTraffic) {
+    this.#memory = memory;
+    this.#traffic = traffic;
+    this.#seen = new NgramCollisions(memory.addressing);
+  }
+
+  /** Since when traffic is watched, in milliseconds since 1970. */
+  get since(): number | undefined {
+    return this.#traffic?.since;
+  }
+
+  tables(): TableReport[] {
+    return this.#memory.tables.map(({ layerId, store, format }) => ({
+      layer: layerId,
+      rows: store.numRows,
+      rowBytes: store.rowBytes,
+      format: format.name,
+      headDim: format.headDim,
+      buckets: bucketsOf(this.#layout(layerId), this.#numHeads),
+      tiers: this.#traffic?.tiersOf(layerId) ?? [],
+      cache: this.#traffic?.cacheOf(layerId),
+    }));
+  }
+
+  /** What the rows of each bin hold. Reads below meters and caches, so that looking leaves no trace there. */
+  async rows(
+    layerId: number,
+    bins: RowBins,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<RowStatistics> {
+    return rowStatistics(this.#source(layerId), bins, options);
+  }
+
+  /** How often the rows of each bin were asked for; undefined where nobody counts. */
+  reads(layerId: number, bins: RowBins): Float64Array | undefined {
+    this.#table(layerId);
+    return this.#traffic?.readsOf(layerId, bins);
+  }
+
+  /** How full training left each bucket. Rows do not change while a model runs, so this is found out once. */
+  fill(layerId: number): Promise<BucketFill[]> {
+    let fill = this.#fills.get(layerId);
+    if (fill === undefined) {
+      fill = this.#measureFill(layerId);
+      this.#fills.set(layerId, fill);
+      fill.catch(() => this.#fills.delete(layerId));
+    }
+    return fill;
+  }
+
+  /** A text has been read: its n-grams join those seen so far. */
+  see(ids: ArrayLike<number>): void {
+    this.#seen.add(compressIds(this.#memory.tokenMap, ids));
+  }
+
+  /** Of all that was seen. */
+  collisions(): CollisionReport {
+    return this.#seen.report();
+  }
+
+  /** Of given texts alone, piece by piece. Other work gets its turn between them. */
+  async collisionsOf(pieces: Iterable<TextPiece>): Promise<CollisionReport> {
+    const collisions = new NgramCollisions(this.#memory.addressing);
+    for (const { ids, isContinued } of pieces) {
+      collisions.add(compressIds(this.#memory.tokenMap, ids), { isContinued });
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    return collisions.report();
+  }
+
+  async #measureFill(layerId: number): Promise<BucketFill[]> {
+    const fills: BucketFill[] = [];
+    for (const { order, head, firstRow, rows } of bucketsOf(
+      this.#layout(layerId),
+      this.#numHeads,
+    )) {
+      const found = await rowStatistics(
+        this.#source(layerId),
+        { from: firstRow, to: firstRow + rows, bins: 1 },
+        { maxRows: ROWS_PER_BUCKET, maxBytes: BYTES_PER_BUCKET },
+      );
+      const sampled = found.sampled[0]!;
+      const nonZero = found.nonZero[0]!;
+      fills.push({
+        order,
+        head,
+        sampled,
+        nonZero,
+        meanNorm: found.meanNorm[0]!,
+        maxNorm: found.maxNorm[0]!,
+        ngrams: ngramsBehind((nonZero / sampled) * rows, rows),
+      });
+    }
+    return fills;
+  }
+
+  get #numHeads(): number {
+    return this.#memory.addressing.layout.config.numHeads;
+  }
+
+  #layout(layerId: number): LayerLayout {
+    return this.#memory.addressing.layout.layers.find((layer) => layer.layerId === layerId)!;
+  }
+
+  #source(layerId: number): Pick<RetrievalTable, "store" | "format"> {
+    const { store, format } = this.#table(layerId);
+    return { store: this.#traffic?.sourceOf(layerId) ?? store, format };
+  }
+
+  #table(layerId: number): RetrievalTable {
+    const { tables } = this.#memory;
+    const table = tables.find((one) => one.layerId === layerId);
+    if (table === undefined)
+      throw new InvalidConfigError(
+        `layer ${layerId} has no table; layers ${tables.map((one) => one.layerId).join(", ")} have one`,
+      );
+    return table;
+  }
+}
+
+function bucketsOf({ primes, offsets }: LayerLayout, numHeads: number): Bucket[] {
+  return primes.map((rows, column) => ({
+    order: 2 + Math.floor(column / numHeads),
+    head: column % numHeads,
+    firstRow: offsets[column]!,
+    rows,
+  }));
+}

@@ -1,0 +1,212 @@
+/**
+ * A model's weights between a directory and memory, as numbers or packed. One matrix at a time is in
+ * memory twice. Knows the tensors' names and types; not tables, tokenizers or engines.
+ *
+ * A packed matrix [M,K] called `X.weight` rests as three tensors, in the layout of compressed-tensors:
+ *
+ *   X.weight_packed  I32  [M, K*bits/32]  codes, unsigned, the first in the lowest bits
+ *   X.weight_scale   BF16 [M, K/32]
+ *   X.weight_shape   I64  [2]             M and K
+ */
+import { type ModelDirectory, tensorSource, type TensorSource } from "./checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError } from "./errors.ts";
+import {
+  bitsOf,
+  finalNormName,
+  isQuantizable,
+  type ModelConfig,
+  paramLayout,
+  type ParamSpec,
+  paramSpecs,
+  paramViews,
+  parseQuantization,
+  type QuantizedMatrix,
+  type QuantizedWeights,
+  quantizeMatrix,
+  type WeightDtype,
+} from "./model/index.ts";
+import {
+  decodeBf16Array,
+  encodeBf16Array,
+  QUANTIZED_BLOCK,
+  type QuantizedBits,
+} from "./numerics/index.ts";
+import { sizeOf, type Value, type Values, valueOf } from "./tensor/index.ts";
+
+export interface ModelWeights {
+  readonly dtype: WeightDtype;
+  readonly params: Values;
+  readonly quantized: QuantizedWeights;
+}
+
+/** In which form the weights of `files` will be held; `wanted` is refused where they rest in another packing. */
+export function dtypeToHold(files: ModelDirectory, wanted: WeightDtype | undefined): WeightDtype {
+  const stored = parseQuantization(files.config);
+  if (stored === "f32") return wanted ?? "f32";
+  if (wanted === undefined || wanted === stored) return stored;
+  throw new InvalidConfigError(
+    `${files.path} holds its weights as ${stored}, which cannot be turned into ${wanted}: ` +
+      "open it as it is, or start from the model that it was made from",
+  );
+}
+
+/** Bytes that the weights of a model take in memory. */
+export function weightBytes(config: ModelConfig, dtype: WeightDtype): number {
+  const bits = bitsOf(dtype);
+  return paramSpecs(config).reduce((sum, spec) => {
+    const size = sizeOf(spec.shape);
+    const isPacked = bits !== undefined && isQuantizable(spec);
+    return sum + (isPacked ? (size * bits) / 8 + (4 * size) / QUANTIZED_BLOCK : 4 * size);
+  }, 0);
+}
+
+export async function readWeights(
+  files: ModelDirectory,
+  config: ModelConfig,
+  dtype: WeightDtype,
+): Promise<ModelWeights> {
+  const bits = bitsOf(dtype);
+  if (bits === undefined) {
+    const layout = paramLayout(config);
+    const params = paramViews(layout, new Float32Array(layout.length));
+    for (const spec of layout.specs) await readNumbers(files, spec, params[spec.name]!);
+    return { dtype, params, quantized: new Map() };
+  }
+  const isPacked = parseQuantization(files.config) !== "f32";
+  const params: Record<string, Value> = {};
+  const quantized = new Map<string, QuantizedMatrix>();
+  for (const spec of paramSpecs(config)) {
+    if (isPacked && isQuantizable(spec)) {
+      quantized.set(spec.name, await readPacked(files, spec, bits));
+      continue;
+    }
+    const value = valueOf(new Float32Array(sizeOf(spec.shape)), spec.shape);
+    await readNumbers(files, spec, value);
+    if (isQuantizable(spec)) quantized.set(spec.name, quantizeMatrix(value, bits));
+    else params[spec.name] = value;
+  }
+  return { dtype, params, quantized };
+}
+
+async function readNumbers(
+  files: ModelDirectory,
+  { name, shape }: ParamSpec,
+  { data }: Value,
+): Promise<void> {
+  const tensor = await files.find(name);
+  if (tensor === undefined) throw new FormatError(`${files.path}: the weight "${name}" is missing`);
+  checkShape(files, tensor, shape);
+  if (tensor.dtype === "F32") {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
+  } else if (tensor.dtype === "BF16") {
+    const bytes = await files.read(name);
+    decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
+  } else
+    throw new FormatError(
+      `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
+    );
+}
+
+async function readPacked(
+  files: ModelDirectory,
+  { name, shape }: ParamSpec,
+  bits: QuantizedBits,
+): Promise<QuantizedMatrix> {
+  const [rows, width] = shape as [number, number];
+  const part = async (spec: PackedSpec): Promise<Uint8Array<ArrayBuffer>> => {
+    const tensor = await files.find(spec.name);
+    if (tensor?.dtype !== spec.dtype)
+      throw new FormatError(
+        `${files.path}: the packed weight "${name}" needs "${spec.name}" as ${spec.dtype}, ` +
+          (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+      );
+    checkShape(files, tensor, spec.shape);
+    return files.read(spec.name);
+  };
+  const specs = packedSpecs(name, [rows, width], bits);
+  const sides = new BigInt64Array((await part(specs.shape)).buffer);
+  if (sides[0] !== BigInt(rows) || sides[1] !== BigInt(width))
+    throw new FormatError(
+      `${files.path}: "${specs.shape.name}" says [${sides.join(", ")}], config.json [${rows}, ${width}]`,
+    );
+  const codes = await part(specs.codes);
+  const halves = new Uint16Array((await part(specs.scales)).buffer);
+  const scales = new Float32Array(halves.length);
+  decodeBf16Array(halves, scales);
+  const wrong = scales.findIndex((scale) => !Number.isFinite(scale));
+  if (wrong !== -1)
+    throw new FormatError(`${files.path}: "${specs.scales.name}" holds ${scales[wrong]}`);
+  return { shape: [rows, width], bits, codes, scales };
+}
+
+type PackedSpec = Pick<TensorSource, "name" | "dtype" | "shape">;
+
+function packedSpecs(
+  name: string,
+  [rows, width]: readonly [number, number],
+  bits: QuantizedBits,
+): Readonly<Record<"codes" | "scales" | "shape", PackedSpec>> {
+  return {
+    codes: { name: `${name}_packed`, dtype: "I32", shape: [rows, (width * bits) / 32] },
+    scales: { name: `${name}_scale`, dtype: "BF16", shape: [rows, width / QUANTIZED_BLOCK] },
+    shape: { name: `${name}_shape`, dtype: "I64", shape: [2] },
+  };
+}
+
+/** How weights that are not packed rest. */
+export type NumberFormat = "f32" | "bf16";
+
+/** How those of `files` do. */
+export async function numberFormatOf(files: ModelDirectory): Promise<NumberFormat> {
+  return (await files.find(finalNormName))?.dtype === "BF16" ? "bf16" : "f32";
+}
+
+/** A weight as numbers, to be written. */
+export function numberSource(
+  { name, shape }: Pick<ParamSpec, "name" | "shape">,
+  { values, format }: { values: Float32Array; format: NumberFormat },
+): TensorSource {
+  if (format === "f32") return tensorSource({ name, dtype: "F32", shape }, values);
+  const codes = new Uint16Array(values.length);
+  encodeBf16Array(values, codes);
+  return tensorSource({ name, dtype: "BF16", shape }, codes);
+}
+
+/** The tensors of a model's weights, to be written; those that are not packed as `format`. */
+export function weightSources(
+  config: ModelConfig,
+  {
+    params,
+    quantized,
+    format,
+  }: Pick<ModelWeights, "params" | "quantized"> & { format: NumberFormat },
+): TensorSource[] {
+  return paramSpecs(config).flatMap(({ name, shape }) => {
+    const matrix = quantized.get(name);
+    if (matrix === undefined) {
+      const values = params[name]!.data as Float32Array;
+      return [numberSource({ name, shape }, { values, format })];
+    }
+    const specs = packedSpecs(name, matrix.shape, matrix.bits);
+    const scales = new Uint16Array(matrix.scales.length);
+    encodeBf16Array(matrix.scales, scales);
+    return [
+      tensorSource(specs.codes, matrix.codes),
+      tensorSource(specs.scales, scales),
+      tensorSource(specs.shape, BigInt64Array.from(matrix.shape, BigInt)),
+    ];
+  });
+}
+
+export function checkShape(
+  files: ModelDirectory,
+  tensor: { readonly name: string; readonly shape: readonly number[] },
+  expected: readonly number[],
+): void {
+  if (JSON.stringify(tensor.shape) !== JSON.stringify(expected))
+    throw new FormatError(
+      `${files.path}: tensor "${tensor.name}" should be [${expected.join(", ")}] by config.json, ` +
+        `it is [${tensor.shape.join(", ")}]`,
+    );
+}

@@ -1,0 +1,74 @@
+/**
+ * How packed weights are spoken of: the names of their kinds, and the key `quantization_config` of config.json,
+ * in the words of compressed-tensors' format "pack-quantized", which vLLM and Transformers read. Knows
+ * no weights.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import { QUANTIZED_BLOCK, type QuantizedBits } from "../numerics/index.ts";
+
+/** How weights are held: as they are, or in 8 or 4 bits. */
+export type WeightDtype = "f32" | "q8" | "q4";
+
+export const WEIGHT_DTYPES: readonly WeightDtype[] = ["f32", "q8", "q4"];
+
+/** Bits of a packed kind; undefined for f32. */
+export function bitsOf(dtype: WeightDtype): QuantizedBits | undefined {
+  return dtype === "f32" ? undefined : dtype === "q8" ? 8 : 4;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const weightsKey = (bits: QuantizedBits): Json => ({
+  num_bits: bits,
+  type: "int",
+  symmetric: true,
+  strategy: "group",
+  group_size: QUANTIZED_BLOCK,
+});
+
+/** The value of `quantization_config` for weights of `dtype`. */
+export function quantizationToJson(dtype: Exclude<WeightDtype, "f32">): Json {
+  return {
+    quant_method: "compressed-tensors",
+    format: "pack-quantized",
+    quantization_status: "compressed",
+    config_groups: {
+      group_0: {
+        targets: ["Linear", "Embedding"],
+        weights: weightsKey(bitsOf(dtype)!),
+        input_activations: null,
+        output_activations: null,
+      },
+    },
+    ignore: [],
+  };
+}
+
+/** How the weights of a model with this config.json rest. Refuses every packing but the one written here. */
+export function parseQuantization(config: Json): WeightDtype {
+  const given = config["quantization_config"];
+  if (given === undefined || given === null) return "f32";
+  const groups = Object.values(record(record(given)["config_groups"]));
+  const weights = record(record(groups[0])["weights"]);
+  const bits = weights["num_bits"];
+  const dtype = bits === 8 ? "q8" : bits === 4 ? "q4" : undefined;
+  const { quant_method: method, format } = record(given);
+  const isKnown =
+    dtype !== undefined &&
+    method === "compressed-tensors" &&
+    format === "pack-quantized" &&
+    groups.length === 1 &&
+    Object.entries(weightsKey(bitsOf(dtype)!)).every(([key, value]) => weights[key] === value) &&
+    (record(groups[0])["input_activations"] ?? null) === null;
+  if (!isKnown)
+    throw new InvalidConfigError(
+      'config.json: "quantization_config" should be compressed-tensors, pack-quantized, one group of ' +
+        `symmetric integers of 4 or 8 bits in groups of ${QUANTIZED_BLOCK}, as engram quantize writes it; ` +
+        `got ${JSON.stringify(given).slice(0, 300)}`,
+    );
+  return dtype;
+}
+
+function record(value: unknown): Json {
+  return typeof value === "object" && value !== null ? (value as Json) : {};
+}

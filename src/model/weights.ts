@@ -1,0 +1,141 @@
+/**
+ * A model's weights as a graph sees them: as numbers, which are inputs of the graph, or packed, which are
+ * constants of it. Layers ask for products and rows, and do not know which it is.
+ *
+ * N rows, K inputs, M outputs of a matrix [M,K].
+ */
+import {
+  dequantizeBlocks,
+  QUANTIZED_BLOCK,
+  type QuantizedBits,
+  quantizeBlocks,
+} from "../numerics/index.ts";
+import {
+  type GraphBuilder,
+  type QuantizedTensor,
+  type Tensor,
+  type Value,
+  valueOf,
+} from "../tensor/index.ts";
+import type { ModelConfig } from "./config.ts";
+import { embedName, headName, layerName, type ParamSpec, paramSpecs } from "./params.ts";
+
+/** A matrix [M,K] in packed form; see `numerics/quantized-blocks.ts`. */
+export interface QuantizedMatrix {
+  readonly shape: readonly [rows: number, width: number];
+  readonly bits: QuantizedBits;
+  /** [M, K*bits/8] */
+  readonly codes: Uint8Array;
+  /** [M, K/32] */
+  readonly scales: Float32Array;
+}
+
+/** Packed matrices by the names of the weights they stand for. */
+export type QuantizedWeights = ReadonlyMap<string, QuantizedMatrix>;
+
+/** Whether a weight can be packed. The rest are gains, or too narrow to be worth a second kind of block. */
+export function isQuantizable({ kind, shape }: ParamSpec): boolean {
+  return kind !== "gain" && shape.length === 2 && shape[1]! % QUANTIZED_BLOCK === 0;
+}
+
+/** `value`, a matrix for which `isQuantizable` holds, in packed form. */
+export function quantizeMatrix({ data, shape }: Value, bits: QuantizedBits): QuantizedMatrix {
+  return { shape: shape as [number, number], ...quantizeBlocks(data as Float32Array, bits) };
+}
+
+/** The numbers that a packed matrix stands for. */
+export function dequantizeMatrix(matrix: QuantizedMatrix): Value {
+  return valueOf(dequantizeBlocks(matrix), matrix.shape);
+}
+
+/** Weights of one layer, by their names within it. */
+export interface LayerWeights {
+  /** As numbers: gains and kernels, which are never packed. */
+  gain(name: string): Tensor;
+  /** x [N,K] -> x W^T [N,M] */
+  project(x_NK: Tensor, name: string): Tensor;
+  /** The first and the second half of `project`'s columns, [N,M/2] each. */
+  projectHalves(x_NK: Tensor, name: string): readonly [Tensor, Tensor];
+}
+
+export interface ModelWeights {
+  /** Those that are inputs of the graph. */
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  gain(name: string): Tensor;
+  layer(layer: number): LayerWeights;
+  /** ids [...] -> [..., D] */
+  embed(ids: Tensor): Tensor;
+  /** hidden [N,D] -> logits [N,V] */
+  head(hidden_ND: Tensor): Tensor;
+  /** hidden [N,D], labels [N] -> loss [N], probs [N,V] */
+  headLoss(hidden_ND: Tensor, labels_N: Tensor): readonly [Tensor, Tensor];
+}
+
+/** Declares all weights of a model in `g`. */
+export function declareWeights(
+  g: GraphBuilder,
+  config: ModelConfig,
+  quantized: QuantizedWeights = new Map(),
+): ModelWeights {
+  const inputs = new Map<string, Tensor>();
+  const packed = new Map<string, QuantizedTensor>();
+  for (const { name, shape } of paramSpecs(config)) {
+    const matrix = quantized.get(name);
+    if (matrix === undefined) inputs.set(name, g.input(name, "f32", shape));
+    else packed.set(name, packedConstants(g, matrix));
+  }
+  const gain = (name: string): Tensor => inputs.get(name)!;
+  const project = (x_NK: Tensor, name: string): Tensor => {
+    const matrix = packed.get(name);
+    if (matrix !== undefined) return g.matmulQuantized(x_NK, matrix);
+    return g.matmul(x_NK, gain(name), { transB: true });
+  };
+  const head = config.tieEmbeddings ? embedName : headName;
+  return {
+    inputs,
+    gain,
+    layer: (layer) => ({
+      gain: (name) => gain(layerName(layer, name)),
+      project: (x_NK, name) => project(x_NK, layerName(layer, name)),
+      projectHalves(x_NK, name) {
+        const full = layerName(layer, name);
+        const weight = inputs.get(full);
+        const [rows, width] = x_NK.shape as [number, number];
+        // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
+        if (weight !== undefined && rows >= width)
+          return halves(g, weight, 0).map((half) => g.matmul(x_NK, half, { transB: true })) as [
+            Tensor,
+            Tensor,
+          ];
+        return halves(g, project(x_NK, full), 1);
+      },
+    }),
+    embed(ids) {
+      const matrix = packed.get(embedName);
+      if (matrix !== undefined) return g.gatherRowsQuantized(matrix, ids);
+      return g.gatherRows(gain(embedName), ids);
+    },
+    head: (hidden_ND) => project(hidden_ND, head),
+    headLoss(hidden_ND, labels_N) {
+      const outputs = packed.has(head)
+        ? g.op("crossEntropy", [project(hidden_ND, head), labels_N], {})
+        : g.op("linearCrossEntropy", [hidden_ND, gain(head), labels_N], {});
+      return outputs as readonly [Tensor, Tensor];
+    },
+  };
+}
+
+function packedConstants(g: GraphBuilder, matrix: QuantizedMatrix): QuantizedTensor {
+  const { shape, bits, codes, scales } = matrix;
+  const [rows, width] = shape;
+  return {
+    bits,
+    codes: g.constant(codes, [rows, (width * bits) / 8], { dtype: "u8" }),
+    scales: g.constant(scales, [rows, width / QUANTIZED_BLOCK]),
+  };
+}
+
+function halves(g: GraphBuilder, x: Tensor, axis: number): readonly [Tensor, Tensor] {
+  const length = x.shape[axis]!;
+  return [g.slice(x, axis, 0, length / 2), g.slice(x, axis, length / 2, length)];
+}

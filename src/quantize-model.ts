@@ -1,0 +1,171 @@
+/**
+ * A model directory -> a smaller one: weights packed, rows of tables in another format. What a choice would
+ * do to the model is to be had before anything is written. Knows files, weights and tables; measuring
+ * is `eval/certify.ts`'s business.
+ */
+import { ModelDirectory, writeModelDir } from "./checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError } from "./errors.ts";
+import type { LanguageModel } from "./inference/index.ts";
+import { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
+import {
+  type RetrievalTable,
+  rowFormat,
+  type RowFormat,
+  type RowFormatName,
+} from "./memory/index.ts";
+import {
+  bitsOf,
+  isQuantizable,
+  paramSpecs,
+  type QuantizedMatrix,
+  quantizationToJson,
+  quantizeMatrix,
+  type WeightDtype,
+} from "./model/index.ts";
+import { numberFormatOf, weightSources } from "./model-weights.ts";
+import { tableSources } from "./save-model.ts";
+import { sizeOf } from "./tensor/index.ts";
+
+/** Formats of a model's weights and rows. */
+export interface ModelFormats {
+  readonly weights: WeightDtype;
+  /** Undefined for a model without a memory. */
+  readonly rows: RowFormatName | undefined;
+}
+
+/** Cache for tables that are too large to be read whole: they are converted in one pass. */
+const TABLE_CACHE_BYTES = 2 ** 30;
+
+/** Opens a model to be quantised; its tables stay on disk where they would fill half of the memory. */
+export async function openOriginal(
+  directory: string,
+  options: Pick<LoadModelOptions, "backend"> = {},
+): Promise<Model> {
+  await using files = await ModelDirectory.open(directory);
+  let bytes = 0;
+  for (const { begin, end } of (await files.tensors()).values()) bytes += end - begin;
+  const isLarge = bytes > process.availableMemory() / 2;
+  return loadModel(directory, {
+    ...options,
+    ...(isLarge && { tableMemory: TABLE_CACHE_BYTES, warm: false }),
+  });
+}
+
+export function formatsOf({ quantized, memory }: LanguageModel): ModelFormats {
+  const [matrix] = quantized?.values() ?? [];
+  return {
+    weights: matrix === undefined ? "f32" : matrix.bits === 8 ? "q8" : "q4",
+    rows: memory?.tables[0]?.format.name,
+  };
+}
+
+/** Refuses to quantise what is quantised: errors would add up, and a certificate would not show it. */
+export function checkFormats(model: LanguageModel, to: ModelFormats): void {
+  const from = formatsOf(model);
+  if (from.weights !== "f32" && to.weights !== from.weights)
+    throw new InvalidConfigError(
+      `the weights are packed as ${from.weights} already; quantise the model that they were made from`,
+    );
+  if (to.rows === from.rows) return;
+  if (from.rows === undefined)
+    throw new InvalidConfigError("the model has no memory, so there are no rows to convert");
+  if (from.rows !== "f32" && from.rows !== "bf16")
+    throw new InvalidConfigError(
+      `the rows rest as ${from.rows} already; convert the model that they were made from`,
+    );
+}
+
+/** The model as it would be in these formats. Shares with the original whatever is not converted. */
+export function inFormats(model: LanguageModel, to: ModelFormats): LanguageModel {
+  checkFormats(model, to);
+  const { memory, config } = model;
+  const bits = bitsOf(to.weights);
+  let { params, quantized } = model;
+  if (bits !== undefined && formatsOf(model).weights === "f32") {
+    const rest = { ...params };
+    const packed = new Map<string, QuantizedMatrix>();
+    for (const spec of paramSpecs(config).filter(isQuantizable)) {
+      packed.set(spec.name, quantizeMatrix(rest[spec.name]!, bits));
+      delete rest[spec.name];
+    }
+    [params, quantized] = [rest, packed];
+  }
+  const tables = memory?.tables.map((table) => asIfConverted(table, to.rows!));
+  return { ...model, params, quantized, memory: memory && { ...memory, tables: tables! } };
+}
+
+/** A table whose rows come out as they would from a table in format `name`: nothing is stored twice. */
+function asIfConverted({ layerId, store, format }: RetrievalTable, name: RowFormatName) {
+  if (name === format.name) return { layerId, store, format };
+  const target = rowFormat(name, format.headDim);
+  const through: RowFormat = {
+    ...format,
+    rowsOf: () => undefined,
+    decode(bytes, into) {
+      format.decode(bytes, into);
+      const rows = into.length / format.headDim;
+      const converted = new Uint8Array(rows * target.rowBytes);
+      target.encode(into, converted);
+      target.decode(converted, into);
+    },
+  };
+  return { layerId, store, format: through };
+}
+
+/** Bytes on disk of weights and rows in these formats; weights that are not packed stay as they are. */
+export async function bytesInFormats(
+  { path, language: { config, memory } }: Pick<Model, "path" | "language">,
+  to: ModelFormats,
+): Promise<number> {
+  await using files = await ModelDirectory.open(path);
+  const numberBytes = (await numberFormatOf(files)) === "bf16" ? 2 : 4;
+  const bits = bitsOf(to.weights);
+  let bytes = 0;
+  for (const spec of paramSpecs(config)) {
+    const size = sizeOf(spec.shape);
+    // A packed block of 32 has a scale of two bytes; a packed matrix says its shape in sixteen.
+    if (bits === undefined || !isQuantizable(spec)) bytes += numberBytes * size;
+    else bytes += (size * bits) / 8 + size / 16 + 16;
+  }
+  for (const { store, format } of memory?.tables ?? [])
+    bytes += store.numRows * rowFormat(to.rows!, format.headDim).rowBytes;
+  return bytes;
+}
+
+export interface WriteInFormatsOptions {
+  readonly out: string;
+  readonly formats: ModelFormats;
+  /** Kept beside the model as quantization.json. */
+  readonly certificate: object;
+}
+
+/** Writes `model`, opened from the directory that `model.path` names, into `out`: whole or not at all. */
+export async function writeInFormats(
+  model: Model,
+  { out, formats, certificate }: WriteInFormatsOptions,
+): Promise<void> {
+  await using files = await ModelDirectory.open(model.path);
+  const tokenizer = await files.tokenizer();
+  if (tokenizer === undefined) throw new FormatError(`${model.path}: tokenizer.json is missing`);
+  const { language, chatTemplate } = model;
+  const { config, params, quantized } = inFormats(language, formats);
+  const { quantization_config: _before, ...settings } = files.config;
+  await writeModelDir(out, {
+    config: {
+      ...settings,
+      ...(formats.weights !== "f32" && {
+        quantization_config: quantizationToJson(formats.weights),
+      }),
+    },
+    ...(files.generationConfig !== undefined && { generationConfig: files.generationConfig }),
+    tokenizer,
+    ...(chatTemplate !== undefined && { chatTemplate }),
+    certificate: certificate as Record<string, unknown>,
+    weights: weightSources(config, {
+      params,
+      quantized: quantized ?? new Map(),
+      format: await numberFormatOf(files),
+    }),
+    tables: (language.memory?.tables ?? []).map((table) => tableSources(table, formats.rows!)),
+  });
+}

@@ -1,0 +1,45 @@
+/**
+ * The page and training runs without a model: what `engram dash` puts on a port. A function from request to
+ * response, as the server is; loads nothing and answers nothing that would need weights.
+ */
+import { Hono } from "hono";
+import { answerErrors, reporter } from "./answer-errors.ts";
+import { ApiError } from "./api-error.ts";
+import { checkHost } from "./host-check.ts";
+import { routes } from "./openapi.ts";
+import { pageRoutes } from "./routes/page.ts";
+import { runRoutes } from "./routes/runs.ts";
+import type { ServerOptions } from "./serving.ts";
+
+export type DashboardOptions = Required<Pick<ServerOptions, "runs" | "version">> &
+  Pick<ServerOptions, "page" | "isLoopback" | "onError">;
+
+export interface Dashboard {
+  /** Answers; never rejects. */
+  readonly fetch: (request: Request) => Promise<Response>;
+}
+
+export function createDashboard(options: DashboardOptions): Dashboard {
+  const { runs, version, page, isLoopback = false, onError } = options;
+  const report = reporter(onError);
+  const app = new Hono();
+  if (isLoopback)
+    app.use(async (c, next) => {
+      checkHost(c.req.raw);
+      await next();
+    });
+  app.get("/health", (c) => c.json({ status: "ok" }));
+  app.get("/version", (c) => c.json({ version }));
+  runRoutes(app, { options: { runs } });
+  pageRoutes(app, { options: page === undefined ? {} : { page }, report });
+  // What a server with a model would answer.
+  for (const { method, path } of routes)
+    app.on(method.toUpperCase(), path.replace("{name}", ":name"), () => {
+      throw new ApiError(
+        "there is no model here, only training runs; engram serve MODEL opens one",
+        { status: 404, code: "no_model" },
+      );
+    });
+  answerErrors(app, report);
+  return { fetch: async (request) => app.fetch(request) };
+}

@@ -1,0 +1,196 @@
+/**
+ * `/engram/memory`: the served model's memory as a whole - its tables and what is asked of them, maps of their
+ * rows, and how n-grams fall on them. Every answer is bounded, however large a table is.
+ */
+import type { Hono } from "hono";
+import * as z from "zod";
+import { promptIdsOf } from "../../generate-text.ts";
+import type {
+  CollisionReport,
+  MemoryInspector,
+  TableReport,
+  TextPiece,
+} from "../../inspect/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import { ApiError, schemaError } from "../api-error.ts";
+import { readBody } from "../body.ts";
+import { collisionSchema } from "../protocol.ts";
+import type { RouteContext } from "../serving.ts";
+
+/** As many as a map has pixels worth pointing at. */
+const maxBins = 16_384;
+
+/** UTF-16 units. */
+const pieceLength = 16_384;
+
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,10}$/, "expected a whole number")
+  .transform(Number);
+
+const binsSchema = z.strictObject({
+  layer: wholeNumber,
+  from: wholeNumber,
+  to: wholeNumber,
+  bins: wholeNumber.refine((bins) => bins <= maxBins, `expected at most ${maxBins} bins`),
+});
+
+export function memoryRoutes(app: Hono, context: RouteContext): void {
+  const inspector = (): MemoryInspector => {
+    const { inspector: found } = context.serving();
+    if (found !== undefined) return found;
+    throw new ApiError("this model has no memory to look into", { code: "no_memory" });
+  };
+
+  app.get("/engram/memory", (c) => {
+    const { inspector: found } = context.serving();
+    return c.json({
+      since: found?.since === undefined ? null : found.since / 1000,
+      tables: found?.tables().map(tableJson) ?? [],
+    });
+  });
+
+  app.get("/engram/memory/rows", async (c) => {
+    const { layer, ...bins } = binsOf(c.req.query());
+    const found = await inspector().rows(layer, bins, { signal: c.req.raw.signal });
+    return c.json({
+      layer,
+      ...bins,
+      sampled: [...found.sampled],
+      non_zero: [...found.nonZero],
+      mean_norm: Array.from(found.meanNorm, shortened),
+      max_norm: Array.from(found.maxNorm, shortened),
+    });
+  });
+
+  app.get("/engram/memory/reads", (c) => {
+    const { layer, ...bins } = binsOf(c.req.query());
+    const reads = inspector().reads(layer, bins);
+    return c.json({
+      layer,
+      ...bins,
+      reads: reads === undefined ? null : [...reads].map(shortened),
+    });
+  });
+
+  app.get("/engram/memory/fill", async (c) => {
+    const tables = inspector().tables();
+    const fills = [];
+    for (const { layer } of tables) {
+      const buckets = await inspector().fill(layer);
+      fills.push({
+        layer,
+        buckets: buckets.map(({ nonZero, meanNorm, maxNorm, ngrams, ...bucket }) => ({
+          ...bucket,
+          non_zero: nonZero,
+          mean_norm: shortened(meanNorm),
+          max_norm: shortened(maxNorm),
+          estimated_ngrams: Number.isFinite(ngrams) ? Math.round(ngrams) : null,
+        })),
+      });
+    }
+    return c.json({ tables: fills });
+  });
+
+  app.get("/engram/memory/collisions", (c) => c.json(collisionJson(inspector().collisions())));
+
+  app.post("/engram/memory/collisions", async (c) => {
+    const { tokenizer } = context.serving().model;
+    const found = inspector();
+    const { maxBodyBytes: maxBytes } = context.options;
+    const { text } = await readBody(c.req.raw, { schema: collisionSchema, maxBytes });
+    const documents = typeof text === "string" ? [text] : text;
+    return c.json(collisionJson(await found.collisionsOf(piecesOf(documents, tokenizer))));
+  });
+}
+
+/** Tokens of texts in pieces that take a few milliseconds each, however long a text is. */
+function* piecesOf(documents: readonly string[], tokenizer: Tokenizer): Generator<TextPiece> {
+  for (const document of documents) {
+    let at = cutAfter(document, 0);
+    yield { ids: promptIdsOf(tokenizer, document.slice(0, at)), isContinued: false };
+    while (at < document.length) {
+      const end = cutAfter(document, at);
+      yield { ids: tokenizer.encode(document.slice(at, end)), isContinued: true };
+      at = end;
+    }
+  }
+}
+
+/** Where a piece that begins at `at` ends: before white space if there is some soon, as tokens do. */
+function cutAfter(text: string, at: number): number {
+  const rest = text.slice(at + pieceLength, at + 2 * pieceLength);
+  const space = rest.search(/(?<=\S)\s/);
+  return Math.min(text.length, at + pieceLength + Math.max(0, space));
+}
+
+function binsOf(query: Record<string, string>): z.output<typeof binsSchema> {
+  const parsed = z.safeParse(binsSchema, query);
+  if (!parsed.success) throw schemaError(parsed.error);
+  return parsed.data;
+}
+
+/** Seven digits: more than an f32 holds, half the bytes of a double. */
+function shortened(value: number): number {
+  return Number(value.toPrecision(7));
+}
+
+function tableJson({ tiers, cache, buckets, ...table }: TableReport): object {
+  return {
+    layer: table.layer,
+    rows: table.rows,
+    row_bytes: table.rowBytes,
+    bytes: table.rows * table.rowBytes,
+    format: table.format,
+    head_dim: table.headDim,
+    buckets: buckets.map(({ order, head, firstRow, rows }) => ({
+      order,
+      head,
+      first_row: firstRow,
+      rows,
+    })),
+    tiers: tiers.map((tier) => ({
+      name: tier.name,
+      reads: tier.reads,
+      rows_read: tier.rowsRead,
+      bytes_read: tier.bytesRead,
+      failures: tier.failures,
+      in_flight: tier.inFlight,
+      milliseconds: {
+        total: tier.readTime.total,
+        p50: tier.readTime.p50,
+        p99: tier.readTime.p99,
+        max: tier.readTime.max,
+      },
+      histogram: tier.readTimes.map(({ upTo, count }) => [shortened(upTo), count]),
+    })),
+    cache: cache === undefined ? null : { ...snakeCased(cache) },
+  };
+}
+
+function collisionJson({ tokens, isFull, buckets }: CollisionReport): object {
+  return {
+    tokens,
+    full: isFull,
+    buckets: buckets.map((bucket) => ({
+      layer: bucket.layer,
+      order: bucket.order,
+      head: bucket.head,
+      rows: bucket.rows,
+      ngrams: bucket.ngrams,
+      distinct_rows: bucket.distinctRows,
+      shared_ngrams: bucket.sharedNgrams,
+      expected_distinct_rows: shortened(bucket.expectedDistinctRows),
+      expected_shared_ngrams: shortened(bucket.expectedSharedNgrams),
+    })),
+  };
+}
+
+function snakeCased(record: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [
+      name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  );
+}

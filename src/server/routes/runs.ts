@@ -1,0 +1,58 @@
+/** `/engram/runs`: training runs, how far they are and what they logged. Needs no model. */
+import type { Hono } from "hono";
+import { ApiError } from "../api-error.ts";
+import type { RunSource, RunSummaryFields } from "../run-source.ts";
+import type { RouteContext } from "../serving.ts";
+
+export function runRoutes(
+  app: Hono,
+  { options: { runs } }: { readonly options: Pick<RouteContext["options"], "runs"> },
+): void {
+  app.get("/engram/runs", async (c) =>
+    c.json({ runs: await Promise.all(runs.map(async (run) => summaryJson(await run.summary()))) }),
+  );
+
+  app.get("/engram/runs/log", async (c) => {
+    const run = runCalled(runs, c.req.query("run"));
+    const { lines, cursor, isRestart, isEnd } = await run.read({
+      cursor: c.req.query("cursor") ?? "",
+    });
+    return c.json({ run: run.name, lines, cursor, restart: isRestart, end: isEnd });
+  });
+}
+
+function runCalled(runs: readonly RunSource[], name: string | undefined): RunSource {
+  const run = runs.find((one) => one.name === name);
+  if (run !== undefined) return run;
+  if (name === undefined)
+    throw new ApiError("run: expected the name of a run; /engram/runs lists them", {
+      param: "run",
+    });
+  throw new ApiError(`there is no run "${name}" here; /engram/runs lists them`, {
+    status: 404,
+    param: "run",
+    code: "unknown_run",
+  });
+}
+
+/** What is not known is null. */
+function summaryJson(run: RunSummaryFields): object {
+  return {
+    name: run.name,
+    path: run.path,
+    state: run.state,
+    updated_at: run.updatedAt === undefined ? null : run.updatedAt / 1000,
+    step: run.step,
+    steps: run.steps ?? null,
+    tokens: run.tokens,
+    seconds: run.seconds,
+    num_params: run.numParams ?? null,
+    num_rows: run.numRows ?? null,
+    loss: run.loss ?? null,
+    tokens_per_second: run.tokensPerSecond ?? null,
+    gates: run.gates,
+    valid_bits_per_byte: run.validBitsPerByte ?? null,
+    valid_step: run.validStep ?? null,
+    bits_per_byte_without_memory: run.bitsPerByteWithoutMemory ?? null,
+  };
+}

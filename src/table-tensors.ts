@@ -1,0 +1,60 @@
+/**
+ * How a table's rows rest in a model directory: which tensors hold which bytes of a row. The element type of
+ * the first says which format it is, so nothing else needs to. Knows names, types and sizes; reads nothing.
+ *
+ *   format  X.weight               X.scale
+ *   f32     F32     [rows, d]
+ *   bf16    BF16    [rows, d]
+ *   fp8     F8_E4M3 [rows, d]      F8_E8M0 [rows, ceil(d/32)]    the released layout
+ *   int8    I8      [rows, d]      BF16    [rows, 1]
+ *   int4    U8      [rows, d/2]    BF16    [rows, ceil(d/32)]    two codes a byte, d/2 rounded up
+ *
+ * X is `model.layers.{L}.engram.embed`.
+ */
+import { elementBytes, type FileDType } from "./checkpoint/index.ts";
+import type { RowFormat, RowFormatName } from "./memory/index.ts";
+import { layerName } from "./model/index.ts";
+
+/** A tensor that holds a part of each row. */
+export interface TablePart {
+  readonly name: string;
+  readonly dtype: FileDType;
+  /** Elements of a row. */
+  readonly columns: number;
+  /** Bytes of a row that are in it: `from` inclusive, `to` exclusive. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Of rows, and of their scales where a format has some. */
+const DTYPES: Readonly<Record<RowFormatName, readonly [FileDType, FileDType?]>> = {
+  f32: ["F32"],
+  bf16: ["BF16"],
+  fp8: ["F8_E4M3", "F8_E8M0"],
+  int8: ["I8", "BF16"],
+  int4: ["U8", "BF16"],
+};
+
+/** The tensors of a layer's table, in the order in which their bytes stand in a row. */
+export function tableParts(layerId: number, format: RowFormat): readonly TablePart[] {
+  const embed = layerName(layerId, "engram.embed");
+  const [rows, scales] = DTYPES[format.name];
+  const { headDim, rowBytes } = format;
+  const columns = format.name === "int4" ? Math.ceil(headDim / 2) : headDim;
+  const to = columns * elementBytes[rows];
+  const codes: TablePart = { name: `${embed}.weight`, dtype: rows, columns, from: 0, to };
+  if (scales === undefined) return [codes];
+  const width = (rowBytes - to) / elementBytes[scales];
+  const scale = { name: `${embed}.scale`, dtype: scales, columns: width, from: to, to: rowBytes };
+  return [codes, scale];
+}
+
+/** Tensor that holds a layer's rows or their codes. */
+export function tableName(layerId: number): string {
+  return layerName(layerId, "engram.embed.weight");
+}
+
+/** The format of rows whose tensor has elements of this type; undefined for types no format uses. */
+export function formatOfTable(dtype: string): RowFormatName | undefined {
+  return (Object.keys(DTYPES) as RowFormatName[]).find((name) => DTYPES[name][0] === dtype);
+}
