@@ -322,7 +322,7 @@ async function backboneOf({
   layout,
 }: NonNullable<Subject["model"]>): Promise<Backbone | undefined> {
   if (layout === "released") return undefined;
-  await using model = await loadModel(path, { tableMemory: SPARE_CACHE_BYTES });
+  await using model = await loadModel(path, { tableMemory: SPARE_CACHE_BYTES, warm: false });
   const { language } = model;
   const { config, memory, params } = language;
   const decoder = new Decoder({

@@ -112,7 +112,7 @@ test("the model's inside is shown without loading it", () => {
   trainedModel();
   const document = json("show", model);
   assert.ok((document["weights"] as number) > 0);
-  assert.match(engram("show", model).stdout, /layer 1: [\d,]+ rows/);
+  assert.match(engram("show", model).stdout, /layer 1: [\d,]+ rows.*, uses counted\n/);
 });
 
 test("the same seed continues a text in the same way, another one and no memory in others", () => {
