@@ -2,7 +2,6 @@
  * How often training asked for each row, beside the table in a model directory; and caches warmed with it. Knows the
  * tensor's name and how to read it; what a code stands for is `memory/row-use.ts`'s business.
  */
-import { setImmediate } from "node:timers/promises";
 import { ModelDirectory, type TensorSource } from "./checkpoint/node/index.ts";
 import { FormatError } from "./errors.ts";
 import { cacheIn, hottestRows, type RetrievalTable, type UseCodes } from "./memory/index.ts";
@@ -71,18 +70,24 @@ export async function warmCaches(
       if (cache === undefined || useCodes === undefined) return;
       try {
         // Whoever opened the model comes first.
-        await setImmediate(undefined, { signal });
+        await othersTurn(signal);
         const codes = untilAborted(useCodes, signal);
         const options = { most: cache.stats.capacityRows, sliceRows: SLICE_ROWS };
         for await (const slice of hottestRows(codes, options)) {
           await cache.warm(slice);
-          await setImmediate(undefined, { signal });
+          await othersTurn(signal);
         }
       } catch {
         // Closed meanwhile, or unreadable: see above.
       }
     }),
   );
+}
+
+/** Lets everything run that waits to. */
+async function othersTurn(signal: AbortSignal): Promise<void> {
+  await new Promise((resolve) => void setImmediate(resolve));
+  signal.throwIfAborted();
 }
 
 function untilAborted(codes: UseCodes, signal: AbortSignal): UseCodes {

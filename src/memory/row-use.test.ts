@@ -90,7 +90,7 @@ test("the hottest sixty-fourth, sixteenth and quarter come first, each in the or
   for await (const slice of hottestRows(() => [codes], { most, sliceRows: 50 }))
     rows.push(...slice.rows);
   assert.equal(rows.length, most);
-  const largest = codes.toSorted().reverse();
+  const largest = codes.toSorted().toReversed();
   // Bands end where a code ends, so they are larger than their share by less than one code's rows.
   const slack = 130;
   for (const share of [1 / 64, 1 / 16, 1 / 4]) {

@@ -66,11 +66,10 @@ test("a checkpoint of version 2, which has no uses, is resumed with none counted
   const checkpoint = await saved("older");
   await setVersion(checkpoint.path, 2);
   const file = join(checkpoint.path, "state.safetensors");
-  await using before = await SafetensorsFile.open(file);
+  await using whole = await SafetensorsFile.open(file);
   const sources = [];
-  for (const { name, dtype, shape } of before.tensors.values())
-    if (name !== "counts.1")
-      sources.push(tensorSource({ name, dtype, shape }, await before.read(name)));
+  for (const span of whole.tensors.values())
+    if (span.name !== "counts.1") sources.push(tensorSource(span, await whole.read(span.name)));
   await writeSafetensors(file, sources);
   const [values, moments, uses] = await restored(checkpoint);
   assert.equal(values![39], 39);
