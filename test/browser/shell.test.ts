@@ -153,7 +153,8 @@ describe("the page", { skip: withoutBrowser }, async () => {
     await stripTokens(page);
     assert.equal(await theme(), "dark");
     await page.emulateMedia({ colorScheme: "light" });
-    assert.equal(await theme(), "light");
+    // The page is told of the change a moment later.
+    await page.waitForFunction(() => document.documentElement.dataset["theme"] === "light");
     await page.getByRole("button", { name: "Switch to dark colours" }).click();
     assert.equal(await theme(), "dark");
     await page.reload();

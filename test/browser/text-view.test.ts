@@ -102,30 +102,31 @@ describe("the text view", { skip: withoutBrowser }, async () => {
   test("writes on, token by token: pause holds, one token is one, and the link keeps it all", async () => {
     const { page, complaints } = await inspector.open(place);
     const before = (await stripTokens(page)).length;
-    await page.getByLabel("Tokens", { exact: true }).fill("12");
-    await page.getByRole("combobox", { name: /Pace/ }).selectOption({ label: "40 tokens/s" });
+    await page.getByLabel("Tokens", { exact: true }).fill("60");
+    await page.getByRole("combobox", { name: /Pace/ }).selectOption({ label: "4 tokens/s" });
     await page.getByRole("button", { name: "Let the model go on" }).click();
     await page.locator(".token.written").nth(1).waitFor();
     await page.getByRole("button", { name: "Pause" }).click();
     const options = tokensOf(page);
     const held = await options.count();
-    // Time in which forty tokens a second would have shown.
-    await page.waitForTimeout(200);
+    // Time in which four tokens a second would have shown.
+    await page.waitForTimeout(600);
     assert.equal(await options.count(), held);
     await page.getByRole("button", { name: "One token" }).click();
     assert.equal(await options.count(), held + 1);
+    await page.getByRole("combobox", { name: /Pace/ }).selectOption({ label: "as they come" });
     await page.getByRole("button", { name: "Go on", exact: true }).click();
-    await page.getByText("12 tokens written by the model follow").waitFor();
-    assert.equal(await options.count(), before + 12);
+    await page.getByText("60 tokens written by the model follow").waitFor();
+    assert.equal(await options.count(), before + 60);
     const written = (await stripTokens(page)).slice(before);
     const ids = new URLSearchParams(page.url().split("?")[1]).get("g")!.split(".").map(Number);
-    assert.equal(ids.length, 12);
+    assert.equal(ids.length, 60);
     const again = await inspector.ask("engram/inspect", { text, continuation: ids });
     for (const [i, { says }] of written.entries())
       assert.ok(says.endsWith(again.layers[0].gates[before + i][0].toFixed(3)), says);
     await page.reload();
     assert.deepEqual(await stripTokens(page), await stripTokens(page));
-    assert.equal(await options.count(), before + 12);
+    assert.equal(await options.count(), before + 60);
     assert.deepEqual(complaints, []);
   });
 
@@ -133,6 +134,7 @@ describe("the text view", { skip: withoutBrowser }, async () => {
     const { page } = await inspector.open(place);
     await stripTokens(page);
     await page.getByLabel("Tokens", { exact: true }).fill("60");
+    await page.getByRole("combobox", { name: /Pace/ }).selectOption({ label: "4 tokens/s" });
     await page.getByRole("button", { name: "Let the model go on" }).click();
     await page.locator(".token.written").first().waitFor();
     await tokensOf(page).nth(4).click();

@@ -16,7 +16,9 @@ export function percent(share: number): string {
   const value = 100 * share;
   if (value === 0) return "0 %";
   if (value < 0.001) return "< 0.001 %";
-  if (value >= 99.95) return value === 100 ? "100 %" : "> 99.9 %";
+  if (value >= 100) return `${value.toFixed(0)} %`;
+  // Rounded, it would claim certainty.
+  if (value >= 99.95) return "> 99.9 %";
   return `${value >= 1 ? value.toFixed(1) : value.toPrecision(2)} %`;
 }
 
