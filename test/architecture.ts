@@ -74,6 +74,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "load-model.ts",
     "open-table.ts",
+    "table-counts.ts",
   ],
   "generate-text.ts": ["tokenizer", "inference"],
   "train-model.ts": [

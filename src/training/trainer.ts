@@ -219,11 +219,10 @@ export class Trainer {
       );
     const dense = this.#updateWeights({ step, lr, clip: Math.min(1, clip / gradientNorm) });
     // Rows are updated by this thread while the engine updates the weights.
-    for (const [i, rowBatch] of rowBatches.entries()) {
-      await this.#countUses(i, rowBatch);
-      await this.#updateTable(i, rowBatch, lr * tableLrFactor);
-    }
-    await dense;
+    const tables = this.#updateTables(rowBatches, lr * tableLrFactor);
+    // If one fails, the other is still under way, and must not be when the caller disposes of the trainer.
+    for (const done of await Promise.allSettled([tables, dense]))
+      if (done.status === "rejected") throw done.reason;
     this.#state.step = step + 1;
     return {
       step: step + 1,
@@ -288,6 +287,13 @@ export class Trainer {
 
   async #updateWeights(update: UpdateStep): Promise<void> {
     for (const optimizer of this.#optimizers) await optimizer.update(update);
+  }
+
+  async #updateTables(rowBatches: readonly RowBatch[], lr: number): Promise<void> {
+    for (const [i, rowBatch] of rowBatches.entries()) {
+      await this.#countUses(i, rowBatch);
+      await this.#updateTable(i, rowBatch, lr);
+    }
   }
 
   /** Sums the gradient of each distinct row over all places that read it, and moves the rows. */

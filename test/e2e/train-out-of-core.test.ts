@@ -77,7 +77,11 @@ function run(
 async function history(out: string): Promise<string[]> {
   const lines = (await readFile(join(out, "metrics.jsonl"), "utf8")).trim().split("\n");
   return lines.map((line) => {
-    const { tokensPerSecond: _clock, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    const {
+      tokensPerSecond: _clock,
+      seconds: _time,
+      ...rest
+    } = JSON.parse(line) as Record<string, unknown>;
     return JSON.stringify(rest);
   });
 }
