@@ -96,11 +96,13 @@ async function measure({
   );
   const { slots } = admission;
   if (isWarmed) {
-    const { rows, counts } = await hottestRows(() => [codes], capacity);
-    for (const [i, row] of rows.entries()) {
-      admission.teach(row, counts[i]!);
-      admission.keep(row);
-    }
+    // Slices as `loadModel` takes them.
+    const hottest = hottestRows(() => [codes], { most: capacity, sliceRows: 16 });
+    for await (const { rows, counts } of hottest)
+      for (const [i, row] of rows.entries()) {
+        admission.teach(row, counts[i]!);
+        admission.keep(row);
+      }
   }
   const tally = { first: [0, 0], subject: [0, 0], continuation: [0, 0], all: [0, 0] };
   const count = (of: number[], isHit: boolean): void => {

@@ -155,7 +155,13 @@ async function makeRun(name: string, tables: readonly TrainedTable[]): Promise<R
       })),
     },
   };
-  const state = { layout, arrays, moments: tables.map(({ moments }) => moments), step: 0 };
+  const state = {
+    layout,
+    arrays,
+    moments: tables.map(({ moments }) => moments),
+    uses: tables.map(({ uses }) => uses),
+    step: 0,
+  };
   const trainer = await Trainer.create(model, state, { recipe, stream, seed: 1 });
   return { name, trainer, state, tables, losses: [] };
 }

@@ -21,9 +21,16 @@ import {
   measureBandwidth,
   readMachineMemory,
 } from "./machine/node/index.ts";
-import { numColumns, parseEngramConfig, RamStore, type RowStore } from "./memory/index.ts";
+import {
+  buildLayout,
+  numColumns,
+  parseEngramConfig,
+  RamStore,
+  type RowStore,
+} from "./memory/index.ts";
 import { keyValueBytes } from "./model/index.ts";
 import { openTables } from "./open-table.ts";
+import { findUseCodes } from "./table-counts.ts";
 
 /** A table that need not exist. */
 export interface TableToPlan {
@@ -66,6 +73,8 @@ export interface DoctorReport {
   readonly model?: {
     readonly path: string;
     readonly layout: "engram" | "released";
+    /** Whether the directory says how often rows were used, so that caches are warmed. */
+    readonly usesCounted: boolean;
     /** Milliseconds of a token, its rows at hand; where there is a backbone that we can run. */
     readonly compute?: Spread;
     readonly weightBytes?: number;
@@ -96,12 +105,17 @@ const STALL_SHARE = 0.05;
 
 /**
  * Hits of a cache of so large a share of the table on English articles, with the subject changing from article to
- * article, after warming (docs/log.md). What another text does is another matter.
+ * article (docs/log.md): of one that was warmed with the training text's counts, as `loadModel` does where a directory
+ * has them, and of one that was empty at first. What another text does is another matter.
  */
-export const usualHitRates: readonly { readonly share: number; readonly hitRate: number }[] = [
-  { share: 1 / 4, hitRate: 0.55 },
-  { share: 1 / 16, hitRate: 0.38 },
-  { share: 1 / 64, hitRate: 0.27 },
+export const usualHitRates: readonly {
+  readonly share: number;
+  readonly hitRate: number;
+  readonly unwarmed: number;
+}[] = [
+  { share: 1 / 4, hitRate: 0.55, unwarmed: 0.49 },
+  { share: 1 / 16, hitRate: 0.38, unwarmed: 0.35 },
+  { share: 1 / 64, hitRate: 0.27, unwarmed: 0.25 },
 ];
 
 /** Takes about ten seconds. Rejects with the signal's reason when it is aborted; leaves nothing behind. */
@@ -144,6 +158,7 @@ export async function examine(options: ExamineOptions): Promise<DoctorReport> {
         memory,
         warm,
         cold,
+        isWarmed: model?.usesCounted ?? true,
       }),
     };
   } finally {
@@ -161,11 +176,13 @@ export interface TierInput {
   readonly memory: readonly RowTime[];
   readonly warm: readonly RowTime[];
   readonly cold?: readonly RowTime[] | undefined;
+  /** Whether caches are warmed with counts of use. Default true. */
+  readonly isWarmed?: boolean;
 }
 
 /** Every tier, fastest first. Misses are forecast cold where that could be measured. */
 export function forecastTiers(input: TierInput): TierForecast[] {
-  const { tableBytes, otherBytes, availableBytes, warm, cold } = input;
+  const { tableBytes, otherBytes, availableBytes, warm, cold, isWarmed = true } = input;
   const tier = (
     name: string,
     {
@@ -190,8 +207,12 @@ export function forecastTiers(input: TierInput): TierForecast[] {
   const misses = cold ?? warm;
   return [
     tier("memory", { share: 1, hitRate: 1 }),
-    ...usualHitRates.map(({ share, hitRate }) =>
-      tier(`cache of 1/${Math.round(1 / share)}`, { share, hitRate, misses }),
+    ...usualHitRates.map(({ share, hitRate, unwarmed }) =>
+      tier(`cache of 1/${Math.round(1 / share)}`, {
+        share,
+        hitRate: isWarmed ? hitRate : unwarmed,
+        misses,
+      }),
     ),
     tier("disk, in the page cache", { hitRate: 0, misses: warm }),
     ...(cold === undefined ? [] : [tier("disk, cold", { hitRate: 0, misses: cold })]),
@@ -204,7 +225,11 @@ interface Subject {
   readonly rowsPerToken: number;
   readonly where: string;
   readonly isInMemory: boolean;
-  readonly model?: { readonly path: string; readonly layout: "engram" | "released" };
+  readonly model?: {
+    readonly path: string;
+    readonly layout: "engram" | "released";
+    readonly usesCounted: boolean;
+  };
   makeCold(): boolean;
   close(): Promise<void>;
 }
@@ -240,6 +265,8 @@ async function openModelSubject(model: string): Promise<Subject> {
   try {
     const engram = parseEngramConfig(files.config);
     const tables = await openTables(files, engram);
+    const [firstLayer] = buildLayout(engram).layers;
+    const usesCounted = (await findUseCodes(files, firstLayer!)) !== undefined;
     return {
       tables: tables.tables.map(({ store }) => ({
         numRows: store.numRows,
@@ -249,7 +276,7 @@ async function openModelSubject(model: string): Promise<Subject> {
       rowsPerToken: numColumns(engram) * engram.layerIds.length,
       where: model,
       isInMemory: false,
-      model: { path: model, layout: tables.layout },
+      model: { path: model, layout: tables.layout, usesCounted },
       makeCold: () => tables.files.every((path) => emptyPageCache(path)),
       async close() {
         await tables.close();
@@ -322,7 +349,7 @@ async function backboneOf({
   layout,
 }: NonNullable<Subject["model"]>): Promise<Backbone | undefined> {
   if (layout === "released") return undefined;
-  await using model = await loadModel(path, { tableMemory: SPARE_CACHE_BYTES });
+  await using model = await loadModel(path, { tableMemory: SPARE_CACHE_BYTES, warm: false });
   const { language } = model;
   const { config, memory, params } = language;
   const decoder = new Decoder({

@@ -29,6 +29,7 @@ import {
   rowFormat,
   type RowFormatName,
   type RowStore,
+  type UseCodes,
 } from "./memory/index.ts";
 import {
   keyValueBytes,
@@ -38,6 +39,7 @@ import {
 } from "./model/index.ts";
 import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import { openTableInPlace, type WrapStore } from "./open-table.ts";
+import { findUseCodes, warmCaches } from "./table-counts.ts";
 import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -54,6 +56,11 @@ export interface LoadModelOptions {
    * are read into memory whole, and must fit.
    */
   readonly tableMemory?: number;
+  /**
+   * Whether those caches are filled in the background with the rows used most in training, where the directory says
+   * which these are. Default true; false is for measuring.
+   */
+  readonly warm?: boolean;
   /**
    * How to hold the weights: as numbers, or packed in 8 or 4 bits, which are then multiplied as they are. Default:
    * as they rest in the directory.
@@ -81,6 +88,9 @@ export class Model {
   readonly chatTemplate: string | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
+  readonly #closing = new AbortController();
+  /** Settles when the caches of its tables are as warm as they get without being used. */
+  readonly warmed: Promise<void>;
 
   constructor(
     path: string,
@@ -89,6 +99,7 @@ export class Model {
       language: LanguageModel;
       ownsBackend: boolean;
       chatTemplate?: string | undefined;
+      warm?: boolean;
     },
   ) {
     this.chatTemplate = parts.chatTemplate;
@@ -97,6 +108,8 @@ export class Model {
     this.tokenizer = parts.tokenizer;
     this.language = parts.language;
     this.#ownsBackend = parts.ownsBackend;
+    const tables = parts.warm === true ? (parts.language.memory?.tables ?? []) : [];
+    this.warmed = warmCaches(tables, this.#closing.signal);
   }
 
   get hasMemory(): boolean {
@@ -129,6 +142,8 @@ export class Model {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.warmed;
     for (const decoder of this.#decoders.values()) await decoder.dispose();
     this.#decoders.clear();
     for (const { store } of this.language.memory?.tables ?? []) await store.close();
@@ -147,7 +162,7 @@ export class Model {
  */
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
   const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
-  const { wrapStore = asItIs } = options;
+  const { wrapStore = asItIs, warm = true } = options;
   await using files = await ModelDirectory.open(directory);
   const tokenizer = await readTokenizer(files);
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
@@ -161,6 +176,9 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
   const weightDtype = dtypeToHold(files, dtype);
   const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
+  const useCodes: (UseCodes | undefined)[] = [];
+  if (memory && parts !== undefined)
+    for (const layer of parts.layout.layers) useCodes.push(await findUseCodes(files, layer));
   const plan = planMemory(
     {
       weightBytes: weightBytes(config, weightDtype),
@@ -187,17 +205,17 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
       if (tableMemory === undefined) {
         const table = await readTable(files, { layer, format: formats[i]!, headDim });
         const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
-        tables.push({ ...table, store });
-      } else
-        tables.push(
-          await openTableInPlace(directory, {
-            layerId,
-            numRows,
-            format: rowFormat(formats[i]!, headDim),
-            cacheBytes: tableMemory / formats.length,
-            wrapStore,
-          }),
-        );
+        tables.push({ ...table, store, useCodes: useCodes[i] });
+      } else {
+        const table = await openTableInPlace(directory, {
+          layerId,
+          numRows,
+          format: rowFormat(formats[i]!, headDim),
+          cacheBytes: tableMemory / formats.length,
+          wrapStore,
+        });
+        tables.push({ ...table, useCodes: useCodes[i] });
+      }
     }
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
@@ -209,7 +227,7 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
   const chatTemplate = await files.chatTemplate();
-  return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate });
+  return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate, warm });
 }
 
 function asItIs(store: RowStore): RowStore {

@@ -45,7 +45,10 @@ export async function openOriginal(
   let bytes = 0;
   for (const { begin, end } of (await files.tensors()).values()) bytes += end - begin;
   const isLarge = bytes > process.availableMemory() / 2;
-  return loadModel(directory, { ...options, ...(isLarge && { tableMemory: TABLE_CACHE_BYTES }) });
+  return loadModel(directory, {
+    ...options,
+    ...(isLarge && { tableMemory: TABLE_CACHE_BYTES, warm: false }),
+  });
 }
 
 export function formatsOf({ quantized, memory }: LanguageModel): ModelFormats {

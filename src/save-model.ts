@@ -14,6 +14,7 @@ import {
 } from "./memory/index.ts";
 import { type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
 import { type NumberFormat, numberSource } from "./model-weights.ts";
+import { countsSources } from "./table-counts.ts";
 import { tableParts } from "./table-tensors.ts";
 import type { Values } from "./tensor/index.ts";
 
@@ -62,12 +63,14 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
   });
 }
 
+/** A table as it will rest: its rows in `format`, and how often training asked for each, where that is known. */
 export function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
   const target = rowFormat(format, table.format.headDim);
-  return tableParts(table.layerId, target).map(({ name, dtype, columns, from, to }) => ({
+  const rows = tableParts(table.layerId, target).map(({ name, dtype, columns, from, to }) => ({
     name,
     dtype,
     shape: [table.store.numRows, columns],
     chunks: () => convertedRows(table, format, { from, to }),
   }));
+  return [...rows, ...countsSources(table)];
 }

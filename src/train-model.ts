@@ -50,6 +50,7 @@ import {
   findPreset,
   type FlatArrays,
   flatArrays,
+  Pace,
   packDocuments,
   planTraining,
   type Preset,
@@ -214,6 +215,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     layout,
     arrays,
     moments: tables.map(({ moments }) => moments),
+    uses: tables.map(({ uses }) => uses),
     step: checkpoint?.step ?? 0,
   };
   const pace = new Pace(recipe.steps, state.step);
@@ -278,6 +280,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
         layerId: table.layerId,
         store: await table.finished(),
         format: rowFormat("f32", table.headDim),
+        useCodes: () => table.uses.segments,
       })),
     );
     await saveModel(out, {
@@ -441,50 +444,4 @@ async function sampleText(tokenizer: Tokenizer, decoder: Decoder, prompt: string
   for await (const piece of generateText(model, prompt, { maxTokens: 48, temperature: 0.8 }))
     text += piece;
   return text;
-}
-
-/** How fast a run goes: time spent on validation and checkpoints does not count. */
-class Pace {
-  readonly #steps: number;
-  #step: number;
-  #ms = 0;
-  #since: number = performance.now();
-  /** Smoothed over some twenty steps, so that a pause elsewhere on the machine fades. */
-  #msPerStep = 0;
-  #tokensPerStep = 0;
-
-  constructor(steps: number, step: number) {
-    this.#steps = steps;
-    this.#step = step;
-  }
-
-  /** Seconds that the step took. */
-  count(numTokens: number): number {
-    const now = performance.now();
-    const ms = now - this.#since;
-    this.#since = now;
-    this.#step++;
-    this.#ms += ms;
-    this.#tokensPerStep = numTokens;
-    this.#msPerStep = this.#msPerStep === 0 ? ms : 0.95 * this.#msPerStep + 0.05 * ms;
-    return ms / 1000;
-  }
-
-  async without(work: () => Promise<void>): Promise<void> {
-    await work();
-    this.#since = performance.now();
-  }
-
-  get tokensPerSecond(): number {
-    return (1000 * this.#tokensPerStep) / this.#msPerStep;
-  }
-
-  get secondsLeft(): number {
-    return ((this.#steps - this.#step) * this.#msPerStep) / 1000;
-  }
-
-  /** Seconds of training, without what `without` was given. */
-  get seconds(): number {
-    return this.#ms / 1000;
-  }
 }

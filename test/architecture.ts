@@ -30,6 +30,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   training: ["model", "memory", "tensor", "checkpoint", "numerics", "inference", "machine"],
   // The files at the root put text, memory and model together; they alone may see all of it.
   "table-tensors.ts": ["checkpoint", "type memory", "type model", "model.layerName"],
+  "table-counts.ts": ["checkpoint", "memory", "type model", "model.layerName"],
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
   "save-model.ts": [
     "checkpoint",
@@ -37,6 +38,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "tensor",
     "model-weights.ts",
+    "table-counts.ts",
     "table-tensors.ts",
   ],
   "open-table.ts": ["checkpoint", "memory", "table-tensors.ts"],
@@ -51,6 +53,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "numerics",
     "machine",
     "open-table.ts",
+    "table-counts.ts",
     "table-tensors.ts",
   ],
   "quantize-model.ts": [
@@ -71,6 +74,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "load-model.ts",
     "open-table.ts",
+    "table-counts.ts",
   ],
   "generate-text.ts": ["tokenizer", "inference"],
   "train-model.ts": [
@@ -119,6 +123,7 @@ const platformChoosers: readonly string[] = [
   "src/quantize-model.ts",
   "src/open-table.ts",
   "src/save-model.ts",
+  "src/table-counts.ts",
   "src/train-model.ts",
   "src/index.ts",
 ];

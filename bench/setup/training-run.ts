@@ -11,6 +11,7 @@ import {
   RamStore,
   rowFormat,
   type TokenMap,
+  USE_CODE_BYTES,
 } from "../../src/memory/index.ts";
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
@@ -76,6 +77,7 @@ export async function benchRun(
     layout,
     arrays,
     moments: tables.map((table) => store(table.store.numRows, 4)),
+    uses: tables.map((table) => store(table.store.numRows, USE_CODE_BYTES)),
     step: 0,
   };
   const recipe = { ...preset.training, steps: 1_000_000 };

@@ -34,7 +34,10 @@ export function describeDoctor({
     `tier                       memory   hits   tokens/s   p99 ms  waiting`,
     ...tiers.map((tier) => tierLine(tier, model?.compute !== undefined)),
     "",
-    ...adviceLines(tiers, model?.compute !== undefined),
+    ...adviceLines(tiers, {
+      hasCompute: model?.compute !== undefined,
+      isWarmed: model?.usesCounted ?? true,
+    }),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -67,7 +70,10 @@ function tierLine(
 }
 
 /** What does not fit, and what waits. */
-function adviceLines(tiers: readonly TierForecast[], hasCompute: boolean): string[] {
+function adviceLines(
+  tiers: readonly TierForecast[],
+  { hasCompute, isWarmed }: { hasCompute: boolean; isWarmed: boolean },
+): string[] {
   const names = (some: readonly TierForecast[]): string => some.map(({ tier }) => tier).join("; ");
   const tooLarge = tiers.filter(({ fits }) => !fits);
   const waiting = tiers.filter(({ fits, stalls }) => fits && stalls);
@@ -82,7 +88,8 @@ function adviceLines(tiers: readonly TierForecast[], hasCompute: boolean): strin
           ...(waiting.length === 0 || smooth.length === 0 ? [] : [`stalls: ${names(waiting)}`]),
         ]
       : []),
-    "hits of caches are those of English articles (docs/log.md); misses are taken as cold where that was measured",
+    `hits of caches are those of English articles (docs/log.md), ${isWarmed ? "warmed with" : "empty at first, as the model has no"} counts ` +
+      "from training; misses are taken as cold where that was measured",
   ];
 }
 

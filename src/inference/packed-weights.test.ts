@@ -144,7 +144,7 @@ test("packed weights are not trained", async () => {
   await assert.rejects(
     Trainer.create(
       model,
-      { layout, arrays, moments: [], step: 0 },
+      { layout, arrays, moments: [], uses: [], step: 0 },
       {
         recipe,
         stream: streamOf([text]),

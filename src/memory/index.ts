@@ -61,8 +61,10 @@ export {
   countUses,
   type HotRows,
   hottestRows,
+  type HottestRowsOptions,
   type RowUses,
   USE_CODE_BYTES,
+  type UseCodes,
 } from "./row-use.ts";
 export {
   openReleasedStore,
@@ -119,7 +121,13 @@ export {
   type TableMemoryRequest,
 } from "./stores/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
-export { type CacheTotals, reportTables, type TableReport, type TierReport } from "./tiers.ts";
+export {
+  cacheIn,
+  type CacheTotals,
+  reportTables,
+  type TableReport,
+  type TierReport,
+} from "./tiers.ts";
 export {
   checkTableFile,
   encodeTableHeader,

@@ -9,12 +9,15 @@
 import { InvalidConfigError, RequestError, ShapeError, StoreError } from "../errors.ts";
 import { RowDeduper } from "./dedupe.ts";
 import type { RowFormat } from "./row-format.ts";
+import type { UseCodes } from "./row-use.ts";
 import type { RowStore, WritableRowStore } from "./store.ts";
 
 export interface RetrievalTable {
   readonly layerId: number;
   readonly store: RowStore | WritableRowStore;
   readonly format: RowFormat;
+  /** How often training asked for each row, where that is known. */
+  readonly useCodes?: UseCodes | undefined;
 }
 
 /** The distinct rows of one batch in one layer. All arrays are views, valid until the next batch. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
+import { Random } from "../numerics/index.ts";
 import { countOfCode, countUses, hottestRows } from "./index.ts";
 
 test("codes count exactly to 32, then by eighths of a doubling", () => {
@@ -45,26 +46,57 @@ test("the hottest rows are those that sorting finds, whatever the pieces", async
       fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 60 }),
       fc.integer({ min: 0, max: 70 }),
       fc.integer({ min: 1, max: 20 }),
-      async (codes, most, pieceLength) => {
+      fc.integer({ min: 1, max: 9 }),
+      async (codes, most, pieceLength, sliceRows) => {
         const pieces = function* (): Generator<Uint8Array> {
           for (let at = 0; at < codes.length; at += pieceLength)
             yield Uint8Array.from(codes.slice(at, at + pieceLength));
         };
-        const { rows, counts } = await hottestRows(pieces, most);
+        const rows: number[] = [];
+        const counts: number[] = [];
+        for await (const slice of hottestRows(pieces, { most, sliceRows })) {
+          assert.ok(slice.rows.length > 0 && slice.rows.length <= sliceRows);
+          rows.push(...slice.rows);
+          counts.push(...slice.counts);
+        }
         const expected = codes
           .map((code, row) => ({ code, row }))
           .filter(({ code }) => code > 0)
           .toSorted((a, b) => b.code - a.code || a.row - b.row)
           .slice(0, most);
+        // Counts of the largest codes are cut off and so alike: codes say which row is hotter.
+        const order = rows
+          .map((_, i) => i)
+          .toSorted((a, b) => codes[rows[b]!]! - codes[rows[a]!]! || rows[a]! - rows[b]!);
         assert.deepEqual(
-          [...rows],
+          order.map((i) => rows[i]),
           expected.map(({ row }) => row),
         );
         assert.deepEqual(
-          [...counts],
+          order.map((i) => counts[i]),
           expected.map(({ code }) => Math.min(2 ** 32 - 1, Math.round(countOfCode(code)))),
         );
       },
     ),
   );
+});
+
+test("the hottest sixty-fourth, sixteenth and quarter come first, each in the order they lie in", async () => {
+  const random = Random.fromSeed(1, "bands");
+  // Every code, few of each, as Zipf's law has it where it matters.
+  const codes = Uint8Array.from({ length: 20_000 }, () => 1 + Math.floor(255 * random.uniform()));
+  const most = 6400;
+  const rows: number[] = [];
+  for await (const slice of hottestRows(() => [codes], { most, sliceRows: 50 }))
+    rows.push(...slice.rows);
+  assert.equal(rows.length, most);
+  const largest = codes.toSorted().toReversed();
+  // Bands end where a code ends, so they are larger than their share by less than one code's rows.
+  const slack = 130;
+  for (const share of [1 / 64, 1 / 16, 1 / 4]) {
+    const first = rows.slice(0, share * most);
+    assert.ok(first.every((row) => codes[row]! >= largest[share * most + slack]!));
+  }
+  const descents = rows.filter((row, i) => i > 0 && row < rows[i - 1]!).length;
+  assert.equal(descents, 3);
 });

@@ -53,42 +53,66 @@ function chance(row: number, turn: number, place: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+/** The codes of a whole table in the order of its rows, in pieces of any size; as often as wanted. */
+export type UseCodes = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
 /** Rows with their counts: what `CachedStore.warm` takes. */
 export interface HotRows {
   readonly rows: Uint32Array;
   readonly counts: Uint32Array;
 }
 
+export interface HottestRowsOptions {
+  /** How many rows. */
+  readonly most: number;
+  /** How many at a time. */
+  readonly sliceRows: number;
+}
+
+/** Shares of the rows found after which the next band begins. */
+const BANDS = [1 / 64, 1 / 16, 1 / 4, 1] as const;
+
 /**
- * The `most` rows used most often, most used first; of equals those with lower numbers. `pieces` are the codes of the
- * whole table in order, and are gone through twice: no more is held than what is found.
+ * The `most` rows used most often (of equals those with lower numbers), a slice at a time: the hottest sixty-fourth
+ * first, then the hottest sixteenth, and so on, and within such a band in the order they lie in, so that whoever
+ * reads them has most of the good early and jumps little. Goes through the codes once for each band and once before;
+ * holds one slice.
  */
-export async function hottestRows(
-  pieces: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  most: number,
-): Promise<HotRows> {
-  const sizes = new Float64Array(MAX_CODE + 2);
-  for await (const codes of pieces()) for (const code of codes) sizes[code]!++;
-  let least = MAX_CODE + 1;
+export async function* hottestRows(
+  codes: UseCodes,
+  { most, sliceRows }: HottestRowsOptions,
+): AsyncGenerator<HotRows, void, undefined> {
+  const sizes = new Float64Array(MAX_CODE + 1);
+  for await (const piece of codes()) for (const code of piece) sizes[code]!++;
   let found = 0;
-  while (least > 1 && found < most) found += sizes[--least]!;
-  const length = Math.min(most, found);
-  // Codes have 256 values: where each one's rows begin follows from how many rows have it.
-  const ends = new Float64Array(MAX_CODE + 2);
-  for (let code = MAX_CODE; code > least; code--) ends[code - 1] = ends[code]! + sizes[code]!;
-  const rows = new Uint32Array(length);
-  const counts = new Uint32Array(length);
-  let first = 0;
-  for await (const codes of pieces()) {
-    for (const [i, code] of codes.entries()) {
-      if (code < least) continue;
-      const at = ends[code]!++;
-      // Of those with the least code only the first fit.
-      if (at >= length) continue;
-      rows[at] = first + i;
-      counts[at] = Math.min(2 ** 32 - 1, Math.round(countOfCode(code)));
+  let last = MAX_CODE + 1;
+  while (last > 1 && found < most) found += sizes[--last]!;
+  /** Of the rows with the last code only the first fit. */
+  let leftOfLast = sizes[last]! - Math.max(0, found - most);
+  found = 0;
+  let below = MAX_CODE + 1;
+  for (const share of BANDS) {
+    let least = below;
+    while (least > last && found < share * most) found += sizes[--least]!;
+    if (least === below) continue;
+    let rows: number[] = [];
+    let counts: number[] = [];
+    let first = 0;
+    for await (const piece of codes()) {
+      for (let i = 0; i < piece.length; i++) {
+        const code = piece[i]!;
+        if (code < least || code >= below) continue;
+        if (code === last && leftOfLast-- <= 0) continue;
+        rows.push(first + i);
+        counts.push(Math.min(2 ** 32 - 1, Math.round(countOfCode(code))));
+        if (rows.length < sliceRows) continue;
+        yield { rows: Uint32Array.from(rows), counts: Uint32Array.from(counts) };
+        rows = [];
+        counts = [];
+      }
+      first += piece.length;
     }
-    first += codes.length;
+    if (rows.length > 0) yield { rows: Uint32Array.from(rows), counts: Uint32Array.from(counts) };
+    below = least;
   }
-  return { rows, counts };
 }

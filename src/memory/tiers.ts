@@ -75,6 +75,13 @@ function tierOf(store: RowStore): TierReport | undefined {
   return { tier: store.tier, ...size, ...counts, readSeconds: readTime.total / 1000 };
 }
 
+/** The cache nearest to whoever reads `store`, if there is one. */
+export function cacheIn(store: RowStore): CachedStore | undefined {
+  for (let at: RowStore | undefined = store; at !== undefined; at = innerOf(at))
+    if (at instanceof CachedStore) return at;
+  return undefined;
+}
+
 function innerOf(store: RowStore): RowStore | undefined {
   const isWrapper =
     store instanceof CachedStore || store instanceof MeasuredStore || store instanceof CountedStore;

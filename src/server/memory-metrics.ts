@@ -83,6 +83,15 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
               ["wasted", cache.prefetchesWasted],
             ],
     ),
+    labelled(
+      "warmed_rows_total",
+      {
+        help: "Rows that the caches were warmed with: those used most in training.",
+        label: "tier",
+        type: "counter",
+      },
+      ({ cache }) => (cache === undefined ? [] : [["ram", cache.warmedRows]]),
+    ),
     tier("tier_rows", { help: "Rows that lie in a tier.", type: "gauge" }, "rows"),
     tier("tier_bytes", { help: "Their bytes.", type: "gauge" }, "bytes"),
     tier("tier_rows_asked_total", { help: "Rows asked of a tier.", type: "counter" }, "rowsAsked"),

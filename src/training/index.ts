@@ -9,6 +9,7 @@ export {
   presetNames,
   type TrainingRecipe,
 } from "./presets.ts";
+export { Pace } from "./pace.ts";
 export { planTraining } from "./plan.ts";
 export { updateRows } from "./row-optimizer.ts";
 export { learningRate } from "./schedule.ts";

@@ -8,14 +8,14 @@ import { findPreset, flatArrays, planTraining } from "./index.ts";
 const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
 const recipe = { ...findPreset("tiny").training, batch: 4, length: 32, accumulate: 1 };
 
-test("a plan counts every array that training holds, and every row with its moment", () => {
+test("a plan counts every array that training holds, and every row with its moment and the count of its uses", () => {
   const layout = paramLayout(smallConfig);
   const arrays = flatArrays(layout, new Float32Array(layout.length));
   const held = Object.values(arrays).reduce((n, { byteLength }) => n + byteLength, 0);
   const rows = buildLayout(smallEngram).layers.reduce((n, { numRows }) => n + numRows, 0);
   const { parts } = planTraining(smallConfig, { recipe, machine });
   const bytes = Object.fromEntries(parts.map((part) => [part.what, part.bytes]));
-  assert.equal(bytes["weights"]! + bytes["optimizer"]!, held + 4 * rows);
+  assert.equal(bytes["weights"]! + bytes["optimizer"]!, held + 5 * rows);
   assert.equal(bytes["table"], rows * 4 * smallEngram.headDim);
 });
 

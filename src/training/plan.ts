@@ -3,7 +3,7 @@
  * asks no machine.
  */
 import { type MachineMemory, type MemoryPlan, planMemory } from "../machine/index.ts";
-import { buildLayout, memoryWidth } from "../memory/index.ts";
+import { buildLayout, memoryWidth, USE_CODE_BYTES } from "../memory/index.ts";
 import { activationBytes, keyValueBytes, type ModelConfig, paramLayout } from "../model/index.ts";
 import type { TrainingRecipe } from "./presets.ts";
 
@@ -16,7 +16,7 @@ export function planTraining(
   }: {
     recipe: TrainingRecipe;
     machine: MachineMemory;
-    /** As `MemoryUse` has it. A row on disk has its moment beside it. */
+    /** As `MemoryUse` has it. A row on disk has its moment beside it; the count of its uses is in RAM. */
     tableMemory?: number | undefined;
   },
 ): MemoryPlan {
@@ -43,7 +43,7 @@ export function planTraining(
         training: {
           // Gradients and two moments, and a sum of gradients where a step has several passes.
           arrays: recipe.accumulate > 1 ? 4 : 3,
-          rowStateBytes: tableMemory === undefined ? 4 : 0,
+          rowStateBytes: tableMemory === undefined ? 4 + USE_CODE_BYTES : 0,
           activationBytes: memoryBytes + activationBytes(config, recipe),
         },
       },

@@ -17,6 +17,7 @@ import {
 import {
   addressBatch,
   compressIds,
+  countUses,
   memoryWidth,
   Retrieval,
   type RowBatch,
@@ -44,6 +45,8 @@ export interface TrainingState {
   readonly arrays: FlatArrays;
   /** One f32 a row for each table, in the order of the model's tables. */
   readonly moments: readonly WritableRowStore[];
+  /** One code a row for each table: how often the text asked for it (`countUses`). */
+  readonly uses: readonly WritableRowStore[];
   step: number;
 }
 
@@ -109,6 +112,7 @@ export class Trainer {
   readonly #gradients: Float32Array;
   #rowGradients = new Float32Array(0);
   #rowMoments = new Float32Array(0);
+  #useCodes = new Uint8Array(0);
   #next: Prepared | undefined;
 
   /** Use `Trainer.create`. */
@@ -215,9 +219,10 @@ export class Trainer {
       );
     const dense = this.#updateWeights({ step, lr, clip: Math.min(1, clip / gradientNorm) });
     // Rows are updated by this thread while the engine updates the weights.
-    for (const [i, rowBatch] of rowBatches.entries())
-      await this.#updateTable(i, rowBatch, lr * tableLrFactor);
-    await dense;
+    const tables = this.#updateTables(rowBatches, lr * tableLrFactor);
+    // If one fails, the other is still under way, and must not be when the caller disposes of the trainer.
+    for (const done of await Promise.allSettled([tables, dense]))
+      if (done.status === "rejected") throw done.reason;
     this.#state.step = step + 1;
     return {
       step: step + 1,
@@ -284,6 +289,13 @@ export class Trainer {
     for (const optimizer of this.#optimizers) await optimizer.update(update);
   }
 
+  async #updateTables(rowBatches: readonly RowBatch[], lr: number): Promise<void> {
+    for (const [i, rowBatch] of rowBatches.entries()) {
+      await this.#countUses(i, rowBatch);
+      await this.#updateTable(i, rowBatch, lr);
+    }
+  }
+
   /** Sums the gradient of each distinct row over all places that read it, and moves the rows. */
   async #updateTable(i: number, rowBatch: RowBatch, lr: number): Promise<void> {
     const { unique, index, values } = rowBatch;
@@ -301,6 +313,19 @@ export class Trainer {
     updateRows({ values, gradients, moments, count: unique.length, width }, lr);
     await store.write(unique, momentBytes);
     await this.#retrieval.writeBack(rowBatch);
+  }
+
+  /**
+   * Uses by sequences whose memory is off are counted, too: what the text asks for does not depend on how far
+   * the memory has been faded in.
+   */
+  async #countUses(i: number, { unique, index }: RowBatch): Promise<void> {
+    if (this.#useCodes.length < unique.length) this.#useCodes = new Uint8Array(unique.length);
+    const codes = this.#useCodes.subarray(0, unique.length);
+    const store = this.#state.uses[i]!;
+    await store.read(unique, codes);
+    countUses(codes, { unique, index, turn: this.#state.step });
+    await store.write(unique, codes);
   }
 
   #outputValues(): Record<string, Value> {

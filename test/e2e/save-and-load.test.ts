@@ -4,6 +4,7 @@ import { mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
+import { ModelDirectory, tensorSource, writeSafetensors } from "../../src/checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, loadModel } from "../../src/index.ts";
 import {
   buildTokenMap,
@@ -129,6 +130,65 @@ test("weights saved as bf16 come back rounded to it, and rounding them again cha
   for (const file of ["model.safetensors", "config.json"])
     assert.deepEqual(await readFile(join(second, file)), await readFile(join(first, file)));
   assert.equal(JSON.parse(await readFile(join(first, "config.json"), "utf8")).dtype, "bfloat16");
+});
+
+/** A code for each row of the first table. */
+function codesOf({ store }: ModelToSave["tables"][number]): Uint8Array {
+  return Uint8Array.from({ length: store.numRows }, (_, row) => (7 * row) % 200);
+}
+
+test("uses counted in training survive a rewrite in another format, and a directory without them has none", async () => {
+  const [first, second] = [join(root, "counted"), join(root, "counted-again")];
+  const [table] = saved.tables;
+  const codes = codesOf(table!);
+  await saveModel(first, { ...saved, tables: [{ ...table!, useCodes: () => [codes] }] });
+  await using model = await loadModel(first, { backend: referenceBackend() });
+  const { tables } = model.language.memory!;
+  await saveModel(second, { ...saved, tables, tableFormat: "fp8" });
+  await using files = await ModelDirectory.open(second);
+  assert.deepEqual(await files.read("model.layers.1.engram.counts"), codes);
+  await using without = await loadModel(join(root, "f32"), { backend: referenceBackend() });
+  assert.equal(without.language.memory!.tables[0]!.useCodes, undefined);
+});
+
+test("counts that are not one a row are refused by name", async () => {
+  const directory = join(root, "miscounted");
+  const [table] = saved.tables;
+  const codes = codesOf(table!);
+  await saveModel(directory, { ...saved, tables: [{ ...table!, useCodes: () => [codes] }] });
+  const file = join(directory, "model-engram-00001-of-00001.safetensors");
+  const rows = await tableValues(table!);
+  const short = codes.subarray(1);
+  await writeSafetensors(file, [
+    tensorSource(
+      { name: "model.layers.1.engram.embed.weight", dtype: "F32", shape: [codes.length, headDim] },
+      rows,
+    ),
+    tensorSource(
+      { name: "model.layers.1.engram.counts", dtype: "U8", shape: [short.length] },
+      short,
+    ),
+  ]);
+  await assert.rejects(
+    loadModel(directory, { backend: referenceBackend() }),
+    (error) =>
+      error instanceof FormatError &&
+      /"model\.layers\.1\.engram\.counts" should be U8 \[\d+\], .* it is U8 \[\d+\]/.test(
+        error.message,
+      ),
+  );
+  await using model = await loadModel(directory, { backend: referenceBackend(), memory: false });
+  assert.equal(model.hasMemory, false);
+});
+
+test("a model that is closed while its caches are being warmed stops warming, and nothing fails", async () => {
+  const directory = join(root, "closed-early");
+  const [table] = saved.tables;
+  const codes = codesOf(table!);
+  await saveModel(directory, { ...saved, tables: [{ ...table!, useCodes: () => [codes] }] });
+  const model = await loadModel(directory, { backend: referenceBackend(), tableMemory: 20_000 });
+  await model.close();
+  assert.ok(model.memoryReport!.cache!.warmedRows < codes.length);
 });
 
 test("a table memory that holds no row is refused with the numbers", async () => {

@@ -8,7 +8,9 @@ import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { ModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { bitsPerByte, generateText, loadModel, referenceBackend } from "../../src/index.ts";
+import { countOfCode } from "../../src/memory/index.ts";
 
 const program = fileURLToPath(new URL("train-process.ts", import.meta.url));
 const sample = new URL("../../assets/tinyshakespeare.txt", import.meta.url);
@@ -150,6 +152,33 @@ test("the trained model loads, writes, scores, and has use for its memory", asyn
   assert.notEqual(await write(true), "");
   assert.equal(await write(true), await write(true));
   assert.notEqual(await write(true), await write(false));
+});
+
+test("the model keeps how often each row was used, and a small cache warmed with it has more hits and the same answers", async () => {
+  await using files = await ModelDirectory.open(whole);
+  const codes = await files.read("model.layers.1.engram.counts");
+  const uses = codes.reduce((sum, code) => sum + countOfCode(code), 0);
+  // 40 steps of 2 passes of 4 texts of 32 tokens, 4 rows each; counts above 32 are right on average only.
+  const expected = 40 * 2 * 4 * 32 * 4;
+  assert.ok(Math.abs(uses / expected - 1) < 0.1, `${uses} of ${expected}`);
+  const text = (await readFile(data, "utf8")).slice(-400);
+  const answers: Float32Array[] = [];
+  const rates: number[] = [];
+  for (const warm of [false, true]) {
+    // About a quarter of the table.
+    const options = { backend: referenceBackend(), tableMemory: 36_000, warm };
+    await using model = await loadModel(whole, options);
+    await model.warmed;
+    const { warmedRows } = model.memoryReport!.cache!;
+    assert.equal(warmedRows > 100, warm, `${warmedRows} rows warmed`);
+    const session = model.createSession();
+    for (const id of model.tokenizer.encode(text).slice(0, 24))
+      answers.push((await session.append([id])).slice());
+    const { hits, misses, joined, prefetchHits } = model.memoryReport!.cache!;
+    rates.push(hits / (hits + misses + joined + prefetchHits));
+  }
+  assert.deepEqual(answers.slice(24), answers.slice(0, 24));
+  assert.ok(rates[1]! > rates[0]! + 0.1, `hits ${rates[0]} without counts, ${rates[1]} with`);
 });
 
 test("the walk of example 01 goes from text to the next token", async () => {

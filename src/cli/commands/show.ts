@@ -14,6 +14,7 @@ import {
   parseQuantization,
   type WeightDtype,
 } from "../../model/index.ts";
+import { findUseCodes } from "../../table-counts.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import {
@@ -47,10 +48,14 @@ export const showCommand: Command = defineCommand({
     }
     const sizes = parseModelConfig(config, engram);
     const tensors = [...(await files.tensors()).values()];
+    const counted = new Set<number>();
+    for (const layer of engram === undefined ? [] : buildLayout(engram).layers)
+      if ((await findUseCodes(files, layer)) !== undefined) counted.add(layer.layerId);
     const memory = engram && {
       layers: buildLayout(engram).layers.map(({ layerId, numRows }) => ({
         layer: layerId,
         rows: numRows,
+        usesCounted: counted.has(layerId),
       })),
       orders: Array.from({ length: engram.maxNgramSize - 1 }, (_, i) => i + 2),
       heads: engram.numHeads,
@@ -129,7 +134,12 @@ interface Sizes {
 }
 
 interface MemorySummary {
-  readonly layers: readonly { readonly layer: number; readonly rows: number }[];
+  readonly layers: readonly {
+    readonly layer: number;
+    readonly rows: number;
+    /** How often training asked for each row is kept beside the table. */
+    readonly usesCounted: boolean;
+  }[];
   readonly orders: readonly number[];
   readonly heads: number;
   readonly valuesPerRow: number;
@@ -148,9 +158,9 @@ function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
     lines.push(
       `tables     ${count(sizes.tableValues)} values in rows of ${memory.valuesPerRow}`,
       ...memory.layers.map(
-        ({ layer, rows }) =>
+        ({ layer, rows, usesCounted }) =>
           `  layer ${layer}: ${count(rows)} rows, n-grams of ${memory.orders.join(" and ")}, ${memory.heads} heads each, ` +
-          `over ${count(memory.compressedVocab)} compressed ids`,
+          `over ${count(memory.compressedVocab)} compressed ids${usesCounted ? ", uses counted" : ""}`,
       ),
       hashLine(memory.hashConstants),
     );

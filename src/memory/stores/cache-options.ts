@@ -26,6 +26,8 @@ export interface CacheStats {
   readonly prefetchesWasted: number;
   /** Read from the other store. */
   readonly bytesRead: number;
+  /** Rows that warming brought in. */
+  readonly warmedRows: number;
   readonly evictions: number;
   /** Missed rows that got no slot. */
   readonly rejected: number;

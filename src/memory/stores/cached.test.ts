@@ -3,7 +3,13 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { rowPattern, storeConformance } from "../../../test/conformance/store.ts";
 import { InvalidConfigError, StoreError } from "../../errors.ts";
-import { cached, type CachePolicy, RamStore, type WritableRowStore } from "../index.ts";
+import {
+  cached,
+  type CachePolicy,
+  RamStore,
+  type RowStore,
+  type WritableRowStore,
+} from "../index.ts";
 
 const policies: readonly CachePolicy[] = ["lru", "frequency", "windowed", "none"];
 
@@ -219,6 +225,33 @@ test("warming brings in the most used rows, and they stay against rows of lesser
     store.warm({ rows, counts: Uint32Array.of(1) }),
     (error) => error instanceof InvalidConfigError && /5 rows and 1 counts/.test(error.message),
   );
+});
+
+test("warming begins no read while somebody waits for one", async () => {
+  const begun: number[][] = [];
+  const waiting: (() => void)[] = [];
+  const slow: RowStore = {
+    numRows: 100,
+    rowBytes: 4,
+    async read(rows) {
+      begun.push([...rows]);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    close: async () => undefined,
+  };
+  const store = cached(slow, { bytes: 10_000 });
+  const asked = store.read(Uint32Array.of(50), new Uint8Array(4));
+  const warming = store.warm({ rows: Uint32Array.of(7, 8), counts: Uint32Array.of(3, 2) });
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  assert.deepEqual(begun, [[50]]);
+  waiting[0]!();
+  await asked;
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  assert.deepEqual(begun, [[50], [7, 8]]);
+  waiting[1]!();
+  await warming;
+  assert.equal(store.stats.warmedRows, 2);
+  assert.equal(store.stats.residentRows, 3);
 });
 
 test("a row missed by several reads at a time, or many times in one, is read once", async () => {

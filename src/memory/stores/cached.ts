@@ -78,6 +78,8 @@ export class CachedStore implements RowStore {
   readonly #queue: HintQueue;
   /** Reads that wait for the other store. */
   #numDemands = 0;
+  /** Settled when no read waits any more; there while somebody waits for that. */
+  #quiet: PromiseWithResolvers<void> | undefined;
   readonly #writing = new Map<number, WriteState>();
   readonly #count = {
     hits: 0,
@@ -87,6 +89,7 @@ export class CachedStore implements RowStore {
     prefetchedRows: 0,
     prefetchesWasted: 0,
     bytesRead: 0,
+    warmedRows: 0,
     evictions: 0,
     rejected: 0,
   };
@@ -131,7 +134,10 @@ export class CachedStore implements RowStore {
     try {
       await this.#serveMissing(rows, { into, missing });
     } finally {
-      this.#numDemands--;
+      if (--this.#numDemands === 0) {
+        this.#quiet?.resolve();
+        this.#quiet = undefined;
+      }
       this.#readHints();
     }
   }
@@ -215,7 +221,7 @@ export class CachedStore implements RowStore {
 
   /**
    * Fills free slots with the most used of `rows`, and teaches the frequency policy what is usual. Reads
-   * them in the order they lie in.
+   * them in the order they lie in, and begins no read while somebody waits for one of his own.
    */
   async warm({ rows, counts }: RowCounts): Promise<void> {
     this.#checkOpen();
@@ -229,6 +235,8 @@ export class CachedStore implements RowStore {
     const free = this.#slots.capacity - this.#slots.size;
     const best = Uint32Array.from(order.slice(0, free), (i) => rows[i]!).toSorted();
     for (let first = 0; first < best.length; first += WARM_ROWS) {
+      while (this.#numDemands > 0) await (this.#quiet ??= Promise.withResolvers()).promise;
+      this.#checkOpen();
       const some = [...best.subarray(first, first + WARM_ROWS)].filter(
         (row) => this.#slots.find(row) < 0 && !this.#coming.has(row) && !this.#writing.has(row),
       );
@@ -423,7 +431,10 @@ export class CachedStore implements RowStore {
     const bytes = load.bytes.subarray(place * this.rowBytes, (place + 1) * this.rowBytes);
     if (load.isWarming) {
       if (slots.isFull) this.#count.rejected++;
-      else this.#put(this.#admission.keep(row), bytes);
+      else {
+        this.#put(this.#admission.keep(row), bytes);
+        this.#count.warmedRows++;
+      }
       return;
     }
     const wasFull = slots.isFull;

@@ -1,8 +1,10 @@
 /**
- * What an out-of-core table does with the memory it may use: the map of rows first, then buffers, then rows.
+ * What an out-of-core table does with the memory it may use: the map of rows first, with the count of each
+ * one's uses, then buffers, then rows.
  * Counts every array that grows with the table or the budget; knows no files.
  */
 import { InvalidConfigError } from "../../errors.ts";
+import { USE_CODE_BYTES } from "../row-use.ts";
 import { RecordCache } from "./record-cache.ts";
 import { checkLogSize } from "./row-log-format.ts";
 
@@ -16,6 +18,8 @@ export interface TableMemory {
 export interface TableMemoryPlan extends TableMemory {
   /** Four bytes a row say where it is. */
   readonly mapBytes: number;
+  /** And a byte how often training asked for it, which is kept beside the table. */
+  readonly countBytes: number;
   readonly bufferBytes: number;
   readonly cacheBytes: number;
   /** All of these: at most what was allowed. */
@@ -43,6 +47,7 @@ export function planTableMemory(request: TableMemoryRequest): TableMemoryPlan {
   const { numRows, rowBytes, bytes, leastRows } = request;
   checkLogSize({ numRows, rowBytes, recordsPerSegment: 1 });
   const mapBytes = 4 * numRows;
+  const countBytes = USE_CODE_BYTES * numRows;
   const ioBytes = Math.max(
     LEAST_IO_BYTES,
     2 * (rowBytes + 8),
@@ -50,13 +55,13 @@ export function planTableMemory(request: TableMemoryRequest): TableMemoryPlan {
   );
   const bufferBytes = NUM_BUFFERS * ioBytes;
   const perRow = rowBytes + RecordCache.extraBytes + DUE_BYTES;
-  const fitting = Math.floor((bytes - mapBytes - bufferBytes) / perRow);
+  const fitting = Math.floor((bytes - mapBytes - countBytes - bufferBytes) / perRow);
   const least = Math.max(2, Math.min(numRows, leastRows));
   if (fitting < least) {
-    const needed = mapBytes + bufferBytes + least * perRow;
+    const needed = mapBytes + countBytes + bufferBytes + least * perRow;
     throw new InvalidConfigError(
       `a table of ${numRows} rows of ${rowBytes} bytes needs at least ${mebibytes(needed)} MiB: ` +
-        `${mebibytes(mapBytes)} for the map of rows, ${mebibytes(bufferBytes)} for buffers, ` +
+        `${mebibytes(mapBytes)} for the map of rows, ${mebibytes(countBytes)} for the counts of their uses, ${mebibytes(bufferBytes)} for buffers, ` +
         `${mebibytes(least * perRow)} for ${least} rows (those of two steps); it may use ${mebibytes(bytes)} MiB`,
     );
   }
@@ -66,9 +71,10 @@ export function planTableMemory(request: TableMemoryRequest): TableMemoryPlan {
     cacheRows,
     ioBytes,
     mapBytes,
+    countBytes,
     bufferBytes,
     cacheBytes,
-    totalBytes: mapBytes + bufferBytes + cacheBytes,
+    totalBytes: mapBytes + countBytes + bufferBytes + cacheBytes,
   };
 }
 

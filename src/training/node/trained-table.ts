@@ -12,6 +12,7 @@ import {
   RamStore,
   type RowStore,
   type TableMemoryPlan,
+  USE_CODE_BYTES,
   type WritableRowStore,
 } from "../../memory/index.ts";
 import {
@@ -48,11 +49,15 @@ export interface SavedTable {
   readonly path: string;
   readonly tensors: SafetensorsFile;
   readonly state: TableState | undefined;
+  /** Whether it has the uses of rows. */
+  readonly hasUses: boolean;
 }
 
 export interface TrainedTable extends TableShape {
   readonly values: WritableRowStore;
   readonly moments: WritableRowStore;
+  /** A code a row (`countUses`), in RAM wherever the table lies. */
+  readonly uses: RamStore;
   /** Where it lies and in how much memory, in words, if that is not simply RAM. */
   readonly plan: string | undefined;
   /** Makes a table of zeros. Either this or `restore` comes before the first use. */
@@ -75,6 +80,7 @@ export class RamTable implements TrainedTable {
   readonly numRows: number;
   readonly values: RamStore;
   readonly moments: RamStore;
+  readonly uses: RamStore;
   readonly plan: undefined;
 
   constructor({ layerId, headDim, numRows }: TableShape) {
@@ -83,26 +89,20 @@ export class RamTable implements TrainedTable {
     this.numRows = numRows;
     this.values = new RamStore({ numRows, rowBytes: 4 * headDim });
     this.moments = new RamStore({ numRows, rowBytes: 4 });
+    this.uses = new RamStore({ numRows, rowBytes: USE_CODE_BYTES });
   }
 
   async begin(): Promise<void> {}
 
-  async restore({ path, tensors }: SavedTable): Promise<void> {
-    const fill = async (name: string, parts: readonly Uint8Array[]): Promise<void> => {
-      if (!tensors.tensors.has(name))
-        throw new InvalidConfigError(
-          `${path} keeps its tables on disk; resume with a memory for them (--table-memory)`,
-        );
-      let begin = 0;
-      for (const into of parts) {
-        const end = begin + into.length;
-        // The table is fresh, so rows that no step has met yet can stay untouched memory.
-        await tensors.readRange(name, { begin, end, into, isZeroed: true });
-        begin = end;
-      }
-    };
-    await fill(`table.${this.layerId}`, this.values.segments);
-    await fill(`moments.${this.layerId}`, this.moments.segments);
+  async restore(saved: SavedTable): Promise<void> {
+    const { path, tensors } = saved;
+    if (!tensors.tensors.has(`table.${this.layerId}`))
+      throw new InvalidConfigError(
+        `${path} keeps its tables on disk; resume with a memory for them (--table-memory)`,
+      );
+    await fill(`table.${this.layerId}`, { from: tensors, into: this.values });
+    await fill(`moments.${this.layerId}`, { from: tensors, into: this.moments });
+    await restoreUses(this, saved);
   }
 
   async hold(): Promise<void> {}
@@ -119,6 +119,7 @@ export class RamTable implements TrainedTable {
       tensors: [
         source(`table.${layerId}`, this.values, [numRows, headDim]),
         source(`moments.${layerId}`, this.moments, [numRows]),
+        usesSource(this),
       ],
       state: () => undefined,
     };
@@ -133,6 +134,7 @@ export class RamTable implements TrainedTable {
   async close(): Promise<void> {
     await this.values.close();
     await this.moments.close();
+    await this.uses.close();
   }
 }
 
@@ -142,6 +144,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
   readonly numRows: number;
   readonly values: WritableRowStore;
   readonly moments: WritableRowStore;
+  readonly uses: RamStore;
   readonly #path: string;
   readonly #memory: TableMemoryPlan;
   #table: OutOfCoreTable | undefined;
@@ -161,6 +164,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     this.#memory = memory;
     this.values = this.#part(0, 4 * shape.headDim);
     this.moments = this.#part(1, 4);
+    this.uses = new RamStore({ numRows: shape.numRows, rowBytes: USE_CODE_BYTES });
   }
 
   get plan(): string {
@@ -169,7 +173,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     return (
       `layer ${this.layerId}: ${this.numRows} rows with their moments, ` +
       `${mib(this.numRows * (4 * this.headDim + 4))}, in ${this.#path}; ` +
-      `${cacheRows} of them at a time, and where all are, in ${mib(totalBytes)} of RAM`
+      `${cacheRows} of them at a time, where all are, and how often each was used, in ${mib(totalBytes)} of RAM`
     );
   }
 
@@ -212,6 +216,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
       },
     });
     this.#pins.set(path, await this.#table.pinMap(this.#map(saved)));
+    await restoreUses(this, saved);
   }
 
   async hold(saved: SavedTable): Promise<void> {
@@ -239,6 +244,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
             }
           },
         },
+        usesSource(this),
       ],
       state: () => ({ layerId, log: hexOf(table.identity), mapSum: hex(sum) }),
     };
@@ -258,6 +264,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
 
   async close(): Promise<void> {
     await this.#table?.close();
+    await this.uses.close();
   }
 
   #options(): { numRows: number; partBytes: number[]; memory: TableMemoryPlan } {
@@ -326,6 +333,39 @@ export function trainedTables(
     });
     return new OutOfCoreTrainedTable(shape, { path: logPath(shape.layerId), memory });
   });
+}
+
+function usesSource({
+  layerId,
+  numRows,
+  uses,
+}: Pick<TrainedTable, "layerId" | "numRows" | "uses">): TensorSource {
+  return { name: usesName(layerId), dtype: "U8", shape: [numRows], chunks: () => uses.segments };
+}
+
+/** Checkpoints of version 2 have no uses: those before are then forgotten, and counting begins at zero. */
+async function restoreUses(
+  { layerId, uses }: Pick<TrainedTable, "layerId" | "uses">,
+  { tensors, hasUses }: SavedTable,
+): Promise<void> {
+  if (hasUses) await fill(usesName(layerId), { from: tensors, into: uses });
+}
+
+function usesName(layerId: number): string {
+  return `counts.${layerId}`;
+}
+
+async function fill(
+  name: string,
+  { from, into }: { from: SafetensorsFile; into: RamStore },
+): Promise<void> {
+  let begin = 0;
+  for (const segment of into.segments) {
+    const end = begin + segment.length;
+    // The store is fresh, so rows that no step has met yet can stay untouched memory.
+    await from.readRange(name, { begin, end, into: segment, isZeroed: true });
+    begin = end;
+  }
 }
 
 /** The sum of all chunks so far, of the sizes that `map` gives: of the sum before and the chunk's own. */

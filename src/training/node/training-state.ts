@@ -5,7 +5,8 @@
  *
  *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core
  *     state.safetensors     "params", "m", "v" [P] F32; "table.L" [rows,d] F32; "moments.L" [rows] F32, or,
- *                           for a table out of core, "rows.L" [rows] I32: where each row is in its log
+ *                           for a table out of core, "rows.L" [rows] I32: where each row is in its log;
+ *                           "counts.L" [rows] U8: how often each row was used (`countUses`)
  *     tokenizer.json
  */
 import { readFile } from "node:fs/promises";
@@ -44,8 +45,12 @@ function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else. */
-const stateVersion = 2;
+/**
+ * 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else.
+ * 3: uses of rows are counted. Version 2 is read, too: all that learns is the same, and uses are counted from there on.
+ */
+const stateVersion = 3;
+const oldestVersion = 2;
 
 /** Two are kept: the newest, and the one before it in case the newest is lost with its disk block. */
 export async function saveTrainingState(
@@ -87,9 +92,9 @@ export async function restoreTrainingState(
   { identity, arrays, tables }: Omit<CheckpointContents, "step" | "tokenizer">,
 ): Promise<void> {
   const state = await readState(path);
-  if (state.version !== stateVersion)
+  if (!(state.version >= oldestVersion && state.version <= stateVersion))
     throw new FormatError(
-      `${path}: expected a checkpoint of version ${stateVersion}, it has ${state.version}; finish that run ` +
+      `${path}: expected a checkpoint of version ${oldestVersion} to ${stateVersion}, it has ${state.version}; finish that run ` +
         "with the release that began it, or train into another --out",
     );
   if (state.step !== step)
@@ -132,7 +137,7 @@ function savedTable(
   { file, state, table }: { file: SafetensorsFile; state: StateFile; table: TrainedTable },
 ): SavedTable {
   const own = state.logs?.find(({ layerId }) => layerId === table.layerId);
-  return { path, tensors: file, state: own };
+  return { path, tensors: file, state: own, hasUses: state.version >= 3 };
 }
 
 /** Where two JSON values differ first, in words: "recipe.steps was 6, now 7". */

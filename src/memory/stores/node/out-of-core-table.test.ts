@@ -357,13 +357,14 @@ test("memory that cannot hold two steps' rows is refused with the numbers", () =
   const request = { numRows: 4_000_000, rowBytes: 68, bytes: 64 * mib, leastRows: 131_072 };
   const plan = planTableMemory(request);
   assert.equal(plan.mapBytes, 16_000_000);
+  assert.equal(plan.countBytes, 4_000_000);
   assert.ok(plan.totalBytes <= 64 * mib && plan.totalBytes > 63 * mib);
   assert.ok(plan.cacheRows > 400_000);
   assert.throws(
     () => planTableMemory({ ...request, bytes: 24 * mib }),
     (error) =>
       error instanceof InvalidConfigError &&
-      /4000000 rows of 68 bytes needs at least \d+\.\d MiB: 15\.3 for the map.*24\.0 MiB/.test(
+      /4000000 rows of 68 bytes needs at least \d+\.\d MiB: 15\.3 for the map of rows, 3\.9 for the counts.*24\.0 MiB/.test(
         error.message,
       ),
   );
