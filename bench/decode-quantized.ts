@@ -22,29 +22,12 @@ import {
 } from "../src/model/index.ts";
 import { weightBytes } from "../src/model-weights.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
-import { findPreset } from "../src/training/index.ts";
+import { thirtyMillion } from "./setup/thirty-million.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const [threads = 2, rounds = 15, tokens = 48, context = 64] = process.argv.slice(2).map(Number);
 const backend = ortBackend({ threads });
-const small = findPreset("small");
-const { model: f32 } = await benchRun(
-  {
-    ...small,
-    vocabSize: 8192,
-    model: {
-      ...small.model,
-      hiddenSize: 512,
-      numLayers: 8,
-      numHeads: 8,
-      numKvHeads: 8,
-      headDim: 64,
-      intermediateSize: 1408,
-      maxPositions: 1024,
-    },
-  },
-  { backend },
-);
+const { model: f32 } = await benchRun(thirtyMillion, { backend });
 const { config } = f32;
 
 function packed(dtype: WeightDtype): LanguageModel {
