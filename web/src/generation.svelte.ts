@@ -3,6 +3,7 @@
  * shown at the reader's pace, one frame's worth at a time. Pausing holds the show, not the server. A token
  * is shown when the model has read it, since only then its gate is known. Knows no view.
  */
+import { tokensIn } from "./pace.ts";
 import { isAbort, streamJson } from "./api.ts";
 
 export interface LiveToken {
@@ -135,7 +136,7 @@ class Generation {
   /** Shows what the pace allows since the last frame: one change of the page a frame, however many. */
   readonly #frame = (now: number): void => {
     if (this.status !== "running") return;
-    this.#credit += (Math.max(0, now - this.#shownAt) / 1000) * this.pace;
+    this.#credit += tokensIn(now - this.#shownAt, this.pace);
     this.#shownAt = now;
     const ready = this.#come.length - this.tokens.length;
     const count = Math.min(ready, Math.floor(this.#credit));
