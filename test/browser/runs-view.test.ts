@@ -223,7 +223,7 @@ describe("training runs in the browser", { skip: noBrowser }, async () => {
     const [, from, to] = /range=([\d.]+)-([\d.]+)/.exec(page.url())!;
     assert.ok(Number(from) > 60 && Number(from) < Number(to) && Number(to) < 240, page.url());
     await page.getByRole("button", { name: /show all/ }).click();
-    await page.waitForURL((to) => !to.href.includes("range="));
+    await page.waitForURL((address) => !address.href.includes("range="));
   });
 
   test("views of a model say that there is none here, and lead to the runs", async () => {
