@@ -3,6 +3,8 @@
  * somebody takes them. Decides which token comes next and which is the last; reads nothing itself and
  * knows no engine.
  */
+import { RequestError } from "../errors.ts";
+import type { BesideEngine } from "./beside-engine.ts";
 import { type TokenLogProbs, logProbsOf } from "./log-probs.ts";
 import type { Sampler } from "./sampling.ts";
 import type { Session } from "./session.ts";
@@ -76,6 +78,7 @@ type Ending = { readonly reason: FinishReason } | { readonly error: unknown };
 /** One generation on its way: what it still needs, and its steps until somebody takes them. */
 export class GenerationJob {
   readonly request: GenerationRequest;
+  readonly #besideEngine: BesideEngine;
   /** The sampled token that nothing has read yet; undefined while the prompt is being read. */
   next: number | undefined;
   #session: Session | undefined;
@@ -90,8 +93,9 @@ export class GenerationJob {
   #ending: Ending | undefined;
   #notify: () => void = () => undefined;
 
-  constructor(request: GenerationRequest) {
+  constructor(request: GenerationRequest, { besideEngine }: { besideEngine: BesideEngine }) {
     this.request = request;
+    this.#besideEngine = besideEngine;
   }
 
   get session(): Session {
@@ -179,24 +183,30 @@ export class GenerationJob {
     this.#end({ error });
   }
 
+  /** To be iterated once; whoever breaks it off ends the job. */
   async *steps(): Generation {
-    for (;;) {
-      const step = this.#ready.shift();
-      if (step !== undefined) yield step;
-      else if (this.#ending !== undefined) {
-        if ("reason" in this.#ending) return this.#ending.reason;
-        throw this.#ending.error;
-      } else await new Promise<void>((resolve) => (this.#notify = resolve));
+    try {
+      for (;;) {
+        const step = this.#ready.shift();
+        if (step !== undefined) yield step;
+        else if (this.#ending !== undefined) {
+          if ("reason" in this.#ending) return this.#ending.reason;
+          throw this.#ending.error;
+        } else await new Promise<void>((resolve) => (this.#notify = resolve));
+      }
+    } finally {
+      // Takes a job that still runs out of its slot; one that has ended ignores it.
+      if (!this.isOver) this.fail(new RequestError("this generation was broken off"));
     }
   }
 
   /**
-   * Whoever takes the steps is told when this thread is next free, which is when the engine is at work
-   * on the token after: what is done with a step, down to the socket, costs the next one no time.
+   * Whoever takes the steps is told when the engine is at work on the token after: what is done with a step, down to
+   * the socket, costs the next one no time.
    */
   #push(step: GenerationStep): void {
     this.#ready.push(step);
-    setImmediate(() => this.#notify());
+    this.#besideEngine.add(() => this.#notify());
   }
 
   #end(ending: Ending): void {

@@ -62,6 +62,14 @@ export function createSampler({
     throw new InvalidConfigError(`topK must be 0 (all) or a number of tokens, got ${topK}`);
   const random = Random.fromSeed(seed, "sampling");
   let scores = new Float32Array(0);
+  // Nothing to change, so nothing to copy.
+  const isPlainGreedy =
+    temperature === 0 &&
+    logitBias.size === 0 &&
+    repetitionPenalty === 1 &&
+    presencePenalty === 0 &&
+    frequencyPenalty === 0;
+  if (isPlainGreedy) return argmax;
   return (logits, history) => {
     if (scores.length !== logits.length) scores = new Float32Array(logits.length);
     scores.set(logits);
@@ -93,7 +101,11 @@ function countsFrom(history: readonly number[], from: number): Map<number, numbe
 /** Index of the largest value; the first of equals. */
 export function argmax(values: Float32Array): number {
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  let highest = values[0]!;
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i]!;
+    if (value > highest) [best, highest] = [i, value];
+  }
   return best;
 }
 

@@ -5,6 +5,7 @@
  * again. Knows ids; not text, HTTP or time limits.
  */
 import { RequestError, UnavailableError } from "../errors.ts";
+import { BesideEngine } from "./beside-engine.ts";
 import { BatchDecoder } from "./batch-decoder.ts";
 import { checkTokenIds, type LanguageModel } from "./language-model.ts";
 import { type MemoryReport, reportMemory } from "./memory-meter.ts";
@@ -35,6 +36,7 @@ export class Scheduler {
   readonly #decoder: Decoder;
   readonly #batch: BatchDecoder;
   readonly #maxQueue: number;
+  readonly #besideEngine = new BesideEngine();
   readonly #waiting: GenerationJob[] = [];
   readonly #slots: (GenerationJob | undefined)[];
   /** When each slot's content was last used, in steps. */
@@ -105,11 +107,11 @@ export class Scheduler {
       throw new UnavailableError(`${numWaiting} requests are waiting already; try again later`, {
         code: "queue_full",
       });
-    const job = new GenerationJob(request);
+    const job = new GenerationJob(request, { besideEngine: this.#besideEngine });
     signal?.addEventListener("abort", () => job.fail(signal.reason), { once: true });
     this.#waiting.push(job);
     this.#wake();
-    return this.#steps(job);
+    return job.steps();
   }
 
   /** Takes no more requests; resolves when the running and waiting ones are done. */
@@ -126,15 +128,6 @@ export class Scheduler {
     await this.drain();
     await this.#batch.dispose();
     await this.#decoder.dispose();
-  }
-
-  async *#steps(job: GenerationJob): Generation {
-    try {
-      return yield* job.steps();
-    } finally {
-      // Takes a job that still runs out of its slot; one that has ended ignores it.
-      job.fail(new RequestError("this generation was broken off"));
-    }
   }
 
   #wake(): void {

@@ -3,7 +3,7 @@
  * all at once, or as events. The shape of what goes out is the route's.
  */
 import { apiErrorOf, errorBody } from "./api-error.ts";
-import { interleave } from "./interleave.ts";
+import { interleave, type Tagged } from "./interleave.ts";
 import type { SamplingFields } from "./protocol.ts";
 import type { RouteContext, Serving } from "./serving.ts";
 import { sseResponse } from "./sse.ts";
@@ -29,12 +29,8 @@ export interface ChoicesRequest {
   readonly signal: AbortSignal;
 }
 
-export type ChoiceEvent =
-  | { readonly index: number; readonly step: TextStep }
-  | { readonly index: number; readonly end: TextEnd };
-
 interface Running {
-  readonly events: AsyncGenerator<ChoiceEvent, void>;
+  readonly steps: AsyncGenerator<Tagged<TextStep, TextEnd>, void>;
   abort(): void;
 }
 
@@ -59,24 +55,15 @@ function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
     ),
   );
   try {
-    const tagged = interleave(begin, { window: serving.scheduler.parallel });
-    return { events: events(tagged), abort };
-  } catch (error) {
-    abort();
-    throw error;
-  }
-
-  async function* events(
-    tagged: ReturnType<typeof interleave<TextStep, TextEnd>>,
-  ): AsyncGenerator<ChoiceEvent, void> {
-    try {
-      for await (const { index, result } of tagged)
-        yield result.done === true ? { index, end: result.value } : { index, step: result.value };
-    } finally {
+    const onEnd = (): void => {
       signal.removeEventListener("abort", abort);
       // Ends the texts that still run when one has failed or nobody listens any more.
       abort();
-    }
+    };
+    return { steps: interleave(begin, { window: serving.scheduler.parallel, onEnd }), abort };
+  } catch (error) {
+    abort();
+    throw error;
   }
 }
 
@@ -87,9 +74,9 @@ export async function collectChoices(
   const count = request.prompts.length * (request.fields.n ?? 1);
   const steps: TextStep[][] = Array.from({ length: count }, () => []);
   const ends: TextEnd[] = [];
-  for await (const event of run(request).events)
-    if ("step" in event) steps[event.index]!.push(event.step);
-    else ends[event.index] = event.end;
+  for await (const { index, result } of run(request).steps)
+    if (result.done === true) ends[index] = result.value;
+    else steps[index]!.push(result.value);
   return ends.map((end, i) => ({ steps: steps[i]!, end }));
 }
 
@@ -122,7 +109,7 @@ export function streamChoices(
   request: ChoicesRequest,
   { shape, context }: { shape: StreamShape; context: RouteContext },
 ): Response {
-  const { events, abort } = run(request);
+  const { steps, abort } = run(request);
   const { fields } = request;
   const wantsUsage = fields.stream_options?.include_usage === true;
   return sseResponse(chunks(), {
@@ -139,10 +126,10 @@ export function streamChoices(
     const withUsage = (chunk: object): object => (wantsUsage ? { ...chunk, usage: null } : chunk);
     for (const chunk of shape.opening ?? []) yield withUsage(chunk);
     const ends: TextEnd[] = [];
-    for await (const event of events) {
-      if ("end" in event) ends[event.index] = event.end;
+    for await (const { index, result } of steps) {
+      if (result.done === true) ends[index] = result.value;
       const made =
-        "step" in event ? shape.step(event.index, event.step) : shape.end(event.index, event.end);
+        result.done === true ? shape.end(index, result.value) : shape.step(index, result.value);
       for (const chunk of made) yield withUsage(chunk);
     }
     if (wantsUsage) yield shape.usage(usageOf(ends, fields.n ?? 1));

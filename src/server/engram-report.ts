@@ -20,9 +20,10 @@ export function engramReport(
   traces: readonly (Trace | undefined)[],
   options: EngramOptions | null | undefined,
 ): EngramReport | undefined {
+  if (options === undefined || options === null) return undefined;
   const known = traces.filter((trace) => trace !== undefined);
   const [first] = known;
-  if (first === undefined || options === undefined || options === null) return undefined;
+  if (first === undefined) return undefined;
   const layers = [...first.gates.keys()];
   return {
     start: first.start,

@@ -59,3 +59,31 @@ test("a sequence that cannot begin throws at once, and one that fails ends all",
   }, /broken/);
   assert.deepEqual(found, [1]);
 });
+
+test("that it is over is told once, whether all ended, one failed or nobody listens any more", async () => {
+  async function* two(): AsyncGenerator<number, void> {
+    yield 1;
+    yield 2;
+  }
+  async function* fails(): AsyncGenerator<number, void> {
+    yield 1;
+    throw new Error("broken");
+  }
+  const read = async (
+    begin: (() => AsyncIterator<number, void>)[],
+    { most = Infinity }: { most?: number } = {},
+  ): Promise<number> => {
+    let told = 0;
+    const taken: number[] = [];
+    const values = interleave(begin, { window: 2, onEnd: () => void told++ });
+    try {
+      for await (const { index } of values) if (taken.push(index) === most) break;
+    } catch {}
+    return told;
+  };
+  assert.equal(await read([two]), 1);
+  assert.equal(await read([two, two, two]), 1);
+  assert.equal(await read([two, fails]), 1);
+  assert.equal(await read([two], { most: 1 }), 1);
+  assert.equal(await read([two, two], { most: 2 }), 1);
+});

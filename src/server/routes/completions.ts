@@ -131,25 +131,7 @@ class ChoiceWriter {
     const prompt = this.#prompts[of]!;
     const echo = this.#echoes[of]!;
     let text = "";
-    const logProbs: LogProbs = {
-      tokens: [],
-      token_logprobs: [],
-      top_logprobs: [],
-      text_offset: [],
-    };
-    for (const step of steps)
-      if (step.kind === "prompt") {
-        text += echo;
-        this.#echoLogProbs(logProbs, { prompt, given: step.step.logProbs });
-      } else {
-        text += step.text;
-        const { token, offset } = step;
-        if (token?.logProbs !== undefined)
-          this.#push(logProbs, { ...token.logProbs, offset: echo.length + offset });
-      }
-    // The harness reads a missing list of alternatives as none.
-    if (this.#body.logprobs === 0) logProbs.top_logprobs = null;
-    const hasLogProbs = logProbs.tokens.length > 0;
+    for (const step of steps) text += step.kind === "prompt" ? echo : step.text;
     const report = engramReport(
       steps.map((step) => (step.kind === "prompt" ? step.step.trace : step.token?.trace)),
       this.#body.engram,
@@ -157,9 +139,31 @@ class ChoiceWriter {
     return {
       ...emptyChoice(index),
       text,
-      logprobs: hasLogProbs ? logProbs : null,
+      logprobs: this.#logProbs(steps, { prompt, echo }),
       ...(report && { engram: report }),
     };
+  }
+
+  #logProbs(
+    steps: readonly TextStep[],
+    { prompt, echo }: { prompt: Prompt; echo: string },
+  ): LogProbs | null {
+    // Asked for once a token, by requests that mostly want none.
+    if (this.#body.logprobs == null) return null;
+    const logProbs: LogProbs = {
+      tokens: [],
+      token_logprobs: [],
+      top_logprobs: [],
+      text_offset: [],
+    };
+    for (const step of steps)
+      if (step.kind === "prompt")
+        this.#echoLogProbs(logProbs, { prompt, given: step.step.logProbs });
+      else if (step.token?.logProbs !== undefined)
+        this.#push(logProbs, { ...step.token.logProbs, offset: echo.length + step.offset });
+    // The harness reads a missing list of alternatives as none.
+    if (this.#body.logprobs === 0) logProbs.top_logprobs = null;
+    return logProbs.tokens.length > 0 ? logProbs : null;
   }
 
   #echoLogProbs(

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { BesideEngine } from "./beside-engine.ts";
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 5));
+
+test("work waits until promises have settled, which is how a run is started, and is done once and in order", async () => {
+  const beside = new BesideEngine();
+  const seen: string[] = [];
+  beside.add(() => seen.push("first"));
+  beside.add(() => seen.push("second"));
+  for (let hop = 0; hop < 100; hop++) await Promise.resolve();
+  seen.push("run started");
+  await nextTurn();
+  assert.deepEqual(seen, ["run started", "first", "second"]);
+});
+
+test("work that is added by work, or later, is done too", async () => {
+  const beside = new BesideEngine();
+  const seen: string[] = [];
+  beside.add(() => {
+    seen.push("outer");
+    beside.add(() => seen.push("inner"));
+  });
+  await nextTurn();
+  assert.deepEqual(seen, ["outer", "inner"]);
+  beside.add(() => seen.push("later"));
+  await nextTurn();
+  assert.deepEqual(seen, ["outer", "inner", "later"]);
+});
