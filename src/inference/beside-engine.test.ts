@@ -6,13 +6,16 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => void setTimeout(r
 
 test("work waits until promises have settled, which is how a run is started, and is done once and in order", async () => {
   const beside = new BesideEngine();
-  const seen: string[] = [];
-  beside.add(() => seen.push("first"));
-  beside.add(() => seen.push("second"));
-  for (let hop = 0; hop < 100; hop++) await Promise.resolve();
-  seen.push("run started");
-  await nextTurn();
-  assert.deepEqual(seen, ["run started", "first", "second"]);
+  for (const milliseconds of [0, 0.3, 3]) {
+    beside.ran(milliseconds);
+    const seen: string[] = [];
+    beside.add(() => seen.push("first"));
+    beside.add(() => seen.push("second"));
+    for (let hop = 0; hop < 100; hop++) await Promise.resolve();
+    seen.push("run started");
+    await nextTurn();
+    assert.deepEqual(seen, ["run started", "first", "second"]);
+  }
 });
 
 test("work that is added by work, or later, is done too", async () => {

@@ -235,7 +235,9 @@ export class Scheduler {
 
   async #write(jobs: readonly GenerationJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ slot: job.slot, id: job.next! }));
+    const start = performance.now();
     const results = await this.#batch.step(entries);
+    this.#besideEngine.ran(performance.now() - start);
     for (const [i, job] of jobs.entries()) {
       this.#lastUse[job.slot] = this.#clock;
       if (job.isOver) continue;
