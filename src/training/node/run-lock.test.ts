@@ -48,6 +48,30 @@ test("a process that lives keeps others out, and keeps nobody out when it is kil
     await (await RunLock.take(folder)).release();
   }));
 
+test(
+  "a dead process whose parent does not notice keeps nobody out",
+  { skip: process.platform !== "linux" },
+  () =>
+    inFolder(async (folder) => {
+      // The shell becomes a program that never waits for the child it began before.
+      const parent = spawn("sh", ["-c", "sleep 0.05 & echo $!; exec sleep 30"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      try {
+        const [chunk] = (await once(parent.stdout, "data")) as [Buffer];
+        const pid = Number(chunk.toString());
+        const state = (): Promise<string> => readFile(`/proc/${pid}/stat`, "utf8");
+        while (!(await state()).includes(") Z "))
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        const text = JSON.stringify({ pid, host: hostname() });
+        await writeFile(join(folder, "training.lock"), text);
+        await (await RunLock.take(folder)).release();
+      } finally {
+        parent.kill("SIGKILL");
+      }
+    }),
+);
+
 test("a number that another process has by now, or half a file, keeps nobody out; another machine does", () =>
   inFolder(async (folder) => {
     const path = join(folder, "training.lock");

@@ -82,17 +82,22 @@ function isAlive({ pid, started }: Holder): boolean {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   const now = startOf(pid);
-  return started === undefined || now === undefined || started === now;
+  return now !== DEAD && (started === undefined || now === undefined || started === now);
 }
 
-/** When a process began, in words of its own system; undefined where that is not to be had. */
+const DEAD = "dead";
+
+/**
+ * When a process began, in words of its own system; undefined where that is not to be had. A process that is dead and
+ * only waits for its parent to notice says `DEAD`: in a container nobody may ever notice.
+ */
 function startOf(pid: number): string | undefined {
   try {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    // Field 22 (proc_pid_stat(5)); the second, a name in brackets, may hold anything.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const ticks = fields.slice(fields.lastIndexOf(")") + 2).split(" ")[19];
-    return `${boot} ${ticks}`;
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // Fields 3 and 22 of proc_pid_stat(5); the second, a name in brackets, may hold anything.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? DEAD : `${boot} ${fields[19]}`;
   } catch {
     return undefined;
   }
