@@ -91,6 +91,9 @@ for x in [f32(7), f32(2, 1, 3, low=-9, high=9)]:
     # tanh is another way to the logistic function.
     golden("sigmoid", [x], [(1 + np.tanh(x / 2)) / 2])
     golden("silu", [x], [x * (1 + np.tanh(x / 2)) / 2])
+    for least in (1e-6, 0.5):
+        root = np.copysign(np.sqrt(np.maximum(np.abs(x), least)), x)
+        golden("signedSqrt", [x], [root], least=least)
     golden("cast", [x], [x.astype(np.int32)], to="i32")
     golden("cast", [np.round(x)], [np.round(x) != 0], to="bool")
     golden("cast", [x.astype(np.int32)], [x.astype(np.int32).astype(np.float64)], to="f32")
@@ -108,6 +111,7 @@ golden("slice", [x], [x[..., 3:]], axis=2, start=3, end=4)
 golden("pad", [x], [np.pad(x, [(0, 0), (2, 1), (0, 0)])], axis=1, before=2, after=1)
 z = f32(2, 2, 4)
 golden("concat", [x, z, x], [np.concatenate([x, z, x], 1)], axis=1)
+golden("split", [x], np.split(x, x.shape[1], 1), axis=1, parts=x.shape[1])
 golden("broadcastTo", [f := f32(3, 1)], [np.broadcast_to(f, (2, 3, 2))], shape=[2, 3, 2])
 for axes in [(0,), (2,), (0, 2), (0, 1, 2)]:
     golden("reduceSum", [x], [x.sum(axes, keepdims=True)], axes=list(axes))

@@ -140,6 +140,12 @@ export class Retrieval {
   }
 }
 
+/**
+ * Up to so many rows are read as they are asked for: those of a token or two hardly repeat, and code that finds repeats
+ * and deals rows out is code that the engine has driven out of the caches since the last token (docs/log.md).
+ */
+const FEW_ROWS = 64;
+
 interface PreparedBatch extends RowBatch {
   /** Where the store puts rows as they are at rest, for `unique`. */
   readonly bytes: Uint8Array;
@@ -171,7 +177,16 @@ class LayerRetrieval {
 
   /** Whether the store had the rows at hand; then they are in place. */
   retrieveNow(rows: Uint32Array, memory_PE: Float32Array): boolean {
-    return this.#retrieveNow(rows, memory_PE) !== undefined;
+    if (rows.length > FEW_ROWS) return this.#retrieveNow(rows, memory_PE) !== undefined;
+    this.#check(rows, memory_PE);
+    const { store, format } = this.table;
+    if (store.readNow === undefined) return false;
+    const inPlace = format.rowsOf(memory_PE);
+    if (inPlace !== undefined) return store.readNow(rows, inPlace);
+    const bytes = this.#scratch(rows.length);
+    if (!store.readNow(rows, bytes)) return false;
+    format.decode(bytes, memory_PE);
+    return true;
   }
 
   async retrieveLater(rows: Uint32Array, memory_PE: Float32Array): Promise<RowBatch> {
@@ -192,7 +207,7 @@ class LayerRetrieval {
     return isHere ? this.#finish(batch, memory_PE) : undefined;
   }
 
-  #prepare(rows: Uint32Array, memory_PE: Float32Array): PreparedBatch {
+  #check(rows: Uint32Array, memory_PE: Float32Array): void {
     const { layerId, format } = this.table;
     const { headDim } = format;
     if (memory_PE.length !== rows.length * headDim)
@@ -202,6 +217,12 @@ class LayerRetrieval {
       );
     if (this.#isBusy)
       throw new RequestError(`layer ${layerId}: a batch is still being read; await it first`);
+  }
+
+  #prepare(rows: Uint32Array, memory_PE: Float32Array): PreparedBatch {
+    this.#check(rows, memory_PE);
+    const { layerId, format } = this.table;
+    const { headDim } = format;
     const { unique, index } = this.#deduper.dedupe(rows);
     this.#reserve(unique.length);
     const values = this.#values.subarray(0, unique.length * headDim);

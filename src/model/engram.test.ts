@@ -24,8 +24,8 @@ test("gate and write are the released model's for several branches", async () =>
   const g = new GraphBuilder();
   const hidden = g.constant(flat(h), [1, 2, 4]);
   const a_NG1 = engramGate(g, {
-    hidden_NGD: hidden,
-    key_NGD: g.constant(flat(key), [1, 2, 4]),
+    hidden,
+    key: g.constant(flat(key), [1, 2, 4]),
     queryGain_GD: g.constant(flat(q_weight), [2, 4]),
     keyGain_GD: g.constant(flat(k_weight), [2, 4]),
     eps,
@@ -50,8 +50,8 @@ test("gate, value and short convolution are the paper's demo over eleven tokens"
   );
   const ones = g.constant(new Float32Array(4).fill(1), [2, 2]);
   const gate_TG1 = engramGate(g, {
-    hidden_NGD: hidden_TGD,
-    key_NGD: key_TGD,
+    hidden: hidden_TGD,
+    key: key_TGD,
     queryGain_GD: ones,
     keyGain_GD: ones,
     eps: v.rms_eps_qk,

@@ -8,42 +8,41 @@
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
 import type { LayerWeights } from "./weights.ts";
 
-/**
- * sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element. The sign is that of 1/s: -0 counts as
- * negative (spec 7.6), which only its reciprocal shows.
- */
+/** sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element; -0 counts as negative. (spec 7.6) */
 export function gateOf(g: GraphBuilder, s: Tensor): Tensor {
-  const root = g.sqrt(g.maximum(g.abs(s), 1e-6));
-  return g.sigmoid(g.where(g.less(g.reciprocal(s), 0), g.neg(root), root));
+  return g.sigmoid(g.signedSqrt(s, 1e-6));
+}
+
+/** RMS(x) times a gain, x [...,G,D] and gain [G,D]; or x [...,D] and gain [1,D]. */
+function normed(
+  g: GraphBuilder,
+  { x, gain_GD, eps }: { x: Tensor; gain_GD: Tensor; eps: number },
+): Tensor {
+  const [branches, width] = gain_GD.shape as [number, number];
+  if (branches === 1) return g.rmsNorm(x, g.reshape(gain_GD, [width]), eps);
+  const ones = g.constant(new Float32Array(width).fill(1), [width]);
+  return g.mul(g.rmsNorm(x, ones, eps), gain_GD);
 }
 
 /**
  * The gate of the normalised product <RMS(hidden), RMS(key)> / sqrt(D), the two gains multiplied in.
- * `hidden_NGD` and `key_NGD` are [N,G,D], gains [G,D]; the result is [N,G,1].
+ * `hidden` and `key` are [...,G,D], or [...,D] with one branch; gains [G,D]. The result has 1 in D's place.
  */
 export function engramGate(
   g: GraphBuilder,
   {
-    hidden_NGD,
-    key_NGD,
+    hidden,
+    key,
     queryGain_GD,
     keyGain_GD,
     eps,
-  }: {
-    hidden_NGD: Tensor;
-    key_NGD: Tensor;
-    queryGain_GD: Tensor;
-    keyGain_GD: Tensor;
-    eps: number;
-  },
+  }: { hidden: Tensor; key: Tensor; queryGain_GD: Tensor; keyGain_GD: Tensor; eps: number },
 ): Tensor {
-  const width = hidden_NGD.shape[2]!;
-  // 1/sqrt(D) goes in with the gains, which are the same for every token.
-  const gain_GD = g.mul(g.mul(queryGain_GD, keyGain_GD), 1 / Math.sqrt(width));
-  const ones = g.constant(new Float32Array(width).fill(1), [width]);
-  const query_NGD = g.mul(g.rmsNorm(hidden_NGD, ones, eps), gain_GD);
-  const s_NG1 = g.reduceSum(g.mul(query_NGD, g.rmsNorm(key_NGD, ones, eps)), [2]);
-  return gateOf(g, s_NG1);
+  const last = hidden.shape.length - 1;
+  const query = normed(g, { x: hidden, gain_GD: queryGain_GD, eps });
+  const product = g.mul(query, normed(g, { x: key, gain_GD: keyGain_GD, eps }));
+  const s = g.mul(g.reduceSum(product, [last]), 1 / Math.sqrt(hidden.shape[last]!));
+  return gateOf(g, s);
 }
 
 /** How the convolution sees earlier positions: `shift(x [B,T,C], by)` is x at t - by, zero where that
@@ -75,12 +74,7 @@ export function shortConv(
   const [batch, length, branches, width] = u_BTGD.shape as [number, number, number, number];
   const channels = branches * width;
   const taps = kernel_C1K.shape[2]!;
-  const ones = g.constant(new Float32Array(width).fill(1), [width]);
-  const normed_BTC = g.reshape(g.mul(g.rmsNorm(u_BTGD, ones, eps), gain_GD), [
-    batch,
-    length,
-    channels,
-  ]);
+  const normed_BTC = g.reshape(normed(g, { x: u_BTGD, gain_GD, eps }), [batch, length, channels]);
   let sum_BTC: Tensor | undefined;
   for (let k = 0; k < taps; k++) {
     const tap_C = g.reshape(g.slice(kernel_C1K, 2, k, k + 1), [channels]);
@@ -93,42 +87,43 @@ export function shortConv(
 export interface EngramFusion {
   /** What the memory adds to the stream, [B,T,D]. */
   readonly update_BTD: Tensor;
-  /** [B*T,1,1] */
+  /** [B,T,1] */
   readonly gate: Tensor;
 }
 
-/** One branch: hidden [B,T,D] + memory [B,T,E] -> what to add to hidden, before attention. */
+/** One branch: hidden [B,T,D] + memory [B*T,E] -> what to add to hidden, before attention. */
 export function engramFusion(
   g: GraphBuilder,
   {
     hidden_BTD,
-    memory_BTE,
+    memory_NE,
     weights,
     eps,
     conv,
   }: {
     hidden_BTD: Tensor;
-    memory_BTE: Tensor;
+    memory_NE: Tensor;
     weights: LayerWeights;
     eps: number;
     conv: { readonly dilation: number; readonly shift: Shift } | undefined;
   },
 ): EngramFusion {
   const [batch, length, width] = hidden_BTD.shape as [number, number, number];
-  const rows = batch * length;
-  const memory_NE = g.reshape(memory_BTE, [rows, memory_BTE.shape[2]!]);
-  const [key_ND, value_ND] = weights.projectHalves(memory_NE, "engram.wkv.weight");
-  const gate = engramGate(g, {
-    hidden_NGD: g.reshape(hidden_BTD, [rows, 1, width]),
-    key_NGD: g.reshape(key_ND, [rows, 1, width]),
+  const [key_BTD, value_BTD] = weights.projectHalves(memory_NE, "engram.wkv.weight", [
+    batch,
+    length,
+  ]);
+  const gate_BT1 = engramGate(g, {
+    hidden: hidden_BTD,
+    key: key_BTD,
     queryGain_GD: weights.gain("engram.q_weight"),
     keyGain_GD: weights.gain("engram.k_weight"),
     eps,
   });
-  const gated_ND = g.mul(value_ND, g.reshape(gate, [rows, 1]));
-  if (conv === undefined) return { update_BTD: g.reshape(gated_ND, hidden_BTD.shape), gate };
+  const gated_BTD = g.mul(value_BTD, gate_BT1);
+  if (conv === undefined) return { update_BTD: gated_BTD, gate: gate_BT1 };
   const out_BTGD = shortConv(g, {
-    u_BTGD: g.reshape(gated_ND, [batch, length, 1, width]),
+    u_BTGD: g.reshape(gated_BTD, [batch, length, 1, width]),
     gain_GD: g.reshape(weights.gain("engram.short_conv.norms.0.weight"), [1, width]),
     kernel_C1K: weights.gain("engram.short_conv.conv.weight"),
     dilation: conv.dilation,
@@ -136,5 +131,5 @@ export function engramFusion(
     eps: 1e-5,
     shift: conv.shift,
   });
-  return { update_BTD: g.reshape(out_BTGD, hidden_BTD.shape), gate };
+  return { update_BTD: g.reshape(out_BTGD, hidden_BTD.shape), gate: gate_BT1 };
 }

@@ -69,7 +69,7 @@ function declareMemory(
     for (const layer of config.engram.layerIds)
       memory.set(
         layer,
-        g.input(io.memory(layer), "f32", [batch, length, memoryWidth(config.engram)]),
+        g.input(io.memory(layer), "f32", [batch * length, memoryWidth(config.engram)]),
       );
   return memory;
 }
@@ -151,7 +151,7 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
 }
 
 /**
- * As `trainGraph` without weights and gradients; loss [N] and gates [N,1,1], one value a position, and probs
+ * As `trainGraph` without weights and gradients; loss [N] and gates [B,T,1], one value a position, and probs
  * [N,V] of the next token if `probs` is asked for.
  */
 export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
@@ -214,7 +214,7 @@ export function convHistory(config: ModelConfig): number {
  * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", scale [B,1,1] if
  * `scaled` and there is a memory, and conv [B,history,D], the short convolution's inputs at the
  * positions before, for each layer that has one.
- * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B*T,1,1] a layer; if
+ * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B,T,1] a layer; if
  * `sizes`, the length (L2) of what each Engram layer wrote and of the stream it wrote to; `next.` caches,
  * which may share memory with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
  */

@@ -28,7 +28,7 @@ export interface TransformerInputs {
   readonly stream_BTD?: Tensor;
   readonly rotation: Rotation;
   readonly attend: Attend;
-  /** Memory of each Engram layer, [B,T,E]. A layer without an entry runs as if it had no memory. */
+  /** Memory of each Engram layer, [B*T,E]. A layer without an entry runs as if it had no memory. */
   readonly memory: ReadonlyMap<number, Tensor>;
   /** Called by layers with a short convolution; see `Shift`. */
   readonly shift: (layer: number) => Shift;
@@ -39,7 +39,7 @@ export interface TransformerInputs {
 export interface TransformerOutputs {
   /** After the final norm, or what leaves the last of `layers` where others follow, [B,T,D]. */
   readonly hidden_BTD: Tensor;
-  /** Gate of each Engram layer that had memory, [B*T,1,1]. */
+  /** Gate of each Engram layer that had memory, [B,T,1]. */
   readonly gates: ReadonlyMap<number, Tensor>;
   /** What each of these layers added to the stream, and the stream before, [B,T,D] both. */
   readonly writes: ReadonlyMap<
@@ -63,13 +63,13 @@ export function transformer(
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   for (let layer = layers.from; layer < layers.to; layer++) {
     const weights = params.layer(layer);
-    const memory_BTE = memory.get(layer);
-    if (memory_BTE !== undefined) {
+    const memory_NE = memory.get(layer);
+    if (memory_NE !== undefined) {
       const conv =
         config.engramKernelSize > 0
           ? { dilation: config.engram!.maxNgramSize, shift: shift(layer) }
           : undefined;
-      const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_BTE, weights, eps, conv });
+      const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_NE, weights, eps, conv });
       const update_BTD =
         scale_B11 === undefined ? fusion.update_BTD : g.mul(fusion.update_BTD, scale_B11);
       writes.set(layer, { update_BTD, stream_BTD: x_BTD });

@@ -13,6 +13,7 @@ import {
 import {
   type GraphBuilder,
   type QuantizedTensor,
+  type Shape,
   type Tensor,
   type Value,
   valueOf,
@@ -54,8 +55,12 @@ export interface LayerWeights {
   gain(name: string): Tensor;
   /** x [N,K] -> x W^T [N,M] */
   project(x_NK: Tensor, name: string): Tensor;
-  /** The first and the second half of `project`'s columns, [N,M/2] each. */
-  projectHalves(x_NK: Tensor, name: string): readonly [Tensor, Tensor];
+  /** The first and the second half of `project`'s columns, [...leading,M/2] each; `leading` are N elements. */
+  projectHalves(
+    x_NK: Tensor,
+    name: string,
+    leading: Shape,
+  ): readonly [first: Tensor, second: Tensor];
 }
 
 export interface ModelWeights {
@@ -97,17 +102,19 @@ export function declareWeights(
     layer: (layer) => ({
       gain: (name) => gain(layerName(layer, name)),
       project: (x_NK, name) => project(x_NK, layerName(layer, name)),
-      projectHalves(x_NK, name) {
+      projectHalves(x_NK, name, leading) {
         const full = layerName(layer, name);
         const weight = inputs.get(full);
         const [rows, width] = x_NK.shape as [number, number];
         // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
         if (weight !== undefined && rows >= width)
-          return halves(g, weight, 0).map((half) => g.matmul(x_NK, half, { transB: true })) as [
-            Tensor,
-            Tensor,
-          ];
-        return halves(g, project(x_NK, full), 1);
+          return g.split(weight, 0, 2).map((half) => {
+            const y_NM = g.matmul(x_NK, half, { transB: true });
+            return g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
+          }) as [Tensor, Tensor];
+        const y_NM = project(x_NK, full);
+        const y = g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
+        return g.split(y, leading.length, 2) as [Tensor, Tensor];
       },
     }),
     embed(ids) {
@@ -133,9 +140,4 @@ function packedConstants(g: GraphBuilder, matrix: QuantizedMatrix): QuantizedTen
     codes: g.constant(codes, [rows, (width * bits) / 8], { dtype: "u8" }),
     scales: g.constant(scales, [rows, width / QUANTIZED_BLOCK]),
   };
-}
-
-function halves(g: GraphBuilder, x: Tensor, axis: number): readonly [Tensor, Tensor] {
-  const length = x.shape[axis]!;
-  return [g.slice(x, axis, 0, length / 2), g.slice(x, axis, length / 2, length)];
 }

@@ -134,6 +134,10 @@ const rules: { readonly [K in OpName]: readonly GradCase<K>[] | "no derivative" 
   reciprocal: unary(awayFromZero),
   sigmoid: unary(normal),
   silu: unary(normal),
+  signedSqrt: [
+    { inputs: [awayFromZero(draw(1), [2, 3, 4])], attrs: { least: 1e-6 } },
+    { inputs: [valueOf(Float32Array.of(0.1, -0.2, 0.9, -3), [4])], attrs: { least: 0.25 } },
+  ],
   less: "no derivative",
   equal: "no derivative",
   and: "no derivative",
@@ -174,6 +178,11 @@ const rules: { readonly [K in OpName]: readonly GradCase<K>[] | "no derivative" 
       inputs: [draw(1).normal([2, 1, 2]), draw(2).normal([2, 3, 2]), draw(3).normal([2, 2, 2])],
       attrs: { axis: 1 },
     },
+  ],
+  split: [
+    { inputs: [draw(1).normal([6])], attrs: { axis: 0, parts: 2 } },
+    { inputs: [draw(1).normal([2, 6, 2])], attrs: { axis: 1, parts: 3 } },
+    { inputs: [draw(1).normal([2, 4])], attrs: { axis: 1, parts: 1 } },
   ],
   broadcastTo: [
     { inputs: [draw(1).normal([])], attrs: { shape: [2, 3] } },

@@ -74,6 +74,11 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   sigmoid: unary((g, _x, y, dy) => g.mul(dy, g.mul(y, g.sub(1, y)))),
   // d silu = s + y (1 - s) = y + s (1 - y), s the sigmoid of x.
   silu: unary((g, x, y, dy) => g.mul(dy, g.add(y, g.mul(g.sigmoid(x), g.sub(1, y))))),
+  signedSqrt: (g, { attrs, inputs, outputs }, [dy]) => {
+    const x = inputs[0]!;
+    const slope = g.div(g.mul(dy!, 0.5), g.abs(outputs[0]!));
+    return [g.where(g.less(g.scalar(attrs.least), g.abs(x)), slope, 0)];
+  },
   less: notDifferentiable,
   equal: notDifferentiable,
   and: notDifferentiable,
@@ -108,6 +113,15 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
       start = end;
       return part;
     });
+  },
+  split: (g, { attrs, outputs }, cotangents) => {
+    const zeros = (t: Tensor): Tensor => g.constant(new Float32Array(sizeOf(t.shape)), t.shape);
+    return [
+      g.concat(
+        outputs.map((t, i) => cotangents[i] ?? zeros(t)),
+        attrs.axis,
+      ),
+    ];
   },
   broadcastTo: (g, { inputs }, [dy]) => [sumTo(g, dy!, inputs[0]!.shape)],
   reduceSum: (g, { inputs }, [dy]) => [g.broadcastTo(dy!, inputs[0]!.shape)],

@@ -157,6 +157,9 @@ export class GraphBuilder {
   silu(x: Tensor): Tensor {
     return this.#one("silu", [x], {});
   }
+  signedSqrt(x: Tensor, least: number): Tensor {
+    return this.#one("signedSqrt", [x], { least });
+  }
   less(a: Tensor, b: Tensor | number): Tensor {
     return this.#one("less", [a, this.#operand(b)], {});
   }
@@ -189,6 +192,9 @@ export class GraphBuilder {
   }
   concat(parts: readonly Tensor[], axis: number): Tensor {
     return parts.length === 1 ? parts[0]! : this.#one("concat", parts, { axis });
+  }
+  split(x: Tensor, axis: number, parts: number): readonly Tensor[] {
+    return parts === 1 ? [x] : this.op("split", [x], { axis, parts });
   }
   broadcastTo(x: Tensor, shape: Shape): Tensor {
     return sameShape(x.shape, shape) ? x : this.#one("broadcastTo", [x], { shape });

@@ -43,6 +43,8 @@ export interface OpAttrs {
   sigmoid: None;
   /** x -> x * sigmoid(x) */
   silu: None;
+  /** x -> copysign(sqrt(max(|x|, least)), x); -0 is negative. Infinite x may give NaN. (spec 7.6) */
+  signedSqrt: { readonly least: number };
   // Element-wise, producing or consuming bool. `less` and `equal` take two f32 or two i32.
   less: None;
   equal: None;
@@ -59,6 +61,8 @@ export interface OpAttrs {
   /** Zeros before and after along one axis. */
   pad: { readonly axis: number; readonly before: number; readonly after: number };
   concat: { readonly axis: number };
+  /** The way back: x -> `parts` tensors of equal length along one axis. */
+  split: { readonly axis: number; readonly parts: number };
   /** Repeats axes of length 1 (and adds leading ones) until the shape is `shape`. */
   broadcastTo: { readonly shape: Shape };
   // Reductions keep the reduced axes with length 1.

@@ -126,6 +126,10 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
   reciprocal: unary("reciprocal"),
   sigmoid: unary("sigmoid"),
   silu: unary("silu"),
+  signedSqrt: (inputs, { least }) => {
+    need(least > 0, "signedSqrt", inputs, `expected a least magnitude above 0, got ${least}`);
+    return [f32(take("signedSqrt", inputs, ["f32"])[0]!.shape)];
+  },
   less: compare("less"),
   equal: compare("equal"),
   and: logical("and"),
@@ -201,6 +205,18 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     );
     const total = inputs.reduce((n, t) => n + t.shape[axis]!, 0);
     return [{ dtype: first!.dtype, shape: first!.shape.map((d, i) => (i === axis ? total : d)) }];
+  },
+  split: (inputs, { axis, parts }) => {
+    const [x] = take("split", inputs, ["f32"]) as [TensorType];
+    const length = (x.shape[axis] ?? 0) / parts;
+    need(
+      Number.isInteger(length) && length > 0,
+      "split",
+      inputs,
+      `axis ${axis} must fall into ${parts} equal parts`,
+    );
+    const part = f32(x.shape.map((d, i) => (i === axis ? length : d)));
+    return Array.from({ length: parts }, () => part);
   },
   broadcastTo: (inputs, { shape }) => {
     const [x] = take("broadcastTo", inputs, ["f32"]) as [TensorType];

@@ -363,7 +363,7 @@ export class Trainer {
     };
     const outputs: Record<string, Value> = { ...this.#outputs };
     for (const [i, layer] of this.#layerIds.entries()) {
-      const shape = [batch, length, memory[i]!.length / all.ids.length];
+      const shape = [positions, memory[i]!.length / all.ids.length];
       inputs[io.memory(layer)] = valueOf(part(memory[i]!), shape);
       outputs[io.gradient(io.memory(layer))] = valueOf(part(memoryGradients[i]!), shape);
     }

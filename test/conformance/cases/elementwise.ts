@@ -168,6 +168,7 @@ type Names =
   | "reciprocal"
   | "sigmoid"
   | "silu"
+  | "signedSqrt"
   | "less"
   | "equal"
   | "and"
@@ -200,6 +201,18 @@ export const elementwiseCases: CasesOf<Names> = {
   reciprocal: unary<"reciprocal">("result", { x: awayFromZero, special: [0, 1e-30, -4] }),
   sigmoid: unary<"sigmoid">(() => [1], { special: extremes }),
   silu: unary<"silu">(ofSize as Magnitude<"silu">, { special: extremes }),
+  signedSqrt: {
+    magnitude: "result",
+    cases: [1e-6, 0.25].flatMap((least, i) => [
+      opCase<"signedSqrt">([draw(i).normal([33, 65])], { least }),
+      opCase<"signedSqrt">([draw(i).normal([])], { least }),
+      opCase<"signedSqrt">(
+        [f32(0, -0, 1e-6, -1e-6, 1e-7, -1e-7, 1e-30, -1e-40, 0.25, -0.25, 4, -9e12, 1e30)],
+        { least },
+        `at its edges, least ${least}`,
+      ),
+    ]),
+  },
   less: comparison<"less">(),
   equal: comparison<"equal">(),
   and: binary<"and">("exact", { a: bools, b: bools }),

@@ -211,6 +211,7 @@ type Names =
   | "slice"
   | "pad"
   | "concat"
+  | "split"
   | "broadcastTo"
   | "reduceSum"
   | "reduceMean"
@@ -262,6 +263,20 @@ export const layoutCases: CasesOf<Names> = {
         ),
       );
     }),
+  },
+  split: {
+    magnitude: "exact",
+    cases: (
+      [
+        { shape: [6], axis: 0, parts: 2 },
+        { shape: [6], axis: 0, parts: 1 },
+        { shape: [1, 512], axis: 1, parts: 2 },
+        { shape: [2, 9, 5], axis: 1, parts: 3 },
+        { shape: [4, 3, 1], axis: 0, parts: 4 },
+      ] as const
+    ).map(({ shape, ...attrs }, i) =>
+      opCase<"split">([draw(i).normal(shape)], attrs, `axis ${attrs.axis} into ${attrs.parts}`),
+    ),
   },
   broadcastTo: {
     magnitude: "exact",

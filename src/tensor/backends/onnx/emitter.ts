@@ -95,6 +95,11 @@ export class Emitter {
     return name;
   }
 
+  /** What `x` was before it was given another shape: for kernels that look at its elements alone. */
+  unshaped(x: string): string {
+    return this.#roots.get(x) ?? x;
+  }
+
   /** `x`, of shape `shape`, with axis i of the result being axis perm[i]; named `name` if given. */
   transpose(x: string, { shape, perm }: Omit<Turned, "from">, name?: string): string {
     const before = this.#turned.get(this.#roots.get(x) ?? x);

@@ -69,6 +69,13 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   reciprocal: plain("Reciprocal"),
   sigmoid: plain("Sigmoid"),
   silu: (e, s) => e.addMs("QuickGelu", s.in, s.out, { alpha: 1 }),
+  signedSqrt: (e, s) => {
+    // With r = 1/x, held within 1/least, the answer is sqrt(|r|) / r: the sign comes along, that of -0 too.
+    const most = 1 / s.node.attrs.least;
+    const bounds = [-most, most].map((bound) => e.constant("f32", [], [bound]));
+    const r = e.via("Clip", [e.via("Reciprocal", [s.in[0]!]), ...bounds]);
+    e.add("Div", [e.via("Sqrt", [e.via("Abs", [r])]), r], s.out);
+  },
   less: plain("Less"),
   equal: plain("Equal"),
   and: plain("And"),
@@ -93,6 +100,10 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     );
   },
   concat: (e, s) => e.add("Concat", s.in, s.out, { axis: BigInt(s.node.attrs.axis) }),
+  split: (e, s) => {
+    const { axis, parts } = s.node.attrs;
+    e.add("Split", [s.in[0]!], s.out, { axis: BigInt(axis), num_outputs: BigInt(parts) });
+  },
   broadcastTo: (e, s) => e.add("Expand", [s.in[0]!, e.ints(s.node.attrs.shape)], s.out),
   reduceSum: reduce("ReduceSum"),
   reduceMean: reduce("ReduceMean"),
@@ -118,8 +129,14 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     e.add("ScatterElements", [zero, ids, updates], s.out, { axis: 0n, reduction: "add" });
   },
   softmax: (e, s) => e.add("Softmax", s.in, s.out, { axis: -1n }),
-  rmsNorm: (e, s) =>
-    e.add("SimplifiedLayerNormalization", s.in, s.out, { axis: -1n, epsilon: s.node.attrs.eps }),
+  rmsNorm: (e, s) => {
+    // A gain of shape [1,D] serves as well: no node to flatten it.
+    const [x, gain] = s.in as [string, string];
+    e.add("SimplifiedLayerNormalization", [x, e.unshaped(gain)], s.out, {
+      axis: -1n,
+      epsilon: s.node.attrs.eps,
+    });
+  },
   rotary,
   attention,
   cachedAttention: (e, s) => (s.cachesInPlace ? groupQuery(e, s) : scatterAttend(e, s)),

@@ -37,6 +37,14 @@ export const reciprocal: Plain = unary((x) => 1 / x);
 export const sigmoid: Plain = unary(logistic);
 export const silu: Plain = unary((x) => x * logistic(x));
 
+export const signedSqrt: Kernel<OpAttrs["signedSqrt"]> = ([x], [y], { least }) => {
+  for (let i = 0; i < y!.data.length; i++) {
+    const value = x!.data[i]!;
+    const root = Math.sqrt(Math.max(Math.abs(value), least));
+    y!.data[i] = value < 0 || Object.is(value, -0) ? -root : root;
+  }
+};
+
 export const less: Plain = binary((a, b) => (a < b ? 1 : 0));
 export const equal: Plain = binary((a, b) => (a === b ? 1 : 0));
 export const and: Plain = binary((a, b) => a & b);

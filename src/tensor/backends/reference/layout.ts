@@ -48,6 +48,14 @@ export const concat: Kernel<OpAttrs["concat"]> = (inputs, [y], { axis }) => {
   }
 };
 
+export const split: Kernel<OpAttrs["split"]> = ([x], outputs, { axis }) => {
+  let start = 0;
+  for (const y of outputs) {
+    overlay(x!, y, { axis, start, into: "part" });
+    start += y.shape[axis]!;
+  }
+};
+
 export const broadcastTo: Kernel<OpAttrs["broadcastTo"]> = ([x], [y]) => {
   const from = broadcastMap(x!.shape, y!.shape);
   for (let i = 0; i < from.length; i++) y!.data[i] = x!.data[from[i]!]!;
