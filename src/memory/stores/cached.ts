@@ -152,12 +152,13 @@ export class CachedStore implements RowStore {
       if (this.#slots.find(row) >= 0 || fresh.has(row)) continue;
       const entry = this.#coming.get(row);
       if (entry?.load.isHere === true) continue;
-      if (entry !== undefined || this.#writing.has(row)) return false;
+      if (entry !== undefined || this.#writing.has(row) || this.inner.readNow === undefined)
+        return false;
       fresh.set(row, fresh.size);
     }
     const load = newLoad(new Uint8Array(fresh.size * this.rowBytes), {});
     if (fresh.size > 0) {
-      if (this.inner.readNow?.(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
+      if (this.inner.readNow!(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
       this.#count.bytesRead += load.bytes.length;
     }
     const taken = new Set<LoadEntry>();
