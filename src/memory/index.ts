@@ -91,7 +91,8 @@ export {
 export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
 export { blanked, type BlankRows } from "./stores/blanked.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
-export { cached, CachedStore } from "./stores/cached.ts";
+export { CachedStore } from "./stores/cached.ts";
+export { cached } from "./stores/writable-cached.ts";
 export {
   checkBins,
   counted,

@@ -54,6 +54,9 @@ export function footprint(capacity: number, { rowBytes }: RowSize, policy: Cache
   return capacity * rowBytes + admissionBytes(policy, capacity);
 }
 
+/** Slots and the heads of their lists have 29 bits (`row-slots.ts`). */
+const MOST_SLOTS = 2 ** 29 - 4;
+
 /** The most rows, but no more than there are, whose footprint is within `bytes`. */
 export function largestCapacity(bytes: number, table: RowSize, policy: CachePolicy): number {
   const least = footprint(1, table, policy);
@@ -63,8 +66,7 @@ export function largestCapacity(bytes: number, table: RowSize, policy: CachePoli
         `${Math.ceil(least / (1 - WAITING_SHARE))} bytes, got ${Math.round(bytes / (1 - WAITING_SHARE))}`,
     );
   let fits = 1;
-  // Row ids have 32 bits, slots 31.
-  let tooMany = Math.min(table.numRows, 2 ** 30) + 1;
+  let tooMany = Math.min(table.numRows, MOST_SLOTS) + 1;
   while (tooMany - fits > 1) {
     const middle = Math.floor((fits + tooMany) / 2);
     if (footprint(middle, table, policy) <= bytes) fits = middle;

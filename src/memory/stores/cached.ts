@@ -10,13 +10,7 @@
  * the other store has them, unless another write of the same row was under way with it.
  */
 import { InvalidConfigError, StoreError } from "../../errors.ts";
-import {
-  checkRead,
-  checkRows,
-  checkWrite,
-  type RowStore,
-  type WritableRowStore,
-} from "../store.ts";
+import { checkRead, checkRows, checkWrite, type RowStore } from "../store.ts";
 import { type Admission, type CachePolicy, createAdmission } from "./admission.ts";
 import {
   type CacheOptions,
@@ -50,13 +44,6 @@ const MOST_AT_HAND = 4;
 const QUEUED_ROWS = 65_536;
 /** Rows read at a time while warming. */
 const WARM_ROWS = 4096;
-
-/** Puts a cache of at most `bytes` around `store`, which it then owns. */
-export function cached(store: RowStore | WritableRowStore, options: CacheOptions): CachedStore {
-  return "write" in store
-    ? new WritableCachedStore(store, options)
-    : new CachedStore(store, options);
-}
 
 export class CachedStore implements RowStore {
   readonly numRows: number;
@@ -128,7 +115,8 @@ export class CachedStore implements RowStore {
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
     this.#checkOpen();
     checkRead(this, rows, into);
-    const missing = this.#serveHits(rows, into);
+    const missing = this.#find(rows);
+    this.#serveFound(rows, { into, missing });
     if (missing.length === 0) return;
     this.#numDemands++;
     try {
@@ -146,10 +134,15 @@ export class CachedStore implements RowStore {
   readNow(rows: Uint32Array, into: Uint8Array): boolean {
     this.#checkOpen();
     checkRead(this, rows, into);
+    const missing = this.#find(rows);
+    if (missing.length === 0) {
+      this.#serveFound(rows, { into, missing });
+      return true;
+    }
     const fresh = new Map<number, number>();
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!;
-      if (this.#slots.find(row) >= 0 || fresh.has(row)) continue;
+    for (const at of missing) {
+      const row = rows[at]!;
+      if (fresh.has(row)) continue;
       const entry = this.#coming.get(row);
       if (entry?.load.isHere === true) continue;
       if (entry !== undefined || this.#writing.has(row) || this.inner.readNow === undefined)
@@ -161,8 +154,9 @@ export class CachedStore implements RowStore {
       if (this.inner.readNow!(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
       this.#count.bytesRead += load.bytes.length;
     }
+    this.#serveFound(rows, { into, missing });
     const taken = new Set<LoadEntry>();
-    for (const at of this.#serveHits(rows, into)) {
+    for (const at of missing) {
       const row = rows[at]!;
       const place = fresh.get(row);
       const hinted = place === undefined ? this.#coming.get(row)! : undefined;
@@ -290,23 +284,33 @@ export class CachedStore implements RowStore {
     }
   }
 
-  /** Copies what is here; returns the places in the batch of what is not. */
-  #serveHits(rows: Uint32Array, into: Uint8Array): number[] {
-    const slots = this.#slots;
+  /** Notes in `#slotOf` where rows are; returns the places in the batch of those that are not here. */
+  #find(rows: Uint32Array): number[] {
     if (this.#slotOf.length < rows.length) this.#slotOf = new Uint32Array(rows.length);
     const slotOf = this.#slotOf;
     const missing: number[] = [];
     for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!;
-      const slot = slots.find(row);
-      this.#admission.asked(row, slot);
+      const slot = this.#slots.find(rows[i]!);
       // A missing row's place gets slot 0's bytes for now: one copy of everything is the fastest.
       slotOf[i] = Math.max(0, slot);
       if (slot < 0) missing.push(i);
     }
-    this.#count.hits += rows.length - missing.length;
-    if (missing.length < rows.length) this.#slab.readSync(slotOf.subarray(0, rows.length), into);
     return missing;
+  }
+
+  /** After `#find`, with nothing in between: copies what is here, and tells the policy who was asked for. */
+  #serveFound(
+    rows: Uint32Array,
+    { into, missing }: { into: Uint8Array; missing: readonly number[] },
+  ): void {
+    const slotOf = this.#slotOf;
+    if (missing.length < rows.length) this.#slab.readSync(slotOf.subarray(0, rows.length), into);
+    this.#count.hits += rows.length - missing.length;
+    for (let i = 0, next = 0; i < rows.length; i++) {
+      const isMissing = missing[next] === i;
+      if (isMissing) next++;
+      this.#admission.asked(rows[i]!, isMissing ? -1 : slotOf[i]!);
+    }
   }
 
   async #serveMissing(
@@ -465,26 +469,5 @@ export class CachedStore implements RowStore {
   #checkOpen(): void {
     if (this.#isClosed)
       throw new StoreError(`the cache over ${this.numRows} rows was closed; open its store again`);
-  }
-}
-
-/** As its base, over a store that can be written. */
-class WritableCachedStore extends CachedStore implements WritableRowStore {
-  readonly #writable: WritableRowStore;
-
-  constructor(inner: WritableRowStore, options: CacheOptions) {
-    super(inner, options);
-    this.#writable = inner;
-  }
-
-  async write(rows: Uint32Array, from: Uint8Array): Promise<void> {
-    this.beginWrite(rows, from);
-    let isWritten = false;
-    try {
-      await this.#writable.write(rows, from);
-      isWritten = true;
-    } finally {
-      this.endWrite(rows, from, isWritten);
-    }
   }
 }

@@ -1,10 +1,19 @@
 /**
  * Which rows sit in which of a fixed number of slots, on which of a few lists, and which row of a list was used
  * longest ago: an index by open addressing and doubly linked lists, all in flat arrays, so that a million rows make
- * no garbage. Knows nothing of bytes, stores or why a row deserves its slot.
+ * no garbage. What is known of a slot lies together: in a table larger than the processor's caches every line of
+ * memory that is touched is waited for. Knows nothing of bytes, stores or why a row deserves its slot.
  */
 
 const NONE = -1;
+
+/** A slot's record: its row, the slot used next before it, the slot used next after it with its list above. */
+const FIELDS = 3;
+const ROW = 0;
+const NEXT = 1;
+const PREVIOUS = 2;
+const LIST_SHIFT = 29;
+const SLOT_MASK = 2 ** LIST_SHIFT - 1;
 
 export class RowSlots {
   readonly capacity: number;
@@ -12,34 +21,27 @@ export class RowSlots {
   /** Slot + 1 of a row near where its hash points, 0 where free. At most half full. */
   readonly #index: Int32Array;
   readonly #shift: number;
-  readonly #rows: Uint32Array;
-  /** The lists' links; entry `capacity + l` is the head of list l (next: used last, previous: used longest ago). */
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
-  /** Slots given back, chained through `#next`. */
+  /** Of each slot; record `capacity + l` is the head of list l (next: used last, previous: used longest ago). */
+  readonly #records: Int32Array;
+  /** Slots given back, chained through their next. */
   #free = NONE;
   #fresh = 0;
-  /** Of each slot, where there is more than one list. */
-  readonly #lists: Uint8Array | undefined;
   readonly #sizes: number[];
 
   constructor(capacity: number, { lists = 1 }: { lists?: number } = {}) {
     const bits = indexBits(capacity);
     this.capacity = capacity;
-    this.#lists = lists > 1 ? new Uint8Array(capacity) : undefined;
     this.#sizes = Array(lists).fill(0);
     this.#index = new Int32Array(2 ** bits);
     this.#shift = 32 - bits;
-    this.#rows = new Uint32Array(capacity);
-    this.#next = new Int32Array(capacity + lists);
-    this.#previous = new Int32Array(capacity + lists);
+    this.#records = new Int32Array(FIELDS * (capacity + lists));
     for (let head = capacity; head < capacity + lists; head++)
-      this.#next[head] = this.#previous[head] = head;
+      this.#records[FIELDS * head + NEXT] = this.#records[FIELDS * head + PREVIOUS] = head;
   }
 
   /** What the arrays of so many slots take. */
   static bytes(capacity: number, { lists = 1 }: { lists?: number } = {}): number {
-    return 4 * (2 ** indexBits(capacity) + 3 * capacity + 2 * lists) + (lists > 1 ? capacity : 0);
+    return 4 * (2 ** indexBits(capacity) + FIELDS * (capacity + lists));
   }
 
   get size(): number {
@@ -56,7 +58,7 @@ export class RowSlots {
     const mask = index.length - 1;
     for (let at = this.#home(row); ; at = (at + 1) & mask) {
       const slot = index[at]! - 1;
-      if (slot === NONE || this.#rows[slot] === row) return slot;
+      if (slot === NONE || this.rowAt(slot) === row) return slot;
     }
   }
 
@@ -66,31 +68,31 @@ export class RowSlots {
   }
 
   listOf(slot: number): number {
-    return this.#lists?.[slot] ?? 0;
+    return this.#records[FIELDS * slot + PREVIOUS]! >>> LIST_SHIFT;
   }
 
   /** Notes that `slot` was used just now; it stays on its list unless another is named. */
   touch(slot: number, list: number = this.listOf(slot)): void {
-    if (this.#next[this.capacity + list] === slot) return;
+    if (this.#records[FIELDS * (this.capacity + list) + NEXT] === slot) return;
     this.#unlink(slot);
     this.#linkFirst(slot, list);
   }
 
   /** The slot of a list that was used longest ago. Only where there is one. */
   oldest(list = 0): number {
-    return this.#previous[this.capacity + list]!;
+    return this.#records[FIELDS * (this.capacity + list) + PREVIOUS]! & SLOT_MASK;
   }
 
   rowAt(slot: number): number {
-    return this.#rows[slot]!;
+    return this.#records[FIELDS * slot + ROW]! >>> 0;
   }
 
   /** Gives `row`, which has no slot yet, a free one. There must be one. */
   insert(row: number, list = 0): number {
     let slot = this.#free;
     if (slot === NONE) slot = this.#fresh++;
-    else this.#free = this.#next[slot]!;
-    this.#rows[slot] = row;
+    else this.#free = this.#records[FIELDS * slot + NEXT]!;
+    this.#records[FIELDS * slot + ROW] = row;
     const index = this.#index;
     const mask = index.length - 1;
     let at = this.#home(row);
@@ -109,16 +111,16 @@ export class RowSlots {
     for (; ; hole = (hole + 1) & mask) {
       const slot = index[hole]! - 1;
       if (slot === NONE) return false;
-      if (this.#rows[slot] !== row) continue;
+      if (this.rowAt(slot) !== row) continue;
       this.#unlink(slot);
-      this.#next[slot] = this.#free;
+      this.#records[FIELDS * slot + NEXT] = this.#free;
       this.#free = slot;
       break;
     }
     this.#size--;
     // Entries behind the hole move up unless that would put them before their home (Knuth 6.4, R).
     for (let at = (hole + 1) & mask; index[at] !== 0; at = (at + 1) & mask) {
-      const home = this.#home(this.#rows[index[at]! - 1]!);
+      const home = this.#home(this.rowAt(index[at]! - 1));
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
       index[hole] = index[at]!;
       hole = at;
@@ -132,22 +134,31 @@ export class RowSlots {
   }
 
   #unlink(slot: number): void {
-    this.#sizes[this.listOf(slot)]!--;
-    const next = this.#next[slot]!;
-    const previous = this.#previous[slot]!;
-    this.#next[previous] = next;
-    this.#previous[next] = previous;
+    const records = this.#records;
+    const at = FIELDS * slot;
+    const next = records[at + NEXT]!;
+    const previous = records[at + PREVIOUS]!;
+    this.#sizes[previous >>> LIST_SHIFT]!--;
+    records[FIELDS * (previous & SLOT_MASK) + NEXT] = next;
+    this.#setPrevious(next, previous & SLOT_MASK);
   }
 
   #linkFirst(slot: number, list: number): void {
-    this.#sizes[list]!++;
-    if (this.#lists !== undefined) this.#lists[slot] = list;
+    const records = this.#records;
+    const at = FIELDS * slot;
     const head = this.capacity + list;
-    const first = this.#next[head]!;
-    this.#next[slot] = first;
-    this.#previous[slot] = head;
-    this.#previous[first] = slot;
-    this.#next[head] = slot;
+    const first = records[FIELDS * head + NEXT]!;
+    this.#sizes[list]!++;
+    records[at + NEXT] = first;
+    records[at + PREVIOUS] = head | (list << LIST_SHIFT);
+    this.#setPrevious(first, slot);
+    records[FIELDS * head + NEXT] = slot;
+  }
+
+  /** Keeps the slot's list. */
+  #setPrevious(slot: number, previous: number): void {
+    const at = FIELDS * slot + PREVIOUS;
+    this.#records[at] = (this.#records[at]! & ~SLOT_MASK) | previous;
   }
 }
 
