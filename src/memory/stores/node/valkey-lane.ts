@@ -114,7 +114,7 @@ export class ValkeyLane {
     });
   }
 
-  /** Asks for the piece that begins at byte `at` of string `key`. Sent by `send`. Only where the lane is ready. */
+  /** Asks for the piece that begins at byte `at` of string `key` (ASCII). Sent by `send`. Only where the lane is ready. */
   ask(key: string, { at, place }: { at: number; place: number }): void {
     const first = `${at}`;
     const last = `${at + this.#options.pieceBytes - 1}`;

@@ -83,7 +83,8 @@ export class ValkeyStore implements RowStore {
 
   /** Connects to the nodes that have rows now; a node that is not there is asked again when it is needed. */
   async openLanes(): Promise<void> {
-    const nodes = new Set(this.#cluster.slots.map(([node]) => node!));
+    // Slots that no node has are holes, which this leaves out.
+    const nodes = new Set(this.#cluster.slots.flatMap((having) => having.slice(0, 1)));
     await Promise.all([...nodes].map((node) => this.#laneTo(node).open()));
   }
 
@@ -93,7 +94,7 @@ export class ValkeyStore implements RowStore {
     // The caller may use them again before the last has come.
     const asked = rows.slice();
     const { retries = 1, retryDelay = 200 } = this.#options;
-    let places: readonly number[] = Array.from(asked.keys());
+    let places: readonly number[] = Array.from(asked, (_, place) => place);
     for (let tries = 0; ; tries++) {
       const missing = await this.#ask(asked, { places, into });
       if (missing.length === 0) return;
