@@ -4,7 +4,7 @@
  * against decoding by `bench/doctor-forecast.ts`.
  */
 import { ModelDirectory } from "./checkpoint/node/index.ts";
-import { Decoder } from "./inference/index.ts";
+import { Decoder, type LanguageModel } from "./inference/index.ts";
 import { loadModel } from "./load-model.ts";
 import {
   forecast,
@@ -19,10 +19,12 @@ import {
   createScratchTable,
   emptyPageCache,
   measureBandwidth,
+  processorCacheEvictor,
   readMachineMemory,
 } from "./machine/node/index.ts";
 import {
   buildLayout,
+  cached,
   numColumns,
   parseEngramConfig,
   RamStore,
@@ -77,6 +79,8 @@ export interface DoctorReport {
     readonly usesCounted: boolean;
     /** Milliseconds of a token, its rows at hand; where there is a backbone that we can run. */
     readonly compute?: Spread;
+    /** The same if its rows come while it computes: in parts. */
+    readonly computeInParts?: Spread;
     readonly weightBytes?: number;
     readonly keyValueBytes?: number;
   };
@@ -155,6 +159,7 @@ export async function examine(options: ExamineOptions): Promise<DoctorReport> {
         availableBytes: machine.availableBytes,
         rowsPerToken,
         compute: model?.compute,
+        computeInParts: model?.computeInParts,
         memory,
         warm,
         cold,
@@ -173,6 +178,8 @@ export interface TierInput {
   readonly availableBytes: number;
   readonly rowsPerToken: number;
   readonly compute?: Spread | undefined;
+  /** Where rows come late. Default: `compute`. */
+  readonly computeInParts?: Spread | undefined;
   readonly memory: readonly RowTime[];
   readonly warm: readonly RowTime[];
   readonly cold?: readonly RowTime[] | undefined;
@@ -191,7 +198,9 @@ export function forecastTiers(input: TierInput): TierForecast[] {
       misses,
     }: { share?: number; hitRate: number; misses?: readonly RowTime[] },
   ): TierForecast => {
-    const found = forecast({ ...input, hitRate, ...(misses && { misses }) });
+    const isLate = misses !== undefined && misses === cold;
+    const compute = (isLate ? input.computeInParts : undefined) ?? input.compute;
+    const found = forecast({ ...input, compute, hitRate, ...(misses && { misses }) });
     const memoryBytes = otherBytes + share * tableBytes;
     const isCache = share > 0 && share < 1;
     return {
@@ -299,7 +308,7 @@ async function timeInMemory(
   // A page that was never written is the same page of zeros for all rows.
   for (const segment of store.segments) segment.fill(1);
   try {
-    return await timeRows(store, { milliseconds: 150, signal });
+    return await timeRows(store, { milliseconds: 300, before: processorCacheEvictor(), signal });
   } finally {
     await store.close();
   }
@@ -310,12 +319,16 @@ async function timeOnDisk(
   signal: AbortSignal | undefined,
 ): Promise<{ warm: RowTime[]; cold: RowTime[] | undefined }> {
   const { store, rowBytes } = tables[0]!;
+  // As decoding reads: through a cache, which has hardly any of these rows.
+  const behindCache = cached(store, { bytes: SPARE_CACHE_BYTES / 16 });
+  const before = processorCacheEvictor();
   let isCold = !isInMemory;
   // Until a twentieth of its pages has come back: from then on some rows would be warm.
   const pages = (store.numRows * rowBytes) / 4096;
   const cold = isCold
-    ? await timeRows(store, {
+    ? await timeRows(behindCache, {
         milliseconds: 600,
+        before,
         signal,
         makeCold: {
           everyRows: Math.ceil(pages / 20),
@@ -333,12 +346,13 @@ async function timeOnDisk(
     const some = among.subarray(first, first + 1024);
     await store.read(some, new Uint8Array(some.length * rowBytes));
   }
-  const warm = await timeRows(store, { milliseconds: 200, among, signal });
+  const warm = await timeRows(behindCache, { milliseconds: 300, before, among, signal });
   return { warm, cold: isCold ? cold : undefined };
 }
 
 interface Backbone {
   readonly compute: Spread;
+  readonly computeInParts: Spread;
   readonly weightBytes: number;
   readonly keyValueBytes: number;
 }
@@ -351,30 +365,40 @@ async function backboneOf({
   if (layout === "released") return undefined;
   await using model = await loadModel(path, { tableMemory: SPARE_CACHE_BYTES, warm: false });
   const { language } = model;
-  const { config, memory, params } = language;
+  const { config, params } = language;
+  return {
+    compute: await timeTokens(language, { isLate: false }),
+    computeInParts: await timeTokens(language, { isLate: true }),
+    weightBytes: Object.values(params).reduce((n, { data }) => n + data.byteLength, 0),
+    keyValueBytes: config.maxPositions * keyValueBytes(config),
+  };
+}
+
+/** Decodes with tables that take no time, but may answer only when they are waited for. */
+async function timeTokens(
+  language: LanguageModel,
+  { isLate }: { isLate: boolean },
+): Promise<Spread> {
+  const { config, memory } = language;
   const decoder = new Decoder({
     ...language,
     memory: memory && {
       ...memory,
-      tables: memory.tables.map((table) => ({ ...table, store: nowhere(table.store) })),
+      tables: memory.tables.map((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
     },
   });
   try {
     await using session = decoder.createSession();
     const times: number[] = [];
-    const end = performance.now() + 1500;
+    const end = performance.now() + 1000;
     for (let id = 1; performance.now() < end; id = (id * 7 + 1) % config.vocabSize) {
       if (session.remaining === 0) session.rewind(0);
       const start = performance.now();
       await session.append([id]);
       times.push(performance.now() - start);
     }
-    return {
-      // The first ones compile.
-      compute: spreadOf(times.length > 8 ? times.slice(4) : times),
-      weightBytes: Object.values(params).reduce((n, { data }) => n + data.byteLength, 0),
-      keyValueBytes: config.maxPositions * keyValueBytes(config),
-    };
+    // The first ones compile.
+    return spreadOf(times.length > 8 ? times.slice(4) : times);
   } finally {
     await decoder.dispose();
   }
@@ -383,7 +407,16 @@ async function backboneOf({
 /** For all tables together; nothing is read through these caches. */
 const SPARE_CACHE_BYTES = 16 * 2 ** 20;
 
-/** Answers at once with whatever stands in the caller's array. */
-export function nowhere({ numRows, rowBytes }: Pick<RowStore, "numRows" | "rowBytes">): RowStore {
-  return { numRows, rowBytes, read: () => Promise.resolve(), close: () => Promise.resolve() };
+/** Answers with whatever stands in the caller's array: at once, or only to those who wait. */
+export function nowhere(
+  { numRows, rowBytes }: Pick<RowStore, "numRows" | "rowBytes">,
+  { isLate }: { isLate: boolean },
+): RowStore {
+  return {
+    numRows,
+    rowBytes,
+    read: () => Promise.resolve(),
+    readNow: () => !isLate,
+    close: () => Promise.resolve(),
+  };
 }

@@ -1,4 +1,5 @@
 /** What this computer has, measured. */
+export { processorCacheEvictor } from "./processor-cache.ts";
 export { measureBandwidth } from "./bandwidth.ts";
 export { type MachineMemoryOptions, readMachineMemory } from "./machine-memory.ts";
 export { emptyPageCache } from "./page-cache.ts";
