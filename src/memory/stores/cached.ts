@@ -116,11 +116,16 @@ export class CachedStore implements RowStore {
     this.#checkOpen();
     checkRead(this, rows, into);
     const missing = this.#find(rows);
-    this.#serveFound(rows, { into, missing });
-    if (missing.length === 0) return;
+    if (missing.length === 0) {
+      this.#serveFound(rows, { into, missing });
+      return;
+    }
     this.#numDemands++;
     try {
-      await this.#serveMissing(rows, { into, missing });
+      // The other store has begun when this comes back with its promise: what is here is copied while that works.
+      const others = this.#serveMissing(rows, { into, missing });
+      this.#serveFound(rows, { into, missing });
+      await others;
     } finally {
       if (--this.#numDemands === 0) {
         this.#quiet?.resolve();
