@@ -149,7 +149,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     throw new InvalidConfigError(
       "a model without memory has no table to keep on disk; leave out one of the two options",
     );
-  const run = await RunDirectory.open(out, { resume });
+  await using run = await RunDirectory.open(out, { resume });
   const { checkpoint } = run;
 
   if (resume && checkpoint === undefined) say(`${out} holds no checkpoint; beginning anew`);

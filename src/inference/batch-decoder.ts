@@ -35,7 +35,7 @@ export class BatchDecoder {
   readonly #decoder: Decoder;
   readonly #caches: Readonly<Record<string, Value>>;
   readonly #retrieval: Retrieval;
-  readonly #steps = new Map<number, DecodeStep>();
+  readonly #steps = new Map<string, DecodeStep>();
 
   constructor(decoder: Decoder, { slots }: { slots: number }) {
     this.#decoder = decoder;
@@ -54,7 +54,8 @@ export class BatchDecoder {
     if (new Set(slots).size !== entries.length)
       throw new InvariantError(`a slot can take one token a step, got slots ${slots.join(", ")}`);
     const batch = this.#batchFor(Math.max(...slots) + 1);
-    const step = this.#step(batch);
+    const scaled = slots.some((slot) => this.sessions[slot]!.scale !== 1);
+    const step = this.#step(batch, scaled);
     const before = entries.map(({ slot }) => this.sessions[slot]!.length);
     try {
       return await this.#run(step, { entries, batch });
@@ -165,14 +166,15 @@ export class BatchDecoder {
     );
   }
 
-  #step(batch: number): DecodeStep {
-    let step = this.#steps.get(batch);
+  #step(batch: number, scaled: boolean): DecodeStep {
+    const key = `${batch} ${scaled}`;
+    let step = this.#steps.get(key);
     if (step === undefined) {
       const caches = Object.fromEntries(
         Object.entries(this.#caches).map(([name, cache]) => [name, firstRows(cache, batch)]),
       );
-      step = new DecodeStep(this.#decoder, { batch, length: 1, logits: "last", caches });
-      this.#steps.set(batch, step);
+      step = new DecodeStep(this.#decoder, { batch, length: 1, scaled, logits: "last", caches });
+      this.#steps.set(key, step);
     }
     return step;
   }

@@ -22,6 +22,8 @@ export interface DecodeKey {
   readonly logits: DecodeShape["logits"];
   /** With the sizes of what the memory wrote. */
   readonly sizes?: boolean;
+  /** With the input that scales what the memory adds: left out where that is 1, since every node costs time. */
+  readonly scaled?: boolean;
   /** Only these layers. Default: the whole model. */
   readonly part?: LayerRange;
 }
@@ -57,7 +59,6 @@ export class Decoder {
     const { model, capacity } = this;
     return decodeGraph(model.config, {
       capacity,
-      scaled: true,
       quantized: model.quantized,
       ...key,
     });
@@ -305,12 +306,14 @@ export class Session {
   }
 
   #step(length: number, logits: Wanted): DecodeStep {
-    const key = `${length} ${logits}`;
+    const scaled = this.scale !== 1;
+    const key = `${length} ${logits} ${scaled}`;
     let step = this.#steps.get(key);
     if (step === undefined) {
       step = new DecodeStep(this.#decoder, {
         batch: 1,
         length,
+        scaled,
         ...(logits === "traced" ? { logits: "all", sizes: true } : { logits }),
         caches: this.#caches,
       });

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type Checkpoint, newestCheckpoint, writeDurably } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { TokenStream } from "../../inference/index.ts";
+import { refuseIfHeld, RunLock } from "./run-lock.ts";
 import { appendMetrics, beginMetrics, type MetricsLine, truncateMetrics } from "./metrics-log.ts";
 import { type CheckpointContents, saveTrainingState } from "./training-state.ts";
 
@@ -25,6 +26,7 @@ export class RunDirectory {
   readonly #out: string;
   readonly #checkpoints: string;
   readonly #metrics: string;
+  #lock: RunLock | undefined;
 
   private constructor(out: string, checkpoint: Checkpoint | undefined) {
     this.checkpoint = checkpoint;
@@ -34,6 +36,7 @@ export class RunDirectory {
   }
 
   static async open(out: string, { resume }: { resume: boolean }): Promise<RunDirectory> {
+    await refuseIfHeld(out);
     const checkpoint = await newestCheckpoint(join(out, "checkpoints"));
     if (checkpoint === undefined && existsSync(join(out, "config.json")))
       throw new InvalidConfigError(
@@ -47,9 +50,16 @@ export class RunDirectory {
   }
 
   /** Makes the directory and begins the log, or takes from it what will be trained again. Called once the text has
-   *  been read, so that a run that is refused leaves nothing behind. */
+   *  been read, so that a run that is refused leaves nothing behind. From now on nobody else may train there. */
   async begin(plan: RunPlan): Promise<void> {
     await mkdir(this.#out, { recursive: true });
+    this.#lock = await RunLock.take(this.#out);
+    const newest = await newestCheckpoint(this.#checkpoints);
+    const isFinished = newest === undefined && existsSync(join(this.#out, "config.json"));
+    if (newest?.step !== this.checkpoint?.step || isFinished)
+      throw new InvalidConfigError(
+        `${this.#out} was trained into by another run in the meantime; begin again`,
+      );
     if (this.checkpoint === undefined) await beginMetrics(this.#metrics, { ...plan });
     else await truncateMetrics(this.#metrics, this.checkpoint.step);
   }
@@ -72,6 +82,11 @@ export class RunDirectory {
   async summarize(summary: object): Promise<void> {
     const text = `${JSON.stringify(summary, undefined, 2)}\n`;
     await writeDurably(join(this.#out, "training.json"), (file) => file.writeFile(text));
+  }
+
+  /** Others may train there. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lock?.release();
   }
 
   /** Once the model is saved, its checkpoints have done their work. */

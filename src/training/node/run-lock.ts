@@ -1,0 +1,104 @@
+/**
+ * One training at a time in a directory: a file that names the process which has it. Whoever finds the file asks
+ * whether that process still lives, so a killed run keeps nobody out. Knows nothing of what is trained.
+ */
+import { readFileSync } from "node:fs";
+import { open, readFile, rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { InvalidConfigError } from "../../errors.ts";
+
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  /** Tells apart processes of one number: containers hand out the same few again and again. */
+  readonly started?: string | undefined;
+}
+
+const NAME = "training.lock";
+
+export class RunLock {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Throws `InvalidConfigError` where a training runs in `directory`, which must exist to be taken. */
+  static async take(directory: string): Promise<RunLock> {
+    const path = join(directory, NAME);
+    for (;;) {
+      try {
+        const file = await open(path, "wx");
+        try {
+          await file.writeFile(JSON.stringify(self()));
+        } finally {
+          await file.close();
+        }
+        return new RunLock(path);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+      await refuseIfHeld(directory);
+      // Two that find a dead holder in the same instant could both go on; who starts two runs at once has two --out.
+      await rm(path, { force: true });
+    }
+  }
+
+  async release(): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** Throws as `RunLock.take` does, and takes nothing. */
+export async function refuseIfHeld(directory: string): Promise<void> {
+  const path = join(directory, NAME);
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return;
+  let holder: Holder;
+  try {
+    holder = JSON.parse(text) as Holder;
+  } catch {
+    // Cut short: whoever wrote it did not live to train.
+    return;
+  }
+  const { pid, host } = holder;
+  if (host === hostname() && !isAlive(holder)) return;
+  throw new InvalidConfigError(
+    `${directory} is being trained into by process ${pid} on ${host}; wait for it or take another --out ` +
+      `(if no such process exists, remove ${path})`,
+  );
+}
+
+function self(): Holder {
+  return { pid: process.pid, host: hostname(), started: startOf(process.pid) };
+}
+
+function isAlive({ pid, started }: Holder): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // Not ours to signal, but there.
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  const now = startOf(pid);
+  return now !== DEAD && (started === undefined || now === undefined || started === now);
+}
+
+const DEAD = "dead";
+
+/**
+ * When a process began, in words of its own system; undefined where that is not to be had. A process that is dead and
+ * only waits for its parent to notice says `DEAD`: in a container nobody may ever notice.
+ */
+function startOf(pid: number): string | undefined {
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // Fields 3 and 22 of proc_pid_stat(5); the second, a name in brackets, may hold anything.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? DEAD : `${boot} ${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
