@@ -3,9 +3,12 @@ import test from "node:test";
 import * as fc from "fast-check";
 import { toBeClose } from "../../test/conformance/close.ts";
 import { randomModel, smallConfig } from "../../test/models/random-model.ts";
-import { cached, CachedStore, type RowStore } from "../memory/index.ts";
+import { cached, CachedStore, type LookUp, Retrieval, type RowStore } from "../memory/index.ts";
 import { referenceBackend } from "../tensor/index.ts";
+import { Guesses } from "./guesses.ts";
 import { BatchDecoder, Decoder, type LanguageModel } from "./index.ts";
+import { MemoryMeter } from "./memory-meter.ts";
+import { Timeline } from "./timeline.ts";
 
 const near = { rtol: 1e-4, atol: 1e-5 };
 const config = { ...smallConfig, maxPositions: 160 };
@@ -17,7 +20,7 @@ function behindCaches(model: LanguageModel, { isSlow = true, bytes = 6000 } = {}
     numRows: store.numRows,
     rowBytes: store.rowBytes,
     async read(rows, into) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await new Promise((resolve) => setTimeout(resolve, 3));
       await store.read(rows, into);
     },
     close: async () => undefined,
@@ -98,4 +101,37 @@ test("nothing is guessed where no row was late for a while, nor where no store t
   const after = decoder.meter.costs;
   assert.equal(after.guesses, before.guesses);
   assert.equal(after.stepsAhead, 0);
+});
+
+test("guessing ends while late rows hold up nothing, and begins again once they do", async () => {
+  const model = behindCaches(await randomModel(referenceBackend(), config));
+  let time = 0;
+  const meter = new MemoryMeter({ now: () => time });
+  const guesses = new Guesses(model, meter);
+  const timeline = new Timeline(model, config.maxPositions);
+  const retrieval = new Retrieval(model.memory!.tables);
+  let position = 0;
+  /** Reads tokens whose rows are late each time, and the engine waits so many milliseconds. */
+  async function steps(count: number, stall: number): Promise<number> {
+    const before = meter.costs.guesses;
+    for (let i = 0; i < count; i++) {
+      const id = [5, 9, 13][position % 3]!;
+      const staged = timeline.stage([id]);
+      guesses.read(timeline, { start: position++, isLate: true });
+      guesses.guess(timeline, retrieval);
+      const lookUp = {
+        hasArrived: () => false,
+        arrival: async () => void (time += stall),
+      } as unknown as LookUp;
+      await meter.waitFor(lookUp, [0]);
+      timeline.commit(staged, () => new Float32Array(0));
+    }
+    return meter.costs.guesses - before;
+  }
+  assert.ok((await steps(10, 0)) > 0, "at first nothing is known");
+  await steps(60, 0.05);
+  assert.equal(await steps(10, 0.05), 0);
+  await steps(15, 2);
+  assert.equal(await steps(10, 2), 10);
+  await steps(50, 2);
 });

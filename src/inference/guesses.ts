@@ -15,8 +15,15 @@ import type { Timeline } from "./timeline.ts";
  * had 18 %, 4 had 25 % and 8 had 33 %; the price is the rows of as many tokens (docs/log.md).
  */
 const GUESSES = 4;
-/** Steps after a late one in which guessing goes on. */
+/** Steps after a late one in which hints go on; and over about as many the time that the engine stands still is averaged. */
 const PATIENCE = 32;
+/**
+ * Milliseconds a text's step that the engine must stand still. Four guesses cost 0.1 to 0.2 ms of this thread and of the
+ * server's, and a quarter of them at best spares a step its wait (docs/log.md).
+ */
+const WORTHWHILE = 0.25;
+/** What is assumed before anything is known: some steps of guessing. */
+const AT_FIRST = 4 * WORTHWHILE;
 
 /** See the head of this file. */
 export class Guesses {
@@ -25,6 +32,9 @@ export class Guesses {
   readonly #successors: Successors;
   readonly #open = new WeakMap<Timeline, { position: number; ids: readonly number[] }>();
   #stepsLeft = PATIENCE;
+  /** How long the engine stood still, in milliseconds: in a text's step, lately; and in all until now. */
+  #stall = AT_FIRST;
+  #stallTime = 0;
 
   constructor(model: LanguageModel, meter: MemoryMeter) {
     this.#model = model;
@@ -50,12 +60,15 @@ export class Guesses {
     for (let at = Math.max(1, start); at < ids.length; at++)
       this.#successors.add(ids[at - 1]!, ids[at]!);
     this.#stepsLeft = isLate ? PATIENCE : Math.max(0, this.#stepsLeft - 1);
+    const { stallTime } = this.#meter;
+    this.#stall += (stallTime - this.#stallTime - this.#stall) / PATIENCE;
+    this.#stallTime = stallTime;
   }
 
   /** Has the rows fetched that the likeliest next tokens of a text would need. */
   guess(timeline: Timeline, retrieval: Retrieval): void {
     const { compressed } = timeline;
-    if (this.#stepsLeft === 0 || compressed.length === 0) return;
+    if (this.#stepsLeft === 0 || this.#stall < WORTHWHILE || compressed.length === 0) return;
     const ids = this.#successors.after(compressed.at(-1)!, GUESSES);
     if (ids.length === 0) return;
     this.#open.set(timeline, { position: compressed.length, ids });

@@ -46,6 +46,11 @@ export class MemoryMeter {
     return { ...this.#costs };
   }
 
+  /** Of `costs`, in milliseconds. */
+  get stallTime(): number {
+    return 1000 * this.#costs.stallSeconds;
+  }
+
   stepBegins({ isDone, numRows }: LookUp): void {
     this.#costs.steps++;
     this.#costs.rows += numRows;

@@ -334,6 +334,7 @@ export class Session {
         layerId,
         rows,
         memory_PE: data(io.memory(layerId)).subarray(0, ids.length * width),
+        areDistinct: ids.length === 1,
       })),
     );
     const { guesses } = this.#decoder;

@@ -36,6 +36,8 @@ export interface RowRequest {
   readonly layerId: number;
   readonly rows: Uint32Array;
   readonly memory_PE: Float32Array;
+  /** No row repeats, as none does at one position, where each column has rows of its own: nothing to look for. */
+  readonly areDistinct?: boolean;
 }
 
 /** Rows of several layers, some of which may still have to come. */
@@ -87,7 +89,7 @@ export class Retrieval {
   /** Serves what is at hand of the rows of several layers; the rest is for `begin` to ask for. */
   lookUp(requests: readonly RowRequest[]): LookUp {
     const missing = requests.filter(
-      ({ layerId, rows, memory_PE }) => !this.#layer(layerId).retrieveNow(rows, memory_PE),
+      (request) => !this.#layer(request.layerId).retrieveNow(request),
     );
     const waiting = new Map<number, Promise<RowBatch> | undefined>(
       missing.map(({ layerId }) => [layerId, undefined]),
@@ -140,12 +142,6 @@ export class Retrieval {
   }
 }
 
-/**
- * Up to so many rows are read as they are asked for: those of a token or two hardly repeat, and code that finds repeats
- * and deals rows out is code that the engine has driven out of the caches since the last token (docs/log.md).
- */
-const FEW_ROWS = 64;
-
 interface PreparedBatch extends RowBatch {
   /** Where the store puts rows as they are at rest, for `unique`. */
   readonly bytes: Uint8Array;
@@ -176,8 +172,9 @@ class LayerRetrieval {
   }
 
   /** Whether the store had the rows at hand; then they are in place. */
-  retrieveNow(rows: Uint32Array, memory_PE: Float32Array): boolean {
-    if (rows.length > FEW_ROWS) return this.#retrieveNow(rows, memory_PE) !== undefined;
+  retrieveNow({ rows, memory_PE, areDistinct = false }: RowRequest): boolean {
+    if (!areDistinct) return this.#retrieveNow(rows, memory_PE) !== undefined;
+    // Less code than with repeats, and between two tokens all code is cold (docs/log.md).
     this.#check(rows, memory_PE);
     const { store, format } = this.table;
     if (store.readNow === undefined) return false;

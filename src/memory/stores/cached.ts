@@ -116,11 +116,16 @@ export class CachedStore implements RowStore {
     this.#checkOpen();
     checkRead(this, rows, into);
     const missing = this.#find(rows);
-    this.#serveFound(rows, { into, missing });
-    if (missing.length === 0) return;
+    if (missing.length === 0) {
+      this.#serveFound(rows, { into, missing });
+      return;
+    }
     this.#numDemands++;
     try {
-      await this.#serveMissing(rows, { into, missing });
+      // The other store has begun when this comes back with its promise: what is here is copied while that works.
+      const others = this.#serveMissing(rows, { into, missing });
+      this.#serveFound(rows, { into, missing });
+      await others;
     } finally {
       if (--this.#numDemands === 0) {
         this.#quiet?.resolve();
@@ -145,12 +150,13 @@ export class CachedStore implements RowStore {
       if (fresh.has(row)) continue;
       const entry = this.#coming.get(row);
       if (entry?.load.isHere === true) continue;
-      if (entry !== undefined || this.#writing.has(row)) return false;
+      if (entry !== undefined || this.#writing.has(row) || this.inner.readNow === undefined)
+        return false;
       fresh.set(row, fresh.size);
     }
     const load = newLoad(new Uint8Array(fresh.size * this.rowBytes), {});
     if (fresh.size > 0) {
-      if (this.inner.readNow?.(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
+      if (this.inner.readNow!(Uint32Array.from(fresh.keys()), load.bytes) !== true) return false;
       this.#count.bytesRead += load.bytes.length;
     }
     this.#serveFound(rows, { into, missing });

@@ -10,10 +10,6 @@ export { rowsInOrder } from "./rows-in-order.ts";
 export { openPositionalFile, type PositionalFile } from "./positional-file.ts";
 export { openTableFile, type OpenTableOptions, TableFileStore } from "./table-file.ts";
 export { type RowChunk, writeTableFile, type WriteTableOptions } from "./table-file-writer.ts";
-export {
-  openValkeyStore,
-  type ValkeyOptions,
-  ValkeyStore,
-  writeValkeyTable,
-  type WriteValkeyOptions,
-} from "./valkey.ts";
+export { openValkeyStore, ValkeyStore } from "./valkey.ts";
+export type { ValkeyOptions } from "./valkey-cluster.ts";
+export { writeValkeyTable, type WriteValkeyOptions } from "./valkey-writer.ts";

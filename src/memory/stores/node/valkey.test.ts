@@ -120,6 +120,59 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
     await store.close();
   });
 
+  test("rows of a slot that moves to another node are read all the while", async () => {
+    const numRows = 300;
+    await write("moved", { numRows, rowBytes: 8 });
+    const store = await openValkeyStore(options("moved"));
+    const all = Uint32Array.from({ length: numRows }, (_, row) => row);
+    const check = async (): Promise<void> => {
+      const into = new Uint8Array(numRows * 8);
+      await store.read(all, into);
+      for (const row of all)
+        assert.deepEqual(into.slice(row * 8, row * 8 + 8), rowPattern(row, 8), `row ${row}`);
+    };
+    await check();
+    const key = (await keysOf(0)).find((name) => /^engram:moved:[^m]/.test(name))!;
+    const slot = hashSlot(key);
+    const [from, to] = [0, 1].map((i) => {
+      const { host, port } = cluster.nodes[i]!;
+      return new Redis({ host, port });
+    });
+    const ids = await Promise.all([from!, to!].map((node) => node.call("CLUSTER", "MYID")));
+    await to!.call("CLUSTER", "SETSLOT", slot, "IMPORTING", String(ids[0]));
+    await from!.call("CLUSTER", "SETSLOT", slot, "MIGRATING", String(ids[1]));
+    const { host, port } = cluster.nodes[1]!;
+    await from!.call("MIGRATE", host, port, key, 0, 5000);
+    // Now it is asked for there (ASK), and then it belongs there (MOVED).
+    await check();
+    for (const node of [to!, from!]) {
+      await node.call("CLUSTER", "SETSLOT", slot, "NODE", String(ids[1]));
+      node.disconnect();
+    }
+    await check();
+    await check();
+    await store.close();
+  });
+
+  test("a table that asks for a password is read by who knows it", async () => {
+    await write("locked", { numRows: 100, rowBytes: 8 });
+    const nodes = cluster.nodes.map(({ host, port }) => new Redis({ host, port }));
+    for (const node of nodes) await node.config("SET", "requirepass", "secret");
+    try {
+      await assert.rejects(openValkeyStore(options("locked")), StoreError);
+      const store = await openValkeyStore({ ...options("locked"), password: "secret" });
+      const into = new Uint8Array(16);
+      await store.read(Uint32Array.of(3, 97), into);
+      assert.deepEqual(into, Uint8Array.of(...rowPattern(3, 8), ...rowPattern(97, 8)));
+      await store.close();
+    } finally {
+      for (const node of nodes) {
+        await node.config("SET", "requirepass", "");
+        node.disconnect();
+      }
+    }
+  });
+
   test("a node that answers late is given up by name, and is used again once it answers", async () => {
     await write("late", { numRows: 300, rowBytes: 8 });
     const store = await openValkeyStore({ ...options("late"), timeout: 1500 });

@@ -1,0 +1,253 @@
+/**
+ * A connection to one node of a cluster for nothing but reading pieces of strings, with as little work a piece as can
+ * be: all of a read is one write, answers are copied from where the socket put them, and there is one callback for
+ * all of it. A client's general path makes several objects, promises and a timer for each, which took longer than the
+ * network did (docs/log.md). Follows no redirects and tries nothing twice: what it does not get is for who asked to ask
+ * for by the client. Knows no rows and no tables. (RESP2, as the Redis documentation describes it)
+ */
+import { connect, type Socket } from "node:net";
+
+export interface LaneOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** Milliseconds for connecting, and for an answer. */
+  readonly timeout: number;
+  /** Bytes of every piece. */
+  readonly pieceBytes: number;
+}
+
+/** What did not come, by its place. */
+export interface Refusal {
+  readonly place: number;
+  readonly reason: string;
+  /** The time for an answer is over. */
+  readonly isLate: boolean;
+}
+
+/** Pieces that were asked for together: [i] goes to `places[i]` of `into`. */
+interface Batch {
+  readonly places: readonly number[];
+  readonly into: Uint8Array;
+  readonly refused: Refusal[];
+  readonly deadline: number;
+  readonly done: (refused: readonly Refusal[]) => void;
+  /** Pieces that were answered. */
+  next: number;
+}
+
+/** Milliseconds after a connection was lost in which none is tried. */
+const PAUSE = 500;
+const READ_BUFFER = 64 * 1024;
+/** The longest line that can be an answer: an error's text. */
+const MOST_LINE = 4096;
+
+/** See the head of this file. Connects at once, and again when it is used after it lost the connection. */
+export class ValkeyLane {
+  readonly #options: LaneOptions;
+  /** What every piece's answer begins with. */
+  readonly #header: Uint8Array;
+  #socket: Socket | undefined;
+  #isReady = false;
+  #isClosed = false;
+  #lostAt = -Infinity;
+  /** Asked for and not yet sent: commands, and where their answers go. */
+  #text = "";
+  #places: number[] = [];
+  /** Sent and not yet answered to the end, oldest first. */
+  readonly #batches: Batch[] = [];
+  /** The beginning of an answer whose end has not come. */
+  #rest: Uint8Array = new Uint8Array(0);
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.#header = Buffer.from(`$${options.pieceBytes}\r\n`);
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Pieces that wait for `send`. */
+  get numAsked(): number {
+    return this.#places.length;
+  }
+
+  /** Resolves when it is known whether a connection can be had. Does nothing where there is one, or none was had lately. */
+  open(): Promise<void> {
+    const { host, port, timeout } = this.#options;
+    if (this.#isClosed || this.#socket !== undefined || performance.now() < this.#lostAt + PAUSE)
+      return Promise.resolve();
+    return new Promise((resolve) => {
+      const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+      const socket = connect({
+        host,
+        port,
+        noDelay: true,
+        onread: {
+          buffer,
+          callback: (size) => {
+            if (socket === this.#socket) this.#take(buffer.subarray(0, size));
+            if (this.#isReady) resolve();
+            return true;
+          },
+        },
+      });
+      this.#socket = socket;
+      socket.on("connect", () => {
+        if (socket !== this.#socket) return;
+        this.#login(socket);
+        if (this.#isReady) resolve();
+      });
+      const lose = (reason: string): void => {
+        if (socket === this.#socket) this.#lose(reason, { isLate: false });
+        resolve();
+      };
+      socket.on("error", ({ message }) => lose(message));
+      socket.on("close", () => lose("the connection was closed"));
+      const isOpening = setTimeout(() => {
+        if (!this.#isReady) lose(`no connection within ${timeout} ms`);
+      }, timeout);
+      isOpening.unref();
+    });
+  }
+
+  /** Asks for the piece that begins at byte `at` of string `key` (ASCII). Sent by `send`. Only where the lane is ready. */
+  ask(key: string, { at, place }: { at: number; place: number }): void {
+    const first = `${at}`;
+    const last = `${at + this.#options.pieceBytes - 1}`;
+    this.#text +=
+      `*4\r\n$8\r\nGETRANGE\r\n$${key.length}\r\n${key}\r\n` +
+      `$${first.length}\r\n${first}\r\n$${last.length}\r\n${last}\r\n`;
+    this.#places.push(place);
+  }
+
+  /**
+   * Sends what was asked for; `done` hears once what of it did not come. Pieces come to their places in `into`.
+   */
+  send(into: Uint8Array, done: (refused: readonly Refusal[]) => void): void {
+    const { timeout } = this.#options;
+    const deadline = performance.now() + timeout;
+    this.#batches.push({ places: this.#places, into, refused: [], deadline, done, next: 0 });
+    this.#socket!.write(this.#text, "latin1");
+    this.#text = "";
+    this.#places = [];
+    this.#timer ??= setTimeout(() => this.#checkTime(), timeout);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#lose("the store was closed", { isLate: false });
+  }
+
+  #login(socket: Socket): void {
+    const { username, password } = this.#options;
+    if (password === undefined) {
+      this.#isReady = true;
+      return;
+    }
+    const words = ["AUTH", ...(username === undefined ? [] : [username]), password];
+    const text = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("");
+    socket.write(`*${words.length}\r\n${text}`);
+  }
+
+  /** Answers have come, or parts of some. */
+  #take(fresh: Uint8Array): void {
+    const bytes = this.#rest.length === 0 ? fresh : Buffer.concat([this.#rest, fresh]);
+    let at = 0;
+    while (at < bytes.length) {
+      const end = this.#takeAnswer(bytes, at);
+      if (end === undefined) break;
+      if (end < 0) {
+        this.#lose("an answer that is none to what was asked", { isLate: false });
+        return;
+      }
+      at = end;
+    }
+    // The buffer is used again for what comes next.
+    this.#rest = new Uint8Array(bytes.subarray(at));
+  }
+
+  /** Where the answer at `at` ends; undefined if its end has not come, negative if it is none. */
+  #takeAnswer(bytes: Uint8Array, at: number): number | undefined {
+    const batch = this.#batches[0];
+    const { pieceBytes } = this.#options;
+    const begin = at + this.#header.length;
+    if (batch !== undefined && this.#isPiece(bytes, at)) {
+      const end = begin + pieceBytes;
+      if (end + 2 > bytes.length) return undefined;
+      if (bytes[end] !== 13 || bytes[end + 1] !== 10) return -1;
+      batch.into.set(bytes.subarray(begin, end), batch.places[batch.next]! * pieceBytes);
+      this.#answered(batch);
+      return end + 2;
+    }
+    const lineEnd = bytes.indexOf(13, at);
+    if ((lineEnd < 0 ? bytes.length : lineEnd) - at > MOST_LINE) return -1;
+    if (lineEnd < 0 || lineEnd + 2 > bytes.length) return undefined;
+    const line = Buffer.from(bytes.subarray(at, lineEnd)).toString();
+    if (!this.#isReady) {
+      // The answer to AUTH.
+      if (line !== "+OK") return -1;
+      this.#isReady = true;
+      return lineEnd + 2;
+    }
+    if (batch === undefined) return -1;
+    const refuse = (reason: string): void => {
+      batch.refused.push({ place: batch.places[batch.next]!, reason, isLate: false });
+      this.#answered(batch);
+    };
+    if (line.startsWith("-")) {
+      refuse(line.slice(1));
+      return lineEnd + 2;
+    }
+    const size = /^\$\d{1,9}$/.test(line) ? Number(line.slice(1)) : -1;
+    if (size < 0 || size >= pieceBytes) return -1;
+    const end = lineEnd + 2 + size + 2;
+    if (end > bytes.length) return undefined;
+    refuse(`an answer of ${size} bytes`);
+    return end;
+  }
+
+  #isPiece(bytes: Uint8Array, at: number): boolean {
+    const header = this.#header;
+    for (let i = 0; i < header.length; i++) if (bytes[at + i] !== header[i]) return false;
+    return true;
+  }
+
+  #answered(batch: Batch): void {
+    if (++batch.next < batch.places.length) return;
+    this.#batches.shift();
+    batch.done(batch.refused);
+  }
+
+  /** Answers may not be told apart after one that never came: who waits too long ends the connection. */
+  #checkTime(): void {
+    this.#timer = undefined;
+    const [oldest] = this.#batches;
+    if (oldest === undefined) return;
+    const left = oldest.deadline - performance.now();
+    if (left > 0) this.#timer = setTimeout(() => this.#checkTime(), Math.ceil(left));
+    else
+      // It may be this thread that was late: first it takes what has come meanwhile.
+      setImmediate(() => {
+        if (this.#batches[0] === oldest)
+          this.#lose(`no answer within ${this.#options.timeout} ms`, { isLate: true });
+        else this.#timer ??= setTimeout(() => this.#checkTime(), 1);
+      });
+  }
+
+  #lose(what: string, { isLate }: { isLate: boolean }): void {
+    const reason = `${this.#options.host}:${this.#options.port}: ${what}`;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#socket?.destroy();
+    this.#socket = undefined;
+    this.#isReady = false;
+    this.#rest = new Uint8Array(0);
+    this.#lostAt = performance.now();
+    for (const { places, next, refused, done } of this.#batches.splice(0))
+      done([...refused, ...places.slice(next).map((place) => ({ place, reason, isLate }))]);
+  }
+}
