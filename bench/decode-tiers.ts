@@ -3,7 +3,7 @@
  * it stands for: after warm-up, 0.99 of the tokens/s in RAM and a p99 of at most 1.03 of it; and what it is while
  * everything is cold.
  *
- *   node bench/decode-tiers.ts [--text FILE] [--tokenizer FILE] [--preset small] [--rows 4000000] [--share 0.25]
+ *   node bench/decode-tiers.ts [--text FILE] [--tokenizer FILE] [--preset small or 30m] [--rows 4000000] [--share 0.25]
  *     [--threads 2] [--rounds 12] [--tokens 100] [--dir DIR]
  *
  * Inside the timing windows: one `append` of one token of the text (hashing, look-up, the whole model). Outside: making

@@ -3,7 +3,7 @@
  * the table in RAM; and then with a node that is killed. Claims it stands for: at least 0.90 of the tokens/s in RAM
  * after warm-up; a dead node costs answers, never wrong tokens and never the process.
  *
- *   node bench/decode-valkey.ts [--text FILE] [--tokenizer FILE] [--preset small] [--rows 400000] [--share 0.25]
+ *   node bench/decode-valkey.ts [--text FILE] [--tokenizer FILE] [--preset small or 30m] [--rows 400000] [--share 0.25]
  *     [--threads 2] [--rounds 12] [--tokens 100]
  *
  * Inside the timing windows: one `append` of one token of the text. Outside: starting the cluster

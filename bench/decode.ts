@@ -11,8 +11,7 @@
  */
 import { argmax, Decoder, type Session, withoutMemory } from "../src/inference/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
-import { findPreset } from "../src/training/index.ts";
-import { thirtyMillion } from "./setup/thirty-million.ts";
+import { findBenchPreset } from "./setup/thirty-million.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const presetName = process.argv[2] ?? "small";
@@ -20,7 +19,7 @@ const threads = Number(process.argv[3] ?? 2);
 const rounds = Number(process.argv[4] ?? 101);
 const tokens = Number(process.argv[5] ?? 8);
 const backend = ortBackend({ threads });
-const { model } = await benchRun(presetName === "30m" ? thirtyMillion : findPreset(presetName), {
+const { model } = await benchRun(findBenchPreset(presetName), {
   backend,
 });
 const prompt = Array.from({ length: 64 }, (_, i) => (i * 31) % model.config.vocabSize);

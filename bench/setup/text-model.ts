@@ -24,7 +24,7 @@ import {
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
 import type { Backend, Values } from "../../src/tensor/index.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
-import { findPreset } from "../../src/training/index.ts";
+import { findBenchPreset } from "./thirty-million.ts";
 
 export const sampleText: string = fileURLToPath(
   new URL("../../assets/tinyshakespeare.txt", import.meta.url),
@@ -72,7 +72,7 @@ export async function textModel(options: TextModelOptions): Promise<TextModel> {
   const tokenizer = parseTokenizerJson(json);
   const tokenMap = buildTokenMap(tokenizer);
   const { vocabSize } = tokenizer;
-  const preset = findPreset(options.preset);
+  const preset = findBenchPreset(options.preset);
   const buckets = (preset.memory.maxNgramSize - 1) * preset.memory.numHeads;
   const engram: EngramConfig = {
     ...preset.memory,

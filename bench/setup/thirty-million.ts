@@ -17,3 +17,8 @@ export const thirtyMillion: Preset = {
     maxPositions: 1024,
   },
 };
+
+/** That one as "30m", or a preset by its name. */
+export function findBenchPreset(name: string): Preset {
+  return name === "30m" ? thirtyMillion : findPreset(name);
+}
