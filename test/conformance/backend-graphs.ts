@@ -57,6 +57,18 @@ export function graphBehaviour(use: UseBackend, rtol: number): void {
       await check(g.build({ y: g.add(g.matmul(c, c), g.scalar(0.5)) }), {});
     });
 
+    test("a gain may have been of any shape, and what it scales of any rank", async () => {
+      const d = draw(3);
+      for (const shape of [[4], [1, 4], [4, 1], [2, 2], [1, 1, 4]])
+        for (const leading of [[], [3], [2, 3], [2, 1, 3]]) {
+          const g = new GraphBuilder();
+          const x = g.input("x", "f32", [...leading, 4]);
+          const gain = g.input("gain", "f32", shape);
+          const graph = g.build({ y: g.rmsNorm(x, g.reshape(gain, [4]), 1e-5) });
+          await check(graph, { x: d.normal([...leading, 4]), gain: d.normal(shape) });
+        }
+    });
+
     test("one tensor may be every operand of a node", async () => {
       const g = new GraphBuilder();
       const x = g.input("x", "f32", [5, 5]);

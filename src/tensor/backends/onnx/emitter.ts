@@ -95,9 +95,11 @@ export class Emitter {
     return name;
   }
 
-  /** What `x` was before it was given another shape: for kernels that look at its elements alone. */
-  unshaped(x: string): string {
-    return this.#roots.get(x) ?? x;
+  /** `x`, of some shape, or what it was reshaped from if that has the shape `other`, which serves as well. */
+  shapedAs(x: string, other: Shape): string {
+    const root = this.#roots.get(x);
+    const known = root === undefined ? undefined : this.#shapes.get(root);
+    return known !== undefined && sameShape(known, other) ? root! : x;
   }
 
   /** `x`, of shape `shape`, with axis i of the result being axis perm[i]; named `name` if given. */

@@ -130,9 +130,11 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   },
   softmax: (e, s) => e.add("Softmax", s.in, s.out, { axis: -1n }),
   rmsNorm: (e, s) => {
-    // A gain of shape [1,D] serves as well: no node to flatten it.
     const [x, gain] = s.in as [string, string];
-    e.add("SimplifiedLayerNormalization", [x, e.unshaped(gain)], s.out, {
+    const { shape } = s.node.inputs[0]!;
+    // The kernel broadcasts a gain of shape [1,D] to what has two axes or more: no node to flatten it.
+    const flat = shape.length > 1 ? e.shapedAs(gain, [1, shape.at(-1)!]) : gain;
+    e.add("SimplifiedLayerNormalization", [x, flat], s.out, {
       axis: -1n,
       epsilon: s.node.attrs.eps,
     });
