@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import * as fc from "fast-check";
 import { argmax, createSampler, type SamplingOptions } from "./index.ts";
@@ -28,7 +29,8 @@ function expectedChances(
     chances = chances.map((p) => p / sum);
   };
   const order = chances.map((_, id) => id).toSorted((a, b) => chances[b]! - chances[a]! || a - b);
-  normalise();
+  const best = Math.max(...chances);
+  chances = chances.map((p) => (p < minP * best ? 0 : p));
   if (topK > 0) for (const id of order.slice(topK)) chances[id] = 0;
   normalise();
   let mass = 0;
@@ -36,9 +38,6 @@ function expectedChances(
     if (mass >= topP) chances[id] = 0;
     mass += chances[id]!;
   }
-  normalise();
-  const best = Math.max(...chances);
-  chances = chances.map((p) => (p < minP * best ? 0 : p));
   normalise();
   return chances;
 }
@@ -90,6 +89,37 @@ for (const [name, options] of Object.entries(cases))
       );
     }
   });
+
+/** Chances by vLLM's steps in NumPy: reference/make_sampling_golden.py. */
+const golden = JSON.parse(
+  readFileSync(new URL("../../test/golden/sampling.json", import.meta.url), "utf8"),
+) as {
+  cases: {
+    logits: number[];
+    settings: Omit<SamplingOptions, "logitBias"> & {
+      history: number[];
+      logitBias?: [number, number][];
+    };
+    chances: number[];
+  }[];
+};
+
+for (const { logits, settings, chances } of golden.cases) {
+  const { history, logitBias = [], ...options } = settings;
+  const names = Object.keys(settings).filter((key) => key !== "history");
+  test(`draws follow the chances that vLLM's sampler leaves: ${names.join(", ")}`, () => {
+    const sample = createSampler({ ...options, logitBias: new Map(logitBias), seed: 5 });
+    const counts = logits.map(() => 0);
+    const draws = 20_000;
+    for (let i = 0; i < draws; i++) counts[sample(Float32Array.from(logits), history)]!++;
+    for (const [id, p] of chances.entries())
+      assert.ok(
+        // Nothing at all where the chance is zero; the least of the others is drawn some 300 times.
+        Math.abs(counts[id]! - draws * p) <= 5 * Math.sqrt(draws * p * (1 - p)),
+        `token ${id}: ${counts[id]} draws, expected ${(draws * p).toFixed(0)}`,
+      );
+  });
+}
 
 test("temperature 0 takes the likeliest, the first of equals", () => {
   const sample = createSampler({ temperature: 0 });

@@ -1,6 +1,9 @@
 /**
- * Logits -> one token id. Filters apply in the order that Hugging Face's generation and vLLM
- * use: bias, penalties, temperature, top-k, top-p, min-p. Knows numbers and ids; not text, stop rules or sessions.
+ * Logits -> one token id. The order is that of vLLM's sampler: bias; repetition, frequency and presence penalty;
+ * temperature; min-p; top-k; top-p. Each filter sees what the ones before it left: min-p compares with all tokens, and
+ * top-p is a share of what min-p and top-k kept. (Hugging Face's generation has min-p last, so that top-p keeps more.)
+ * Of equal logits at the edge of top-k or top-p the lower ids stay. Knows numbers and ids; not text, stop rules or
+ * sessions.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { Random } from "../numerics/index.ts";
@@ -129,23 +132,29 @@ function drawFiltered(
 ): number {
   // A heap gives up the likeliest one by one: filters mostly keep a few dozen of thousands.
   const heap = new MaxHeap(weights);
-  const limit = topK === 0 ? weights.length : Math.min(topK, weights.length);
   const kept: number[] = [];
-  let total = 0;
-  for (const w of weights) total += w;
-  if (topK !== 0 && topP < 1) {
-    // top-p is a share of what top-k left.
-    const top = new MaxHeap(weights);
-    total = 0;
-    for (let i = 0; i < limit; i++) total += weights[top.pop()]!;
+  const limit = topK === 0 ? weights.length : Math.min(topK, weights.length);
+  // What top-p keeps is a share of the mass before it. With top-k that is known only once the k are there.
+  let enough = Infinity;
+  if (topK === 0) {
+    let total = 0;
+    for (const w of weights) if (w >= minP) total += w;
+    enough = topP * total;
   }
   let mass = 0;
-  while (kept.length < limit) {
+  do {
     const id = heap.pop();
-    if (kept.length > 0 && weights[id]! < minP) break;
+    if (weights[id]! < minP) break;
     kept.push(id);
     mass += weights[id]!;
-    if (mass >= topP * total) break;
+  } while (kept.length < limit && mass < enough);
+  if (topK !== 0 && topP < 1) {
+    enough = topP * mass;
+    mass = 0;
+    let count = 0;
+    do mass += weights[kept[count++]!]!;
+    while (mass < enough);
+    kept.length = count;
   }
   let left = u * mass;
   for (const id of kept) {
