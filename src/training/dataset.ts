@@ -12,25 +12,27 @@ import { Random } from "../numerics/index.ts";
  * needs nothing but the number of rows it has read.
  */
 export class WindowOrder {
-  readonly #numTokens: number;
   readonly #length: number;
   readonly #seed: number;
   readonly perEpoch: number;
+  /** Offsets at which an epoch's windows can begin, so that the last label of the last one is the stream's at most. */
+  readonly #numOffsets: number;
   #epoch = -1;
   #offset = 0;
   #order = new Uint32Array(0);
 
   constructor(stream: TokenStream, { length, seed }: { length: number; seed: number }) {
-    this.#numTokens = stream.tokens.length;
+    const numTokens = stream.tokens.length;
     this.#length = length;
     this.#seed = seed;
-    // One window's worth is given up to the offset, one token to the last label.
-    this.perEpoch = Math.floor((this.#numTokens - 1) / length) - 1;
+    // The first token is no label. One window or more is given up to the offset.
+    this.perEpoch = Math.floor((numTokens - 1) / length) - 1;
     if (this.perEpoch < 1)
       throw new InvalidConfigError(
-        `the training text has ${this.#numTokens} tokens; at least ${2 * length + 1} are needed for ` +
+        `the training text has ${numTokens} tokens; at least ${2 * length + 1} are needed for ` +
           `windows of ${length}. Give more text, or choose a preset with a shorter context`,
       );
+    this.#numOffsets = numTokens - this.perEpoch * length;
   }
 
   /** First token of the `index`-th window of the run. */
@@ -43,7 +45,7 @@ export class WindowOrder {
   #shuffle(epoch: number): void {
     const random = Random.fromSeed(this.#seed, `epoch ${epoch}`);
     this.#epoch = epoch;
-    this.#offset = random.int(this.#length);
+    this.#offset = random.int(this.#numOffsets);
     this.#order = Uint32Array.from({ length: this.perEpoch }, (_, i) => i);
     random.shuffle(this.#order);
   }
