@@ -64,9 +64,9 @@ async function storeOf(
   try {
     for (const { name, from, to } of tableParts(layerId, format)) {
       const { file, begin } = (await files.find(name))!;
-      // Node takes forward slashes everywhere.
-      const path = `${files.path}/${file}`;
-      parts.push(await openFileStore(path, { rowBytes: to - from, numRows, offset: begin }));
+      parts.push(
+        await openFileStore(files.pathOf(file), { rowBytes: to - from, numRows, offset: begin }),
+      );
     }
   } catch (error) {
     for (const part of parts) await part.close();
@@ -78,7 +78,7 @@ async function storeOf(
 }
 
 /** What is needed of a `ModelDirectory` here. */
-export type TableFiles = Pick<ModelDirectory, "path" | "find" | "readRange">;
+export type TableFiles = Pick<ModelDirectory, "path" | "find" | "readRange" | "pathOf">;
 
 /** The tables of a directory, to be read a few rows at a time. */
 export interface TablesInPlace {
@@ -119,12 +119,12 @@ export async function openTables(files: TableFiles, engram: EngramConfig): Promi
       for (const [i, part] of parts.entries()) {
         const tensor = await required(files, released?.[i === 0 ? "codes" : "scales"] ?? part.name);
         checkPart(files, tensor, { dtype: part.dtype, shape: [numRows, part.columns] });
-        paths.add(`${files.path}/${tensor.file}`);
+        paths.add(files.pathOf(tensor.file));
         located.push(tensor);
       }
       const store =
         parts.length === 1
-          ? await openFileStore(`${files.path}/${codes.file}`, {
+          ? await openFileStore(files.pathOf(codes.file), {
               rowBytes,
               numRows,
               offset: codes.begin,

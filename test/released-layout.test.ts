@@ -142,6 +142,7 @@ test("rows are decoded from the bytes that they are made of, and from hardly any
     {
       path: files.path,
       find: (name) => files.find(name),
+      pathOf: (file) => files.pathOf(file),
       readRange: (name, range) => {
         ranges.push({ name, begin: range.begin, end: range.end });
         return files.readRange(name, range);

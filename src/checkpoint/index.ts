@@ -1,4 +1,5 @@
 /** Weights at rest, without files: the formats. `node/index.ts` reads and writes them on disk. */
+export { checkPlainName } from "./plain-name.ts";
 export {
   elementBytes,
   type FileDType,

@@ -5,15 +5,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,8 +86,13 @@ test("a full disk is a store error, and the earlier checkpoint is intact", async
   const spec = { name: "a", dtype: "U8" as const, shape: [data.length] };
   for (const write of [
     async (directory: string): Promise<void> => {
-      symlinkSync("/dev/full", join(directory, "w.safetensors.tmp"));
-      await writeSafetensors(join(directory, "w.safetensors"), [tensorSource(spec, data)]);
+      const source = tensorSource(spec, data);
+      const chunks = function* (): Generator<Uint8Array> {
+        yield data.subarray(0, 5);
+        // The kernel's own ENOSPC, from where a real one would come: in the middle of a write.
+        writeFileSync("/dev/full", "x");
+      };
+      await writeSafetensors(join(directory, "w.safetensors"), [{ ...source, chunks }]);
     },
     (): Promise<void> => writeFile("/dev/full", data),
   ])
@@ -120,6 +117,17 @@ test("a copy that was broken off is passed over and not removed", async () => {
     "step-000000003",
     "step-000000004",
   ]);
+});
+
+test("a manifest that names files elsewhere makes no checkpoint", async () => {
+  const root = freshRoot();
+  await save(root, 1);
+  writeFileSync(join(root, "outside"), "12345");
+  const path = join(root, "step-000000002");
+  mkdirSync(path);
+  const manifest = { version: 1, step: 2, files: { "../outside": 5 } };
+  writeFileSync(join(path, "manifest.json"), JSON.stringify(manifest));
+  assert.equal((await newestCheckpoint(root))?.step, 1);
 });
 
 /** Saves checkpoints of 8 MiB without end and prints each step once it is said to be saved. */

@@ -12,6 +12,7 @@ import { type Dirent } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors.ts";
+import { checkPlainName } from "../plain-name.ts";
 import { syncDirectory, syncTree } from "./durable.ts";
 import { isAbandoned, partialName } from "./partial-name.ts";
 import { writeFailure } from "./write-failure.ts";
@@ -130,7 +131,7 @@ async function isComplete(path: string): Promise<boolean> {
       files: Record<string, number>;
     };
     for (const [name, bytes] of Object.entries(files))
-      if ((await stat(join(path, name))).size !== bytes) return false;
+      if ((await stat(join(path, checkPlainName(name, path)))).size !== bytes) return false;
     return true;
   } catch {
     return false;
@@ -139,7 +140,7 @@ async function isComplete(path: string): Promise<boolean> {
 
 async function fileSizes(directory: string): Promise<Record<string, number>> {
   const sizes: Record<string, number> = {};
-  for (const name of (await readdir(directory, { recursive: true })).toSorted()) {
+  for (const name of (await readdir(directory)).toSorted()) {
     const found = await stat(join(directory, name));
     if (found.isFile()) sizes[name] = found.size;
   }

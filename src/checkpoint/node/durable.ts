@@ -15,7 +15,9 @@ export async function writeDurably(
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
   const partial = `${path}.tmp`;
-  const file = await open(partial, "w");
+  // What lies there was left by a writer that was killed, or is a link that somebody laid out: neither is written to.
+  await rm(partial, { force: true });
+  const file = await open(partial, "wx");
   try {
     try {
       await write(file);

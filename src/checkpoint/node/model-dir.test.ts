@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FormatError, StoreError } from "../../errors.ts";
@@ -127,7 +128,14 @@ test("what is no model directory is refused with what was found", async () => {
 test("an index that leads out of the directory is refused", async () => {
   const path = freshPath();
   await writeModelDir(path, files);
-  for (const file of ["../secret.safetensors", "/etc/passwd", "a\\b.safetensors", 3]) {
+  for (const file of [
+    "../secret.safetensors",
+    "/etc/passwd",
+    "a\\b.safetensors",
+    "a\0.safetensors",
+    "C:a.safetensors",
+    3,
+  ]) {
     const index = { weight_map: { "embed.weight": file } };
     writeFileSync(join(path, "model.safetensors.index.json"), JSON.stringify(index));
     await assert.rejects(ModelDirectory.open(path), /expected the name of a .safetensors file/);
@@ -152,7 +160,7 @@ test("an index and files that disagree are refused by tensor", async () => {
 
 test("a model written over another leaves no file of the other", async () => {
   const path = freshPath();
-  await writeModelDir(path, files);
+  await writeModelDir(path, { ...files, chatTemplate: "{{ messages }}", certificate: {} });
   writeFileSync(join(path, "notes.txt"), "mine");
   await writeModelDir(path, { config: { second: true }, weights: [f32("w", [1], 1)] });
   assert.deepEqual(readdirSync(path).toSorted(), ["config.json", "model.safetensors", "notes.txt"]);
@@ -182,12 +190,22 @@ test("a full disk in mid-table is a store error, and the old model is whole", as
   assert.equal((await model.tensors()).size, 4);
 });
 
-test("a replacement stopped between its renames is finished by the next reader", async () => {
+/** Every path below `directory` with what it holds. */
+function contentsOf(directory: string): Record<string, string> {
+  const names = readdirSync(directory, { recursive: true, encoding: "utf8" }).toSorted();
+  const text = (name: string): string => {
+    const path = join(directory, name);
+    return lstatSync(path).isFile() ? readFileSync(path, "latin1") : "";
+  };
+  return Object.fromEntries(names.map((name) => [name, text(name)]));
+}
+
+/** A model whose replacement was decided when its writer died, after the first of two renames. */
+async function halfReplaced(): Promise<string> {
   const path = freshPath();
   await writeModelDir(path, files);
   const next = freshPath();
   await writeModelDir(next, { config: { second: true }, weights: [f32("w", [1], 9)] });
-  // As if the writer had died after the first of two renames.
   const staging = join(path, ".saving-1-00");
   mkdirSync(staging);
   writeFileSync(join(path, "model.safetensors"), readFileSync(join(next, "model.safetensors")));
@@ -197,10 +215,70 @@ test("a replacement stopped between its renames is finished by the next reader",
     stale: ["model.safetensors.index.json"],
   };
   writeFileSync(join(staging, "READY.json"), JSON.stringify(list));
+  return path;
+}
+
+test("a replacement stopped between its renames is read as the new model, and nothing is changed", async () => {
+  const path = await halfReplaced();
+  const before = contentsOf(path);
   await using model = await ModelDirectory.open(path);
   assert.deepEqual(model.config, { second: true });
   assert.deepEqual([...(await model.tensors()).keys()], ["w"]);
-  assert.ok(!readdirSync(path).includes(".saving-1-00"));
+  assert.deepEqual(new Float32Array((await model.read("w")).buffer), Float32Array.of(9));
+  assert.deepEqual(contentsOf(path), before);
+});
+
+test("a replacement stopped between its renames is finished by the next writer", async () => {
+  const path = await halfReplaced();
+  const failing = { config: {}, weights: [{ ...f32("w", [2], 1), chunks: () => [] }] };
+  await assert.rejects(writeModelDir(path, failing));
+  assert.deepEqual(JSON.parse(readFileSync(join(path, "config.json"), "utf8")), { second: true });
+  assert.ok(!readdirSync(path).some((name) => /^\.saving|index/.test(name)));
+});
+
+test("a list of files in a stranger's directory deletes, replaces and moves nothing", async () => {
+  const outside = freshPath();
+  mkdirSync(outside);
+  const home = { victim: "mine", ".bashrc": "mine", "config.json": "{}", "model.safetensors": "" };
+  for (const [name, text] of Object.entries(home)) writeFileSync(join(outside, name), text);
+  const base = basename(outside);
+  const lists: readonly [files: unknown, stale: unknown][] = [
+    [[], [`../${base}/victim`]],
+    [[`../${base}/.bashrc`], []],
+    [[], [join(outside, "victim")]],
+    [["notes.txt"], []],
+    [[], ["notes.txt"]],
+    [[".."], []],
+    [[3], []],
+    ["config.json", []],
+    [[], null],
+  ];
+  for (const [listed, stale] of lists) {
+    const path = freshPath();
+    await writeModelDir(path, files);
+    writeFileSync(join(path, "notes.txt"), "mine");
+    const staging = join(path, ".saving-1-a");
+    mkdirSync(staging);
+    writeFileSync(join(staging, ".bashrc"), "theirs");
+    writeFileSync(join(staging, "notes.txt"), "theirs");
+    writeFileSync(join(staging, "READY.json"), JSON.stringify({ files: listed, stale }));
+    const before = contentsOf(path);
+    const refusal = /\.saving-1-a.READY\.json: expected/;
+    await assert.rejects(ModelDirectory.open(path), refusal, JSON.stringify(listed));
+    await assert.rejects(writeModelDir(path, files), refusal, JSON.stringify(listed));
+    assert.deepEqual(contentsOf(path), before);
+  }
+  // As a link, the hidden directory would be somebody else's, with files of ours moved out of it.
+  const path = freshPath();
+  await writeModelDir(path, files);
+  const ready = { files: ["config.json", "model.safetensors"], stale: [] };
+  writeFileSync(join(outside, "READY.json"), JSON.stringify(ready));
+  symlinkSync(outside, join(path, ".saving-1-a"));
+  await using model = await ModelDirectory.open(path);
+  assert.deepEqual(model.config, files.config);
+  await writeModelDir(path, files);
+  rmSync(join(outside, "READY.json"));
+  assert.deepEqual(contentsOf(outside), home);
 });
 
 test("a model whose writer is killed at any moment is one model, whole", async () => {

@@ -19,9 +19,10 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, RequestError } from "../../errors.ts";
+import { isPlainName } from "../plain-name.ts";
 import { type TensorSpan } from "../safetensors.ts";
 import { writeDurably } from "./durable.ts";
-import { finishPublishing, publishFiles } from "./publish.ts";
+import { placeFiles, publishFiles } from "./publish.ts";
 import {
   type ReadRangeOptions,
   SafetensorsFile,
@@ -63,6 +64,21 @@ const generationName = "generation_config.json";
 const certificateName = "quantization.json";
 const tablePattern = /^model-engram-\d+-of-\d+\.safetensors$/;
 
+/** Names that a model is written under. */
+function isModelFile(name: string): boolean {
+  return tablePattern.test(name) || modelNames.includes(name);
+}
+
+const modelNames: readonly string[] = [
+  weightsName,
+  indexName,
+  configName,
+  generationName,
+  tokenizerName,
+  chatTemplateName,
+  certificateName,
+];
+
 /**
  * Writes a model into `directory`, over the one that is there, if any: a reader finds the old model
  * or the new one, never parts of both, whenever the writer is killed. Throws `StoreError` when the
@@ -73,9 +89,9 @@ export async function writeModelDir(directory: string, files: ModelFiles): Promi
   const { chatTemplate, certificate } = files;
   // Hugging Face's loader refuses a file that does not say for which framework it was written.
   const metadata = { format: "pt", ...files.metadata };
-  await publishFiles(
-    directory,
-    async (staging) => {
+  await publishFiles(directory, {
+    owns: isModelFile,
+    write: async (staging) => {
       const index: Record<string, string> = {};
       let totalBytes = 0;
       const writeShard = async (name: string, sources: readonly TensorSource[]): Promise<void> => {
@@ -100,10 +116,7 @@ export async function writeModelDir(directory: string, files: ModelFiles): Promi
         await writeDurably(join(staging, chatTemplateName), (file) => file.writeFile(chatTemplate));
       if (certificate !== undefined) await writeJson(join(staging, certificateName), certificate);
     },
-    (name) =>
-      tablePattern.test(name) ||
-      [indexName, generationName, tokenizerName, certificateName].includes(name),
-  );
+  });
 }
 
 /** An opened model directory. Holds the settings, and files open from their first use to `close`. */
@@ -113,6 +126,7 @@ export class ModelDirectory {
   readonly generationConfig: JsonObject | undefined;
   /** Tensor name -> file name; undefined where one file holds all. */
   readonly #index: ReadonlyMap<string, string> | undefined;
+  readonly #place: (name: string) => string | undefined;
   readonly #open = new Map<string, Promise<SafetensorsFile>>();
 
   private constructor(
@@ -121,12 +135,14 @@ export class ModelDirectory {
       config: JsonObject;
       generationConfig: JsonObject | undefined;
       index: ReadonlyMap<string, string> | undefined;
+      place: (name: string) => string | undefined;
     },
   ) {
     this.path = path;
     this.config = parts.config;
     this.generationConfig = parts.generationConfig;
     this.#index = parts.index;
+    this.#place = parts.place;
   }
 
   /**
@@ -139,27 +155,28 @@ export class ModelDirectory {
       throw new FormatError(
         `${path}: expected a model directory, ${found ? "it is a file" : "there is nothing"}`,
       );
-    await finishPublishing(path);
-    const config = await readJson(join(path, configName));
+    const place = await placeFiles(path, isModelFile);
+    const config = await readJson(place(configName));
     if (config === undefined)
       throw new FormatError(`${path}: expected a model directory, it has no ${configName}`);
-    const generationConfig = await readJson(join(path, generationName));
-    const index = await readJson(join(path, indexName));
+    const generationConfig = await readJson(place(generationName));
+    const index = await readJson(place(indexName));
     return new ModelDirectory(path, {
       config,
       generationConfig,
+      place,
       index: index === undefined ? undefined : parseIndex(join(path, indexName), index),
     });
   }
 
   /** The text of tokenizer.json, or undefined if there is none. */
   async tokenizer(): Promise<string | undefined> {
-    return readText(join(this.path, tokenizerName));
+    return readText(this.#place(tokenizerName));
   }
 
   /** The Jinja source that makes a prompt of messages, from either place where models keep it. */
   async chatTemplate(): Promise<string | undefined> {
-    const own = await readText(join(this.path, chatTemplateName));
+    const own = await readText(this.#place(chatTemplateName));
     if (own !== undefined) return own;
     const file = join(this.path, tokenizerConfigName);
     const template = (await readJson(file))?.["chat_template"];
@@ -190,6 +207,11 @@ export class ModelDirectory {
           `${join(this.path, file)} has no tensor "${name}"; ${indexName} says it has`,
         );
     return all;
+  }
+
+  /** Where the file of this name is: not always beside the others (`placeFiles`). */
+  pathOf(file: string): string {
+    return this.#place(file) ?? join(this.path, file);
   }
 
   /** One tensor's element type, shape and place, or undefined if the model has none of that name. */
@@ -233,7 +255,7 @@ export class ModelDirectory {
   #file(name: string): Promise<SafetensorsFile> {
     let file = this.#open.get(name);
     if (file === undefined) {
-      file = SafetensorsFile.open(join(this.path, name)).catch((cause: unknown) => {
+      file = SafetensorsFile.open(this.pathOf(name)).catch((cause: unknown) => {
         this.#open.delete(name);
         if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
         throw new FormatError(`${this.path}: ${name} is missing; the model is not complete`, {
@@ -261,7 +283,7 @@ function parseIndex(path: string, index: JsonObject): ReadonlyMap<string, string
   const files = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
     // A name that leads out of the directory would make a model read files of its reader.
-    if (typeof file !== "string" || !/^[^\\/]+\.safetensors$/.test(file))
+    if (!isPlainName(file) || !file.endsWith(".safetensors"))
       throw new FormatError(
         `${path}: tensor "${name}": expected the name of a .safetensors file beside the index, got ${JSON.stringify(file)}`,
       );
@@ -274,7 +296,7 @@ async function writeJson(path: string, value: JsonObject): Promise<void> {
   await writeDurably(path, (file) => file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`));
 }
 
-async function readJson(path: string): Promise<JsonObject | undefined> {
+async function readJson(path: string | undefined): Promise<JsonObject | undefined> {
   const text = await readText(path);
   if (text === undefined) return undefined;
   let value: unknown;
@@ -288,7 +310,8 @@ async function readJson(path: string): Promise<JsonObject | undefined> {
   return value as JsonObject;
 }
 
-async function readText(path: string): Promise<string | undefined> {
+async function readText(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
   try {
     return await readFile(path, "utf8");
   } catch (error) {

@@ -224,12 +224,29 @@ test("a full disk is a store error, and the old file is as it was", async (t) =>
   if (process.platform !== "linux") return t.skip("needs /dev/full, which only Linux has");
   const path = freshPath();
   await writeSafetensors(path, [tensorSource(spec("a", "U8", [1]), Uint8Array.of(7))]);
-  symlinkSync("/dev/full", `${path}.tmp`);
-  const large = tensorSource(spec("a", "U8", [100_000]), new Uint8Array(100_000).fill(1));
+  const full = {
+    ...spec("a", "U8", [10]),
+    *chunks() {
+      yield new Uint8Array(5);
+      // The kernel's own ENOSPC, from where a real one would come: in the middle of a write.
+      writeFileSync("/dev/full", "x");
+    },
+  };
   await assert.rejects(
-    writeSafetensors(path, [large]),
+    writeSafetensors(path, [full]),
     (error) => error instanceof StoreError && /the disk is full/.test(error.message),
   );
+  await using file = await SafetensorsFile.open(path);
+  assert.deepEqual([...(await file.read("a"))], [7]);
+});
+
+test("a link that lies where the partial file goes is not followed", async () => {
+  const path = freshPath();
+  const victim = freshPath();
+  writeFileSync(victim, "mine");
+  symlinkSync(victim, `${path}.tmp`);
+  await writeSafetensors(path, [tensorSource(spec("a", "U8", [1]), Uint8Array.of(7))]);
+  assert.equal(readFileSync(victim, "utf8"), "mine");
   await using file = await SafetensorsFile.open(path);
   assert.deepEqual([...(await file.read("a"))], [7]);
 });

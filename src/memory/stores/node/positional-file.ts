@@ -4,6 +4,7 @@
  * go through here, and Node's promises for file handles cost several times the read. Knows no format.
  */
 import { close, constants, fdatasync, fstat, open, read, write } from "node:fs";
+import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { StoreError } from "../../../errors.ts";
 
@@ -22,17 +23,20 @@ const closeFd = promisify(close);
 const syncFd = promisify(fdatasync);
 const statFd = promisify(fstat);
 
-/** Opens a file that is there; with `isNew`, makes it or empties it. */
+/** Opens a file that is there; with `isNew`, makes one, in the place of any that is there. */
 export async function openPositionalFile(
   path: string,
   { isNew = false }: { readonly isNew?: boolean } = {},
 ): Promise<PositionalFile> {
-  const { O_RDWR, O_CREAT, O_TRUNC } = constants;
-  const fd = await openFd(path, isNew ? O_RDWR | O_CREAT | O_TRUNC : O_RDWR, 0o666).catch(
-    (cause: Error) => {
-      throw new StoreError(`cannot open ${path}: ${cause.message}`, { cause });
-    },
-  );
+  const { O_RDWR, O_CREAT, O_EXCL } = constants;
+  let fd: number;
+  try {
+    // Never through a link that lies there, which could lead to any file.
+    if (isNew) await rm(path, { force: true });
+    fd = await openFd(path, isNew ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, 0o666);
+  } catch (cause) {
+    throw new StoreError(`cannot open ${path}: ${(cause as Error).message}`, { cause });
+  }
   return {
     read: (into, position) =>
       new Promise((resolve, reject) => {
