@@ -47,6 +47,7 @@ import {
   trainBpe,
 } from "./tokenizer/index.ts";
 import {
+  type Document,
   findPreset,
   type FlatArrays,
   flatArrays,
@@ -60,13 +61,14 @@ import {
   type TrainingState,
 } from "./training/index.ts";
 import {
+  checkTexts,
   fingerprint,
+  HOLD_OUT_RULE,
   readAll,
   readCheckpointTokenizer,
   readPart,
   restoreTrainingState,
   RunDirectory,
-  type SourceDocument,
   type TableShape,
   type TrainedTable,
   trainedTables,
@@ -150,6 +152,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       "a model without memory has no table to keep on disk; leave out one of the two options",
     );
   await using run = await RunDirectory.open(out, { resume });
+  await checkTexts([...options.data, ...(options.valid ?? [])], { isReadOnce: false });
   const { checkpoint } = run;
 
   if (resume && checkpoint === undefined) say(`${out} holds no checkpoint; beginning anew`);
@@ -197,6 +200,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     config,
     text: fingerprint(stream),
     heldOut: fingerprint(valid),
+    ...(options.valid === undefined && { holdOut: HOLD_OUT_RULE }),
   };
   if (checkpoint !== undefined) {
     await restoreTrainingState(checkpoint, { identity, arrays, tables });
@@ -310,7 +314,7 @@ function scaledRecipe(recipe: TrainingRecipe, steps: number | undefined): Traini
 function documents(
   { data, valid, signal }: Pick<TrainModelOptions, "data" | "valid" | "signal">,
   part: "train" | "valid",
-): AsyncGenerator<SourceDocument> {
+): AsyncGenerator<Document> {
   const all = valid === undefined ? readPart(data, part) : readAll(part === "train" ? data : valid);
   return untilAborted(all, signal);
 }

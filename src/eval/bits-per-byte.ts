@@ -4,7 +4,7 @@
  * not files.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { Scorer, type ScoreOptions } from "../inference/index.ts";
+import { Scorer, type ScoreOptions, type TokenStream } from "../inference/index.ts";
 import type { Model } from "../load-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
@@ -20,6 +20,11 @@ export interface BitsPerByte {
   readonly gates: Readonly<Record<string, number>>;
 }
 
+export interface BitsPerByteOptions extends Pick<ScoreOptions, "onProgress" | "signal"> {
+  /** false scores with the memory off. Default: on, if the model has one. */
+  readonly memory?: boolean;
+}
+
 /**
  * Scores documents in windows of the model's context that move on by half of it, so that every token
  * has at least half a context before it where its document is that long.
@@ -27,12 +32,17 @@ export interface BitsPerByte {
 export async function bitsPerByte(
   model: Model,
   documents: AsyncIterable<Document> | Iterable<Document>,
-  {
-    memory = model.hasMemory,
-    ...scoring
-  }: { memory?: boolean } & Pick<ScoreOptions, "onProgress" | "signal"> = {},
+  options: BitsPerByteOptions = {},
 ): Promise<BitsPerByte> {
-  const stream = await packDocuments(documents, model.tokenizer);
+  return bitsPerByteOfStream(model, await packDocuments(documents, model.tokenizer), options);
+}
+
+/** The same of documents that are packed already: for scoring them more than once. */
+export async function bitsPerByteOfStream(
+  model: Model,
+  stream: TokenStream,
+  { memory = model.hasMemory, ...scoring }: BitsPerByteOptions = {},
+): Promise<BitsPerByte> {
   if (stream.numBytes === 0) throw new InvalidConfigError("the text to score is empty");
   const scorer = await Scorer.create(model.languageModel({ memory }));
   try {

@@ -19,6 +19,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, RequestError } from "../../errors.ts";
+import { refuseForeign } from "../../foreign-file.ts";
 import { isPlainName } from "../plain-name.ts";
 import { type TensorSpan } from "../safetensors.ts";
 import { writeDurably } from "./durable.ts";
@@ -313,7 +314,9 @@ async function readJson(path: string | undefined): Promise<JsonObject | undefine
 async function readText(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
-    return await readFile(path, "utf8");
+    const bytes = await readFile(path);
+    refuseForeign(path, bytes, "UTF-8 text");
+    return bytes.toString("utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -6,6 +6,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { FormatError, InvariantError, RequestError } from "../../errors.ts";
+import { FOREIGN_HEAD_BYTES, refuseForeign } from "../../foreign-file.ts";
 import {
   formatSpec,
   headerEnd,
@@ -70,10 +71,14 @@ export class SafetensorsFile {
         throw new FormatError(`its header ends at byte ${end}, reading stopped before that`);
       return new SafetensorsFile(path, parseHeader(bytes, size), file);
     } catch (cause) {
-      await file.close();
-      if (cause instanceof FormatError)
+      try {
+        if (!(cause instanceof FormatError)) throw cause;
+        const head = new Uint8Array(FOREIGN_HEAD_BYTES);
+        refuseForeign(path, head.subarray(0, await readInto(file, head, 0)), "a safetensors file");
         throw new FormatError(`${path}: ${cause.message}`, { cause });
-      throw cause;
+      } finally {
+        await file.close();
+      }
     }
   }
 

@@ -1,8 +1,9 @@
 /** `engram eval`: what a model is worth on a text, with its memory and without. */
 import * as z from "zod";
-import { type BitsPerByte, bitsPerByte } from "../../eval/index.ts";
+import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
-import { readAll } from "../../training/node/index.ts";
+import { packDocuments } from "../../training/index.ts";
+import { checkTexts, readAll } from "../../training/node/index.ts";
 import { byteSize, path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
@@ -35,14 +36,16 @@ export const evalCommand: Command = defineCommand({
     tableMemory: byteSize.optional(),
   }),
   async run({ model: directory, bpb, memory, dtype, tableMemory }, { print, progress, signal }) {
+    await checkTexts(bpb, { isReadOnce: true });
     await using model = await loadModel(directory, {
       memory,
       dtype,
       onPlan: showPlan(progress),
       ...(tableMemory !== undefined && { tableMemory }),
     });
+    const stream = await packDocuments(readAll(bpb), model.tokenizer);
     const measure = (on: boolean): Promise<BitsPerByte> =>
-      bitsPerByte(model, readAll(bpb), {
+      bitsPerByteOfStream(model, stream, {
         memory: on,
         signal,
         onProgress: (done, total) =>

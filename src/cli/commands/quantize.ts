@@ -17,7 +17,7 @@ import {
   openOriginal,
   writeInFormats,
 } from "../../quantize-model.ts";
-import { readAll } from "../../training/node/index.ts";
+import { checkTexts, readAll } from "../../training/node/index.ts";
 import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 
@@ -71,6 +71,7 @@ export const quantizeCommand: Command = defineCommand({
           "--text without --out measures every format",
       );
     if (out !== undefined) await refuseFull(out);
+    if (text !== undefined) await checkTexts([text], { isReadOnce: false });
     await using original = await openOriginal(directory);
     const { language } = original;
     const present = formatsOf(language);

@@ -76,9 +76,12 @@ test("empty, binary and missing files, and sizes that cannot be, are bad input",
   writeFileSync(empty, "");
   const binary = join(scratch, "binary.txt");
   writeFileSync(binary, Buffer.from([0xff, 0xfe, 0, 1]));
+  const latin = join(scratch, "latin.txt");
+  writeFileSync(latin, Buffer.from("caf\xe9", "latin1"));
   for (const [file, size, message] of [
     [empty, "300", /empty\.txt is empty/],
-    [binary, "300", /binary\.txt is not UTF-8/],
+    [binary, "300", /binary\.txt is UTF-16 text, expected UTF-8/],
+    [latin, "300", /latin\.txt is not UTF-8/],
     [join(scratch, "none.txt"), "300", /none\.txt: no such file/],
     [text, "12", /--vocab-size: expected a whole number of at least 257/],
     [text, "many", /--vocab-size: .* got "many"/],

@@ -2,11 +2,10 @@
  * `engram tokenizer train`: texts -> tokenizer.json. Reading texts is `training`'s, learning the
  * vocabulary `tokenizer`'s.
  */
-import { stat } from "node:fs/promises";
 import * as z from "zod";
 import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";
 import { toTokenizerJson, trainBpe } from "../../tokenizer/index.ts";
-import { readAll } from "../../training/node/index.ts";
+import { checkTexts, readAll } from "../../training/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 
@@ -15,8 +14,8 @@ export const tokenizerTrainCommand: Command = defineCommand({
   summary: "learn a vocabulary from text",
   description:
     "Learns a byte-level BPE vocabulary from texts and writes it as tokenizer.json, which Hugging " +
-    'Face\'s libraries read, too. .jsonl files hold one document a line under "text"; any other\n' +
-    "file is one text in UTF-8. `engram train` does this by itself; use it to share one vocabulary " +
+    'Face\'s libraries read, too. JSON lines and JSON arrays hold documents under "text";\n' +
+    "any other file is one text in UTF-8; .gz is read, too. `engram train` does this by itself; use it to share one vocabulary " +
     "between models.",
   options: [
     { flags: "--data <FILE...>", description: "texts to learn from", isRequired: true },
@@ -34,15 +33,12 @@ export const tokenizerTrainCommand: Command = defineCommand({
     out: path,
   }),
   async run({ data, vocabSize, out }, { print, progress, signal }) {
-    let bytes = 0;
-    for (const file of data) bytes += (await stat(file)).size;
+    await checkTexts(data, { isReadOnce: true });
     const definition = await trainBpe(textsOf(data, signal), {
       vocabSize,
       onProgress: ({ phase, done, total }) =>
         progress.update(
-          phase === "count"
-            ? `reading: ${mega(done)} of ${mega(bytes)} MB`
-            : `learning: ${done} of ${total} tokens`,
+          phase === "count" ? `reading: ${mega(done)} MB` : `learning: ${done} of ${total} tokens`,
         ),
     });
     const json = toTokenizerJson(definition);

@@ -13,8 +13,8 @@ export const trainCommand: Command = defineCommand({
   path: "train",
   summary: "train a model on your own text",
   description:
-    "Trains a tokenizer and a model with a memory on text files (.txt: one document; .jsonl: one " +
-    'document a line under "text") and leaves a model directory. A part of the text is held out to ' +
+    "Trains a tokenizer and a model with a memory on text files (plain text is one document; JSON " +
+    'lines and JSON arrays hold documents under "text"; .gz is read, too) and leaves a model directory. A part of the text is held out to ' +
     "measure on, unless --valid names other text. Ctrl-C saves; --resume goes on bit for bit. " +
     "A table that shall not be held in RAM is kept on disk by --table-memory, with the same result.\n\n" +
     `Presets:\n${presetNames.map((name) => `  ${name.padEnd(8)} ${findPreset(name).description}`).join("\n")}`,

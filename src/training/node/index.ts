@@ -1,12 +1,12 @@
 /** Training's files: texts to read, runs to log and resume. */
 export type { MetricsLine } from "./metrics-log.ts";
 export {
+  checkTexts,
+  HOLD_OUT_RULE,
   isHeldOut,
   readAll,
   readDocuments,
   readPart,
-  type SourceDocument,
-  splitLastTenth,
 } from "./read-documents.ts";
 export { fingerprint, RunDirectory } from "./run-directory.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";

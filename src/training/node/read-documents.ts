@@ -1,106 +1,187 @@
 /**
- * Text files -> documents. `.jsonl` holds one document a line under "text"; any other file is one
- * document. Refuses what is not text: a model trained on it would be noise nobody notices.
+ * Text files -> documents, and which of them are held out. A file holds one text, or JSON documents with a string
+ * under "text": one a line, or the elements of one array. Which of these it is, its content and its name say; how it
+ * is compressed and encoded is `text-chunks.ts`'s. Refuses what is not text: a model trained on it would be noise
+ * nobody notices.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
-import { createInterface } from "node:readline";
+import { stat } from "node:fs/promises";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { Document } from "../corpus.ts";
+import { joined, splitArray, splitLines } from "../json-framing.ts";
+import { readTextChunks } from "./text-chunks.ts";
 
-export interface SourceDocument extends Document {
-  /** Decides whether the document is held out; the line's "id", or its place in the file. */
-  readonly id: string;
+/** How a file holds its documents. */
+export type DocumentFormat = "text" | "json-lines" | "json-array";
+
+/** A file that was opened far enough to know its format. */
+interface OpenedFile {
+  readonly format: DocumentFormat;
+  readonly documents: AsyncGenerator<Document>;
+  /** For whoever does not read the documents. */
+  close(): Promise<unknown>;
 }
 
-/** Documents of a file in order, without building the whole file in memory if it is `.jsonl`. */
-export async function* readDocuments(file: string): AsyncGenerator<SourceDocument> {
-  const found = await stat(file);
-  if (found.isDirectory())
-    throw new InvalidConfigError(`${file} is a directory; name the text files in it one by one`);
-  // A pipe has no size; whether there is text in it shows when it is read.
-  if (found.isFile() && found.size === 0)
-    throw new FormatError(`${file} is empty; expected text to read`);
-  if (file.endsWith(".jsonl")) yield* readJsonLines(file);
-  else yield { id: file, text: await readText(file) };
+/** Characters that are looked at to tell the format. */
+const HEAD_CHARACTERS = 1 << 16;
+
+/** Documents of a file in order; of JSON documents one is in memory at a time. */
+export async function* readDocuments(file: string): AsyncGenerator<Document> {
+  yield* (await openDocuments(file)).documents;
 }
 
-async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch (cause) {
-    throw new FormatError(
-      `${file} is not UTF-8 text; convert it (iconv -t utf-8), or give another file`,
-      { cause },
-    );
+async function openDocuments(file: string): Promise<OpenedFile> {
+  const chunks = readTextChunks(file);
+  let head = "";
+  let isWhole = false;
+  while (head.length < HEAD_CHARACTERS && !isWhole) {
+    const next = await chunks.next();
+    if (next.done) isWhole = true;
+    else head += next.value;
   }
-  const nul = text.indexOf("\0");
-  if (nul >= 0)
-    throw new FormatError(`${file} looks binary: NUL at character ${nul}; expected a text file`);
-  if (text.trim() === "") throw new FormatError(`${file} holds only white space; expected text`);
-  return text;
+  if (isWhole && head.trim() === "")
+    throw new FormatError(`${file} holds only white space; expected text`);
+  async function* all(): AsyncGenerator<string> {
+    yield head;
+    yield* chunks;
+  }
+  const format = formatOf(file, head);
+  const documents = withFile(file, readers[format](file, all()));
+  return { format, documents, close: () => chunks.return(undefined) };
 }
 
-async function* readJsonLines(file: string): AsyncGenerator<SourceDocument> {
-  let line = 0;
-  let found = 0;
-  for await (const raw of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
-    line++;
-    if (raw.trim() === "") continue;
-    let parsed: unknown;
+/** By content where that leaves no doubt, else by name. */
+function formatOf(file: string, head: string): DocumentFormat {
+  const begin = head.trimStart();
+  const isJson = /\.(?:jsonl|ndjson|json)(?:\.gz)?$/i.test(file) || looksLikeDocuments(begin);
+  if (!isJson) return "text";
+  return begin.startsWith("[") ? "json-array" : "json-lines";
+}
+
+/** Begins with an object that has a string under "text", alone on its line or first in an array. */
+function looksLikeDocuments(begin: string): boolean {
+  if (/^\[\s*\{\s*"/.test(begin)) return /"text"\s*:\s*"/.test(begin);
+  if (!/^\{\s*"/.test(begin)) return false;
+  const end = begin.indexOf("\n");
+  // A line that is longer than what is looked at cannot be parsed yet.
+  if (end < 0 && begin.length >= HEAD_CHARACTERS) return /"text"\s*:\s*"/.test(begin);
+  try {
+    return typeof textIn(JSON.parse(end < 0 ? begin : begin.slice(0, end))) === "string";
+  } catch {
+    return false;
+  }
+}
+
+function textIn(value: unknown): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "text")
+    ? (value as { text: unknown }).text
+    : undefined;
+}
+
+const readers: Readonly<
+  Record<DocumentFormat, (file: string, chunks: AsyncIterable<string>) => AsyncGenerator<Document>>
+> = {
+  async *text(_file, chunks) {
+    yield { text: await joined(chunks) };
+  },
+  "json-lines": (file, chunks) =>
+    parsed(splitLines(chunks), (line) => `${file}:${line}: expected one JSON object a line`),
+  "json-array": (file, chunks) =>
+    parsed(splitArray(chunks), (n) => `${file}: element ${n}: expected a JSON object`),
+};
+
+async function* parsed(
+  texts: AsyncIterable<string>,
+  expected: (number: number) => string,
+): AsyncGenerator<Document> {
+  let number = 0;
+  for await (const json of texts) {
+    number++;
+    if (json.trim() === "") continue;
+    let value: unknown;
     try {
-      parsed = JSON.parse(raw);
+      value = JSON.parse(json);
     } catch (cause) {
-      throw new FormatError(`${file}:${line}: expected one JSON object a line`, { cause });
+      throw new FormatError(`${expected(number)}; ${(cause as Error).message}`, { cause });
     }
-    const entry = new Map(Object.entries(parsed ?? {}));
-    const text = entry.get("text");
+    const text = textIn(value);
     if (typeof text !== "string")
-      throw new FormatError(`${file}:${line}: expected a string under "text", got ${typeof text}`);
-    if (text === "") continue;
-    found++;
-    yield { id: String(entry.get("id") ?? `${file}:${line}`), text };
+      throw new FormatError(`${expected(number)} with a string under "text", got ${kindOf(value)}`);
+    if (text !== "") yield { text };
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value !== "object") return `a ${typeof value}`;
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  const text = textIn(value);
+  const keys = Object.keys(value).slice(0, 8);
+  return text === undefined
+    ? `an object without it (${keys.join(", ") || "empty"})`
+    : `${text === null ? "null" : typeof text} there`;
+}
+
+/** Names the file in what is refused about its framing, and refuses one without a document. */
+async function* withFile(
+  file: string,
+  documents: AsyncGenerator<Document>,
+): AsyncGenerator<Document> {
+  let found = 0;
+  try {
+    for await (const document of documents) {
+      found++;
+      yield document;
+    }
+  } catch (cause) {
+    if (!(cause instanceof FormatError) || cause.message.startsWith(file)) throw cause;
+    throw new FormatError(`${file}: ${cause.message}`, { cause });
   }
   if (found === 0) throw new FormatError(`${file} holds no document with text in it`);
 }
 
-/** One document in twenty: md5 of its id, as a big-endian integer, is divisible by 20. */
-export function isHeldOut(id: string): boolean {
-  const digest = createHash("md5").update(id).digest("hex");
-  return BigInt(`0x${digest}`) % 20n === 0n;
+/** Part of what a checkpoint belongs to: changes when other documents are held out. */
+export const HOLD_OUT_RULE = "a text's last tenth; JSON documents whose SHA-256 is 0 mod 20";
+
+/**
+ * One document in twenty: the first four bytes of its text's SHA-256, as a big-endian integer, are divisible by 20. So
+ * it depends neither on where the file lies nor on its order, and the same text is never on both sides.
+ */
+export function isHeldOut(text: string): boolean {
+  return createHash("sha256").update(text).digest().readUInt32BE(0) % 20 === 0;
 }
 
 /** A text's last tenth, cut at a line's end so that neither side begins in mid-sentence. */
 export function splitLastTenth(text: string): readonly [string, string] {
   const at = Math.floor(text.length * 0.9);
   const line = text.indexOf("\n", at);
-  const cut = line < 0 || line === text.length - 1 ? at : line + 1;
+  const cut = line < 0 || line === text.length - 1 ? wholeCharacters(text, at) : line + 1;
   return [text.slice(0, cut), text.slice(cut)];
+}
+
+/** `at`, or one before it where that is the middle of a character of two units. */
+function wholeCharacters(text: string, at: number): number {
+  return (text.charCodeAt(at) & 0xfc00) === 0xdc00 ? at - 1 : at;
 }
 
 export type Part = "train" | "valid";
 
 /**
  * The training or the validation part of the given files: plain text gives its first nine tenths and
- * its last one; documents of `.jsonl` files are held out by their id.
+ * its last one; JSON documents are held out one by one (`isHeldOut`).
  */
-export async function* readPart(
-  files: readonly string[],
-  part: Part,
-): AsyncGenerator<SourceDocument> {
+export async function* readPart(files: readonly string[], part: Part): AsyncGenerator<Document> {
   let found = 0;
   for (const file of files) {
-    for await (const document of readDocuments(file)) {
-      if (file.endsWith(".jsonl")) {
-        if (isHeldOut(document.id) !== (part === "valid")) continue;
-        yield document;
-      } else {
+    const { format, documents } = await openDocuments(file);
+    for await (const document of documents) {
+      if (format === "text") {
         const text = splitLastTenth(document.text)[part === "train" ? 0 : 1];
         if (text === "") continue;
-        yield { id: document.id, text };
+        yield { text };
+      } else {
+        if (isHeldOut(document.text) !== (part === "valid")) continue;
+        yield document;
       }
       found++;
     }
@@ -114,6 +195,26 @@ export async function* readPart(
 }
 
 /** All documents of the given files. */
-export async function* readAll(files: readonly string[]): AsyncGenerator<SourceDocument> {
+export async function* readAll(files: readonly string[]): AsyncGenerator<Document> {
   for (const file of files) yield* readDocuments(file);
+}
+
+/**
+ * Opens each file far enough to throw what reading it would throw at once: it is missing, empty, no text. For what is
+ * to come before the reading. `isReadOnce`: a pipe will do; otherwise it is refused, since its text is gone once it was
+ * read.
+ */
+export async function checkTexts(
+  files: readonly string[],
+  { isReadOnce }: { isReadOnce: boolean },
+): Promise<void> {
+  for (const file of files) {
+    const found = await stat(file);
+    if (found.isFile() || found.isDirectory()) await (await openDocuments(file)).close();
+    else if (!isReadOnce)
+      throw new InvalidConfigError(
+        `${file} is a pipe, whose text is gone once it was read, and this reads it several times; ` +
+          "write it to a file first, and give that",
+      );
+  }
 }

@@ -88,3 +88,27 @@ for (const version of [1, 4])
         error.message.includes(`expected a checkpoint of version 2 to 3, it has ${version}`),
     );
   });
+
+test("a run that was begun when other documents were held out says so, unless it has the same texts", async () => {
+  const { path, step } = await saved("rule");
+  const file = join(path, "state.json");
+  const state = JSON.parse(await readFile(file, "utf8")) as object;
+  const then = { seed: 1, text: "a", heldOut: "b" };
+  await writeFile(file, JSON.stringify({ ...state, identity: then }));
+  const restore = (now: object): Promise<void> =>
+    restoreTrainingState(
+      { path, step },
+      {
+        identity: { ...then, holdOut: "by their texts", ...now },
+        arrays: flatArrays(layout, new Float32Array(layout.length)),
+        tables: [new RamTable(shape)],
+      },
+    );
+  await restore({});
+  await assert.rejects(
+    restore({ text: "c" }),
+    /held out by another rule when this run was begun .*now "by their texts".*with the release that began it/,
+  );
+  await assert.rejects(restore({ text: "c", holdOut: undefined }), /the training text is another/);
+  await assert.rejects(restore({ seed: 2 }), /seed was 1, now 2/);
+});

@@ -99,7 +99,20 @@ export async function restoreTrainingState(
     );
   if (state.step !== step)
     throw new FormatError(`${path}: expected the state of step ${step}, it is of ${state.step}`);
-  const difference = firstDifference(state.identity, JSON.parse(JSON.stringify(identity)), "");
+  const now = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
+  // Another rule matters only where it gives another text.
+  const rules = { was: state.identity["holdOut"], now: now["holdOut"] };
+  const difference = firstDifference(
+    { ...state.identity, holdOut: undefined },
+    { ...now, holdOut: undefined },
+    "",
+  );
+  if (difference?.endsWith(ANOTHER_TEXT) && rules.now !== rules.was && rules.now !== undefined)
+    throw new InvalidConfigError(
+      `cannot resume from ${path}: documents were held out by another rule when this run was begun ` +
+        `(${JSON.stringify(rules.was ?? "by their id or their place")}; now ${JSON.stringify(rules.now)}), or the text is ` +
+        "another; finish the run with the release that began it, or train into another --out",
+    );
   if (difference !== undefined)
     throw new InvalidConfigError(
       `cannot resume from ${path}: ${difference}; use the same settings and text, or another --out`,
@@ -140,6 +153,8 @@ function savedTable(
   return { path, tensors: file, state: own, hasUses: state.version >= 3 };
 }
 
+const ANOTHER_TEXT = "is another";
+
 /** Where two JSON values differ first, in words: "recipe.steps was 6, now 7". */
 function firstDifference(before: unknown, now: unknown, at: string): string | undefined {
   if (isObject(before) && isObject(now)) {
@@ -150,8 +165,8 @@ function firstDifference(before: unknown, now: unknown, at: string): string | un
     return undefined;
   }
   if (before === now) return undefined;
-  if (at === "text") return "the training text is another";
-  if (at === "heldOut") return "the text to measure on is another";
+  if (at === "text") return `the training text ${ANOTHER_TEXT}`;
+  if (at === "heldOut") return `the text to measure on ${ANOTHER_TEXT}`;
   return `${at} was ${JSON.stringify(before)}, now ${JSON.stringify(now)}`;
 }
 

@@ -5,6 +5,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { FormatError, StoreError } from "../../../errors.ts";
+import { refuseForeign } from "../../../foreign-file.ts";
 import { linearCrc32c } from "../../../numerics/index.ts";
 import { checkRead, type RowStore } from "../../store.ts";
 import {
@@ -43,9 +44,10 @@ export async function openTableFile(
   } catch (cause) {
     throw new StoreError(`cannot open the table ${path}: ${(cause as Error).message}`, { cause });
   }
+  let start = new Uint8Array(0);
   try {
     const { size } = await file.stat();
-    const start = new Uint8Array(Math.min(size, TABLE_HEADER_BYTES));
+    start = new Uint8Array(Math.min(size, TABLE_HEADER_BYTES));
     await readAt(file, start, 0);
     const header = parseTableHeader(start, size);
     if (options.expected !== undefined) checkTableFile(header, options.expected);
@@ -55,8 +57,9 @@ export async function openTableFile(
     return store;
   } catch (cause) {
     await file.close();
-    if (cause instanceof FormatError) throw new FormatError(`${path}: ${cause.message}`, { cause });
-    throw cause;
+    if (!(cause instanceof FormatError)) throw cause;
+    refuseForeign(path, start, "a table file");
+    throw new FormatError(`${path}: ${cause.message}`, { cause });
   }
 }
 

@@ -1,0 +1,43 @@
+/**
+ * Kinds of files that turn up where another kind was expected, by their first bytes: so that a reader can say
+ * what it was given instead of what it is not. Open to all folders, as `errors.ts` is. Knows first bytes only;
+ * not files, and none of our own formats.
+ */
+import { FormatError } from "./errors.ts";
+
+/** So many first bytes are enough to tell. */
+export const FOREIGN_HEAD_BYTES = 64;
+
+const GIT_LFS_ADVICE =
+  "it stands for the file, whose bytes are elsewhere; fetch them with `git lfs pull`, or download the file again";
+
+/** First bytes, in Latin-1, of each kind. Sources: the formats' own specifications. */
+const signatures: readonly (readonly [begin: string, kind: string, advice: string])[] = [
+  ["version https://git-lfs.github.com/spec/", "a git-LFS pointer", GIT_LFS_ADVICE],
+  ["version https://hawser.github.com/spec/", "a git-LFS pointer", GIT_LFS_ADVICE],
+  ["\x1f\x8b\x08", "compressed with gzip", "decompress it (gunzip)"],
+  ["\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it (unzstd)"],
+  ["\xfd7zXZ\0", "compressed with xz", "decompress it (unxz)"],
+  ["BZh91AY&SY", "compressed with bzip2", "decompress it (bunzip2)"],
+  ["PK\x03\x04", "a ZIP archive", "unpack it"],
+  ["7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"],
+  // Letters alone could begin a text: the version or a length behind them could not.
+  ["GGUF\x02\0", "a GGUF file", "convert it to safetensors"],
+  ["GGUF\x03\0", "a GGUF file", "convert it to safetensors"],
+  ["PAR1\x15", "a Parquet file", "convert it to JSON lines"],
+  ["%PDF-1.", "a PDF file", "extract its text"],
+  // UTF-32 before UTF-16: its mark begins with the same two bytes.
+  ["\xff\xfe\0\0", "UTF-32 text", "convert it (iconv -f utf-32 -t utf-8)"],
+  ["\0\0\xfe\xff", "UTF-32 text", "convert it (iconv -f utf-32 -t utf-8)"],
+  ["\xff\xfe", "UTF-16 text", "convert it (iconv -f utf-16 -t utf-8)"],
+  ["\xfe\xff", "UTF-16 text", "convert it (iconv -f utf-16 -t utf-8)"],
+];
+
+/** Throws `FormatError` with the kind and what to do if `head` begins a file of one of these kinds. */
+export function refuseForeign(file: string, head: Uint8Array, expected: string): void {
+  const begin = String.fromCharCode(...head.subarray(0, FOREIGN_HEAD_BYTES));
+  const found = signatures.find(([signature]) => begin.startsWith(signature));
+  if (found === undefined) return;
+  const [, kind, advice] = found;
+  throw new FormatError(`${file} is ${kind}, expected ${expected}; ${advice}`);
+}
