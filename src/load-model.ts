@@ -119,7 +119,7 @@ export class Model {
   /** The model as it runs with its memory, or without. */
   languageModel({ memory = this.hasMemory }: { memory?: boolean } = {}): LanguageModel {
     if (memory && !this.hasMemory)
-      throw new InvalidConfigError(`${this.path} was opened without a memory, or has none`);
+      throw new InvalidConfigError("the model was opened without a memory, or has none");
     return memory ? this.language : withoutMemory(this.language);
   }
 

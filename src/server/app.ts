@@ -1,15 +1,12 @@
 /**
- * The server as a function from request to response: the routes, and what holds for all of them - the
- * key, other origins, and that every error has one shape. It opens no socket and reads no file; the
+ * The server as a function from request to response: the routes, and what holds for all of them: who
+ * may ask (`access.ts`), and that every error has one shape. It opens no socket and reads no file; the
  * same function runs under Node and in a test.
  */
 import { Hono } from "hono";
-import { cors } from "hono/cors";
 import type { Model } from "../load-model.ts";
+import { guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
-import { ApiError } from "./api-error.ts";
-import { checkHost } from "./host-check.ts";
-import { isPagePath } from "./page.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
@@ -43,7 +40,9 @@ export function createServer(
   model: Model | Promise<Model>,
   options: ServerOptions = {},
 ): EngramServer {
-  const { apiKey, corsOrigins = [], isLoopback = false, onError } = options;
+  const app = new Hono();
+  // First, so that what it refuses leaves nothing behind.
+  guard(app, options);
   let serving: Serving | undefined;
   const begin = async (): Promise<void> => {
     serving = startServing(await model, options);
@@ -59,27 +58,12 @@ export function createServer(
       runs: options.runs ?? [],
       ...(options.page && { page: options.page }),
     },
-    report: reporter(onError),
+    report: reporter(options.onError),
     serving() {
       if (serving === undefined) throw stillLoading();
       return serving;
     },
   };
-  const app = new Hono();
-  // Whoever has the key is no page that was lured here; a proxy with a name of its own may stand in front.
-  if (isLoopback && apiKey === undefined)
-    app.use(async (c, next) => {
-      checkHost(c.req.raw);
-      await next();
-    });
-  if (corsOrigins.length > 0)
-    app.use(cors({ origin: corsOrigins.includes("*") ? "*" : [...corsOrigins] }));
-  if (apiKey !== undefined)
-    app.use(async (c, next) => {
-      const isOpen = c.req.path === "/health" || isPagePath(c.req.path);
-      if (!isOpen) checkKey(c.req.header("authorization"), apiKey);
-      await next();
-    });
   for (const add of [
     aboutRoutes,
     completionRoutes,
@@ -104,25 +88,4 @@ export function createServer(
       await serving?.scheduler.close();
     },
   };
-}
-
-function checkKey(header: string | undefined, apiKey: string): void {
-  const given = /^Bearer (.*)$/i.exec(header ?? "")?.[1] ?? "";
-  if (isSame(given, apiKey)) return;
-  throw new ApiError("expected the server's key: Authorization: Bearer KEY", {
-    status: 401,
-    code: "invalid_api_key",
-    headers: { "www-authenticate": "Bearer" },
-  });
-}
-
-/** Takes the same time wherever the texts differ. */
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [given, expected].map((text) => new TextEncoder().encode(text)) as [
-    Uint8Array,
-    Uint8Array,
-  ];
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < b.length; i++) difference |= (a[i] ?? 0) ^ b[i]!;
-  return difference === 0;
 }

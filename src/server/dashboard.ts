@@ -3,9 +3,9 @@
  * response, as the server is; loads nothing and answers nothing that would need weights.
  */
 import { Hono } from "hono";
+import { guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { ApiError } from "./api-error.ts";
-import { checkHost } from "./host-check.ts";
 import { routes } from "./openapi.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { runRoutes } from "./routes/runs.ts";
@@ -23,11 +23,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
   const { runs, version, page, isLoopback = false, onError } = options;
   const report = reporter(onError);
   const app = new Hono();
-  if (isLoopback)
-    app.use(async (c, next) => {
-      checkHost(c.req.raw);
-      await next();
-    });
+  guard(app, { isLoopback });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/version", (c) => c.json({ version }));
   runRoutes(app, { options: { runs } });

@@ -18,7 +18,6 @@ export interface RunSource {
 
 export interface RunSummaryFields {
   readonly name: string;
-  readonly path: string;
   readonly state: string;
   readonly updatedAt: number | undefined;
   readonly step: number;

@@ -23,7 +23,7 @@ export interface ServerOptions {
   readonly contextSize?: number;
   /** Asked for as a bearer token on every route but `/health`. Default: nobody is asked. */
   readonly apiKey?: string;
-  /** Origins whose pages may use this server; "*" for all. Default: none. */
+  /** Origins whose pages may use this server, besides its own; "*" for all. Others' get 403. Default: none. */
   readonly corsOrigins?: readonly string[];
   /**
    * The listener is bound to this machine's loopback, and requests by any other name are refused: see

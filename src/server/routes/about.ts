@@ -22,7 +22,6 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
     const { engram, ...config } = model.config;
     return c.json({
       model: name,
-      model_path: model.path,
       total_slots: scheduler.parallel,
       context_size: scheduler.contextSize,
       chat_template: model.chatTemplate ?? null,

@@ -20,10 +20,10 @@ export function pageRoutes(
       // The next request tries again: whatever was missing may be there by then.
       loading = undefined;
       report(error);
-      throw new ApiError(
-        `the inspector page is not there: ${error instanceof Error ? error.message : String(error)}`,
-        { status: 503, code: "no_page" },
-      );
+      throw new ApiError("the inspector page is not there; the server's log says why", {
+        status: 503,
+        code: "no_page",
+      });
     }
   };
   app.get("*", async (c, next) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { after } from "node:test";
 import { openRuns } from "../../training/node/index.ts";
 import { createDashboard } from "../index.ts";
@@ -25,8 +25,8 @@ test("a run's summary and lines are its log's, and a cursor goes on where the la
   const { runs } = await ask("/engram/runs");
   const [run] = runs;
   assert.deepEqual(
-    [run.path, run.state, run.step, run.steps, run.tokens, run.seconds, run.num_rows, run.gates],
-    [directory, "running", 2, 9, 16, 0.5, 3, { 1: 0.5 }],
+    [run.name, run.state, run.step, run.steps, run.tokens, run.seconds, run.num_rows, run.gates],
+    [basename(directory), "running", 2, 9, 16, 0.5, 3, { 1: 0.5 }],
   );
   assert.deepEqual(
     [run.loss, run.valid_bits_per_byte, run.bits_per_byte_without_memory],

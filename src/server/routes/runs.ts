@@ -39,7 +39,6 @@ function runCalled(runs: readonly RunSource[], name: string | undefined): RunSou
 function summaryJson(run: RunSummaryFields): object {
   return {
     name: run.name,
-    path: run.path,
     state: run.state,
     updated_at: run.updatedAt === undefined ? null : run.updatedAt / 1000,
     step: run.step,

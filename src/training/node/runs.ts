@@ -3,7 +3,7 @@
  * and training.json; changes nothing and starts nothing.
  */
 import { readFile, stat } from "node:fs/promises";
-import { basename, join, normalize, resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import { InvalidConfigError } from "../../errors.ts";
 import type { MetricsLine } from "./metrics-log.ts";
 import { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
@@ -43,7 +43,7 @@ export interface RunSummary {
 }
 
 export interface Run {
-  /** Tells it from the others: the last part of its path, or all of it where another ends in the same. */
+  /** Tells it from the others: the last part of its path, or more where another ends in the same. */
   readonly name: string;
   readonly path: string;
   summary(): Promise<RunSummary>;
@@ -53,10 +53,20 @@ export interface Run {
 /** Runs in the order of their directories; one that is named twice is there once. */
 export function openRuns(directories: readonly string[]): Run[] {
   const paths = [...new Map(directories.map((path) => [resolve(path), path])).values()];
-  const names = paths.map((path) => basename(resolve(path)));
+  const names = namesOf(paths.map((path) => resolve(path)));
+  return paths.map((path, i) => openRun(path, names[i]!));
+}
+
+/** Ends of paths, as short as they are told apart by: a server shows them to whoever asks. */
+function namesOf(paths: readonly string[]): string[] {
+  const ends = (count: number): string[] =>
+    paths.map((path) => path.split(sep).slice(-count).join("/"));
   return paths.map((path, i) => {
-    const isAmbiguous = names.indexOf(names[i]!) !== names.lastIndexOf(names[i]!);
-    return openRun(path, isAmbiguous ? normalize(path) : names[i]!);
+    for (let count = 1; count < path.split(sep).length; count++) {
+      const all = ends(count);
+      if (all.indexOf(all[i]!) === all.lastIndexOf(all[i]!)) return all[i]!;
+    }
+    return path;
   });
 }
 

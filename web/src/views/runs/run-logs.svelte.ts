@@ -8,7 +8,6 @@ import { type LogLine, RunSeries } from "./series.ts";
 /** As `/engram/runs` has it. What is not known is null. */
 export interface RunSummary {
   readonly name: string;
-  readonly path: string;
   readonly state: "finished" | "running" | "stopped" | "empty";
   /** Seconds since 1970. */
   readonly updated_at: number | null;

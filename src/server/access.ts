@@ -1,0 +1,66 @@
+/**
+ * Who may ask: by which names, from pages of which origins, with which key. Runs before every route, and knows
+ * none but those that are open without a key.
+ */
+import type { Hono } from "hono";
+import { cors } from "hono/cors";
+import { InvalidConfigError } from "../errors.ts";
+import { ApiError } from "./api-error.ts";
+import { checkHost } from "./host-check.ts";
+import { checkOrigin, parseOrigins } from "./origin-check.ts";
+import { isPagePath } from "./page.ts";
+import type { ServerOptions } from "./serving.ts";
+
+export type AccessOptions = Pick<ServerOptions, "apiKey" | "corsOrigins" | "isLoopback">;
+
+/** Throws `InvalidConfigError` for a key or origins that no request could ever match. */
+export function guard(
+  app: Hono,
+  { apiKey, corsOrigins = [], isLoopback = false }: AccessOptions,
+): void {
+  if (apiKey !== undefined) checkApiKey(apiKey);
+  const granted = parseOrigins(corsOrigins);
+  app.use(async (c, next) => {
+    // Whoever has the key is no page that was lured here; a proxy with a name of its own may stand in front.
+    if (isLoopback && apiKey === undefined) checkHost(c.req.raw);
+    checkOrigin(c.req.raw, granted);
+    await next();
+  });
+  if (granted.length > 0) app.use(cors({ origin: granted.includes("*") ? "*" : granted }));
+  if (apiKey !== undefined)
+    app.use(async (c, next) => {
+      const isOpen = c.req.path === "/health" || isPagePath(c.req.path);
+      if (!isOpen) checkKey(c.req.header("authorization"), apiKey);
+      await next();
+    });
+}
+
+/** Throws `InvalidConfigError` for a key that no client could send as a bearer token. */
+export function checkApiKey(apiKey: string): void {
+  // Node and browsers refuse other characters in a header, or send them in bytes that differ; ends are trimmed.
+  if (/^[\x21-\x7E](?:[\x20-\x7E]*[\x21-\x7E])?$/.test(apiKey)) return;
+  throw new InvalidConfigError(
+    "the API key cannot be sent in a header; expected printable ASCII characters, and no space at either end",
+  );
+}
+
+function checkKey(header: string | undefined, apiKey: string): void {
+  const given = /^Bearer (.*)$/i.exec(header ?? "")?.[1] ?? "";
+  if (isSame(given, apiKey)) return;
+  throw new ApiError("expected the server's key: Authorization: Bearer KEY", {
+    status: 401,
+    code: "invalid_api_key",
+    headers: { "www-authenticate": "Bearer" },
+  });
+}
+
+/** Takes the same time wherever the texts differ. */
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [given, expected].map((text) => new TextEncoder().encode(text)) as [
+    Uint8Array,
+    Uint8Array,
+  ];
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < b.length; i++) difference |= (a[i] ?? 0) ^ b[i]!;
+  return difference === 0;
+}
