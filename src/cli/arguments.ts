@@ -35,6 +35,16 @@ export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value
   if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
 });
 
+/** An option without a value, which a variable of the environment can stand for: 1 or true, 0 or false. */
+export const flag: z.ZodType<boolean, boolean | string> = z
+  .union([z.boolean(), z.string()])
+  .transform((value, context) => {
+    if (typeof value === "boolean") return value;
+    if (["1", "true", "0", "false"].includes(value)) return value === "1" || value === "true";
+    context.addIssue(`expected 1 or 0, got "${value}"`);
+    return z.NEVER;
+  });
+
 /** A number between `least` and `most`, both allowed. */
 export function decimal(least: number, most: number): z.ZodType<number, string> {
   return z.string().transform((text, context) => {

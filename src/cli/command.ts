@@ -12,6 +12,11 @@ export interface CommandContext {
   readonly isJson: boolean;
   /** Writes text for a reader to stdout; does nothing under `--json`. */
   print(text: string): void;
+  /**
+   * Under `--json`, prints the command's document now: for commands that have said all there is to say and go on.
+   * What `run` resolves to is then printed no more.
+   */
+  answer(document: JsonDocument): void;
   /** What is going on, on stderr. */
   readonly progress: Progress;
   /** How this command line was begun, for hints: "engram", or the npm script that ran it. */

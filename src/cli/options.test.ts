@@ -49,8 +49,12 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--dtype <KIND>",
     "--threads <N>",
     "--table-memory <SIZE>",
+    // Whoever pools connections must give them up before the server does, and pools differ.
+    "--keep-alive <SECONDS>",
+    // Machines behind a wall of their own, and containers whose only way out is a port of the host.
+    "--insecure",
   ],
-  "dash RUN...": ["--host <ADDRESS>", "--port <N>"],
+  "dash RUN...": ["--host <ADDRESS>", "--port <N>", "--insecure"],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>", "--table-memory <SIZE>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "show MODEL": [],
@@ -87,7 +91,7 @@ test("every command says what it does, with an example that names it", () => {
 test("every option of serve can be given in the environment, under the name that its flag has", () => {
   const serve = commands.find(({ path }) => path === "serve")!;
   for (const { flags, env } of serve.options) {
-    const [, name] = /^--([a-z-]+) /.exec(flags) ?? [];
+    const [, name] = /^--([a-z-]+)/.exec(flags) ?? [];
     assert.equal(env, `ENGRAM_${name!.toUpperCase().replaceAll("-", "_")}`);
   }
 });

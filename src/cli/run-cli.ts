@@ -27,8 +27,15 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
   const { stdout, stderr, env, signal, terminal } = world;
   const isJson = words.slice(0, indexOrLength(words, "--")).includes("--json");
   const progress = createProgress(stderr, { env });
+  let isAnswered = false;
+  // Exactly one document, whatever comes after it.
+  const answer = (document: object): void => {
+    if (isJson && !isAnswered) stdout.write(`${JSON.stringify(document)}\n`);
+    isAnswered = true;
+  };
   const context: CommandContext = {
     isJson,
+    answer,
     print: (text) => void (isJson || stdout.write(text)),
     progress,
     program: env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram",
@@ -40,7 +47,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     const parser = buildParser(world, async (command, input) => {
       const document = await command.run(parseInput(command, input), context);
       progress.end();
-      if (isJson) stdout.write(`${JSON.stringify(document)}\n`);
+      answer(document);
     });
     await parser.parseAsync(words, { from: "user" });
     return exitCodes.success;
@@ -49,7 +56,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     // Asked-for help and version come as errors, too; their text is written already.
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.success;
     const { exitCode, code, message } = reportOf(error);
-    if (isJson) stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    answer({ error: { code, message } });
     // "(outputHelp)": the help has been written to stderr in the error's place.
     if (message !== "(outputHelp)") stderr.write(`engram: ${message}\n`);
     if (env["ENGRAM_DEBUG"] === "1" && error instanceof Error) stderr.write(`${error.stack}\n`);

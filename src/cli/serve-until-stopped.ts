@@ -14,21 +14,28 @@ export interface ServeUntilStoppedOptions {
   readonly host: string;
   /** The first of these that is free; 0 takes any. */
   readonly ports: readonly number[];
+  /** Seconds that idle connections are kept. */
+  readonly keepAlive?: number | undefined;
   readonly context: Pick<CommandContext, "progress" | "signal">;
   /** Called once requests are answered; the server goes on meanwhile. */
-  readonly onReady: (url: string) => void;
+  readonly onReady: (url: string, server: EngramServer) => void;
 }
 
-/** Closes `server` in the end, and resolves to the address it had. */
+/**
+ * Opens the server once it has a port, closes it in the end, and resolves to the address it had. The port is there
+ * first, so that nothing is loaded for a server that cannot listen; whoever waits for it sees it answer 503 meanwhile.
+ */
 export async function serveUntilStopped(
-  server: EngramServer,
-  { host, ports, context: { progress, signal }, onReady }: ServeUntilStoppedOptions,
+  open: () => EngramServer,
+  { context: { progress, signal }, onReady, ...place }: ServeUntilStoppedOptions,
 ): Promise<string> {
-  let listener: Listener | undefined;
+  let server: EngramServer | undefined;
+  // No request comes before `open` has returned: it is called before the next turn of the event loop.
+  const listener = await listenOnFree((request) => server!.fetch(request), place);
   try {
-    listener = await listenOnFree(server, { host, ports });
+    server = open();
     await server.ready;
-    onReady(listener.url);
+    onReady(listener.url, server);
     await untilAborted(signal);
     progress.note("finishing what is running; once more to stop at once");
     await Promise.race([
@@ -37,20 +44,26 @@ export async function serveUntilStopped(
     ]);
     return listener.url;
   } finally {
-    await server.close();
-    listener?.destroy();
+    await server?.close();
+    listener.destroy();
   }
 }
 
 async function listenOnFree(
-  { fetch }: EngramServer,
-  { host, ports }: { host: string; ports: readonly number[] },
+  fetch: EngramServer["fetch"],
+  { host, ports, keepAlive }: Pick<ServeUntilStoppedOptions, "host" | "ports" | "keepAlive">,
 ): Promise<Listener> {
+  const options = { host, ...(keepAlive !== undefined && { keepAlive }) };
   for (const port of ports.slice(0, -1))
     try {
-      return await listen(fetch, { host, port });
+      return await listen(fetch, { ...options, port });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+      if (!isTaken(error)) throw error;
     }
-  return listen(fetch, { host, port: ports.at(-1)! });
+  return listen(fetch, { ...options, port: ports.at(-1)! });
+}
+
+function isTaken(error: unknown): boolean {
+  const { cause } = error as Error;
+  return (cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE";
 }

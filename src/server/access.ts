@@ -13,12 +13,10 @@ import type { ServerOptions } from "./serving.ts";
 
 export type AccessOptions = Pick<ServerOptions, "apiKey" | "corsOrigins" | "isLoopback">;
 
-/** Throws `InvalidConfigError` for a key or origins that no request could ever match. */
 export function guard(
   app: Hono,
   { apiKey, corsOrigins = [], isLoopback = false }: AccessOptions,
 ): void {
-  if (apiKey !== undefined) checkApiKey(apiKey);
   const granted = parseOrigins(corsOrigins);
   app.use(async (c, next) => {
     // Whoever has the key is no page that was lured here; a proxy with a name of its own may stand in front.
@@ -35,10 +33,11 @@ export function guard(
     });
 }
 
-/** Throws `InvalidConfigError` for a key that no client could send as a bearer token. */
-export function checkApiKey(apiKey: string): void {
+/** Throws `InvalidConfigError` for a key or for origins that no request could ever match. */
+export function checkAccess({ apiKey, corsOrigins = [] }: AccessOptions): void {
+  parseOrigins(corsOrigins);
   // Node and browsers refuse other characters in a header, or send them in bytes that differ; ends are trimmed.
-  if (/^[\x21-\x7E](?:[\x20-\x7E]*[\x21-\x7E])?$/.test(apiKey)) return;
+  if (apiKey === undefined || /^[\x21-\x7E](?:[\x20-\x7E]*[\x21-\x7E])?$/.test(apiKey)) return;
   throw new InvalidConfigError(
     "the API key cannot be sent in a header; expected printable ASCII characters, and no space at either end",
   );

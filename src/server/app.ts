@@ -5,7 +5,7 @@
  */
 import { Hono } from "hono";
 import type { Model } from "../load-model.ts";
-import { guard } from "./access.ts";
+import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
@@ -35,14 +35,15 @@ export interface EngramServer {
   close(): Promise<void>;
 }
 
-/** Serves `model`, which may still be loading: until it is there, requests are answered with 503. */
+/**
+ * Serves `model`, which may still be loading: until it is there, requests are answered with 503. Throws
+ * `InvalidConfigError` for a key or for origins that no request could match.
+ */
 export function createServer(
   model: Model | Promise<Model>,
   options: ServerOptions = {},
 ): EngramServer {
-  const app = new Hono();
-  // First, so that what it refuses leaves nothing behind.
-  guard(app, options);
+  checkAccess(options);
   let serving: Serving | undefined;
   const begin = async (): Promise<void> => {
     serving = startServing(await model, options);
@@ -64,6 +65,8 @@ export function createServer(
       return serving;
     },
   };
+  const app = new Hono();
+  guard(app, options);
   for (const add of [
     aboutRoutes,
     completionRoutes,

@@ -1,5 +1,5 @@
 /** The OpenAI-compatible server: a function from request to response. Listening is in `node/`. */
-export { checkApiKey } from "./access.ts";
+export { checkAccess } from "./access.ts";
 export { createServer, type EngramServer } from "./app.ts";
 export { createDashboard, type Dashboard, type DashboardOptions } from "./dashboard.ts";
 export { isLoopbackName } from "./host-check.ts";

@@ -90,21 +90,64 @@ test("options come from the environment, and what is written counts more", async
   assert.equal(status, 0);
 });
 
-test("an open server on all addresses warns, one with a key or on loopback does not", async () => {
+test("a server on all addresses without a key starts only with --insecure, and warns", async () => {
+  const child = spawn(process.execPath, [main, "serve", directory, "--host", "0.0.0.0"]);
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (part: string) => (said += part));
+  assert.deepEqual(await once(child, "close"), [2, null]);
+  assert.match(said, /other machines.*--api-key.*--insecure/);
   for (const [words, isWarned] of [
-    [["--host", "0.0.0.0"], true],
+    [["--host", "0.0.0.0", "--insecure"], true],
     [["--host", "0.0.0.0", "--api-key", "hush"], false],
     [["--host", "localhost"], false],
   ] as const) {
     const { child, stderr } = await serve(["--port", "0", ...words]);
-    const said = /warning: 0\.0\.0\.0 can be reached by other machines.*--api-key/.test(stderr());
-    assert.equal(said, isWarned, words.join(" "));
+    const isSaid = /warning: 0\.0\.0\.0 can be reached by other machines/.test(stderr());
+    assert.equal(isSaid, isWarned, words.join(" "));
     child.kill("SIGKILL");
     await once(child, "close");
   }
 });
 
+test("with --json the one document is there when requests are answered, and no other follows", async () => {
+  const words = [main, "serve", directory, "--threads", "2", "--port", "0", "--json"];
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "ignore"] });
+  running.add(child);
+  child.once("close", () => running.delete(child));
+  let stdout = "";
+  const line = new Promise<string>((resolve) => {
+    child.stdout.setEncoding("utf8").on("data", (part: string) => {
+      stdout += part;
+      if (stdout.includes("\n")) resolve(stdout);
+    });
+  });
+  const { model, url } = JSON.parse(await line) as { model: string; url: string };
+  assert.equal(model, directory);
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "close"), [0, null]);
+  assert.equal(stdout.trimEnd().split("\n").length, 1);
+});
+
+test("a port that is taken is code 2 and a sentence, before anything is loaded", async () => {
+  const { child, url } = await serve(["--port", "0"]);
+  const { port } = new URL(url);
+  const second = spawn(process.execPath, [main, "serve", directory, "--port", port]);
+  let said = "";
+  second.stderr.setEncoding("utf8").on("data", (part: string) => (said += part));
+  assert.deepEqual(await once(second, "close"), [2, null]);
+  assert.equal(
+    said,
+    `engram: cannot listen on port ${port} of 127.0.0.1: another program has it; stop that one, or choose ` +
+      "another port (0 takes a free one)\n",
+  );
+  child.kill("SIGKILL");
+  await once(child, "close");
+});
+
 for (const [what, words, message] of [
+  ["a key that no header carries", ["serve", ".", "--api-key", "schlüssel"], /printable ASCII/],
+  ["an origin that is none", ["serve", ".", "--cors-origins", "x"], /"x" is no origin/],
   ["no model", ["serve", "nowhere"], /nowhere: expected a model directory, there is nothing/],
   ["a port that is none", ["serve", ".", "--port", "70000"], /--port: expected 0\.\.65535/],
   ["a context that is too long", ["serve", "DIR", "--ctx-size", "64"], /must hold 1\.\.32 tokens/],

@@ -6,8 +6,9 @@ import * as z from "zod";
 import { createDashboard, isLoopbackName } from "../../server/index.ts";
 import { listen } from "../../server/node/index.ts";
 import { checkRunDirectory, openRuns } from "../../training/node/index.ts";
-import { path, port } from "../arguments.ts";
+import { flag, path, port } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { checkExposure } from "../exposure.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { version } from "../version.ts";
@@ -24,6 +25,10 @@ export const dashCommand: Command = defineCommand({
   options: [
     { flags: "--host <ADDRESS>", description: "to listen on (default 127.0.0.1)" },
     { flags: "--port <N>", description: "to listen on; 0 takes a free one (default 8081)" },
+    {
+      flags: "--insecure",
+      description: "let other machines in, with a --host that they can reach",
+    },
   ],
   examples: [
     "dash models/tiny",
@@ -35,11 +40,14 @@ export const dashCommand: Command = defineCommand({
     host: z.string().min(1).default("127.0.0.1"),
     // Beside `engram serve`, which has 8080.
     port: port.default(8081),
+    insecure: flag.default(false),
   }),
-  async run({ run: directories, host, port: number }, { isJson, print, progress, signal }) {
+  async run({ run: directories, host, port: number, insecure }, context) {
+    const { isJson, print, progress, signal } = context;
     for (const directory of directories) await checkRunDirectory(directory);
     const runs = openRuns(directories);
     if (isJson) return { runs: await Promise.all(runs.map((run) => run.summary())) };
+    checkExposure({ host, insecure, remedy: "it shows the logs of these runs" }, context);
     const dashboard = createDashboard({
       runs,
       version,

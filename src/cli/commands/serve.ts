@@ -4,11 +4,17 @@
  */
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
-import { loadModel } from "../../load-model.ts";
-import { createServer, isLoopbackName } from "../../server/index.ts";
+import { loadModel, type Model } from "../../load-model.ts";
+import {
+  checkAccess,
+  createServer,
+  type EngramServer,
+  isLoopbackName,
+} from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { byteSize, path, port, weightDtype, wholeNumber } from "../arguments.ts";
+import { byteSize, flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { checkExposure } from "../exposure.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -22,7 +28,7 @@ export const serveCommand: Command = defineCommand({
     "Serves the model in the directory MODEL to clients of OpenAI's interface, at /v1, with " +
     "what the memory did in the field engram of requests and answers, and to people with a browser: " +
     "the page at / shows the memory at work. Runs until Ctrl-C or SIGTERM, " +
-    "which let running requests finish. Every option can be given as an environment variable " +
+    "which let running requests finish; with --json it prints its one document when requests are answered. Every option can be given as an environment variable " +
     "instead: --ctx-size as ENGRAM_CTX_SIZE.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
@@ -72,6 +78,16 @@ export const serveCommand: Command = defineCommand({
       description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
       env: "ENGRAM_TABLE_MEMORY",
     },
+    {
+      flags: "--keep-alive <SECONDS>",
+      description: "keep idle connections so long; give a proxy less (default 120)",
+      env: "ENGRAM_KEEP_ALIVE",
+    },
+    {
+      flags: "--insecure",
+      description: "let other machines in without a key, with a --host that they can reach",
+      env: "ENGRAM_INSECURE",
+    },
   ],
   examples: ["serve models/tiny", "serve models/tiny --port 9000 --api-key secret --parallel 8"],
   schema: z.object({
@@ -89,6 +105,8 @@ export const serveCommand: Command = defineCommand({
     dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
     tableMemory: byteSize.optional(),
+    keepAlive: wholeNumber(1).optional(),
+    insecure: flag.default(false),
   }),
   async run(
     {
@@ -103,55 +121,61 @@ export const serveCommand: Command = defineCommand({
       dtype,
       threads,
       tableMemory,
+      keepAlive,
+      insecure,
     },
-    { isJson, print, progress, signal },
+    context,
   ) {
-    await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
-    // The port opens at once: whoever waits for the server sees it answer 503 while it loads.
-    const traffic = new TableTraffic();
-    const loading = loadModel(directory, {
-      backend: backend.value,
-      dtype,
-      ...(tableMemory !== undefined && { tableMemory }),
-      texts: parallel,
-      contextSize: ctxSize,
-      onPlan: showPlan(progress),
-      wrapStore: traffic.watch,
-    });
-    const isLoopback = isLoopbackName(host);
-    if (!isLoopback && apiKey === undefined)
-      progress.note(
-        `warning: ${host} can be reached by other machines, and without --api-key whoever reaches it can use ` +
-          "this server; give it a key, or leave out --host",
-      );
-    const server = createServer(loading, {
-      version,
-      traffic,
-      runs: runsOfModel(directory),
-      page: () => inspectorPage({ note: (line) => progress.note(line) }),
-      isLoopback,
-      onError: (error) =>
-        progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
+    const { isJson, print, progress } = context;
+    const access = {
+      isLoopback: isLoopbackName(host),
       ...(apiKey !== undefined && { apiKey }),
       ...(corsOrigins !== undefined && { corsOrigins }),
-      ...(alias !== undefined && { alias }),
-      parallel,
-      ...(ctxSize !== undefined && { contextSize: ctxSize }),
-    });
+    };
+    checkExposure({ host, apiKey, insecure, remedy: "give it a key (--api-key)" }, context);
+    checkAccess(access);
+    await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
+    const traffic = new TableTraffic();
+    let loading: Promise<Model> | undefined;
+    const open = (): EngramServer => {
+      loading = loadModel(directory, {
+        backend: backend.value,
+        dtype,
+        ...(tableMemory !== undefined && { tableMemory }),
+        texts: parallel,
+        contextSize: ctxSize,
+        onPlan: showPlan(progress),
+        wrapStore: traffic.watch,
+      });
+      return createServer(loading, {
+        ...access,
+        version,
+        traffic,
+        runs: runsOfModel(directory),
+        page: () => inspectorPage({ note: (line) => progress.note(line) }),
+        onError: (error) =>
+          progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
+        ...(alias !== undefined && { alias }),
+        parallel,
+        ...(ctxSize !== undefined && { contextSize: ctxSize }),
+      });
+    };
     try {
-      const url = await serveUntilStopped(server, {
+      const url = await serveUntilStopped(open, {
         host,
         ports: [number],
-        context: { progress, signal },
+        keepAlive,
+        context,
         onReady(address) {
           const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
           if (isJson) progress.note(line);
           else print(`${line}\n`);
+          context.answer({ model: directory, url: address });
         },
       });
       return { model: directory, url };
     } finally {
-      await (await loading.catch(() => undefined))?.close();
+      await (await loading?.catch(() => undefined))?.close();
     }
   },
 });

@@ -44,6 +44,7 @@ function watch(
     text: "",
     context: {
       isJson: false,
+      answer: () => undefined,
       isInteractive,
       openBrowser: (url) => void opened.push(url),
       program: "engram",

@@ -10,7 +10,7 @@ import { FormatError } from "../../errors.ts";
 import { generateText } from "../../generate-text.ts";
 import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel, type Model } from "../../load-model.ts";
-import { createServer } from "../../server/index.ts";
+import { createServer, type EngramServer } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { trainModel } from "../../train-model.ts";
@@ -100,21 +100,22 @@ export async function showAndServe(
       `(bzip2: 2.36, xz: 2.61)\n`,
   );
   if (!context.isInteractive) return document;
-  const server = createServer(model, {
-    version,
-    isLoopback: true,
-    traffic,
-    runs: runsOfModel(directory),
-    page: () => inspectorPage({ note: (line) => context.progress.note(line) }),
-    onError: (error) => context.progress.note(String(error)),
-  });
-  await serveUntilStopped(server, {
+  const open = (): EngramServer =>
+    createServer(model, {
+      version,
+      isLoopback: true,
+      traffic,
+      runs: runsOfModel(directory),
+      page: () => inspectorPage({ note: (line) => context.progress.note(line) }),
+      onError: (error) => context.progress.note(String(error)),
+    });
+  await serveUntilStopped(open, {
     host: "127.0.0.1",
     ports,
     context,
-    onReady(url) {
+    onReady(url, { fetch }) {
       context.print(`\nserving it at ${url}/v1 until Ctrl-C\n`);
-      void showPage(server.fetch, { url, context });
+      void showPage(fetch, { url, context });
     },
   });
   return document;
