@@ -91,10 +91,10 @@ test("options come from the environment, and what is written counts more", async
 });
 
 test("a server on all addresses without a key starts only with --insecure, and warns", async () => {
-  const child = spawn(process.execPath, [main, "serve", directory, "--host", "0.0.0.0"]);
+  const refused = spawn(process.execPath, [main, "serve", directory, "--host", "0.0.0.0"]);
   let said = "";
-  child.stderr.setEncoding("utf8").on("data", (part: string) => (said += part));
-  assert.deepEqual(await once(child, "close"), [2, null]);
+  refused.stderr.setEncoding("utf8").on("data", (part: string) => (said += part));
+  assert.deepEqual(await once(refused, "close"), [2, null]);
   assert.match(said, /other machines.*--api-key.*--insecure/);
   for (const [words, isWarned] of [
     [["--host", "0.0.0.0", "--insecure"], true],

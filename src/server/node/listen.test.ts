@@ -10,10 +10,10 @@ const host = "127.0.0.1";
 /** Answers with the path; `/slow` when `finish` is called, and `asked` resolves when so many have asked for it. */
 async function start(options: Partial<ListenOptions> = {}) {
   let finish: () => void = () => undefined;
-  let numAsked = 0;
+  const slowOnes = { count: 0 };
   const waiting = new EventEmitter();
   const asked = async (count: number): Promise<void> => {
-    while (numAsked < count) await once(waiting, "asked");
+    while (slowOnes.count < count) await once(waiting, "asked");
   };
   const slow = new Promise<void>((resolve) => (finish = resolve));
   const listener = await listen(
@@ -21,7 +21,7 @@ async function start(options: Partial<ListenOptions> = {}) {
       const { pathname } = new URL(request.url);
       if (request.method === "POST") await request.text();
       if (pathname === "/slow") {
-        waiting.emit("asked", ++numAsked);
+        waiting.emit("asked", ++slowOnes.count);
         await slow;
       }
       return new Response(pathname);
