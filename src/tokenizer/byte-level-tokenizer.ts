@@ -5,11 +5,12 @@
  * format.
  */
 import { InvalidConfigError } from "../errors.ts";
+import { AddedTokens } from "./added-tokens.ts";
 import { findEndOfDocument } from "./definition.ts";
-import type { AddedToken, TokenizerDefinition, UnicodeForm } from "./definition.ts";
+import type { TokenizerDefinition } from "./definition.ts";
 import { IntList } from "./int-list.ts";
 import { PieceEncoder } from "./piece-encoder.ts";
-import { buildSplitter, escapeForRegex } from "./pretokenize.ts";
+import { buildSplitter } from "./pretokenize.ts";
 import type { Splitter } from "./pretokenize.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
@@ -35,11 +36,8 @@ class ByteLevelTokenizer implements Tokenizer {
   readonly #tokens: readonly string[];
   readonly #bytes: TokenBytes;
   readonly #split: Splitter;
-  readonly #unicodeForm: UnicodeForm | undefined;
   readonly #encodePiece: (piece: string) => void;
-  /** Finds the added tokens that are not special; undefined if there are none. */
-  readonly #always: AddedTokenFinder | undefined;
-  readonly #withSpecial: AddedTokenFinder | undefined;
+  readonly #addedTokens: AddedTokens;
   readonly #ids = new IntList(1 << 12);
 
   constructor(definition: TokenizerDefinition, eosToken: string | undefined) {
@@ -50,9 +48,11 @@ class ByteLevelTokenizer implements Tokenizer {
     this.specialTokens = new Map(special.map(({ text, id }) => [text, id]));
     this.eosTokenId = findEndOfDocument(this.specialTokens, eosToken);
     this.#bytes = new TokenBytes(tokens, new Set(special.map(({ id }) => id)));
-    this.#unicodeForm = definition.unicodeForm;
-    this.#always = buildFinder(addedTokens.filter((added) => !added.special));
-    this.#withSpecial = buildFinder(addedTokens);
+    const { unicodeForm } = definition;
+    this.#addedTokens = new AddedTokens(
+      addedTokens,
+      unicodeForm && ((text) => text.normalize(unicodeForm)),
+    );
     if (splits === undefined) {
       this.#split = refuse;
       this.#encodePiece = refuse;
@@ -65,16 +65,10 @@ class ByteLevelTokenizer implements Tokenizer {
 
   encode(text: string, { allowSpecial = false }: { allowSpecial?: boolean } = {}): Int32Array {
     this.#ids.clear();
-    const finder = allowSpecial ? this.#withSpecial : this.#always;
-    let at = 0;
-    if (finder !== undefined) {
-      for (const match of text.matchAll(finder.pattern)) {
-        this.#encodePlain(text.slice(at, match.index));
-        this.#ids.push(finder.idOf.get(match[0])!);
-        at = match.index + match[0].length;
-      }
-    }
-    this.#encodePlain(at === 0 ? text : text.slice(at));
+    this.#addedTokens.visit(text, allowSpecial, {
+      token: (id) => this.#ids.push(id),
+      plain: (part) => this.#split(part, this.#encodePiece),
+    });
     return this.#ids.toArray();
   }
 
@@ -94,12 +88,6 @@ class ByteLevelTokenizer implements Tokenizer {
   stream(options: { skipSpecial?: boolean } = {}): StreamDecoder {
     return this.#bytes.stream(options);
   }
-
-  #encodePlain(text: string): void {
-    if (text === "") return;
-    const form = this.#unicodeForm;
-    this.#split(form === undefined ? text : text.normalize(form), this.#encodePiece);
-  }
 }
 
 function refuse(): never {
@@ -107,17 +95,4 @@ function refuse(): never {
     "This vocabulary came without the patterns that cut text into pieces, so it can decode but not " +
       "encode; give them as `splits`.",
   );
-}
-
-interface AddedTokenFinder {
-  /** Finds added tokens from the left, the longest at each place. */
-  readonly pattern: RegExp;
-  readonly idOf: ReadonlyMap<string, number>;
-}
-
-function buildFinder(addedTokens: readonly AddedToken[]): AddedTokenFinder | undefined {
-  if (addedTokens.length === 0) return undefined;
-  const longestFirst = addedTokens.map(({ text }) => text).toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map(escapeForRegex).join("|"), "g");
-  return { pattern, idOf: new Map(addedTokens.map(({ text, id }) => [text, id])) };
 }

@@ -8,6 +8,13 @@ export interface AddedToken {
   readonly text: string;
   /** Special tokens are matched in text only on request; the others always. */
   readonly special: boolean;
+  /** Looked for in the text's normal form, behind the others. Default false: in the text as written. */
+  readonly normalized?: boolean;
+  /** Takes the white space before it, or after it. Default false. */
+  readonly lstrip?: boolean;
+  readonly rstrip?: boolean;
+  /** Not matched inside a word. Default false. */
+  readonly singleWord?: boolean;
 }
 
 export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";

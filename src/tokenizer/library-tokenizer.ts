@@ -1,12 +1,14 @@
 /**
- * A Tokenizer made of @huggingface/tokenizers alone, for vocabularies that are not plain byte-level
- * BPE (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). Right where that library is, and
- * as slow. Known to differ from Rust: white space is JavaScript's in places (no U+0085, but U+FEFF),
- * and `single_word` is not looked at. Knows only the checked contents of a tokenizer.json.
+ * A Tokenizer made of @huggingface/tokenizers, for vocabularies that are not plain byte-level BPE
+ * (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). Right where that library is, and as
+ * slow; but for added tokens, which are found as in Rust (`added-tokens.ts`). Known to differ from
+ * Rust: white space is JavaScript's in places (no U+0085, but U+FEFF). Knows only the checked
+ * contents of a tokenizer.json.
  */
 import { FormatError, RequestError } from "../errors.ts";
+import { AddedTokens } from "./added-tokens.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
-import { findEndOfDocument } from "./definition.ts";
+import { type AddedToken, findEndOfDocument } from "./definition.ts";
 import { createLibraryTokenizer } from "./library.ts";
 import type { LibraryTokenizer } from "./library.ts";
 import { TokenBytes } from "./token-bytes.ts";
@@ -45,10 +47,10 @@ class LibraryBackedTokenizer implements Tokenizer {
   readonly #tokens: readonly string[];
   readonly #bytes: TokenBytes;
   readonly #joinsBytes: boolean;
-  /** Finds special tokens in text. */
-  readonly #withSpecial: LibraryTokenizer;
-  /** Takes them as text: the same file without its special tokens. */
+  readonly #addedTokens: AddedTokens;
+  /** For the text between added tokens: the same file without them. */
   readonly #plain: LibraryTokenizer;
+  readonly #decoder: LibraryTokenizer;
 
   constructor(file: TokenizerFile, eosToken: string | undefined) {
     const special = file.addedTokens.filter((added) => added.special);
@@ -61,29 +63,41 @@ class LibraryBackedTokenizer implements Tokenizer {
     this.#bytes = this.#joinsBytes
       ? new TokenBytes(file.tokens, specialIds)
       : new TokenBytes(file.tokens, specialIds, bytesOfPiece);
-    this.#withSpecial = build(file, () => true);
-    this.#plain =
-      special.length === 0 ? this.#withSpecial : build(file, (id) => !specialIds.has(id));
+    this.#decoder = build(file, file.addedTokens);
+    this.#plain = file.addedTokens.length === 0 ? this.#decoder : build(file, []);
+    const { normalizer } = this.#plain;
+    this.#addedTokens = new AddedTokens(
+      file.addedTokens,
+      normalizer === null ? undefined : (text) => normalizer(text),
+    );
   }
 
   encode(text: string, { allowSpecial = false }: { allowSpecial?: boolean } = {}): Int32Array {
-    if (text === "") return new Int32Array(0);
-    const library = allowSpecial ? this.#withSpecial : this.#plain;
-    const { ids } = library.encode(text, { add_special_tokens: false });
-    return Int32Array.from(ids, (id, index) => {
-      if (id !== undefined) return id;
-      throw new RequestError(
-        `Token ${index} of this text has no id: the vocabulary lacks some of its characters and ` +
-          "has no unknown token.",
-      );
+    const { pre_tokenizer: preTokenizer, model } = this.#plain;
+    const ids: number[] = [];
+    this.#addedTokens.visit(text, allowSpecial, {
+      token: (id) => ids.push(id),
+      plain: (part, isStart) => {
+        const pieces = preTokenizer?.(part, { section_index: isStart ? 0 : 1 }) ?? [part];
+        for (const token of model(pieces)) {
+          const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
+          if (id === undefined)
+            throw new RequestError(
+              `Token ${ids.length} of this text has no id: the vocabulary lacks some of its characters and ` +
+                "has no unknown token.",
+            );
+          ids.push(id);
+        }
+      },
     });
+    return Int32Array.from(ids);
   }
 
   decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean } = {}): string {
     if (this.#joinsBytes) return this.#bytes.decode(ids, { skipSpecial });
     for (let i = 0; i < ids.length; i++) this.#bytes.check(ids[i]!);
     if (ids.length === 0) return "";
-    return this.#withSpecial.decode(Array.from(ids), {
+    return this.#decoder.decode(Array.from(ids), {
       skip_special_tokens: skipSpecial,
       clean_up_tokenization_spaces: false,
     });
@@ -129,7 +143,7 @@ function bytesOfPiece(token: string): Uint8Array {
     : Uint8Array.of(Number.parseInt(hex, 16));
 }
 
-function build(file: TokenizerFile, keep: (id: number) => boolean): LibraryTokenizer {
+function build(file: TokenizerFile, addedTokens: readonly AddedToken[]): LibraryTokenizer {
   try {
     return createLibraryTokenizer({
       normalizer: null,
@@ -139,17 +153,8 @@ function build(file: TokenizerFile, keep: (id: number) => boolean): LibraryToken
       // It would add special tokens, which a Tokenizer leaves to its caller.
       post_processor: null,
       model: file.model,
-      added_tokens: file.addedTokens
-        .filter(({ id }) => keep(id))
-        .map((added) => ({
-          id: added.id,
-          content: added.text,
-          special: added.special,
-          normalized: added.normalized,
-          lstrip: added.lstrip,
-          rstrip: added.rstrip,
-          single_word: added.singleWord,
-        })),
+      // What else they say is for finding them, which is not left to it.
+      added_tokens: addedTokens.map(({ id, text, special }) => ({ id, content: text, special })),
     });
   } catch (cause) {
     throw new FormatError(

@@ -5,9 +5,17 @@
  */
 import * as untyped from "@huggingface/tokenizers";
 
-/** A tokenizer built from the parsed contents of a tokenizer.json. */
+/** A tokenizer built from the parsed contents of a tokenizer.json, and the parts it applies to a text in turn. */
 export interface LibraryTokenizer {
+  /** With added tokens as it finds them, which is not as Rust does (`added-tokens.ts`). */
   encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
+  readonly normalizer: ((text: string) => string) | null;
+  /** `section_index` is 0 for the part of a text that begins where the text begins. */
+  readonly pre_tokenizer: ((text: string, options: { section_index: number }) => string[]) | null;
+  readonly model: ((pieces: string[]) => string[]) & {
+    readonly tokens_to_ids: ReadonlyMap<string, number>;
+    readonly unk_token_id?: number;
+  };
   decode(
     ids: number[],
     options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },

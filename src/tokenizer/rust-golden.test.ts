@@ -44,13 +44,13 @@ test("training makes the merges of the Rust trainer, in the same order", async (
 });
 
 /** There white space is JavaScript's in places: without U+0085 and with U+FEFF. */
-const byTheLibrary = /^(a space put before|added token that strips)$/;
+const byTheLibrary = "a space put before";
 
 for (const { name, ids, ...parts } of golden.variants) {
   test(`encoding gives the ids of the Rust library (${name})`, () => {
     const tokenizer = parseTokenizerJson(JSON.stringify({ ...golden.tokenizer, ...parts }));
     for (const [index, text] of golden.strings.entries()) {
-      if (byTheLibrary.test(name) && /[\u0085\ufeff]/.test(text)) continue;
+      if (name === byTheLibrary && /[\u0085\ufeff]/.test(text)) continue;
       const got = [...tokenizer.encode(text, { allowSpecial: true })];
       assert.deepEqual(got, ids[index], JSON.stringify(text));
     }

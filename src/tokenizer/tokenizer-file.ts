@@ -3,18 +3,9 @@
  * tokens which exist. What the parts mean is decided elsewhere; nothing here encodes or decodes.
  */
 import { FormatError } from "../errors.ts";
+import type { AddedToken } from "./definition.ts";
 
 export type Json = { readonly [key: string]: unknown };
-
-export interface FileAddedToken {
-  readonly id: number;
-  readonly text: string;
-  readonly special: boolean;
-  readonly normalized: boolean;
-  readonly lstrip: boolean;
-  readonly rstrip: boolean;
-  readonly singleWord: boolean;
-}
 
 export interface TokenizerFile {
   /** The whole file as parsed. */
@@ -28,7 +19,7 @@ export interface TokenizerFile {
   readonly idOf: ReadonlyMap<string, number>;
   /** Pairs of ids, first merged first; undefined where the model has no merges. */
   readonly merges: Int32Array | undefined;
-  readonly addedTokens: readonly FileAddedToken[];
+  readonly addedTokens: readonly AddedToken[];
 }
 
 /** Ids without a token are allowed (released vocabularies have some) but not mostly holes. */
@@ -172,7 +163,7 @@ export function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): 
   return pairs;
 }
 
-function readAddedTokens(value: unknown): FileAddedToken[] {
+function readAddedTokens(value: unknown): AddedToken[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) {
     throw new FormatError('Expected "added_tokens" in tokenizer.json to be a list.');
@@ -186,14 +177,15 @@ function readAddedTokens(value: unknown): FileAddedToken[] {
     }
     checkId(id, text);
     const special = added["special"] === true;
+    const normalized = typeof added["normalized"] === "boolean" ? added["normalized"] : !special;
     return {
       id,
       text,
       special,
-      normalized: typeof added["normalized"] === "boolean" ? added["normalized"] : !special,
-      lstrip: added["lstrip"] === true,
-      rstrip: added["rstrip"] === true,
-      singleWord: added["single_word"] === true,
+      ...(normalized && { normalized }),
+      ...(added["lstrip"] === true && { lstrip: true }),
+      ...(added["rstrip"] === true && { rstrip: true }),
+      ...(added["single_word"] === true && { singleWord: true }),
     };
   });
 }
@@ -201,7 +193,7 @@ function readAddedTokens(value: unknown): FileAddedToken[] {
 /** All tokens by id, "" where an id has none. Throws FormatError where the two contradict. */
 export function tokensById(
   idOf: ReadonlyMap<string, number>,
-  addedTokens: readonly FileAddedToken[],
+  addedTokens: readonly AddedToken[],
 ): string[] {
   let highest = -1;
   for (const id of idOf.values()) highest = Math.max(highest, id);

@@ -48,16 +48,12 @@ function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {
   const unicodeForm = readUnicodeForm(normalizer);
   const splits = readSplits(preTokenizer);
   if (unicodeForm === undefined || splits === undefined) return undefined;
-  for (const added of addedTokens) {
-    if (added.lstrip || added.rstrip || added.singleWord) return undefined;
-    if (added.normalized && unicodeForm !== "none") return undefined;
-  }
   if (!hasAllBytes(file.idOf)) return undefined;
   return {
     tokens: file.tokens,
     merges: file.merges,
     splits,
-    addedTokens: addedTokens.map(({ id, text, special }) => ({ id, text, special })),
+    addedTokens,
     ...(model["ignore_merges"] === true ? { ignoreMerges: true } : {}),
     ...(unicodeForm === "none" ? {} : { unicodeForm }),
   };
@@ -142,14 +138,14 @@ export function toTokenizerJson(definition: TokenizerDefinition): string {
       padding: null,
       added_tokens: addedTokens
         .toSorted((a, b) => a.id - b.id)
-        .map(({ id, text, special }) => ({
-          id,
-          content: text,
-          single_word: false,
-          lstrip: false,
-          rstrip: false,
-          normalized: false,
-          special,
+        .map((token) => ({
+          id: token.id,
+          content: token.text,
+          single_word: token.singleWord ?? false,
+          lstrip: token.lstrip ?? false,
+          rstrip: token.rstrip ?? false,
+          normalized: token.normalized ?? false,
+          special: token.special,
         })),
       normalizer: unicodeForm === undefined ? null : { type: unicodeForm },
       pre_tokenizer: {
