@@ -194,10 +194,12 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       }),
   });
   const { config, layout, arrays, tables } = parts;
+  // The tokenizer says where documents start, and checkpoints of earlier versions do not.
+  const { documentStart: _, ...sizes } = config;
   const identity = {
     recipe,
     seed,
-    config,
+    config: sizes,
     text: fingerprint(stream),
     heldOut: fingerprint(valid),
     ...(options.valid === undefined && { holdOut: HOLD_OUT_RULE }),
@@ -376,6 +378,7 @@ function createParts({
   const config: ModelConfig = {
     ...preset.model,
     vocabSize: tokenizer.vocabSize,
+    documentStart: tokenizer.eosTokenId!,
     ...(memory ? { engram } : {}),
   };
   const layout = paramLayout(config);

@@ -11,7 +11,8 @@ import { type LookUp, memoryWidth, Retrieval } from "../memory/index.ts";
 import { io, ropeAngles } from "../model/index.ts";
 import type { Value } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
-import { type Decoder, emptyCaches, type Session } from "./session.ts";
+import { emptyCaches } from "./key-values.ts";
+import type { Decoder, Session } from "./session.ts";
 import type { StagedIds } from "./timeline.ts";
 
 export interface BatchEntry {
@@ -60,8 +61,7 @@ export class BatchDecoder {
     try {
       return await this.#run(step, { entries, batch });
     } catch (error) {
-      for (const [i, { slot }] of entries.entries())
-        this.sessions[slot]!.timeline.rewind(before[i]!);
+      for (const [i, { slot }] of entries.entries()) this.sessions[slot]!.rewind(before[i]!);
       throw error;
     }
   }
@@ -97,7 +97,7 @@ export class BatchDecoder {
     for (const { slot, id } of entries) {
       const session = this.sessions[slot]!;
       if (session.remaining === 0) throw new InvariantError(`slot ${slot} is full`);
-      staged.set(slot, session.timeline.stage([id]));
+      staged.set(slot, session.stage([id]));
       inputs[io.ids]!.data[slot] = id;
     }
     const lookUp = this.#lookUp(inputs, staged);
@@ -105,7 +105,8 @@ export class BatchDecoder {
     for (const [slot, session] of this.sessions.slice(0, batch).entries()) {
       // A row that only fills the batch writes one position behind its slot's end, which is read by
       // nobody. The last position of a full slot is lost to it: `reuse` in the scheduler knows.
-      const start = Math.min(session.length, this.#decoder.capacity - 1);
+      const last = this.#decoder.capacity - 1;
+      const start = Math.min(session.length, last) - session.timeline.documentStart;
       inputs[io.past]!.data[slot] = start;
       const place = [slot * half, (slot + 1) * half] as const;
       ropeAngles(

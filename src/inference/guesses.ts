@@ -75,7 +75,8 @@ export class Guesses {
     this.#meter.guessed(ids.length);
     const likeliestLast = ids.toReversed();
     for (const id of likeliestLast)
-      for (const [layer, rows] of timeline.rowsIfNext([id])) retrieval.prefetch(layer, rows);
+      for (const [layer, rows] of timeline.rowsIfNext(Int32Array.of(id)))
+        retrieval.prefetch(layer, rows);
   }
 
   /** `ids` will most probably be next; the rows of all but the first `skip` are wanted. */

@@ -37,6 +37,7 @@ export {
 } from "./session.ts";
 export {
   type Batch,
+  documentEnd,
   emptyBatch,
   fillWindow,
   type TokenStream,

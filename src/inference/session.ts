@@ -3,18 +3,22 @@
  * and the logits they lead to. Any split of the same ids into appends gives the same logits, up to the
  * rounding of sums. Knows ids and numbers; not text, sampling, stop rules or requests.
  *
- * State is only what the ids determine, so rewinding is forgetting and forking is copying. Cache
- * positions at or beyond `length` hold leftovers that the next append overwrites before reading.
+ * State is only what the ids determine, so rewinding is forgetting and forking is copying. Where the model's
+ * `documentStart` comes, a document starts, and what follows is as if that token were the first: nothing before it is
+ * seen, and positions count from it. Cache positions behind the document's end, up to the kept documents (`KeyValues`),
+ * hold leftovers that the next append overwrites before reading.
  */
 import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
 import { memoryWidth, Retrieval, type RetrievalTable } from "../memory/index.ts";
 import { decodeGraph, type DecodeShape, io, type LayerRange, ropeAngles } from "../model/index.ts";
-import { type Graph, type Value, zeros } from "../tensor/index.ts";
+import type { Graph, Value } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
 import { Guesses } from "./guesses.ts";
+import { emptyCaches, KeyValues } from "./key-values.ts";
 import { checkTokenIds, ExecutableCache, type LanguageModel } from "./language-model.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { type StagedIds, Timeline } from "./timeline.ts";
+import { documentEnd } from "./windows.ts";
 
 export interface DecodeKey {
   readonly batch: number;
@@ -100,7 +104,7 @@ const smallestPiece = 8;
 export class Session {
   readonly #decoder: Decoder;
   readonly #retrieval: Retrieval;
-  readonly #caches: Readonly<Record<string, Value>>;
+  readonly #keyValues: KeyValues;
   readonly #steps = new Map<string, DecodeStep>();
   readonly #scale: Float32Array;
   #gates: ReadonlyMap<number, Float32Array> = new Map();
@@ -115,7 +119,7 @@ export class Session {
   constructor(decoder: Decoder, { caches, scale = 1, tables }: SessionOptions) {
     this.#decoder = decoder;
     this.#retrieval = new Retrieval(tables ?? decoder.model.memory?.tables ?? []);
-    this.#caches = caches ?? emptyCaches(decoder, 1);
+    this.#keyValues = new KeyValues(caches ?? emptyCaches(decoder, 1));
     this.#scale = Float32Array.of(scale);
     this.timeline = new Timeline(decoder.model, decoder.capacity);
   }
@@ -184,7 +188,16 @@ export class Session {
   /** Forgets everything from position `length` on. */
   rewind(length: number): void {
     this.#check();
-    this.timeline.rewind(length);
+    this.#rewind(length);
+  }
+
+  /** Addresses ids that are read next, of which only the first may start a document. For batches, too. */
+  stage(ids: readonly number[]): StagedIds {
+    const before = this.timeline.documentStart;
+    const staged = this.timeline.stage(ids);
+    const { documentStart } = this.timeline;
+    if (documentStart !== before) this.#keyValues.begin(documentStart);
+    return staged;
   }
 
   /** Forgets everything and goes on with another scale. */
@@ -207,11 +220,7 @@ export class Session {
       throw new InvariantError("a prefix comes from a session of the same decoder and scale");
     other.#check();
     this.timeline.copyFrom(other.timeline, length);
-    const { numKvHeads, headDim } = this.#decoder.model.config;
-    const stride = this.#decoder.capacity * headDim;
-    for (const [name, { data }] of Object.entries(other.#caches))
-      for (let at = 0; at < numKvHeads * stride; at += stride)
-        this.#caches[name]!.data.set(data.subarray(at, at + length * headDim), at);
+    this.#keyValues.become(other.#keyValues, { length, starts: other.timeline.documents });
   }
 
   async dispose(): Promise<void> {
@@ -228,6 +237,12 @@ export class Session {
   #check(): void {
     if (this.#disposed) throw new RequestError("this session is disposed; create another");
     if (this.#busy) throw new RequestError("this session is still appending; await that first");
+  }
+
+  #rewind(length: number): void {
+    const starts = [...this.timeline.documents];
+    this.timeline.rewind(length);
+    this.#keyValues.become(this.#keyValues, { length, starts });
   }
 
   async #append(ids: ArrayLike<number>, logits: Wanted): Promise<Float32Array> {
@@ -258,12 +273,15 @@ export class Session {
     const all = new Float32Array(logits === "last" ? 0 : ids.length * width);
     this.#busy = true;
     try {
-      const first = this.#pieceLength(ids.length);
+      const { documentStart } = config;
+      const end = (from: number): number => documentEnd(ids, { from, documentStart });
+      const first = this.#pieceLength(end(0));
       if (first < ids.length) this.expect(Array.from(ids), { skip: first });
       let last: Float32Array | undefined;
       for (let at = 0; at < ids.length;) {
-        const length = this.#pieceLength(ids.length - at);
-        const count = Math.min(length, ids.length - at);
+        const left = end(at) - at;
+        const length = this.#pieceLength(left);
+        const count = Math.min(length, left);
         const piece = Array.from({ length: count }, (_, i) => ids[at + i]!);
         const step = this.#step(length, logits);
         const staged = await this.#runPiece(step, piece);
@@ -285,7 +303,7 @@ export class Session {
       this.#rows = rows;
       return logits === "last" ? last!.slice() : all;
     } catch (error) {
-      this.timeline.rewind(before);
+      this.#rewind(before);
       throw error;
     } finally {
       this.#busy = false;
@@ -315,7 +333,7 @@ export class Session {
         length,
         scaled,
         ...(logits === "traced" ? { logits: "all", sizes: true } : { logits }),
-        caches: this.#caches,
+        caches: this.#keyValues.caches,
       });
       this.#steps.set(key, step);
     }
@@ -327,7 +345,8 @@ export class Session {
     const { config } = this.#decoder.model;
     const start = this.length;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
-    const staged = this.timeline.stage(ids);
+    const staged = this.stage(ids);
+    const past = start - this.timeline.documentStart;
     const width = config.engram === undefined ? 0 : memoryWidth(config.engram);
     const lookUp = this.#retrieval.lookUp(
       [...staged.rows].map(([layerId, rows]) => ({
@@ -342,10 +361,10 @@ export class Session {
     const into = inputs[io.ids]!.data;
     into.fill(0);
     into.set(ids);
-    inputs[io.past]!.data[0] = start;
+    inputs[io.past]!.data[0] = past;
     if (inputs[io.last] !== undefined) inputs[io.last]!.data[0] = ids.length - 1;
     ropeAngles(
-      { start, length: into.length, headDim: config.headDim, theta: config.ropeTheta },
+      { start: past, length: into.length, headDim: config.headDim, theta: config.ropeTheta },
       { cos: data(io.cos), sin: data(io.sin) },
     );
     for (const layer of this.timeline.convLayers)
@@ -356,16 +375,4 @@ export class Session {
     this.timeline.commit(staged, (layer) => outputs[io.next(io.conv(layer))]!.data as Float32Array);
     return staged;
   }
-}
-
-/** Key-value caches [slots,K,C,d] of zeros, by their graph names. */
-export function emptyCaches(
-  { model: { config }, capacity }: Decoder,
-  slots: number,
-): Record<string, Value> {
-  const shape = [slots, config.numKvHeads, capacity, config.headDim];
-  const caches: Record<string, Value> = {};
-  for (let layer = 0; layer < config.numLayers; layer++)
-    for (const name of [io.keys(layer), io.values(layer)]) caches[name] = zeros("f32", shape);
-  return caches;
 }

@@ -13,6 +13,16 @@ export interface TokenStream {
   readonly numBytes: number;
 }
 
+/** Index of the first id after `from` that starts a document, being `documentStart`; or where the ids end. */
+export function documentEnd(
+  ids: ArrayLike<number>,
+  { from, documentStart }: { from: number; documentStart: number | undefined },
+): number {
+  let end = from + 1;
+  while (end < ids.length && ids[end] !== documentStart) end++;
+  return end;
+}
+
 /** `length` inputs and their labels, for each of `batch` rows. Flat [batch*length] arrays. */
 export interface Batch {
   readonly batch: number;

@@ -126,6 +126,18 @@ test("n-grams of texts that were seen are those of the same texts looked at alon
   assert.ok(inspector.collisions().buckets.every(({ ngrams }) => ngrams > 5));
 });
 
+test("documents in one text that was seen are those of the same documents seen apart", () => {
+  const [together, apart] = [new MemoryInspector(memory!), new MemoryInspector(memory!)];
+  const end = model.tokenizer.eosTokenId!;
+  const texts = ["the cat sat", "on the mat"].map((one) => [end, ...model.tokenizer.encode(one)]);
+  together.see(texts.flat(), { documentStart: end });
+  for (const ids of texts) apart.see(ids);
+  assert.deepEqual(together.collisions(), apart.collisions());
+  const across = new MemoryInspector(memory!);
+  across.see(texts.flat());
+  assert.notDeepEqual(across.collisions(), apart.collisions());
+});
+
 test("a layer without a table is refused by name", async () => {
   const inspector = new MemoryInspector(memory!);
   await assert.rejects(inspector.rows(0, { from: 0, to: 1, bins: 1 }), InvalidConfigError);

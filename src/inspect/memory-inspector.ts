@@ -4,7 +4,7 @@
  * ids, not text.
  */
 import { InvalidConfigError } from "../errors.ts";
-import type { ModelMemory } from "../inference/index.ts";
+import { documentEnd, type ModelMemory } from "../inference/index.ts";
 import {
   type CacheStats,
   compressIds,
@@ -115,9 +115,13 @@ export class MemoryInspector {
     return fill;
   }
 
-  /** A text has been read: its n-grams join those seen so far. */
-  see(ids: ArrayLike<number>): void {
-    this.#seen.add(compressIds(this.#memory.tokenMap, ids));
+  /** A text has been read: its n-grams join those seen so far. They end where a document starts. */
+  see(ids: ArrayLike<number>, { documentStart }: { readonly documentStart?: number } = {}): void {
+    const compressed = compressIds(this.#memory.tokenMap, ids);
+    for (let from = 0, to; from < ids.length; from = to) {
+      to = documentEnd(ids, { from, documentStart });
+      this.#seen.add(compressed.subarray(from, to));
+    }
   }
 
   /** Of all that was seen. */

@@ -118,6 +118,8 @@ export type RowsQuery =
       /** Raw token ids of one sequence. */
       readonly ids: ArrayLike<number>;
       readonly tokenMap: TokenMap;
+      /** Id with which documents start: look-back does not cross it. Default: none does. */
+      readonly documentStart?: number | undefined;
     }
   | {
       readonly config: AddressConfig;
@@ -144,6 +146,9 @@ export function rowsForIds(query: RowsQuery): { layers: Record<string, number[][
   const layers: Record<string, number[][]> = {};
   const rows = addressBatch(addressing, compressed, {
     sequenceLength: Math.max(compressed.length, 1),
+    ...(isRaw && {
+      starts_BT: Uint8Array.from(query.ids, (id) => Number(id === query.documentStart)),
+    }),
   });
   for (const [i, layerRows] of rows.entries())
     layers[String(config.layerIds[i])] = Array.from(compressed, (_, t) =>

@@ -86,28 +86,27 @@ test("a fork and its origin do not touch each other", () => {
   assert.deepEqual(tail(copy, 0), wholePass([1, 2, 3, 4, 5]));
 });
 
-test("after a cut the next id hashes as at the start of a text", () => {
+test("an id that starts a document hashes as at the start of a text", () => {
   const lookback = new Lookback();
   lookback.push(7, 8, 9);
-  lookback.cut();
-  lookback.push(10, 11);
+  lookback.append([10, 11], { isStart: true });
   assert.deepEqual(tail(lookback, 3), wholePass([10, 11]));
   assert.deepEqual([...lookback.starts], [1, 0, 0, 1, 0]);
 });
 
-test("rewinding takes back cuts after the new end, keeps those before and the one at the end", () => {
+test("rewinding takes back the starts of the documents it takes back, and keeps those before", () => {
   const lookback = new Lookback({ capacity: 2 });
   lookback.push(1, 2);
-  lookback.cut();
-  lookback.push(3, 4);
-  lookback.cut();
-  lookback.rewind(3);
+  lookback.append([3, 4], { isStart: true });
+  lookback.append([8], { isStart: true });
+  lookback.rewind(4);
   lookback.push(5, 6);
-  assert.deepEqual([...lookback.starts], [1, 0, 1, 0, 0]);
+  assert.deepEqual([...lookback.starts], [1, 0, 1, 0, 0, 0]);
+  assert.deepEqual(tail(lookback.fork(), 2), wholePass([3, 4, 5, 6]));
   lookback.rewind(2);
   lookback.push(9);
-  assert.deepEqual([...lookback.starts], [1, 0, 1]);
-  assert.deepEqual(tail(lookback.fork(), 2), wholePass([9]));
+  assert.deepEqual([...lookback.starts], [1, 0, 0]);
+  assert.deepEqual(tail(lookback, 0), wholePass([1, 2, 9]));
 });
 
 test("rewinding beyond the ends is refused with the length", () => {

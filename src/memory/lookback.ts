@@ -1,5 +1,6 @@
 /**
- * The only state retrieval has: the compressed ids of one timeline, of which a hash needs the last N-1.
+ * The only state retrieval has: the compressed ids of one timeline, of which a hash needs the last N-1, and where
+ * documents start.
  * All are kept (4 bytes a token), so that rewinding to any length, forking and chunks of any split give
  * the rows that one pass over the same ids gives. Knows nothing of raw tokens, rows or caches of keys.
  */
@@ -7,14 +8,13 @@ import { InvariantError, RequestError } from "../errors.ts";
 
 export class Lookback {
   #ids: Int32Array;
-  /** Non-zero where a document starts. One longer than `#ids`, for a cut at the end. */
+  /** Non-zero where a document starts. */
   #starts: Uint8Array;
   #length = 0;
 
   constructor({ capacity = 256 }: { capacity?: number } = {}) {
     this.#ids = new Int32Array(capacity);
-    this.#starts = new Uint8Array(capacity + 1);
-    this.#starts[0] = 1;
+    this.#starts = new Uint8Array(capacity);
   }
 
   get length(): number {
@@ -36,19 +36,17 @@ export class Lookback {
     this.append(ids);
   }
 
-  append(ids: ArrayLike<number>): void {
-    this.#reserve(this.#length + ids.length);
-    this.#ids.set(ids, this.#length);
-    this.#starts.fill(0, this.#length + 1, this.#length + ids.length + 1);
+  /** With `isStart`, the first of the ids starts a document: look-back does not cross that point. */
+  append(ids: ArrayLike<number>, { isStart = false }: { isStart?: boolean } = {}): void {
+    const start = this.#length;
+    this.#reserve(start + ids.length);
+    this.#ids.set(ids, start);
+    this.#starts.fill(0, start, start + ids.length);
+    if (ids.length > 0 && (isStart || start === 0)) this.#starts[start] = 1;
     this.#length += ids.length;
   }
 
-  /** The next id starts a document: look-back will not cross this point. */
-  cut(): void {
-    this.#starts[this.#length] = 1;
-  }
-
-  /** Forgets everything from `length` on, cuts after that point included. */
+  /** Forgets everything from `length` on. */
   rewind(length: number): void {
     if (!Number.isInteger(length) || length < 0 || length > this.#length)
       throw new RequestError(
@@ -61,7 +59,7 @@ export class Lookback {
   fork(): Lookback {
     const copy = new Lookback({ capacity: Math.max(this.#length + 16, 16) });
     copy.#ids.set(this.ids);
-    copy.#starts.set(this.#starts.subarray(0, this.#length + 1));
+    copy.#starts.set(this.starts);
     copy.#length = this.#length;
     return copy;
   }
@@ -72,8 +70,8 @@ export class Lookback {
     const capacity = Math.max(length, 2 * this.#ids.length);
     const ids = new Int32Array(capacity);
     ids.set(this.ids);
-    const starts = new Uint8Array(capacity + 1);
-    starts.set(this.#starts.subarray(0, this.#length + 1));
+    const starts = new Uint8Array(capacity);
+    starts.set(this.starts);
     this.#ids = ids;
     this.#starts = starts;
   }

@@ -5,6 +5,7 @@ export {
   keyValueBytes,
   type ModelConfig,
   modelConfigToJson,
+  parseDocumentStart,
   parseModelConfig,
 } from "./config.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";

@@ -119,7 +119,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       return { finishReason, promptTokens: promptIds.length, cachedTokens, completionTokens };
     } finally {
       // A text that was broken off was read, too; one that went past the memory was not.
-      if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids);
+      if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids, model.config);
       await generation.return("stop");
     }
   }

@@ -16,6 +16,7 @@ import {
   Retrieval,
   rowsForIds,
 } from "../../memory/index.ts";
+import { parseDocumentStart } from "../../model/index.ts";
 import { openTables } from "../../open-table.ts";
 import { idList, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -81,7 +82,11 @@ export const rowsCommand: Command = defineCommand({
     checkStoredConstants(buildLayout(config), json);
     const document =
       input.compressedIds === undefined
-        ? rowsForIds({ config, ...(await tokenize(input)) })
+        ? rowsForIds({
+            config,
+            documentStart: parseDocumentStart(json as Record<string, unknown>),
+            ...(await tokenize(input)),
+          })
         : rowsForIds({ config, compressedIds: input.compressedIds });
     const values = input.values ? await readValues(input.config, document.layers) : undefined;
     for (const [layer, positions] of Object.entries(document.layers)) {

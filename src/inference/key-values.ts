@@ -1,0 +1,86 @@
+/**
+ * The key-value caches of a timeline, one pair a layer, by their graph names. The document that is being read lies at
+ * the front, where the engine attends to it from position 0 on. Documents before it, which nothing attends to any
+ * more, wait at the back, so that a rewind across a border brings their keys back: the document of tokens s..e-1 is at
+ * capacity-e..capacity-s-1. Both ends never meet, since all tokens together fit the capacity. Without a border nothing
+ * is ever moved. Knows positions; not ids, sessions or graphs.
+ *
+ * K key heads, C capacity, d head width.
+ */
+import type { ModelConfig } from "../model/index.ts";
+import { io } from "../model/index.ts";
+import { type Value, zeros } from "../tensor/index.ts";
+
+export type Caches = Readonly<Record<string, Value>>;
+
+/** Caches [slots,K,C,d] of zeros. */
+export function emptyCaches(
+  { model: { config }, capacity }: { model: { config: ModelConfig }; capacity: number },
+  slots: number,
+): Caches {
+  const shape = [slots, config.numKvHeads, capacity, config.headDim];
+  const caches: Record<string, Value> = {};
+  for (let layer = 0; layer < config.numLayers; layer++)
+    for (const name of [io.keys(layer), io.values(layer)]) caches[name] = zeros("f32", shape);
+  return caches;
+}
+
+/** See the head of this file. */
+export class KeyValues {
+  /** [1,K,C,d] each. */
+  readonly caches: Caches;
+  /** Where the document at the front starts in the timeline; what is before it is at the back. */
+  #start = 0;
+
+  constructor(caches: Caches) {
+    this.caches = caches;
+  }
+
+  /** A document starts at `position`: the one at the front, which ends there, goes to the back. */
+  begin(position: number): void {
+    const count = position - this.#start;
+    this.#copy(this, { from: 0, to: this.#capacity - position, count });
+    this.#start = position;
+  }
+
+  /**
+   * Becomes the first `length` tokens of `other`, which may be this. `starts` are where the documents of `other` start
+   * in its timeline, ascending from 0.
+   */
+  become(
+    other: KeyValues,
+    { length, starts }: { length: number; starts: readonly number[] },
+  ): void {
+    const last = Math.max(
+      0,
+      starts.findLastIndex((start) => start < length),
+    );
+    const start = starts[last]!;
+    const isAtFront = start === other.#start;
+    if (other !== this || !isAtFront) {
+      const from = isAtFront ? 0 : this.#capacity - starts[last + 1]!;
+      this.#copy(other, { from, to: 0, count: length - start });
+    }
+    if (other !== this) {
+      const back = this.#capacity - start;
+      this.#copy(other, { from: back, to: back, count: start });
+    }
+    this.#start = start;
+  }
+
+  get #capacity(): number {
+    return Object.values(this.caches)[0]!.shape[2]!;
+  }
+
+  #copy(source: KeyValues, { from, to, count }: { from: number; to: number; count: number }): void {
+    if (count === 0) return;
+    for (const [name, { data, shape }] of Object.entries(this.caches)) {
+      const [, heads, capacity, width] = shape as [number, number, number, number];
+      const given = source.caches[name]!.data;
+      for (let head = 0; head < heads; head++) {
+        const at = (position: number): number => (head * capacity + position) * width;
+        data.set(given.subarray(at(from), at(from + count)), at(to));
+      }
+    }
+  }
+}

@@ -1,0 +1,126 @@
+/** What training does where a document ends, serving does: one loss by the trainer, one by a session. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+import { loadModel, type Model, trainModel } from "../../src/index.ts";
+import { Decoder, type LanguageModel, logProbsOf } from "../../src/inference/index.ts";
+import { RamStore } from "../../src/memory/index.ts";
+import { paramLayout, paramViews } from "../../src/model/index.ts";
+import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
+import { flatArrays, Trainer, WindowOrder } from "../../src/training/index.ts";
+import { toBeClose } from "../conformance/close.ts";
+import { miniPreset } from "../models/mini-preset.ts";
+import { randomModel, smallConfig } from "../models/random-model.ts";
+
+const backend = ortBackend({ threads: 2 });
+let root = "";
+before(async () => (root = await mkdtemp(join(tmpdir(), "engram-border-"))));
+after(async () => {
+  await rm(root, { recursive: true, force: true });
+  await backend.dispose();
+});
+
+for (const engramKernelSize of [0, 4])
+  test(`the loss of a training step is what a session says of its window (${engramKernelSize} taps)`, async () => {
+    const end = 6;
+    const config = { ...smallConfig, engramKernelSize, documentStart: end };
+    const drawn = await randomModel(backend, config);
+    const layout = paramLayout(config);
+    const params = new Float32Array(layout.length);
+    for (const [name, { data }] of Object.entries(paramViews(layout, params)))
+      (data as Float32Array).set(drawn.params[name]!.data as Float32Array);
+    const arrays = flatArrays(layout, params);
+    const model: LanguageModel = { ...drawn, params: paramViews(layout, arrays.params) };
+    const documents = Array.from({ length: 20 }, (_, d) => [
+      end,
+      ...Array.from({ length: 4 + ((d * 7) % 11) }, (__, i) => ((d * i * i + 3 * i + d) % 32) + 7),
+    ]);
+    const ids = documents.flat();
+    let at = 0;
+    const starts = Uint32Array.from(documents, ({ length }) => (at += length) - length);
+    const stream = { tokens: Uint16Array.from(ids), starts, numBytes: ids.length };
+    const length = 32;
+    const recipe = { ...miniPreset.training, batch: 2, accumulate: 1, length, memoryFadeIn: 0 };
+    const { numRows } = model.memory!.tables[0]!.store;
+    const trainer = await Trainer.create(
+      model,
+      {
+        layout,
+        arrays,
+        moments: [new RamStore({ numRows, rowBytes: 4 })],
+        uses: [new RamStore({ numRows, rowBytes: 1 })],
+        step: 0,
+      },
+      { recipe, stream, seed: 1 },
+    );
+    // Before the step, which changes the weights.
+    const order = new WindowOrder(stream, { length, seed: 1 });
+    const decoder = new Decoder(model);
+    let nats = 0;
+    for (const row of [0, 1]) {
+      const start = order.start(row);
+      await using session = decoder.createSession();
+      const logits = await session.appendAll(ids.slice(start, start + length));
+      for (let t = 0; t < length; t++)
+        nats -= logProbsOf(logits.subarray(t * config.vocabSize, (t + 1) * config.vocabSize), {
+          id: ids[start + t + 1]!,
+          top: 0,
+        }).logProb;
+    }
+    const { loss } = await trainer.step();
+    toBeClose([loss], [nats / (2 * length)], { rtol: 1e-4 });
+    await decoder.dispose();
+    await trainer.dispose();
+  });
+
+test("a model trained here says where documents start; one from before the key is read as if it did", async () => {
+  const data = join(root, "text.jsonl");
+  const texts = Array.from({ length: 60 }, (_, i) => `The ${i}th cat sat on mat ${i * i}, again.`);
+  await writeFile(data, texts.map((text) => JSON.stringify({ text })).join("\n"));
+  const out = join(root, "model");
+  const training = { ...miniPreset.training, steps: 2 };
+  await trainModel({ data: [data], preset: { ...miniPreset, training }, out, backend });
+  const file = join(out, "config.json");
+  const json = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
+  const logitsOf = async (model: Model, ids: readonly number[]): Promise<Float32Array> => {
+    await using session = model.createSession();
+    return session.append(ids);
+  };
+  const [B, A] = [
+    [70, 71, 72, 73],
+    [80, 81, 82],
+  ];
+  const end = json["eos_token_id"] as number;
+  assert.equal(json["document_start_token_id"], end);
+  const { document_start_token_id: _, ...old } = json;
+  for (const config of [json, old]) {
+    await writeFile(file, JSON.stringify(config));
+    await using model = await loadModel(out, { backend });
+    assert.equal(model.config.documentStart, end);
+    const alone = await logitsOf(model, [end, ...B]);
+    assert.deepEqual(await logitsOf(model, [end, ...A, end, ...B]), alone);
+  }
+  for (const config of [
+    { ...json, document_start_token_id: null },
+    { ...old, model_type: "somebody-else's" },
+  ]) {
+    await writeFile(file, JSON.stringify(config));
+    await using model = await loadModel(out, { backend });
+    assert.equal(model.config.documentStart, undefined);
+    const alone = await logitsOf(model, [end, ...B]);
+    assert.notDeepEqual(await logitsOf(model, [end, ...A, end, ...B]), alone);
+  }
+  // The command that shows rows shows those that the model reads.
+  await writeFile(file, JSON.stringify(json));
+  const rows = (ids: readonly number[]): number[][] => {
+    const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+    const words = ["rows", "--config", file, "--ids", ids.join(), "--json"];
+    const { stdout } = spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
+    return (JSON.parse(stdout) as { layers: Record<string, number[][]> }).layers["1"]!;
+  };
+  assert.deepEqual(rows([end, ...A, end, ...B]).slice(4), rows([end, ...B]));
+});
