@@ -8,6 +8,7 @@
  * have found it ("pair seen"); only the token does ("token seen"); or neither ("new"). A memory of
  * n-grams can help with the last; with the first it competes with induction heads (docs/log.md).
  */
+import "./setup/command-line.ts";
 import { readFileSync } from "node:fs";
 import { loadModel, type Model, ortBackend } from "../src/index.ts";
 import { Scorer, type TokenStream } from "../src/inference/index.ts";

@@ -13,6 +13,7 @@
  * tokens 512 and later of an article, its continuation; over everything. Bytes are all of the cache's memory, index,
  * lists and counters included, so policies compete at equal memory; the waiting room for hints is left out.
  */
+import "./setup/command-line.ts";
 import { parseArgs } from "node:util";
 import {
   admissionBytes,

@@ -9,6 +9,7 @@
  * memory, over the same random weights as f32, 8 bits and 4 bits, take turns; ratios are of medians over
  * the rounds. Outside it: packing the weights, loading the graphs, the prompt. Bytes are those of the weights.
  */
+import "./setup/command-line.ts";
 import { argmax, Decoder, type LanguageModel, type Session } from "../src/inference/index.ts";
 import {
   bitsOf,

@@ -11,6 +11,7 @@
  * worst case for a random read. Rounds take the sides in turn; the first is left out. The sides have other rows (other
  * buckets), so their predictions are not compared.
  */
+import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { type LanguageModel } from "../src/inference/index.ts";

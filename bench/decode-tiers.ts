@@ -15,6 +15,7 @@
  *   out before every round, and what a round brings back is all that there is. "all cold": the cache is empty, too, when
  *   a round begins. Whether a thrown-out file is out is asked of the system (preadv2) and printed.
  */
+import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

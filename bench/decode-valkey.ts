@@ -13,6 +13,7 @@
  * out if that does not help; predictions of all others must be those of the table in RAM. Nodes, client and engine
  * share this machine's cores.
  */
+import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { argmax, Decoder } from "../src/inference/index.ts";

@@ -9,6 +9,7 @@
  * table as large as the preset's. Rounds are short, because on a shared machine speed drifts by more than the
  * difference within a second.
  */
+import "./setup/command-line.ts";
 import { argmax, Decoder, type Session, withoutMemory } from "../src/inference/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { findBenchPreset } from "./setup/thirty-million.ts";

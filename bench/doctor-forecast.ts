@@ -11,6 +11,7 @@
  * with the file thrown out of the page cache before every eight tokens. Outside: loading, compiling, forecasting,
  * emptying. Prints forecast, measured and their ratio, mean and p99 (forecasts: the median of the rounds').
  */
+import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -12,6 +12,7 @@
  * the page cache; the first round is printed by itself. Rows of the text after the prompt are in the hole: reading
  * them asks no disk.
  */
+import "./setup/command-line.ts";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir, totalmem } from "node:os";

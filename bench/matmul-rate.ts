@@ -6,6 +6,7 @@
  *
  * Prints the best of the repeats. One thread count a process: the pool is process-wide.
  */
+import "./setup/command-line.ts";
 import { GraphBuilder, type Shape, sizeOf, type Tensor, zeros } from "../src/tensor/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 

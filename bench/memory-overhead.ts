@@ -9,6 +9,7 @@
  * optimizers and writing back included. Ratios are of medians. Tables start as untouched zero pages;
  * the rows of a first visit cost their page faults within the window.
  */
+import "./setup/command-line.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { findPreset } from "../src/training/index.ts";
 import { benchRun, median } from "./setup/training-run.ts";

@@ -10,6 +10,7 @@
  * text has them), opening stores, the first three rounds. Figures are medians. The batch is new each
  * round.
  */
+import "./setup/command-line.ts";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import {

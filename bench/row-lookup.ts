@@ -14,6 +14,7 @@
  * random order, on one table; the figures are medians of the rounds. 32,768 rows are a training batch
  * of 2,048 tokens with 16 rows each.
  */
+import "./setup/command-line.ts";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";

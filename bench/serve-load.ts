@@ -10,6 +10,7 @@
  * kind, texts that are not what the same prompt gave alone (near-ties may fall the other way in a batch),
  * latency, and the server's resident memory after each fifth of the time, of which the first warms up.
  */
+import "./setup/command-line.ts";
 import autocannon from "autocannon";
 import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";

@@ -12,6 +12,7 @@
  * that the prefix cache gives nothing to the server that the library lacks. The texts of library and
  * server are compared.
  */
+import "./setup/command-line.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";

@@ -10,6 +10,7 @@
  * of each file is a hole. Rounds take the sizes in turn. Prints one line a size and the ratio of the largest to the
  * smallest.
  */
+import "./setup/command-line.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -10,6 +10,7 @@
  * wrong answers are counted; a wrong one ends the program with an error. Nodes, client and network share this
  * machine's cores.
  */
+import "./setup/command-line.ts";
 import { parseArgs } from "node:util";
 import { Random } from "../src/numerics/index.ts";
 import { cached, RamStore, type RowStore } from "../src/memory/index.ts";

@@ -13,6 +13,7 @@
  * by itself because a cache that was not warmed is still filling. Page cache beside our own cache is not capped
  * within a round: for that run it under `systemd-run --scope -p MemoryMax=...`.
  */
+import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

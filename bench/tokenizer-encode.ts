@@ -9,6 +9,7 @@
  * `decode` of all ids. Outside: reading and parsing. The ids of both are compared. One CSV row after
  * its header; bytes are UTF-8.
  */
+import "./setup/command-line.ts";
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";

@@ -8,6 +8,7 @@
  * counting, merging. Outside: writing the result. Peak memory is the whole process's, as the operating
  * system saw it. One CSV row after its header.
  */
+import "./setup/command-line.ts";
 import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";

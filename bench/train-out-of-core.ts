@@ -18,6 +18,7 @@
  * rows nobody could fetch ahead, is printed by itself as "cold". At the end: a checkpoint of each run after
  * another block, time and bytes. Losses of the runs must be equal to the bit.
  */
+import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";

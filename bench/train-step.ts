@@ -10,6 +10,7 @@
  * and products take turns within a round; the ratio is of medians over the rounds.
  * Products of the optimizer (Muon) count as overhead, not as the model's.
  */
+import "./setup/command-line.ts";
 import { trainGraph } from "../src/model/index.ts";
 import {
   type Binding,

@@ -7,6 +7,7 @@
  * The run itself stays in `runs/shakespeare` at full precision and can be broken off and begun again. The
  * same seed and number of threads make the same model.
  */
+import "../bench/setup/command-line.ts";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
