@@ -1,6 +1,7 @@
 /** Errors of any route, and of none, in the one shape that clients read. Knows no route but by its name. */
 import type { Hono } from "hono";
-import { ApiError, apiErrorOf, errorResponse } from "./api-error.ts";
+import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
+import { methodsOf } from "./openapi.ts";
 
 /** `onError` is told of failures that are ours; a client that went away is none. */
 export function reporter(
@@ -13,14 +14,18 @@ export function reporter(
 }
 
 export function answerErrors(app: Hono, report: (error: unknown) => void): void {
-  app.notFound((c) =>
-    errorResponse(
-      new ApiError(`there is no ${c.req.method} ${c.req.path}; /openapi.json lists what there is`, {
-        status: 404,
-        code: "unknown_route",
-      }),
-    ),
-  );
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const allowed = methodsOf(path);
+    return errorResponse(
+      allowed.length > 0
+        ? methodNotAllowed(method, { path, allowed })
+        : new ApiError(`there is no ${path}; /openapi.json lists what there is`, {
+            status: 404,
+            code: "unknown_route",
+          }),
+    );
+  });
   app.onError((error) => {
     report(error);
     // Nobody reads the answer to a client that went away.

@@ -2,7 +2,6 @@
  * What goes wrong, as clients of OpenAI's interface read it: a status and
  * `{"error":{message,type,param,code}}`. Bugs of ours say no more than that they are.
  */
-import type * as z from "zod";
 import { EngramError, InvalidConfigError, RequestError, UnavailableError } from "../errors.ts";
 
 export interface ErrorBody {
@@ -42,6 +41,19 @@ export class ApiError extends EngramError {
   }
 }
 
+/** A path that there is, asked for in a way that it does not answer. HEAD goes wherever GET does. */
+export function methodNotAllowed(
+  method: string,
+  { path, allowed }: { path: string; allowed: readonly string[] },
+): ApiError {
+  const allow = allowed.flatMap((one) => (one === "GET" ? ["GET", "HEAD"] : [one])).join(", ");
+  return new ApiError(`${path} does not take ${method}; expected ${allow}`, {
+    status: 405,
+    code: "method_not_allowed",
+    headers: { allow },
+  });
+}
+
 /** Seconds after which a refused client may try again. */
 const retryAfter = "1";
 
@@ -78,23 +90,4 @@ function typeOf(status: number): string {
 export function errorResponse(error: unknown): Response {
   const answer = apiErrorOf(error);
   return Response.json(errorBody(answer), { status: answer.status, headers: answer.headers });
-}
-
-/** The first thing that a schema found wrong with a body. */
-export function schemaError({ issues }: z.ZodError): ApiError {
-  const [issue] = issues;
-  if (issue === undefined) return new ApiError("the request body is not valid");
-  const path = issue.path.map(String);
-  if (issue.code === "unrecognized_keys") {
-    const param = [...path, issue.keys[0]!].join(".");
-    return new ApiError(`"${param}" is not supported by this server; leave it out`, {
-      param,
-      code: "unsupported_parameter",
-    });
-  }
-  const param = path.join(".");
-  return new ApiError(param === "" ? issue.message : `${param}: ${issue.message}`, {
-    param: param === "" ? null : param,
-    code: param === "" ? "invalid_body" : "invalid_value",
-  });
 }

@@ -1,9 +1,10 @@
 /**
  * Request bodies: read up to a limit, parsed, checked by a schema. Whatever comes instead is refused
- * with 400 or 413, and never reaches a route.
+ * with 400, 413 or 415, and never reaches a route.
  */
 import * as z from "zod";
-import { ApiError, schemaError } from "./api-error.ts";
+import { ApiError } from "./api-error.ts";
+import { schemaError } from "./schema-error.ts";
 
 /** Throws `ApiError` for a body that is too large, no JSON, or not what `schema` says. */
 export async function readBody<Schema extends z.ZodType>(
@@ -30,6 +31,7 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
       status: 413,
       code: "body_too_large",
     });
+  if (!/^(?:identity)?$/i.test(request.headers.get("content-encoding") ?? "")) throw compressed();
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
   if (request.body === null) return "";
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -39,6 +41,8 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
     for await (const chunk of request.body) {
       bytes += chunk.byteLength;
       if (bytes > maxBytes) throw tooLarge();
+      // How gzip begins, said or not; no JSON does, and no UTF-8.
+      if (text === "" && chunk[0] === 0x1f && chunk[1] === 0x8b) throw compressed();
       text += decoder.decode(chunk, { stream: true });
     }
     return text + decoder.decode();
@@ -48,4 +52,16 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
       code: "invalid_body",
     });
   }
+}
+
+/** The size of what would come out is nobody's to know beforehand; requests are small. */
+function compressed(): ApiError {
+  return new ApiError(
+    "the request body is compressed; send it as it is, without Content-Encoding",
+    {
+      status: 415,
+      code: "unsupported_encoding",
+      headers: { "accept-encoding": "identity" },
+    },
+  );
 }

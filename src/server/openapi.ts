@@ -116,6 +116,16 @@ export const routes: readonly Route[] = [
   { method: "get", path: "/openapi.json", summary: "This document" },
 ];
 
+/** Methods that a request's path answers to; none for a path that is no route's. */
+export function methodsOf(path: string): string[] {
+  return routes
+    .filter((route) => {
+      const [begin, isOpen] = route.path.split("{name}");
+      return isOpen === undefined ? path === begin : path.startsWith(begin!) && path !== begin;
+    })
+    .map(({ method }) => method.toUpperCase());
+}
+
 const errorSchema = z.strictObject({
   error: z.strictObject({
     message: z.string(),

@@ -84,7 +84,9 @@ const sampling = {
   repetition_penalty: z.number().min(0.01).max(100).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
-  logit_bias: z.record(z.string().regex(/^\d{1,9}$/), z.number().min(-100).max(100)).nullish(),
+  logit_bias: z
+    .record(z.string().regex(/^\d{1,9}$/, "expected a token id"), z.number().min(-100).max(100))
+    .nullish(),
   seed: z.int().nullish().describe("the same seed draws the same text; default: a new one"),
   stop: z
     .union([z.string(), z.array(z.string().max(1000)).max(16)])
@@ -102,6 +104,11 @@ const sampling = {
   user: z.string().nullish(),
   engram: engramSchema.nullish(),
 };
+
+/** What a number in an answer's `logprobs` is; vLLM calls it raw_logprobs, and has it as its default. */
+const ofLogProbs =
+  "natural logarithms of the chances that the model itself gives, over its whole vocabulary: before temperature, " +
+  "top_k, top_p, min_p, penalties and logit_bias, and with the memory as engram asks for it";
 
 /** `stream_options` without `stream` would be ignored. */
 function checkStreamOptions({ stream, stream_options: options }: SamplingFields): boolean {
@@ -126,7 +133,12 @@ export const completionSchema: z.ZodType<CompletionRequest> = z
     prompt: promptSchema,
     max_tokens: z.int().min(0).nullish().describe("default 16"),
     echo: z.boolean().nullish().describe("begin the answer with the prompt"),
-    logprobs: z.int().min(0).max(maxTop).nullish(),
+    logprobs: z
+      .int()
+      .min(0)
+      .max(maxTop)
+      .nullish()
+      .describe(`so many of the likeliest; ${ofLogProbs}`),
     best_of: z.literal(1).nullish(),
     suffix: z.literal("").nullish(),
   })
@@ -162,8 +174,8 @@ export const chatSchema: z.ZodType<ChatRequest> = z
     messages: z.array(message).min(1).max(4096),
     max_tokens: z.int().min(0).nullish(),
     max_completion_tokens: z.int().min(0).nullish(),
-    logprobs: z.boolean().nullish(),
-    top_logprobs: z.int().min(0).max(maxTop).nullish(),
+    logprobs: z.boolean().nullish().describe(ofLogProbs),
+    top_logprobs: z.int().min(0).max(maxTop).nullish().describe("so many of the likeliest, too"),
     tools: z.array(z.unknown()).max(0, "tools are not supported; leave them out").nullish(),
     tool_choice: z.enum(["none", "auto"]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),

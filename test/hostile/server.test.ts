@@ -5,8 +5,10 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import test, { after } from "node:test";
+import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { createServer, listen } from "../../src/index.ts";
+import { routes } from "../../src/server/index.ts";
 import { servedModel } from "../models/served-model.ts";
 
 const model = await servedModel({ withChat: true, contextSize: 64 });
@@ -45,7 +47,10 @@ function checkRefusal({ status, text }: { status: number; text: string }): void 
   assert.ok(status >= 400 && status < 500, `${status}: ${text}`);
   const { error } = JSON.parse(text) as { error: Record<string, unknown> };
   assert.deepEqual(Object.keys(error).toSorted(), ["code", "message", "param", "type"]);
-  assert.ok(typeof error["message"] === "string" && error["message"].length > 10);
+  const { message } = error;
+  assert.ok(typeof message === "string" && message.length > 10);
+  // What a schema says where it does not say what is wrong.
+  assert.doesNotMatch(message, /(?:^|: )Invalid (?:input|key in record|element.*)$/);
 }
 
 async function stillServes(): Promise<void> {
@@ -69,6 +74,49 @@ test("bodies that are no JSON, no UTF-8, too large or no object are refused", as
     ])
       checkRefusal(await post(path, body));
   await stillServes();
+});
+
+test("a compressed body is refused by status 415, said or not", async () => {
+  const plain = JSON.stringify({ prompt: "the", max_tokens: 1 });
+  const gzip = new Uint8Array(gzipSync(plain));
+  const sent = async (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string>) =>
+    server.fetch(new Request("http://engram/v1/completions", { method: "POST", body, headers }));
+  for (const headers of [
+    {},
+    { "content-encoding": "gzip" },
+    { "content-encoding": "br" },
+    { "content-encoding": "deflate, gzip" },
+  ] as Record<string, string>[]) {
+    const answer = await sent("content-encoding" in headers ? plain : gzip, headers);
+    assert.equal(answer.status, 415);
+    assert.equal(answer.headers.get("accept-encoding"), "identity");
+    checkRefusal({ status: 415, text: await answer.text() });
+  }
+  assert.equal((await sent(plain, { "content-encoding": "identity" })).status, 200);
+});
+
+test("a wrong method is 405 and says which are right; a path that is none is 404", async () => {
+  const ask = async (method: string, path: string) =>
+    server.fetch(new Request(`http://engram${path}`, { method }));
+  const taken = new Map<string, string[]>();
+  for (const { method, path } of routes)
+    taken.set(path, [
+      ...(taken.get(path) ?? []),
+      ...(method === "get" ? ["GET", "HEAD"] : ["POST"]),
+    ]);
+  for (const [path, methods] of taken)
+    for (const method of ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
+      const answer = await ask(method, path.replace("{name}", "served"));
+      const text = await answer.text();
+      if (methods.includes(method)) assert.notEqual(answer.status, 405, `${method} ${path}`);
+      else {
+        assert.equal(answer.status, 405, `${method} ${path}`);
+        assert.deepEqual(answer.headers.get("allow")?.split(", ").toSorted(), methods.toSorted());
+        if (method !== "HEAD") assert.equal(JSON.parse(text).error.code, "method_not_allowed");
+      }
+    }
+  for (const path of ["/v1/nothing", "/v1/models/", "/"])
+    assert.equal((await ask("PUT", path)).status, 404, path);
 });
 
 test("what is not supported is refused, by the parameter's name", async () => {

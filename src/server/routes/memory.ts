@@ -12,9 +12,10 @@ import type {
   TextPiece,
 } from "../../inspect/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { ApiError, schemaError } from "../api-error.ts";
+import { ApiError } from "../api-error.ts";
 import { readBody } from "../body.ts";
 import { collisionSchema } from "../protocol.ts";
+import { schemaError } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
 
 /** As many as a map has pixels worth pointing at. */

@@ -1,6 +1,6 @@
 /** `/`: the inspector page and its files. What the page shows it asks of the other routes. */
 import type { Hono } from "hono";
-import { ApiError } from "../api-error.ts";
+import { ApiError, methodNotAllowed } from "../api-error.ts";
 import { isPagePath, type Page, pageResponse } from "../page.ts";
 import type { RouteContext } from "../serving.ts";
 
@@ -26,8 +26,11 @@ export function pageRoutes(
       });
     }
   };
-  app.get("*", async (c, next) => {
+  app.all("*", async (c, next) => {
+    const { method } = c.req;
     if (!isPagePath(c.req.path)) return next();
+    if (method !== "GET" && method !== "HEAD")
+      throw methodNotAllowed(method, { path: c.req.path, allowed: ["GET"] });
     const path = c.req.path === "/" ? "index.html" : c.req.path.slice(1);
     const file = (await page()).get(path);
     if (file === undefined) return next();

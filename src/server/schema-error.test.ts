@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import * as z from "zod";
+import { inspectSchema } from "./inspect-protocol.ts";
+import { chatSchema, collisionSchema, completionSchema } from "./protocol.ts";
+import { schemaError } from "./schema-error.ts";
+
+const user = { role: "user", content: "a" };
+
+for (const [what, schema, body, param, message] of [
+  ["too many", completionSchema, { stop: Array(17).fill("x") }, "stop", /<=16 items/],
+  ["too long a text", completionSchema, { stop: ["x".repeat(1001)] }, "stop.0", /<=1000/],
+  ["one of another kind", completionSchema, { stop: ["x", 5] }, "stop.1", /expected string/],
+  ["another kind", completionSchema, { stop: 5 }, "stop", /^stop: expected string or array$/],
+  ["too many prompts", completionSchema, { prompt: Array(1025).fill("x") }, "prompt", /<=1024/],
+  ["a number among prompts", completionSchema, { prompt: ["x", 5] }, "prompt.1", /expected string/],
+  ["an id among lists", completionSchema, { prompt: [[1], 5] }, "prompt.1", /expected array/],
+  ["what might be any list", completionSchema, { prompt: [1.5] }, "prompt", /list of lists/],
+  ["a key that is none", completionSchema, { logit_bias: { x: 1 } }, "logit_bias.x", /token id/],
+  [
+    "a word that is none",
+    completionSchema,
+    { engram: { return: ["x"] } },
+    "engram.return.0",
+    /"rows"/,
+  ],
+  ["a number", collisionSchema, { text: [5] }, "text.0", /expected string/],
+  ["nothing", collisionSchema, {}, "text", /^text: expected string or array$/],
+  [
+    "a picture",
+    chatSchema,
+    { messages: [user, { ...user, content: [{ type: "image_url" }] }] },
+    "messages.1.content.0.type",
+    /expected "text"/,
+  ],
+  [
+    "a row that is none",
+    inspectSchema,
+    { text: "a", ablate: { rows: [{}] } },
+    "ablate.rows.0.layer",
+    /number/,
+  ],
+] as const)
+  test(`${what} for ${param} is refused there, in words`, () => {
+    const given = schema === completionSchema ? { prompt: "a", ...body } : body;
+    const { error } = z.safeParse<z.ZodType>(schema, given);
+    const refusal = schemaError(error!);
+    assert.equal(refusal.param, param);
+    assert.match(refusal.message, message);
+  });
