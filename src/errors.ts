@@ -50,6 +50,13 @@ export class BackendError extends EngramError {
   }
 }
 
+/** Not a number, or infinity, where the model's arithmetic needs finite numbers: in a weight, a row, or a result. */
+export class NonFiniteError extends EngramError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("non_finite", message, options);
+  }
+}
+
 /** A request that is well formed but cannot be answered (prompt too long, token id out of range). */
 export class RequestError extends EngramError {
   constructor(message: string, options?: ErrorOptions) {

@@ -1,6 +1,7 @@
 /**
  * A model's weights between a directory and memory, as numbers or packed. One matrix at a time is in
- * memory twice. Knows the tensors' names and types; not tables, tokenizers or engines.
+ * memory twice. Weights that are not finite are refused by name and place. Knows the tensors' names and types; not
+ * tables, tokenizers or engines.
  *
  * A packed matrix [M,K] called `X.weight` rests as three tensors, in the layout of compressed-tensors:
  *
@@ -9,7 +10,7 @@
  *   X.weight_shape   I64  [2]             M and K
  */
 import { type ModelDirectory, tensorSource, type TensorSource } from "./checkpoint/node/index.ts";
-import { FormatError, InvalidConfigError } from "./errors.ts";
+import { FormatError, InvalidConfigError, NonFiniteError } from "./errors.ts";
 import {
   bitsOf,
   finalNormName,
@@ -28,6 +29,7 @@ import {
 import {
   decodeBf16Array,
   encodeBf16Array,
+  firstNonFinite,
   QUANTIZED_BLOCK,
   type QuantizedBits,
 } from "./numerics/index.ts";
@@ -106,6 +108,7 @@ async function readNumbers(
     throw new FormatError(
       `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
     );
+  checkFinite(files, { name, shape }, data as Float32Array);
 }
 
 async function readPacked(
@@ -134,10 +137,24 @@ async function readPacked(
   const halves = new Uint16Array((await part(specs.scales)).buffer);
   const scales = new Float32Array(halves.length);
   decodeBf16Array(halves, scales);
-  const wrong = scales.findIndex((scale) => !Number.isFinite(scale));
-  if (wrong !== -1)
-    throw new FormatError(`${files.path}: "${specs.scales.name}" holds ${scales[wrong]}`);
+  checkFinite(files, specs.scales, scales);
   return { shape: [rows, width], bits, codes, scales };
+}
+
+/** While the numbers are in the processor's caches, or about to be: at load and never again. */
+function checkFinite(
+  files: ModelDirectory,
+  { name, shape }: Pick<TensorSource, "name" | "shape">,
+  values: Float32Array,
+): void {
+  const at = firstNonFinite(values);
+  if (at === -1) return;
+  const width = shape.at(-1)!;
+  const place = shape.length === 1 ? [at] : [Math.floor(at / width), at % width];
+  throw new NonFiniteError(
+    `${files.path}: "${name}" holds ${values[at]} at [${place.join(", ")}] of [${shape.join(", ")}]; ` +
+      "the file is damaged, or training went on after its numbers had overflowed",
+  );
 }
 
 type PackedSpec = Pick<TensorSource, "name" | "dtype" | "shape">;

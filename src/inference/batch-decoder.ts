@@ -61,7 +61,7 @@ export class BatchDecoder {
     try {
       return await this.#run(step, { entries, batch });
     } catch (error) {
-      for (const [i, { slot }] of entries.entries()) this.sessions[slot]!.rewind(before[i]!);
+      for (const [i, { slot }] of entries.entries()) this.sessions[slot]!.undo(before[i]!);
       throw error;
     }
   }
@@ -128,16 +128,19 @@ export class BatchDecoder {
       for (const timeline of timelines) guesses?.guess(timeline, this.#retrieval);
     });
     const out = (name: string): Float32Array => outputs[name]!.data as Float32Array;
+    const logitsOf = (slot: number): Float32Array =>
+      out(io.logits).subarray(slot * config.vocabSize, (slot + 1) * config.vocabSize);
+    for (const { slot } of entries)
+      this.sessions[slot]!.checkFinite(logitsOf(slot), this.sessions[slot]!.length);
     return entries.map(({ slot }) => {
       const ids = staged.get(slot)!;
       const width = config.hiddenSize;
       this.sessions[slot]!.timeline.commit(ids, (layer) =>
         out(io.next(io.conv(layer))).subarray(slot * width, (slot + 1) * width),
       );
-      const logits = out(io.logits).subarray(slot * config.vocabSize);
       const layers = [...ids.rows.keys()];
       return {
-        logits: logits.subarray(0, config.vocabSize),
+        logits: logitsOf(slot),
         gates: new Map(layers.map((layer) => [layer, out(io.gate(layer))[slot]!])),
         rows: ids.rows,
       };

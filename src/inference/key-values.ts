@@ -9,6 +9,7 @@
  */
 import type { ModelConfig } from "../model/index.ts";
 import { io } from "../model/index.ts";
+import { firstNonFinite } from "../numerics/index.ts";
 import { type Value, zeros } from "../tensor/index.ts";
 
 export type Caches = Readonly<Record<string, Value>>;
@@ -66,6 +67,37 @@ export class KeyValues {
       this.#copy(other, { from: back, to: back, count: start });
     }
     this.#start = start;
+  }
+
+  /** The first layer that has NaN or infinity at `position` or behind it; undefined where none has. */
+  firstNonFinite(position: number): number | undefined {
+    for (let layer = 0; this.caches[io.keys(layer)] !== undefined; layer++)
+      for (const name of [io.keys(layer), io.values(layer)])
+        for (const values of this.#unused(name, position))
+          if (firstNonFinite(values) !== -1) return layer;
+    return undefined;
+  }
+
+  /**
+   * Zeroes what a step that failed left behind the first `length` tokens: a kernel may multiply positions that nothing
+   * attends to by zero, and zero times NaN is NaN.
+   */
+  clear(length: number): void {
+    for (const name of Object.keys(this.caches))
+      for (const values of this.#unused(name, length)) values.fill(0);
+  }
+
+  /** Of each head, what lies between token `position` of the timeline and the documents at the back. */
+  #unused(name: string, position: number): Float32Array[] {
+    const { data, shape } = this.caches[name]!;
+    const [, heads, capacity, width] = shape as [number, number, number, number];
+    const [from, to] = [position - this.#start, capacity - this.#start];
+    return Array.from({ length: heads }, (_, head) =>
+      (data as Float32Array).subarray(
+        (head * capacity + from) * width,
+        (head * capacity + to) * width,
+      ),
+    );
   }
 
   get #capacity(): number {

@@ -6,7 +6,7 @@
  */
 import { RequestError, UnavailableError } from "../errors.ts";
 import { BesideEngine } from "./beside-engine.ts";
-import { BatchDecoder } from "./batch-decoder.ts";
+import { BatchDecoder, type BatchResult } from "./batch-decoder.ts";
 import { checkTokenIds, type LanguageModel } from "./language-model.ts";
 import { type MemoryReport, reportMemory } from "./memory-meter.ts";
 import {
@@ -236,7 +236,15 @@ export class Scheduler {
   async #write(jobs: readonly GenerationJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ slot: job.slot, id: job.next! }));
     const start = performance.now();
-    const results = await this.#batch.step(entries);
+    let results: BatchResult[];
+    try {
+      results = await this.#batch.step(entries);
+    } catch (error) {
+      if (jobs.length === 1) throw error;
+      // The step was undone. One by one, only those fail that cannot go on.
+      for (const job of jobs) await this.#attempt([job], () => this.#write([job]));
+      return;
+    }
     this.#besideEngine.ran(performance.now() - start);
     for (const [i, job] of jobs.entries()) {
       this.#lastUse[job.slot] = this.#clock;

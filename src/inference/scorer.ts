@@ -2,6 +2,7 @@
  * How well a model predicts given ids: the negative log-likelihood of each token over the full softmax,
  * in fixed windows of a packed stream. Knows ids and nats; not text, bytes or tasks.
  */
+import { NonFiniteError } from "../errors.ts";
 import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
@@ -140,14 +141,21 @@ export class Scorer {
       for (let row = 0; row < batch; row++)
         fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
       await this.#run();
+      const losses = this.#outputs[io.loss]!.data as Float32Array;
       const tokens: ScoredToken[] = [];
       for (const [row, { start, from }] of group.entries())
         for (let t = from; t < length; t++) {
           const label = start + t + 1;
           if (label >= stream.tokens.length || isStart[label] === 1) continue;
-          tokens.push({ at: row * length + t, label, windowStart: start });
+          const place = row * length + t;
+          if (!Number.isFinite(losses[place]))
+            throw new NonFiniteError(
+              `the loss of token ${label} is ${losses[place]}: numbers overflowed on the way; the weights are too ` +
+                "large to compute with, as training that diverged leaves them",
+            );
+          tokens.push({ at: place, label, windowStart: start });
         }
-      yield { tokens, losses: this.#outputs[io.loss]!.data as Float32Array };
+      yield { tokens, losses };
       onProgress?.(Math.min(at + batch, windows.length), windows.length);
     }
   }

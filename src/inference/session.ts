@@ -8,9 +8,10 @@
  * seen, and positions count from it. Cache positions behind the document's end, up to the kept documents (`KeyValues`),
  * hold leftovers that the next append overwrites before reading.
  */
-import { InvalidConfigError, InvariantError, RequestError } from "../errors.ts";
+import { InvalidConfigError, InvariantError, NonFiniteError, RequestError } from "../errors.ts";
 import { memoryWidth, Retrieval, type RetrievalTable } from "../memory/index.ts";
 import { decodeGraph, type DecodeShape, io, type LayerRange, ropeAngles } from "../model/index.ts";
+import { firstNonFinite } from "../numerics/index.ts";
 import type { Graph, Value } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
 import { Guesses } from "./guesses.ts";
@@ -200,6 +201,29 @@ export class Session {
     return staged;
   }
 
+  /**
+   * Throws `NonFiniteError` unless the logits or hidden states that came of reading `position` and what follows are
+   * finite. Weights and rows were when they were read, so anything else overflowed on the way. For batches, too.
+   */
+  checkFinite(outputs: Float32Array, position: number): void {
+    const at = firstNonFinite(outputs);
+    if (at === -1) return;
+    const layer = this.#keyValues.firstNonFinite(position);
+    throw new NonFiniteError(
+      `the text from position ${position} on led to ${outputs[at]} in place of a number: ` +
+        (layer === undefined
+          ? "keys and values of all layers are finite, so it arose in the last layer or after it"
+          : `layer ${layer} is the first whose keys or values are not finite, so it arose there or in the layer before`) +
+        "; the weights are too large to compute with, as training that diverged leaves them",
+    );
+  }
+
+  /** Forgets a step that failed, from position `length` on, with what it left in the caches. For batches, too. */
+  undo(length: number): void {
+    this.#rewind(length);
+    this.#keyValues.clear(length);
+  }
+
   /** Forgets everything and goes on with another scale. */
   restart({ scale }: { scale: number }): void {
     this.rewind(0);
@@ -295,7 +319,9 @@ export class Session {
           stream.set(output(io.writtenTo(layer)), at);
         }
         last = step.outputs[logits === "none" ? io.hidden : io.logits]!.data as Float32Array;
-        if (logits !== "last") all.set(last.subarray(0, count * width), at * width);
+        const read = logits === "last" ? last : last.subarray(0, count * width);
+        this.checkFinite(read, before + at);
+        if (logits !== "last") all.set(read, at * width);
         at += count;
       }
       this.#gates = gates;
@@ -303,7 +329,7 @@ export class Session {
       this.#rows = rows;
       return logits === "last" ? last!.slice() : all;
     } catch (error) {
-      this.#rewind(before);
+      this.undo(before);
       throw error;
     } finally {
       this.#busy = false;

@@ -6,7 +6,7 @@
 import { RequestError } from "../errors.ts";
 import type { Ablation } from "../inference/index.ts";
 import type { Model } from "../load-model.ts";
-import type { RetrievalTable } from "../memory/index.ts";
+import { checkRowValues, type RetrievalTable } from "../memory/index.ts";
 import { tokenText } from "../tokenizer/index.ts";
 import { type Reading, readBothWays } from "./passes.ts";
 import type { InspectReport, LayerReport, SpellingsReport } from "./report.ts";
@@ -140,7 +140,7 @@ function layerReports(model: Model, readings: readonly Reading[]): Promise<Layer
 
 /** L2 lengths of rows, [T][C]. */
 async function rowNorms(
-  { store, format }: RetrievalTable,
+  { layerId, store, format }: RetrievalTable,
   rows: readonly Uint32Array[],
 ): Promise<number[][]> {
   const { headDim, rowBytes } = format;
@@ -150,6 +150,7 @@ async function rowNorms(
     const values = new Float32Array(wanted.length * headDim);
     await store.read(wanted, bytes);
     format.decode(bytes, values);
+    checkRowValues({ layerId, format }, wanted, values);
     norms.push(
       Array.from(wanted, (_, i) =>
         round(Math.hypot(...values.subarray(i * headDim, (i + 1) * headDim))),

@@ -173,9 +173,9 @@ export class MemoryInspector {
     return this.#memory.addressing.layout.layers.find((layer) => layer.layerId === layerId)!;
   }
 
-  #source(layerId: number): Pick<RetrievalTable, "store" | "format"> {
+  #source(layerId: number): RetrievalTable {
     const { store, format } = this.#table(layerId);
-    return { store: this.#traffic?.sourceOf(layerId) ?? store, format };
+    return { layerId, store: this.#traffic?.sourceOf(layerId) ?? store, format };
   }
 
   #table(layerId: number): RetrievalTable {

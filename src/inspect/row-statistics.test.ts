@@ -32,7 +32,7 @@ test("bins that fit the limit are read whole: means, shares and maxima are those
   for (const name of ["f32", "int8"] as const) {
     const { store, format, norms } = table(10_000, name);
     const [from, to, bins] = [37, 9_990, 7];
-    const found = await rowStatistics({ store, format }, { from, to, bins });
+    const found = await rowStatistics({ layerId: 1, store, format }, { from, to, bins });
     for (let bin = 0; bin < bins; bin++) {
       const begin = Math.floor(from + (bin * (to - from)) / bins);
       const end = Math.floor(from + ((bin + 1) * (to - from)) / bins);
@@ -48,7 +48,7 @@ test("bins that fit the limit are read whole: means, shares and maxima are those
 
 test("bins of one row each say what that row holds", async () => {
   const { store, format, norms } = table(50);
-  const found = await rowStatistics({ store, format }, { from: 10, to: 20, bins: 10 });
+  const found = await rowStatistics({ layerId: 1, store, format }, { from: 10, to: 20, bins: 10 });
   for (const [i, norm] of norms.slice(10, 20).entries())
     assert.ok(Math.abs(found.meanNorm[i]! - norm) < 1e-12);
 });
@@ -66,13 +66,13 @@ test("larger bins are sampled at even distances, within the limit, each row once
     close: () => store.close(),
   };
   const bins = { from: 0, to: 30_000, bins: 3 };
-  const found = await rowStatistics({ store: spy, format }, bins, { maxRows: 6_000 });
+  const found = await rowStatistics({ layerId: 1, store: spy, format }, bins, { maxRows: 6_000 });
   assert.deepEqual([...found.sampled], [2_000, 2_000, 2_000]);
   assert.equal(new Set(asked).size, 6_000);
   const mean = norms.slice(0, 10_000).reduce((a, b) => a + b) / 10_000;
   assert.ok(Math.abs(found.meanNorm[0]! / mean - 1) < 0.05, `${found.meanNorm[0]} for ${mean}`);
   const bytes = { maxBytes: 600 * format.rowBytes };
-  const fewer = await rowStatistics({ store: spy, format }, bins, bytes);
+  const fewer = await rowStatistics({ layerId: 1, store: spy, format }, bins, bytes);
   assert.deepEqual([...fewer.sampled], [200, 200, 200]);
 });
 
@@ -81,7 +81,7 @@ test("when time runs out the answer is what was read so far, alike for all bins"
   let reads = 0;
   const clock = (): number => (reads += 1) * 100;
   const found = await rowStatistics(
-    { store, format },
+    { layerId: 1, store, format },
     { from: 0, to: 30_000, bins: 5 },
     { maxRows: 25_000, maxTime: 250, now: clock },
   );
@@ -93,11 +93,15 @@ test("when time runs out the answer is what was read so far, alike for all bins"
 test("rows outside the table and a broken-off request are refused", async () => {
   const { store, format } = table(10);
   await assert.rejects(
-    rowStatistics({ store, format }, { from: 0, to: 11, bins: 1 }),
+    rowStatistics({ layerId: 1, store, format }, { from: 0, to: 11, bins: 1 }),
     InvalidConfigError,
   );
   await assert.rejects(
-    rowStatistics({ store, format }, { from: 0, to: 9, bins: 1 }, { signal: AbortSignal.abort() }),
+    rowStatistics(
+      { layerId: 1, store, format },
+      { from: 0, to: 9, bins: 1 },
+      { signal: AbortSignal.abort() },
+    ),
     { name: "AbortError" },
   );
 });

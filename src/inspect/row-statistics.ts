@@ -4,7 +4,7 @@
  * row an n-gram falls on is as good as random, so neighbours do not resemble each other). Changes nothing; knows
  * nothing of tokens, orders or heads.
  */
-import { checkBins, type RowBins, type RowFormat, type RowStore } from "../memory/index.ts";
+import { checkBins, checkRowValues, type RetrievalTable, type RowBins } from "../memory/index.ts";
 
 /** One entry a bin. */
 export interface RowStatistics {
@@ -32,8 +32,9 @@ export interface RowStatisticsOptions {
 /** Rows read at a time: between two of them, other work gets its turn. */
 const ROWS_PER_READ = 4096;
 
+/** Throws `NonFiniteError` at a row that holds no finite numbers. */
 export async function rowStatistics(
-  { store, format }: { store: RowStore; format: RowFormat },
+  { layerId, store, format }: RetrievalTable,
   bins: RowBins,
   options: RowStatisticsOptions = {},
 ): Promise<RowStatistics> {
@@ -58,7 +59,9 @@ export async function rowStatistics(
   const flush = async (): Promise<void> => {
     signal?.throwIfAborted();
     await store.read(rows.subarray(0, filled), bytes);
-    format.decode(bytes, values.subarray(0, filled * format.headDim));
+    const decoded = values.subarray(0, filled * format.headDim);
+    format.decode(bytes, decoded);
+    checkRowValues({ layerId, format }, rows, decoded);
     addNorms(statistics, values, { binOf: binOf.subarray(0, filled), width: format.headDim });
     filled = 0;
     // A store in memory never waits; requests that do must not wait for it.

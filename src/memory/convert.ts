@@ -1,7 +1,8 @@
 /**
  * A table's rows in another format, streamed in order of rows, so that a table is never held twice. Knows no files:
- * whoever writes them takes the chunks.
+ * whoever writes them takes the chunks. A row that holds no finite numbers is refused: a damaged table is not passed on.
  */
+import { checkRowValues } from "./finite-rows.ts";
 import { type RowFormatName, rowFormat } from "./row-format.ts";
 import type { RetrievalTable } from "./retrieval.ts";
 
@@ -16,7 +17,7 @@ export interface ConvertedPart {
 
 /** Bytes `from`..`to` of every row in the format `targetName`. A chunk is valid until the next is asked for. */
 export async function* convertedRows(
-  { store, format }: Pick<RetrievalTable, "store" | "format">,
+  { layerId, store, format }: RetrievalTable,
   targetName: RowFormatName,
   part: ConvertedPart = {},
 ): AsyncGenerator<Uint8Array> {
@@ -31,13 +32,12 @@ export async function* convertedRows(
   for (let first = 0; first < store.numRows; first += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, store.numRows - first);
     for (let i = 0; i < count; i++) ids[i] = first + i;
+    const some = values.subarray(0, count * format.headDim);
     await store.read(ids.subarray(0, count), stored);
+    format.decode(stored, some);
+    checkRowValues({ layerId, format }, ids, some);
     if (target.name === format.name) converted.set(stored.subarray(0, count * format.rowBytes));
-    else {
-      const some = values.subarray(0, count * format.headDim);
-      format.decode(stored, some);
-      target.encode(some, converted);
-    }
+    else target.encode(some, converted);
     if (width === target.rowBytes) yield converted.subarray(0, count * width);
     else {
       for (let i = 0; i < count; i++) {

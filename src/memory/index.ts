@@ -21,6 +21,7 @@ export {
 } from "./config.ts";
 export { convertedRows, type ConvertedPart } from "./convert.ts";
 export { RowDeduper, type UniqueRows } from "./dedupe.ts";
+export { checkRowValues } from "./finite-rows.ts";
 export {
   buildHashPlan,
   checkCompressedIds,

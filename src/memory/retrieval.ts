@@ -1,13 +1,14 @@
 /**
  * Row ids -> memory vectors: reads each distinct row of a batch once from its layer's store, decodes it
  * and deals it out to every place that asked for it. What was read stays at hand, so that a row
- * optimizer can change the values and write them back. Knows nothing of tokens or tensors: rows come in
- * as numbers, memory goes out as a plain array that a model may take as its input.
+ * optimizer can change the values and write them back. Rows that hold no finite numbers are refused. Knows nothing
+ * of tokens or tensors: rows come in as numbers, memory goes out as a plain array that a model may take as its input.
  *
  * Shapes: P positions, C columns, d values a row, E = C*d, U distinct rows.
  */
 import { InvalidConfigError, RequestError, ShapeError, StoreError } from "../errors.ts";
 import { RowDeduper } from "./dedupe.ts";
+import { checkRowValues } from "./finite-rows.ts";
 import type { RowFormat } from "./row-format.ts";
 import type { UseCodes } from "./row-use.ts";
 import type { RowStore, WritableRowStore } from "./store.ts";
@@ -179,10 +180,10 @@ class LayerRetrieval {
     const { store, format } = this.table;
     if (store.readNow === undefined) return false;
     const inPlace = format.rowsOf(memory_PE);
-    if (inPlace !== undefined) return store.readNow(rows, inPlace);
-    const bytes = this.#scratch(rows.length);
+    const bytes = inPlace ?? this.#scratch(rows.length);
     if (!store.readNow(rows, bytes)) return false;
-    format.decode(bytes, memory_PE);
+    if (inPlace === undefined) format.decode(bytes, memory_PE);
+    this.#checkValues(rows, memory_PE, memory_PE);
     return true;
   }
 
@@ -231,8 +232,19 @@ class LayerRetrieval {
   #finish({ bytes, isInPlace, ...batch }: PreparedBatch, memory_PE: Float32Array): RowBatch {
     const { format } = this.table;
     if (!isInPlace) format.decode(bytes, batch.values);
+    this.#checkValues(batch.unique, batch.values, memory_PE);
     dealOut(batch.values, batch.index, { into: memory_PE, headDim: format.headDim });
     return batch;
+  }
+
+  /** A wrong number must not stay where the next step, which may fill less of it, would compute with it. */
+  #checkValues(rows: Uint32Array, values: Float32Array, memory_PE: Float32Array): void {
+    try {
+      checkRowValues(this.table, rows, values);
+    } catch (error) {
+      memory_PE.fill(0);
+      throw error;
+    }
   }
 
   prefetch(rows: Uint32Array): void {

@@ -8,6 +8,7 @@ export {
   roundToBf16,
 } from "./bf16.ts";
 export { crc32c, linearCrc32c } from "./crc32c.ts";
+export { firstNonFinite } from "./finite.ts";
 export {
   decodeFp8Blocks,
   E4M3_MAX,

@@ -13,7 +13,7 @@
  * the largest number at -8; 24 more divisors gain 1 % more. As -7 and -8 are among them, packing what
  * was unpacked changes nothing.
  */
-import { InvalidConfigError } from "../errors.ts";
+import { NonFiniteError } from "../errors.ts";
 import { decodeBf16, encodeBf16 } from "./bf16.ts";
 
 /** Numbers that share a scale. */
@@ -35,7 +35,7 @@ const DIVISORS: Readonly<Record<QuantizedBits, readonly number[]>> = {
   8: [-127],
 };
 
-/** Throws `InvalidConfigError` for numbers that are not finite: no code stands for them. */
+/** Throws `NonFiniteError` for numbers that are not finite: no code stands for them. */
 export function quantizeBlocks(values: Float32Array, bits: QuantizedBits): QuantizedBlocks {
   const numBlocks = values.length / QUANTIZED_BLOCK;
   const codes = new Uint8Array((values.length * bits) / 8);
@@ -66,7 +66,7 @@ function bestScale(values: Float32Array, at: number, bits: QuantizedBits): numbe
   for (let i = at; i < at + QUANTIZED_BLOCK; i++) {
     const value = values[i]!;
     if (!Number.isFinite(value))
-      throw new InvalidConfigError(
+      throw new NonFiniteError(
         `a weight is ${value}: only finite numbers can be quantised; the model is damaged`,
       );
     if (Math.abs(value) > Math.abs(largest)) largest = value;

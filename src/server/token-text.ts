@@ -16,17 +16,10 @@ export function startInText(
   return piece.endsWith(own) ? offset + piece.length - own.length : offset;
 }
 
-/** JSON has no infinities: a token that cannot come is as unlikely as OpenAI's smallest number says. */
-export function finite(logProb: number): number {
-  return Math.max(logProb, -9999);
-}
-
 /** The likeliest tokens by their text, as the completions interface has it. */
 export function topByText(
   tokenizer: Tokenizer,
   top: readonly TokenLogProb[],
 ): Record<string, number> {
-  return Object.fromEntries(
-    top.map(({ id, logProb }) => [tokenText(tokenizer, id), finite(logProb)]),
-  );
+  return Object.fromEntries(top.map(({ id, logProb }) => [tokenText(tokenizer, id), logProb]));
 }

@@ -7,7 +7,7 @@
  * The graph never sees a table, and the tables never see the graph. Knows ids, arrays and one backend;
  * not text, files or how progress is shown.
  */
-import { InvalidConfigError, InvariantError } from "../errors.ts";
+import { InvalidConfigError, NonFiniteError } from "../errors.ts";
 import {
   type Batch,
   emptyBatch,
@@ -23,7 +23,7 @@ import {
   type RowBatch,
   type WritableRowStore,
 } from "../memory/index.ts";
-import { Random } from "../numerics/index.ts";
+import { firstNonFinite, Random } from "../numerics/index.ts";
 import { io, type ParamLayout, paramViews, ropeAngles, trainGraph } from "../model/index.ts";
 import { type Binding, type Executable, type Value, valueOf, zeros } from "../tensor/index.ts";
 import { fillBatch, WindowOrder } from "./dataset.ts";
@@ -212,9 +212,13 @@ export class Trainer {
     for (const gradients of this.#arrays.memoryGradients)
       this.#clear(gradients, prepared.memoryOff);
     const gradientNorm = globalNorm(this.#gradients);
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-      throw new InvariantError(
-        `step ${step}: the loss is ${loss} and its gradient ${gradientNorm} long; resume from the last ` +
+    const overflowed = this.#layerIds.filter(
+      (_, i) => firstNonFinite(this.#arrays.memoryGradients[i]!) !== -1,
+    );
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm) || overflowed.length > 0)
+      throw new NonFiniteError(
+        `step ${step}: the loss is ${loss} and its gradient ${gradientNorm} long` +
+          `${overflowed.map((layer) => `, that of layer ${layer}'s rows not finite`).join("")}; resume from the last ` +
           "checkpoint with a lower learning rate",
       );
     const dense = this.#updateWeights({ step, lr, clip: Math.min(1, clip / gradientNorm) });

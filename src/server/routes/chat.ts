@@ -11,7 +11,7 @@ import { type ChatRequest, chatSchema } from "../protocol.ts";
 import { checkPrompt } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextStep } from "../text-generation.ts";
-import { finite, tokenText } from "../token-text.ts";
+import { tokenText } from "../token-text.ts";
 
 export function chatRoutes(app: Hono, context: RouteContext): void {
   app.post("/v1/chat/completions", async (c) => {
@@ -128,7 +128,7 @@ function partsOf(
 function logProbOf(tokenizer: Tokenizer, { top, ...token }: TokenLogProbs): object {
   const entry = ({ id, logProb }: TokenLogProb): object => ({
     token: tokenText(tokenizer, id),
-    logprob: finite(logProb),
+    logprob: logProb,
     bytes: Array.from(tokenizer.tokenBytes(id)),
   });
   return { ...entry(token), top_logprobs: top.map(entry) };

@@ -12,7 +12,7 @@ import { type CompletionRequest, completionSchema } from "../protocol.ts";
 import { type Prompt, promptsOf } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextEnd, TextStep } from "../text-generation.ts";
-import { finite, startInText, tokenText, topByText } from "../token-text.ts";
+import { startInText, tokenText, topByText } from "../token-text.ts";
 
 const defaultMaxTokens = 16;
 
@@ -194,7 +194,7 @@ class ChoiceWriter {
 
   #push(into: LogProbs, { id, logProb, top, offset }: TokenLogProbs & { offset: number }): void {
     into.tokens.push(tokenText(this.#tokenizer, id));
-    into.token_logprobs.push(finite(logProb));
+    into.token_logprobs.push(logProb);
     into.top_logprobs?.push(topByText(this.#tokenizer, top));
     into.text_offset.push(offset);
   }

@@ -271,6 +271,7 @@ test("a file that a dead writer left, under whatever name it was copied, is no t
 
 test("a table in memory becomes a table file of any format, rounded as that format rounds", async () => {
   const source = {
+    layerId: 1,
     store: new RamStore({ numRows: 9000, rowBytes: 160 }),
     format: rowFormat("f32", 40),
   };
