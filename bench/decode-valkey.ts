@@ -52,7 +52,7 @@ await fillTable(setup, (rows, content) => ram.write(rows, content));
 const cluster = await startCluster();
 try {
   const options = { nodes: cluster.nodes, table: "decode", retryDelay: 20, timeout: 500 };
-  await writeValkeyTable({ ...options, rows: ram });
+  await writeValkeyTable({ ...options, rows: ram, format: format.name, headDim: format.headDim });
   const bytes = Math.floor(Number(flags.share) * numRows * rowBytes);
   const remote = measured(await openValkeyStore(options), { tier: "remote" });
   const cache = cached(remote, { bytes });

@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { Random } from "../src/numerics/index.ts";
 import { cached, RamStore, type RowStore } from "../src/memory/index.ts";
 import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/node/index.ts";
+import { formatOf } from "../test/conformance/table-fixture.ts";
 import { kill, redisServer, startCluster, withoutRedis } from "../test/redis-cluster.ts";
 import { summary } from "./setup/row-traces.ts";
 
@@ -39,7 +40,7 @@ for (const segment of ram.segments)
 const cluster = await startCluster();
 try {
   const options = { nodes: cluster.nodes, table: "bench", retryDelay: 50 };
-  await writeValkeyTable({ ...options, rows: ram });
+  await writeValkeyTable({ ...options, ...formatOf(rowBytes), rows: ram });
   const remote = await openValkeyStore(options);
   const inner = await openValkeyStore(options);
   const cache = cached(inner, { bytes: (numRows * rowBytes) / 4, policy: "frequency" });

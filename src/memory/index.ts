@@ -103,7 +103,8 @@ export {
   type RowBins,
   WritableCountedStore,
 } from "./stores/counted.ts";
-export { HttpStore, type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
+export { type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
+export { type OpenTableOptions, TableFileStore } from "./stores/table-file.ts";
 export {
   type LatencyBucket,
   type LatencySummary,

@@ -171,8 +171,8 @@ function eachInt4Run(rows: number, d: number, visit: (place: ScaledIntPlace) => 
   }
 }
 
-export function isRowFormatName(name: string): name is RowFormatName {
-  return Object.hasOwn(CODECS, name);
+export function isRowFormatName(name: unknown): name is RowFormatName {
+  return typeof name === "string" && Object.hasOwn(CODECS, name);
 }
 
 function bytesOf(values: Float32Array): Uint8Array {

@@ -30,8 +30,8 @@
  *     rows    n·r    row i at (offset of the rows) + i · (bytes a row)
  *
  * "Sum" is CRC-32C without the first and last inversion, so zeros have sum 0: a table whose rows were never
- * written is a header and a hole, of any size. A block is whole rows, about 4 KiB of them: a reader that
- * misses one row reads its block in one call and knows whether it is right. Row id times row size is the
+ * written is a header and a hole, of any size. A block is whole rows, about 4 KiB of them and never more than 1 MiB: a
+ * reader that misses one row reads its block in one call and knows whether it is right. Row id times row size is the
  * offset, scales included: one row, one read.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
@@ -44,19 +44,24 @@ export const TABLE_HEADER_BYTES = 4096;
 const MAGIC = Uint8Array.of(0x89, 0x45, 0x4e, 0x47, 0x54, 0x42, 0x4c, 0x0a);
 const VERSION = 1;
 const PAGE_BYTES = 4096;
+/** A reader holds a whole block to check it, whatever a header claims. */
+const MAX_BLOCK_BYTES = 2 ** 20;
 const NO_LAYER = 0xffffffff;
 const HEADER_SUM_AT = TABLE_HEADER_BYTES - 4;
 const FORMAT_NAME_BYTES = 8;
 export const DIGEST_BYTES = 32;
 
-/** What a table is. */
-export interface TableFileSpec {
+/** What a table is, wherever it lies. */
+export interface TableIdentity {
   readonly format: RowFormatName;
   readonly headDim: number;
   readonly numRows: number;
   readonly layerId: number | undefined;
   /** SHA-256 of the layer's hash constants, or zeros. */
   readonly digest: Uint8Array;
+}
+
+export interface TableFileSpec extends TableIdentity {
   readonly numHot: number;
   readonly rowsPerBlock: number;
 }
@@ -90,6 +95,10 @@ export function layoutTableFile(spec: TableFileSpec): TableFileLayout {
     throw new InvalidConfigError(`a digest has ${DIGEST_BYTES} bytes, got ${digest.length}`);
   if (!Number.isInteger(rowsPerBlock) || rowsPerBlock < 1)
     throw new InvalidConfigError(`a block has at least one row, got ${rowsPerBlock}`);
+  if (rowsPerBlock * rowBytes > MAX_BLOCK_BYTES)
+    throw new InvalidConfigError(
+      `a block has at most ${MAX_BLOCK_BYTES} bytes, got ${rowsPerBlock} rows of ${rowBytes} bytes`,
+    );
   if (!Number.isInteger(numHot) || numHot < 0 || numHot > numRows)
     throw new InvalidConfigError(`a table of ${numRows} rows cannot have ${numHot} hot rows`);
   const numBlocks = Math.ceil(numRows / rowsPerBlock);
@@ -219,10 +228,7 @@ export async function hashConstantsDigest(constants: LayerConstants): Promise<Ui
 }
 
 /** Throws `FormatError` unless the table is the one that was meant. */
-export function checkTableFile(
-  table: TableFileSpec,
-  expected: Partial<Pick<TableFileSpec, "format" | "headDim" | "numRows" | "layerId" | "digest">>,
-): void {
+export function checkTableFile(table: TableIdentity, expected: Partial<TableIdentity>): void {
   for (const key of ["format", "headDim", "numRows", "layerId"] as const)
     if (expected[key] !== undefined && expected[key] !== table[key])
       throw new FormatError(

@@ -23,3 +23,13 @@ test("the linear form is zero for zeros, adds like bits, and differs from the us
     }),
   );
 });
+
+test("a sum continues from the sum of what stood before", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(60), (bytes, cut) => {
+      const [first, second] = [bytes.subarray(0, cut), bytes.subarray(cut)];
+      assert.equal(crc32c(second, crc32c(first)), crc32c(bytes));
+      assert.equal(linearCrc32c(second, linearCrc32c(first)), linearCrc32c(bytes));
+    }),
+  );
+});

@@ -8,14 +8,14 @@ const POLYNOMIAL = 0x82f63b78;
 /** TABLES[k * 256 + b]: the remainder of byte b followed by k zero bytes. */
 const TABLES = buildTables();
 
-/** The usual CRC-32C: "123456789" gives 0xE3069283. */
-export function crc32c(bytes: Uint8Array): number {
-  return (divide(bytes, 0xffffffff) ^ 0xffffffff) >>> 0;
+/** The usual CRC-32C: "123456789" gives 0xE3069283. `before` is the sum of what stands before these bytes. */
+export function crc32c(bytes: Uint8Array, before = 0): number {
+  return (divide(bytes, ~before) ^ 0xffffffff) >>> 0;
 }
 
-/** Remainder with initial value 0 and no final inversion: 0 for zeros of any length. */
-export function linearCrc32c(bytes: Uint8Array): number {
-  return divide(bytes, 0) >>> 0;
+/** Remainder with initial value 0 and no final inversion: 0 for zeros of any length. `before` as above. */
+export function linearCrc32c(bytes: Uint8Array, before = 0): number {
+  return divide(bytes, before) >>> 0;
 }
 
 function divide(bytes: Uint8Array, remainder: number): number {

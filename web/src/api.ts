@@ -102,6 +102,8 @@ async function send(path: string, init: Call, key: string | null): Promise<Respo
     return await fetch(new URL(path.replace(/^\//, ""), document.baseURI), {
       ...rest,
       ...(signal && { signal }),
+      // The server never redirects; the key stays with it.
+      redirect: "error",
       headers: {
         ...(rest.body !== undefined && { "content-type": "application/json" }),
         ...(key !== null && { authorization: `Bearer ${key}` }),

@@ -3,11 +3,16 @@
  * specification, "Key distribution model"). Keys with a hash tag in braces are not ours and not handled.
  */
 
-export function hashSlot(key: string): number {
-  let crc = 0;
+/** `before`: the CRC of what stands before `key`. */
+export function crc16(key: string, before = 0): number {
+  let crc = before;
   for (let i = 0; i < key.length; i++) {
     crc ^= key.charCodeAt(i) << 8;
     for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
   }
-  return crc & 16383;
+  return crc & 0xffff;
+}
+
+export function hashSlot(key: string, before = 0): number {
+  return crc16(key, before) & 16383;
 }

@@ -72,15 +72,15 @@ export function dealOutRun(
  * Serves all runs, at most `maxInFlight` at a time. Fails with the first failure, but only once nothing is
  * under way any more: the caller may use its buffer again.
  */
-export async function serveRuns(
-  runs: readonly RowRun[],
-  { maxInFlight, serve }: { maxInFlight: number; serve: (run: RowRun) => Promise<void> },
+export async function serveRuns<Run>(
+  runs: readonly Run[],
+  { maxInFlight, serve }: { maxInFlight: number; serve: (run: Run) => Promise<void> },
 ): Promise<void> {
   let next = 0;
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {
-    for (let run = runs[next++]; run !== undefined && failures.length === 0; run = runs[next++])
-      await serve(run).catch((error: unknown) => void failures.push(error));
+    while (next < runs.length && failures.length === 0)
+      await serve(runs[next++]!).catch((error: unknown) => void failures.push(error));
   };
   await Promise.all(Array.from({ length: Math.min(maxInFlight, runs.length) }, worker));
   if (failures.length > 0) throw failures[0];

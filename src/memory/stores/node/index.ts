@@ -8,7 +8,7 @@ export {
 } from "./out-of-core-table.ts";
 export { rowsInOrder } from "./rows-in-order.ts";
 export { openPositionalFile, type PositionalFile } from "./positional-file.ts";
-export { openTableFile, type OpenTableOptions, TableFileStore } from "./table-file.ts";
+export { openTableFile } from "./table-file.ts";
 export { type RowChunk, writeTableFile, type WriteTableOptions } from "./table-file-writer.ts";
 export { openValkeyStore, ValkeyStore } from "./valkey.ts";
 export type { ValkeyOptions } from "./valkey-cluster.ts";

@@ -15,8 +15,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import * as fc from "fast-check";
 import { rowPattern, storeConformance } from "../../../../test/conformance/store.ts";
+import { chunksOf, writeFixture } from "../../../../test/conformance/table-fixture.ts";
 import { EngramError, FormatError, InvalidConfigError, StoreError } from "../../../errors.ts";
-import { Random } from "../../../numerics/index.ts";
+import { crc32c, Random } from "../../../numerics/index.ts";
 import { convertedRows, RamStore, ROW_FORMAT_NAMES, rowFormat } from "../../index.ts";
 import { openTableFile, type RowChunk, writeTableFile } from "./index.ts";
 
@@ -25,56 +26,13 @@ after(() => rm(folder, { recursive: true }));
 let numFiles = 0;
 const newPath = (): string => join(folder, `t${numFiles++}.tbl`);
 
-/** A format whose rows have this many bytes; the conformance suite's sizes are no powers of two. */
-function formatOf(rowBytes: number): { format: "f32" | "int8" | "fp8"; headDim: number } {
-  for (const format of ["f32", "int8", "fp8"] as const)
-    for (let headDim = 1; headDim <= rowBytes; headDim++)
-      if (rowFormat(format, headDim).rowBytes === rowBytes) return { format, headDim };
-  throw new Error(`no row format has ${rowBytes} bytes`);
-}
-
-function* chunksOf(rows: ReadonlyMap<number, Uint8Array>, numRows: number): Generator<RowChunk> {
-  let next = 0;
-  for (const row of [...rows.keys()].toSorted((a, b) => a - b)) {
-    if (row > next) yield { zeroRows: row - next };
-    yield rows.get(row)!;
-    next = row + 1;
-  }
-  yield { zeroRows: numRows - next };
-}
-
 storeConformance("table file", {
-  // No row format has rows of one byte: that fixture's rows stand at the front of rows of four.
-  makeStore: async ({ numRows, rowBytes, rows }) => {
+  makeStore: async (fixture) => {
     const path = newPath();
-    const { format, headDim } = formatOf(Math.max(rowBytes, 3));
-    if (rowBytes === 1) return narrow(path, numRows, rows);
-    await writeTableFile(path, { format, headDim, numRows, rows: chunksOf(rows, numRows) });
-    return { store: await openTableFile(path), dispose: () => rm(path) };
+    const fit = await writeFixture(path, fixture);
+    return { store: fit(await openTableFile(path)), dispose: () => rm(path) };
   },
 });
-
-async function narrow(path: string, numRows: number, rows: ReadonlyMap<number, Uint8Array>) {
-  const wide = new Map([...rows].map(([row, bytes]) => [row, Uint8Array.of(bytes[0]!, 0, 0)]));
-  await writeTableFile(path, {
-    format: "int8",
-    headDim: 1,
-    numRows,
-    rows: chunksOf(wide, numRows),
-  });
-  const inner = await openTableFile(path);
-  const store = {
-    numRows,
-    rowBytes: 1,
-    async read(asked: Uint32Array, into: Uint8Array): Promise<void> {
-      const bytes = new Uint8Array(3 * asked.length);
-      await inner.read(asked, bytes);
-      for (let i = 0; i < asked.length; i++) into[i] = bytes[3 * i]!;
-    },
-    close: () => inner.close(),
-  };
-  return { store, dispose: () => rm(path) };
-}
 
 const headDim = 30;
 const rowBytes = 32;
@@ -344,4 +302,24 @@ test("a table of the released size, mostly zeros, opens without being read and t
       `row ${row}`,
     );
   await rm(path);
+});
+
+test("a block that would take more memory than a reader gives it is refused, written or read", async () => {
+  const path = newPath();
+  const large = { format: "f32", headDim: 1024, numRows: 1024 } as const;
+  const rows = [{ zeroRows: 1024 }];
+  await assert.rejects(
+    writeTableFile(path, { ...large, rows, rowsPerBlock: 257 }),
+    (error) => error instanceof InvalidConfigError && /at most 1048576 bytes/.test(error.message),
+  );
+  await writeTableFile(path, { ...large, rows, rowsPerBlock: 256 });
+  const bytes = await readFile(path);
+  bytes.writeUInt32LE(1024, 40);
+  bytes.writeUInt32LE(crc32c(bytes.subarray(0, 4092)), 4092);
+  await writeFile(path, bytes);
+  await assert.rejects(
+    openTableFile(path),
+    (error) =>
+      error instanceof FormatError && /makes no sense.*at most 1048576 bytes/.test(error.message),
+  );
 });

@@ -3,7 +3,9 @@
  */
 import type { Cluster } from "iovalkey";
 import { FormatError, InvalidConfigError, StoreError } from "../../../errors.ts";
-import { checkTableSize } from "../../store.ts";
+import { crc32c } from "../../../numerics/index.ts";
+import { isRowFormatName } from "../../row-format.ts";
+import { layoutTableFile, type TableIdentity } from "../../table-file.ts";
 
 export interface ValkeyOptions {
   /** Some nodes of the cluster; the others are found from them. */
@@ -20,12 +22,27 @@ export interface ValkeyOptions {
   readonly retryDelay?: number;
 }
 
-export interface TableMeta {
-  readonly version: 1;
+/** A table as a table file's header describes it, and how its rows lie in the cluster. */
+export interface TableMeta extends TableIdentity {
   readonly generation: string;
-  readonly numRows: number;
   readonly rowBytes: number;
   readonly rowsPerSegment: number;
+}
+
+const VERSION = 2;
+/** Of a row's sum, which stands behind it. */
+export const SUM_BYTES = 4;
+/** A description has a few hundred bytes; what has more is none, and is not fetched. */
+const MAX_META_BYTES = 4096;
+const MAX_SEGMENT_BYTES = 2 ** 24;
+
+/** What sums of a generation start with; the row's number is added, so that rows in wrong places do not pass. */
+export function sumOfRow(bytes: Uint8Array, row: number, seed: number): number {
+  return crc32c(bytes, (seed ^ row) >>> 0);
+}
+
+export function seedOf(generation: string): number {
+  return crc32c(new TextEncoder().encode(generation));
 }
 
 /** Of one segment, or what all of them begin with. */
@@ -73,32 +90,70 @@ export async function connect(options: ValkeyOptions): Promise<Cluster> {
     return cluster;
   } catch (cause) {
     cluster.disconnect();
-    throw new StoreError(`${describe(options)}: no node answers: ${messageOf(cause)}`, { cause });
+    throw new StoreError(`${describe(options)}: no node answers: ${messageOf(cause)}`);
   }
 }
 
-export function parseMeta(text: string, options: ValkeyOptions): TableMeta {
-  let meta: Partial<TableMeta> = {};
-  try {
-    meta = JSON.parse(text) as Partial<TableMeta>;
-  } catch {
-    // Not JSON: refused below with all that it might lack.
-  }
-  const { version, generation, numRows, rowBytes, rowsPerSegment } = meta ?? {};
-  const isCount = (x: unknown): x is number => Number.isInteger(x) && (x as number) >= 0;
-  if (
-    version !== 1 ||
-    typeof generation !== "string" ||
-    !isCount(numRows) ||
-    !isCount(rowBytes) ||
-    !isCount(rowsPerSegment) ||
-    rowsPerSegment < 1
-  )
+export function formatMeta({ digest, rowBytes: _derived, ...meta }: TableMeta): string {
+  return JSON.stringify({ version: VERSION, ...meta, digest: Buffer.from(digest).toString("hex") });
+}
+
+/** The table's description, or undefined if there is none. */
+export async function readMeta(
+  cluster: Cluster,
+  options: ValkeyOptions,
+): Promise<TableMeta | undefined> {
+  const name = `engram:${options.table}:meta`;
+  const text = await withLimit(cluster.getrange(name, 0, MAX_META_BYTES - 1), options).catch(
+    (cause: unknown) => {
+      throw new StoreError(`${describe(options)}: cannot be read: ${messageOf(cause)}`);
+    },
+  );
+  return text === "" ? undefined : parseMeta(text, options);
+}
+
+function parseMeta(text: string, options: ValkeyOptions): TableMeta {
+  const refuse = (why: string): never => {
     throw new FormatError(
-      `${describe(options)}: expected the description of a table of version 1, got ${text.slice(0, 80)}`,
+      `${describe(options)}: expected the description of a table of version ${VERSION}, got ` +
+        `${JSON.stringify(text.slice(0, 80))}${why}; write the table again`,
     );
-  checkTableSize({ numRows, rowBytes });
-  return { version, generation, numRows, rowBytes, rowsPerSegment };
+  };
+  let meta: Record<string, unknown> = {};
+  try {
+    meta = Object(JSON.parse(text)) as Record<string, unknown>;
+  } catch {
+    refuse("");
+  }
+  const { version, generation, format, headDim, numRows, layerId, digest, rowsPerSegment } = meta;
+  if (
+    version !== VERSION ||
+    typeof generation !== "string" ||
+    !/^[\w-]{1,64}$/.test(generation) ||
+    !isRowFormatName(format) ||
+    ![headDim, numRows, rowsPerSegment].every((count) => Number.isInteger(count)) ||
+    !(layerId === undefined || Number.isInteger(layerId)) ||
+    typeof digest !== "string" ||
+    !/^[\da-f]{64}$/.test(digest)
+  )
+    return refuse("");
+  const spec = {
+    format,
+    headDim: headDim as number,
+    numRows: numRows as number,
+    layerId: layerId as number | undefined,
+    digest: new Uint8Array(Buffer.from(digest, "hex")),
+  };
+  try {
+    // The same limits as a table file's.
+    const { rowBytes } = layoutTableFile({ ...spec, numHot: 0, rowsPerBlock: 1 });
+    const perSegment = rowsPerSegment as number;
+    if (perSegment < 1 || perSegment * (rowBytes + SUM_BYTES) > MAX_SEGMENT_BYTES)
+      return refuse(`: ${perSegment} rows of ${rowBytes} bytes in a segment`);
+    return { ...spec, generation, rowBytes, rowsPerSegment: perSegment };
+  } catch (cause) {
+    return refuse(`: ${messageOf(cause)}`);
+  }
 }
 
 export async function refreshSlots(cluster: Cluster, options: ValkeyOptions): Promise<void> {
@@ -127,6 +182,7 @@ export function describe({ table, nodes }: ValkeyOptions): string {
   return `table "${table}" at ${nodes.map(({ host, port }) => `${host}:${port}`).join(", ")}`;
 }
 
+/** Errors of the client carry the command that failed, with the password in it: only their text is passed on. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

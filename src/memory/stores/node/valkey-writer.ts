@@ -2,14 +2,20 @@
  * Puts a table into a Redis or Valkey cluster, as `valkey.ts` describes it. Knows nothing of what rows hold.
  */
 import type { Cluster } from "iovalkey";
-import { FormatError, StoreError } from "../../../errors.ts";
+import { EngramError, FormatError, InvalidConfigError, StoreError } from "../../../errors.ts";
+import { rowFormat } from "../../row-format.ts";
 import { checkTableSize, type RowStore } from "../../store.ts";
+import { DIGEST_BYTES, type TableIdentity } from "../../table-file.ts";
 import {
   connect,
   describe,
+  formatMeta,
   messageOf,
-  parseMeta,
+  readMeta,
+  seedOf,
   segmentKey,
+  SUM_BYTES,
+  sumOfRow,
   type TableMeta,
   type ValkeyOptions,
   withLimit,
@@ -21,8 +27,12 @@ const WRITE_BYTES = 4 * 2 ** 20;
 /** Commands under way at a time while removing. */
 const PIPELINE = 4096;
 
-export interface WriteValkeyOptions extends ValkeyOptions {
+export interface WriteValkeyOptions
+  extends ValkeyOptions, Pick<TableIdentity, "format" | "headDim"> {
   readonly rows: RowStore;
+  readonly layerId?: number | undefined;
+  /** SHA-256 of the layer's hash constants (`hashConstantsDigest`). */
+  readonly digest?: Uint8Array;
   readonly rowsPerSegment?: number;
 }
 
@@ -31,17 +41,28 @@ export interface WriteValkeyOptions extends ValkeyOptions {
  * table of that name is removed then. Interrupted, it leaves keys of a generation that nobody reads.
  */
 export async function writeValkeyTable(options: WriteValkeyOptions): Promise<void> {
-  const { rows: source, table } = options;
+  const { rows: source, table, format, headDim, layerId } = options;
   const { numRows, rowBytes } = source;
   checkTableSize(source);
+  if (rowBytes !== rowFormat(format, headDim).rowBytes)
+    throw new InvalidConfigError(
+      `${headDim} values as ${format} are ${rowFormat(format, headDim).rowBytes} bytes a row, the store's have ${rowBytes}`,
+    );
+  const pieceBytes = rowBytes + SUM_BYTES;
   const rowsPerSegment =
-    options.rowsPerSegment ?? Math.max(1, Math.floor(SEGMENT_BYTES / rowBytes));
+    options.rowsPerSegment ?? Math.max(1, Math.floor(SEGMENT_BYTES / pieceBytes));
   const generation = crypto.randomUUID().slice(0, 8);
-  const meta: TableMeta = { version: 1, generation, numRows, rowBytes, rowsPerSegment };
+  const digest = options.digest ?? new Uint8Array(DIGEST_BYTES);
+  const meta = { generation, format, headDim, numRows, layerId, digest, rowBytes, rowsPerSegment };
   const cluster = await connect(options);
   try {
-    const before = await withLimit(cluster.get(`engram:${table}:meta`), options);
-    const batch = Math.max(1, Math.floor(WRITE_BYTES / (rowsPerSegment * rowBytes)));
+    const before = await readMeta(cluster, options).catch((error: unknown) => {
+      // What is no description, or one of an older version, is written over.
+      if (!(error instanceof FormatError)) throw error;
+      return undefined;
+    });
+    const seed = seedOf(generation);
+    const batch = Math.max(1, Math.floor(WRITE_BYTES / (rowsPerSegment * pieceBytes)));
     const numSegments = Math.ceil(numRows / rowsPerSegment);
     for (let first = 0; first < numSegments; first += batch) {
       const begin = first * rowsPerSegment;
@@ -51,24 +72,30 @@ export async function writeValkeyTable(options: WriteValkeyOptions): Promise<voi
         Uint32Array.from({ length: count }, (_, i) => begin + i),
         bytes,
       );
-      const size = rowsPerSegment * rowBytes;
+      const pieces = Buffer.alloc(count * pieceBytes);
+      for (let i = 0; i < count; i++) {
+        const row = bytes.subarray(i * rowBytes, (i + 1) * rowBytes);
+        pieces.set(row, i * pieceBytes);
+        pieces.writeUInt32LE(sumOfRow(row, begin + i, seed), i * pieceBytes + rowBytes);
+      }
+      const size = rowsPerSegment * pieceBytes;
       await Promise.all(
-        Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+        Array.from({ length: Math.ceil(pieces.length / size) }, (_, i) =>
           withLimit(
             cluster.set(
               segmentKey(table, generation, first + i),
-              Buffer.from(bytes.subarray(i * size, (i + 1) * size)),
+              pieces.subarray(i * size, (i + 1) * size),
             ),
             options,
           ),
         ),
       );
     }
-    await withLimit(cluster.set(`engram:${table}:meta`, JSON.stringify(meta)), options);
-    if (before !== null) await removeSegments(cluster, parseMeta(before, options), options);
+    await withLimit(cluster.set(`engram:${table}:meta`, formatMeta(meta)), options);
+    if (before !== undefined) await removeSegments(cluster, before, options);
   } catch (cause) {
-    if (cause instanceof StoreError || cause instanceof FormatError) throw cause;
-    throw new StoreError(`${describe(options)}: cannot be written: ${messageOf(cause)}`, { cause });
+    if (cause instanceof EngramError) throw cause;
+    throw new StoreError(`${describe(options)}: cannot be written: ${messageOf(cause)}`);
   } finally {
     cluster.disconnect();
   }

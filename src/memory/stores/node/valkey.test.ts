@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { Redis } from "iovalkey";
+import { inspect } from "node:util";
+import { Cluster, Redis } from "iovalkey";
 import { rowPattern, storeConformance } from "../../../../test/conformance/store.ts";
+import { asTable, formatOf } from "../../../../test/conformance/table-fixture.ts";
 import {
   kill,
   redisServer,
@@ -46,7 +48,13 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
     const rows = new RamStore({ numRows: numRows!, rowBytes: rowBytes! });
     for (let row = 0; row < numRows!; row++)
       rows.writeSync(Uint32Array.of(row), rowPattern(row + shift!, rowBytes!));
-    await writeValkeyTable({ ...options(table), rows, rowsPerSegment: 10 });
+    await writeValkeyTable({
+      ...options(table),
+      ...formatOf(rowBytes!),
+      rows,
+      layerId: 3,
+      rowsPerSegment: 10,
+    });
   }
 
   /** The place of the node that has most rows of a table (by the keys it holds). */
@@ -60,12 +68,13 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
 
   storeConformance("Redis cluster", {
     skipLarge: true,
-    makeStore: async ({ numRows, rowBytes, rows }) => {
-      const source = new RamStore({ numRows, rowBytes });
-      for (const [row, bytes] of rows) source.writeSync(Uint32Array.of(row), bytes);
-      const table = `conformance-${numTables++}`;
-      await writeValkeyTable({ ...options(table), rows: source });
-      return { store: await openValkeyStore(options(table)) };
+    makeStore: async (fixture) => {
+      const { table, fit } = asTable(fixture);
+      const rows = new RamStore(table);
+      for (const [row, bytes] of table.rows) rows.writeSync(Uint32Array.of(row), bytes);
+      const name = `conformance-${numTables++}`;
+      await writeValkeyTable({ ...options(name), ...formatOf(table.rowBytes), rows });
+      return { store: fit(await openValkeyStore(options(name))) };
     },
   });
 
@@ -106,7 +115,7 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
     const { host, port } = cluster.nodes[1]!;
     const client = new Redis({ host, port });
     const bytes = await client.getBuffer(key!);
-    await client.set(key!, bytes!.subarray(0, 44));
+    await client.set(key!, bytes!.subarray(0, 5 * 12 + 4));
     client.disconnect();
     const first = Number(key!.split(":").at(-1)) * 10;
     const store = await openValkeyStore(options("cut"));
@@ -118,6 +127,118 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
       (error) => error instanceof StoreError && error.message.includes(`${key} has 4 bytes`),
     );
     await store.close();
+  });
+
+  /** Changes a segment of a table, as anybody may who has the password. */
+  async function overwrite(table: string, change: (bytes: Buffer) => Buffer): Promise<number> {
+    const key = (await keysOf(1)).find((name) => new RegExp(`^engram:${table}:[^m]`).test(name));
+    const { host, port } = cluster.nodes[1]!;
+    const client = new Redis({ host, port });
+    await client.set(key!, change((await client.getBuffer(key!))!));
+    client.disconnect();
+    return Number(key!.split(":").at(-1));
+  }
+
+  for (const [what, change] of [
+    ["one bit less", (bytes: Buffer) => bytes.fill(bytes[13]! ^ 16, 13, 14)],
+    ["zeros", (bytes: Buffer) => bytes.fill(0)],
+    ["other bytes", (bytes: Buffer) => bytes.fill("somebody else's")],
+    [
+      "its rows in another order",
+      (bytes: Buffer) => Buffer.concat([bytes.subarray(12), bytes.subarray(0, 12)]),
+    ],
+  ] as const)
+    test(`an overwritten segment (${what}) is refused by name, though it was right before`, async () => {
+      const table = `overwritten-${numTables++}`;
+      await write(table, { numRows: 100, rowBytes: 8 });
+      const store = await openValkeyStore(options(table));
+      const all = Uint32Array.from({ length: 100 }, (_, row) => row);
+      const into = new Uint8Array(800);
+      await store.read(all, into);
+      const segment = await overwrite(table, change);
+      const row = 10 * segment + 1;
+      await assert.rejects(
+        store.read(Uint32Array.of(row), into),
+        (error) =>
+          error instanceof StoreError &&
+          new RegExp(`"${table}".*row ${row}.*:${segment} does not match its checksum`).test(
+            error.message,
+          ),
+      );
+      const other = segment === 0 ? 10 : 0;
+      await store.read(Uint32Array.of(other), into);
+      assert.deepEqual(into.subarray(0, 8), rowPattern(other, 8));
+      await store.close();
+    });
+
+  test("the rows of another table, and of an older one of the same name, are refused", async () => {
+    await write("source", { numRows: 100, rowBytes: 8 });
+    const [key] = (await keysOf(0)).filter((name) => /^engram:source:[^m]/.test(name));
+    const segment = Number(key!.split(":").at(-1));
+    const { host, port } = cluster.nodes[0]!;
+    const client = new Redis({ host, port });
+    const bytes = await client.getBuffer(key!);
+    client.disconnect();
+    await write("target", { numRows: 100, rowBytes: 8, shift: 1 });
+    const store = await openValkeyStore(options("target"));
+    const target = (await Promise.all([0, 1, 2].map(keysOf)))
+      .flat()
+      .find((name) => name.startsWith("engram:target:") && name.endsWith(`:${segment}`));
+    const everywhere = new Cluster([...cluster.nodes]);
+    await everywhere.set(target!, bytes!);
+    everywhere.disconnect();
+    await assert.rejects(
+      store.read(Uint32Array.of(10 * segment), new Uint8Array(8)),
+      /does not match its checksum/,
+    );
+    await store.close();
+  });
+
+  test("a description that claims too much, or nothing that is one, is refused before anything is made of it", async () => {
+    await write("claims", { numRows: 100, rowBytes: 8 });
+    const client = new Cluster([...cluster.nodes]);
+    const name = "engram:claims:meta";
+    const meta = JSON.parse((await client.get(name))!) as Record<string, unknown>;
+    for (const claim of [
+      { version: 1 },
+      { headDim: 2 ** 40 },
+      { headDim: 2 ** 28 },
+      { numRows: 2 ** 40 },
+      { numRows: -1 },
+      { rowsPerSegment: 0 },
+      { rowsPerSegment: 2 ** 31 },
+      { format: "toString" },
+      { digest: "00" },
+      { generation: "x".repeat(5000) },
+      { generation: ["x"] },
+    ]) {
+      await client.set(name, JSON.stringify({ ...meta, ...claim }));
+      await assert.rejects(openValkeyStore(options("claims")), FormatError, inspect(claim));
+    }
+    for (const text of ["", "null", "7", "[", "{".repeat(2 ** 20)]) {
+      await client.set(name, text);
+      await assert.rejects(openValkeyStore(options("claims")), FormatError, text.slice(0, 9));
+    }
+    client.disconnect();
+    // What is no description does not stand in the way of a new one.
+    await write("claims", { numRows: 100, rowBytes: 8 });
+    await (await openValkeyStore(options("claims"))).close();
+  });
+
+  test("a table of another model is refused when it is opened", async () => {
+    await write("other", { numRows: 100, rowBytes: 8 });
+    const { format, headDim } = formatOf(8);
+    const right = { format, headDim, numRows: 100, layerId: 3 };
+    await (await openValkeyStore({ ...options("other"), expected: right })).close();
+    for (const wrong of [
+      { ...right, numRows: 99 },
+      { ...right, layerId: 1 },
+      { ...right, digest: new Uint8Array(32).fill(7) },
+    ])
+      await assert.rejects(
+        openValkeyStore({ ...options("other"), expected: wrong }),
+        (error) => error instanceof FormatError && /table "other" at/.test(error.message),
+      );
   });
 
   test("rows of a slot that moves to another node are read all the while", async () => {
@@ -160,6 +281,10 @@ describe("tables in a Redis cluster", { skip: redisServer === undefined && witho
     for (const node of nodes) await node.config("SET", "requirepass", "secret");
     try {
       await assert.rejects(openValkeyStore(options("locked")), StoreError);
+      await assert.rejects(
+        openValkeyStore({ ...options("locked"), password: "not-this-word" }),
+        (error) => error instanceof StoreError && !/not-this-word/.test(inspect(error)),
+      );
       const store = await openValkeyStore({ ...options("locked"), password: "secret" });
       const into = new Uint8Array(16);
       await store.read(Uint32Array.of(3, 97), into);

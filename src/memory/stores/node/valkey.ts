@@ -2,10 +2,16 @@
  * A table in a Valkey or Redis cluster, for tables that outgrow a machine and for many servers that share
  * one. Read only; `writeValkeyTable` puts a table there. Knows nothing of what rows hold.
  *
- * Rows lie in segments of about 16 KiB, one string each, and a row is one GETRANGE of its segment:
+ * Rows lie in segments of about 16 KiB, one string each, and a row with its sum is one GETRANGE of its segment:
  *
- *     engram:NAME:meta       {"version":1,"generation":G,"numRows":...,"rowBytes":...,"rowsPerSegment":...}
- *     engram:NAME:G:S        rows S * rowsPerSegment .. of generation G, back to back (the last may be short)
+ *     engram:NAME:meta       {"version":2,"generation":G,"format":...,"headDim":...,"numRows":...,"layerId":...,
+ *                            "digest":...,"rowsPerSegment":...}: what a table file's header says (memory/table-file.ts)
+ *     engram:NAME:G:S        rows S * rowsPerSegment .. of generation G, each with its sum, back to back (the last
+ *                            segment may be short)
+ *
+ * A sum (4 bytes, little endian) is the CRC-32C of the row, continued from that of the text G xor the row's number. It
+ * is checked each time: whoever may write there may write anything. Zeros, other rows, and rows of other tables and
+ * generations do not pass.
  *
  * A key for each row would allow MGET, but only within one hash slot, and costs 60 to 130 bytes a row beside
  * rows of 17 to 264; segments cost under one. The cluster spreads segments over its nodes by hash slot; a
@@ -17,14 +23,19 @@
 import type { Cluster } from "iovalkey";
 import { FormatError, StoreError } from "../../../errors.ts";
 import { checkRead, type RowStore } from "../../store.ts";
-import { hashSlot } from "../hash-slot.ts";
+import { checkTableFile } from "../../table-file.ts";
+import { crc16, hashSlot } from "../hash-slot.ts";
+import type { OpenTableOptions } from "../table-file.ts";
 import {
   connect,
   describe,
   messageOf,
-  parseMeta,
+  readMeta,
   refreshSlots,
+  seedOf,
   segmentKey,
+  SUM_BYTES,
+  sumOfRow,
   type TableMeta,
   type ValkeyOptions,
   withLimit,
@@ -35,23 +46,35 @@ import { type Refusal, ValkeyLane } from "./valkey-lane.ts";
 const PIPELINE = 4096;
 
 /** Throws `StoreError` where no node answers, `FormatError` where there is no such table. */
-export async function openValkeyStore(options: ValkeyOptions): Promise<ValkeyStore> {
+export async function openValkeyStore(
+  options: ValkeyOptions & Pick<OpenTableOptions, "expected">,
+): Promise<ValkeyStore> {
   const cluster = await connect(options);
   try {
-    const name = `engram:${options.table}:meta`;
-    const text = await withLimit(cluster.get(name), options).catch((cause: unknown) => {
-      throw new StoreError(`${describe(options)}: cannot be read: ${messageOf(cause)}`, { cause });
-    });
-    if (text === null)
+    const meta = await readMeta(cluster, options);
+    if (meta === undefined)
       throw new FormatError(
-        `${describe(options)}: there is no table of that name (no key ${name}); was it written to the end?`,
+        `${describe(options)}: there is no table of that name (no key engram:${options.table}:meta); ` +
+          "was it written to the end?",
       );
-    const store = new ValkeyStore(cluster, { ...options, meta: parseMeta(text, options) });
+    checkTable(meta, options);
+    const store = new ValkeyStore(cluster, { ...options, meta });
     await store.openLanes();
     return store;
   } catch (error) {
     cluster.disconnect();
     throw error;
+  }
+}
+
+function checkTable(
+  meta: TableMeta,
+  { expected = {}, ...options }: ValkeyOptions & Pick<OpenTableOptions, "expected">,
+): void {
+  try {
+    checkTableFile(meta, expected);
+  } catch (cause) {
+    throw new FormatError(`${describe(options)}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -65,8 +88,11 @@ export class ValkeyStore implements RowStore {
   readonly #prefix: string;
   /** By "host:port". */
   readonly #lanes = new Map<string, ValkeyLane>();
-  /** Of each segment, plus one; 0 where it was not asked for yet. */
-  readonly #slots: Uint16Array;
+  /** Of the prefix. */
+  readonly #crc: number;
+  readonly #seed: number;
+  /** A row and its sum. */
+  readonly #pieceBytes: number;
   #isClosed = false;
 
   /** Use `openValkeyStore`, which asks what the table is. Owns `cluster` from now on. */
@@ -76,7 +102,9 @@ export class ValkeyStore implements RowStore {
     this.#options = options;
     this.#meta = meta;
     this.#prefix = segmentKey(table, meta.generation, "");
-    this.#slots = new Uint16Array(Math.ceil(meta.numRows / meta.rowsPerSegment));
+    this.#crc = crc16(this.#prefix);
+    this.#seed = seedOf(meta.generation);
+    this.#pieceBytes = meta.rowBytes + SUM_BYTES;
     this.numRows = meta.numRows;
     this.rowBytes = meta.rowBytes;
   }
@@ -94,9 +122,11 @@ export class ValkeyStore implements RowStore {
     // The caller may use them again before the last has come.
     const asked = rows.slice();
     const { retries = 1, retryDelay = 200 } = this.#options;
+    const pieces = new Uint8Array(asked.length * this.#pieceBytes);
     let places: readonly number[] = Array.from(asked, (_, place) => place);
     for (let tries = 0; ; tries++) {
-      const missing = await this.#ask(asked, { places, into });
+      const missing = await this.#ask(asked, { places, into: pieces });
+      missing.push(...this.#take(asked, { places, pieces, missing, into }));
       if (missing.length === 0) return;
       this.#checkOpen();
       if (tries === retries) this.#fail(asked, missing, tries + 1);
@@ -112,7 +142,38 @@ export class ValkeyStore implements RowStore {
     this.#cluster.disconnect();
   }
 
-  /** Asks for the rows at `places`; returns those that did not come. */
+  /** Checks the pieces that came and copies their rows; returns those that are wrong. */
+  #take(
+    rows: Uint32Array,
+    answer: {
+      places: readonly number[];
+      pieces: Uint8Array;
+      missing: readonly Refusal[];
+      into: Uint8Array;
+    },
+  ): Refusal[] {
+    const { places, pieces, missing, into } = answer;
+    const { rowBytes } = this;
+    const view = new DataView(pieces.buffer);
+    const without = new Set(missing.map(({ place }) => place));
+    const wrong: Refusal[] = [];
+    for (const place of places) {
+      if (without.has(place)) continue;
+      const at = place * this.#pieceBytes;
+      const row = pieces.subarray(at, at + rowBytes);
+      if (sumOfRow(row, rows[place]!, this.#seed) === view.getUint32(at + rowBytes, true))
+        into.set(row, place * rowBytes);
+      else
+        wrong.push({
+          place,
+          reason: `${this.#keyOf(rows[place]!)} does not match its checksum: it was overwritten or damaged`,
+          isLate: false,
+        });
+    }
+    return wrong;
+  }
+
+  /** Asks for the pieces at `places`; returns those that did not come. */
   async #ask(
     rows: Uint32Array,
     { places, into }: { places: readonly number[]; into: Uint8Array },
@@ -175,8 +236,8 @@ export class ValkeyStore implements RowStore {
         );
         for (const [i, place] of group.entries()) {
           const answer =
-            typeof answers === "string" ? answers : this.#rowOf(answers?.[i], rows[place]!);
-          if (typeof answer !== "string") into.set(answer, place * this.rowBytes);
+            typeof answers === "string" ? answers : this.#pieceOf(answers?.[i], rows[place]!);
+          if (typeof answer !== "string") into.set(answer, place * this.#pieceBytes);
           else missing.push({ place, reason: `${nodes}: ${answer}`, isLate: false });
         }
       }),
@@ -193,21 +254,21 @@ export class ValkeyStore implements RowStore {
       const row = rows[place]!;
       const segment = this.#segmentOf(row);
       const at = this.#byteOf(row, segment);
-      pipeline.getrangeBuffer(`${this.#prefix}${segment}`, at, at + this.rowBytes - 1);
+      pipeline.getrangeBuffer(`${this.#prefix}${segment}`, at, at + this.#pieceBytes - 1);
     }
     return withLimit(pipeline.exec(), this.#options);
   }
 
-  /** The bytes of a row, or why these are none. */
-  #rowOf(answer: [Error | null, unknown] | undefined, row: number): Uint8Array | string {
+  /** A row and its sum, or why these are none. */
+  #pieceOf(answer: [Error | null, unknown] | undefined, row: number): Uint8Array | string {
     const [error, bytes] = answer ?? [new Error("no answer"), undefined];
     if (error !== null) return error.message;
     if (!(bytes instanceof Uint8Array)) return "an answer that is no string";
-    if (bytes.length === this.rowBytes) return bytes;
-    const key = `${this.#prefix}${this.#segmentOf(row)}`;
+    if (bytes.length === this.#pieceBytes) return bytes;
+    const key = this.#keyOf(row);
     return bytes.length === 0
       ? `${key} is missing there: the table was removed, written anew, or the node lost it`
-      : `${key} has ${bytes.length} bytes for a row of ${this.rowBytes}`;
+      : `${key} has ${bytes.length} bytes for a row of ${this.rowBytes} and its sum`;
   }
 
   #segmentOf(row: number): number {
@@ -216,14 +277,16 @@ export class ValkeyStore implements RowStore {
 
   /** Where a row begins in its segment. */
   #byteOf(row: number, segment: number): number {
-    return (row - segment * this.#meta.rowsPerSegment) * this.rowBytes;
+    return (row - segment * this.#meta.rowsPerSegment) * this.#pieceBytes;
+  }
+
+  #keyOf(row: number): string {
+    return `${this.#prefix}${this.#segmentOf(row)}`;
   }
 
   /** The nodes that have a segment, "host:port", the one that decides first. */
   #nodesWith(segment: number): readonly string[] {
-    let slot = this.#slots[segment]!;
-    if (slot === 0) slot = this.#slots[segment] = hashSlot(`${this.#prefix}${segment}`) + 1;
-    return this.#cluster.slots[slot - 1] ?? [];
+    return this.#cluster.slots[hashSlot(`${segment}`, this.#crc)] ?? [];
   }
 
   /** The same as text; keys with the same nodes may share a pipeline. */
@@ -245,7 +308,7 @@ export class ValkeyStore implements RowStore {
       username,
       password,
       timeout,
-      pieceBytes: this.rowBytes,
+      pieceBytes: this.#pieceBytes,
     });
     this.#lanes.set(node, lane);
     return lane;
