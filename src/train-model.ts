@@ -26,7 +26,6 @@ import {
   buildLayout,
   buildTokenMap,
   compressedPad,
-  type EngramConfig,
   numColumns,
   rowFormat,
   type TokenMap,
@@ -51,13 +50,15 @@ import {
   findPreset,
   type FlatArrays,
   flatArrays,
+  modelOfPreset,
+  overridePreset,
+  type Overrides,
   Pace,
   packDocuments,
   planTraining,
   type Preset,
   type StepReport,
   Trainer,
-  type TrainingRecipe,
   type TrainingState,
 } from "./training/index.ts";
 import {
@@ -82,7 +83,8 @@ export interface TrainModelOptions {
   readonly preset: string | Preset;
   readonly out: string;
   readonly backend: Backend;
-  readonly steps?: number;
+  /** Other values than the preset's, by name: { lr: 1e-3, "model.numLayers": 2 } (`overridePreset`). */
+  readonly overrides?: Overrides;
   readonly seed?: number;
   readonly memory?: boolean;
   /**
@@ -145,8 +147,17 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const { out, seed = 0, memory = true, resume = false, signal } = options;
   const emit = options.onEvent ?? (() => undefined);
   const say = (text: string): void => emit({ type: "phase", text });
-  const preset = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
-  const recipe = scaledRecipe(preset.training, options.steps);
+  const named = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
+  const { preset } = overridePreset(named, options.overrides ?? {});
+  const recipe = preset.training;
+  if (recipe.length > preset.model.maxPositions)
+    throw new InvalidConfigError(
+      `windows of ${recipe.length} tokens (training.length) do not fit into a context of ` +
+        `${preset.model.maxPositions} (model.maxPositions); --context sets both`,
+    );
+  // Sizes that do not fit together are found before a tokenizer is trained, which may take minutes.
+  const { vocabSize } = preset;
+  modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
   if (!memory && options.tableMemory !== undefined)
     throw new InvalidConfigError(
       "a model without memory has no table to keep on disk; leave out one of the two options",
@@ -306,13 +317,6 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   }
 }
 
-/** A recipe for another number of steps: warm-up keeps its share. */
-function scaledRecipe(recipe: TrainingRecipe, steps: number | undefined): TrainingRecipe {
-  if (steps === undefined || steps === recipe.steps) return recipe;
-  const warmupSteps = Math.max(1, Math.round((recipe.warmupSteps * steps) / recipe.steps));
-  return { ...recipe, steps, warmupSteps };
-}
-
 function documents(
   { data, valid, signal }: Pick<TrainModelOptions, "data" | "valid" | "signal">,
   part: "train" | "valid",
@@ -368,22 +372,16 @@ function createParts({
   makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
 }): ModelParts {
   const tokenMap = buildTokenMap(tokenizer);
-  const engram: EngramConfig = {
-    ...preset.memory,
-    // Look-back before a text's start reads as the end of the text before.
-    padTokenId: tokenizer.eosTokenId!,
-    compressedVocabSize: tokenMap.compressedVocabSize,
-    seed: 0,
-  };
-  const config: ModelConfig = {
-    ...preset.model,
+  const config = modelOfPreset(preset, {
+    memory,
     vocabSize: tokenizer.vocabSize,
-    documentStart: tokenizer.eosTokenId!,
-    ...(memory ? { engram } : {}),
-  };
+    eosTokenId: tokenizer.eosTokenId!,
+    compressedVocabSize: tokenMap.compressedVocabSize,
+  });
+  const { engram } = config;
   const layout = paramLayout(config);
   plan(config);
-  const tables = memory
+  const tables = engram
     ? makeTables(
         buildLayout(engram).layers.map(({ layerId, numRows }) => ({
           layerId,

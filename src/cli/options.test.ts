@@ -14,6 +14,12 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--out <DIR>",
     "--valid <FILE...>",
     "--steps <N>",
+    // The three that every run on other text needs, and what to lower when a loss is no number; the rest by its name,
+    // so that a number of a preset never needs an option of its own.
+    "--lr <RATE>",
+    "--batch <N>",
+    "--context <N>",
+    "--set <NAME=VALUE...>",
     "--seed <S>",
     "--no-memory",
     // The only way to train a table that does not fit into RAM; how much of it may be used nobody can guess.

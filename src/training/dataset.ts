@@ -30,7 +30,7 @@ export class WindowOrder {
     if (this.perEpoch < 1)
       throw new InvalidConfigError(
         `the training text has ${numTokens} tokens; at least ${2 * length + 1} are needed for ` +
-          `windows of ${length}. Give more text, or choose a preset with a shorter context`,
+          `windows of ${length}. Give more text, or take a shorter context (--context)`,
       );
     this.#numOffsets = numTokens - this.perEpoch * length;
   }

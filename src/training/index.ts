@@ -5,10 +5,12 @@ export { adamW, type DenseOptimizer, type FlatArrays, globalNorm, muon } from ".
 export {
   findPreset,
   type MemorySizes,
+  modelOfPreset,
   type Preset,
   presetNames,
   type TrainingRecipe,
 } from "./presets.ts";
+export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
 export { Pace } from "./pace.ts";
 export { planTraining } from "./plan.ts";
 export { updateRows } from "./row-optimizer.ts";

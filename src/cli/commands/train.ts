@@ -1,10 +1,17 @@
 /** `engram train`: text in, model directory out. Shows what `train-model.ts` reports; trains nothing itself. */
 import { Option } from "commander";
 import * as z from "zod";
+import { InvalidConfigError } from "../../errors.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
-import { findPreset, presetNames } from "../../training/index.ts";
-import { byteSize, path, wholeNumber } from "../arguments.ts";
+import {
+  findPreset,
+  overridePreset,
+  type Overrides,
+  parseOverride,
+  presetNames,
+} from "../../training/index.ts";
+import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { formatTrainingStatus } from "../progress.ts";
 import { readText } from "../read-text.ts";
@@ -24,6 +31,17 @@ export const trainCommand: Command = defineCommand({
     { flags: "--out <DIR>", description: "where the model goes", isRequired: true },
     { flags: "--valid <FILE...>", description: "text to measure on, instead of holding out some" },
     { flags: "--steps <N>", description: "updates, if not the preset's number" },
+    { flags: "--lr <RATE>", description: "highest learning rate, if not the preset's" },
+    { flags: "--batch <N>", description: "texts of a pass, if not the preset's number" },
+    {
+      flags: "--context <N>",
+      description: "tokens of a text at a time, if not the preset's number",
+    },
+    {
+      flags: "--set <NAME=VALUE...>",
+      description:
+        "any other number of the preset, such as numLayers=6 clip=0.5 (a wrong name lists them)",
+    },
     { flags: "--seed <S>", description: "start values and order of the text (default 0)" },
     { flags: "--no-memory", description: "train the same backbone without its memory" },
     {
@@ -43,6 +61,7 @@ export const trainCommand: Command = defineCommand({
     "train --data part1.jsonl part2.jsonl --preset small --out models/wiki --seed 1",
     "train --data part1.jsonl part2.jsonl --preset small --out models/wiki --table-memory 64MiB",
     "train --data book.txt --preset tiny --out models/book --resume",
+    "train --data book.txt --preset tiny --out models/deep --lr 2e-3 --set numLayers=6 layerIds=1,3",
   ],
   schema: z.object({
     data: z.array(path),
@@ -50,6 +69,10 @@ export const trainCommand: Command = defineCommand({
     out: path,
     valid: z.array(path).optional(),
     steps: wholeNumber(1).optional(),
+    lr: decimal(Number.MIN_VALUE, Infinity).optional(),
+    batch: wholeNumber(1).optional(),
+    context: wholeNumber(1).optional(),
+    set: z.array(z.string()).optional(),
     seed: wholeNumber(0).optional(),
     memory: z.boolean(),
     tableMemory: byteSize.optional(),
@@ -59,8 +82,9 @@ export const trainCommand: Command = defineCommand({
     threads: wholeNumber(1).optional(),
   }),
   async run(input, context) {
-    const { tokenizer, threads, ...options } = input;
-    findPreset(options.preset);
+    const { tokenizer, threads, steps, lr, batch, context: length, set, ...options } = input;
+    const overrides = overridesOf({ steps, lr, batch, length, maxPositions: length }, set);
+    overridePreset(findPreset(options.preset), overrides);
     const backend = ortBackend(threads === undefined ? {} : { threads });
     try {
       const result = await trainModel({
@@ -68,6 +92,7 @@ export const trainCommand: Command = defineCommand({
         data: options.data,
         preset: options.preset,
         out: options.out,
+        overrides,
         backend,
         ...(tokenizer === undefined ? {} : { tokenizer: await readText(tokenizer) }),
         signal: context.signal,
@@ -84,6 +109,23 @@ export const trainCommand: Command = defineCommand({
     }
   },
 });
+
+/** What the options say and what --set says, each name once. */
+function overridesOf(
+  options: Readonly<Record<string, number | undefined>>,
+  words: readonly string[] = [],
+): Overrides {
+  const all = [
+    ...Object.entries(options).filter(([, value]) => value !== undefined),
+    ...words.map(parseOverride),
+  ];
+  const overrides = new Map<string, unknown>();
+  for (const [name, value] of all) {
+    if (overrides.has(name)) throw new InvalidConfigError(`${name} is given twice`);
+    overrides.set(name, value);
+  }
+  return Object.fromEntries(overrides);
+}
 
 function definedOnly<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
