@@ -127,7 +127,7 @@ async function trained({
     out,
     backend,
     seed: 5,
-    steps,
+    overrides: { steps },
     ...options,
     onEvent: (event) => {
       if (event.type !== "step") return;
