@@ -28,8 +28,6 @@ export interface GenerationRequest {
   /** The mean of the prompt's final hidden states; only with a `maxTokens` of 0. */
   readonly poolPrompt?: boolean;
   readonly signal?: AbortSignal;
-  /** Belongs to a request of which another generation was accepted: the queue's bound is passed. */
-  readonly isFollowUp?: boolean;
 }
 
 /** What the memory did at positions that were read, in order. */

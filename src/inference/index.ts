@@ -26,7 +26,7 @@ export {
 export { type MemoryCosts, type MemoryReport, reportMemory } from "./memory-meter.ts";
 export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.ts";
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";
-export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
+export { type Places, Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export { type Score, Scorer, type ScoreOptions } from "./scorer.ts";
 export {
   Decoder,

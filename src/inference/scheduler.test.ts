@@ -3,7 +3,7 @@ import test from "node:test";
 import * as fc from "fast-check";
 import { toBeClose } from "../../test/conformance/close.ts";
 import { randomModel, smallConfig } from "../../test/models/random-model.ts";
-import { StoreError, UnavailableError } from "../errors.ts";
+import { RequestError, StoreError, UnavailableError } from "../errors.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import {
   createSampler,
@@ -225,6 +225,40 @@ test("a full queue refuses, draining refuses, and what was accepted is finished"
   for (const result of await Promise.all(accepted)) assert.equal(result.tokens.length, 5);
   await drained;
   await scheduler.close();
+});
+
+test("places are taken together or not at all, and given back where they were not used", async () => {
+  const scheduler = new Scheduler(model, { parallel: 1, maxQueue: 3 });
+  const request = (): GenerationRequest => ({ promptIds: [5], maxTokens: 2, sampler: greedy() });
+  assert.throws(() => scheduler.reserve(5), RequestError);
+  const places = scheduler.reserve(3);
+  assert.equal(scheduler.numWaiting, 3);
+  assert.throws(
+    () => scheduler.reserve(2),
+    (error) => error instanceof UnavailableError && error.code === "queue_full",
+  );
+  assert.equal((await collect(places.submit(request()))).tokens.length, 2);
+  // The last of them is used while the queue drains: it was accepted.
+  const drained = Promise.all([scheduler.drain(), scheduler.drain()]);
+  assert.equal((await collect(places.submit(request()))).tokens.length, 2);
+  assert.equal(scheduler.numWaiting, 1);
+  places[Symbol.dispose]();
+  places[Symbol.dispose]();
+  await drained;
+  assert.equal(scheduler.numWaiting, 0);
+  await scheduler.close();
+});
+
+test("closing breaks off what was taken and not begun", async () => {
+  const scheduler = new Scheduler(model, { parallel: 1 });
+  const places = scheduler.reserve(2);
+  const drained = scheduler.drain();
+  await scheduler.close();
+  await drained;
+  assert.throws(
+    () => places.submit({ promptIds: [5], maxTokens: 2, sampler: greedy() }),
+    (error) => error instanceof UnavailableError && error.code === "shutting_down",
+  );
 });
 
 test("a store that fails breaks the running generations by name and none after them", async () => {

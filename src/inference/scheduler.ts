@@ -4,7 +4,7 @@
  * that begins as another one did, running or finished, takes that one's cache instead of being read
  * again. Knows ids; not text, HTTP or time limits.
  */
-import { RequestError, UnavailableError } from "../errors.ts";
+import { InvariantError, RequestError, UnavailableError } from "../errors.ts";
 import { BesideEngine } from "./beside-engine.ts";
 import { BatchDecoder, type BatchResult } from "./batch-decoder.ts";
 import { checkTokenIds, type LanguageModel } from "./language-model.ts";
@@ -21,10 +21,22 @@ import { choosePlace } from "./slot-choice.ts";
 export interface SchedulerOptions {
   /** Generations at a time. Default 4. */
   readonly parallel?: number;
-  /** Generations that may wait for a slot. Default 64. */
+  /** Generations that may wait for a slot, those of accepted requests that are not begun yet included. Default 1024. */
   readonly maxQueue?: number;
   /** Tokens of prompt and answer together. Default: the model's `maxPositions`. */
   readonly contextSize?: number;
+}
+
+/**
+ * Places in the queue for the generations of one request, taken together or not at all. Disposing gives back those
+ * that were not used.
+ */
+export interface Places extends Disposable {
+  /**
+   * Queues a generation at once. Throws `RequestError` for what cannot be answered. The generation ends when its
+   * iterator is returned from (`break`) or `signal` aborts, which makes it throw the signal's reason.
+   */
+  submit(request: GenerationRequest): Generation;
 }
 
 /** Prompt tokens read between two steps of those that are generating. */
@@ -43,12 +55,18 @@ export class Scheduler {
   readonly #lastUse: number[];
   #clock = 0;
   #loop: Promise<void> | undefined;
-  #isClosing = false;
+  /** Taken places whose generations are not begun. */
+  #numReserved = 0;
+  /** Settles when one of them is used or given back. */
+  #placeLeft = Promise.withResolvers<void>();
+  /** Takes no more requests; those it took may still begin their generations. */
+  #isDraining = false;
+  #isClosed = false;
   /** Prompt tokens asked for and those of them that the prefix cache had, since the start. */
   readonly prefixCache: { queries: number; hits: number } = { queries: 0, hits: 0 };
 
   constructor(model: LanguageModel, options: SchedulerOptions = {}) {
-    const { parallel = 4, maxQueue = 64, contextSize } = options;
+    const { parallel = 4, maxQueue = 1024, contextSize } = options;
     this.#decoder = new Decoder(model, contextSize === undefined ? {} : { capacity: contextSize });
     this.#batch = new BatchDecoder(this.#decoder, { slots: parallel });
     this.#slots = Array(parallel).fill(undefined);
@@ -63,7 +81,7 @@ export class Scheduler {
   }
 
   get numWaiting(): number {
-    return this.#waiting.filter((job) => !job.isOver).length;
+    return this.#waiting.filter((job) => !job.isOver).length + this.#numReserved;
   }
 
   /** What the memory did since the start; undefined without one. */
@@ -81,13 +99,51 @@ export class Scheduler {
   }
 
   /**
-   * Queues a generation at once. Throws `RequestError` for what cannot be answered and
-   * `UnavailableError` where too many wait or `drain` was called. The generation ends when its
-   * iterator is returned from (`break`) or `signal` aborts, which makes it throw the signal's reason.
+   * Takes places for `count` generations. Throws `RequestError` for more than the queue ever holds, and
+   * `UnavailableError` where too many wait or `drain` was called.
    */
+  reserve(count: number): Places {
+    const places = this.#maxQueue + this.parallel;
+    if (count > places)
+      throw new RequestError(
+        `${count} generations in one request are more than the queue holds (${places}); ask for fewer at a time`,
+      );
+    if (this.#isDraining) throw shuttingDown();
+    const { numWaiting } = this;
+    if (numWaiting + count > places - this.numRunning)
+      throw new UnavailableError(`${numWaiting} generations are waiting already; try again later`, {
+        code: "queue_full",
+      });
+    let left = count;
+    this.#numReserved += count;
+    const leave = (howMany: number): void => {
+      left -= howMany;
+      this.#numReserved -= howMany;
+      this.#placeLeft.resolve();
+      this.#placeLeft = Promise.withResolvers();
+    };
+    return {
+      submit: (request) => {
+        // Before the places, which whoever aborts may have given back.
+        request.signal?.throwIfAborted();
+        if (left === 0)
+          throw new InvariantError(`${count} places were taken, and one more is asked for`);
+        const generation = this.#submit(request);
+        leave(1);
+        return generation;
+      },
+      [Symbol.dispose]: () => leave(left),
+    };
+  }
+
+  /** Queues one generation at once, as a place of its own would; throws what `reserve` and `Places` throw. */
   submit(request: GenerationRequest): Generation {
-    const { promptIds, maxTokens, signal, isFollowUp = false } = request;
-    signal?.throwIfAborted();
+    using places = this.reserve(1);
+    return places.submit(request);
+  }
+
+  #submit(request: GenerationRequest): Generation {
+    const { promptIds, maxTokens, signal } = request;
     checkTokenIds(promptIds, this.#decoder.model.config.vocabSize);
     if (promptIds.length === 0) throw new RequestError("a prompt needs at least one token");
     if (promptIds.length > this.contextSize)
@@ -98,15 +154,7 @@ export class Scheduler {
       throw new RequestError(`maxTokens must be 0 or more, got ${maxTokens}`);
     if (request.poolPrompt === true && maxTokens !== 0)
       throw new RequestError(`poolPrompt goes with a maxTokens of 0, got ${maxTokens}`);
-    if (this.#isClosing)
-      throw new UnavailableError("the server is shutting down; ask another one", {
-        code: "shutting_down",
-      });
-    const { numWaiting } = this;
-    if (!isFollowUp && numWaiting >= this.#maxQueue + this.parallel - this.numRunning)
-      throw new UnavailableError(`${numWaiting} requests are waiting already; try again later`, {
-        code: "queue_full",
-      });
+    if (this.#isClosed) throw shuttingDown();
     const job = new GenerationJob(request, { besideEngine: this.#besideEngine });
     signal?.addEventListener("abort", () => job.fail(signal.reason), { once: true });
     this.#waiting.push(job);
@@ -114,17 +162,19 @@ export class Scheduler {
     return job.steps();
   }
 
-  /** Takes no more requests; resolves when the running and waiting ones are done. */
+  /** Takes no more requests; resolves when those that were taken are done, with all their generations. */
   async drain(): Promise<void> {
-    this.#isClosing = true;
-    while (this.#loop !== undefined) await this.#loop;
+    this.#isDraining = true;
+    while (this.#loop !== undefined || (this.#numReserved > 0 && !this.#isClosed))
+      await (this.#loop ?? this.#placeLeft.promise);
   }
 
   /** Ends everything at once and frees the engine's memory. */
   async close(): Promise<void> {
-    this.#isClosing = true;
-    for (const job of [...this.#waiting, ...this.#slots])
-      job?.fail(new UnavailableError("the server is shutting down", { code: "shutting_down" }));
+    this.#isClosed = true;
+    // A `drain` that waits for places waits no longer.
+    this.#placeLeft.resolve();
+    for (const job of [...this.#waiting, ...this.#slots]) job?.fail(shuttingDown());
     await this.drain();
     await this.#batch.dispose();
     await this.#decoder.dispose();
@@ -262,6 +312,12 @@ export class Scheduler {
       job.sample(logits, trace);
     }
   }
+}
+
+function shuttingDown(): UnavailableError {
+  return new UnavailableError("the server is shutting down; ask another one", {
+    code: "shutting_down",
+  });
 }
 
 /** The trace of a session's last append, which began at position `start`. */

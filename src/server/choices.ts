@@ -36,12 +36,17 @@ interface Running {
 
 /** Queues the first texts at once, so that a refusal can still be a status. */
 function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
+  const n = fields.n ?? 1;
+  const places = serving.scheduler.reserve(prompts.length * n);
   const controller = new AbortController();
-  const abort = (): void => controller.abort();
+  const abort = (): void => {
+    controller.abort();
+    // A stream that nobody reads any more does not come to its end, where this would be done.
+    places[Symbol.dispose]();
+  };
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
-  const n = fields.n ?? 1;
-  const begin = prompts.flatMap((prompt, p) =>
+  const begin = prompts.flatMap((prompt) =>
     Array.from(
       { length: n },
       (_, choice) => () =>
@@ -50,7 +55,7 @@ function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
           fields,
           choice,
           signal: controller.signal,
-          isFollowUp: p + choice > 0,
+          places,
         }),
     ),
   );

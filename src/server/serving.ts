@@ -17,7 +17,7 @@ export interface ServerOptions {
   readonly alias?: string;
   /** Texts generated at a time. Default 4. */
   readonly parallel?: number;
-  /** Texts that may wait for their turn. Default 64. */
+  /** Texts that may wait for their turn, every one of a request's prompts times `n`. Default 1024. */
   readonly maxQueue?: number;
   /** Tokens of prompt and answer together. Default: what the model was trained for. */
   readonly contextSize?: number;

@@ -7,6 +7,7 @@ import {
   createSampler,
   type FinishReason,
   type GenerationRequest,
+  type Places,
   type PromptStep,
   type TokenStep,
 } from "../inference/index.ts";
@@ -24,7 +25,8 @@ export interface TextRequest {
   readonly topLogProbs?: number | undefined;
   readonly promptLogProbs?: boolean;
   readonly signal: AbortSignal;
-  readonly isFollowUp: boolean;
+  /** The request's, in the queue. */
+  readonly places: Places;
 }
 
 export type TextStep =
@@ -51,9 +53,9 @@ export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
 /** Queues at once, and throws what refuses it; the text comes from the iterator. */
 export function startText(serving: Serving, request: TextRequest): TextGeneration {
   const { scheduler, metrics, model } = serving;
-  const { fields, promptIds, maxTokens } = request;
+  const { fields, promptIds, maxTokens, places } = request;
   const arrival = performance.now();
-  const generation = scheduler.submit({
+  const generation = places.submit({
     promptIds,
     // Whoever asks for more than fits gets what fits, with finish_reason "length".
     maxTokens: Math.min(maxTokens, scheduler.contextSize),
@@ -62,7 +64,6 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     ...(request.topLogProbs !== undefined && { topLogProbs: request.topLogProbs }),
     promptLogProbs: request.promptLogProbs ?? false,
     signal: request.signal,
-    isFollowUp: request.isFollowUp,
   });
   return text();
 

@@ -279,6 +279,44 @@ test("a full queue answers 429 with retry-after, and is empty again afterwards",
   await stillServes();
 });
 
+test("a request counts as all the texts it asks for: more than the queue holds are refused", async () => {
+  // The queue of this server holds 2 + 3.
+  for (const [body, status] of [
+    [{ prompt: Array(1024).fill("a"), n: 64 }, 400],
+    [{ prompt: ["a", "b", "c"], n: 2 }, 400],
+    [{ prompt: "a", n: 6 }, 400],
+    [{ prompt: ["a", "b", "c", "d", "e"], n: 1 }, 200],
+    [{ prompt: "a", n: 5 }, 200],
+  ] as const)
+    for (const stream of [false, true]) {
+      const request = JSON.stringify({ ...body, max_tokens: 1, stream });
+      const answer = await post("/v1/completions", request);
+      assert.equal(answer.status, status, answer.text);
+      if (status === 400) assert.match(answer.text, /(?:65536|6) generations .* holds \(5\)/);
+    }
+  const input = Array(6).fill("a");
+  assert.equal((await post("/v1/embeddings", JSON.stringify({ input }))).status, 400);
+});
+
+test("what is not begun of a request takes places, and gives them back when its client goes away", async () => {
+  const request = { prompt: "the", max_tokens: 60, n: 4, stream: true, ignore_eos: true };
+  const streamed = (): Promise<Response> =>
+    server.fetch(
+      new Request("http://engram/v1/completions", {
+        method: "POST",
+        body: JSON.stringify(request),
+      }),
+    );
+  const first = await streamed();
+  assert.equal(first.status, 200);
+  assert.equal((await streamed()).status, 429, "four of five places are taken");
+  await first.body!.cancel();
+  const again = await streamed();
+  assert.equal(again.status, 200);
+  await again.body!.cancel();
+  await stillServes();
+});
+
 test("a client that never reads its stream holds up nobody", async () => {
   const body = JSON.stringify({ prompt: "the", max_tokens: 60, stream: true, ignore_eos: true });
   const silent = await server.fetch(

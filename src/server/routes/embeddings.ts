@@ -28,17 +28,17 @@ export function embeddingRoutes(app: Hono, context: RouteContext): void {
     const prompts = promptsOf(body.input, { serving, param: "input" });
     // Ends the inputs that still run when one has failed.
     const controller = new AbortController();
+    using places = scheduler.reserve(prompts.length);
     const begin = prompts.map(
-      ({ ids }, i) =>
+      ({ ids }) =>
         (): Generation =>
-          scheduler.submit({
+          places.submit({
             promptIds: ids,
             maxTokens: 0,
             sampler: createSampler({ temperature: 0 }),
             scale: enabled ? scale : 0,
             poolPrompt: true,
             signal: AbortSignal.any([controller.signal, c.req.raw.signal]),
-            isFollowUp: i > 0,
           }),
     );
     const vectors: Float32Array[] = [];
