@@ -4,9 +4,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { ModelDirectory, SafetensorsFile } from "./checkpoint/node/index.ts";
+import { ModelDirectory, readJsonFile, SafetensorsFile } from "./checkpoint/node/index.ts";
 import { loadTokenizer } from "./cli/load-tokenizer.ts";
-import { readJson } from "./cli/read-json.ts";
 import { FormatError } from "./errors.ts";
 import { openTableFile } from "./memory/stores/node/index.ts";
 import { readDocuments } from "./training/node/index.ts";
@@ -22,7 +21,7 @@ const readers: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
   "text.jsonl": (file) => readDocuments(file).next(),
   "tokenizer.json": (file) => loadTokenizer(file),
   "ranks.tiktoken": (file) => loadTokenizer(file),
-  "some.json": (file) => readJson(file),
+  "some.json": (file) => readJsonFile(file),
   "config.json": () => ModelDirectory.open(directory),
 };
 

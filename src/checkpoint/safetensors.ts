@@ -25,7 +25,7 @@
  * 8, and puts wide elements first, so that every tensor can be viewed in place.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
-import { findDuplicateKey } from "./json-keys.ts";
+import { checkJsonNames } from "./json-names.ts";
 
 /** Bytes of one element, by the name the format gives the type. */
 export const elementBytes = {
@@ -195,9 +195,7 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> {
   } catch (cause) {
     throw new FormatError(`safetensors header is not JSON: ${(cause as Error).message}`, { cause });
   }
-  const twice = findDuplicateKey(text);
-  if (twice !== undefined)
-    throw new FormatError(`safetensors header: the name ${JSON.stringify(twice)} occurs twice`);
+  checkJsonNames(text, "safetensors header");
   // It parsed and begins with "{": it is an object.
   return parsed as Record<string, unknown>;
 }

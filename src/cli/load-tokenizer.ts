@@ -2,6 +2,7 @@
  * A tokenizer from a file that the user named: tokenizer.json, or .tiktoken ranks and the special
  * tokens beside them. Knows file names; the formats are `tokenizer`'s.
  */
+import { readTextFile } from "../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import {
   parseSpecialTokens,
@@ -9,7 +10,6 @@ import {
   parseTokenizerJson,
   type Tokenizer,
 } from "../tokenizer/index.ts";
-import { readText } from "./read-text.ts";
 
 /** `special` is the file of a .tiktoken file's special tokens: {"<text>": id, ...}. */
 export async function loadTokenizer(file: string, special?: string): Promise<Tokenizer> {
@@ -29,7 +29,7 @@ export async function loadTokenizer(file: string, special?: string): Promise<Tok
 
 /** What `parse` makes of a file's text, with the file's name in what it throws. */
 async function parseFile<T>(file: string, parse: (text: string) => T): Promise<T> {
-  const text = await readText(file);
+  const text = await readTextFile(file);
   try {
     return parse(text);
   } catch (cause) {

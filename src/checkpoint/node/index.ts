@@ -21,4 +21,5 @@ export {
   type SaveCheckpointOptions,
 } from "./atomic-dir.ts";
 export { writeDurably } from "./durable.ts";
+export { readJsonFile, readTextFile } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";

@@ -16,10 +16,9 @@
  * disk (a symbolic link will do). A reader that knows nothing of Engram finds a plain model in
  * `model.safetensors`.
  */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, RequestError } from "../../errors.ts";
-import { refuseForeign } from "../../foreign-file.ts";
 import { isPlainName } from "../plain-name.ts";
 import { type TensorSpan } from "../safetensors.ts";
 import { writeDurably } from "./durable.ts";
@@ -30,6 +29,7 @@ import {
   type TensorSource,
   writeSafetensors,
 } from "./safetensors-file.ts";
+import { readJsonFile, readTextFile } from "./text-file.ts";
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -172,12 +172,12 @@ export class ModelDirectory {
 
   /** The text of tokenizer.json, or undefined if there is none. */
   async tokenizer(): Promise<string | undefined> {
-    return readText(this.#place(tokenizerName));
+    return ifThere(this.#place(tokenizerName), readTextFile);
   }
 
   /** The Jinja source that makes a prompt of messages, from either place where models keep it. */
   async chatTemplate(): Promise<string | undefined> {
-    const own = await readText(this.#place(chatTemplateName));
+    const own = await ifThere(this.#place(chatTemplateName), readTextFile);
     if (own !== undefined) return own;
     const file = join(this.path, tokenizerConfigName);
     const template = (await readJson(file))?.["chat_template"];
@@ -298,25 +298,20 @@ async function writeJson(path: string, value: JsonObject): Promise<void> {
 }
 
 async function readJson(path: string | undefined): Promise<JsonObject | undefined> {
-  const text = await readText(path);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(`${path} is not JSON: ${(cause as Error).message}`, { cause });
-  }
+  const value = await ifThere(path, readJsonFile);
+  if (value === undefined) return undefined;
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new FormatError(`${path}: expected a JSON object`);
   return value as JsonObject;
 }
 
-async function readText(path: string | undefined): Promise<string | undefined> {
+async function ifThere<T>(
+  path: string | undefined,
+  read: (path: string) => Promise<T>,
+): Promise<T | undefined> {
   if (path === undefined) return undefined;
   try {
-    const bytes = await readFile(path);
-    refuseForeign(path, bytes, "UTF-8 text");
-    return bytes.toString("utf8");
+    return await read(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -1,10 +1,10 @@
 /** `engram conformance`: what another implementation must reproduce, and whether it does. */
 import * as z from "zod";
+import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { EngramError } from "../../errors.ts";
 import { buildConformanceKit, checkAgainstKit } from "../../memory/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { readJson } from "../read-json.ts";
 
 /** Differences that a message has room for. */
 const maxShown = 8;
@@ -26,7 +26,7 @@ export const conformanceCommand: Command = defineCommand({
       print(`${JSON.stringify(kit, undefined, 1)}\n`);
       return kit;
     }
-    const report = checkAgainstKit(await readJson(check));
+    const report = checkAgainstKit(await readJsonFile(check));
     const { compared, differences, missing } = report;
     if (differences.length > 0) {
       const more = differences.length - maxShown;

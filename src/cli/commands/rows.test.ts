@@ -89,7 +89,7 @@ test("what cannot be answered is code 2, one sentence, and a document under --js
     ],
     [["--config", config, "--compressed-ids", "16"], undefined, /16/],
     [["--config", noKeys, "--compressed-ids", "1"], "invalid_config", /engram_/],
-    [["--config", broken, "--compressed-ids", "1"], "bad_format", /expected JSON/],
+    [["--config", broken, "--compressed-ids", "1"], "bad_format", /broken.*is not JSON/],
     [["--config", foreign, "--compressed-ids", "1"], "bad_format", /hash constants/],
     [["--config", join(scratch, "none"), "--compressed-ids", "1"], "bad_path", /no such file/],
   ] as const) {

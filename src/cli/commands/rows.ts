@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import * as z from "zod";
-import { ModelDirectory } from "../../checkpoint/node/index.ts";
+import { ModelDirectory, readJsonFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import {
   buildLayout,
@@ -21,7 +21,6 @@ import { openTables } from "../../open-table.ts";
 import { idList, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
-import { readJson } from "../read-json.ts";
 
 /** What a sequence may be given as; exactly one of them. */
 const sources = ["text", "ids", "compressedIds"] as const;
@@ -76,7 +75,7 @@ export const rowsCommand: Command = defineCommand({
   ],
   schema,
   async run(input, { print }) {
-    const json = await readJson(input.config);
+    const json = await readJsonFile(input.config);
     const config = parseAddressConfig(json);
     // A model saved by engram carries its constants; one that others saved need not.
     checkStoredConstants(buildLayout(config), json);

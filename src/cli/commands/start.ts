@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
+import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import { generateText } from "../../generate-text.ts";
 import { TableTraffic } from "../../inspect/index.ts";
@@ -16,7 +17,6 @@ import type { Backend } from "../../tensor/index.ts";
 import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { inspectorPage } from "../inspector-page.ts";
-import { readJson } from "../read-json.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
@@ -153,7 +153,7 @@ const summary = z.object({ bitsPerByte: z.number(), bitsPerByteWithoutMemory: z.
 /** Measured at the end of training, by either way of running the model. */
 async function heldOut(directory: string): Promise<{ on: number; off: number }> {
   const file = join(directory, "training.json");
-  const measured = summary.safeParse(await readJson(file));
+  const measured = summary.safeParse(await readJsonFile(file));
   if (!measured.success)
     throw new FormatError(
       `${file}: expected the figures of a training run; train ${directory} anew`,

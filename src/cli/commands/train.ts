@@ -1,6 +1,7 @@
 /** `engram train`: text in, model directory out. Shows what `train-model.ts` reports; trains nothing itself. */
 import { Option } from "commander";
 import * as z from "zod";
+import { readTextFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
@@ -14,7 +15,6 @@ import {
 import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { formatTrainingStatus } from "../progress.ts";
-import { readText } from "../read-text.ts";
 
 export const trainCommand: Command = defineCommand({
   path: "train",
@@ -94,7 +94,7 @@ export const trainCommand: Command = defineCommand({
         out: options.out,
         overrides,
         backend,
-        ...(tokenizer === undefined ? {} : { tokenizer: await readText(tokenizer) }),
+        ...(tokenizer === undefined ? {} : { tokenizer: await readTextFile(tokenizer) }),
         signal: context.signal,
         onEvent: showTraining(context),
       });
