@@ -88,13 +88,11 @@ export class MemoryMeter {
 
 /** All that there is to say about a memory in use: its places, its caches, what it cost. */
 export interface MemoryReport extends TableReport {
-  readonly costs: MemoryCosts;
+  /** Absent where no session or batch has used the memory, so that nothing was measured: scoring has no steps. */
+  readonly costs?: MemoryCosts;
 }
 
 /** `meter` is that of the decoder that uses the memory, if one does. */
-export function reportMemory(
-  { tables }: ModelMemory,
-  meter: MemoryMeter = new MemoryMeter(),
-): MemoryReport {
-  return { ...reportTables(tables), costs: meter.costs };
+export function reportMemory({ tables }: ModelMemory, meter?: MemoryMeter): MemoryReport {
+  return { ...reportTables(tables), ...(meter && { costs: meter.costs }) };
 }

@@ -13,7 +13,7 @@ export interface Score {
   /** Sum of -ln p over the scored tokens. */
   readonly nats: number;
   readonly numTokens: number;
-  /** Mean gate of each Engram layer over the positions whose next token was scored. */
+  /** Mean gate of each Engram layer over the positions whose next token was scored; empty if none was. */
   readonly gates: ReadonlyMap<number, number>;
 }
 
@@ -117,8 +117,9 @@ export class Scorer {
           gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[at]!);
       }
     }
-    const gates = new Map([...gateSums].map(([layer, sum]) => [layer, sum / numTokens]));
-    return { nats, numTokens, gates };
+    const means =
+      numTokens === 0 ? [] : [...gateSums].map(([n, sum]) => [n, sum / numTokens] as const);
+    return { nats, numTokens, gates: new Map(means) };
   }
 
   /** The runs of `score`, one after another. */

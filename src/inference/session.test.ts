@@ -231,3 +231,9 @@ test("a scorer finds the likelihoods that a session finds, over several windows"
   assert.equal(score.numTokens, ids.length - 2, "all but the two documents' first tokens");
   toBeClose([score.nats], [nats], { rtol: 1e-4, atol: 0 });
 });
+
+test("where nothing can be scored there is no mean gate, and no number that is none", async () => {
+  const scorer = await Scorer.create(await randomModel(referenceBackend()), { length: 8 });
+  const empty = { tokens: Uint16Array.of(6, 6, 6), starts: Uint32Array.of(0, 1, 2), numBytes: 0 };
+  assert.deepEqual(await scorer.score(empty), { nats: 0, numTokens: 0, gates: new Map() });
+});

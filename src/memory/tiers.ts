@@ -18,12 +18,15 @@ export interface TierReport {
   /** Rows that lie there now, and their bytes. What a cache holds lies in two tiers. */
   readonly rows: number;
   readonly bytes: number;
-  /** Rows asked for there, and of these the ones it had (a cache has not all), since the tables were opened. */
-  readonly rowsAsked: number;
-  readonly rowsServed: number;
-  readonly bytesRead: number;
-  /** Seconds that reads took, each by itself; several may be under way at once. RAM is not measured. */
-  readonly readSeconds: number;
+  /**
+   * Rows that were asked of this tier since the tables were opened, and those that it had: a cache does not have all.
+   * Absent where nothing counts, as in tables that lie in RAM as a whole.
+   */
+  readonly rowsAsked?: number;
+  readonly rowsServed?: number;
+  readonly bytesRead?: number;
+  /** Seconds that reads took, each by itself; several may be under way at once. Absent for RAM, where no clock runs. */
+  readonly readSeconds?: number;
 }
 
 /** What the caches of all tables did together. */
@@ -64,11 +67,9 @@ function tierOf(store: RowStore): TierReport | undefined {
       rowsAsked: rowsServed + misses + joined,
       rowsServed,
       bytesRead: rowsServed * rowBytes,
-      readSeconds: 0,
     };
   }
-  if (store instanceof RamStore)
-    return { tier: "ram", ...size, rowsAsked: 0, rowsServed: 0, bytesRead: 0, readSeconds: 0 };
+  if (store instanceof RamStore) return { tier: "ram", ...size };
   if (!(store instanceof MeasuredStore) || store.tier === undefined) return undefined;
   const { rowsRead, bytesRead, readTime } = store.stats;
   const counts = { rowsAsked: rowsRead, rowsServed: rowsRead, bytesRead };
@@ -88,14 +89,16 @@ function innerOf(store: RowStore): RowStore | undefined {
   return isWrapper ? store.inner : undefined;
 }
 
-/** Adds numbers by name; texts are the same in both. */
+/** Adds numbers by name; texts are the same in both. A number that one of them lacks is not known of both together. */
 function sum<Report extends object>(before: Report | undefined, more: Report): Report {
   if (before === undefined) return more;
   const old = before as Record<string, unknown>;
   return Object.fromEntries(
-    Object.entries(more).map(([name, value]) => [
-      name,
-      typeof value === "number" ? value + (old[name] as number) : value,
-    ]),
+    Object.entries(more)
+      .filter(([name]) => old[name] !== undefined)
+      .map(([name, value]) => [
+        name,
+        typeof value === "number" ? value + (old[name] as number) : value,
+      ]),
   ) as Report;
 }

@@ -124,11 +124,12 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   return { g, params, memory, loss_N, probs_NV, gates };
 }
 
+/** Mean gate of each sequence, [B] a layer. */
 function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<string, Tensor> {
   return Object.fromEntries(
     [...gates].map(([layer, gate]) => [
       io.gate(layer),
-      g.reshape(g.reduceMean(gate, [0, 1, 2]), [1]),
+      g.reshape(g.reduceMean(gate, [1, 2]), [gate.shape[0]!]),
     ]),
   );
 }
@@ -137,7 +138,7 @@ function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<
  * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a
  * position without a label; they sum to 1), segments [B,T], cos and sin.
  * Outputs: loss [1] = sum of weights * -log p(label), in nats; gradient of it by every parameter and
- * by every memory input; mean gate [1] a layer.
+ * by every memory input; mean gate of each sequence [B] a layer.
  */
 export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   const { g, params, memory, loss_N, gates } = packedForward(config, shape);

@@ -12,7 +12,7 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     reading(`engram_memory_${name}_total`, {
       help,
       type: "counter",
-      read: () => read()?.costs[of] ?? 0,
+      read: () => read()?.costs?.[of] ?? 0,
     });
   const labelled = (
     name: string,
@@ -34,7 +34,10 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     of: "rows" | "bytes" | "rowsAsked" | "rowsServed" | "bytesRead" | "readSeconds",
   ): Metric =>
     labelled(name, { help, label: "tier", type }, ({ tiers }) =>
-      tiers.map((report) => [report.tier, report[of]]),
+      tiers.flatMap((report) => {
+        const value = report[of];
+        return value === undefined ? [] : [[report.tier, value] as const];
+      }),
     );
   return [
     cost("steps", "Runs of the model that read rows.", "steps"),
@@ -46,10 +49,13 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     labelled(
       "guesses_total",
       { help: "Guessed tokens by what became of them.", label: "outcome", type: "counter" },
-      ({ costs }) => [
-        ["right", costs.guessesRight],
-        ["wrong", costs.guessesWrong],
-      ],
+      ({ costs }) =>
+        costs === undefined
+          ? []
+          : [
+              ["right", costs.guessesRight],
+              ["wrong", costs.guessesWrong],
+            ],
     ),
     labelled(
       "cache_rows_total",

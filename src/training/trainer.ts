@@ -58,7 +58,7 @@ export interface StepReport {
   readonly lr: number;
   /** Length of the backbone's gradient before clipping. */
   readonly gradientNorm: number;
-  /** Mean gate of each Engram layer. */
+  /** Mean gate of each Engram layer over the sequences whose memory is on; none where it is on in no sequence. */
   readonly gates: Readonly<Record<string, number>>;
   readonly numTokens: number;
 }
@@ -79,7 +79,7 @@ export function flatArrays(layout: ParamLayout, params: Float32Array): FlatArray
 interface Prepared {
   readonly batch: Batch;
   /** Sequences of the batch that are trained with the memory off. */
-  readonly memoryOff: readonly number[];
+  readonly memoryOff: ReadonlySet<number>;
   /** Row ids of each Engram layer, [positions, C]. */
   readonly rows: readonly Uint32Array[];
 }
@@ -191,6 +191,8 @@ export class Trainer {
     this.#next = undefined;
     const rowBatches = await this.#load(prepared);
     let loss = 0;
+    const { memoryOff } = prepared;
+    const numOn = batch * accumulate - memoryOff.size;
     const gates: Record<string, number> = {};
     for (const [pass, binding] of this.#passes.entries()) {
       const run = binding.run();
@@ -204,13 +206,13 @@ export class Trainer {
       await run;
       loss += this.#outputs[io.loss]!.data[0]!;
       for (const layer of this.#layerIds)
-        gates[layer] = (gates[layer] ?? 0) + this.#outputs[io.gate(layer)]!.data[0]! / accumulate;
+        for (const [row, gate] of this.#outputs[io.gate(layer)]!.data.entries())
+          if (!memoryOff.has(pass * batch + row)) gates[layer] = (gates[layer] ?? 0) + gate / numOn;
       if (this.#gradients !== this.#state.arrays.gradients)
         accumulateInto(this.#gradients, this.#state.arrays.gradients, pass === 0);
     }
     // What a sequence without memory would have liked to read there is no reason to move a row.
-    for (const gradients of this.#arrays.memoryGradients)
-      this.#clear(gradients, prepared.memoryOff);
+    for (const gradients of this.#arrays.memoryGradients) this.#clear(gradients, memoryOff);
     const gradientNorm = globalNorm(this.#gradients);
     const overflowed = this.#layerIds.filter(
       (_, i) => firstNonFinite(this.#arrays.memoryGradients[i]!) !== -1,
@@ -249,14 +251,14 @@ export class Trainer {
     const batch = emptyBatch(rows * accumulate, length);
     fillBatch(this.#stream, this.#order, { index: step * batch.batch, batch });
     const { memory } = this.#model;
-    if (memory === undefined) return { batch, memoryOff: [], rows: [] };
+    if (memory === undefined) return { batch, memoryOff: new Set(), rows: [] };
     const compressed = compressIds(memory.tokenMap, batch.ids);
     const share = memoryOffShare(this.#recipe.memoryFadeIn, step / this.#recipe.steps);
     const random = Random.fromSeed(this.#seed, `memory off ${step}`);
     return {
       batch,
-      memoryOff: Array.from({ length: batch.batch }, (_, row) => row).filter(
-        () => random.uniform() < share,
+      memoryOff: new Set(
+        Array.from({ length: batch.batch }, (_, row) => row).filter(() => random.uniform() < share),
       ),
       rows: addressBatch(memory.addressing, compressed, {
         sequenceLength: length,
@@ -284,7 +286,7 @@ export class Trainer {
   }
 
   /** Sets the vectors of whole sequences to zero: a zero vector adds nothing to the stream. */
-  #clear(memory_PE: Float32Array, sequences: readonly number[]): void {
+  #clear(memory_PE: Float32Array, sequences: Iterable<number>): void {
     const length = memory_PE.length / this.#arrays.batch.batch;
     for (const row of sequences) memory_PE.fill(0, row * length, (row + 1) * length);
   }
@@ -335,7 +337,8 @@ export class Trainer {
   #outputValues(): Record<string, Value> {
     const { layout, arrays } = this.#state;
     const outputs: Record<string, Value> = { [io.loss]: zeros("f32", [1]) };
-    for (const layer of this.#layerIds) outputs[io.gate(layer)] = zeros("f32", [1]);
+    for (const layer of this.#layerIds)
+      outputs[io.gate(layer)] = zeros("f32", [this.#recipe.batch]);
     for (const [name, view] of Object.entries(paramViews(layout, arrays.gradients)))
       outputs[io.gradient(name)] = view;
     return outputs;

@@ -7,14 +7,13 @@ import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { loadModel, type Model, trainModel } from "../../src/index.ts";
-import { Decoder, type LanguageModel, logProbsOf } from "../../src/inference/index.ts";
-import { RamStore } from "../../src/memory/index.ts";
-import { paramLayout, paramViews } from "../../src/model/index.ts";
+import { Decoder, logProbsOf } from "../../src/inference/index.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
-import { flatArrays, Trainer, WindowOrder } from "../../src/training/index.ts";
+import { Trainer, WindowOrder } from "../../src/training/index.ts";
 import { toBeClose } from "../conformance/close.ts";
 import { miniPreset } from "../models/mini-preset.ts";
-import { randomModel, smallConfig } from "../models/random-model.ts";
+import { smallConfig } from "../models/random-model.ts";
+import { trainableModel } from "../models/trainable-model.ts";
 
 const backend = ortBackend({ threads: 2 });
 let root = "";
@@ -28,35 +27,11 @@ for (const engramKernelSize of [0, 4])
   test(`the loss of a training step is what a session says of its window (${engramKernelSize} taps)`, async () => {
     const end = 6;
     const config = { ...smallConfig, engramKernelSize, documentStart: end };
-    const drawn = await randomModel(backend, config);
-    const layout = paramLayout(config);
-    const params = new Float32Array(layout.length);
-    for (const [name, { data }] of Object.entries(paramViews(layout, params)))
-      (data as Float32Array).set(drawn.params[name]!.data as Float32Array);
-    const arrays = flatArrays(layout, params);
-    const model: LanguageModel = { ...drawn, params: paramViews(layout, arrays.params) };
-    const documents = Array.from({ length: 20 }, (_, d) => [
-      end,
-      ...Array.from({ length: 4 + ((d * 7) % 11) }, (__, i) => ((d * i * i + 3 * i + d) % 32) + 7),
-    ]);
-    const ids = documents.flat();
-    let at = 0;
-    const starts = Uint32Array.from(documents, ({ length }) => (at += length) - length);
-    const stream = { tokens: Uint16Array.from(ids), starts, numBytes: ids.length };
+    const { model, state, stream } = await trainableModel(backend, config);
     const length = 32;
     const recipe = { ...miniPreset.training, batch: 2, accumulate: 1, length, memoryFadeIn: 0 };
-    const { numRows } = model.memory!.tables[0]!.store;
-    const trainer = await Trainer.create(
-      model,
-      {
-        layout,
-        arrays,
-        moments: [new RamStore({ numRows, rowBytes: 4 })],
-        uses: [new RamStore({ numRows, rowBytes: 1 })],
-        step: 0,
-      },
-      { recipe, stream, seed: 1 },
-    );
+    const trainer = await Trainer.create(model, state, { recipe, stream, seed: 1 });
+    const ids = [...stream.tokens];
     // Before the step, which changes the weights.
     const order = new WindowOrder(stream, { length, seed: 1 });
     const decoder = new Decoder(model);

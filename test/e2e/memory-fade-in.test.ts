@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { loadModel, ortBackend, type Preset, trainModel } from "../../src/index.ts";
+import { Decoder } from "../../src/inference/index.ts";
+import { Trainer, WindowOrder } from "../../src/training/index.ts";
+import { toBeClose } from "../conformance/close.ts";
 import { miniPreset } from "../models/mini-preset.ts";
+import { smallConfig } from "../models/random-model.ts";
+import { trainableModel } from "../models/trainable-model.ts";
 
 const sample = new URL("../../assets/tinyshakespeare.txt", import.meta.url);
 const backend = ortBackend({ threads: 1 });
@@ -57,4 +62,51 @@ test("one that is there from the first step does not", async () => {
   const without = await losses("without-2", { memory: false });
   assert.equal(now[0], without[0], "tables start at zero");
   assert.notDeepEqual(now, without);
+});
+
+test("reported gates are those of the sequences whose memory is on, and none where it is on in none", async () => {
+  const { model, state, stream } = await trainableModel(backend, {
+    ...smallConfig,
+    documentStart: 6,
+  });
+  const length = 32;
+  const recipe = { ...miniPreset.training, length, lr: 0, batch: 3, accumulate: 2 };
+  const order = new WindowOrder(stream, { length, seed: 4 });
+  const decoder = new Decoder(model);
+  /** Mean gates that a session finds in the windows of a step. */
+  const gatesAt = async (step: number): Promise<number[]> => {
+    const means: number[] = [];
+    for (let row = 0; row < 6; row++) {
+      const start = order.start(6 * step + row);
+      await using session = decoder.createSession();
+      await session.append(stream.tokens.slice(start, start + length));
+      const gates = session.gates.get(1)!;
+      means.push(gates.reduce((sum, gate) => sum + gate, 0) / gates.length);
+    }
+    return means;
+  };
+  const run = async (memoryFadeIn: number, step: number): Promise<number | undefined> => {
+    state.step = step;
+    const options = { recipe: { ...recipe, memoryFadeIn }, stream, seed: 4 };
+    const trainer = await Trainer.create(model, state, options);
+    const { gates } = await trainer.step();
+    await trainer.dispose();
+    return gates["1"];
+  };
+  const mean = (values: readonly number[]): number =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  const all = await gatesAt(0);
+  toBeClose([(await run(0, 0))!], [mean(all)], { rtol: 1e-4 });
+  assert.equal(await run(Number.MAX_VALUE, 0), undefined);
+  // A third of the way through a fade-in over all steps, some sequences are off: the mean is that of some others.
+  const step = Math.round(recipe.steps / 3);
+  const [found, gates] = [(await run(1, step))!, await gatesAt(step)];
+  const parts = Array.from({ length: 62 }, (_, i) =>
+    gates.filter((__, row) => ((i + 1) >> row) & 1),
+  );
+  assert.ok(
+    parts.some((part) => Math.abs(mean(part) - found) < 1e-5),
+    `${found} is no mean of some of ${gates.join(", ")}`,
+  );
+  await decoder.dispose();
 });

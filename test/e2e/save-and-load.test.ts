@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { ModelDirectory, tensorSource, writeSafetensors } from "../../src/checkpoint/node/index.ts";
-import { FormatError, InvalidConfigError, loadModel } from "../../src/index.ts";
+import {
+  bitsPerByte,
+  FormatError,
+  InvalidConfigError,
+  loadModel,
+  type Model,
+} from "../../src/index.ts";
 import {
   buildTokenMap,
   buildLayout,
@@ -319,4 +325,33 @@ test("a table larger than the free memory is refused with the numbers, before it
   );
   await using model = await loadModel(directory, { backend: referenceBackend(), memory: false });
   assert.equal(model.hasMemory, false);
+});
+
+test("meters that measured nothing say nothing, and those that did say what", async () => {
+  const directory = join(root, "meters");
+  await saveModel(directory, saved);
+  const backend = referenceBackend();
+  const { numRows, rowBytes } = saved.tables[0]!.store;
+  {
+    await using model = await loadModel(directory, { backend });
+    const report = (): Model["memoryReport"] => model.memoryReport;
+    const ram = { tier: "ram", rows: numRows, bytes: numRows * rowBytes };
+    assert.deepEqual(report(), { tiers: [ram], cache: undefined });
+    await bitsPerByte(model, [{ text: "the cat sat" }]);
+    assert.deepEqual(
+      model.memoryReport,
+      { tiers: [ram], cache: undefined },
+      "scoring has no steps",
+    );
+    await using session = model.createSession();
+    await session.append([1, 2, 3]);
+    assert.equal(report()?.costs?.steps, 1);
+    assert.deepEqual(report()?.tiers, [ram]);
+  }
+  await using model = await loadModel(directory, { backend, tableMemory: 4096, warm: false });
+  await using session = model.createSession();
+  await session.append([1, 2, 3]);
+  const [ram, disk] = model.memoryReport!.tiers;
+  assert.ok(ram!.rowsAsked! > 0 && !("readSeconds" in ram!));
+  assert.ok(disk!.rowsAsked! > 0 && disk!.readSeconds! > 0);
 });
