@@ -127,12 +127,14 @@ function layerReports(model: Model, readings: readonly Reading[]): Promise<Layer
           first_row: offsets[column]!,
           rows,
         })),
-        // Our transformer has one residual branch, so one gate; the released one has several.
-        gates: at.map(({ gate }) => [round(gate)]),
-        written: at.map(({ written }) => round(written)),
-        stream: at.map(({ stream }) => round(stream)),
-        rows: at.map(({ rows }) => [...rows]),
-        norms,
+        after: {
+          // Our transformer has one residual branch, so one gate; the released one has several.
+          gates: at.map(({ gate }) => [round(gate)]),
+          written: at.map(({ written }) => round(written)),
+          stream: at.map(({ stream }) => round(stream)),
+          rows: at.map(({ rows }) => [...rows]),
+          norms,
+        },
       };
     }),
   );

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
+import { fileURLToPath } from "node:url";
 import { servedModel } from "../../test/models/served-model.ts";
 import { RequestError } from "../errors.ts";
+import { promptIdsOf } from "../generate-text.ts";
 import { Scorer } from "../inference/index.ts";
+import { loadModel } from "../load-model.ts";
 import { rowsForIds } from "../memory/index.ts";
 import { CorpusIndex, inspectIds, type InspectReport } from "./index.ts";
 
@@ -64,31 +67,31 @@ test("rows are those that the configuration gives, gates those that a session se
     ids: longIds,
     tokenMap: memory.tokenMap,
   });
-  assert.deepEqual(layer!.rows, layers["1"]);
+  assert.deepEqual(layer!.after.rows, layers["1"]);
   const short = await inspectIds(model, ids);
   await using session = model.createSession();
   await session.append(ids);
-  for (const [t, [gate]] of short.layers[0]!.gates.entries())
+  for (const [t, [gate]] of short.layers[0]!.after.gates.entries())
     close(gate!, session.gates.get(1)![t]!, 2e-6);
   for (const [c, column] of layer!.columns.entries())
-    for (const rows of layer!.rows)
+    for (const rows of layer!.after.rows)
       assert.ok(rows[c]! >= column.first_row && rows[c]! < column.first_row + column.rows);
 });
 
 test("norms are the lengths of what the rows hold", async () => {
   const { layers } = await inspectIds(model, ids);
   const { store, format } = memory.tables[0]!;
-  const row = layers[0]!.rows[3]![2]!;
+  const row = layers[0]!.after.rows[3]![2]!;
   const bytes = new Uint8Array(format.rowBytes);
   await store.read(Uint32Array.of(row), bytes);
   const values = new Float32Array(bytes.buffer);
-  close(layers[0]!.norms[3]![2]!, Math.sqrt(values.reduce((sum, x) => sum + x * x, 0)), 1e-6);
+  close(layers[0]!.after.norms[3]![2]!, Math.sqrt(values.reduce((sum, x) => sum + x * x, 0)), 1e-6);
 });
 
 test("what is written grows with the scale, and the gate does not", async () => {
   const [once, twice] = [await inspectIds(model, ids), await inspectIds(model, ids, { scale: 2 })];
   for (const t of ids.keys()) {
-    const [a, b] = [once.layers[0]!, twice.layers[0]!];
+    const [a, b] = [once.layers[0]!.after, twice.layers[0]!.after];
     close(b.written[t]!, 2 * a.written[t]!, 1e-5 * b.written[t]!);
     close(b.gates[t]![0]!, a.gates[t]![0]!, 1e-6);
     close(b.stream[t]!, a.stream[t]!, 1e-6 * a.stream[t]!);
@@ -99,7 +102,7 @@ test("a scale of zero, and everything taken away, are the memory off", async () 
   const every = (count: number, from = 0): number[] =>
     Array.from({ length: count }, (_, i) => from + i);
   const rows = (report: InspectReport) =>
-    [...new Set(report.layers[0]!.rows.flat())].map((row) => ({ layer: 1, row }));
+    [...new Set(report.layers[0]!.after.rows.flat())].map((row) => ({ layer: 1, row }));
   const whole = await inspectIds(model, ids, { top: 4 });
   const off = whole.log_probs.off;
   for (const options of [
@@ -114,13 +117,13 @@ test("a scale of zero, and everything taken away, are the memory off", async () 
     assert.deepEqual(report.log_probs.on, off, JSON.stringify(options));
     for (const next of report.next)
       for (const { on, off: without } of next) close(on, without, 1e-6);
-    assert.ok(report.layers[0]!.norms.flat().some((norm) => norm > 0));
+    assert.ok(report.layers[0]!.after.norms.flat().some((norm) => norm > 0));
   }
 });
 
 test("taking one head or one row away changes something, but not everything", async () => {
   const whole = await inspectIds(model, ids);
-  const row = whole.layers[0]!.rows[5]![0]!;
+  const row = whole.layers[0]!.after.rows[5]![0]!;
   for (const ablate of [{ heads: [0] }, { orders: [3] }, { rows: [{ layer: 1, row }] }]) {
     const { log_probs: found } = await inspectIds(model, ids, { ablate });
     assert.notDeepEqual(found.on, whole.log_probs.on);
@@ -128,12 +131,50 @@ test("taking one head or one row away changes something, but not everything", as
     assert.deepEqual(found.off, whole.log_probs.off);
   }
   // A row that no token here reads is missed by nobody.
-  const read = new Set(whole.layers[0]!.rows.flat());
+  const read = new Set(whole.layers[0]!.after.rows.flat());
   const unread = [...Array(80).keys()].find((each) => !read.has(each))!;
   const { log_probs: found } = await inspectIds(model, ids, {
     ablate: { rows: [{ layer: 1, row: unread }] },
   });
   assert.deepEqual(found.on, whole.log_probs.on);
+});
+
+test("rows that are read after a token act on the tokens behind it, and on none before", async () => {
+  const whole = await inspectIds(model, ids);
+  for (const t of [3, 7, ids.length - 1]) {
+    const earlier = new Set(whole.layers[0]!.after.rows.slice(0, t).flat());
+    const rows = whole.layers[0]!.after.rows[t]!.filter((row) => !earlier.has(row));
+    assert.ok(rows.length > 0, `token ${t} reads rows that no token before it has read`);
+    const { log_probs: found } = await inspectIds(model, ids, {
+      ablate: { rows: rows.map((row) => ({ layer: 1, row })) },
+    });
+    assert.deepEqual(found.on.slice(0, t + 1), whole.log_probs.on.slice(0, t + 1));
+    if (t + 1 < ids.length) assert.notEqual(found.on[t + 1], whole.log_probs.on[t + 1]);
+  }
+});
+
+test("in Jul|i|et of the model that comes along, the rows read after Jul make the i", async () => {
+  await using shakespeare = await loadModel(
+    fileURLToPath(new URL("../../assets/shakespeare", import.meta.url)),
+  );
+  const line =
+    "ROMEO:\nBut, soft! what light through yonder window breaks?\nIt is the east, and Juliet is the sun.";
+  const read = promptIdsOf(shakespeare.tokenizer, line);
+  const whole = await inspectIds(shakespeare, read);
+  const i = whole.tokens.findIndex(
+    ({ text: own }, t) => own === "i" && whole.tokens[t - 1]?.text === "ul",
+  );
+  const bitsWithout = async (t: number): Promise<number> => {
+    const rows = whole.layers.flatMap(({ layer, after: { rows: all } }) =>
+      all[t]!.map((row) => ({ layer, row })),
+    );
+    assert.equal(rows.length, 8);
+    const { log_probs: found } = await inspectIds(shakespeare, read, { ablate: { rows } });
+    return -found.on[i]! / Math.LN2;
+  };
+  close(-whole.log_probs.on[i]! / Math.LN2, 0.09, 0.01);
+  close(await bitsWithout(i), -whole.log_probs.on[i]! / Math.LN2, 1e-5);
+  close(await bitsWithout(i - 1), 4.43, 0.05);
 });
 
 test("chances of the next token are a whole softmax's, likeliest first", async () => {

@@ -29,6 +29,14 @@ export interface ColumnReport {
 export interface LayerReport {
   readonly layer: number;
   readonly columns: readonly ColumnReport[];
+  readonly after: ReadingReport;
+}
+
+/**
+ * What a layer's memory did when each token had been read. It acts on the token that follows: the rows behind
+ * `log_probs.on[t]` are `after.rows[t - 1]`, and taking `after.rows[t]` away changes no loss up to token t.
+ */
+export interface ReadingReport {
   /** [T][G], 0 shut to 1 open. */
   readonly gates: readonly (readonly number[])[];
   /** [T], L2 length of what the memory added to the stream. */

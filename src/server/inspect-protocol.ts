@@ -41,7 +41,13 @@ export const inspectSchema: z.ZodType<InspectRequest> = z
         layers: few.default([]),
         orders: few.default([]).describe("2 for pairs of tokens"),
         heads: few.default([]).describe("counted from 0"),
-        rows: z.array(rowOfLayer).max(1024).default([]),
+        rows: z
+          .array(rowOfLayer)
+          .max(1024)
+          .default([])
+          .describe(
+            "rows of layers' tables; those read after a token (layers[].after.rows) act on the token behind it",
+          ),
       })
       .default(nothing)
       .describe("what to take away: everything that any of the lists names reads as zeros"),
@@ -49,7 +55,10 @@ export const inspectSchema: z.ZodType<InspectRequest> = z
   .refine((body) => (body.text === undefined) !== (body.ids === undefined), {
     error: "send text or ids, one of them",
   })
-  .describe("A text to read with the memory and without.");
+  .describe(
+    "A text to read with the memory and without. log_probs[t] are of token t; layers[].after and next[t] are what " +
+      "was read and foretold when token t had been read.",
+  );
 
 export interface CorpusRequest {
   readonly name: string;
@@ -58,13 +67,18 @@ export interface CorpusRequest {
 
 export const corpusSchema: z.ZodType<CorpusRequest> = z
   .strictObject({ name: z.string().max(200).default("corpus"), text: z.string().min(1) })
-  .describe("A text whose n-grams are told for rows. Takes the place of the one before.");
+  .describe("A text whose n-grams are told for rows, to whoever has the id that is answered.");
 
 export interface RowsRequest {
+  readonly corpus: string;
   readonly layer: number;
   readonly rows: readonly number[];
 }
 
 export const rowsSchema: z.ZodType<RowsRequest> = z
-  .strictObject({ layer: whole, rows: few.min(1) })
+  .strictObject({
+    corpus: z.string().max(100).describe("id that /engram/corpus answered"),
+    layer: whole,
+    rows: few.min(1),
+  })
   .describe("Rows of a layer's table.");

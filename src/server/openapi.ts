@@ -54,8 +54,18 @@ export const routes: readonly Route[] = [
     summary: "Read a text with the memory and without, told token by token",
     body: inspectSchema,
   },
-  { method: "get", path: "/engram/corpus", summary: "The text whose n-grams are told for rows" },
-  { method: "post", path: "/engram/corpus", summary: "Give that text", body: corpusSchema },
+  {
+    method: "post",
+    path: "/engram/corpus",
+    summary: "Give a text whose n-grams are then told for rows",
+    body: corpusSchema,
+  },
+  {
+    method: "get",
+    path: "/engram/corpus",
+    summary: "Sizes of such a text, if it is still there",
+    query: { id: "that was answered when it was given" },
+  },
   {
     method: "post",
     path: "/engram/rows",

@@ -1,6 +1,6 @@
 /**
  * `/engram/inspect`: a text read with the memory and without, told token by token. `/engram/corpus` and
- * `/engram/rows`: which n-grams of a text that a client gave fall on a row. One inspection runs at a time:
+ * `/engram/rows`: which n-grams of a text that this client gave fall on a row. One inspection runs at a time:
  * they are for people who look, and the engine is there for those who generate.
  */
 import type { Hono } from "hono";
@@ -9,6 +9,7 @@ import { promptIdsOf } from "../../generate-text.ts";
 import { CorpusIndex, inspectIds, maxInspectedIds } from "../../inspect/index.ts";
 import { ApiError } from "../api-error.ts";
 import { readBody } from "../body.ts";
+import { Corpora } from "../corpora.ts";
 import {
   corpusSchema,
   type InspectRequest,
@@ -25,7 +26,7 @@ const mostWaiting = 16;
 export function inspectRoutes(app: Hono, context: RouteContext): void {
   const { maxBodyBytes: maxBytes } = context.options;
   const inTurn = oneAtATime();
-  let corpus: CorpusIndex | undefined;
+  const corpora = new Corpora();
 
   app.post("/engram/inspect", async (c) => {
     const serving = context.serving();
@@ -42,7 +43,12 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
 
   app.get("/engram/corpus", (c) => {
     context.serving();
-    return c.json({ corpus: corpus?.report ?? null });
+    const id = c.req.query("id");
+    if (id === undefined)
+      throw new ApiError("id: expected the one that was answered when the corpus was given", {
+        param: "id",
+      });
+    return c.json({ corpus: { id, ...corpora.find(id).report } });
   });
 
   app.post("/engram/corpus", async (c) => {
@@ -50,17 +56,18 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
     const memory = memoryOf(serving);
     const { name, text } = await readBody(c.req.raw, { schema: corpusSchema, maxBytes });
     const { tokenizer } = serving.model;
-    corpus = await inTurn(c.req.raw.signal, () =>
+    const corpus = await inTurn(c.req.raw.signal, () =>
       CorpusIndex.build({ tokenizer, memory, name }, text),
     );
-    return c.json({ corpus: corpus.report });
+    return c.json({ corpus: { id: corpora.keep(corpus), ...corpus.report } });
   });
 
   app.post("/engram/rows", async (c) => {
     memoryOf(context.serving());
     const body: RowsRequest = await readBody(c.req.raw, { schema: rowsSchema, maxBytes });
-    const rows = await corpus?.lookUp(body.layer, body.rows);
-    return c.json({ corpus: corpus?.report ?? null, rows: rows ?? [] });
+    const corpus = corpora.find(body.corpus);
+    const rows = await corpus.lookUp(body.layer, body.rows);
+    return c.json({ corpus: { id: body.corpus, ...corpus.report }, rows });
   });
 }
 
