@@ -47,6 +47,7 @@ import {
 } from "./tokenizer/index.ts";
 import {
   type Document,
+  excerptOf,
   findPreset,
   type FlatArrays,
   flatArrays,
@@ -130,6 +131,8 @@ export interface TrainResult {
   /** Bits per byte of the held-out text, all of it, and with the memory left out. */
   readonly bitsPerByte: number;
   readonly bitsPerByteWithoutMemory: number | undefined;
+  /** The first lines of the held-out text: what the model is shown with. */
+  readonly heldOutExcerpt: string;
   /** Spent on steps since the run was begun or last resumed. */
   readonly seconds: number;
 }
@@ -288,6 +291,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       validBytes: valid.numBytes,
       bitsPerByte,
       bitsPerByteWithoutMemory,
+      heldOutExcerpt: excerptOf(beginningOf(valid, tokenizer)),
       seconds: pace.seconds,
     };
     await run.summarize(result);
@@ -315,6 +319,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     await trainer.dispose();
     for (const table of tables) await table.close();
   }
+}
+
+/** Of the first document; tokens enough for any excerpt. */
+function beginningOf({ tokens, starts }: TokenStream, tokenizer: Tokenizer): string {
+  const [from = 0, to = tokens.length] = starts;
+  const ids = tokens.subarray(from, Math.min(to, from + 1024));
+  return tokenizer.decode([...ids].filter((id) => id !== tokenizer.eosTokenId));
 }
 
 function documents(

@@ -58,6 +58,7 @@ export function createServer(
       version: options.version ?? "unknown",
       runs: options.runs ?? [],
       ...(options.page && { page: options.page }),
+      ...(options.heldOut && { heldOut: options.heldOut }),
     },
     report: reporter(options.onError),
     serving() {

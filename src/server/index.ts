@@ -4,6 +4,6 @@ export { createServer, type EngramServer } from "./app.ts";
 export { createDashboard, type Dashboard, type DashboardOptions } from "./dashboard.ts";
 export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
-export type { ServerOptions } from "./serving.ts";
+export type { HeldOut, ServerOptions } from "./serving.ts";
 export type { Page, PageFile } from "./page.ts";
 export type { RunSource, RunSummaryFields } from "./run-source.ts";

@@ -32,4 +32,5 @@ export interface RunSummaryFields {
   readonly validBitsPerByte: number | undefined;
   readonly validStep: number | undefined;
   readonly bitsPerByteWithoutMemory: number | undefined;
+  readonly bitsPerByteTrainedWithout: number | undefined;
 }

@@ -12,6 +12,17 @@ import { Metrics } from "./metrics.ts";
 import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
 
+/** Of the text that training held out. What is not known is absent; figures are bits per byte. */
+export interface HeldOut {
+  /** Its beginning: what the page shows first. */
+  readonly excerpt?: string | undefined;
+  readonly bitsPerByte?: number | undefined;
+  /** Of the same model with its memory switched off, which it has learned to lean on. */
+  readonly memoryOff?: number | undefined;
+  /** Of a model that was trained without a memory: what the memory is worth is told against this. */
+  readonly trainedWithout?: number | undefined;
+}
+
 export interface ServerOptions {
   /** The name that clients use. Default: the last part of the model's path. */
   readonly alias?: string;
@@ -39,6 +50,7 @@ export interface ServerOptions {
   readonly page?: () => Promise<Page>;
   /** What watches the traffic of the model's tables (`loadModel`'s `wrapStore`). Default: nobody does. */
   readonly traffic?: TableTraffic;
+  readonly heldOut?: HeldOut;
   /** Training runs to show. Default: none. */
   readonly runs?: readonly RunSource[];
   /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
@@ -59,7 +71,7 @@ export interface Serving {
 
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">> &
-    Pick<ServerOptions, "page"> & { readonly runs: readonly RunSource[] };
+    Pick<ServerOptions, "page" | "heldOut"> & { readonly runs: readonly RunSource[] };
   /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */

@@ -11,6 +11,7 @@ export {
   type TrainingRecipe,
 } from "./presets.ts";
 export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
+export { excerptOf } from "./excerpt.ts";
 export { Pace } from "./pace.ts";
 export { planTraining } from "./plan.ts";
 export { updateRows } from "./row-optimizer.ts";

@@ -15,6 +15,7 @@ import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { byteSize, flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { checkExposure } from "../exposure.ts";
+import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -136,6 +137,7 @@ export const serveCommand: Command = defineCommand({
     checkAccess(access);
     await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
     const traffic = new TableTraffic();
+    const heldOut = await heldOutOf(directory);
     let loading: Promise<Model> | undefined;
     const open = (): EngramServer => {
       loading = loadModel(directory, {
@@ -151,6 +153,7 @@ export const serveCommand: Command = defineCommand({
         ...access,
         version,
         traffic,
+        heldOut,
         runs: runsOfModel(directory),
         page: () => inspectorPage({ note: (line) => progress.note(line) }),
         onError: (error) =>

@@ -6,16 +6,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
-import { readJsonFile } from "../../checkpoint/node/index.ts";
-import { FormatError } from "../../errors.ts";
 import { generateText } from "../../generate-text.ts";
 import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel, type Model } from "../../load-model.ts";
-import { createServer, type EngramServer } from "../../server/index.ts";
+import { createServer, type EngramServer, type HeldOut } from "../../server/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -87,24 +86,23 @@ export async function showAndServe(
     onPlan: showPlan(context.progress),
     wrapStore: traffic.watch,
   });
+  const heldOut = await heldOutOf(directory);
+  const { bitsPerByte: on, memoryOff: off, trainedWithout } = heldOut;
   const document = {
     model: directory,
     prompt,
     withMemory: await write(model, { memory: true, context }),
     withoutMemory: await write(model, { memory: false, context }),
-    bitsPerByte: await heldOut(directory),
+    bitsPerByte: { on, off, trainedWithout },
   };
-  const { on, off } = document.bitsPerByte;
-  context.print(
-    `\nheld-out text: ${on.toFixed(3)} bits per byte with the memory, ${off.toFixed(3)} with it switched off ` +
-      `(bzip2: 2.36, xz: 2.61)\n`,
-  );
+  context.print(figures(heldOut));
   if (!context.isInteractive) return document;
   const open = (): EngramServer =>
     createServer(model, {
       version,
       isLoopback: true,
       traffic,
+      heldOut,
       runs: runsOfModel(directory),
       page: () => inspectorPage({ note: (line) => context.progress.note(line) }),
       onError: (error) => context.progress.note(String(error)),
@@ -148,15 +146,13 @@ async function write(
   return text;
 }
 
-const summary = z.object({ bitsPerByte: z.number(), bitsPerByteWithoutMemory: z.number() });
-
-/** Measured at the end of training, by either way of running the model. */
-async function heldOut(directory: string): Promise<{ on: number; off: number }> {
-  const file = join(directory, "training.json");
-  const measured = summary.safeParse(await readJsonFile(file));
-  if (!measured.success)
-    throw new FormatError(
-      `${file}: expected the figures of a training run; train ${directory} anew`,
-    );
-  return { on: measured.data.bitsPerByte, off: measured.data.bitsPerByteWithoutMemory };
+/** What the memory is worth is told against a model trained without; one that lost its memory only limps. */
+function figures({ bitsPerByte: on, memoryOff: off, trainedWithout }: HeldOut): string {
+  if (on === undefined) return "";
+  const others = [
+    ...(trainedWithout === undefined ? [] : [`${trainedWithout.toFixed(3)} trained without one`]),
+    ...(off === undefined ? [] : [`${off.toFixed(3)} with it switched off`]),
+  ];
+  const all = [`${on.toFixed(3)} bits per byte with the memory`, ...others].join(", ");
+  return `\nheld-out text: ${all} (bzip2: 2.36, xz: 2.61)\n`;
 }

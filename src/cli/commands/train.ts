@@ -186,6 +186,7 @@ export function describeResult(result: TrainResult): string {
     `held-out text: ${bitsPerByte.toFixed(4)} bits per byte` +
       (bitsPerByteWithoutMemory === undefined
         ? ""
-        : `, ${bitsPerByteWithoutMemory.toFixed(4)} with the memory off`),
+        : `, ${bitsPerByteWithoutMemory.toFixed(4)} with the memory switched off ` +
+          "(what a model trained without one has, the same command with --no-memory tells)"),
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 /** What the server says of itself: health, models, properties, version, metrics, its own description. */
 import type { Hono } from "hono";
 import { openApi } from "../openapi.ts";
-import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
+import { checkModelName, type HeldOut, type RouteContext, type Serving } from "../serving.ts";
 
 export function aboutRoutes(app: Hono, context: RouteContext): void {
   app.get("/health", (c) => {
@@ -37,6 +37,7 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
             })),
           }
         : null,
+      held_out: heldOutJson(context.options.heldOut),
     });
   });
 
@@ -49,6 +50,15 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
   );
 
   app.get("/openapi.json", (c) => c.json(openApi(context.options.version)));
+}
+
+function heldOutJson({ excerpt, bitsPerByte, memoryOff, trainedWithout }: HeldOut = {}): object {
+  return {
+    excerpt: excerpt ?? null,
+    bits_per_byte: bitsPerByte ?? null,
+    bits_per_byte_memory_off: memoryOff ?? null,
+    bits_per_byte_trained_without: trainedWithout ?? null,
+  };
 }
 
 function modelCard({ name, created, scheduler }: Serving): object {

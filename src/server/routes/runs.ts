@@ -53,5 +53,6 @@ function summaryJson(run: RunSummaryFields): object {
     valid_bits_per_byte: run.validBitsPerByte ?? null,
     valid_step: run.validStep ?? null,
     bits_per_byte_without_memory: run.bitsPerByteWithoutMemory ?? null,
+    bits_per_byte_trained_without: run.bitsPerByteTrainedWithout ?? null,
   };
 }

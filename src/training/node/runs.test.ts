@@ -57,12 +57,25 @@ test("a summary follows a run from nothing over its steps and a cut to its end",
   assert.deepEqual(await run!.summary(), resumed, "asking again changes nothing");
 
   await makeRun("going", {
-    "training.json": [{ steps: 4, bitsPerByte: 2.25, bitsPerByteWithoutMemory: 2.5 }],
+    "training.json": [
+      {
+        steps: 4,
+        bitsPerByte: 2.25,
+        bitsPerByteWithoutMemory: 2.5,
+        bitsPerByteTrainedWithout: 2.375,
+      },
+    ],
   });
   const finished = await run!.summary();
   assert.deepEqual(
-    [finished.state, finished.validBitsPerByte, finished.bitsPerByteWithoutMemory, finished.steps],
-    ["finished", 2.25, 2.5, 4],
+    [
+      finished.state,
+      finished.validBitsPerByte,
+      finished.bitsPerByteWithoutMemory,
+      finished.bitsPerByteTrainedWithout,
+      finished.steps,
+    ],
+    ["finished", 2.25, 2.5, 2.375, 4],
   );
 });
 

@@ -40,6 +40,8 @@ export interface RunSummary {
   readonly validStep: number | undefined;
   /** The same with the memory switched off; only finished runs measure it. */
   readonly bitsPerByteWithoutMemory: number | undefined;
+  /** The same of a model trained without a memory, where somebody has trained one for comparison. */
+  readonly bitsPerByteTrainedWithout: number | undefined;
 }
 
 export interface Run {
@@ -192,6 +194,7 @@ function summaryOf(
     validStep: result === undefined ? valid?.step : numberIn(result, "steps"),
     bitsPerByteWithoutMemory:
       numberIn(result, "bitsPerByteWithoutMemory") ?? numberIn(valid, "bitsPerByteWithoutMemory"),
+    bitsPerByteTrainedWithout: numberIn(result, "bitsPerByteTrainedWithout"),
   };
 }
 
