@@ -26,6 +26,8 @@ export function createDashboard(options: DashboardOptions): Dashboard {
   guard(app, { isLoopback });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/version", (c) => c.json({ version }));
+  // The page asks for it first, and then offers only what there is.
+  app.get("/props", (c) => c.json({ model: null }));
   runRoutes(app, { options: { runs } });
   pageRoutes(app, { options: page === undefined ? {} : { page }, report });
   // What a server with a model would answer.

@@ -61,7 +61,8 @@ test("a run that is not there, and what is no cursor, are refused", async () => 
 test("a dashboard has no model, and says so where one is asked for", async () => {
   assert.equal((await ask("/health")).status, "ok");
   assert.equal((await ask("/version")).version, "0.0.1");
-  for (const path of ["/props", "/v1/models", "/engram/memory"]) {
+  assert.deepEqual((await ask("/props")).model, null);
+  for (const path of ["/v1/models", "/engram/memory"]) {
     const { status, error } = await ask(path);
     assert.deepEqual([status, error.code], [404, "no_model"], path);
     assert.match(error.message, /engram serve/);
