@@ -83,11 +83,18 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
       await expect({});
     }
     assert.equal(await total(page, "on"), whole);
-    const row: number = report.layers[0].rows[4][0];
-    await page.getByRole("button", { name: `Take row ${row} away` }).click();
+    const row: number = report.layers[0].after.rows[3][0];
+    const acted = page.locator('[data-reading="before"]');
+    await acted.getByRole("button", { name: `remove row ${row}`, exact: true }).click();
     await expect({ rows: [{ layer: 1, row }] });
     assert.notEqual(await total(page, "on"), whole);
-    await page.getByRole("button", { name: `Put row ${row} of layer 1 back` }).click();
+    await page.getByRole("button", { name: `Put back row ${row}`, exact: true }).click();
+    await expect({});
+    await acted.getByRole("button", { name: "remove all 4 rows" }).click();
+    await expect({
+      rows: report.layers[0].after.rows[3].map((each: number) => ({ layer: 1, row: each })),
+    });
+    await acted.getByRole("button", { name: "put back all 4 rows" }).click();
     await expect({});
     await page.getByRole("button", { name: "Take away layer 1", exact: true }).click();
     await page.waitForFunction(
@@ -124,6 +131,41 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
       assert.ok(Math.abs(onWidth / offWidth - Math.exp(on - off)) < 0.15 * Math.exp(on - off));
     }
     assert.equal(shown.filter(({ isActual }) => isActual).length, 1);
+  });
+
+  test("the rows shown as what acted on a token are those without which its loss changes", async () => {
+    const { page } = await inspector.open(placeOf({ k: "4" }));
+    await stripTokens(page);
+    const lossOf = (which: string) =>
+      page.locator(`[data-token="4"] [data-loss="${which}"]`).textContent();
+    const bits = (nats: number): string => (-nats / Math.LN2).toFixed(2);
+    assert.equal(await lossOf("on"), bits(report.log_probs.on[4]));
+    assert.equal(await lossOf("off"), bits(report.log_probs.off[4]));
+    const rowsOf = (t: number) =>
+      report.layers[0].after.rows[t].map((row: number) => ({ layer: 1, row }));
+    for (const [reading, t] of [
+      ["after", 4],
+      ["before", 3],
+    ] as const) {
+      const block = page.locator(`[data-reading="${reading}"]`);
+      await block.getByRole("button", { name: "remove all 4 rows" }).click();
+      const { log_probs: found, totals } = await ask({ ablate: { rows: rowsOf(t) } });
+      await page.waitForFunction(
+        (figure) => document.querySelector('[data-total="on"]')!.textContent!.trim() === figure,
+        totals.on.bits_per_byte.toFixed(3),
+      );
+      assert.equal(await lossOf("on"), bits(found.on[4]));
+      assert.equal(
+        (await lossOf("on")) === bits(report.log_probs.on[4]),
+        reading === "after",
+        "only what was read before a token acts on it",
+      );
+      await block.getByRole("button", { name: "put back all 4 rows" }).click();
+      await page.waitForFunction(
+        (figure) => document.querySelector('[data-total="on"]')!.textContent!.trim() === figure,
+        report.totals.on.bits_per_byte.toFixed(3),
+      );
+    }
   });
 
   test("a link restores the text, the place, the scale and what was taken away", async () => {

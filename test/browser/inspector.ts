@@ -22,6 +22,9 @@ const patience = 90_000;
 
 const executablePath = "/usr/bin/chromium";
 
+/** What the page opens with: the held-out text of a model that has one. */
+export const excerpt = "the cat sat on the mat and the Cat sat on THE mat again";
+
 /** For the `skip` of tests that need a browser. */
 export const withoutBrowser: string | false = existsSync(executablePath)
   ? false
@@ -46,7 +49,11 @@ export interface Opened {
 
 export async function startInspector(options: ServerOptions = {}): Promise<Inspector> {
   const model = await servedModel();
-  const server = createServer(model, { page: () => inspectorPage({ note: () => {} }), ...options });
+  const server = createServer(model, {
+    page: () => inspectorPage({ note: () => {} }),
+    heldOut: { excerpt },
+    ...options,
+  });
   await server.ready;
   const listener = await listen(server.fetch, { host: "127.0.0.1", port: 0 });
   let browser: Browser | undefined;

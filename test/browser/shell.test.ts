@@ -146,6 +146,30 @@ describe("the page", { skip: withoutBrowser }, async () => {
     }
   });
 
+  for (const width of [1400, 1100, 390, 320])
+    test(`every control is whole, wide enough for a finger and called what it shows, at ${width} pixels`, async () => {
+      for (const view of ["text", "compare", "memory"]) {
+        const { page } = await inspector.open(`#/${view}?k=3&a=h1+r1:5`, {
+          viewport: { width, height: 800 },
+        });
+        if (view === "memory") await page.getByRole("button", { name: "A text" }).waitFor();
+        else {
+          await stripTokens(page);
+          await page
+            .getByRole("button", { name: "Use the text above" })
+            .or(page.getByRole("slider"))
+            .first()
+            .waitFor();
+          const corpus = page.getByRole("button", { name: "Use the text above" });
+          if (view === "text") {
+            await corpus.click();
+            await page.locator("[data-row] summary").first().waitFor();
+          }
+        }
+        assert.deepEqual(await controlFaults(page), [], view);
+      }
+    });
+
   test("follows the system's colours until the reader chooses, and remembers the choice", async () => {
     const { page } = await inspector.open("", { colorScheme: "dark" });
     const theme = (): Promise<string | undefined> =>
@@ -170,9 +194,11 @@ describe("the page", { skip: withoutBrowser }, async () => {
     const alert = page.getByRole("alert");
     await alert.waitFor();
     assert.match((await alert.textContent())!, /an inspection reads at most 4096/);
+    // Nothing of the text before is left under this one.
+    assert.equal(await tokensOf(page).count(), 0);
     await page.getByLabel("Text to look into").fill("the cat");
     await alert.waitFor({ state: "detached" });
-    assert.ok((await tokensOf(page).count()) > 1);
+    assert.ok((await stripTokens(page)).length > 1);
   });
 });
 
@@ -215,6 +241,39 @@ function unnamedControls(page: Page): Promise<string[]> {
       })
       .map((element) => element.outerHTML.slice(0, 120)),
   );
+}
+
+/** Controls that are cut off, too small a target (WCAG 2.5.8), or named without what they show (2.5.3). */
+function controlFaults(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const faults: string[] = [];
+    const all = document.querySelectorAll<HTMLElement>(
+      "button, a, input, select, textarea, summary, [role=option]",
+    );
+    for (const element of all) {
+      const says = `${element.tagName.toLowerCase()} "${element.textContent!.trim() || element.ariaLabel || element.id}"`;
+      if (element.closest(".skip, .spoken, p a") !== null || element.offsetParent === null)
+        continue;
+      // A field that its label is wrapped around is reached by all of the label.
+      const target = element.closest("label") ?? element;
+      const box = target.getBoundingClientRect();
+      if (box.width < 23.99 || box.height < 23.99)
+        faults.push(`${says}: ${box.width.toFixed(1)} x ${box.height.toFixed(1)}`);
+      const own = element.getBoundingClientRect();
+      for (let around = element.parentElement; around !== null; around = around.parentElement) {
+        const edge = around.getBoundingClientRect();
+        const isWall =
+          around.matches(".panel, body") || /hidden|clip/.test(getComputedStyle(around).overflowX);
+        if (isWall && (own.left < edge.left - 0.5 || own.right > edge.right + 0.5))
+          faults.push(`${says} lies outside ${around.className || around.tagName}`);
+      }
+      if (!element.matches("button, a, summary") || element.ariaLabel === null) continue;
+      const plain = (text: string): string => text.toLowerCase().replaceAll(/\s+/g, " ").trim();
+      if (!plain(element.ariaLabel).includes(plain(element.innerText)))
+        faults.push(`${says} is called "${element.ariaLabel}"`);
+    }
+    return [...new Set(faults)];
+  });
 }
 
 interface TextColour {

@@ -21,7 +21,7 @@ describe("the text view", { skip: withoutBrowser }, async () => {
   const inspector: Inspector = await startInspector();
   after(() => inspector.close());
   const report = await inspector.ask("engram/inspect", { text, top: 8 });
-  const gates: number[] = report.layers[0].gates.flat();
+  const gates: number[] = report.layers[0].after.gates.flat();
 
   test("shows every token with the gate that the server tells, larger gates darker", async () => {
     const { page, complaints } = await inspector.open(`${place}&f=0`, { colorScheme: "light" });
@@ -55,13 +55,16 @@ describe("the text view", { skip: withoutBrowser }, async () => {
     for (const t of [0, 3, report.tokens.length - 1]) {
       await tokensOf(page).nth(t).focus();
       await page.locator(`[data-token="${t}"]`).waitFor();
-      const rows = await page
-        .locator("[data-row]")
-        .evaluateAll((found) => found.map((row) => (row as HTMLElement).dataset["row"]!));
-      assert.deepEqual(
-        rows,
-        layers["1"]![t]!.map((row) => `1:${row}`),
-      );
+      for (const [reading, at] of [
+        ["before", t - 1],
+        ["after", t],
+      ] as const)
+        assert.deepEqual(
+          await page
+            .locator(`[data-reading="${reading}"] [data-row]`)
+            .evaluateAll((found) => found.map((row) => (row as HTMLElement).dataset["row"]!)),
+          (layers["1"]![at] ?? []).map((row) => `1:${row}`),
+        );
       const panel = page.locator(`[data-token="${t}"]`);
       assert.ok((await panel.textContent())!.includes(gates[t]!.toFixed(3)));
       const { compressed } = report.tokens[t];
@@ -87,13 +90,15 @@ describe("the text view", { skip: withoutBrowser }, async () => {
   test("names the other n-grams of a corpus on each row, and says so where there is none", async () => {
     const { page } = await inspector.open(`${place}&k=3`);
     await page.getByText("No corpus is given").waitFor();
-    assert.equal(await page.locator("[data-row] >> text=no corpus").count(), 4);
+    const own = page.locator('[data-reading="after"]');
+    assert.equal(await own.locator("summary").count(), 0);
     await page.getByRole("button", { name: "Use the text above" }).click();
-    await page.locator("[data-row] summary").first().waitFor();
-    const rows = report.layers[0].rows[3];
-    const told = await inspector.ask("engram/rows", { layer: 1, rows });
-    await page.locator("[data-row] summary").first().click();
-    const listed = await page.locator("[data-row] details[open] li").allTextContents();
+    await own.locator("summary").first().waitFor();
+    const rows = report.layers[0].after.rows[3];
+    const { corpus } = await inspector.ask("engram/corpus", { text });
+    const told = await inspector.ask("engram/rows", { corpus: corpus.id, layer: 1, rows });
+    await own.locator("summary").first().click();
+    const listed = await own.locator("details[open] li").allTextContents();
     assert.equal(listed.length, told.rows[0].corpus.ngrams.length);
     for (const [i, { count }] of told.rows[0].corpus.ngrams.entries())
       assert.ok(listed[i]!.trim().startsWith(`${count}×`));
@@ -125,7 +130,7 @@ describe("the text view", { skip: withoutBrowser }, async () => {
     assert.equal(ids.length, 60);
     const again = await inspector.ask("engram/inspect", { text, continuation: ids });
     for (const [i, { says }] of written.entries())
-      assert.ok(says.endsWith(again.layers[0].gates[before + i][0].toFixed(3)), says);
+      assert.ok(says.endsWith(again.layers[0].after.gates[before + i][0].toFixed(3)), says);
     await page.reload();
     assert.deepEqual(await stripTokens(page), await stripTokens(page));
     assert.equal(await options.count(), before + 60);

@@ -6,7 +6,7 @@ import {
   formatAblation,
   noAblation,
   parseAblation,
-  toggleRow,
+  toggleRows,
 } from "./ablation.ts";
 
 const numbers = fc.uniqueArray(fc.nat(1000), { maxLength: 4 });
@@ -37,10 +37,14 @@ test("an address from anywhere gives parts or nothing, and never fails", () => {
   assert.deepEqual(parseAblation("l"), noAblation);
 });
 
-test("a row is taken away and put back", () => {
+test("rows are taken away and put back", () => {
   const row = { layer: 1, row: 7 };
-  const once = toggleRow(noAblation, row);
+  const once = toggleRows(noAblation, [row]);
   assert.deepEqual(once.rows, [row]);
-  assert.deepEqual(toggleRow(once, row), noAblation);
+  assert.deepEqual(toggleRows(once, [row]), noAblation);
+  const others = [row, { layer: 1, row: 8 }, { layer: 2, row: 7 }];
+  const all = toggleRows(once, others);
+  assert.deepEqual(all.rows, others);
+  assert.deepEqual(toggleRows(all, [row, others[2]!]).rows, [others[1]]);
   assert.equal(describeAblation({ ...once, heads: [0, 2] }), "heads 0, 2; row 7");
 });

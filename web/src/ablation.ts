@@ -51,10 +51,13 @@ export function hasRow(
   return rows.some((each) => each.layer === layer && each.row === row);
 }
 
-export function toggleRow(ablate: Ablation, which: { layer: number; row: number }): Ablation {
-  const rows = hasRow(ablate, which)
-    ? ablate.rows.filter(({ layer, row }) => layer !== which.layer || row !== which.row)
-    : [...ablate.rows, which];
+/** Without all of the rows; if it is without them already, with all of them again. */
+export function toggleRows(ablate: Ablation, which: Ablation["rows"]): Ablation {
+  const missing = which.filter((each) => !hasRow(ablate, each));
+  const rows =
+    missing.length > 0
+      ? [...ablate.rows, ...missing]
+      : ablate.rows.filter((each) => !hasRow({ ...ablate, rows: which }, each));
   return { ...ablate, rows };
 }
 

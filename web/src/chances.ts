@@ -14,19 +14,19 @@ export interface Chance {
 /** Both readings together tell of up to twice as many as were asked for. */
 const mostShown = 10;
 
+/** The token whose chance at `index` the memory raises most; undefined where it raises none by a percent. */
+export function saidAt(report: InspectReport, index: number): Chance | undefined {
+  const gain = ({ on, off }: Chance): number => on - off;
+  const best = allChancesAt(report, index).toSorted((a, b) => gain(b) - gain(a))[0];
+  return best !== undefined && gain(best) >= 0.01 ? best : undefined;
+}
+
 /** What may stand at `index`; at the number of tokens, what may follow the text. */
 export function chancesAt(report: InspectReport, index: number): Chance[] {
-  const next = report.next[index - 1]?.slice(0, mostShown);
-  if (next === undefined) return [];
+  const all = allChancesAt(report, index);
+  const chances = all.slice(0, mostShown);
   const actual = report.tokens[index];
-  const chances: Chance[] = next.map(({ id, text, on, off }) => ({
-    id,
-    text,
-    on: Math.exp(on),
-    off: Math.exp(off),
-    isActual: id === actual?.id,
-  }));
-  if (actual !== undefined && !chances.some(({ isActual }) => isActual))
+  if (all.length > 0 && actual !== undefined && !chances.some(({ isActual }) => isActual))
     chances.push({
       id: actual.id,
       text: actual.text,
@@ -35,4 +35,15 @@ export function chancesAt(report: InspectReport, index: number): Chance[] {
       isActual: true,
     });
   return chances;
+}
+
+function allChancesAt(report: InspectReport, index: number): Chance[] {
+  const actual = report.tokens[index];
+  return (report.next[index - 1] ?? []).map(({ id, text, on, off }) => ({
+    id,
+    text,
+    on: Math.exp(on),
+    off: Math.exp(off),
+    isActual: id === actual?.id,
+  }));
 }

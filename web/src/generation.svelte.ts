@@ -5,6 +5,7 @@
  */
 import { tokensIn } from "./pace.ts";
 import { isAbort, streamJson } from "./api.ts";
+import type { Input } from "./inspection.svelte.ts";
 
 export interface LiveToken {
   readonly id: number;
@@ -14,7 +15,9 @@ export interface LiveToken {
 }
 
 export interface GenerationOptions {
-  /** What to continue. */
+  /** What is continued, and nothing else: what is written belongs behind it only. */
+  readonly basis: Input;
+  /** The basis as the model reads it. */
   readonly ids: readonly number[];
   readonly numTokens: number;
   readonly temperature: number;
@@ -38,6 +41,8 @@ class Generation {
   /** Those that are shown. */
   tokens: readonly LiveToken[] = $state.raw([]);
   failure: Error | undefined = $state.raw();
+  /** What `tokens` and `failure` belong to. */
+  basis: Input | undefined = $state.raw();
   /** Tokens shown a second; Infinity as they come. */
   pace: number = $state(12);
   /** Tokens that wait to be shown. */
@@ -54,6 +59,7 @@ class Generation {
   async start(options: GenerationOptions): Promise<void> {
     this.stop();
     this.tokens = [];
+    this.basis = options.basis;
     this.#come = [];
     this.#isComplete = false;
     this.failure = undefined;
@@ -97,11 +103,6 @@ class Generation {
     this.status = "idle";
     this.waiting = 0;
     this.#done?.();
-  }
-
-  /** Forgets what was shown: it has become part of a text. */
-  clear(): void {
-    this.tokens = [];
   }
 
   async #receive(options: GenerationOptions, signal: AbortSignal): Promise<void> {

@@ -1,19 +1,37 @@
 /**
  * The text that is looked into, how strongly the memory is used, and what the server says of both: shared
- * by the views of one text, so that what is selected in one is selected in the other. The address holds all
- * of it, so a link restores it. Knows no view.
+ * by the views of one text, so that what is selected in one is selected in the other. An answer keeps the question
+ * that it was asked for, and is replaced or dropped with it. The address holds all of the question, so a link
+ * restores it. Knows no view.
  */
 import type { InspectReport } from "../../src/inspect/report.ts";
 import { isAbort, postJson } from "./api.ts";
 import { formatAblation, isEmptyAblation, noAblation, parseAblation } from "./ablation.ts";
 import type { Ablation } from "./ablation.ts";
 import { route } from "./route.svelte.ts";
+import { serverInfo } from "./server-info.svelte.ts";
 
 export type Inspected = InspectReport & { readonly model: string };
 
-/** What a newcomer sees first; the sample model was trained on these plays. */
-export const firstText =
-  "ROMEO:\nBut, soft! what light through yonder window breaks?\nIt is the east, and Juliet is the sun.";
+/** Told apart by identity: two inputs of the same words are the same only if nothing came between. */
+export interface Input {
+  readonly text: string;
+  /** Ids behind the text that the model wrote: text alone would be cut into tokens differently. */
+  readonly continuation: readonly number[];
+}
+
+/** Told apart by identity, too. */
+export interface Question {
+  readonly input: Input;
+  readonly scale: number;
+  readonly ablate: Ablation;
+}
+
+/** A report, and what it was asked for: neither is shown without the other. */
+export interface Answer {
+  readonly question: Question;
+  readonly report: Inspected;
+}
 
 /** Likeliest next tokens to ask for, of each reading. */
 const top = 8;
@@ -21,128 +39,158 @@ const top = 8;
 const patience = 180;
 
 class Inspection {
-  text: string = $state("");
-  /** Ids behind the text that the model wrote: text alone would be cut into tokens differently. */
-  continuation: readonly number[] = $state.raw([]);
-  scale: number = $state(1);
-  ablate: Ablation = $state.raw(noAblation);
+  question: Question = $state.raw({
+    input: { text: "", continuation: [] },
+    scale: 1,
+    ablate: noAblation,
+  });
   /** Index of the token that is looked at; the number of tokens stands for what comes next. */
   selected: number | undefined = $state();
 
-  report: Inspected | undefined = $state.raw();
+  /** The last that came; of the question before while the present one is being answered. */
+  answer: Answer | undefined = $state.raw();
+  /** Why the present question has no answer. There is none to an earlier one then, either. */
   failure: Error | undefined = $state.raw();
-  isBusy: boolean = $state(false);
 
   #asked: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** What the address said when it was last read or written. */
   #noted = "";
 
-  /** As the memory was trained: nothing scaled, nothing taken away. */
-  get isAsTrained(): boolean {
-    return this.scale === 1 && isEmptyAblation(this.ablate);
+  get text(): string {
+    return this.question.input.text;
+  }
+
+  get scale(): number {
+    return this.question.scale;
+  }
+
+  get ablate(): Ablation {
+    return this.question.ablate;
+  }
+
+  /** `answer` is the one to `question`. */
+  get isCurrent(): boolean {
+    return this.answer?.question === this.question;
+  }
+
+  /** What a newcomer sees first: of the text that this model's training held out. */
+  get example(): string {
+    return serverInfo.props?.held_out.excerpt ?? "";
   }
 
   /** Takes over what the address says, if that is not what is shown. To be called when it changes. */
   follow(params: Readonly<Record<string, string>>): void {
     const known = keyOf(params);
-    if (known === this.#noted && this.report !== undefined) return;
-    if (known !== this.#noted || this.#asked === undefined) {
-      this.#noted = known;
-      this.text = params["t"] ?? firstText;
-      this.continuation = (params["g"] ?? "").split(".").filter(Boolean).map(Number);
-      const scale = Number(params["s"] ?? 1);
-      this.scale = Number.isFinite(scale) ? scale : 1;
-      this.ablate = parseAblation(params["a"] ?? "");
-      const selected = Number(params["k"] ?? Number.NaN);
-      this.selected = Number.isInteger(selected) && selected >= 0 ? selected : undefined;
-      void this.ask();
-    }
+    if (known === this.#noted) return;
+    this.#noted = known;
+    const scale = Number(params["s"] ?? 1);
+    const selected = Number(params["k"] ?? Number.NaN);
+    this.selected = Number.isInteger(selected) && selected >= 0 ? selected : undefined;
+    this.#put(
+      {
+        input: {
+          // An address has no empty parameters; one space stands for no text.
+          text: params["t"] === " " ? "" : (params["t"] ?? this.example),
+          continuation: (params["g"] ?? "").split(".").filter(Boolean).map(Number),
+        },
+        scale: Number.isFinite(scale) ? scale : 1,
+        ablate: parseAblation(params["a"] ?? ""),
+      },
+      0,
+    );
   }
 
   setText(text: string): void {
-    this.text = text;
-    this.continuation = [];
     this.selected = undefined;
-    this.#askSoon(patience);
+    this.#change({ input: { text, continuation: [] } }, patience);
   }
 
-  setContinuation(ids: readonly number[]): Promise<void> {
-    this.continuation = ids;
-    this.#note();
-    return this.ask();
+  setContinuation(continuation: readonly number[]): void {
+    this.#change({ input: { text: this.text, continuation } }, 0);
   }
 
   setScale(scale: number): void {
-    this.scale = scale;
-    this.#askSoon(30);
+    this.#change({ scale }, 30);
   }
 
   setAblation(ablate: Ablation): void {
-    this.ablate = ablate;
-    this.#askSoon(30);
+    this.#change({ ablate }, 30);
   }
 
   reset(): void {
-    this.scale = 1;
-    this.setAblation(noAblation);
+    this.#change({ scale: 1, ablate: noAblation }, 30);
   }
 
   select(index: number | undefined): void {
+    // A place in a text that is being replaced is no place in the next one.
+    if (this.answer?.question.input !== this.question.input) return;
     this.selected = index;
     this.#note();
   }
 
-  #askSoon(delay: number): void {
+  #change(patch: Partial<Question>, delay: number): void {
+    this.#put({ ...this.question, ...patch }, delay);
     this.#note();
+  }
+
+  /** What was asked before and is not answered yet is given up. */
+  #put(question: Question, delay: number): void {
+    this.question = question;
+    this.failure = undefined;
+    this.#asked?.abort();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.ask(), delay);
   }
 
   #note(): void {
-    const params = {
-      t: this.text === firstText ? undefined : this.text || " ",
-      g: this.continuation.join("."),
-      s: this.scale === 1 ? undefined : String(this.scale),
-      a: formatAblation(this.ablate),
+    const { input, scale, ablate } = this.question;
+    route.note({
+      t: input.text === this.example ? undefined : input.text || " ",
+      g: input.continuation.join("."),
+      s: scale === 1 ? undefined : String(scale),
+      a: formatAblation(ablate),
       k: this.selected === undefined ? undefined : String(this.selected),
-    };
-    route.note(params);
+    });
     this.#noted = keyOf(route.place.params);
   }
 
-  /** Reads the text anew. What was asked before and is not answered yet is given up. */
   async ask(): Promise<void> {
-    clearTimeout(this.#timer);
     this.#asked?.abort();
     const controller = new AbortController();
     this.#asked = controller;
-    this.isBusy = true;
+    this.failure = undefined;
+    const { question } = this;
+    const { input, scale, ablate } = question;
     try {
-      const { layers, orders, heads, rows } = this.ablate;
       const report = await postJson<Inspected>(
         "engram/inspect",
         {
-          text: this.text,
+          text: input.text,
           top,
-          scale: this.scale,
-          ablate: { layers, orders, heads, rows },
-          ...(this.continuation.length > 0 && { continuation: this.continuation }),
+          scale,
+          ablate,
+          ...(input.continuation.length > 0 && { continuation: input.continuation }),
         },
         { signal: controller.signal },
       );
-      if (this.#asked !== controller) return;
-      this.report = report;
-      this.failure = undefined;
+      if (this.question !== question) return;
+      this.answer = { question, report };
       if (this.selected !== undefined && this.selected > report.tokens.length)
         this.selected = undefined;
+      // The server was started anew, with another model.
+      if (report.model !== serverInfo.props?.model) void serverInfo.load();
     } catch (error) {
-      if (isAbort(error) || this.#asked !== controller) return;
+      if (isAbort(error) || this.question !== question) return;
+      this.answer = undefined;
       this.failure = error as Error;
-    } finally {
-      if (this.#asked === controller) this.isBusy = false;
     }
   }
+}
+
+/** As the memory was trained: nothing scaled, nothing taken away. */
+export function isAsTrained({ scale, ablate }: Question): boolean {
+  return scale === 1 && isEmptyAblation(ablate);
 }
 
 /** The parameters that are this module's, as one text. */

@@ -13,6 +13,8 @@ export interface Measure {
   readonly legend: string;
   /** Whether it is told layer by layer. */
   readonly isOfLayer: boolean;
+  /** In one sentence, which token a number belongs to. */
+  readonly note: string;
   /** One a token; undefined where there is none. */
   values(report: InspectReport, which: Which): (number | undefined)[];
   scale(values: readonly (number | undefined)[], options: ScaleOptions): Scale;
@@ -35,13 +37,17 @@ export interface ScaleOptions {
   readonly isFitted: boolean;
 }
 
+const readsAfter =
+  "The memory is read when a token has been read, and acts on the token behind it.";
+
 const gate: Measure = {
   name: "gate",
   title: "Gate",
-  legend: "gate, 0 shut to 1 open",
+  legend: "gate after each token, 0 shut to 1 open",
   isOfLayer: true,
+  note: readsAfter,
   values: (report, { layer, branch }) =>
-    layerOf(report, layer)?.gates.map((gates) => gates[branch]) ?? noValues(report),
+    layerOf(report, layer)?.after.gates.map((gates) => gates[branch]) ?? noValues(report),
   scale: (values, { theme, isFitted }) =>
     sequential({ ...(isFitted ? rangeOf(values) : { low: 0, high: 1 }), theme }),
   says: (value) => `gate ${fixed(value, 3)}`,
@@ -51,10 +57,11 @@ const gate: Measure = {
 const written: Measure = {
   name: "written",
   title: "Size written",
-  legend: "value written, of the stream's length",
+  legend: "value written after each token, of the stream's length",
   isOfLayer: true,
+  note: readsAfter,
   values: (report, { layer }) => {
-    const found = layerOf(report, layer);
+    const found = layerOf(report, layer)?.after;
     return found === undefined
       ? noValues(report)
       : found.written.map((size, t) => (found.stream[t]! > 0 ? size / found.stream[t]! : 0));
@@ -72,6 +79,7 @@ const change: Measure = {
   title: "Change in loss",
   legend: "loss with the memory less loss without, bits",
   isOfLayer: false,
+  note: "Each token's loss is changed by what was read before it: at the token in front of it, most of all.",
   values: (report) => lossChanges(report),
   scale: (values, { theme }) => {
     const { low, high } = rangeOf(values);

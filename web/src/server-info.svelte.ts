@@ -18,23 +18,35 @@ export interface Props {
       readonly format: string;
     }[];
   } | null;
+  /** What training held out; null where it is not known. */
+  readonly held_out: {
+    readonly excerpt: string | null;
+    readonly bits_per_byte: number | null;
+    readonly bits_per_byte_memory_off: number | null;
+    readonly bits_per_byte_trained_without: number | null;
+  };
+}
+
+/** `engram dash`: training runs, and no model behind them. */
+interface NoModel {
+  readonly model: null;
 }
 
 class ServerInfo {
   props: Props | undefined = $state.raw();
   failure: Error | undefined = $state.raw();
-
-  /** `engram dash`: training runs, and no model behind them. */
-  get hasNoModel(): boolean {
-    return this.failure instanceof ApiFailure && this.failure.code === "no_model";
-  }
+  /** Undefined until the server has said anything. */
+  hasModel: boolean | undefined = $state();
 
   /** Asks until there is an answer: while the model is loading, the server says so. */
   async load(): Promise<void> {
     this.failure = undefined;
     try {
-      this.props = await getJson<Props>("props");
+      const props = await getJson<Props | NoModel>("props");
+      this.hasModel = props.model !== null;
+      if (props.model !== null) this.props = props;
     } catch (error) {
+      this.hasModel ??= true;
       if (error instanceof ApiFailure && error.code === "loading")
         setTimeout(() => void this.load(), 500);
       else this.failure = error as Error;

@@ -1,6 +1,6 @@
 /** A token as a strip shows it, and how reports and live tokens become strips. */
-import type { InspectReport } from "../../src/inspect/report.ts";
 import type { LiveToken } from "./generation.svelte.ts";
+import type { Answer } from "./inspection.svelte.ts";
 import type { Measure } from "./measures.ts";
 
 export interface StripToken {
@@ -14,14 +14,10 @@ export interface StripToken {
 }
 
 export function stripOf(
-  report: InspectReport,
-  {
-    values,
-    measure,
-    numWritten,
-  }: { values: readonly (number | undefined)[]; measure: Measure; numWritten: number },
+  { question, report }: Answer,
+  { values, measure }: { values: readonly (number | undefined)[]; measure: Measure },
 ): StripToken[] {
-  const firstWritten = report.tokens.length - numWritten;
+  const firstWritten = report.tokens.length - question.input.continuation.length;
   return report.tokens.map(({ text }, t) => {
     const value = values[t];
     return {

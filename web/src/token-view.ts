@@ -1,7 +1,7 @@
-/** What a report says of one token, arranged for the panel that shows it. Reads reports; asks nobody. */
+/** What a report says of one reading of the memory, arranged for the panel that shows it. Reads reports; asks nobody. */
 import type { ColumnReport, InspectReport, LayerReport } from "../../src/inspect/report.ts";
 
-/** One order of one layer at one token: the n-gram, and a row for each head. */
+/** One order of one layer in one reading: the n-gram, and a row for each head. */
 export interface OrderView {
   readonly order: number;
   /** Oldest first; undefined stands for what lies before the beginning. */
@@ -24,14 +24,29 @@ export interface LayerView {
   readonly orders: readonly OrderView[];
 }
 
-export function layerViews(report: InspectReport, index: number): LayerView[] {
+/** What was read after the token at `index`, for the one behind it. Nothing is read before the first. */
+export function readingAfter(report: InspectReport, index: number): LayerView[] {
+  if (index < 0 || index >= report.tokens.length) return [];
   return report.layers.map((layer) => ({
     layer: layer.layer,
-    gates: layer.gates[index]!,
-    written: layer.written[index]!,
-    stream: layer.stream[index]!,
+    gates: layer.after.gates[index]!,
+    written: layer.after.written[index]!,
+    stream: layer.after.stream[index]!,
     orders: ordersOf(layer).map((order) => orderView(report, { layer, order, index })),
   }));
+}
+
+/** All that addresses the rows read after `index`: the longest n-gram, from where the text begins. */
+export function lookBackAt(report: InspectReport, index: number): string[] {
+  const longest = Math.max(1, ...report.layers.flatMap(ordersOf));
+  const first = Math.max(Math.min(report.num_hidden, index), index - longest + 1);
+  return report.tokens.slice(first, index + 1).map(({ text }) => text);
+}
+
+export function rowsOf(layers: readonly LayerView[]): { layer: number; row: number }[] {
+  return layers.flatMap(({ layer, orders }) =>
+    orders.flatMap(({ rows }) => rows.map(({ row }) => ({ layer, row }))),
+  );
 }
 
 export function ordersOf({ columns }: Pick<LayerReport, "columns">): number[] {
@@ -56,8 +71,8 @@ function orderView(
         ? [
             {
               head: column.head,
-              row: layer.rows[index]![c]!,
-              norm: layer.norms[index]![c]!,
+              row: layer.after.rows[index]![c]!,
+              norm: layer.after.norms[index]![c]!,
               column,
             },
           ]
@@ -69,7 +84,7 @@ function orderView(
 /** The largest norm of any row in the text: what bars are drawn against. */
 export function largestNorm({ layers }: InspectReport): number {
   let largest = 0;
-  for (const { norms } of layers)
-    for (const row of norms) for (const norm of row) if (norm > largest) largest = norm;
+  for (const { after } of layers)
+    for (const row of after.norms) for (const norm of row) if (norm > largest) largest = norm;
   return largest;
 }

@@ -7,7 +7,7 @@ export interface ViewEntry {
   readonly title: string;
   /** One sentence, shown under the title. */
   readonly about: string;
-  /** False for what `engram dash` shows, too, where no model is served. */
+  /** Without a model (`engram dash`), it is not offered. */
   readonly needsModel: boolean;
   readonly load: () => Promise<{ readonly default: Component }>;
 }
@@ -16,7 +16,8 @@ export const views: readonly ViewEntry[] = [
   {
     id: "text",
     title: "Text",
-    about: "How far the memory is let in at every token, and what it read there.",
+    about:
+      "How far the memory is let in after every token, what it read there, and what that did to the next.",
     needsModel: true,
     load: () => import("./views/text/TextView.svelte"),
   },

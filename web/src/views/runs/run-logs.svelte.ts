@@ -23,6 +23,7 @@ export interface RunSummary {
   readonly valid_bits_per_byte: number | null;
   readonly valid_step: number | null;
   readonly bits_per_byte_without_memory: number | null;
+  readonly bits_per_byte_trained_without: number | null;
 }
 
 interface LogAnswer {
