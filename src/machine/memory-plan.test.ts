@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import * as fc from "fast-check";
 import { InvalidConfigError } from "../errors.ts";
 import { checkPlan, describePlan, formatBytes, type ModelSizes, planMemory } from "./index.ts";
 
@@ -25,14 +26,14 @@ test("a plan sums weights, keys and values, and whole tables", () => {
   assert.equal(plan.fits, true);
   assert.equal(
     describePlan(plan),
-    "memory: weights 40.0 MiB + KV cache 2.00 MiB + 2 tables 384 MiB = 426 MiB of 1.00 GiB available",
+    "memory: weights 40.0 MiB + KV cache 2.0 MiB + 2 tables 384.0 MiB = 426.0 MiB of 1.00 GiB available",
   );
 });
 
 test("tables that stay on disk count with their caches only", () => {
   const plan = planMemory(sizes, { use: { tableMemory: 64 * MiB }, machine });
   assert.equal(plan.bytes, 104 * MiB);
-  assert.match(describePlan(plan), /2 tables cache 64\.0 MiB \(384 MiB on disk\) = 104 MiB/);
+  assert.match(describePlan(plan), /2 tables cache 64 MiB \(384 MiB on disk\) = 104 MiB/);
 });
 
 test("training adds arrays as large as the weights, state for every row, and activations", () => {
@@ -54,8 +55,39 @@ test("a plan that needs one byte more than there is is refused with every number
     (error) =>
       error instanceof InvalidConfigError &&
       error.message ===
-        "models/x needs 0.41 GiB of memory (weights 40.0 MiB + 2 tables 384 MiB), 0.41 GiB are available " +
-          "(this program's control group may use 0.50 GiB); free some, or use less",
+        "models/x needs 424 MiB of memory (weights 40 MiB + 2 tables 384 MiB), 424 MiB are available " +
+          "(this program's control group may use 512 MiB); free some, or use less",
+  );
+});
+
+test("what a plan says of its parts adds up to what it says of their sum", () => {
+  const size = fc.oneof(
+    fc.nat(4000),
+    fc.nat(),
+    fc.maxSafeNat().map((n) => Math.floor(n / 64)),
+  );
+  fc.assert(
+    fc.property(size, size, size, size, (weightBytes, positionBytes, rows, activationBytes) => {
+      const plan = planMemory(
+        { weightBytes, positionBytes, tables: [{ layerId: 1, numRows: rows, rowBytes: 1 }] },
+        {
+          use: { positions: 1, training: { arrays: 3, rowStateBytes: 4, activationBytes } },
+          machine,
+        },
+      );
+      const text = describePlan(plan).replaceAll(",", "");
+      const [, parts, sum] = /^memory: (.*) = (.*) of /.exec(text)!;
+      const units = new Set<string>();
+      const inSteps = (part: string): bigint => {
+        const [, whole, rest = "", unit] = /(\d+)(?:\.(\d+))? (\w+)$/.exec(part)!;
+        units.add(`${rest.length} ${unit}`);
+        return BigInt(whole + rest);
+      };
+      const added = parts!.split(" + ").reduce((n, part) => n + inSteps(part), 0n);
+      assert.equal(added, inSteps(sum!), text);
+      assert.equal(units.size, 1, text);
+    }),
+    { numRuns: 1000 },
   );
 });
 

@@ -90,37 +90,71 @@ export function planMemory(
   return { parts, bytes, machine, fits: bytes <= machine.availableBytes };
 }
 
-/** One line: "memory: weights 28 MiB + KV cache 3.0 MiB + table 244 MiB = 275 MiB of 17.6 GiB available". */
-export function describePlan({ parts, bytes, machine }: MemoryPlan): string {
-  const { availableBytes, limitBytes } = machine;
+/** One line: "memory: weights 28.4 MiB + KV cache 3.0 MiB + table 243.6 MiB = 275.0 MiB of 17.6 GiB available". */
+export function describePlan(plan: MemoryPlan): string {
+  const { availableBytes, limitBytes } = plan.machine;
   const limit = limitBytes === undefined ? "" : ` (limit ${formatBytes(limitBytes)})`;
-  return `memory: ${describeParts(parts)} = ${formatBytes(bytes)} of ${formatBytes(availableBytes)} available${limit}`;
+  const { parts, sum: all } = describeSum(plan);
+  return `memory: ${parts} = ${all} of ${formatBytes(availableBytes)} available${limit}`;
 }
 
 /** Throws `InvalidConfigError` with the numbers where the plan does not fit. `advice` ends "free some, or ...". */
 export function checkPlan(
-  { parts, bytes, machine, fits }: MemoryPlan,
+  plan: MemoryPlan,
   { subject, advice }: { subject: string; advice: string },
 ): void {
-  if (fits) return;
-  const gibibytes = (n: number): string => `${(n / 2 ** 30).toFixed(2)} GiB`;
+  if (plan.fits) return;
+  const { availableBytes, limitBytes } = plan.machine;
   const limit =
-    machine.limitBytes === undefined
+    limitBytes === undefined
       ? ""
-      : ` (this program's control group may use ${gibibytes(machine.limitBytes)})`;
+      : ` (this program's control group may use ${formatBytes(limitBytes)})`;
+  const { parts, sum: all } = describeSum(plan);
   throw new InvalidConfigError(
-    `${subject} needs ${gibibytes(bytes)} of memory (${describeParts(parts)}), ` +
-      `${gibibytes(machine.availableBytes)} are available${limit}; free some, or ${advice}`,
+    `${subject} needs ${all} of memory (${parts}), ` +
+      `${formatBytes(availableBytes)} are available${limit}; free some, or ${advice}`,
   );
 }
 
-function describeParts(parts: readonly PlanPart[]): string {
-  return parts
-    .map(({ what, bytes, onDisk }) => {
-      const behind = onDisk === undefined ? "" : ` (${formatBytes(onDisk)} on disk)`;
-      return `${what} ${formatBytes(bytes)}${behind}`;
-    })
-    .join(" + ");
+/**
+ * The parts and their sum in one unit, with so many digits that the smallest part is told to a tenth (at most three
+ * behind the point), and rounded so that what is read adds up: where each were rounded by itself, it would not.
+ */
+function describeSum({ parts, bytes }: MemoryPlan): { parts: string; sum: string } {
+  let unit = 0;
+  while (unit < UNITS.length - 1 && bytes / 1024 ** (unit + 1) >= 10) unit++;
+  const scale = 1024 ** unit;
+  const smallest = Math.min(...parts.map((part) => part.bytes).filter((n) => n > 0)) / scale;
+  // There is no tenth of a byte.
+  const mostDigits = unit === 0 ? 0 : 3;
+  let digits = 0;
+  while (digits < mostDigits && smallest * 10 ** digits < 10) digits++;
+  const steps = apportion(
+    parts.map((part) => (part.bytes / scale) * 10 ** digits),
+    Math.round((bytes / scale) * 10 ** digits),
+  );
+  const format = (n: number): string => {
+    const number = (n / 10 ** digits).toLocaleString("en-US", {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    });
+    return `${number} ${UNITS[unit]}`;
+  };
+  const described = parts.map(({ what, onDisk }, i) => {
+    const behind = onDisk === undefined ? "" : ` (${formatBytes(onDisk)} on disk)`;
+    return `${what} ${format(steps[i]!)}${behind}`;
+  });
+  return { parts: described.join(" + "), sum: format(sum(steps)) };
+}
+
+/** Whole numbers near `values` that sum up to `total`: rounded down, and up again where most was cut off. */
+function apportion(values: readonly number[], total: number): number[] {
+  const whole = values.map(Math.floor);
+  const byLoss = values
+    .map((_, i) => i)
+    .toSorted((a, b) => values[b]! - whole[b]! - (values[a]! - whole[a]!));
+  for (const i of byLoss.slice(0, total - sum(whole))) whole[i]!++;
+  return whole;
 }
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
