@@ -7,7 +7,7 @@ import { evalGraph, io, type ModelConfig, ropeAngles } from "../model/index.ts";
 import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
-import { Decoder, type LanguageModel, Scorer, withoutMemory } from "./index.ts";
+import { ablatedTables, Decoder, type LanguageModel, Scorer, withoutMemory } from "./index.ts";
 import { inputsOf } from "./language-model.ts";
 
 const text = [0, 7, 3, 3, 38, 12, 7, 3, 21, 5, 5, 5, 9, 30, 2, 17, 7, 3];
@@ -236,4 +236,42 @@ test("where nothing can be scored there is no mean gate, and no number that is n
   const scorer = await Scorer.create(await randomModel(referenceBackend()), { length: 8 });
   const empty = { tokens: Uint16Array.of(6, 6, 6), starts: Uint32Array.of(0, 1, 2), numBytes: 0 };
   assert.deepEqual(await scorer.score(empty), { nats: 0, numTokens: 0, gates: new Map() });
+});
+
+test("a fork reads the tables and the scale of its origin", async () => {
+  for (const backend of [referenceBackend(), ortBackend({ threads: 2 })]) {
+    const model = await randomModel(backend);
+    const decoder = new Decoder(model);
+    const tables = ablatedTables(model.memory!, { orders: [2] });
+    for (const options of [{ tables }, { scale: 0.5 }, { tables, scale: 0.5 }]) {
+      const session = decoder.createSession(options);
+      await session.append(text.slice(0, 9));
+      const fork = session.fork();
+      const forkOfFork = fork.fork();
+      const expected = await session.append(text.slice(9));
+      assert.deepEqual(await fork.append(text.slice(9)), expected);
+      assert.deepEqual(await forkOfFork.append(text.slice(9)), expected);
+      const plain = await decoder.createSession().append(text);
+      assert.throws(() => toBeClose(expected, plain, near), "the model's own tables say otherwise");
+    }
+  }
+});
+
+test("a prefix that was read from other tables, at another scale, or never, is refused", async () => {
+  const model = await randomModel(referenceBackend());
+  const decoder = new Decoder(model);
+  const session = decoder.createSession();
+  await session.append(text.slice(0, 9));
+  const other = decoder.createSession({ tables: ablatedTables(model.memory!, { heads: [1] }) });
+  for (const stranger of [other, decoder.createSession({ scale: 0.5 })]) {
+    await stranger.append([1, 2]);
+    assert.throws(() => stranger.copyPrefix(session, 5), /same decoder, tables and scale/);
+    assert.throws(() => session.copyPrefix(stranger, 2), /same decoder, tables and scale/);
+    assert.deepEqual(stranger.ids, [1, 2], "and nothing has changed");
+  }
+  assert.throws(() => decoder.createSession().copyPrefix(session, 10), /10 tokens of 9/);
+  // Tables that no ablation touches are the model's own.
+  const same = decoder.createSession({ tables: ablatedTables(model.memory!, {}) });
+  same.copyPrefix(session, 9);
+  assert.deepEqual(await same.append([3]), await session.append([3]));
 });

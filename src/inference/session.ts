@@ -104,6 +104,7 @@ const smallestPiece = 8;
 /** See the head of this file. Made by `Model.createSession`; dispose it to give its caches back. */
 export class Session {
   readonly #decoder: Decoder;
+  readonly #tables: readonly RetrievalTable[];
   readonly #retrieval: Retrieval;
   readonly #keyValues: KeyValues;
   readonly #steps = new Map<string, DecodeStep>();
@@ -119,7 +120,8 @@ export class Session {
   /** Use `Decoder.createSession`. */
   constructor(decoder: Decoder, { caches, scale = 1, tables }: SessionOptions) {
     this.#decoder = decoder;
-    this.#retrieval = new Retrieval(tables ?? decoder.model.memory?.tables ?? []);
+    this.#tables = tables ?? decoder.model.memory?.tables ?? [];
+    this.#retrieval = new Retrieval(this.#tables);
     this.#keyValues = new KeyValues(caches ?? emptyCaches(decoder, 1));
     this.#scale = Float32Array.of(scale);
     this.timeline = new Timeline(decoder.model, decoder.capacity);
@@ -230,19 +232,31 @@ export class Session {
     this.#scale[0] = scale;
   }
 
-  /** An independent session with the same past. */
+  /** An independent session with the same past, which reads the same tables at the same scale. */
   fork(): Session {
-    const copy = this.#decoder.createSession({ scale: this.scale });
+    const copy = this.#decoder.createSession({ scale: this.scale, tables: this.#tables });
     copy.copyPrefix(this, this.length);
     return copy;
   }
 
-  /** Becomes a copy of the first `length` tokens of `other`, a session of the same decoder and scale. */
+  /**
+   * Becomes a copy of the first `length` tokens of `other`, a session of the same decoder, tables and scale: keys and
+   * values depend on all that the memory added.
+   */
   copyPrefix(other: Session, length: number): void {
     this.#check();
-    if (other.#decoder !== this.#decoder || other.scale !== this.scale)
-      throw new InvariantError("a prefix comes from a session of the same decoder and scale");
+    const readsAlike =
+      other.#decoder === this.#decoder &&
+      other.scale === this.scale &&
+      other.#tables.length === this.#tables.length &&
+      other.#tables.every((table, i) => table === this.#tables[i]);
+    if (!readsAlike)
+      throw new InvariantError(
+        "a prefix comes from a session of the same decoder, tables and scale",
+      );
     other.#check();
+    if (!Number.isInteger(length) || length < 0 || length > other.length)
+      throw new InvariantError(`a prefix of ${length} tokens of ${other.length} does not exist`);
     this.timeline.copyFrom(other.timeline, length);
     this.#keyValues.become(other.#keyValues, { length, starts: other.timeline.documents });
   }
