@@ -18,7 +18,9 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "foreign-file.ts": [],
   numerics: [],
-  tokenizer: ["numerics"],
+  // Work that can be stopped, for whoever has some.
+  worker: [],
+  tokenizer: ["numerics", "worker"],
   memory: ["numerics", "type tokenizer"],
   tensor: ["numerics"],
   model: ["tensor", "numerics", "type memory", "memory.memoryWidth"],
@@ -100,7 +102,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
   inspect: ["load-model.ts", "inference", "memory", "tokenizer"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer"],
+  server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer", "worker"],
   cli: ["*"],
   "index.ts": ["*"],
 };
@@ -116,6 +118,8 @@ export const nestedEntryPoints: readonly string[] = [
   "src/tensor/backends/onnx/node/index.ts",
   "src/tensor/backends/reference/index.ts",
   "src/server/node/index.ts",
+  "src/tokenizer/node/index.ts",
+  "src/worker/node/index.ts",
   "src/training/node/index.ts",
 ];
 

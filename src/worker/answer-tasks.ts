@@ -1,0 +1,39 @@
+/** The worker's side: a table of tasks, and errors in a form that can be sent. Knows no platform and no task. */
+import { EngramError, FormatError, InvalidConfigError, RequestError } from "../errors.ts";
+
+/** What a worker can do, by name. A task may keep state between calls; its input was cloned. */
+export type Tasks = Readonly<Record<string, (input: never) => unknown>>;
+
+export interface TaskMessage {
+  readonly task: string;
+  readonly input: unknown;
+}
+
+export type TaskAnswer =
+  | { readonly output: unknown }
+  | { readonly error: { readonly kind: string; readonly message: string } };
+
+/** Errors that arrive as what they were. Others arrive as an `Error` that names their kind. */
+const errorKinds = { FormatError, InvalidConfigError, RequestError } as const;
+
+/** Runs one task. Never throws. */
+export async function answerTasks(tasks: Tasks, message: TaskMessage): Promise<TaskAnswer> {
+  try {
+    const task = tasks[message.task];
+    if (task === undefined) throw new Error(`this worker has no task "${message.task}"`);
+    return { output: await task(message.input as never) };
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    const kind = error instanceof EngramError ? error.constructor.name : error.name;
+    return { error: { kind, message: error.message } };
+  }
+}
+
+/** The error in an answer, on the side of whoever asked. */
+export function errorOf({ kind, message }: { kind: string; message: string }): Error {
+  const Kind = errorKinds[kind as keyof typeof errorKinds];
+  if (Kind !== undefined) return new Kind(message);
+  const error = new Error(message);
+  error.name = kind;
+  return error;
+}

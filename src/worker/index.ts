@@ -1,0 +1,6 @@
+/** Public names of workers: work that can be stopped, whatever it does. */
+export type { StartWorker, WorkerHandlers, WorkerThread } from "./worker-thread.ts";
+export { StoppableWorker } from "./stoppable-worker.ts";
+export type { RunOptions, StoppableWorkerOptions } from "./stoppable-worker.ts";
+export { answerTasks, type Tasks } from "./answer-tasks.ts";
+export { onThisThread } from "./on-this-thread.ts";

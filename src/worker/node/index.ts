@@ -1,0 +1,2 @@
+/** Workers as threads of Node. */
+export { answerAsThread, nodeWorker } from "./node-worker.ts";

@@ -1,0 +1,55 @@
+/** Workers as threads of Node. Knows how to start one and how one answers; not what it does. */
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { InvariantError } from "../../errors.ts";
+import { answerTasks, type TaskMessage, type Tasks } from "../answer-tasks.ts";
+import type { StartWorker } from "../worker-thread.ts";
+
+/**
+ * `program` is the module that the thread runs, without its ending; `from` the `import.meta.url` of a module in the
+ * same folder, which says whether that is source or what was built of it. A thread whose JavaScript takes more than
+ * `heapMiB` is ended.
+ */
+export function nodeWorker(
+  program: string,
+  { from, heapMiB }: { from: string; heapMiB: number },
+): StartWorker {
+  const ending = /\.[cm]?[jt]s$/.exec(from)?.[0] ?? ".js";
+  const url = new URL(`${program}${ending}`, from);
+  return ({ onMessage, onFailure }) => {
+    const worker = new Worker(url, {
+      name: program,
+      resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+    });
+    let isEnded = false;
+    const failed = (error: Error): void => {
+      if (isEnded) return;
+      isEnded = true;
+      onFailure(error);
+    };
+    worker
+      .on("message", onMessage)
+      .on("error", failed)
+      .on("exit", (code) => failed(new Error(`the thread ended with code ${code}`)));
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, transfer),
+      terminate() {
+        isEnded = true;
+        void worker.terminate();
+      },
+      keepAlive(isNeeded) {
+        if (isNeeded) worker.ref();
+        else worker.unref();
+      },
+    };
+  };
+}
+
+/** Makes the thread that this module runs in a worker that does `tasks`. */
+export function answerAsThread(tasks: Tasks): void {
+  if (isMainThread || parentPort === null)
+    throw new InvariantError("expected to run as a thread beside the program, not as the program");
+  const port = parentPort;
+  port.on("message", async (message: TaskMessage) => {
+    port.postMessage(await answerTasks(tasks, message));
+  });
+}

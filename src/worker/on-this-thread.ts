@@ -1,0 +1,23 @@
+/**
+ * A "worker" on the thread of whoever asks: for platforms that have no threads, and for tests of what needs none.
+ * What it is given cannot be stopped.
+ */
+import { answerTasks, type TaskMessage, type Tasks } from "./answer-tasks.ts";
+import type { StartWorker } from "./worker-thread.ts";
+
+export function onThisThread(makeTasks: () => Tasks): StartWorker {
+  return ({ onMessage }) => {
+    const tasks = makeTasks();
+    let isEnded = false;
+    return {
+      async post(message) {
+        const answer = await answerTasks(tasks, message as TaskMessage);
+        if (!isEnded) onMessage(answer);
+      },
+      terminate() {
+        isEnded = true;
+      },
+      keepAlive() {},
+    };
+  };
+}
