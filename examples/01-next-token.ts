@@ -17,7 +17,7 @@ const { tokenMap, addressing, tables } = language.memory!;
 const show = (step: string, value: unknown): void => console.log(step.padEnd(34), value);
 
 // 1. Text becomes token ids; a document begins with the end-of-text token.
-const ids_T = [tokenizer.eosTokenId!, ...tokenizer.encode(text)];
+const ids_T = [tokenizer.eosTokenId!, ...(await tokenizer.encode(text))];
 show("token ids", ids_T.join(" "));
 
 // 2. Spellings of one word share a compressed id.

@@ -23,9 +23,13 @@ export interface TextModel {
 }
 
 /** The ids of a text that begins a document: in training, every document follows an end-of-text token. */
-export function promptIdsOf(tokenizer: Tokenizer, text: string): number[] {
+export async function promptIdsOf(
+  tokenizer: Tokenizer,
+  text: string,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<number[]> {
   const eos = tokenizer.eosTokenId;
-  return [...(eos === undefined ? [] : [eos]), ...tokenizer.encode(text)];
+  return [...(eos === undefined ? [] : [eos]), ...(await tokenizer.encode(text, { signal }))];
 }
 
 /** How a continuation ended: at its own end or a stop string, or at the limit of tokens or context. */
@@ -42,9 +46,10 @@ export async function* generateText(
 ): AsyncGenerator<string, GeneratedText> {
   const { maxTokens = 128, stop = [], memory, signal, ...sampling } = options;
   const { tokenizer } = model;
+  const promptIds = await promptIdsOf(tokenizer, prompt, { signal });
   await using session = model.createSession(memory === undefined ? {} : { memory });
   const eos = tokenizer.eosTokenId;
-  const tokens = generate(session, promptIdsOf(tokenizer, prompt), {
+  const tokens = generate(session, promptIds, {
     sampler: createSampler(sampling),
     maxTokens,
     stopIds: eos === undefined ? [] : [eos],

@@ -66,16 +66,16 @@ export {
   publicOrtBackend,
   type PublicOrtBackendOptions,
 } from "./tensor/backends/onnx/node/index.ts";
-export { createServer, type EngramServer, type ServerOptions } from "./server/index.ts";
-export { listen, type Listener, type ListenOptions } from "./server/node/index.ts";
+export type { EngramServer, ServerOptions } from "./server/index.ts";
+export { createServer, listen, type Listener, type ListenOptions } from "./server/node/index.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";
 export {
-  parseTokenizerJson,
   type StreamDecoder,
   type Tokenizer,
   toTokenizerJson,
   trainBpe,
 } from "./tokenizer/index.ts";
+export { openTokenizerFile } from "./tokenizer/node/index.ts";
 export {
   trainModel,
   type TrainEvent,

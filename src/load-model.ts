@@ -43,7 +43,8 @@ import { findUseCodes, warmCaches } from "./table-counts.ts";
 import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
-import { parseTokenizerJson, type Tokenizer } from "./tokenizer/index.ts";
+import type { Tokenizer } from "./tokenizer/index.ts";
+import { openTokenizerFile } from "./tokenizer/node/index.ts";
 
 /** How to open a model. */
 export interface LoadModelOptions {
@@ -143,6 +144,7 @@ export class Model {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.tokenizer.close?.();
     await this.warmed;
     for (const decoder of this.#decoders.values()) await decoder.dispose();
     this.#decoders.clear();
@@ -238,7 +240,7 @@ async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {
   const text = await files.tokenizer();
   if (text === undefined)
     throw new FormatError(`${files.path}: tokenizer.json is missing; the model is not complete`);
-  return parseTokenizerJson(text);
+  return openTokenizerFile(text);
 }
 
 function prepareMemory(

@@ -39,12 +39,8 @@ import {
 } from "./model/index.ts";
 import { saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
-import {
-  parseTokenizerJson,
-  type Tokenizer,
-  toTokenizerJson,
-  trainBpe,
-} from "./tokenizer/index.ts";
+import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
+import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import {
   type Document,
   excerptOf,
@@ -178,7 +174,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     throw new InvalidConfigError(
       `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
     );
-  const tokenizer = parseTokenizerJson(tokenizerJson);
+  const tokenizer = openTokenizerFile(tokenizerJson);
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer);
   const valid = await packDocuments(documents(options, "valid"), tokenizer);

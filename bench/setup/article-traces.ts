@@ -61,7 +61,7 @@ export class ArticleReader {
   async *read(file: string, { maxTokens }: { maxTokens: number }): AsyncGenerator<ArticleRows> {
     let left = maxTokens;
     for await (const line of createInterface({ input: createReadStream(file) })) {
-      const ids = this.#tokenizer.encode((JSON.parse(line) as { text: string }).text);
+      const ids = await this.#tokenizer.encode((JSON.parse(line) as { text: string }).text);
       const numTokens = Math.min(left, ids.length);
       if (numTokens === 0) continue;
       const compressed = compressIds(this.#tokenMap, ids.slice(0, numTokens));

@@ -4,12 +4,8 @@
  */
 import { readTextFile } from "../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../errors.ts";
-import {
-  parseSpecialTokens,
-  parseTiktoken,
-  parseTokenizerJson,
-  type Tokenizer,
-} from "../tokenizer/index.ts";
+import { parseSpecialTokens, parseTiktoken, type Tokenizer } from "../tokenizer/index.ts";
+import { openTokenizerFile } from "../tokenizer/node/index.ts";
 
 /** `special` is the file of a .tiktoken file's special tokens: {"<text>": id, ...}. */
 export async function loadTokenizer(file: string, special?: string): Promise<Tokenizer> {
@@ -24,7 +20,7 @@ export async function loadTokenizer(file: string, special?: string): Promise<Tok
     throw new InvalidConfigError(
       `${file} holds its special tokens itself; --special is for .tiktoken files`,
     );
-  return parseFile(file, (text) => parseTokenizerJson(text));
+  return parseFile(file, (text) => openTokenizerFile(text));
 }
 
 /** What `parse` makes of a file's text, with the file's name in what it throws. */

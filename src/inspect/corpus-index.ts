@@ -65,7 +65,7 @@ export class CorpusIndex {
     text: string,
   ): Promise<CorpusIndex> {
     const { tokenizer, memory } = parts;
-    const ids = tokenizer.encode(text);
+    const ids = await tokenizer.encode(text);
     if (ids.length === 0 || ids.length > maxTokens)
       throw new RequestError(
         `a corpus to look rows up in has 1..${maxTokens} tokens, got ${ids.length}; send a part of it`,

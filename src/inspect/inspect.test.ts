@@ -15,9 +15,9 @@ const { tokenizer } = model;
 const memory = model.language.memory!;
 
 const text = "the cat sat on the mat ü and THE Cat sat again ";
-const ids = [tokenizer.eosTokenId!, ...tokenizer.encode(text)];
+const ids = [tokenizer.eosTokenId!, ...(await tokenizer.encode(text))];
 /** Several windows of the context. */
-const longIds = [tokenizer.eosTokenId!, ...tokenizer.encode(text.repeat(5))];
+const longIds = [tokenizer.eosTokenId!, ...(await tokenizer.encode(text.repeat(5)))];
 
 async function scorerNats(of: readonly number[], { memory: isOn }: { memory: boolean }) {
   const scorer = await Scorer.create(model.languageModel({ memory: isOn }));
@@ -235,7 +235,7 @@ test("a model without a memory is read the same both ways", async () => {
 test("a corpus tells of each row exactly the n-grams that are hashed to it", async () => {
   const corpusText = `${text} a dog, a cat and a mat; THE dog sat on the Cat. `.repeat(3);
   const index = await CorpusIndex.build({ tokenizer, memory, name: "pets" }, corpusText);
-  const corpus = [...tokenizer.encode(corpusText)];
+  const corpus = [...(await tokenizer.encode(corpusText))];
   // Counted anew, the slow way: every n-gram inside the corpus by the rows it addresses.
   const { layers } = rowsForIds({
     config: model.config.engram!,

@@ -65,7 +65,7 @@ test("a table's buckets follow each other without a gap and are all of it", () =
 for (const tier of ["memory", "file"])
   test(`reads are counted for each row as a session asked for it, with the table in ${tier}`, async () => {
     const { watched, inspector } = await opened(tier === "file" ? { tableMemory: 2 ** 16 } : {});
-    const ids = watched.tokenizer.encode("the cat sat on the mat");
+    const ids = await watched.tokenizer.encode("the cat sat on the mat");
     const { addressing, tokenMap } = watched.language.memory!;
     const expected = new Float64Array(inspector.tables()[0]!.rows);
     // One token at a time: each reads its rows once, and two columns never have a row in common.
@@ -119,7 +119,9 @@ test("a bucket's fill is counted over its own rows", async () => {
 
 test("n-grams of texts that were seen are those of the same texts looked at alone", async () => {
   const inspector = new MemoryInspector(memory!);
-  const texts = ["the cat sat", "on the mat and the Cat"].map((one) => model.tokenizer.encode(one));
+  const texts = await Promise.all(
+    ["the cat sat", "on the mat and the Cat"].map((one) => model.tokenizer.encode(one)),
+  );
   for (const ids of texts) inspector.see(ids);
   const pieces = texts.map((ids) => ({ ids, isContinued: false }));
   assert.deepEqual(inspector.collisions(), await inspector.collisionsOf(pieces));

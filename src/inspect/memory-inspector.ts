@@ -130,9 +130,11 @@ export class MemoryInspector {
   }
 
   /** Of given texts alone, piece by piece. Other work gets its turn between them. */
-  async collisionsOf(pieces: Iterable<TextPiece>): Promise<CollisionReport> {
+  async collisionsOf(
+    pieces: Iterable<TextPiece> | AsyncIterable<TextPiece>,
+  ): Promise<CollisionReport> {
     const collisions = new NgramCollisions(this.#memory.addressing);
-    for (const { ids, isContinued } of pieces) {
+    for await (const { ids, isContinued } of pieces) {
       collisions.add(compressIds(this.#memory.tokenMap, ids), { isContinued });
       await new Promise((resolve) => setTimeout(resolve));
     }

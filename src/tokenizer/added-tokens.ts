@@ -9,6 +9,7 @@
  */
 import type { AddedToken } from "./definition.ts";
 import { escapeForRegex } from "./pretokenize.ts";
+import type { EncodeOptions } from "./tokenizer.ts";
 
 /** What becomes of the parts of a text, from left to right. */
 export interface AddedTokenVisitor {
@@ -18,6 +19,13 @@ export interface AddedTokenVisitor {
 }
 
 type Normalize = (text: string) => string;
+
+/** Which special tokens may be found in a text, or in the part of it that begins at `offset`. */
+interface Permission {
+  readonly allowSpecial: boolean;
+  readonly literals: ArrayLike<number>;
+  readonly offset: number;
+}
 
 export class AddedTokens {
   readonly #normalize: Normalize | undefined;
@@ -33,15 +41,28 @@ export class AddedTokens {
     );
   }
 
-  /** Without `allowSpecial`, special tokens are text like any other; they still hide what lies inside them. */
-  visit(text: string, allowSpecial: boolean, { token, plain }: AddedTokenVisitor): void {
-    find(this.#written, text, allowSpecial, {
+  /**
+   * Without `allowSpecial`, special tokens are text like any other; they still hide what lies inside them. Those that
+   * would cover one of the `literals` hide nothing: what stands behind may be the caller's own markup.
+   */
+  visit(
+    text: string,
+    { allowSpecial = false, literals = [] }: EncodeOptions,
+    { token, plain }: AddedTokenVisitor,
+  ): void {
+    find(this.#written, text, {
+      permission: { allowSpecial, literals, offset: 0 },
       token,
-      plain: (written, isStart) => {
+      plain: (written, offset) => {
         const normal = this.#normalize?.(written) ?? written;
-        find(this.#normalized, normal, allowSpecial, {
+        // Nobody knows where an offset lies in the normal form.
+        const isKnown =
+          this.#normalize === undefined ||
+          nextLiteral(literals, offset) >= offset + written.length;
+        find(this.#normalized, normal, {
+          permission: { allowSpecial: allowSpecial && isKnown, literals, offset },
           token,
-          plain: (part, isFirst) => plain(part, isStart && isFirst),
+          plain: (part, start) => plain(part, offset + start === 0),
         });
       },
     });
@@ -51,6 +72,7 @@ export class AddedTokens {
 interface Finder {
   readonly pattern: RegExp;
   readonly tokenOf: ReadonlyMap<string, AddedToken>;
+  readonly longestFirst: readonly string[];
   readonly hasOrdinary: boolean;
 }
 
@@ -64,23 +86,34 @@ function buildFinder(tokens: readonly AddedToken[], normalize?: Normalize): Find
   }
   if (tokenOf.size === 0) return undefined;
   const longestFirst = [...tokenOf.keys()].toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map(escapeForRegex).join("|"), "g");
-  return { pattern, tokenOf, hasOrdinary: tokens.some(({ special }) => !special) };
+  return {
+    pattern: new RegExp(longestFirst.map(escapeForRegex).join("|"), "g"),
+    tokenOf,
+    longestFirst,
+    hasOrdinary: tokens.some(({ special }) => !special),
+  };
 }
 
 function find(
   finder: Finder | undefined,
   text: string,
-  allowSpecial: boolean,
-  { token, plain }: AddedTokenVisitor,
+  {
+    permission,
+    token,
+    plain,
+  }: {
+    permission: Permission;
+    token: (id: number) => void;
+    plain: (text: string, offset: number) => void;
+  },
 ): void {
   let at = 0;
-  if (finder !== undefined && (allowSpecial || finder.hasOrdinary))
-    for (const { 0: found, index } of text.matchAll(finder.pattern)) {
-      const { id, special, singleWord, lstrip, rstrip } = finder.tokenOf.get(found)!;
-      if (special && !allowSpecial) continue;
+  if (finder !== undefined && (permission.allowSpecial || finder.hasOrdinary))
+    for (const { added, index, length } of matches(finder, text, permission)) {
+      const { id, special, singleWord, lstrip, rstrip } = added;
+      if (special && !permission.allowSpecial) continue;
       let start = index;
-      let end = index + found.length;
+      let end = index + length;
       if (
         singleWord === true &&
         (wordBefore.test(text.slice(Math.max(0, start - 2), start)) || isWordAt(text, end))
@@ -89,11 +122,55 @@ function find(
       // White space that the token before has taken is gone.
       if (lstrip === true) start = Math.max(at, start - spaceAtEnd(text, start));
       if (rstrip === true) end += spaceAt(text, end);
-      if (start > at) plain(text.slice(at, start), at === 0);
+      if (start > at) plain(text.slice(at, start), at);
       token(id);
       at = end;
     }
-  if (at < text.length) plain(at === 0 ? text : text.slice(at), at === 0);
+  if (at < text.length) plain(at === 0 ? text : text.slice(at), at);
+}
+
+interface Match {
+  readonly added: AddedToken;
+  readonly index: number;
+  readonly length: number;
+}
+
+/** From the left, the longest at each place that covers no literal. */
+function* matches(
+  { pattern, tokenOf, longestFirst }: Finder,
+  text: string,
+  { literals, offset }: Permission,
+): Generator<Match, void> {
+  if (literals.length === 0) {
+    for (const { 0: found, index } of text.matchAll(pattern))
+      yield { added: tokenOf.get(found)!, index, length: found.length };
+    return;
+  }
+  const searching = new RegExp(pattern);
+  for (let match = searching.exec(text); match !== null; match = searching.exec(text)) {
+    const { 0: longest, index } = match;
+    const literal = nextLiteral(literals, offset + index) - offset;
+    const isFree = (found: string): boolean =>
+      !tokenOf.get(found)!.special || index + found.length <= literal;
+    const found = isFree(longest)
+      ? longest
+      : longestFirst.find((other) => text.startsWith(other, index) && isFree(other));
+    if (found !== undefined)
+      yield { added: tokenOf.get(found)!, index, length: found.length };
+    searching.lastIndex = index + (found?.length ?? 1);
+  }
+}
+
+/** The first literal from `at` on, or Infinity. */
+function nextLiteral(literals: ArrayLike<number>, at: number): number {
+  let low = 0;
+  let high = literals.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (literals[middle]! < at) low = middle + 1;
+    else high = middle;
+  }
+  return literals[low] ?? Infinity;
 }
 
 /** `\w` and `\s` of Rust's `regex` (Unicode TR18, Annex C), which JavaScript's are not. */

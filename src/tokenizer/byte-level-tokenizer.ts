@@ -13,7 +13,7 @@ import { PieceEncoder } from "./piece-encoder.ts";
 import { buildSplitter } from "./pretokenize.ts";
 import type { Splitter } from "./pretokenize.ts";
 import { TokenBytes } from "./token-bytes.ts";
-import type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
+import type { DirectTokenizer, EncodeOptions, StreamDecoder } from "./tokenizer.ts";
 
 export interface CreateTokenizerOptions {
   /** Text of the end-of-document token. Default: the first well-known name in the vocabulary. */
@@ -24,14 +24,15 @@ export interface CreateTokenizerOptions {
 export function createTokenizer(
   definition: TokenizerDefinition,
   { eosToken }: CreateTokenizerOptions = {},
-): Tokenizer {
+): DirectTokenizer {
   return new ByteLevelTokenizer(definition, eosToken);
 }
 
-class ByteLevelTokenizer implements Tokenizer {
+class ByteLevelTokenizer implements DirectTokenizer {
   readonly vocabSize: number;
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly eosTokenId: number | undefined;
+  readonly maxUnitsPerToken: number | undefined;
 
   readonly #tokens: readonly string[];
   readonly #bytes: TokenBytes;
@@ -49,6 +50,10 @@ class ByteLevelTokenizer implements Tokenizer {
     this.eosTokenId = findEndOfDocument(this.specialTokens, eosToken);
     this.#bytes = new TokenBytes(tokens, new Set(special.map(({ id }) => id)));
     const { unicodeForm } = definition;
+    const takesSpace = addedTokens.some(({ lstrip, rstrip }) => lstrip === true || rstrip === true);
+    // A UTF-16 unit of text is at least one byte of UTF-8, so a token of n bytes stands for at most n of them.
+    this.maxUnitsPerToken =
+      unicodeForm === undefined && !takesSpace ? this.#bytes.longest : undefined;
     this.#addedTokens = new AddedTokens(
       addedTokens,
       unicodeForm && ((text) => text.normalize(unicodeForm)),
@@ -63,9 +68,9 @@ class ByteLevelTokenizer implements Tokenizer {
     }
   }
 
-  encode(text: string, { allowSpecial = false }: { allowSpecial?: boolean } = {}): Int32Array {
+  encode(text: string, options: EncodeOptions = {}): Int32Array {
     this.#ids.clear();
-    this.#addedTokens.visit(text, allowSpecial, {
+    this.#addedTokens.visit(text, options, {
       token: (id) => this.#ids.push(id),
       plain: (part) => this.#split(part, this.#encodePiece),
     });

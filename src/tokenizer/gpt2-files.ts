@@ -8,7 +8,7 @@ import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { GPT2_SPLIT } from "./pretokenize.ts";
 import { parseJsonObject, readMerges, readVocab, tokensById } from "./tokenizer-file.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { DirectTokenizer } from "./tokenizer.ts";
 
 export interface Gpt2Files {
   /** Text of encoder.json. */
@@ -20,7 +20,10 @@ export interface Gpt2Files {
 const END_OF_TEXT = "<|endoftext|>";
 
 /** Throws FormatError, and nothing else, for files that are not these or do not fit together. */
-export function parseGpt2Files(files: Gpt2Files, options: CreateTokenizerOptions = {}): Tokenizer {
+export function parseGpt2Files(
+  files: Gpt2Files,
+  options: CreateTokenizerOptions = {},
+): DirectTokenizer {
   return createTokenizer(parseGpt2Definition(files), options);
 }
 

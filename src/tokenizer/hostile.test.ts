@@ -7,7 +7,7 @@ import { trainBpe } from "./bpe-trainer.ts";
 import { parseGpt2Files } from "./gpt2-files.ts";
 import { parseSpecialTokens, parseTiktoken } from "./tiktoken.ts";
 import { parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { DirectTokenizer } from "./tokenizer.ts";
 
 /** Bytes of `text` after edits at random places: overwritten, cut out, doubled, or cut off. */
 function damaged(text: string): fc.Arbitrary<string> {
@@ -38,7 +38,7 @@ function damaged(text: string): fc.Arbitrary<string> {
 }
 
 /** Parses or throws FormatError; what was parsed decodes its ids and encodes, or says why not. */
-function assertParsesOrRefuses(parse: () => Tokenizer): void {
+function assertParsesOrRefuses(parse: () => DirectTokenizer): void {
   let tokenizer;
   try {
     tokenizer = parse();

@@ -1,5 +1,11 @@
 /** Public names of the tokenizer: text <-> token ids. */
-export type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
+export type {
+  DirectTokenizer,
+  EncodeOptions,
+  StreamDecoder,
+  Tokenizer,
+  Vocabulary,
+} from "./tokenizer.ts";
 export type { AddedToken, TokenizerDefinition, UnicodeForm } from "./definition.ts";
 export { createTokenizer } from "./byte-level-tokenizer.ts";
 export type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
@@ -12,3 +18,5 @@ export type { TiktokenOptions } from "./tiktoken.ts";
 export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
 export type { Gpt2Files } from "./gpt2-files.ts";
 export { tokenText } from "./token-text.ts";
+export { openTokenizer, type OpenTokenizerOptions } from "./open-tokenizer.ts";
+export { encodeTasks } from "./encode-task.ts";

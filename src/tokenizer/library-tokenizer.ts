@@ -14,15 +14,23 @@ import type { LibraryTokenizer } from "./library.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import { asObject } from "./tokenizer-file.ts";
 import type { Json, TokenizerFile } from "./tokenizer-file.ts";
-import type { StreamDecoder, Tokenizer } from "./tokenizer.ts";
+import type { DirectTokenizer, EncodeOptions, StreamDecoder, Vocabulary } from "./tokenizer.ts";
 
 const ENCODER = new TextEncoder();
 
+/** What the ids of such a file stand for. Runs none of the file's patterns. */
+export function createLibraryBackedVocabulary(
+  file: TokenizerFile,
+  { eosToken }: CreateTokenizerOptions = {},
+): Vocabulary {
+  return new LibraryBackedVocabulary(file, eosToken);
+}
+
+/** Runs the file's patterns: on its own added tokens here, on every text in `encode`. */
 export function createLibraryBackedTokenizer(
   file: TokenizerFile,
   { eosToken }: CreateTokenizerOptions = {},
-): Tokenizer {
-  refuseMergingSplits(file.preTokenizer);
+): DirectTokenizer {
   return new LibraryBackedTokenizer(file, eosToken);
 }
 
@@ -39,7 +47,19 @@ function refuseMergingSplits(step: Json | undefined): void {
   if (Array.isArray(steps)) for (const inner of steps) refuseMergingSplits(asObject(inner));
 }
 
-class LibraryBackedTokenizer implements Tokenizer {
+/** A pattern would run at every token that is shown, and may take for ever; released decoders replace plain texts. */
+function refuseDecodingPatterns(step: Json | undefined): void {
+  if (asObject(step?.["pattern"])?.["Regex"] !== undefined) {
+    throw new FormatError(
+      "Expected a tokenizer.json whose decoder replaces texts, got one that replaces what a regular " +
+        "expression finds, which is not supported.",
+    );
+  }
+  const steps = step?.["decoders"];
+  if (Array.isArray(steps)) for (const inner of steps) refuseDecodingPatterns(asObject(inner));
+}
+
+class LibraryBackedVocabulary implements Vocabulary {
   readonly vocabSize: number;
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly eosTokenId: number | undefined;
@@ -47,12 +67,11 @@ class LibraryBackedTokenizer implements Tokenizer {
   readonly #tokens: readonly string[];
   readonly #bytes: TokenBytes;
   readonly #joinsBytes: boolean;
-  readonly #addedTokens: AddedTokens;
-  /** For the text between added tokens: the same file without them. */
-  readonly #plain: LibraryTokenizer;
   readonly #decoder: LibraryTokenizer;
 
   constructor(file: TokenizerFile, eosToken: string | undefined) {
+    refuseMergingSplits(file.preTokenizer);
+    refuseDecodingPatterns(file.decoder);
     const special = file.addedTokens.filter((added) => added.special);
     this.#tokens = file.tokens;
     this.vocabSize = file.tokens.length;
@@ -63,34 +82,8 @@ class LibraryBackedTokenizer implements Tokenizer {
     this.#bytes = this.#joinsBytes
       ? new TokenBytes(file.tokens, specialIds)
       : new TokenBytes(file.tokens, specialIds, bytesOfPiece);
-    this.#decoder = build(file, file.addedTokens);
-    this.#plain = file.addedTokens.length === 0 ? this.#decoder : build(file, []);
-    const { normalizer } = this.#plain;
-    this.#addedTokens = new AddedTokens(
-      file.addedTokens,
-      normalizer === null ? undefined : (text) => normalizer(text),
-    );
-  }
-
-  encode(text: string, { allowSpecial = false }: { allowSpecial?: boolean } = {}): Int32Array {
-    const { pre_tokenizer: preTokenizer, model } = this.#plain;
-    const ids: number[] = [];
-    this.#addedTokens.visit(text, allowSpecial, {
-      token: (id) => ids.push(id),
-      plain: (part, isStart) => {
-        const pieces = preTokenizer?.(part, { section_index: isStart ? 0 : 1 }) ?? [part];
-        for (const token of model(pieces)) {
-          const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
-          if (id === undefined)
-            throw new RequestError(
-              `Token ${ids.length} of this text has no id: the vocabulary lacks some of its characters and ` +
-                "has no unknown token.",
-            );
-          ids.push(id);
-        }
-      },
-    });
-    return Int32Array.from(ids);
+    const withoutPatterns = { ...file.json, normalizer: null, pre_tokenizer: null };
+    this.#decoder = build({ ...file, json: withoutPatterns }, file.addedTokens);
   }
 
   decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean } = {}): string {
@@ -132,6 +125,43 @@ class LibraryBackedTokenizer implements Tokenizer {
       },
       end: () => rest(true),
     };
+  }
+}
+
+class LibraryBackedTokenizer extends LibraryBackedVocabulary implements DirectTokenizer {
+  readonly #addedTokens: AddedTokens;
+  /** For the text between added tokens: the same file without them. */
+  readonly #plain: LibraryTokenizer;
+
+  constructor(file: TokenizerFile, eosToken: string | undefined) {
+    super(file, eosToken);
+    this.#plain = build(file, []);
+    const { normalizer } = this.#plain;
+    this.#addedTokens = new AddedTokens(
+      file.addedTokens,
+      normalizer === null ? undefined : (text) => normalizer(text),
+    );
+  }
+
+  encode(text: string, options: EncodeOptions = {}): Int32Array {
+    const { pre_tokenizer: preTokenizer, model } = this.#plain;
+    const ids: number[] = [];
+    this.#addedTokens.visit(text, options, {
+      token: (id) => ids.push(id),
+      plain: (part, isStart) => {
+        const pieces = preTokenizer?.(part, { section_index: isStart ? 0 : 1 }) ?? [part];
+        for (const token of model(pieces)) {
+          const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
+          if (id === undefined)
+            throw new RequestError(
+              `Token ${ids.length} of this text has no id: the vocabulary lacks some of its characters and ` +
+                "has no unknown token.",
+            );
+          ids.push(id);
+        }
+      },
+    });
+    return Int32Array.from(ids);
   }
 }
 

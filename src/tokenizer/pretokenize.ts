@@ -60,8 +60,17 @@ export const DEEPSEEK_V3_SPLITS: readonly string[] = [
 /** Calls `visit` with each piece of `text`, in order; joined they are `text`. */
 export type Splitter = (text: string, visit: (piece: string) => void) => void;
 
+/** Patterns published with vocabularies have some hundred characters. Compiling takes memory with their length. */
+const MAX_PATTERN_LENGTH = 16_384;
+
 /** One splitter that applies `patterns` one after the other, each to the pieces of the one before. */
 export function buildSplitter(patterns: readonly string[]): Splitter {
+  const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
+  if (length > MAX_PATTERN_LENGTH) {
+    throw new FormatError(
+      `Expected pre-tokenizer patterns of at most ${MAX_PATTERN_LENGTH} characters together, got ${length}.`,
+    );
+  }
   let splitter: Splitter = visitWhole;
   // Built from the last pattern to the first, so that the innermost visitor is the caller's.
   for (const pattern of patterns.toReversed()) splitter = splitThen(compile(pattern), splitter);

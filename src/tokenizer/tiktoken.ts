@@ -8,8 +8,8 @@ import { spellBytes } from "./byte-alphabet.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import type { AddedToken, TokenizerDefinition } from "./definition.ts";
-import { asObject } from "./tokenizer-file.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { asObject, checkTokenLength } from "./tokenizer-file.ts";
+import type { DirectTokenizer } from "./tokenizer.ts";
 
 export interface TiktokenOptions extends CreateTokenizerOptions {
   /** Special tokens by their text, see `parseSpecialTokens`. Default none. */
@@ -29,7 +29,7 @@ const MAX_HOLES = 65_536;
  * Reads the text of a .tiktoken file. Throws FormatError, and nothing else, if it is not one, and
  * if file and special tokens together leave an id without a token: a truncated file does.
  */
-export function parseTiktoken(text: string, options: TiktokenOptions = {}): Tokenizer {
+export function parseTiktoken(text: string, options: TiktokenOptions = {}): DirectTokenizer {
   return createTokenizer(parseTiktokenDefinition(text, options), options);
 }
 
@@ -104,7 +104,9 @@ function readLine(line: string, number: number): { token: string; id: number } {
     );
   }
   const binary = atob(parts[1]);
-  return { token: spellBytes(Uint8Array.from(binary, (char) => char.charCodeAt(0))), id };
+  const token = spellBytes(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+  checkTokenLength(token);
+  return { token, id };
 }
 
 /**

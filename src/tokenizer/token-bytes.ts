@@ -12,6 +12,8 @@ export class TokenBytes {
   /** The bytes of id i are #bytes[#starts[i] .. #starts[i + 1]). */
   readonly #starts: Int32Array;
   readonly #special: ReadonlySet<number>;
+  /** Bytes of the longest token. */
+  readonly longest: number;
 
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -22,6 +24,7 @@ export class TokenBytes {
   ) {
     this.#special = special;
     const parts = tokens.map((token) => bytesOf(token));
+    this.longest = parts.reduce((most, { length }) => Math.max(most, length), 1);
     this.#starts = new Int32Array(tokens.length + 1);
     for (const [id, part] of parts.entries())
       this.#starts[id + 1] = this.#starts[id]! + part.length;

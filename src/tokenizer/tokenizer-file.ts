@@ -25,8 +25,16 @@ export interface TokenizerFile {
 /** Ids without a token are allowed (released vocabularies have some) but not mostly holes. */
 const MAX_HOLES = 65_536;
 
+/** The largest that is known has 35 million characters (a vocabulary of 262,144). */
+const MAX_FILE_LENGTH = 2 ** 28;
+
 /** Throws FormatError for anything that is not a usable tokenizer.json. */
 export function readTokenizerFile(text: string): TokenizerFile {
+  if (text.length > MAX_FILE_LENGTH) {
+    throw new FormatError(
+      `Expected a tokenizer.json of at most ${MAX_FILE_LENGTH} characters, got ${text.length}.`,
+    );
+  }
   const json = parseJsonObject(text, "tokenizer.json");
   const model = optionalObject(json["model"], "model");
   if (model === undefined) {
@@ -106,6 +114,7 @@ export function readVocab(vocab: unknown): Map<string, number> {
           `${JSON.stringify(other)} and ${JSON.stringify(token)}.`,
       );
     }
+    checkTokenLength(token);
     byId.set(id, token);
     idOf.set(token, id);
   };
@@ -126,6 +135,17 @@ export function readVocab(vocab: unknown): Map<string, number> {
   if (idOf.size === 0)
     throw new FormatError("Expected a vocabulary with tokens, got an empty one.");
   return idOf;
+}
+
+/** Published ones have up to some hundred characters. Some checks take the square of it. */
+const MAX_TOKEN_LENGTH = 4096;
+
+export function checkTokenLength(token: string): void {
+  if (token.length <= MAX_TOKEN_LENGTH) return;
+  throw new FormatError(
+    `Expected tokens of at most ${MAX_TOKEN_LENGTH} characters, got one of ${token.length} that begins ` +
+      `${JSON.stringify(token.slice(0, 40))}.`,
+  );
 }
 
 function checkId(id: unknown, token: string): asserts id is number {
@@ -176,6 +196,7 @@ function readAddedTokens(value: unknown): AddedToken[] {
       throw new FormatError(`Expected added token ${index} in tokenizer.json to have a "content".`);
     }
     checkId(id, text);
+    checkTokenLength(text);
     const special = added["special"] === true;
     const normalized = typeof added["normalized"] === "boolean" ? added["normalized"] : !special;
     return {

@@ -6,27 +6,72 @@
  * goes to @huggingface/tokenizers as a whole. Writing produces what the Rust `tokenizers` loads.
  * Knows no files and no directories.
  */
-import { InvalidConfigError } from "../errors.ts";
+import { FormatError, InvalidConfigError } from "../errors.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import { alphabetChar, unspellBytes } from "./byte-alphabet.ts";
 import type { TokenizerDefinition, UnicodeForm } from "./definition.ts";
-import { createLibraryBackedTokenizer } from "./library-tokenizer.ts";
+import {
+  createLibraryBackedTokenizer,
+  createLibraryBackedVocabulary,
+} from "./library-tokenizer.ts";
 import { escapeForRegex, GPT2_SPLIT } from "./pretokenize.ts";
 import { asObject, readTokenizerFile } from "./tokenizer-file.ts";
 import type { Json, TokenizerFile } from "./tokenizer-file.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { DirectTokenizer, Vocabulary } from "./tokenizer.ts";
 
 /**
- * Reads the text of a tokenizer.json. Throws FormatError, and nothing else, for text that is not
- * one or that contradicts itself.
+ * Reads the text of a tokenizer.json that can be trusted: its patterns run on this thread. `openTokenizer` is for all
+ * others. Throws FormatError, and nothing else, for text that is not one or that contradicts itself.
  */
-export function parseTokenizerJson(text: string, options: CreateTokenizerOptions = {}): Tokenizer {
-  const file = readTokenizerFile(text);
-  const definition = toDefinition(file);
-  return definition === undefined
-    ? createLibraryBackedTokenizer(file, options)
-    : createTokenizer(definition, options);
+export function parseTokenizerJson(
+  text: string,
+  options: CreateTokenizerOptions = {},
+): DirectTokenizer {
+  return reading(() => {
+    const file = readTokenizerFile(text);
+    const definition = toDefinition(file);
+    return definition === undefined
+      ? createLibraryBackedTokenizer(file, options)
+      : createTokenizer(definition, options);
+  });
+}
+
+export interface ParsedVocabulary {
+  readonly vocabulary: Vocabulary;
+  /** The same as a tokenizer of ours, where it is one. */
+  readonly byteLevel?: {
+    readonly definition: TokenizerDefinition;
+    readonly direct: DirectTokenizer;
+  };
+}
+
+/** As `parseTokenizerJson`, but runs none of the file's patterns: it takes as long as the file is long. */
+export function parseVocabulary(
+  text: string,
+  options: CreateTokenizerOptions = {},
+): ParsedVocabulary {
+  return reading(() => {
+    const file = readTokenizerFile(text);
+    const definition = toDefinition(file);
+    if (definition === undefined)
+      return { vocabulary: createLibraryBackedVocabulary(file, options) };
+    const direct = createTokenizer(definition, options);
+    return { vocabulary: direct, byteLevel: { definition, direct } };
+  });
+}
+
+/** What `read` gives. Steps within steps end at the stack's depth. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new FormatError(
+      `Expected a tokenizer.json with a few steps, got one that is nested or large beyond use: ${cause.message}.`,
+      { cause },
+    );
+  }
 }
 
 /**
@@ -34,7 +79,7 @@ export function parseTokenizerJson(text: string, options: CreateTokenizerOptions
  * express (other models, normalizers or pre-tokenizers). Throws FormatError as above.
  */
 export function parseTokenizerDefinition(text: string): TokenizerDefinition | undefined {
-  return toDefinition(readTokenizerFile(text));
+  return reading(() => toDefinition(readTokenizerFile(text)));
 }
 
 function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {

@@ -14,7 +14,7 @@ import {
   QWEN2_SPLIT,
   toTokenizerJson,
 } from "./index.ts";
-import type { Tokenizer } from "./index.ts";
+import type { DirectTokenizer } from "./index.ts";
 import { createLibraryTokenizer } from "./library.ts";
 
 const DATA = process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../../data", import.meta.url));
@@ -34,7 +34,7 @@ function needs(...files: string[]): { skip: string | false } {
   return { skip: missing.length > 0 && `no ${missing.join(", ")} in ${DATA}/tokenizers` };
 }
 
-function assertVectors(tokenizer: Tokenizer, name: string): void {
+function assertVectors(tokenizer: DirectTokenizer, name: string): void {
   const expected = readFileSync(new URL(`${name}.out`, GOLDEN), "utf8").split("\n");
   assert.equal(STRINGS.length, 47);
   assert.equal(expected.length, 47);

@@ -12,7 +12,7 @@ export interface Document {
 export interface DocumentEncoder {
   readonly vocabSize: number;
   readonly eosTokenId: number | undefined;
-  encode(text: string): Int32Array;
+  encode(text: string): Int32Array | Promise<Int32Array>;
 }
 
 /** Packs documents into one stream, each behind its end-of-text token (see `TokenStream`). */
@@ -34,7 +34,7 @@ export async function packDocuments(
   let numBytes = 0;
   const starts: number[] = [];
   for await (const { text } of documents) {
-    const ids = tokenizer.encode(text);
+    const ids = await tokenizer.encode(text);
     if (numTokens + ids.length + 1 > tokens.length) {
       const grown = make(Math.max(2 * tokens.length, numTokens + ids.length + 1));
       grown.set(tokens);

@@ -52,7 +52,7 @@ test("a memory that never fades in trains the backbone that has none, and stays 
   const text = "Before we proceed";
   const logProbs = async (memory: boolean): Promise<Float32Array> => {
     const session = model.createSession({ memory });
-    return (await session.append([...model.tokenizer.encode(text)])).slice();
+    return (await session.append([...(await model.tokenizer.encode(text))])).slice();
   };
   assert.deepEqual(await logProbs(true), await logProbs(false));
 });

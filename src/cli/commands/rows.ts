@@ -142,6 +142,6 @@ async function tokenize(input: Input): Promise<{
       `there is no tokenizer.json beside ${input.config}; give --tokenizer FILE, or --compressed-ids, which need none`,
     );
   const tokenizer = await loadTokenizer(input.tokenizer ?? beside);
-  const ids = input.ids ?? tokenizer.encode(input.text ?? "");
+  const ids = input.ids ?? (await tokenizer.encode(input.text ?? ""));
   return { ids, tokenMap: buildTokenMap(tokenizer) };
 }

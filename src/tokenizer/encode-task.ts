@@ -1,0 +1,22 @@
+/** What a worker does for a tokenizer: reads its file once, then encodes texts. Knows no thread. */
+import type { Tasks } from "../worker/index.ts";
+import { InvariantError } from "../errors.ts";
+import { parseTokenizerJson } from "./tokenizer-json.ts";
+import type { DirectTokenizer, EncodeOptions } from "./tokenizer.ts";
+
+export interface EncodeTask extends Pick<EncodeOptions, "allowSpecial" | "literals"> {
+  readonly text: string;
+}
+
+export function encodeTasks(): Tasks {
+  let tokenizer: DirectTokenizer | undefined;
+  return {
+    read(json: string) {
+      tokenizer = parseTokenizerJson(json);
+    },
+    encode({ text, ...options }: EncodeTask) {
+      if (tokenizer === undefined) throw new InvariantError("asked to encode before to read");
+      return tokenizer.encode(text, options);
+    },
+  };
+}

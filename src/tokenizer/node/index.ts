@@ -1,0 +1,2 @@
+/** Tokenizers that encode on threads of Node. */
+export { openTokenizerFile, startTokenizerWorker } from "./tokenizer-worker.ts";

@@ -1,0 +1,22 @@
+/** Node's threads for tokenizers. Knows nothing of what they do. */
+import type { StartWorker } from "../../worker/index.ts";
+import { nodeWorker } from "../../worker/node/index.ts";
+import type { CreateTokenizerOptions } from "../byte-level-tokenizer.ts";
+import { openTokenizer } from "../open-tokenizer.ts";
+import type { Tokenizer } from "../tokenizer.ts";
+
+/** A vocabulary of a million tokens takes 1 GiB, and a text of 500 million characters as much with its tokens. */
+const heapMiB = 4096;
+
+export const startTokenizerWorker: StartWorker = nodeWorker("encode-program", {
+  from: import.meta.url,
+  heapMiB,
+});
+
+/**
+ * The tokenizer in the text of a tokenizer.json, whoever wrote it: what takes long is done beside this thread, within
+ * limits. Throws `FormatError`, and nothing else, for text that is not one or that contradicts itself.
+ */
+export function openTokenizerFile(json: string, options: CreateTokenizerOptions = {}): Tokenizer {
+  return openTokenizer(json, { ...options, startWorker: startTokenizerWorker });
+}

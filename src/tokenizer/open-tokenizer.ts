@@ -1,0 +1,131 @@
+/**
+ * A tokenizer made of a file that somebody else wrote. What its ids stand for is read here, which takes as long as
+ * the file is long. Its patterns may take for ever, so texts are encoded by a worker that can be stopped - but for
+ * short texts where the vocabulary is one of those whose cost is known. Knows no platform.
+ */
+import { type StartWorker, StoppableWorker } from "../worker/index.ts";
+import { hasBoundedCost } from "./bounded-cost.ts";
+import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
+import type { EncodeTask } from "./encode-task.ts";
+import { parseVocabulary } from "./tokenizer-json.ts";
+import type {
+  DirectTokenizer,
+  EncodeOptions,
+  StreamDecoder,
+  Tokenizer,
+  Vocabulary,
+} from "./tokenizer.ts";
+
+export interface OpenTokenizerOptions extends CreateTokenizerOptions {
+  /** Starts a worker that does `encodeTasks`. */
+  readonly startWorker: StartWorker;
+}
+
+/**
+ * UTF-16 units encoded on the caller's thread in one turn of its event loop. The worst text found, one letter again
+ * and again, takes 1 us a unit (`bench/tokenizer-encode.ts --worst`), an ordinary one a twentieth of that.
+ */
+const unitsHere = 8192;
+/** Longer texts have a worker of their own, so that short ones do not wait behind them. */
+const unitsOfShort = 65_536;
+/** Milliseconds for any text, and for a unit of it: the slowest honest vocabularies take a tenth of that. */
+const limit = { text: 10_000, unit: 0.01 };
+
+/** Throws `FormatError`, and nothing else, for text that is not a tokenizer.json or that contradicts itself. */
+export function openTokenizer(json: string, options: OpenTokenizerOptions): Tokenizer {
+  const { startWorker, ...others } = options;
+  const { vocabulary, byteLevel } = parseVocabulary(json, others);
+  const isBounded = byteLevel !== undefined && hasBoundedCost(byteLevel.definition);
+  return new WorkerTokenizer(vocabulary, {
+    direct: isBounded ? byteLevel.direct : undefined,
+    makeWorker: () => new StoppableWorker(startWorker, { first: { task: "read", input: json } }),
+  });
+}
+
+class WorkerTokenizer implements Tokenizer {
+  readonly #vocabulary: Vocabulary;
+  readonly #direct: DirectTokenizer | undefined;
+  readonly #short: StoppableWorker;
+  readonly #long: StoppableWorker;
+  #unitsLeft = unitsHere;
+
+  constructor(
+    vocabulary: Vocabulary,
+    {
+      direct,
+      makeWorker,
+    }: { direct: DirectTokenizer | undefined; makeWorker: () => StoppableWorker },
+  ) {
+    this.#vocabulary = vocabulary;
+    this.#direct = direct;
+    // Each starts its thread with its first text: most programs start none, or one.
+    this.#short = makeWorker();
+    this.#long = makeWorker();
+  }
+
+  get vocabSize(): number {
+    return this.#vocabulary.vocabSize;
+  }
+
+  get specialTokens(): ReadonlyMap<string, number> {
+    return this.#vocabulary.specialTokens;
+  }
+
+  get eosTokenId(): number | undefined {
+    return this.#vocabulary.eosTokenId;
+  }
+
+  get maxUnitsPerToken(): number | undefined {
+    return this.#vocabulary.maxUnitsPerToken;
+  }
+
+  encode(text: string, options: EncodeOptions = {}): Int32Array | Promise<Int32Array> {
+    if (text === "") return new Int32Array(0);
+    if (this.#direct !== undefined && this.#mayEncodeHere(text.length))
+      return this.#direct.encode(text, options);
+    return this.#encodeInWorker(text, options);
+  }
+
+  decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string {
+    return this.#vocabulary.decode(ids, options);
+  }
+
+  rawToken(id: number): string {
+    return this.#vocabulary.rawToken(id);
+  }
+
+  tokenBytes(id: number): Uint8Array {
+    return this.#vocabulary.tokenBytes(id);
+  }
+
+  stream(options?: { skipSpecial?: boolean }): StreamDecoder {
+    return this.#vocabulary.stream(options);
+  }
+
+  close(): void {
+    this.#short.close();
+    this.#long.close();
+  }
+
+  /** Many short texts one after the other hold up the thread as one long text does. */
+  #mayEncodeHere(units: number): boolean {
+    if (units > this.#unitsLeft) return false;
+    if (this.#unitsLeft === unitsHere) setTimeout(() => (this.#unitsLeft = unitsHere));
+    this.#unitsLeft -= units;
+    return true;
+  }
+
+  async #encodeInWorker(
+    text: string,
+    { allowSpecial = false, literals = [], signal }: EncodeOptions,
+  ): Promise<Int32Array> {
+    const worker = text.length > unitsOfShort ? this.#long : this.#short;
+    const input: EncodeTask = { text, allowSpecial, literals };
+    const ids = await worker.run("encode", input, {
+      limit: limit.text + limit.unit * text.length,
+      tooSlow: `the patterns of this tokenizer.json did not cut a text of ${text.length} characters into tokens`,
+      signal,
+    });
+    return ids as Int32Array;
+  }
+}
