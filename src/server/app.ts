@@ -5,8 +5,10 @@
  */
 import { Hono } from "hono";
 import type { Model } from "../load-model.ts";
+import { StoppableWorker } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
+import { readBody } from "./body.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
@@ -20,6 +22,7 @@ import {
   type RouteContext,
   type ServerOptions,
   type Serving,
+  onServerThread,
   startServing,
   stillLoading,
 } from "./serving.ts";
@@ -51,9 +54,13 @@ export function createServer(
   const ready = begin();
   // Whoever awaits `ready` is told; nobody has to.
   ready.catch(() => undefined);
+  const bodies = {
+    maxBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
+    worker: new StoppableWorker(options.startWorker ?? onServerThread),
+  };
   const context: RouteContext = {
+    readBody: (request, name) => readBody(request, name, bodies),
     options: {
-      maxBodyBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
       pingInterval: options.pingInterval ?? 15_000,
       version: options.version ?? "unknown",
       runs: options.runs ?? [],
@@ -89,6 +96,8 @@ export function createServer(
     },
     async close() {
       await ready.catch(() => undefined);
+      bodies.worker.close();
+      serving?.chat?.close();
       await serving?.scheduler.close();
     },
   };

@@ -16,26 +16,41 @@ export interface Prompt {
   readonly numHidden: number;
 }
 
-/** `param` is the field of the request that held them. */
-export function promptsOf(
+/**
+ * `param` is the field of the request that held them. Special tokens that are written in a text are plain text: whoever
+ * means the tokens sends ids.
+ */
+export async function promptsOf(
   input: Input,
-  { serving: { model, scheduler }, param }: { serving: Serving; param: string },
-): Prompt[] {
-  const { tokenizer } = model;
-  const fromText = (text: string): Prompt => {
-    const ids = promptIdsOf(tokenizer, text);
-    return { ids, numHidden: tokenizer.eosTokenId === undefined ? 0 : 1 };
-  };
-  const fromIds = (ids: readonly number[]): Prompt => ({ ids, numHidden: 0 });
-  const prompts =
-    typeof input === "string"
-      ? [fromText(input)]
-      : isNumbers(input)
-        ? [fromIds(input)]
-        : input.map((one) => (typeof one === "string" ? fromText(one) : fromIds(one)));
-  for (const { ids } of prompts)
-    checkPrompt(ids, { tokenizer, most: scheduler.contextSize, param });
+  { serving, param, signal }: { serving: Serving; param: string; signal: AbortSignal },
+): Promise<Prompt[]> {
+  const { tokenizer } = serving.model;
+  const most = serving.scheduler.contextSize;
+  const all = typeof input === "string" ? [input] : isNumbers(input) ? [input] : [...input];
+  // Before any work on one of them.
+  for (const one of all) if (typeof one === "string") checkLength(one, { tokenizer, most, param });
+  const prompts: Prompt[] = [];
+  for (const one of all) {
+    const isText = typeof one === "string";
+    const ids = isText ? await promptIdsOf(tokenizer, one, { signal }) : one;
+    checkPrompt(ids, { tokenizer, most, param });
+    prompts.push({ ids, numHidden: isText && tokenizer.eosTokenId !== undefined ? 1 : 0 });
+  }
   return prompts;
+}
+
+/** Refuses a text that has too many tokens however it is cut, before it is cut. */
+export function checkLength(
+  text: string,
+  { tokenizer, most, param }: { tokenizer: Tokenizer; most: number; param: string },
+): void {
+  const fewest = Math.ceil(text.length / (tokenizer.maxUnitsPerToken ?? Infinity));
+  if (fewest > most)
+    throw new ApiError(
+      `${param}: a text of ${text.length} characters has at least ${fewest} tokens, and ${most} are the ` +
+        "most that can be read here; shorten it",
+      { param, code: "context_length_exceeded" },
+    );
 }
 
 function isNumbers(list: Input): list is readonly number[] {

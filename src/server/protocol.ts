@@ -8,6 +8,8 @@ import * as z from "zod";
 const maxChoices = 64;
 const maxPrompts = 1024;
 const maxTop = 20;
+const maxBiases = 1024;
+const maxDetokenized = 2 ** 17;
 
 const tokenIds = z
   .array(
@@ -86,10 +88,14 @@ const sampling = {
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   logit_bias: z
     .record(z.string().regex(/^\d{1,9}$/, "expected a token id"), z.number().min(-100).max(100))
+    .refine(
+      (biases) => Object.keys(biases).length <= maxBiases,
+      `expected at most ${maxBiases} token ids`,
+    )
     .nullish(),
   seed: z.int().nullish().describe("the same seed draws the same text; default: a new one"),
   stop: z
-    .union([z.string(), z.array(z.string().max(1000)).max(16)])
+    .union([z.string().max(1000), z.array(z.string().max(1000)).max(16)])
     .nullish()
     .describe("texts that end the answer and do not belong to it"),
   n: z.int().min(1).max(maxChoices).nullish(),
@@ -274,7 +280,10 @@ export interface DetokenizeRequest {
 }
 
 export const detokenizeSchema: z.ZodType<DetokenizeRequest> = z
-  .strictObject({ model: z.string().nullish(), tokens: z.array(tokenIds.element) })
+  .strictObject({
+    model: z.string().nullish(),
+    tokens: z.array(tokenIds.element).max(maxDetokenized),
+  })
   .describe("Tokens to make a text of.");
 
 export interface CollisionRequest {

@@ -6,11 +6,15 @@ import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
 import type { Model } from "../load-model.ts";
+import { onThisThread, type StartWorker, type StoppableWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
+import type { Bodies, BodyName } from "./body-task.ts";
+import { chatWorker } from "./chat-template.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
 import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
+import { serverTasks } from "./server-tasks.ts";
 
 /** Of the text that training held out. What is not known is absent; figures are bits per byte. */
 export interface HeldOut {
@@ -53,6 +57,11 @@ export interface ServerOptions {
   readonly heldOut?: HeldOut;
   /** Training runs to show. Default: none. */
   readonly runs?: readonly RunSource[];
+  /**
+   * Starts a worker for large bodies and for the chat template, both written by others. Default: they are worked on
+   * where the server runs, and cannot be stopped; Node's `createServer` (`node/`) gives its threads.
+   */
+  readonly startWorker?: StartWorker;
   /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -65,21 +74,28 @@ export interface Serving {
   readonly metrics: Metrics;
   /** Absent for a model without a memory. */
   readonly inspector: MemoryInspector | undefined;
+  /** Renders messages by the model's chat template; absent for a base model. */
+  readonly chat: StoppableWorker | undefined;
   /** Seconds since 1970. */
   readonly created: number;
 }
 
 export interface RouteContext {
-  readonly options: Required<Pick<ServerOptions, "maxBodyBytes" | "pingInterval" | "version">> &
+  readonly options: Required<Pick<ServerOptions, "pingInterval" | "version">> &
     Pick<ServerOptions, "page" | "heldOut"> & { readonly runs: readonly RunSource[] };
   /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
   serving(): Serving;
+  /** Throws `ApiError` for a body that is too large, no JSON, or not what its schema says. */
+  readBody<Name extends BodyName>(request: Request, name: Name): Promise<Bodies[Name]>;
 }
+
+export const onServerThread: StartWorker = onThisThread(serverTasks);
 
 export function startServing(model: Model, options: ServerOptions): Serving {
   const { alias, parallel, maxQueue, contextSize, traffic } = options;
+  const { startWorker = onServerThread } = options;
   const scheduler = new Scheduler(model.languageModel(), {
     ...(parallel !== undefined && { parallel }),
     ...(maxQueue !== undefined && { maxQueue }),
@@ -95,6 +111,7 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       others: memoryMetrics(() => scheduler.memory),
     }),
     inspector: model.language.memory && new MemoryInspector(model.language.memory, traffic),
+    chat: chatWorker(model, startWorker),
     created: Math.floor(Date.now() / 1000),
   };
 }

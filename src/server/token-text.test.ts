@@ -7,7 +7,7 @@ test("log-probabilities are the model's own, whatever bends the draw, and the de
   await using model = await servedModel();
   const server = createServer(model);
   await server.ready;
-  const id = model.tokenizer.encode("x")[0]!;
+  const id = (await model.tokenizer.encode("x"))[0]!;
   // oxlint-disable-next-line typescript/no-explicit-any -- answers of many shapes
   const ask = async (path: string, body?: object): Promise<any> => {
     const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };

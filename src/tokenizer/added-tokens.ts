@@ -57,8 +57,7 @@ export class AddedTokens {
         const normal = this.#normalize?.(written) ?? written;
         // Nobody knows where an offset lies in the normal form.
         const isKnown =
-          this.#normalize === undefined ||
-          nextLiteral(literals, offset) >= offset + written.length;
+          this.#normalize === undefined || nextLiteral(literals, offset) >= offset + written.length;
         find(this.#normalized, normal, {
           permission: { allowSpecial: allowSpecial && isKnown, literals, offset },
           token,
@@ -155,8 +154,7 @@ function* matches(
     const found = isFree(longest)
       ? longest
       : longestFirst.find((other) => text.startsWith(other, index) && isFree(other));
-    if (found !== undefined)
-      yield { added: tokenOf.get(found)!, index, length: found.length };
+    if (found !== undefined) yield { added: tokenOf.get(found)!, index, length: found.length };
     searching.lastIndex = index + (found?.length ?? 1);
   }
 }

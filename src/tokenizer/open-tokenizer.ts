@@ -29,7 +29,7 @@ const unitsHere = 8192;
 /** Longer texts have a worker of their own, so that short ones do not wait behind them. */
 const unitsOfShort = 65_536;
 /** Milliseconds for any text, and for a unit of it: the slowest honest vocabularies take a tenth of that. */
-const limit = { text: 10_000, unit: 0.01 };
+const limit = { text: 5000, unit: 0.01 };
 
 /** Throws `FormatError`, and nothing else, for text that is not a tokenizer.json or that contradicts itself. */
 export function openTokenizer(json: string, options: OpenTokenizerOptions): Tokenizer {
@@ -38,7 +38,12 @@ export function openTokenizer(json: string, options: OpenTokenizerOptions): Toke
   const isBounded = byteLevel !== undefined && hasBoundedCost(byteLevel.definition);
   return new WorkerTokenizer(vocabulary, {
     direct: isBounded ? byteLevel.direct : undefined,
-    makeWorker: () => new StoppableWorker(startWorker, { first: { task: "read", input: json } }),
+    makeWorker: () =>
+      new StoppableWorker(startWorker, {
+        first: { task: "read", input: json },
+        // How many texts there are is for whoever has them to bound.
+        maxWaiting: Infinity,
+      }),
   });
 }
 

@@ -17,17 +17,26 @@ export const chatTemplate: string =
 export async function servedModel({
   contextSize = 128,
   withChat = false,
+  template = chatTemplate,
+  specialTokens,
   hasMemory = true,
   beforeRead,
 }: {
   contextSize?: number;
   withChat?: boolean;
+  /** Default: the one above. */
+  template?: string;
+  /** Default: the end-of-text token alone. */
+  specialTokens?: readonly string[];
   hasMemory?: boolean;
   /** Called before every read of rows, which then has nothing at hand; may throw in the store's place. */
   beforeRead?: () => void;
 } = {}): Promise<Model> {
   const text = "the cat sat on the mat and the Cat sat on THE mat again ";
-  const definition = await trainBpe([text.repeat(20)], { vocabSize: 280 });
+  const definition = await trainBpe([text.repeat(20)], {
+    vocabSize: 280,
+    ...(specialTokens && { specialTokens }),
+  });
   const tokenizer = parseTokenizerJson(toTokenizerJson(definition));
   const { vocabSize } = tokenizer;
   const { engram: _, ...backbone } = smallConfig;
@@ -50,7 +59,7 @@ export async function servedModel({
     tokenizer,
     language,
     ownsBackend: false,
-    ...(withChat && { chatTemplate }),
+    ...(withChat && { chatTemplate: template }),
   });
 }
 

@@ -5,12 +5,8 @@
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel, type Model } from "../../load-model.ts";
-import {
-  checkAccess,
-  createServer,
-  type EngramServer,
-  isLoopbackName,
-} from "../../server/index.ts";
+import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
+import { createServer } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { byteSize, flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";

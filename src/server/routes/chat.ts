@@ -3,12 +3,10 @@ import type { Hono } from "hono";
 import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
-import { readBody } from "../body.ts";
-import { chatTemplateOf, renderChat } from "../chat-template.ts";
+import { chatIds } from "../chat-template.ts";
 import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
-import { type ChatRequest, chatSchema } from "../protocol.ts";
-import { checkPrompt } from "../prompts.ts";
+import { type ChatRequest } from "../protocol.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextStep } from "../text-generation.ts";
 import { tokenText } from "../token-text.ts";
@@ -16,10 +14,9 @@ import { tokenText } from "../token-text.ts";
 export function chatRoutes(app: Hono, context: RouteContext): void {
   app.post("/v1/chat/completions", async (c) => {
     const serving = context.serving();
-    const { maxBodyBytes } = context.options;
-    const body = await readBody(c.req.raw, { schema: chatSchema, maxBytes: maxBodyBytes });
+    const body = await context.readBody(c.req.raw, "chat");
     checkModelName(serving, body.model);
-    const request = choicesOf(body, { serving, signal: c.req.raw.signal });
+    const request = await choicesOf(body, { serving, signal: c.req.raw.signal });
     const { tokenizer } = serving.model;
     const envelope = {
       id: `chatcmpl-${crypto.randomUUID()}`,
@@ -86,23 +83,19 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
   });
 }
 
-function choicesOf(
+async function choicesOf(
   body: ChatRequest,
   { serving, signal }: { serving: Serving; signal: AbortSignal },
-): ChoicesRequest {
-  const { model, scheduler } = serving;
-  const { tokenizer } = model;
-  const chatTemplate = chatTemplateOf(serving);
+): Promise<ChoicesRequest> {
+  const { contextSize: most } = serving.scheduler;
   if (body.logprobs !== true && (body.top_logprobs ?? 0) > 0)
     throw new ApiError("top_logprobs: needs logprobs true", { param: "top_logprobs" });
   if (body.max_tokens != null && body.max_completion_tokens != null)
     throw new ApiError("max_tokens: send it or max_completion_tokens, not both", {
       param: "max_tokens",
     });
-  const text = renderChat(chatTemplate, { messages: body.messages, tokenizer });
-  const promptIds = [...tokenizer.encode(text, { allowSpecial: true })];
-  checkPrompt(promptIds, { tokenizer, most: scheduler.contextSize, param: "messages" });
-  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? scheduler.contextSize;
+  const promptIds = await chatIds(serving, { messages: body.messages, most, signal });
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? most;
   const topLogProbs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined;
   return { serving, fields: body, prompts: [{ promptIds, maxTokens, topLogProbs }], signal };
 }

@@ -5,10 +5,9 @@
 import type { Hono } from "hono";
 import type { TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { readBody } from "../body.ts";
 import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
-import { type CompletionRequest, completionSchema } from "../protocol.ts";
+import { type CompletionRequest } from "../protocol.ts";
 import { type Prompt, promptsOf } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextEnd, TextStep } from "../text-generation.ts";
@@ -26,11 +25,11 @@ interface LogProbs {
 export function completionRoutes(app: Hono, context: RouteContext): void {
   app.post("/v1/completions", async (c) => {
     const serving = context.serving();
-    const { maxBodyBytes } = context.options;
-    const body = await readBody(c.req.raw, { schema: completionSchema, maxBytes: maxBodyBytes });
+    const body = await context.readBody(c.req.raw, "completion");
     checkModelName(serving, body.model);
-    const prompts = promptsOf(body.prompt, { serving, param: "prompt" });
-    const request = choicesOf(body, { serving, prompts, signal: c.req.raw.signal });
+    const { signal } = c.req.raw;
+    const prompts = await promptsOf(body.prompt, { serving, param: "prompt", signal });
+    const request = choicesOf(body, { serving, prompts, signal });
     const envelope = {
       id: `cmpl-${crypto.randomUUID()}`,
       object: "text_completion",

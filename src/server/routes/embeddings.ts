@@ -6,17 +6,14 @@ import type { Hono } from "hono";
 import { createSampler, type Generation } from "../../inference/index.ts";
 import { InvariantError } from "../../errors.ts";
 import { ApiError } from "../api-error.ts";
-import { readBody } from "../body.ts";
 import { interleave } from "../interleave.ts";
-import { embeddingSchema } from "../protocol.ts";
 import { promptsOf } from "../prompts.ts";
 import { checkModelName, type RouteContext } from "../serving.ts";
 
 export function embeddingRoutes(app: Hono, context: RouteContext): void {
   app.post("/v1/embeddings", async (c) => {
     const serving = context.serving();
-    const { maxBodyBytes: maxBytes } = context.options;
-    const body = await readBody(c.req.raw, { schema: embeddingSchema, maxBytes });
+    const body = await context.readBody(c.req.raw, "embedding");
     checkModelName(serving, body.model);
     const { scheduler, model } = serving;
     const { enabled = true, scale = 1 } = body.engram ?? {};
@@ -25,7 +22,8 @@ export function embeddingRoutes(app: Hono, context: RouteContext): void {
         param: "engram",
         code: "no_memory",
       });
-    const prompts = promptsOf(body.input, { serving, param: "input" });
+    const { signal } = c.req.raw;
+    const prompts = await promptsOf(body.input, { serving, param: "input", signal });
     // Ends the inputs that still run when one has failed.
     const controller = new AbortController();
     using places = scheduler.reserve(prompts.length);
@@ -38,7 +36,7 @@ export function embeddingRoutes(app: Hono, context: RouteContext): void {
             sampler: createSampler({ temperature: 0 }),
             scale: enabled ? scale : 0,
             poolPrompt: true,
-            signal: AbortSignal.any([controller.signal, c.req.raw.signal]),
+            signal: AbortSignal.any([controller.signal, signal]),
           }),
     );
     const vectors: Float32Array[] = [];

@@ -8,32 +8,24 @@ import { UnavailableError } from "../../errors.ts";
 import { promptIdsOf } from "../../generate-text.ts";
 import { CorpusIndex, inspectIds, maxInspectedIds } from "../../inspect/index.ts";
 import { ApiError } from "../api-error.ts";
-import { readBody } from "../body.ts";
 import { Corpora } from "../corpora.ts";
-import {
-  corpusSchema,
-  type InspectRequest,
-  inspectSchema,
-  type RowsRequest,
-  rowsSchema,
-} from "../inspect-protocol.ts";
-import { checkPrompt } from "../prompts.ts";
+import { type InspectRequest, type RowsRequest } from "../inspect-protocol.ts";
+import { checkLength, checkPrompt } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 
 /** Inspections that may wait for their turn. */
 const mostWaiting = 16;
 
 export function inspectRoutes(app: Hono, context: RouteContext): void {
-  const { maxBodyBytes: maxBytes } = context.options;
   const inTurn = oneAtATime();
   const corpora = new Corpora();
 
   app.post("/engram/inspect", async (c) => {
     const serving = context.serving();
-    const body = await readBody(c.req.raw, { schema: inspectSchema, maxBytes });
+    const body = await context.readBody(c.req.raw, "inspect");
     checkModelName(serving, body.model);
-    const { ids, numHidden } = idsOf(body, serving);
     const { signal } = c.req.raw;
+    const { ids, numHidden } = await idsOf(body, serving, signal);
     const { top, scale, ablate } = body;
     const report = await inTurn(signal, () =>
       inspectIds(serving.model, ids, { numHidden, top, scale, ablate, signal }),
@@ -54,7 +46,7 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
   app.post("/engram/corpus", async (c) => {
     const serving = context.serving();
     const memory = memoryOf(serving);
-    const { name, text } = await readBody(c.req.raw, { schema: corpusSchema, maxBytes });
+    const { name, text } = await context.readBody(c.req.raw, "corpus");
     const { tokenizer } = serving.model;
     const corpus = await inTurn(c.req.raw.signal, () =>
       CorpusIndex.build({ tokenizer, memory, name }, text),
@@ -64,7 +56,7 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
 
   app.post("/engram/rows", async (c) => {
     memoryOf(context.serving());
-    const body: RowsRequest = await readBody(c.req.raw, { schema: rowsSchema, maxBytes });
+    const body: RowsRequest = await context.readBody(c.req.raw, "rows");
     const corpus = corpora.find(body.corpus);
     const rows = await corpus.lookUp(body.layer, body.rows);
     return c.json({ corpus: { id: body.corpus, ...corpus.report }, rows });
@@ -77,12 +69,15 @@ function memoryOf({ model, name }: Serving) {
   return model.language.memory;
 }
 
-function idsOf(
+async function idsOf(
   { text, ids, continuation = [] }: InspectRequest,
   { model: { tokenizer } }: Serving,
-): { ids: number[]; numHidden: number } {
-  const all = [...(text === undefined ? ids! : promptIdsOf(tokenizer, text)), ...continuation];
+  signal: AbortSignal,
+): Promise<{ ids: number[]; numHidden: number }> {
   const param = text === undefined ? "ids" : "text";
+  if (text !== undefined) checkLength(text, { tokenizer, most: maxInspectedIds, param });
+  const read = text === undefined ? ids! : await promptIdsOf(tokenizer, text, { signal });
+  const all = [...read, ...continuation];
   if (all.length > maxInspectedIds)
     throw new ApiError(
       `${param}: ${all.length} tokens; an inspection reads at most ${maxInspectedIds}, so send less`,

@@ -103,10 +103,10 @@ test("reads, tiers and collisions after a completion are those of its tokens", a
   const rows: number[] = choices[0].engram.rows["1"].flat();
   const { reads } = await ask(`/engram/memory/reads?layer=1&from=0&to=${numRows}&bins=${numRows}`);
   // A batch reads a row once, however often it needs it: the prompt is one batch, each token after it another.
-  const promptRows = new Set(rows.slice(0, promptIdsOf(tokenizer, prompt).length * 4));
+  const promptRows = new Set(rows.slice(0, (await promptIdsOf(tokenizer, prompt)).length * 4));
   const expected = Array.from({ length: numRows }, () => 0);
   for (const row of promptRows) expected[row]!++;
-  for (const row of rows.slice(promptIdsOf(tokenizer, prompt).length * 4)) expected[row]!++;
+  for (const row of rows.slice((await promptIdsOf(tokenizer, prompt)).length * 4)) expected[row]!++;
   assert.deepEqual(reads, expected);
   const { tables: found } = await ask("/engram/memory");
   const [tier] = found[0].tiers;
@@ -116,7 +116,7 @@ test("reads, tiers and collisions after a completion are those of its tokens", a
   assert.equal(timed, tier.reads);
   assert.ok(tier.milliseconds.p50 > 0 && tier.milliseconds.p50 <= tier.milliseconds.max);
   const seen = await ask("/engram/memory/collisions");
-  assert.equal(seen.tokens, promptIdsOf(tokenizer, prompt).length + 6);
+  assert.equal(seen.tokens, (await promptIdsOf(tokenizer, prompt)).length + 6);
 
   const off = { prompt: "mat mat", max_tokens: 2, engram: { enabled: false } };
   await ask("/v1/completions", off);
@@ -131,7 +131,7 @@ test("collisions of a text are those of its n-grams spelled out", async () => {
   let numTokens = 0;
   const { config } = memory.addressing.layout;
   for (const text of texts) {
-    const ids = promptIdsOf(tokenizer, text);
+    const ids = await promptIdsOf(tokenizer, text);
     numTokens += ids.length;
     const compressed = [...compressIds(memory.tokenMap, ids)];
     const { layers } = rowsForIds({
@@ -175,7 +175,7 @@ test("collisions of a text are those of its n-grams spelled out", async () => {
 test("a long text is read in pieces, and none of its tokens is lost", async () => {
   const text = "the cat sat on the mat and ".repeat(3000);
   const { tokens } = await ask("/engram/memory/collisions", { text });
-  assert.equal(tokens, promptIdsOf(tokenizer, text).length);
+  assert.equal(tokens, (await promptIdsOf(tokenizer, text)).length);
 });
 
 test("the fill of each bucket counts its rows that are not zero", async () => {

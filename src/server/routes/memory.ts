@@ -13,8 +13,6 @@ import type {
 } from "../../inspect/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
-import { readBody } from "../body.ts";
-import { collisionSchema } from "../protocol.ts";
 import { schemaError } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
 
@@ -98,21 +96,23 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
   app.post("/engram/memory/collisions", async (c) => {
     const { tokenizer } = context.serving().model;
     const found = inspector();
-    const { maxBodyBytes: maxBytes } = context.options;
-    const { text } = await readBody(c.req.raw, { schema: collisionSchema, maxBytes });
+    const { text } = await context.readBody(c.req.raw, "collisions");
     const documents = typeof text === "string" ? [text] : text;
     return c.json(collisionJson(await found.collisionsOf(piecesOf(documents, tokenizer))));
   });
 }
 
 /** Tokens of texts in pieces that take a few milliseconds each, however long a text is. */
-function* piecesOf(documents: readonly string[], tokenizer: Tokenizer): Generator<TextPiece> {
+async function* piecesOf(
+  documents: readonly string[],
+  tokenizer: Tokenizer,
+): AsyncGenerator<TextPiece> {
   for (const document of documents) {
     let at = cutAfter(document, 0);
-    yield { ids: promptIdsOf(tokenizer, document.slice(0, at)), isContinued: false };
+    yield { ids: await promptIdsOf(tokenizer, document.slice(0, at)), isContinued: false };
     while (at < document.length) {
       const end = cutAfter(document, at);
-      yield { ids: tokenizer.encode(document.slice(at, end)), isContinued: true };
+      yield { ids: await tokenizer.encode(document.slice(at, end)), isContinued: true };
       at = end;
     }
   }

@@ -2,20 +2,24 @@
 import type { Hono } from "hono";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
-import { readBody } from "../body.ts";
-import { chatTemplateOf, renderChat } from "../chat-template.ts";
-import { detokenizeSchema, type TokenizeRequest, tokenizeSchema } from "../protocol.ts";
+import { chatIds } from "../chat-template.ts";
+import { checkLength } from "../prompts.ts";
+import { type TokenizeRequest } from "../protocol.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import { tokenText } from "../token-text.ts";
 
 export function tokenRoutes(app: Hono, context: RouteContext): void {
   app.post("/tokenize", async (c) => {
     const serving = context.serving();
-    const { maxBodyBytes: maxBytes } = context.options;
-    const body = await readBody(c.req.raw, { schema: tokenizeSchema, maxBytes });
+    const body = await context.readBody(c.req.raw, "tokenize");
     checkModelName(serving, body.model);
     const { tokenizer } = serving.model;
-    const tokens = tokensOf(body, serving);
+    const wantsTexts = body.with_pieces === true || body.return_token_strs === true;
+    const tokens = await tokensOf(body, {
+      serving,
+      most: wantsTexts ? mostWithTexts : mostTokens,
+      signal: c.req.raw.signal,
+    });
     return c.json({
       count: tokens.length,
       max_model_len: serving.scheduler.contextSize,
@@ -30,8 +34,7 @@ export function tokenRoutes(app: Hono, context: RouteContext): void {
 
   app.post("/detokenize", async (c) => {
     const serving = context.serving();
-    const { maxBodyBytes: maxBytes } = context.options;
-    const body = await readBody(c.req.raw, { schema: detokenizeSchema, maxBytes });
+    const body = await context.readBody(c.req.raw, "detokenize");
     checkModelName(serving, body.model);
     const { tokenizer } = serving.model;
     const wrong = body.tokens.find((id) => id >= tokenizer.vocabSize);
@@ -46,18 +49,30 @@ export function tokenRoutes(app: Hono, context: RouteContext): void {
   });
 }
 
-function tokensOf(body: TokenizeRequest, serving: Serving): number[] {
+/** Tokens of one answer, which are written on the server's thread; with their texts, which are far longer. */
+const mostTokens = 2 ** 18;
+const mostWithTexts = 2 ** 14;
+
+async function tokensOf(
+  body: TokenizeRequest,
+  { serving, most, signal }: { serving: Serving; most: number; signal: AbortSignal },
+): Promise<number[]> {
   const { tokenizer } = serving.model;
-  const { prompt, content, messages, parse_special: allowSpecial } = body;
+  const { messages } = body;
+  const allowSpecial = body.parse_special ?? false;
   const addGenerationPrompt = body.add_generation_prompt ?? true;
-  const tokens = Array.from(
+  const param = body.prompt == null ? "content" : "prompt";
+  const text = body.prompt ?? body.content ?? "";
+  checkLength(text, { tokenizer, most, param });
+  const tokens =
     messages == null
-      ? tokenizer.encode(prompt ?? content ?? "", { allowSpecial: allowSpecial ?? false })
-      : tokenizer.encode(
-          renderChat(chatTemplateOf(serving), { messages, tokenizer, addGenerationPrompt }),
-          { allowSpecial: true },
-        ),
-  );
+      ? Array.from(await tokenizer.encode(text, { allowSpecial, signal }))
+      : await chatIds(serving, { messages, most, addGenerationPrompt, signal });
+  if (tokens.length > most)
+    throw new ApiError(
+      `${param}: ${tokens.length} tokens; this server tells at most ${most} at once, so send less`,
+      { param, code: "text_too_long" },
+    );
   const eos = tokenizer.eosTokenId;
   const isBegun = body.add_special_tokens ?? body.add_special ?? false;
   return isBegun && eos !== undefined ? [eos, ...tokens] : tokens;

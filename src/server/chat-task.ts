@@ -1,0 +1,70 @@
+/**
+ * What a worker does for chat templates: renders messages by the model's own Jinja template, and tells what of the
+ * text the messages may not turn into control tokens. Knows no request, no tokenizer and no thread.
+ */
+import { Template } from "@huggingface/jinja";
+import { InvariantError, RequestError } from "../errors.ts";
+import type { Tasks } from "../worker/index.ts";
+import { hideMarks } from "./stand-ins.ts";
+
+export interface ChatTemplate {
+  /** Jinja source. */
+  readonly source: string;
+  /** Texts of the special tokens: only the template's own markup may spell one. */
+  readonly marks: readonly string[];
+  /** Text of the end-of-text token, or "". */
+  readonly eos: string;
+}
+
+export interface ChatTask {
+  readonly messages: readonly { readonly role: string; readonly content: string }[];
+  readonly addGenerationPrompt: boolean;
+}
+
+export interface ChatText {
+  readonly text: string;
+  /** See `EncodeOptions`. */
+  readonly literals: Int32Array;
+}
+
+/** UTF-16 units; a request's texts are a quarter of that. */
+const longest = 2 ** 24;
+
+export function chatTasks(): Tasks {
+  let template: ChatTemplate | undefined;
+  let parsed: Template | undefined;
+  return {
+    setTemplate(given: ChatTemplate) {
+      template = given;
+    },
+    render({ messages, addGenerationPrompt }: ChatTask): ChatText {
+      if (template === undefined) throw new InvariantError("asked to render before a template");
+      const { source, marks, eos } = template;
+      try {
+        parsed ??= new Template(source);
+        const hidden = hideMarks(
+          messages.map(({ content }) => content),
+          { marks, others: [source, eos] },
+        );
+        const made = parsed.render({
+          messages: messages.map(({ role }, i) => ({
+            // Templates know the older name of the role.
+            role: role === "developer" ? "system" : role,
+            content: hidden.texts[i],
+          })),
+          add_generation_prompt: addGenerationPrompt,
+          bos_token: eos,
+          eos_token: eos,
+        });
+        if (made.length > longest)
+          throw new RangeError(`it makes ${made.length} characters, more than ${longest}`);
+        return hidden.reveal(made);
+      } catch (cause) {
+        throw new RequestError(
+          `the model's chat template does not take these messages: ${(cause as Error).message}`,
+          { cause },
+        );
+      }
+    },
+  };
+}
