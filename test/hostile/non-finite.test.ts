@@ -313,7 +313,7 @@ describe("a server", () => {
   });
 
   test("an inspection of ids that read a bad row fails by its name", async () => {
-    const ids = [...model.tokenizer.encode(sentence)];
+    const ids = [...(await model.tokenizer.encode(sentence))];
     const row = rowBehind(model.language, ids);
     const restore = await damage(model.language, { row, value: NaN });
     await assert.rejects(inspectIds(model, ids), nonFinite(new RegExp(`row ${row}`)));

@@ -165,7 +165,7 @@ async function texts(
   { length, documents }: { length: number; documents: readonly string[] },
 ): Promise<object> {
   const end = model.tokenizer.eosTokenId!;
-  const idsOf = (part: string): number[] => [end, ...model.tokenizer.encode(part)];
+  const idsOf = (part: string): number[] => [end, ...(await model.tokenizer.encode(part))];
   const first = idsOf("First Citizen:");
   const prompts = {
     one: first,
