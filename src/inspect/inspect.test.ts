@@ -159,7 +159,7 @@ test("in Jul|i|et of the model that comes along, the rows read after Jul make th
   );
   const line =
     "ROMEO:\nBut, soft! what light through yonder window breaks?\nIt is the east, and Juliet is the sun.";
-  const read = promptIdsOf(shakespeare.tokenizer, line);
+  const read = await promptIdsOf(shakespeare.tokenizer, line);
   const whole = await inspectIds(shakespeare, read);
   const i = whole.tokens.findIndex(
     ({ text: own }, t) => own === "i" && whole.tokens[t - 1]?.text === "ul",

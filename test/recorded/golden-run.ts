@@ -165,11 +165,14 @@ async function texts(
   { length, documents }: { length: number; documents: readonly string[] },
 ): Promise<object> {
   const end = model.tokenizer.eosTokenId!;
-  const idsOf = (part: string): number[] => [end, ...(await model.tokenizer.encode(part))];
-  const first = idsOf("First Citizen:");
+  const idsOf = async (part: string): Promise<number[]> => [
+    end,
+    ...(await model.tokenizer.encode(part)),
+  ];
+  const first = await idsOf("First Citizen:");
   const prompts = {
     one: first,
-    "two documents": [...idsOf("No"), ...idsOf("King")].slice(0, 10),
+    "two documents": [...(await idsOf("No")), ...(await idsOf("King"))].slice(0, 10),
   };
   const sessions: Record<string, object> = {};
   for (const [name, prompt] of Object.entries(prompts)) {
