@@ -1,16 +1,17 @@
 /**
  * The walk from text to the next token, every step by hand, no convenience layer:
  *
- *     node examples/01-next-token.ts [model directory] [text]
+ *     node examples/01-next-token.ts [model directory, else the one that comes along] [text]
  *
  * T tokens, C hash columns, E memory width, V vocabulary. Read along in ARCHITECTURE.md.
  */
+import { fileURLToPath } from "node:url";
 import { argmax, Decoder } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { addressBatch, compressIds, Retrieval } from "../src/memory/index.ts";
 
-const [directory = "models/tiny", text = "O Romeo, Romeo! wherefore art thou"] =
-  process.argv.slice(2);
+const comesAlong = fileURLToPath(new URL("../assets/shakespeare", import.meta.url));
+const [directory = comesAlong, text = "It is the east, and Jul"] = process.argv.slice(2);
 await using model = await loadModel(directory);
 const { tokenizer, language, config } = model;
 const { tokenMap, addressing, tables } = language.memory!;

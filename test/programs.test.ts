@@ -1,7 +1,8 @@
-/** Programs that are run by hand say how, and do nothing else, when they are asked. */
+/** Programs that are run by hand say how, and do nothing else, when they are asked; examples work as they stand. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
@@ -19,9 +20,12 @@ interface Ending {
   readonly stderr: string;
 }
 
-function run(program: string, ...words: readonly string[]): Promise<Ending> {
+function run(
+  program: string,
+  { words, cwd = root }: { words: readonly string[]; cwd?: string },
+): Promise<Ending> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...words], { cwd: root }, (error, stdout, stderr) =>
+    execFile(process.execPath, [program, ...words], { cwd }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : error.code, stdout, stderr }),
     );
   });
@@ -29,9 +33,19 @@ function run(program: string, ...words: readonly string[]): Promise<Ending> {
 
 for (const program of programs)
   test(`${program} --help says how it is called`, async () => {
-    const { code, stdout, stderr } = await run(program, "--help");
+    const { code, stdout, stderr } = await run(program, { words: ["--help"] });
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     assert.match(stdout, new RegExp(`^ +(?:\\S+ )*node (?:--\\S+ )*${program}`, "m"));
+  });
+
+for (const example of readdirSync(join(root, "examples")))
+  test(`examples/${example} runs in a fresh clone, without arguments and wherever one stands`, async () => {
+    const { code, stdout, stderr } = await run(join(root, "examples", example), {
+      words: [],
+      cwd: tmpdir(),
+    });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    assert.match(stdout, /next token +\d+ ".+"/);
   });
 
 test("a mistake on a program's command line is one line, without a stack", async () => {
@@ -39,7 +53,7 @@ test("a mistake on a program's command line is one line, without a stack", async
     ["bench/table-growth.ts", "--no-such-option"],
     ["bench/decode.ts", "no-such-preset"],
   ] as const) {
-    const { code, stderr } = await run(program, word);
+    const { code, stderr } = await run(program, { words: [word] });
     assert.equal(code, 2, stderr);
     assert.match(stderr, new RegExp(`${word}[^\\n]*\\n--help says how it is called\\n$`));
   }
