@@ -11,6 +11,18 @@ test("an excerpt begins at a paragraph and ends at a line", () => {
   assert.ok(excerpt.endsWith("and Juliet is the sun."));
 });
 
+test("a paragraph that does not fit is left out, unless half of the room would stay empty", () => {
+  const line = "But, soft! what light through yonder window breaks?\n";
+  assert.equal(
+    excerptOf(`its end.\n\n${line.repeat(3)}\n${line.repeat(9)}`),
+    line.repeat(3).trimEnd(),
+  );
+  assert.equal(
+    excerptOf(`its end.\n\nAct II.\n\n${line.repeat(9)}`),
+    `Act II.\n\n${line.repeat(4)}`.trimEnd(),
+  );
+});
+
 test("where there are no lines it ends at a sentence, where there are none at a word", () => {
   const sentence = "The cat sat on the mat and slept. ";
   assert.equal(excerptOf(sentence.repeat(20)), sentence.repeat(7).trim());

@@ -44,6 +44,13 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
     assert.deepEqual(complaints, []);
   });
 
+  test("does not sell what switching off costs as what the memory is worth", async () => {
+    const { page } = await inspector.open(placeOf());
+    const words = await page.locator("[data-neighbour]").innerText();
+    assert.match(words, /learned to lean on/);
+    assert.match(words, /2\.095 with memory, 2\.124 trained without, 2\.325 switched off/);
+  });
+
   test("a scale of zero is the memory off: the same total, no token changed", async () => {
     const { page } = await inspector.open(placeOf());
     await stripTokens(page);

@@ -97,6 +97,23 @@ describe("training runs in the browser", { skip: noBrowser }, async () => {
   const readings = (page: Page, chart: string) =>
     page.getByRole("region", { name: chart, exact: true }).getByRole("listitem").allTextContents();
 
+  test("offers only what it has: no view of a model, no question that fails", async () => {
+    const { page } = await browser.open("about:blank");
+    const failed: string[] = [];
+    page.on("response", (answer) => {
+      if (answer.status() >= 400) failed.push(`${answer.status()} ${answer.url()}`);
+    });
+    await page.goto(url);
+    await page.getByRole("region", { name: "Loss", exact: true }).waitFor();
+    assert.deepEqual(await page.getByRole("navigation").getByRole("link").allTextContents(), [
+      "Training",
+    ]);
+    assert.deepEqual(failed, []);
+    // A link to a view of a model, from a server that had one.
+    await page.goto(`${url.split("#")[0]}#/text`);
+    await page.getByText("There is no model here, only training runs.").waitFor();
+  });
+
   test("both runs stand in the table with their last numbers, and in charts to read and keep", async () => {
     const { page, complaints } = await browser.open(url);
     await page.getByRole("region", { name: "Loss", exact: true }).waitFor();

@@ -93,7 +93,11 @@ test("start shows the model that comes along, trains nothing, and ends where nob
   assert.notEqual(withMemory, withoutMemory);
   assert.match(
     shown.stdout,
-    new RegExp(`${bitsPerByte.on.toFixed(3)} bits per byte with the memory`),
+    new RegExp(
+      `${bitsPerByte.on.toFixed(3)} bits per byte with the memory, ` +
+        `${bitsPerByte.trainedWithout.toFixed(3)} trained without one, ` +
+        `${bitsPerByte.off.toFixed(3)} with it switched off`,
+    ),
   );
   // A model of 2 million weights that read a million bytes once or twice does no better, and xz no worse.
   assert.ok(bitsPerByte.on > 1.5 && bitsPerByte.on < 2.36, `${bitsPerByte.on}`);

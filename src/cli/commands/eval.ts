@@ -65,6 +65,11 @@ export const evalCommand: Command = defineCommand({
     print(`${withoutMemory.tokens} tokens, ${withoutMemory.bytes} bytes\n`);
     if (withMemory !== undefined) print(line("memory on", withMemory));
     print(line("memory off", withoutMemory));
+    if (withMemory !== undefined)
+      print(
+        "What a memory is worth, a model trained without one tells (engram train --no-memory): this one has learned to " +
+          "lean on its memory.\n",
+      );
     return {
       model: directory,
       ...(withMemory ?? withoutMemory),

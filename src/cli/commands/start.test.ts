@@ -12,6 +12,7 @@ import type { CommandContext } from "../command.ts";
 import { showAndServe } from "./start.ts";
 
 const backend = ortBackend({ threads: 2 });
+const taught = "ROMEO:\nthe cats sat on the mat, again and again.\n".repeat(300);
 let root = "";
 let directory = "";
 
@@ -19,7 +20,7 @@ before(async () => {
   root = await mkdtemp(join(tmpdir(), "engram-start-"));
   directory = join(root, "mini");
   const data = join(root, "text.txt");
-  await writeFile(data, "ROMEO:\nthe cats sat on the mat, again and again.\n".repeat(300));
+  await writeFile(data, taught);
   const training = { ...miniPreset.training, steps: 2 };
   await trainModel({ data: [data], preset: { ...miniPreset, training }, out: directory, backend });
 });
@@ -68,16 +69,22 @@ test("where nobody sits at a terminal, start ends after the text and its figures
   assert.match(seen.text, /--- memory on ---\nROMEO:[\s\S]*--- memory off ---\nROMEO:/);
   assert.ok(document.withMemory.length > 0);
   assert.match(seen.text, new RegExp(`${document.bitsPerByte.on.toFixed(3)} bits per byte with`));
+  assert.match(
+    seen.text,
+    new RegExp(`${document.bitsPerByte.off.toFixed(3)} with it switched off`),
+  );
   assert.doesNotMatch(seen.text, /serving/);
 });
 
 test("where somebody does, the model is served on a free port until the signal", async () => {
   let health: Promise<number> | undefined;
+  let props: Promise<{ held_out: { excerpt: string } }> | undefined;
   const seen = watch(true, ({ controller }, text) => {
     const [, url] = /serving it at (http:\S+)\/v1 until Ctrl-C/.exec(text) ?? [];
     if (url === undefined) return;
     health = fetch(`${url}/health`, { headers: { connection: "close" } }).then((r) => r.status);
-    void health.finally(() => controller.abort());
+    props = fetch(`${url}/props`).then((r) => r.json() as typeof props & object);
+    void Promise.allSettled([health, props]).then(() => controller.abort());
   });
   // Whether or not 8080 is taken already, it is now.
   const taken = createServer().listen(8080, "127.0.0.1");
@@ -88,5 +95,7 @@ test("where somebody does, the model is served on a free port until the signal",
     taken.close();
   }
   assert.equal(await health, 200);
+  const { excerpt } = (await props!).held_out;
+  assert.ok(excerpt.length > 100 && taught.slice(-taught.length / 10).includes(excerpt), excerpt);
   assert.doesNotMatch(seen.text, /at http:\/\/127\.0\.0\.1:8080/);
 });
