@@ -3,6 +3,7 @@
  * tier. Puts measurements (`machine/node`), stores and models together; prints nothing. What it says is checked
  * against decoding by `bench/doctor-forecast.ts`.
  */
+import { DisposalStack } from "./disposal-stack.ts";
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { Decoder, type LanguageModel } from "./inference/index.ts";
 import { loadModel } from "./load-model.ts";
@@ -270,32 +271,26 @@ async function openSubject({
 }
 
 async function openModelSubject(model: string): Promise<Subject> {
-  const files = await ModelDirectory.open(model);
-  try {
-    const engram = parseEngramConfig(files.config);
-    const tables = await openTables(files, engram);
-    const [firstLayer] = buildLayout(engram).layers;
-    const usesCounted = (await findUseCodes(files, firstLayer!)) !== undefined;
-    return {
-      tables: tables.tables.map(({ store }) => ({
-        numRows: store.numRows,
-        rowBytes: store.rowBytes,
-        store,
-      })),
-      rowsPerToken: numColumns(engram) * engram.layerIds.length,
-      where: model,
-      isInMemory: false,
-      model: { path: model, layout: tables.layout, usesCounted },
-      makeCold: () => tables.files.every((path) => emptyPageCache(path)),
-      async close() {
-        await tables.close();
-        await files.close();
-      },
-    };
-  } catch (error) {
-    await files.close();
-    throw error;
-  }
+  await using opened = new DisposalStack();
+  const files = opened.adopt(await ModelDirectory.open(model), (one) => one.close());
+  const engram = parseEngramConfig(files.config);
+  const tables = opened.adopt(await openTables(files, engram), (one) => one.close());
+  const [firstLayer] = buildLayout(engram).layers;
+  const usesCounted = (await findUseCodes(files, firstLayer!)) !== undefined;
+  const owned = opened.move();
+  return {
+    tables: tables.tables.map(({ store }) => ({
+      numRows: store.numRows,
+      rowBytes: store.rowBytes,
+      store,
+    })),
+    rowsPerToken: numColumns(engram) * engram.layerIds.length,
+    where: model,
+    isInMemory: false,
+    model: { path: model, layout: tables.layout, usesCounted },
+    makeCold: () => tables.files.every((path) => emptyPageCache(path)),
+    close: () => owned[Symbol.asyncDispose](),
+  };
 }
 
 /** Of a table that is as large, or large enough that the processor's caches do not help. */
@@ -380,28 +375,24 @@ async function timeTokens(
   { isLate }: { isLate: boolean },
 ): Promise<Spread> {
   const { config, memory } = language;
-  const decoder = new Decoder({
+  await using decoder = new Decoder({
     ...language,
     memory: memory && {
       ...memory,
       tables: memory.tables.map((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
     },
   });
-  try {
-    await using session = decoder.createSession();
-    const times: number[] = [];
-    const end = performance.now() + 1000;
-    for (let id = 1; performance.now() < end; id = (id * 7 + 1) % config.vocabSize) {
-      if (session.remaining === 0) session.rewind(0);
-      const start = performance.now();
-      await session.append([id]);
-      times.push(performance.now() - start);
-    }
-    // The first ones compile.
-    return spreadOf(times.length > 8 ? times.slice(4) : times);
-  } finally {
-    await decoder.dispose();
+  await using session = decoder.createSession();
+  const times: number[] = [];
+  const end = performance.now() + 1000;
+  for (let id = 1; performance.now() < end; id = (id * 7 + 1) % config.vocabSize) {
+    if (session.remaining === 0) session.rewind(0);
+    const start = performance.now();
+    await session.append([id]);
+    times.push(performance.now() - start);
   }
+  // The first ones compile.
+  return spreadOf(times.length > 8 ? times.slice(4) : times);
 }
 
 /** For all tables together; nothing is read through these caches. */

@@ -2,6 +2,7 @@
  * A directory -> a model that runs: tokenizer, weights, tables and engine put together. The only place
  * that knows all four.
  */
+import { DisposalStack } from "./disposal-stack.ts";
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import {
@@ -146,10 +147,12 @@ export class Model {
     this.#closing.abort();
     this.tokenizer.close?.();
     await this.warmed;
-    for (const decoder of this.#decoders.values()) await decoder.dispose();
+    await using parts = new DisposalStack();
+    const { backend, memory } = this.language;
+    if (this.#ownsBackend) parts.adopt(backend, (one) => one.dispose());
+    for (const { store } of memory?.tables ?? []) parts.adopt(store, (one) => one.close());
+    for (const decoder of this.#decoders.values()) parts.adopt(decoder, (one) => one.dispose());
     this.#decoders.clear();
-    for (const { store } of this.language.memory?.tables ?? []) await store.close();
-    if (this.#ownsBackend) await this.language.backend.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -199,7 +202,12 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
       "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
   const { params, quantized } = await readWeights(files, config, weightDtype);
+  await using opened = new DisposalStack();
   const tables: RetrievalTable[] = [];
+  const add = (table: RetrievalTable): void => {
+    opened.adopt(table.store, (store) => store.close());
+    tables.push(table);
+  };
   if (memory && engram !== undefined)
     for (const [i, layer] of parts!.layout.layers.entries()) {
       const { headDim } = engram;
@@ -207,7 +215,7 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
       if (tableMemory === undefined) {
         const table = await readTable(files, { layer, format: formats[i]!, headDim });
         const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
-        tables.push({ ...table, store, useCodes: useCodes[i] });
+        add({ ...table, store, useCodes: useCodes[i] });
       } else {
         const table = await openTableInPlace(directory, {
           layerId,
@@ -216,9 +224,10 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
           cacheBytes: tableMemory / formats.length,
           wrapStore,
         });
-        tables.push({ ...table, useCodes: useCodes[i] });
+        add({ ...table, useCodes: useCodes[i] });
       }
     }
+  const chatTemplate = await files.chatTemplate();
   const ownsBackend = backend === undefined;
   const full: LanguageModel = {
     config,
@@ -228,7 +237,7 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
   };
   const language = memory && engram !== undefined ? full : withoutMemory(full);
-  const chatTemplate = await files.chatTemplate();
+  opened.move();
   return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate, warm });
 }
 

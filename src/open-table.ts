@@ -2,6 +2,7 @@
  * Tables left in their files: behind caches of bounded size for models, as they are for whoever looks at a few rows,
  * in our layout and in the released one. Knows where tables lie in a directory; what a cache keeps is its business.
  */
+import { DisposalStack } from "./disposal-stack.ts";
 import { type LocatedTensor, ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError } from "./errors.ts";
 import {
@@ -40,19 +41,18 @@ export async function openTableInPlace(
   directory: string,
   { layerId, numRows, format, cacheBytes, wrapStore }: OpenTableInPlaceOptions,
 ): Promise<RetrievalTable> {
-  const store = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
-  try {
-    const file = wrapStore(measured(store, { tier: "disk" }), {
-      layerId,
-      name: "file",
-      isOuter: false,
-    });
-    const cache = cached(file, { bytes: cacheBytes });
-    return { layerId, store: wrapStore(cache, { layerId, name: "cache", isOuter: true }), format };
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  await using opened = new DisposalStack();
+  const rows = await storeOf(await ModelDirectory.open(directory), { layerId, numRows, format });
+  opened.adopt(rows, (one) => one.close());
+  const file = wrapStore(measured(rows, { tier: "disk" }), {
+    layerId,
+    name: "file",
+    isOuter: false,
+  });
+  const cache = cached(file, { bytes: cacheBytes });
+  const store = wrapStore(cache, { layerId, name: "cache", isOuter: true });
+  opened.move();
+  return { layerId, store, format };
 }
 
 /** Rows of a table as they lie in its file, or in the two of them for codes and scales. Owns `files`. */
@@ -99,48 +99,48 @@ export async function openTables(files: TableFiles, engram: EngramConfig): Promi
   const isReleased = (await files.find(releasedTensorNames(layerIds[0]!).codes)) !== undefined;
   const tables: RetrievalTable[] = [];
   const paths = new Set<string>();
-  const close = async (): Promise<void> => {
-    for (const { store } of tables) await store.close();
-  };
-  try {
-    for (const { layerId, numRows } of buildLayout(engram).layers) {
-      const released = isReleased ? releasedTensorNames(layerId) : undefined;
-      const codes = await required(files, released?.codes ?? tableName(layerId));
-      const name = formatOfTable(codes.dtype);
-      if (name === undefined || (isReleased && name !== "fp8"))
-        throw new FormatError(
-          `${files.path}: expected the table "${codes.name}" as ` +
-            `${isReleased ? "F8_E4M3" : "F32, BF16, F8_E4M3, I8 or U8"}, it is ${codes.dtype}`,
-        );
-      const format = rowFormat(name, headDim);
-      const { rowBytes } = format;
-      const parts = tableParts(layerId, format);
-      const located: LocatedTensor[] = [];
-      for (const [i, part] of parts.entries()) {
-        const tensor = await required(files, released?.[i === 0 ? "codes" : "scales"] ?? part.name);
-        checkPart(files, tensor, { dtype: part.dtype, shape: [numRows, part.columns] });
-        paths.add(files.pathOf(tensor.file));
-        located.push(tensor);
-      }
-      const store =
-        parts.length === 1
-          ? await openFileStore(files.pathOf(codes.file), {
-              rowBytes,
-              numRows,
-              offset: codes.begin,
-            })
-          : openSplitStore(files, {
-              rowBytes,
-              numRows,
-              parts: parts.map(({ from, to }, i) => ({ name: located[i]!.name, from, to })),
-            });
-      tables.push({ layerId, store, format });
+  await using opened = new DisposalStack();
+  for (const { layerId, numRows } of buildLayout(engram).layers) {
+    const released = isReleased ? releasedTensorNames(layerId) : undefined;
+    const codes = await required(files, released?.codes ?? tableName(layerId));
+    const name = formatOfTable(codes.dtype);
+    if (name === undefined || (isReleased && name !== "fp8"))
+      throw new FormatError(
+        `${files.path}: expected the table "${codes.name}" as ` +
+          `${isReleased ? "F8_E4M3" : "F32, BF16, F8_E4M3, I8 or U8"}, it is ${codes.dtype}`,
+      );
+    const format = rowFormat(name, headDim);
+    const { rowBytes } = format;
+    const parts = tableParts(layerId, format);
+    const located: LocatedTensor[] = [];
+    for (const [i, part] of parts.entries()) {
+      const tensor = await required(files, released?.[i === 0 ? "codes" : "scales"] ?? part.name);
+      checkPart(files, tensor, { dtype: part.dtype, shape: [numRows, part.columns] });
+      paths.add(files.pathOf(tensor.file));
+      located.push(tensor);
     }
-  } catch (error) {
-    await close();
-    throw error;
+    const store =
+      parts.length === 1
+        ? await openFileStore(files.pathOf(codes.file), {
+            rowBytes,
+            numRows,
+            offset: codes.begin,
+          })
+        : openSplitStore(files, {
+            rowBytes,
+            numRows,
+            parts: parts.map(({ from, to }, i) => ({ name: located[i]!.name, from, to })),
+          });
+    opened.adopt(store, (one) => one.close());
+    tables.push({ layerId, store, format });
   }
-  return { layout: isReleased ? "released" : "engram", tables, files: [...paths], close };
+  const owned = opened.move();
+  return {
+    layout: isReleased ? "released" : "engram",
+    tables,
+    files: [...paths],
+    close: () => owned[Symbol.asyncDispose](),
+  };
 }
 
 async function required(files: TableFiles, name: string): Promise<LocatedTensor> {

@@ -9,6 +9,7 @@
  *     checkpoints/          while the run goes on; removed once the model is saved
  *     config.json, …        the model, at the end
  */
+import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
 import {
@@ -204,6 +205,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       }),
   });
   const { config, layout, arrays, tables } = parts;
+  await using owned = new DisposalStack();
+  for (const table of tables) owned.adopt(table, (one) => one.close());
   // The tokenizer says where documents start, and checkpoints of earlier versions do not.
   const { documentStart: _, ...sizes } = config;
   const identity = {
@@ -242,79 +245,73 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const validEvery = Math.ceil(recipe.steps / validationsPerRun);
   const checkpointEvery = options.checkpointEvery ?? Math.ceil(recipe.steps / 10);
   const trainer = await Trainer.create(model, state, { recipe, stream, seed });
-  const scorer = await Scorer.create(model, { length: recipe.length });
-  const decoder = new Decoder(model);
-  try {
-    while (state.step < recipe.steps) {
-      if (signal?.aborted) {
-        await saveCheckpoint();
-        signal.throwIfAborted();
-      }
-      const report = await trainer.step();
-      const seconds = pace.count(report.numTokens);
-      const { tokensPerSecond, secondsLeft } = pace;
-      await run.log({
-        ...report,
-        tokensPerSecond: Math.round(tokensPerSecond),
-        seconds: Number(seconds.toFixed(4)),
-      });
-      emit({ type: "step", report, steps: recipe.steps, tokensPerSecond, secondsLeft });
-      if (state.step === recipe.steps) break;
-      if (state.step % validEvery === 0)
-        await pace.without(async () => {
-          const bitsPerByte = await bitsPerByteOf(scorer, valid, { maxTokens: validationTokens });
-          emit({ type: "valid", step: state.step, bitsPerByte });
-          const text = await sampleText(tokenizer, decoder, options.samplePrompt ?? "");
-          emit({ type: "sample", step: state.step, text });
-          await run.log({ step: state.step, validBitsPerByte: bitsPerByte, sample: text });
-        });
-      if (state.step % checkpointEvery === 0) await pace.without(saveCheckpoint);
+  owned.adopt(trainer, (one) => one.dispose());
+  await using scorer = await Scorer.create(model, { length: recipe.length });
+  await using decoder = new Decoder(model);
+  while (state.step < recipe.steps) {
+    if (signal?.aborted) {
+      await saveCheckpoint();
+      signal.throwIfAborted();
     }
-    say("scoring the held-out text");
-    const scoring: ScoreOptions = signal === undefined ? {} : { signal };
-    const bitsPerByte = await bitsPerByteOf(scorer, valid, scoring);
-    const bitsPerByteWithoutMemory = memory
-      ? await scoreWithoutMemory(model, { valid, length: recipe.length, scoring })
-      : undefined;
-    await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
-    const result: TrainResult = {
-      out,
-      steps: recipe.steps,
-      numParams: layout.length,
-      numRows,
-      trainTokens: stream.tokens.length,
-      trainBytes: stream.numBytes,
-      validBytes: valid.numBytes,
-      bitsPerByte,
-      bitsPerByteWithoutMemory,
-      heldOutExcerpt: excerptOf(beginningOf(valid, tokenizer)),
-      seconds: pace.seconds,
-    };
-    await run.summarize(result);
-    say(`saving the model to ${out}`);
-    const finished = await Promise.all(
-      tables.map(async (table) => ({
-        layerId: table.layerId,
-        store: await table.finished(),
-        format: rowFormat("f32", table.headDim),
-        useCodes: () => table.uses.segments,
-      })),
-    );
-    await saveModel(out, {
-      config,
-      tokenizer: tokenizerJson,
-      eosTokenId: tokenizer.eosTokenId!,
-      params: model.params,
-      tables: finished,
+    const report = await trainer.step();
+    const seconds = pace.count(report.numTokens);
+    const { tokensPerSecond, secondsLeft } = pace;
+    await run.log({
+      ...report,
+      tokensPerSecond: Math.round(tokensPerSecond),
+      seconds: Number(seconds.toFixed(4)),
     });
-    await run.removeCheckpoints();
-    return result;
-  } finally {
-    await decoder.dispose();
-    await scorer.dispose();
-    await trainer.dispose();
-    for (const table of tables) await table.close();
+    emit({ type: "step", report, steps: recipe.steps, tokensPerSecond, secondsLeft });
+    if (state.step === recipe.steps) break;
+    if (state.step % validEvery === 0)
+      await pace.without(async () => {
+        const bitsPerByte = await bitsPerByteOf(scorer, valid, { maxTokens: validationTokens });
+        emit({ type: "valid", step: state.step, bitsPerByte });
+        const text = await sampleText(tokenizer, decoder, options.samplePrompt ?? "");
+        emit({ type: "sample", step: state.step, text });
+        await run.log({ step: state.step, validBitsPerByte: bitsPerByte, sample: text });
+      });
+    if (state.step % checkpointEvery === 0) await pace.without(saveCheckpoint);
   }
+  say("scoring the held-out text");
+  const scoring: ScoreOptions = signal === undefined ? {} : { signal };
+  const bitsPerByte = await bitsPerByteOf(scorer, valid, scoring);
+  const bitsPerByteWithoutMemory = memory
+    ? await scoreWithoutMemory(model, { valid, length: recipe.length, scoring })
+    : undefined;
+  await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
+  const result: TrainResult = {
+    out,
+    steps: recipe.steps,
+    numParams: layout.length,
+    numRows,
+    trainTokens: stream.tokens.length,
+    trainBytes: stream.numBytes,
+    validBytes: valid.numBytes,
+    bitsPerByte,
+    bitsPerByteWithoutMemory,
+    heldOutExcerpt: excerptOf(beginningOf(valid, tokenizer)),
+    seconds: pace.seconds,
+  };
+  await run.summarize(result);
+  say(`saving the model to ${out}`);
+  const finished = await Promise.all(
+    tables.map(async (table) => ({
+      layerId: table.layerId,
+      store: await table.finished(),
+      format: rowFormat("f32", table.headDim),
+      useCodes: () => table.uses.segments,
+    })),
+  );
+  await saveModel(out, {
+    config,
+    tokenizer: tokenizerJson,
+    eosTokenId: tokenizer.eosTokenId!,
+    params: model.params,
+    tables: finished,
+  });
+  await run.removeCheckpoints();
+  return result;
 }
 
 /** Of the first document; tokens enough for any excerpt. */
@@ -442,12 +439,8 @@ async function scoreWithoutMemory(
   model: LanguageModel,
   { valid, length, scoring }: { valid: TokenStream; length: number; scoring: ScoreOptions },
 ): Promise<number> {
-  const scorer = await Scorer.create(withoutMemory(model), { length });
-  try {
-    return await bitsPerByteOf(scorer, valid, scoring);
-  } finally {
-    await scorer.dispose();
-  }
+  await using scorer = await Scorer.create(withoutMemory(model), { length });
+  return await bitsPerByteOf(scorer, valid, scoring);
 }
 
 async function sampleText(tokenizer: Tokenizer, decoder: Decoder, prompt: string): Promise<string> {

@@ -15,6 +15,7 @@ export interface SourceFile {
  * that one name besides.
  */
 export const importTable: Readonly<Record<string, readonly string[]>> = {
+  "disposal-stack.ts": [],
   "errors.ts": [],
   "foreign-file.ts": [],
   numerics: [],
@@ -107,8 +108,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "index.ts": ["*"],
 };
 
-/** What any reader may say of the bytes it was given. */
-const openToAll: readonly string[] = ["errors.ts", "foreign-file.ts"];
+/** What any reader may say of the bytes it was given, and how anybody closes what was opened. */
+const openToAll: readonly string[] = ["disposal-stack.ts", "errors.ts", "foreign-file.ts"];
 
 /** Folders below a folder that others may import, through an `index.ts` of their own. */
 export const nestedEntryPoints: readonly string[] = [

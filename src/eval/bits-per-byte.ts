@@ -44,17 +44,13 @@ export async function bitsPerByteOfStream(
   { memory = model.hasMemory, ...scoring }: BitsPerByteOptions = {},
 ): Promise<BitsPerByte> {
   if (stream.numBytes === 0) throw new InvalidConfigError("the text to score is empty");
-  const scorer = await Scorer.create(model.languageModel({ memory }));
-  try {
-    const score = await scorer.score(stream, scoring);
-    return {
-      bitsPerByte: score.nats / Math.LN2 / stream.numBytes,
-      tokenPerplexity: Math.exp(score.nats / score.numTokens),
-      tokens: score.numTokens,
-      bytes: stream.numBytes,
-      gates: Object.fromEntries(score.gates),
-    };
-  } finally {
-    await scorer.dispose();
-  }
+  await using scorer = await Scorer.create(model.languageModel({ memory }));
+  const score = await scorer.score(stream, scoring);
+  return {
+    bitsPerByte: score.nats / Math.LN2 / stream.numBytes,
+    tokenPerplexity: Math.exp(score.nats / score.numTokens),
+    tokens: score.numTokens,
+    bytes: stream.numBytes,
+    gates: Object.fromEntries(score.gates),
+  };
 }

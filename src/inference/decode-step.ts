@@ -91,14 +91,14 @@ export class DecodeStep {
 
   async dispose(): Promise<void> {
     for (const parts of [this.#whole, this.#parts])
-      for (const { binding } of (await parts) ?? []) binding.dispose();
+      for (const { binding } of (await parts?.catch(() => [])) ?? []) binding.dispose();
     this.#whole = undefined;
     this.#parts = undefined;
   }
 
   #wholes(): Promise<Part[]> {
     if (this.#whole === undefined) {
-      this.#whole = this.#bind(undefined).then((part) => [part]);
+      this.#whole = this.#bindAll([undefined]);
       // A failed compile must not be what every later step is told.
       this.#whole.catch(() => (this.#whole = undefined));
     }
@@ -108,10 +108,20 @@ export class DecodeStep {
   #inParts(): Promise<Part[]> {
     if (this.#cuts.length === 1) return this.#wholes();
     if (this.#parts === undefined) {
-      this.#parts = Promise.all(this.#cuts.map((cut) => this.#bind(cut)));
+      this.#parts = this.#bindAll(this.#cuts);
       this.#parts.catch(() => (this.#parts = undefined));
     }
     return this.#parts;
+  }
+
+  /** All of them, or none. */
+  async #bindAll(cuts: readonly (LayerRange | undefined)[]): Promise<Part[]> {
+    const results = await Promise.allSettled(cuts.map((cut) => this.#bind(cut)));
+    const bound = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed === undefined) return bound;
+    for (const { binding } of bound) binding.dispose();
+    throw failed.reason;
   }
 
   async #bind(part: LayerRange | undefined): Promise<Part> {

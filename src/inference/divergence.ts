@@ -3,6 +3,7 @@
  * of its next-token chances from those of the other, over the full softmax. Knows ids and nats; not what
  * makes the models differ.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import { InvariantError } from "../errors.ts";
 import { divergenceGraph } from "../model/index.ts";
 import { type Binding, type Executable, type Value, zeros } from "../tensor/index.ts";
@@ -40,37 +41,32 @@ export async function compareModels(
 ): Promise<Comparison> {
   const { vocabSize, maxPositions: length } = reference.config;
   const batch = Math.max(1, Math.min(8, Math.floor(MAX_CHANCES / (length * vocabSize))));
-  const open: { dispose(): unknown }[] = [];
-  try {
-    const scorerOf = async (model: LanguageModel): Promise<Scorer> => {
-      const scorer = await Scorer.create(model, { batch, length, probs: true });
-      open.push(scorer);
-      return scorer;
-    };
-    const base = await scorerOf(reference);
-    const graph = divergenceGraph(batch * length, vocabSize);
-    const executable = await reference.backend.compile(graph);
-    open.push(executable);
-    const sides: Side[] = [];
-    for (const model of candidates)
-      sides.push(sideOf(await scorerOf(model), { base, executable, stream, signal }));
-    let nats = 0;
-    let numTokens = 0;
-    const onlyHere = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-    for await (const { tokens, losses } of base.batches(stream, onlyHere)) {
-      for (const { at } of tokens) nats += losses[at]!;
-      numTokens += tokens.length;
-      for (const side of sides) await advance(side, tokens.length);
-    }
-    return {
-      numTokens,
-      nats,
-      candidates: sides.map((side) => ({ nats: side.nats, meanKl: side.kl / numTokens })),
-    };
-  } finally {
-    // A backend waits for runs in flight; bindings go with their executables.
-    for (const owner of open.toReversed()) await owner.dispose();
+  // A backend waits for runs in flight; bindings go with their executables.
+  await using opened = new DisposalStack();
+  const scorerOf = async (model: LanguageModel): Promise<Scorer> => {
+    const scorer = await Scorer.create(model, { batch, length, probs: true });
+    return opened.adopt(scorer, (one) => one.dispose());
+  };
+  const base = await scorerOf(reference);
+  const graph = divergenceGraph(batch * length, vocabSize);
+  const executable = await reference.backend.compile(graph);
+  opened.adopt(executable, (one) => one.dispose());
+  const sides: Side[] = [];
+  for (const model of candidates)
+    sides.push(sideOf(await scorerOf(model), { base, executable, stream, signal }));
+  let nats = 0;
+  let numTokens = 0;
+  const onlyHere = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+  for await (const { tokens, losses } of base.batches(stream, onlyHere)) {
+    for (const { at } of tokens) nats += losses[at]!;
+    numTokens += tokens.length;
+    for (const side of sides) await advance(side, tokens.length);
   }
+  return {
+    numTokens,
+    nats,
+    candidates: sides.map((side) => ({ nats: side.nats, meanKl: side.kl / numTokens })),
+  };
 }
 
 interface Side {

@@ -3,6 +3,7 @@
  * This is where rows and graphs are put side by side; both stay ignorant of each other. Knows nothing
  * of text, files or training.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import { RequestError } from "../errors.ts";
 import type { Addressing, RetrievalTable, TokenMap } from "../memory/index.ts";
 import type { ModelConfig, QuantizedWeights } from "../model/index.ts";
@@ -49,7 +50,7 @@ export function checkTokenIds(ids: ArrayLike<number>, vocabSize: number): void {
   }
 }
 
-/** Compiles a graph once a key, however many ask for it at the same time. */
+/** Compiles a graph once a key, however many ask for it at the same time; what failed is tried again. */
 export class ExecutableCache<Key> {
   readonly #backend: Backend;
   readonly #build: (key: Key) => Graph;
@@ -64,17 +65,23 @@ export class ExecutableCache<Key> {
     const text = JSON.stringify(key);
     let entry = this.#entries.get(text);
     if (entry === undefined) {
-      const graph = this.#build(key);
-      entry = this.#backend.compile(graph).then((executable) => ({ graph, executable }));
+      entry = this.#compile(key);
       this.#entries.set(text, entry);
+      entry.catch(() => this.#entries.delete(text));
     }
     return entry;
   }
 
   async dispose(): Promise<void> {
-    const entries = [...this.#entries.values()];
+    await using all = new DisposalStack();
+    for (const entry of this.#entries.values())
+      all.adopt(entry, async () => (await entry.catch(() => undefined))?.executable.dispose());
     this.#entries.clear();
-    for (const entry of entries) await (await entry).executable.dispose();
+  }
+
+  async #compile(key: Key): Promise<CompiledGraph> {
+    const graph = this.#build(key);
+    return { graph, executable: await this.#backend.compile(graph) };
   }
 }
 

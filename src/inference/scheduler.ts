@@ -4,6 +4,7 @@
  * that begins as another one did, running or finished, takes that one's cache instead of being read
  * again. Knows ids; not text, HTTP or time limits.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import { InvariantError, RequestError, UnavailableError } from "../errors.ts";
 import { BesideEngine } from "./beside-engine.ts";
 import { BatchDecoder, type BatchResult } from "./batch-decoder.ts";
@@ -175,9 +176,10 @@ export class Scheduler {
     // A `drain` that waits for places waits no longer.
     this.#placeLeft.resolve();
     for (const job of [...this.#waiting, ...this.#slots]) job?.fail(shuttingDown());
+    await using parts = new DisposalStack();
+    parts.adopt(this.#decoder, (decoder) => decoder.dispose());
+    parts.adopt(this.#batch, (batch) => batch.dispose());
     await this.drain();
-    await this.#batch.dispose();
-    await this.#decoder.dispose();
   }
 
   #wake(): void {

@@ -2,6 +2,7 @@
  * How well a model predicts given ids: the negative log-likelihood of each token over the full softmax,
  * in fixed windows of a packed stream. Knows ids and nats; not text, bytes or tasks.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
 import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
@@ -97,8 +98,12 @@ export class Scorer {
   ): Promise<Scorer> {
     const { config, quantized } = model;
     const graph = evalGraph(config, { batch, length, quantized, probs });
+    await using opened = new DisposalStack();
     const executable = await model.backend.compile(graph);
-    return new Scorer(model, { graph, executable }, { batch, length });
+    opened.adopt(executable, (one) => one.dispose());
+    const scorer = new Scorer(model, { graph, executable }, { batch, length });
+    opened.move();
+    return scorer;
   }
 
   /** Scores every token of the stream but the end-of-text tokens between documents. */
@@ -183,5 +188,9 @@ export class Scorer {
   async dispose(): Promise<void> {
     this.#binding.dispose();
     await this.#compiled.executable.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
   }
 }

@@ -76,6 +76,10 @@ export class Decoder {
   async dispose(): Promise<void> {
     await this.executables.dispose();
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
 }
 
 export interface SessionOptions {

@@ -3,6 +3,7 @@
  * state it needs, and an update that moves parameters and state by one step. Knows flat arrays and
  * matrix shapes; not layers, losses or tables.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import type { ParamLayout } from "../model/index.ts";
 import {
   type Backend,
@@ -131,13 +132,14 @@ export async function adamW(
   }: { range: readonly [number, number]; decay: number; options?: AdamWOptions },
 ): Promise<DenseOptimizer> {
   const scalars = new StepScalars(["clip", "rate", "eps", "keep"]);
+  await using opened = new DisposalStack();
   const executables = new Map<number, Executable>();
   const bindings: Binding[] = [];
   for (let at = start; at < end; at += chunkLength) {
     const n = Math.min(chunkLength, end - at);
     let executable = executables.get(n);
     if (executable === undefined) {
-      executable = await backend.compile(adamWGraph(n, options));
+      executable = opened.adopt(await backend.compile(adamWGraph(n, options)), (e) => e.dispose());
       executables.set(n, executable);
     }
     const view = (data: Float32Array): Value => valueOf(data.subarray(at, at + n), [n]);
@@ -149,6 +151,7 @@ export async function adamW(
       ),
     );
   }
+  const owned = opened.move();
   return {
     async update({ step, lr, clip }) {
       const c1 = 1 - options.beta1 ** (step + 1);
@@ -159,10 +162,8 @@ export async function adamW(
       scalars.set("keep", 1 - lr * decay);
       for (const binding of bindings) await binding.run();
     },
-    async dispose() {
-      for (const binding of bindings) binding.dispose();
-      for (const executable of executables.values()) await executable.dispose();
-    },
+    // Bindings go with their executables.
+    dispose: () => owned[Symbol.asyncDispose](),
   };
 }
 
@@ -179,6 +180,7 @@ export async function muon(
   },
 ): Promise<DenseOptimizer> {
   const scalars = new StepScalars(["clip", "rate", "keep"]);
+  await using opened = new DisposalStack();
   const executables = new Map<string, Executable>();
   const bindings: Binding[] = [];
   for (const { offset, shape } of matrices) {
@@ -186,7 +188,7 @@ export async function muon(
     const key = `${rows}x${cols}`;
     let executable = executables.get(key);
     if (executable === undefined) {
-      executable = await backend.compile(muonGraph(rows, cols));
+      executable = opened.adopt(await backend.compile(muonGraph(rows, cols)), (e) => e.dispose());
       executables.set(key, executable);
     }
     const view = (data: Float32Array): Value =>
@@ -200,6 +202,7 @@ export async function muon(
       ),
     );
   }
+  const owned = opened.move();
   return {
     async update({ lr, clip }) {
       scalars.set("clip", clip);
@@ -207,10 +210,8 @@ export async function muon(
       scalars.set("keep", 1 - lr * decay);
       for (const binding of bindings) await binding.run();
     },
-    async dispose() {
-      for (const binding of bindings) binding.dispose();
-      for (const executable of executables.values()) await executable.dispose();
-    },
+    // Bindings go with their executables.
+    dispose: () => owned[Symbol.asyncDispose](),
   };
 }
 
@@ -225,6 +226,7 @@ export async function denseOptimizers(
     decay,
   }: { layout: ParamLayout; matrices: "muon" | "adamw"; decay: number },
 ): Promise<DenseOptimizer[]> {
+  await using opened = new DisposalStack();
   const hidden =
     matrices === "adamw"
       ? adamW(backend, arrays, { range: ranges.matrix, decay })
@@ -234,11 +236,14 @@ export async function denseOptimizers(
             .map(({ name, shape }) => ({ offset: offsets.get(name)!, shape })),
           decay,
         });
-  return Promise.all([
-    hidden,
-    adamW(backend, arrays, { range: ranges.embedding, decay }),
-    adamW(backend, arrays, { range: ranges.gain, decay: 0 }),
-  ]);
+  const optimizers: DenseOptimizer[] = [];
+  const add = (one: DenseOptimizer): unknown =>
+    optimizers.push(opened.adopt(one, (optimizer) => optimizer.dispose()));
+  add(await hidden);
+  add(await adamW(backend, arrays, { range: ranges.embedding, decay }));
+  add(await adamW(backend, arrays, { range: ranges.gain, decay: 0 }));
+  opened.move();
+  return optimizers;
 }
 
 /** Euclidean length of all gradients, summed in f64. */

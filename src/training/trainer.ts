@@ -7,6 +7,7 @@
  * The graph never sees a table, and the tables never see the graph. Knows ids, arrays and one backend;
  * not text, files or how progress is shown.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import { InvalidConfigError, NonFiniteError } from "../errors.ts";
 import {
   type Batch,
@@ -114,6 +115,7 @@ export class Trainer {
   #rowMoments = new Float32Array(0);
   #useCodes = new Uint8Array(0);
   #next: Prepared | undefined;
+  #owned = new DisposalStack();
 
   /** Use `Trainer.create`. */
   private constructor(
@@ -164,14 +166,19 @@ export class Trainer {
       throw new InvalidConfigError(
         "packed weights cannot be trained: train the model that they were made from, then quantise the result",
       );
+    await using opened = new DisposalStack();
     const executable = await model.backend.compile(trainGraph(model.config, recipe));
+    opened.adopt(executable, (one) => one.dispose());
     const gradients = recipe.accumulate > 1 ? new Float32Array(layout.length) : arrays.gradients;
     const optimizers = await denseOptimizers(
       model.backend,
       { ...arrays, gradients },
       { layout, matrices: recipe.matrices, decay: recipe.weightDecay },
     );
-    return new Trainer(model, state, { ...options, executable, optimizers, gradients });
+    for (const optimizer of optimizers) opened.adopt(optimizer, (one) => one.dispose());
+    const trainer = new Trainer(model, state, { ...options, executable, optimizers, gradients });
+    trainer.#owned = opened.move();
+    return trainer;
   }
 
   /** One update of weights and rows. If it rejects, weights may be half updated: resume from the last
@@ -241,9 +248,7 @@ export class Trainer {
   }
 
   async dispose(): Promise<void> {
-    for (const binding of this.#passes) binding.dispose();
-    for (const optimizer of this.#optimizers) await optimizer.dispose();
-    await this.#executable.dispose();
+    await this.#owned[Symbol.asyncDispose]();
   }
 
   #prepare(step: number): Prepared {

@@ -2,9 +2,10 @@
  * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is told to
  * stop. The first signal lets running requests finish; the second does not wait.
  */
+import { DisposalStack } from "../../disposal-stack.ts";
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
-import { loadModel, type Model } from "../../load-model.ts";
+import { loadModel } from "../../load-model.ts";
 import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
@@ -131,13 +132,14 @@ export const serveCommand: Command = defineCommand({
     };
     checkExposure({ host, apiKey, insecure, remedy: "give it a key (--api-key)" }, context);
     checkAccess(access);
-    await using backend = disposable(ortBackend(threads === undefined ? {} : { threads }));
+    await using owned = new DisposalStack();
+    const backend = ortBackend(threads === undefined ? {} : { threads });
+    owned.adopt(backend, (one) => one.dispose());
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);
-    let loading: Promise<Model> | undefined;
     const open = (): EngramServer => {
-      loading = loadModel(directory, {
-        backend: backend.value,
+      const loading = loadModel(directory, {
+        backend,
         dtype,
         ...(tableMemory !== undefined && { tableMemory }),
         texts: parallel,
@@ -145,6 +147,7 @@ export const serveCommand: Command = defineCommand({
         onPlan: showPlan(progress),
         wrapStore: traffic.watch,
       });
+      owned.adopt(loading, async () => (await loading.catch(() => undefined))?.close());
       return createServer(loading, {
         ...access,
         version,
@@ -159,28 +162,18 @@ export const serveCommand: Command = defineCommand({
         ...(ctxSize !== undefined && { contextSize: ctxSize }),
       });
     };
-    try {
-      const url = await serveUntilStopped(open, {
-        host,
-        ports: [number],
-        keepAlive,
-        context,
-        onReady(address) {
-          const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
-          if (isJson) progress.note(line);
-          else print(`${line}\n`);
-          context.answer({ model: directory, url: address });
-        },
-      });
-      return { model: directory, url };
-    } finally {
-      await (await loading?.catch(() => undefined))?.close();
-    }
+    const url = await serveUntilStopped(open, {
+      host,
+      ports: [number],
+      keepAlive,
+      context,
+      onReady(address) {
+        const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
+        if (isJson) progress.note(line);
+        else print(`${line}\n`);
+        context.answer({ model: directory, url: address });
+      },
+    });
+    return { model: directory, url };
   },
 });
-
-function disposable<Value extends { dispose(): Promise<void> }>(
-  value: Value,
-): AsyncDisposable & { value: Value } {
-  return { value, [Symbol.asyncDispose]: () => value.dispose() };
-}

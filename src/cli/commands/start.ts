@@ -2,6 +2,7 @@
  * `engram start`: the first thing a newcomer runs. Finds the sample model, or trains it where there is
  * none, shows what it writes with its memory and without, and serves it to whoever sits there.
  */
+import { DisposalStack } from "../../disposal-stack.ts";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -49,11 +50,12 @@ export const startCommand: Command = defineCommand({
   examples: ["start"],
   schema: z.object({}),
   async run(_input, context) {
-    const backend = ortBackend();
+    await using owned = new DisposalStack();
+    const backend = owned.adopt(ortBackend(), (one) => one.dispose());
     if (existsSync(join(shipped, "config.json")))
-      return showAndServe(shipped, { backend, context });
+      return await showAndServe(shipped, { backend, context });
     if (!existsSync(join(trained, "config.json"))) await train(backend, context);
-    return showAndServe(trained, { backend, context });
+    return await showAndServe(trained, { backend, context });
   },
 });
 

@@ -2,6 +2,7 @@
  * Rows whose bytes lie in several stores: row r is row r of the first, then row r of the second, and so on. For tables
  * kept as tensors of codes and of scales. Read only; knows nothing of what the parts hold.
  */
+import { closeAll } from "../../disposal-stack.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { checkRead, type RowStore } from "../store.ts";
 
@@ -55,7 +56,7 @@ export class SideBySideStore implements RowStore {
   }
 
   async close(): Promise<void> {
-    for (const part of this.#parts) await part.close();
+    await closeAll(this.#parts);
   }
 
   #dealOut(

@@ -3,6 +3,7 @@
  * core, where a checkpoint is a map into a log (docs/decisions/0019). Training sees two stores either way.
  * Knows checkpoints' tensors by name; not steps, texts or recipes.
  */
+import { closeAll } from "../../disposal-stack.ts";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { type SafetensorsFile, type TensorSource } from "../../checkpoint/node/index.ts";
@@ -132,9 +133,7 @@ export class RamTable implements TrainedTable {
   }
 
   async close(): Promise<void> {
-    await this.values.close();
-    await this.moments.close();
-    await this.uses.close();
+    await closeAll([this.values, this.moments, this.uses]);
   }
 }
 
@@ -263,8 +262,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
   }
 
   async close(): Promise<void> {
-    await this.#table?.close();
-    await this.uses.close();
+    await closeAll([this.uses, ...(this.#table === undefined ? [] : [this.#table])]);
   }
 
   #options(): { numRows: number; partBytes: number[]; memory: TableMemoryPlan } {

@@ -370,3 +370,16 @@ test("memory that cannot hold two steps' rows is refused with the numbers", () =
   );
   assert.equal(planTableMemory({ ...request, bytes: 2 ** 34 }).cacheRows, 4_000_000);
 });
+
+test("a log whose beginning cannot be written is closed again", async () => {
+  let isOpen = true;
+  const file = {
+    ...new SimulatedDisk().open(),
+    write: () => Promise.reject(new Error("the disk is full")),
+    close: async () => void (isOpen = false),
+  };
+  const memory = { cacheRows: 4, ioBytes: 16_384 };
+  const options = { numRows: 8, partBytes: [16], memory, file };
+  await assert.rejects(OutOfCoreTable.create("rows.log", options), /the disk is full/);
+  assert.equal(isOpen, false);
+});

@@ -10,6 +10,7 @@
  * Who touches what: rows enter and leave memory only in turn (`#inTurn`), one operation after the other; a
  * batch that is in memory as a whole is answered at once, beside them. One background writer appends.
  */
+import { DisposalStack } from "../../../disposal-stack.ts";
 import { FormatError, InvariantError, StoreError } from "../../../errors.ts";
 import { checkRead, checkRows, checkWrite, type WritableRowStore } from "../../store.ts";
 import { LogSegments, type Pin } from "../log-segments.ts";
@@ -85,14 +86,18 @@ export class OutOfCoreTable {
   static async create(path: string, options: OutOfCoreOptions): Promise<OutOfCoreTable> {
     const { numRows, partBytes, memory } = options;
     const rowBytes = partBytes.reduce((sum, bytes) => sum + bytes, 0);
+    await using opened = new DisposalStack();
     const file = options.file ?? (await openPositionalFile(path, { isNew: true }));
+    opened.adopt(file, (one) => one.close());
     const log = await RowLog.create(path, file, {
       numRows,
       rowBytes,
       recordsPerSegment: Math.max(2, Math.floor(memory.ioBytes / (rowBytes + 8))),
       bufferBytes: memory.ioBytes,
     });
-    return new OutOfCoreTable(log, options);
+    const table = new OutOfCoreTable(log, options);
+    opened.move();
+    return table;
   }
 
   /** Opens a table as a checkpoint has it: `fill` puts the checkpoint's map into the array it is given. */
