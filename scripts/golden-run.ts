@@ -5,6 +5,7 @@
  *   node scripts/golden-run.ts > before.json             ONNX Runtime on one thread, as it serves (about a minute)
  *   node scripts/golden-run.ts reference > some.json     plain loops, the same on every machine: what the test compares
  */
+import "../bench/setup/command-line.ts";
 import { goldenRun } from "../test/recorded/golden-run.ts";
 import { recordedRun } from "../test/recorded/recorded-run.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
