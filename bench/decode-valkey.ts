@@ -84,10 +84,10 @@ try {
     let found: Float32Array | undefined;
     for (let tries = 0; tries < 4 && found === undefined; tries++) {
       if (tries > 0) count.triedAgain++;
-      found = await there!.append(id).catch(() => undefined);
+      found = (await there!.append(id).catch(() => undefined))?.logits;
     }
     if (found === undefined) count.refused++;
-    else if (argmax(found) !== argmax(await here!.append(id)))
+    else if (argmax(found) !== argmax((await here!.append(id)).logits))
       throw new Error(`a wrong token at ${i}`);
     else count.right++;
   }

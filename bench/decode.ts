@@ -37,7 +37,7 @@ async function round({ session, ms }: typeof on, isCounted: boolean): Promise<vo
   session.rewind(prompt.length);
   let id = 1;
   const start = performance.now();
-  for (let i = 0; i < tokens; i++) id = argmax(await session.append([id]));
+  for (let i = 0; i < tokens; i++) id = argmax((await session.append([id])).logits);
   if (isCounted) ms.push((performance.now() - start) / tokens);
 }
 for (let i = 0; i < rounds + 2; i++)

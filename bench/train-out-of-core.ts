@@ -27,7 +27,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
-import type { LanguageModel, TokenStream } from "../src/inference/index.ts";
+import type { TokenStream } from "../src/inference/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -36,6 +36,7 @@ import {
   type EngramConfig,
   planTableMemory,
   rowFormat,
+  TrainableHashedMemory,
   type WritableRowStore,
 } from "../src/memory/index.ts";
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../src/model/index.ts";
@@ -50,6 +51,7 @@ import {
   findPreset,
   flatArrays,
   packDocuments,
+  type TrainableModel,
   Trainer,
   type TrainingState,
 } from "../src/training/index.ts";
@@ -142,27 +144,24 @@ async function makeRun(name: string, tables: readonly TrainedTable[]): Promise<R
     await fill(table.moments, { least: 1, most: 2 });
   }
   const arrays = flatArrays(layout, initialParams(layout, 1));
-  const model: LanguageModel = {
+  const model: TrainableModel = {
     config,
     backend,
     params: paramViews(layout, arrays.params),
-    memory: {
-      tokenMap,
-      addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
-      tables: tables.map(({ layerId, values }) => ({
-        layerId,
-        store: values,
-        format: rowFormat("f32", headDim),
-      })),
-    },
+    memory: new TrainableHashedMemory(
+      {
+        tokenMap,
+        addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
+        tables: tables.map(({ layerId, values }) => ({
+          layerId,
+          store: values,
+          format: rowFormat("f32", headDim),
+        })),
+      },
+      tables,
+    ),
   };
-  const state = {
-    layout,
-    arrays,
-    moments: tables.map(({ moments }) => moments),
-    uses: tables.map(({ uses }) => uses),
-    step: 0,
-  };
+  const state = { layout, arrays, step: 0 };
   const trainer = await Trainer.create(model, state, { recipe, stream, seed: 1 });
   return { name, trainer, state, tables, losses: [] };
 }

@@ -45,9 +45,9 @@ show(
 
 // 7. to 10. The transformer, the gate and the cache: a session does steps 2 to 6 itself.
 const session = new Decoder(language).createSession();
-const logits_V = await session.append(ids_T);
+const { logits: logits_V, gates } = await session.append(ids_T);
 show("logits", `${logits_V.length} = vocabulary ${config.vocabSize}`);
-show("gate of the last token", session.gates.get(layer!.layerId)!.at(-1));
+show("gate of the last token", gates.get(layer!.layerId)!.at(-1));
 
 // 11. Logits become one id, and the id text.
 const next = argmax(logits_V);

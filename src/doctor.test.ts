@@ -32,11 +32,11 @@ test("a session waits for a store of known latency as long as was forecast, with
   const engram = { ...smallEngram, layerIds: [0, 1], minBucketRows: [3001, 5003] };
   const model = await randomModel(referenceBackend(), { ...smallConfig, engram });
   const disk = new SyntheticDisk();
-  const tables = model.memory!.tables.map((table) => ({
+  const memory = model.memory!.withTables((table) => ({
     ...table,
     store: disk.store(table.store),
   }));
-  const misses = await timeRows(tables[0]!.store, { milliseconds: 50, now: () => disk.now });
+  const misses = await timeRows(memory.tables[0]!.store, { milliseconds: 50, now: () => disk.now });
   const rowsPerToken = 2 * numColumns(engram);
   const { stall } = forecast({
     rowsPerToken,
@@ -45,7 +45,7 @@ test("a session waits for a store of known latency as long as was forecast, with
     hitRate: 0,
   });
   assert.ok(Math.abs(stall.mean - (1 + 0.1 * rowsPerToken)) < 1e-9);
-  const session = new Decoder({ ...model, memory: { ...model.memory!, tables } }).createSession();
+  const session = new Decoder({ ...model, memory }).createSession();
   const start = disk.now;
   const numTokens = 24;
   for (let i = 0; i < numTokens; i++) await session.append([(i * 17) % smallConfig.vocabSize]);

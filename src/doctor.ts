@@ -26,6 +26,7 @@ import {
 import {
   buildLayout,
   cached,
+  type HashedMemory,
   numColumns,
   parseEngramConfig,
   RamStore,
@@ -371,16 +372,13 @@ async function backboneOf({
 
 /** Decodes with tables that take no time, but may answer only when they are waited for. */
 async function timeTokens(
-  language: LanguageModel,
+  language: LanguageModel<HashedMemory>,
   { isLate }: { isLate: boolean },
 ): Promise<Spread> {
   const { config, memory } = language;
   await using decoder = new Decoder({
     ...language,
-    memory: memory && {
-      ...memory,
-      tables: memory.tables.map((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
-    },
+    memory: memory?.withTables((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
   });
   await using session = decoder.createSession();
   const times: number[] = [];

@@ -24,6 +24,7 @@ import {
   compressedPad,
   type EngramConfig,
   type EngramLayout,
+  HashedMemory,
   parseEngramConfig,
   RamStore,
   type RetrievalTable,
@@ -85,7 +86,7 @@ export class Model {
   readonly path: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly language: LanguageModel;
+  readonly language: LanguageModel<HashedMemory>;
   /** Jinja source that turns messages into a prompt; a base model has none. */
   readonly chatTemplate: string | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
@@ -98,7 +99,7 @@ export class Model {
     path: string,
     parts: {
       tokenizer: Tokenizer;
-      language: LanguageModel;
+      language: LanguageModel<HashedMemory>;
       ownsBackend: boolean;
       chatTemplate?: string | undefined;
       warm?: boolean;
@@ -119,7 +120,9 @@ export class Model {
   }
 
   /** The model as it runs with its memory, or without. */
-  languageModel({ memory = this.hasMemory }: { memory?: boolean } = {}): LanguageModel {
+  languageModel({
+    memory = this.hasMemory,
+  }: { memory?: boolean } = {}): LanguageModel<HashedMemory> {
     if (memory && !this.hasMemory)
       throw new InvalidConfigError("the model was opened without a memory, or has none");
     return memory ? this.language : withoutMemory(this.language);
@@ -129,7 +132,7 @@ export class Model {
   createSession({
     memory = this.hasMemory,
     ...options
-  }: { memory?: boolean } & Pick<SessionOptions, "scale" | "tables"> = {}): Session {
+  }: { memory?: boolean } & Pick<SessionOptions, "view"> = {}): Session {
     const language = this.languageModel({ memory });
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
@@ -229,14 +232,14 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     }
   const chatTemplate = await files.chatTemplate();
   const ownsBackend = backend === undefined;
-  const full: LanguageModel = {
+  const full: LanguageModel<HashedMemory> = {
     config,
     backend: backend ?? ortBackend(),
     params,
     quantized,
-    memory: parts && { tokenMap: parts.tokenMap, addressing: parts.addressing, tables },
+    memory: memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined,
   };
-  const language = memory && engram !== undefined ? full : withoutMemory(full);
+  const language = full.memory === undefined ? withoutMemory(full) : full;
   opened.move();
   return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate, warm });
 }

@@ -8,6 +8,7 @@ import { FormatError, InvalidConfigError } from "./errors.ts";
 import type { LanguageModel } from "./inference/index.ts";
 import { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
 import {
+  type HashedMemory,
   type RetrievalTable,
   rowFormat,
   type RowFormat,
@@ -33,6 +34,8 @@ export interface ModelFormats {
   readonly rows: RowFormatName | undefined;
 }
 
+type HashedModel = LanguageModel<HashedMemory>;
+
 /** Cache for tables that are too large to be read whole: they are converted in one pass. */
 const TABLE_CACHE_BYTES = 2 ** 30;
 
@@ -51,7 +54,7 @@ export async function openOriginal(
   });
 }
 
-export function formatsOf({ quantized, memory }: LanguageModel): ModelFormats {
+export function formatsOf({ quantized, memory }: HashedModel): ModelFormats {
   const [matrix] = quantized?.values() ?? [];
   return {
     weights: matrix === undefined ? "f32" : matrix.bits === 8 ? "q8" : "q4",
@@ -60,7 +63,7 @@ export function formatsOf({ quantized, memory }: LanguageModel): ModelFormats {
 }
 
 /** Refuses to quantise what is quantised: errors would add up, and a certificate would not show it. */
-export function checkFormats(model: LanguageModel, to: ModelFormats): void {
+export function checkFormats(model: HashedModel, to: ModelFormats): void {
   const from = formatsOf(model);
   if (from.weights !== "f32" && to.weights !== from.weights)
     throw new InvalidConfigError(
@@ -76,7 +79,7 @@ export function checkFormats(model: LanguageModel, to: ModelFormats): void {
 }
 
 /** The model as it would be in these formats. Shares with the original whatever is not converted. */
-export function inFormats(model: LanguageModel, to: ModelFormats): LanguageModel {
+export function inFormats(model: HashedModel, to: ModelFormats): HashedModel {
   checkFormats(model, to);
   const { memory, config } = model;
   const bits = bitsOf(to.weights);
@@ -90,8 +93,8 @@ export function inFormats(model: LanguageModel, to: ModelFormats): LanguageModel
     }
     [params, quantized] = [rest, packed];
   }
-  const tables = memory?.tables.map((table) => asIfConverted(table, to.rows!));
-  return { ...model, params, quantized, memory: memory && { ...memory, tables: tables! } };
+  const converted = memory?.withTables((table) => asIfConverted(table, to.rows!));
+  return { ...model, params, quantized, memory: converted };
 }
 
 /** A table whose rows come out as they would from a table in format `name`: nothing is stored twice. */

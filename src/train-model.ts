@@ -30,6 +30,7 @@ import {
   numColumns,
   rowFormat,
   type TokenMap,
+  TrainableHashedMemory,
 } from "./memory/index.ts";
 import {
   initialParams,
@@ -56,6 +57,7 @@ import {
   planTraining,
   type Preset,
   type StepReport,
+  type TrainableModel,
   Trainer,
   type TrainingState,
 } from "./training/index.ts";
@@ -233,8 +235,6 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const state: TrainingState = {
     layout,
     arrays,
-    moments: tables.map(({ moments }) => moments),
-    uses: tables.map(({ uses }) => uses),
     step: checkpoint?.step ?? 0,
   };
   const pace = new Pace(recipe.steps, state.step);
@@ -407,20 +407,23 @@ function createParts({
 function languageModel(
   { config, tokenMap, layout, arrays, tables }: ModelParts,
   backend: Backend,
-): LanguageModel {
+): TrainableModel {
   const { engram } = config;
   const memory =
     engram === undefined
       ? undefined
-      : {
-          tokenMap,
-          addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
-          tables: tables.map(({ layerId, headDim, values }) => ({
-            layerId,
-            store: values,
-            format: rowFormat("f32", headDim),
-          })),
-        };
+      : new TrainableHashedMemory(
+          {
+            tokenMap,
+            addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
+            tables: tables.map(({ layerId, headDim, values }) => ({
+              layerId,
+              store: values,
+              format: rowFormat("f32", headDim),
+            })),
+          },
+          tables,
+        );
   return { config, backend, params: paramViews(layout, arrays.params), memory };
 }
 

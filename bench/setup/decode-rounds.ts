@@ -51,7 +51,7 @@ export async function decodeRounds(
       const found: number[] = [];
       for (let i = 0; i < tokens; i++) {
         const begin = performance.now();
-        const logits = await session.append([ids[start + i]!]);
+        const logits = (await session.append([ids[start + i]!])).logits;
         if (round > 0) times.push(performance.now() - begin);
         found.push(argmax(logits));
       }

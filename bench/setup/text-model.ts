@@ -14,6 +14,7 @@ import {
   buildTokenMap,
   compressedPad,
   compressIds,
+  HashedMemory,
   type EngramConfig,
   type RowCounts,
   type RowFormat,
@@ -105,11 +106,11 @@ export async function textModel(options: TextModelOptions): Promise<TextModel> {
       config,
       backend,
       params,
-      memory: {
+      memory: new HashedMemory({
         tokenMap,
         addressing,
         tables: [{ layerId: engram.layerIds[0]!, store, format }],
-      },
+      }),
     }),
     rowsOf,
     countRows(from, to) {

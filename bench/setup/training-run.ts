@@ -3,7 +3,7 @@
  * optimizers, without files, texts or a tokenizer. Tokens follow Zipf's law, so that rows repeat within
  * a batch about as they do in text.
  */
-import { type LanguageModel, type TokenStream } from "../../src/inference/index.ts";
+import type { TokenStream } from "../../src/inference/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -11,13 +11,20 @@ import {
   RamStore,
   rowFormat,
   type TokenMap,
+  TrainableHashedMemory,
   USE_CODE_BYTES,
 } from "../../src/memory/index.ts";
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
 import { adviseHugePages } from "../../src/tensor/backends/onnx/node/index.ts";
 import type { Backend } from "../../src/tensor/index.ts";
-import { flatArrays, type Preset, Trainer, type TrainingState } from "../../src/training/index.ts";
+import {
+  flatArrays,
+  type Preset,
+  type TrainableModel,
+  Trainer,
+  type TrainingState,
+} from "../../src/training/index.ts";
 
 /** `length` ids below `vocabSize` whose frequencies fall as 1/rank. */
 export function zipfTokens(length: number, vocabSize: number): TokenStream {
@@ -29,7 +36,7 @@ export function zipfTokens(length: number, vocabSize: number): TokenStream {
 }
 
 export interface BenchRun {
-  readonly model: LanguageModel;
+  readonly model: TrainableModel;
   readonly trainer: Trainer;
   readonly state: TrainingState;
 }
@@ -67,17 +74,20 @@ export async function benchRun(
         store: store(numRows, format.rowBytes),
       }))
     : [];
-  const model: LanguageModel = {
+  const states = tables.map((table) => ({
+    moments: store(table.store.numRows, 4),
+    uses: store(table.store.numRows, USE_CODE_BYTES),
+  }));
+  const addressing = buildAddressing(engramLayout, 0);
+  const model: TrainableModel = {
     config,
     backend,
     params: paramViews(layout, arrays.params),
-    memory: isOn ? { tokenMap, addressing: buildAddressing(engramLayout, 0), tables } : undefined,
+    memory: isOn ? new TrainableHashedMemory({ tokenMap, addressing, tables }, states) : undefined,
   };
   const state: TrainingState = {
     layout,
     arrays,
-    moments: tables.map((table) => store(table.store.numRows, 4)),
-    uses: tables.map((table) => store(table.store.numRows, USE_CODE_BYTES)),
     step: 0,
   };
   const recipe = { ...preset.training, steps: 1_000_000 };

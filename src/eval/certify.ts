@@ -3,7 +3,7 @@
  * move. Knows models and texts; not what the formats are.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { compareModels, type CompareOptions, type LanguageModel } from "../inference/index.ts";
+import { compareModels, type CompareOptions } from "../inference/index.ts";
 import type { Model } from "../load-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
@@ -30,7 +30,7 @@ export async function certify(
 ): Promise<Certified> {
   const stream = await packDocuments(documents, original.tokenizer);
   if (stream.numBytes === 0) throw new InvalidConfigError("the text to measure on is empty");
-  const language: LanguageModel = original.languageModel();
+  const language = original.languageModel();
   const { numTokens, nats, candidates } = await compareModels(language, stream, options);
   const bits = (sum: number): number => sum / Math.LN2 / stream.numBytes;
   return {

@@ -6,6 +6,7 @@ import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
 import { decodeGraph, io } from "../model/index.ts";
 import { BatchDecoder } from "./batch-decoder.ts";
+import { ablated } from "../memory/index.ts";
 import { Decoder, withoutMemory } from "./index.ts";
 import { inputsOf } from "./language-model.ts";
 
@@ -27,11 +28,11 @@ for (const [name, makeBackend] of [
       const decoder = new Decoder(model, { capacity: 24 });
       const batch = new BatchDecoder(decoder, { slots: 5 });
       const scales = [1, 0.5, 1];
-      const alone = scales.map((scale) => decoder.createSession({ scale }));
+      const alone = scales.map((scale) => decoder.createSession({ view: { scale } }));
       // Slot 1 stays idle, slot 4 makes the batch larger than the number of its entries.
       const slots = [0, 2, 4];
       for (const [i, prompt] of prompts.entries()) {
-        batch.sessions[slots[i]!]!.restart({ scale: scales[i]! });
+        batch.sessions[slots[i]!]!.restart({ memory: model.memory, scale: scales[i]! });
         await batch.sessions[slots[i]!]!.append(prompt);
         await alone[i]!.append(prompt);
       }
@@ -40,9 +41,10 @@ for (const [name, makeBackend] of [
         const results = await batch.step(t === 2 ? entries.toReversed() : entries);
         for (const [i, session] of alone.entries()) {
           const { logits, gates, rows } = results[t === 2 ? 2 - i : i]!;
-          toBeClose(logits, await session.append([tails[i]![t]!]), near);
-          toBeClose([gates.get(1)!], session.gates.get(1)!, near);
-          assert.deepEqual(rows, session.rows);
+          const reading = await session.append([tails[i]![t]!]);
+          toBeClose(logits, reading.logits, near);
+          toBeClose(gates.get(1)!, reading.gates.get(1)!, near);
+          assert.deepEqual(rows, reading.rows);
         }
       }
     });
@@ -65,10 +67,16 @@ test("a scale of 1 changes no bit, and a scale of 0 leaves no trace of the memor
     logits.push((await runOnce(model.backend, graph, inputs))[io.logits]!.data as Float32Array);
   }
   assert.deepEqual(logits[1], logits[0]);
-  const without = await new Decoder(withoutMemory(model)).createSession().append(text);
+  const without = (await new Decoder(withoutMemory(model)).createSession().append(text)).logits;
   const decoder = new Decoder(model);
-  assert.deepEqual(await decoder.createSession({ scale: 0 }).append(text), without);
-  assert.notDeepEqual(await decoder.createSession({ scale: 1 }).append(text), without);
+  assert.deepEqual(
+    (await decoder.createSession({ view: { scale: 0 } }).append(text)).logits,
+    without,
+  );
+  assert.notDeepEqual(
+    (await decoder.createSession({ view: { scale: 1 } }).append(text)).logits,
+    without,
+  );
 });
 
 test("a prefix copied from another slot goes on as the other would", async () => {
@@ -78,17 +86,56 @@ test("a prefix copied from another slot goes on as the other would", async () =>
   await sessions[0]!.append([...prompts[2]!, 13, 14]);
   await sessions[1]!.append([1, 2, 3]);
   sessions[1]!.copyPrefix(sessions[0]!, 12);
-  const whole = await decoder.createSession().append([...prompts[2]!, 30, 31]);
-  toBeClose(await sessions[1]!.append([30, 31]), whole, near);
+  const whole = (await decoder.createSession().append([...prompts[2]!, 30, 31])).logits;
+  toBeClose((await sessions[1]!.append([30, 31])).logits, whole, near);
 });
 
 test("a session says which rows it read, chunk by chunk", async () => {
   const decoder = new Decoder(await randomModel(referenceBackend()));
   const text = [...prompts[0]!, ...prompts[2]!];
-  const whole = decoder.createSession();
-  await whole.append(text);
-  const parts = decoder.createSession();
-  await parts.append(text.slice(0, 3));
-  await parts.append(text.slice(3));
-  assert.deepEqual(parts.rows.get(1), whole.rows.get(1)!.subarray(3 * 4));
+  const whole = await decoder.createSession().append(text);
+  const session = decoder.createSession();
+  await session.append(text.slice(0, 3));
+  const part = await session.append(text.slice(3));
+  assert.deepEqual(part.rows.get(1), whole.rows.get(1)!.slice(3 * 4));
+});
+
+test("slots with memories of their own read each theirs, in one run", async () => {
+  for (const makeBackend of [referenceBackend, () => ortBackend({ threads: 2 })]) {
+    const model = await randomModel(makeBackend());
+    const views = [
+      { memory: model.memory, scale: 1 },
+      { memory: ablated(model.memory!, { orders: [2] }), scale: 1 },
+      { memory: ablated(model.memory!, { heads: [0] }), scale: 0.5 },
+    ];
+    const decoder = new Decoder(model);
+    const batch = new BatchDecoder(decoder, { slots: 4 });
+    const alone = views.map((view) => decoder.createSession({ view }));
+    for (const [slot, view] of views.entries()) {
+      batch.sessions[slot]!.restart(view);
+      await batch.sessions[slot]!.append(prompts[slot]!);
+      await alone[slot]!.append(prompts[slot]!);
+    }
+    for (const id of tails[0]!) {
+      const results = await batch.step(views.map((_, slot) => ({ slot, id })));
+      for (const [slot, session] of alone.entries()) {
+        const expected = await session.append([id]);
+        toBeClose(results[slot]!.logits, expected.logits, near);
+        assert.deepEqual(results[slot]!.rows, expected.rows);
+      }
+    }
+  }
+});
+
+test("a session that is synced reads again only what differs", async () => {
+  const decoder = new Decoder(await randomModel(referenceBackend()));
+  const text = [...prompts[0]!, ...prompts[2]!];
+  const session = decoder.createSession();
+  await session.append([...text.slice(0, 6), 1, 2]);
+  const reading = await session.sync(text);
+  assert.equal(reading.gates.get(1)!.length, text.length - 6);
+  assert.deepEqual(session.ids, text);
+  toBeClose(reading.logits, (await decoder.createSession().append(text)).logits, near);
+  // The last id is always read: it leads to the logits.
+  assert.equal((await session.sync(text)).gates.get(1)!.length, 1);
 });

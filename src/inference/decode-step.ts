@@ -5,11 +5,11 @@
  * cover its look-up. Both compute the same operations in the same order. Either is compiled when it is first needed.
  * Knows no tokens, sessions or slots. (docs/decisions/0016-prefetch-and-guesses.md)
  */
-import type { LookUp } from "../memory/index.ts";
+import type { LookUp } from "../memory/memory.ts";
 import { decodeParts, io, type LayerRange } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { inputsOf } from "./language-model.ts";
-import type { DecodeKey, Decoder } from "./session.ts";
+import type { DecodeKey, Decoder } from "./decoder.ts";
 
 interface Part {
   readonly binding: Binding;

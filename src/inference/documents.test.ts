@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { toBeClose } from "../../test/conformance/close.ts";
 import { randomModel, smallConfig, smallEngram } from "../../test/models/random-model.ts";
 import { StoreError } from "../errors.ts";
-import { buildAddressing, buildLayout } from "../memory/index.ts";
+import type { HashedMemory } from "../memory/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend } from "../tensor/index.ts";
@@ -17,7 +17,7 @@ import {
   logProbsOf,
   Scheduler,
   Scorer,
-  type Session,
+  type Reading,
 } from "./index.ts";
 
 const end = 6;
@@ -40,7 +40,10 @@ const backends: Readonly<Record<string, () => Backend>> = {
   onnx: () => ortBackend({ threads: 2 }),
 };
 
-async function modelWith(backend: Backend, config: ModelConfig): Promise<LanguageModel> {
+async function modelWith(
+  backend: Backend,
+  config: ModelConfig,
+): Promise<LanguageModel<HashedMemory>> {
   return randomModel(backend, { ...config, documentStart: end });
 }
 
@@ -49,8 +52,8 @@ function lastDocument(ids: readonly number[]): readonly number[] {
   return ids.slice(Math.max(0, ids.lastIndexOf(end)));
 }
 
-/** Rows of the last append from its position `from` on. */
-function rowsFrom({ rows }: Session, count: number, from: number): number[][] {
+/** Rows of a reading from its position `from` on. */
+function rowsFrom({ rows }: Reading, count: number, from: number): number[][] {
   return [...rows.values()].map((all) => [...all.subarray((from * all.length) / count)]);
 }
 
@@ -59,22 +62,21 @@ for (const [backendName, makeBackend] of Object.entries(backends))
     describe(`with ${modelName} on ${backendName}`, () => {
       test("a second document has the rows and the logits that it has alone, to the bit", async () => {
         const decoder = new Decoder(await modelWith(makeBackend(), config));
-        const alone = decoder.createSession();
-        const expected = await alone.appendAll([end, ...B]);
+        const alone = await decoder.createSession().append([end, ...B], { logits: "all" });
         for (const before of [[end, ...A], A, [end], [end, ...A, end, ...A.slice(0, 3)]]) {
           const ids = [...before, end, ...B];
-          const session = decoder.createSession();
-          const logits = await session.appendAll(ids);
-          assert.deepEqual(logits.slice(before.length * config.vocabSize), expected);
-          const rows = rowsFrom(session, ids.length, before.length);
+          const reading = await decoder.createSession().append(ids, { logits: "all" });
+          const logits = reading.logits.slice(before.length * config.vocabSize);
+          assert.deepEqual(logits, alone.logits);
+          const rows = rowsFrom(reading, ids.length, before.length);
           assert.deepEqual(rows, rowsFrom(alone, B.length + 1, 0));
         }
       });
 
       test("without the key in its configuration, a model sees across the token", async () => {
         const decoder = new Decoder(await randomModel(makeBackend(), config));
-        const alone = await decoder.createSession().append([end, ...B]);
-        const behind = await decoder.createSession().append([end, ...A, end, ...B]);
+        const alone = (await decoder.createSession().append([end, ...B])).logits;
+        const behind = (await decoder.createSession().append([end, ...A, end, ...B])).logits;
         assert.throws(() => toBeClose(behind, alone, near));
       });
 
@@ -87,7 +89,7 @@ for (const [backendName, makeBackend] of Object.entries(backends))
           let expected = alone.get(key);
           if (expected === undefined) {
             await using session = decoder.createSession();
-            alone.set(key, (expected = await session.append(document)));
+            alone.set(key, (expected = (await session.append(document)).logits));
           }
           toBeClose(logits, expected, near);
         };
@@ -115,7 +117,7 @@ for (const [backendName, makeBackend] of Object.entries(backends))
                 session = copy;
               }
               open.push(session);
-              await check(await session.append(ids), session.ids);
+              await check((await session.append(ids)).logits, session.ids);
             }
             for (const one of open) await one.dispose();
           }),
@@ -144,17 +146,18 @@ for (const [backendName, makeBackend] of Object.entries(backends))
           for (const [k, { i }] of rows.entries()) {
             const ids = lastDocument(texts[i]!.slice(0, prompts[i]! + t + 1));
             await using session = decoder.createSession();
-            toBeClose(results[k]!.logits, await session.append(ids), near);
+            const expected = await session.append(ids);
+            toBeClose(results[k]!.logits, expected.logits, near);
             for (const [layer, found] of results[k]!.rows)
-              assert.deepEqual(found, session.rows.get(layer)!.slice(-found.length));
+              assert.deepEqual(found, expected.rows.get(layer)!.slice(-found.length));
           }
         }
         // What the batch left behind can be rewound into, too.
         const session = batch.sessions[1]!;
         session.rewind(10);
         await using alone = decoder.createSession();
-        const expected = await alone.append([end, ...A.slice(0, 2), 33]);
-        toBeClose(await session.append([33]), expected, near);
+        const expected = (await alone.append([end, ...A.slice(0, 2), 33])).logits;
+        toBeClose((await session.append([33])).logits, expected, near);
       });
 
       test("a scorer of the packed window finds the same likelihoods", async () => {
@@ -168,7 +171,8 @@ for (const [backendName, makeBackend] of Object.entries(backends))
           { tokens, starts, numBytes: 1 },
           { onToken: (at, nats) => found.set(at, nats) },
         );
-        const logits = await new Decoder(model).createSession().appendAll(ids);
+        const logits = (await new Decoder(model).createSession().append(ids, { logits: "all" }))
+          .logits;
         assert.equal(found.size, ids.length - starts.length);
         for (const [at, nats] of found) {
           const row = logits.subarray((at - 1) * config.vocabSize, at * config.vocabSize);
@@ -178,24 +182,24 @@ for (const [backendName, makeBackend] of Object.entries(backends))
     });
 
 test("rows are fetched ahead for documents as they will be read", async () => {
-  const { memory, ...rest } = await modelWith(referenceBackend(), smallConfig);
-  // A map that folds no ids together, as every end-of-text token is alone in its class.
-  const tokenMap = {
-    map: Int32Array.from({ length: 40 }, (__, id) => id),
-    compressedVocabSize: 40,
-  };
-  const engram = { ...smallEngram, compressedVocabSize: 40 };
-  const addressing = buildAddressing(buildLayout(engram), 0);
-  const session = new Decoder({
-    ...rest,
-    config: { ...rest.config, engram },
-    memory: { ...memory!, tokenMap, addressing },
-  }).createSession();
+  const model = await modelWith(referenceBackend(), smallConfig);
+  const session = new Decoder(model).createSession();
+  const { timeline, reader } = session;
   await session.append([end, ...A]);
   const next = [2, end, ...B, end];
-  const expected = session.timeline.rowsIfNext(Int32Array.from(next));
-  await session.append(next);
-  assert.deepEqual(session.rows, expected);
+  for (const skip of [0, 1, 4, next.length]) {
+    const expected: number[][] = [];
+    timeline.ifNext(next, skip, (spans) => {
+      for (const rows of reader!.address(spans).rows.values()) expected.push([...rows]);
+    });
+    const columns = model.memory!.addressing.numColumns;
+    const { rows } = await session.append(next);
+    assert.deepEqual(
+      [...rows.values()].map((all) => [...all.subarray(skip * columns)]),
+      expected,
+    );
+    timeline.rewind(A.length + 1);
+  }
 });
 
 test("a slot that is full keeps its earlier documents while others go on", async () => {
@@ -216,7 +220,7 @@ test("a slot that is full keeps its earlier documents while others go on", async
     const expected = await decoder
       .createSession()
       .append([...lastDocument(full.slice(0, length)), 11]);
-    toBeClose(await batch.sessions[0]!.append([11]), expected, near);
+    toBeClose((await batch.sessions[0]!.append([11])).logits, expected.logits, near);
   }
 });
 
@@ -232,7 +236,7 @@ test("a step that fails where a document starts leaves the one before as it was"
     };
   }
   const decoder = new Decoder(model);
-  const expected = await decoder.createSession().append([end, ...A, 33]);
+  const expected = (await decoder.createSession().append([end, ...A, 33])).logits;
   const batch = new BatchDecoder(decoder, { slots: 2 });
   for (const session of batch.sessions) await session.append([end, ...A]);
   isBroken = true;
@@ -261,7 +265,7 @@ test("prompts of several documents share what they have in common, and read each
       const request = { promptIds, maxTokens: 2, sampler, topLogProbs: 1 };
       for await (const step of scheduler.submit(request)) if (step.kind === "token") id ??= step.id;
       const session = new Decoder(model).createSession();
-      const [best, next] = logProbsOf(await session.append(lastDocument(promptIds)), {
+      const [best, next] = logProbsOf((await session.append(lastDocument(promptIds))).logits, {
         id: 0,
         top: 2,
       }).top;

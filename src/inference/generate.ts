@@ -28,7 +28,7 @@ export async function* generate(
     throw new RequestError(`maxTokens must be 0 or more, got ${maxTokens}`);
   signal?.throwIfAborted();
   if (maxTokens === 0) return "length";
-  let logits = await session.append(promptIds);
+  let { logits } = await session.append(promptIds);
   for (let count = 1; ; count++) {
     signal?.throwIfAborted();
     const id = sampler(logits, session.ids);
@@ -38,6 +38,6 @@ export async function* generate(
     if (!isLast) session.expect([id]);
     yield id;
     if (isLast) return "length";
-    logits = await session.append([id]);
+    ({ logits } = await session.append([id]));
   }
 }

@@ -4,8 +4,7 @@
  * only while rows come late: where caches and page cache keep up, there is nothing to gain. One for all texts of a
  * decoder, which learn from each other. Knows no tensors and no sampling.
  */
-import { compressIds, type Retrieval } from "../memory/index.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { MemoryReader, TokenSpan } from "../memory/memory.ts";
 import type { MemoryMeter } from "./memory-meter.ts";
 import { Successors } from "./successors.ts";
 import type { Timeline } from "./timeline.ts";
@@ -25,9 +24,14 @@ const WORTHWHILE = 0.25;
 /** What is assumed before anything is known: some steps of guessing. */
 const AT_FIRST = 4 * WORTHWHILE;
 
-/** See the head of this file. */
+/** A text and the memory that it is read with. */
+interface Reading {
+  readonly timeline: Timeline;
+  readonly reader: MemoryReader | undefined;
+}
+
+/** See the head of this file. For models whose memory takes hints. */
 export class Guesses {
-  readonly #model: LanguageModel;
   readonly #meter: MemoryMeter;
   readonly #successors: Successors;
   readonly #open = new WeakMap<Timeline, { position: number; ids: readonly number[] }>();
@@ -36,21 +40,14 @@ export class Guesses {
   #stall = AT_FIRST;
   #stallTime = 0;
 
-  constructor(model: LanguageModel, meter: MemoryMeter) {
-    this.#model = model;
+  constructor(vocabSize: number, meter: MemoryMeter) {
     this.#meter = meter;
-    this.#successors = new Successors(model.memory!.tokenMap.compressedVocabSize);
-  }
-
-  /** For models with a store that takes hints. */
-  static for(model: LanguageModel, meter: MemoryMeter): Guesses | undefined {
-    const takesHints = model.memory?.tables.some(({ store }) => store.prefetch !== undefined);
-    return takesHints === true ? new Guesses(model, meter) : undefined;
+    this.#successors = new Successors(vocabSize);
   }
 
   /** Ids have been staged, from position `start` on; `isLate` if their rows were not at hand. */
   read(timeline: Timeline, { start, isLate }: { start: number; isLate: boolean }): void {
-    const ids = timeline.compressed;
+    const { ids } = timeline;
     const guess = this.#open.get(timeline);
     if (guess !== undefined) {
       this.#open.delete(timeline);
@@ -66,28 +63,27 @@ export class Guesses {
   }
 
   /** Has the rows fetched that the likeliest next tokens of a text would need. */
-  guess(timeline: Timeline, retrieval: Retrieval): void {
-    const { compressed } = timeline;
-    if (this.#stepsLeft === 0 || this.#stall < WORTHWHILE || compressed.length === 0) return;
-    const ids = this.#successors.after(compressed.at(-1)!, GUESSES);
+  guess({ timeline, reader }: Reading): void {
+    const { length } = timeline;
+    if (this.#stepsLeft === 0 || this.#stall < WORTHWHILE || length === 0) return;
+    const ids = this.#successors.after(timeline.ids.at(-1)!, GUESSES);
     if (ids.length === 0) return;
-    this.#open.set(timeline, { position: compressed.length, ids });
+    this.#open.set(timeline, { position: length, ids });
     this.#meter.guessed(ids.length);
     const likeliestLast = ids.toReversed();
-    for (const id of likeliestLast)
-      for (const [layer, rows] of timeline.rowsIfNext(Int32Array.of(id)))
-        retrieval.prefetch(layer, rows);
+    for (const id of likeliestLast) timeline.ifNext([id], 0, (spans) => hint(reader, spans));
   }
 
   /** `ids` will most probably be next; the rows of all but the first `skip` are wanted. */
   expect(
-    timeline: Timeline,
-    { ids, skip = 0, retrieval }: { ids: readonly number[]; skip?: number; retrieval: Retrieval },
+    { timeline, reader }: Reading,
+    { ids, skip = 0 }: { ids: readonly number[]; skip?: number },
   ): void {
     if (this.#stepsLeft === 0) return;
-    const { tokenMap, addressing } = this.#model.memory!;
-    const from = skip * addressing.numColumns;
-    for (const [layer, rows] of timeline.rowsIfNext(compressIds(tokenMap, ids)))
-      retrieval.prefetch(layer, rows.subarray(from));
+    timeline.ifNext(ids, skip, (spans) => hint(reader, spans));
   }
+}
+
+function hint(reader: MemoryReader | undefined, spans: readonly TokenSpan[]): void {
+  reader?.hint(reader.address(spans));
 }

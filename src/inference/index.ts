@@ -1,6 +1,5 @@
 /** Ids -> ids: sessions, batches, sampling, generation and scoring. */
-export { type Ablation, ablatedTables } from "./ablation.ts";
-export { BatchDecoder, type BatchEntry, type BatchResult } from "./batch-decoder.ts";
+export { BatchDecoder, type BatchEntry } from "./batch-decoder.ts";
 export {
   compareModels,
   type CompareOptions,
@@ -17,29 +16,22 @@ export type {
   TokenStep,
   Trace,
 } from "./generation-job.ts";
-export {
-  checkTokenIds,
-  type LanguageModel,
-  type ModelMemory,
-  withoutMemory,
-} from "./language-model.ts";
+export { checkTokenIds, type LanguageModel, withoutMemory } from "./language-model.ts";
 export { type MemoryCosts, type MemoryReport, reportMemory } from "./memory-meter.ts";
 export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.ts";
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";
 export { type Places, Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export { type Score, Scorer, type ScoreOptions } from "./scorer.ts";
-export {
-  Decoder,
-  type DecoderOptions,
-  type Session,
-  type SessionOptions,
-  type WriteSizes,
-} from "./session.ts";
+export { Decoder, type DecoderOptions } from "./decoder.ts";
+export type { Reading, Want, WriteSizes } from "./reading.ts";
+export type { Session, SessionOptions } from "./session.ts";
+export type { View } from "./view.ts";
 export {
   type Batch,
   documentEnd,
   emptyBatch,
   fillWindow,
+  spansOf,
   type TokenStream,
   type Window,
   windowStarts,

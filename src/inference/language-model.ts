@@ -5,20 +5,15 @@
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { RequestError } from "../errors.ts";
-import type { Addressing, RetrievalTable, TokenMap } from "../memory/index.ts";
+import type { Memory } from "../memory/memory.ts";
 import type { ModelConfig, QuantizedWeights } from "../model/index.ts";
 import type { Backend, Executable, Graph, Values } from "../tensor/index.ts";
 
-/** Everything between token ids and memory vectors. */
-export interface ModelMemory {
-  readonly tokenMap: TokenMap;
-  readonly addressing: Addressing;
-  /** One for each Engram layer. Each session or scorer reads them through a `Retrieval` of its own. */
-  readonly tables: readonly RetrievalTable[];
-}
-
-/** Weights, sizes, engine and memory: what is needed to go from ids to logits. */
-export interface LanguageModel {
+/**
+ * Weights, sizes, engine and memory: what is needed to go from ids to logits. Sessions and scorers need no more of
+ * the memory than its interface; whoever opened it may know its kind.
+ */
+export interface LanguageModel<OfMemory extends Memory = Memory> {
   /** Has `engram` exactly if `memory` is there. */
   readonly config: ModelConfig;
   readonly backend: Backend;
@@ -26,11 +21,13 @@ export interface LanguageModel {
   readonly params: Values;
   /** The weights that are packed, which `params` then does not hold. */
   readonly quantized?: QuantizedWeights | undefined;
-  readonly memory: ModelMemory | undefined;
+  readonly memory: OfMemory | undefined;
 }
 
 /** The same weights with the memory left out: not read, not added, not paid for. */
-export function withoutMemory(model: LanguageModel): LanguageModel {
+export function withoutMemory<OfMemory extends Memory>(
+  model: LanguageModel<OfMemory>,
+): LanguageModel<OfMemory> {
   const { engram: _off, ...config } = model.config;
   return { ...model, config, memory: undefined };
 }

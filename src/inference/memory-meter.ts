@@ -3,8 +3,7 @@
  * engine stood still for rows, and how good the guesses about next tokens were. Changes nothing. Does not ask
  * stores; `reportMemory` puts what they say of themselves beside it.
  */
-import { type LookUp, reportTables, type TableReport } from "../memory/index.ts";
-import type { ModelMemory } from "./language-model.ts";
+import type { LookUp, Memory, TableReport } from "../memory/memory.ts";
 
 /** Since the meter was made. */
 export interface MemoryCosts {
@@ -93,6 +92,6 @@ export interface MemoryReport extends TableReport {
 }
 
 /** `meter` is that of the decoder that uses the memory, if one does. */
-export function reportMemory({ tables }: ModelMemory, meter?: MemoryMeter): MemoryReport {
-  return { ...reportTables(tables), ...(meter && { costs: meter.costs }) };
+export function reportMemory(memory: Memory, meter?: MemoryMeter): MemoryReport {
+  return { ...memory.report(), ...(meter && { costs: meter.costs }) };
 }

@@ -46,7 +46,7 @@ async function alone(
   maxTokens: number,
 ): Promise<{ ids: number[]; gaps: number[] }> {
   const session = new Decoder(language).createSession();
-  let logits = await session.append(promptIds);
+  let logits = (await session.append(promptIds)).logits;
   const ids: number[] = [];
   const gaps: number[] = [];
   for (;;) {
@@ -54,7 +54,7 @@ async function alone(
     ids.push(first!.id);
     gaps.push(first!.logProb - second!.logProb);
     if (ids.length === maxTokens) return { ids, gaps };
-    logits = await session.append([first!.id]);
+    logits = (await session.append([first!.id])).logits;
   }
 }
 
@@ -119,7 +119,9 @@ test("log-probabilities of prompt and answer are those of a session", async () =
   const [prompt] = found.steps;
   assert.ok(prompt?.kind === "prompt");
   const ids = [...promptIds, ...idsOf(found)];
-  const logits = await new Decoder(model).createSession().appendAll(ids.slice(0, -1));
+  const logits = (
+    await new Decoder(model).createSession().append(ids.slice(0, -1), { logits: "all" })
+  ).logits;
   const expected = ids.slice(1).map((id, t) => {
     const row = logits.subarray(t * config.vocabSize, (t + 1) * config.vocabSize);
     return logProbsOf(row, { id, top: 2 });
@@ -152,15 +154,15 @@ test("a trace holds the gates and rows of every token that was read, in order", 
     read,
   );
   const session = new Decoder(model).createSession();
-  await session.append(read);
+  const reading = await session.append(read);
   toBeClose(
     traces.flatMap(({ gates }) => gates.get(1)!),
-    session.gates.get(1)!,
+    reading.gates.get(1)!,
     { rtol: 1e-3, atol: 1e-4 },
   );
   assert.deepEqual(
     traces.flatMap(({ rows }) => rows.get(1)!.flat()),
-    Array.from(session.rows.get(1)!),
+    Array.from(reading.rows.get(1)!),
   );
   await scheduler.close();
 });
@@ -273,7 +275,7 @@ test("a store that fails breaks the running generations by name and none after t
     },
     close: async () => undefined,
   };
-  const broken = { ...model, memory: { ...model.memory!, tables: [{ ...table!, store }] } };
+  const broken = { ...model, memory: model.memory!.withTables((one) => ({ ...one, store })) };
   const scheduler = new Scheduler(broken);
   const request = (): GenerationRequest => ({ promptIds: [5, 6], maxTokens: 9, sampler: greedy() });
   await assert.rejects(collect(scheduler.submit(request())), /the disk is gone/);

@@ -7,7 +7,7 @@
 import { DisposalStack } from "../disposal-stack.ts";
 import { InvariantError, RequestError, UnavailableError } from "../errors.ts";
 import { BesideEngine } from "./beside-engine.ts";
-import { BatchDecoder, type BatchResult } from "./batch-decoder.ts";
+import { BatchDecoder } from "./batch-decoder.ts";
 import { checkTokenIds, type LanguageModel } from "./language-model.ts";
 import { type MemoryReport, reportMemory } from "./memory-meter.ts";
 import {
@@ -16,7 +16,8 @@ import {
   GenerationJob,
   type Trace,
 } from "./generation-job.ts";
-import { Decoder, type Session } from "./session.ts";
+import { Decoder } from "./decoder.ts";
+import type { Reading } from "./reading.ts";
 import { choosePlace } from "./slot-choice.ts";
 
 export interface SchedulerOptions {
@@ -228,6 +229,7 @@ export class Scheduler {
     while (this.#waiting.length > 0 && this.#slots.includes(undefined)) {
       const job = this.#waiting.shift()!;
       const { promptIds, scale = 1, promptLogProbs, trace, poolPrompt } = job.request;
+      const view = { memory: this.#decoder.model.memory, scale };
       const needsAll = [promptLogProbs, trace, poolPrompt].includes(true);
       const { sessions } = this.#batch;
       const place = choosePlace(promptIds, {
@@ -238,18 +240,18 @@ export class Scheduler {
           isFree: this.#slots[slot] === undefined,
           lastUse: this.#lastUse[slot]!,
         })),
-        scale,
+        view,
       });
       const session = sessions[place.slot]!;
       if (place.keepIn !== undefined) {
         const kept = sessions[place.keepIn]!;
-        kept.restart({ scale: session.scale });
+        kept.restart(session.view);
         kept.copyPrefix(session, session.length);
         this.#lastUse[place.keepIn] = this.#lastUse[place.slot]!;
       }
       if (place.from === place.slot && place.prefix > 0) session.rewind(place.prefix);
       else {
-        session.restart({ scale });
+        session.restart(view);
         if (place.prefix > 0) session.copyPrefix(sessions[place.from]!, place.prefix);
       }
       this.prefixCache.queries += promptIds.length;
@@ -262,33 +264,29 @@ export class Scheduler {
   /** Reads one chunk of a prompt; after the last, the first token is sampled. */
   async #read(job: GenerationJob): Promise<void> {
     const { session, request } = job;
-    const { promptIds, promptLogProbs = false, maxTokens } = request;
+    const { promptIds, promptLogProbs = false, poolPrompt = false, maxTokens } = request;
     this.#lastUse[job.slot] = this.#clock;
     const from = session.length;
     const ids = promptIds.slice(from, from + chunkLength);
     const isLast = from + ids.length === promptIds.length;
     if (!isLast)
       session.expect(promptIds.slice(from, from + 2 * chunkLength), { skip: chunkLength });
-    let logits: Float32Array;
-    if (promptLogProbs) {
-      const all = await session.appendAll(ids);
-      logits = all.subarray(all.length - this.#decoder.model.config.vocabSize);
-      job.scorePrompt(ids, all);
-    } else if (request.poolPrompt === true) {
-      logits = new Float32Array(0);
-      job.poolPrompt(await session.appendHidden(ids), ids.length);
-    } else logits = await session.append(ids);
-    if (request.trace === true) job.tracePrompt(sessionTrace(session, from));
+    const wanted = poolPrompt ? "none" : promptLogProbs ? "all" : "last";
+    const reading = await session.append(ids, { logits: wanted });
+    const { logits, hidden } = reading;
+    if (promptLogProbs) job.scorePrompt(ids, logits);
+    if (poolPrompt) job.poolPrompt(hidden, ids.length);
+    if (request.trace === true) job.tracePrompt(traceOf(reading, { start: from, ids }));
     if (!isLast || job.isOver) return;
     job.promptRead();
     if (maxTokens === 0) job.finish("length");
-    else job.sample(logits, undefined);
+    else job.sample(logits.subarray(-this.#decoder.model.config.vocabSize), undefined);
   }
 
   async #write(jobs: readonly GenerationJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ slot: job.slot, id: job.next! }));
     const start = performance.now();
-    let results: BatchResult[];
+    let results: Reading[];
     try {
       results = await this.#batch.step(entries);
     } catch (error) {
@@ -301,17 +299,9 @@ export class Scheduler {
     for (const [i, job] of jobs.entries()) {
       this.#lastUse[job.slot] = this.#clock;
       if (job.isOver) continue;
-      const { logits, gates, rows } = results[i]!;
-      const trace: Trace | undefined =
-        job.request.trace === true
-          ? {
-              start: job.session.length - 1,
-              ids: [entries[i]!.id],
-              gates: new Map([...gates].map(([layer, gate]) => [layer, [gate]])),
-              rows: new Map([...rows].map(([layer, row]) => [layer, [Array.from(row)]])),
-            }
-          : undefined;
-      job.sample(logits, trace);
+      const reading = results[i]!;
+      const place = { start: job.session.length - 1, ids: [entries[i]!.id] };
+      job.sample(reading.logits, job.request.trace === true ? traceOf(reading, place) : undefined);
     }
   }
 }
@@ -322,17 +312,19 @@ function shuttingDown(): UnavailableError {
   });
 }
 
-/** The trace of a session's last append, which began at position `start`. */
-function sessionTrace(session: Session, start: number): Trace {
-  const ids = session.ids.slice(start);
-  const perPosition = (rows: Uint32Array): number[][] => {
-    const columns = rows.length / ids.length;
-    return ids.map((_, t) => Array.from(rows.subarray(t * columns, (t + 1) * columns)));
+/** What the memory did at `ids`, which begin at position `start`. */
+function traceOf(
+  { gates, rows }: Reading,
+  { start, ids }: { start: number; ids: readonly number[] },
+): Trace {
+  const perPosition = (all: Uint32Array): number[][] => {
+    const columns = all.length / ids.length;
+    return ids.map((_, t) => Array.from(all.subarray(t * columns, (t + 1) * columns)));
   };
   return {
     start,
     ids,
-    gates: new Map([...session.gates].map(([layer, gates]) => [layer, Array.from(gates)])),
-    rows: new Map([...session.rows].map(([layer, rows]) => [layer, perPosition(rows)])),
+    gates: new Map([...gates].map(([layer, values]) => [layer, Array.from(values)])),
+    rows: new Map([...rows].map(([layer, all]) => [layer, perPosition(all)])),
   };
 }

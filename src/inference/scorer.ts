@@ -4,11 +4,18 @@
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
-import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
+import type { MemoryReader } from "../memory/memory.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
-import { type Batch, emptyBatch, fillWindow, type TokenStream, windowStarts } from "./windows.ts";
+import {
+  type Batch,
+  emptyBatch,
+  fillWindow,
+  spansOf,
+  type TokenStream,
+  windowStarts,
+} from "./windows.ts";
 
 export interface Score {
   /** Sum of -ln p over the scored tokens. */
@@ -46,7 +53,7 @@ export interface ScoredBatch {
 
 export class Scorer {
   readonly #model: LanguageModel;
-  readonly #retrieval: Retrieval;
+  readonly #reader: MemoryReader | undefined;
   readonly #batch: Batch;
   readonly #inputs: Record<string, Value>;
   readonly #outputs: Record<string, Value>;
@@ -61,7 +68,7 @@ export class Scorer {
     { batch, length }: { batch: number; length: number },
   ) {
     this.#model = model;
-    this.#retrieval = new Retrieval(model.memory?.tables ?? []);
+    this.#reader = model.memory?.reader();
     this.#compiled = compiled;
     this.#batch = emptyBatch(batch, length);
     const { graph, executable } = compiled;
@@ -167,20 +174,12 @@ export class Scorer {
   }
 
   async #run(): Promise<void> {
-    const { memory, config } = this.#model;
-    if (memory !== undefined) {
-      const compressed = compressIds(memory.tokenMap, this.#batch.ids);
-      const rows = addressBatch(memory.addressing, compressed, {
-        sequenceLength: this.#batch.length,
-        starts_BT: this.#batch.starts,
-      });
-      await this.#retrieval.retrieveAll(
-        config.engram!.layerIds.map((layerId, i) => ({
-          layerId,
-          rows: rows[i]!,
-          memory_PE: this.#inputs[io.memory(layerId)]!.data as Float32Array,
-        })),
+    if (this.#reader !== undefined) {
+      const vectors = this.#model.memory!.inputs.map(
+        ({ layerId }) => [layerId, this.#inputs[io.memory(layerId)]!.data as Float32Array] as const,
       );
+      const at = this.#reader.address(spansOf(this.#batch));
+      await this.#reader.lookUp(at, new Map(vectors)).all();
     }
     await this.#binding.run();
   }

@@ -4,10 +4,10 @@ import { toBeClose } from "../../test/conformance/close.ts";
 import { randomModel, smallConfig, smallEngram } from "../../test/models/random-model.ts";
 import { RequestError, StoreError } from "../errors.ts";
 import { evalGraph, io, type ModelConfig, ropeAngles } from "../model/index.ts";
-import { addressBatch, compressIds, Retrieval } from "../memory/index.ts";
+import { ablated, addressBatch, compressIds, HashedMemory, Retrieval } from "../memory/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
-import { ablatedTables, Decoder, type LanguageModel, Scorer, withoutMemory } from "./index.ts";
+import { Decoder, type LanguageModel, Scorer, withoutMemory } from "./index.ts";
 import { inputsOf } from "./language-model.ts";
 
 const text = [0, 7, 3, 3, 38, 12, 7, 3, 21, 5, 5, 5, 9, 30, 2, 17, 7, 3];
@@ -27,7 +27,7 @@ async function packedLosses(model: LanguageModel, ids: readonly number[]): Promi
     { start: 0, length, headDim: config.headDim, theta: config.ropeTheta },
     { cos: inputs[io.cos]!.data as Float32Array, sin: inputs[io.sin]!.data as Float32Array },
   );
-  if (memory !== undefined) {
+  if (memory instanceof HashedMemory) {
     const compressed = compressIds(memory.tokenMap, ids.slice(0, -1));
     const rows = addressBatch(memory.addressing, compressed, { sequenceLength: length });
     const retrieval = new Retrieval(memory.tables);
@@ -69,20 +69,20 @@ for (const [backendName, makeBackend] of Object.entries(backends))
       test("predicts what one pass without a cache predicts", async () => {
         const model = await randomModel(makeBackend(), config);
         const session = new Decoder(model).createSession();
-        const logits = await session.appendAll(text);
+        const logits = (await session.append(text, { logits: "all" })).logits;
         const losses = lossesOf(logits, text, config.vocabSize);
         toBeClose(losses, await packedLosses(model, text), near);
       });
 
       test("gives the same logits however its text is split", async () => {
         const decoder = new Decoder(await randomModel(makeBackend(), config));
-        const whole = await decoder.createSession().append(text);
+        const whole = (await decoder.createSession().append(text)).logits;
         for (const sizes of [[1], [2, 9, 1, 6], [8, 8, 2], [17, 1]]) {
           const session = decoder.createSession();
           let logits: Float32Array | undefined;
           for (let at = 0, i = 0; at < text.length; i++) {
             const size = sizes[i % sizes.length]!;
-            logits = await session.append(text.slice(at, at + size));
+            logits = (await session.append(text.slice(at, at + size))).logits;
             at += size;
           }
           assert.deepEqual(session.ids, text);
@@ -92,15 +92,15 @@ for (const [backendName, makeBackend] of Object.entries(backends))
 
       test("forgets what it is rewound over, and forks without a trace", async () => {
         const decoder = new Decoder(await randomModel(makeBackend(), config));
-        const whole = await decoder.createSession().append(text);
+        const whole = (await decoder.createSession().append(text)).logits;
         const session = decoder.createSession();
         await session.append([...text.slice(0, 10), 1, 1, 39, 1]);
         session.rewind(10);
         const fork = session.fork();
         await session.append([25, 26, 27]);
-        toBeClose(await fork.append(text.slice(10)), whole, near);
+        toBeClose((await fork.append(text.slice(10))).logits, whole, near);
         session.rewind(10);
-        toBeClose(await session.append(text.slice(10)), whole, near);
+        toBeClose((await session.append(text.slice(10))).logits, whole, near);
       });
     });
 
@@ -113,8 +113,8 @@ test("hidden states times the head are the logits, however the text is split", a
     const decoder = new Decoder(model);
     const session = decoder.createSession();
     const parts = [
-      await session.appendHidden(text.slice(0, 11)),
-      await session.appendHidden(text.slice(11)),
+      (await session.append(text.slice(0, 11), { logits: "none" })).hidden,
+      (await session.append(text.slice(11), { logits: "none" })).hidden,
     ];
     const hidden = parts.flatMap((part) => [...part]);
     const { data: head } =
@@ -126,7 +126,7 @@ test("hidden states times the head are the logits, however the text is split", a
       for (let d = 0; d < D; d++) sum += hidden[t * D + d]! * head[v * D + d]!;
       return sum;
     });
-    toBeClose(logits, await decoder.createSession().appendAll(text), near);
+    toBeClose(logits, (await decoder.createSession().append(text, { logits: "all" })).logits, near);
   }
 });
 
@@ -140,25 +140,22 @@ test("a session fills its context to the last token and not beyond", async () =>
 
 test("memory changes predictions, and switching it off is the backbone alone", async () => {
   const model = await randomModel(ortBackend({ threads: 2 }));
-  const on = await new Decoder(model).createSession().append(text);
-  const off = await new Decoder(withoutMemory(model)).createSession().append(text);
+  const on = (await new Decoder(model).createSession().append(text)).logits;
+  const off = (await new Decoder(withoutMemory(model)).createSession().append(text)).logits;
   assert.notDeepEqual(on, off);
   const empty: LanguageModel = {
     ...model,
-    memory: {
-      ...model.memory!,
-      tables: model.memory!.tables.map((table) => ({
-        ...table,
-        store: {
-          numRows: table.store.numRows,
-          rowBytes: table.store.rowBytes,
-          read: async (_rows: Uint32Array, into: Uint8Array) => void into.fill(0),
-          close: async () => undefined,
-        },
-      })),
-    },
+    memory: model.memory!.withTables((table) => ({
+      ...table,
+      store: {
+        numRows: table.store.numRows,
+        rowBytes: table.store.rowBytes,
+        read: async (_rows: Uint32Array, into: Uint8Array) => void into.fill(0),
+        close: async () => undefined,
+      },
+    })),
   };
-  assert.deepEqual(await new Decoder(empty).createSession().append(text), off);
+  assert.deepEqual((await new Decoder(empty).createSession().append(text)).logits, off);
 });
 
 test("a store that fails leaves the session as it was", async () => {
@@ -174,15 +171,15 @@ test("a store that fails leaves the session as it was", async () => {
     },
     close: async () => undefined,
   };
-  const broken = { ...model, memory: { ...model.memory!, tables: [{ ...table!, store }] } };
+  const broken = { ...model, memory: model.memory!.withTables((one) => ({ ...one, store })) };
   const session = new Decoder(broken).createSession();
   await session.append(text.slice(0, 10));
   failing = true;
   await assert.rejects(session.append(text.slice(10)), /the disk is gone/);
   assert.equal(session.length, 10);
   failing = false;
-  const whole = await new Decoder(model).createSession().append(text);
-  toBeClose(await session.append(text.slice(10)), whole, near);
+  const whole = (await new Decoder(model).createSession().append(text)).logits;
+  toBeClose((await session.append(text.slice(10))).logits, whole, near);
 });
 
 test("ids outside the vocabulary, empty appends and appends at once are refused", async () => {
@@ -219,7 +216,7 @@ test("a scorer finds the likelihoods that a session finds, over several windows"
       const part = window.slice(from, to);
       if (part.length < 2) continue;
       const session = decoder.createSession();
-      const logits = await session.appendAll(part.slice(0, -1));
+      const logits = (await session.append(part.slice(0, -1), { logits: "all" })).logits;
       for (const [t, loss] of lossesOf(logits, part, 40).entries()) {
         if (start > 0 && from + t < 12) continue;
         nats += loss;
@@ -242,9 +239,9 @@ test("a fork reads the tables and the scale of its origin", async () => {
   for (const backend of [referenceBackend(), ortBackend({ threads: 2 })]) {
     const model = await randomModel(backend);
     const decoder = new Decoder(model);
-    const tables = ablatedTables(model.memory!, { orders: [2] });
-    for (const options of [{ tables }, { scale: 0.5 }, { tables, scale: 0.5 }]) {
-      const session = decoder.createSession(options);
+    const memory = ablated(model.memory!, { orders: [2] });
+    for (const view of [{ memory }, { scale: 0.5 }, { memory, scale: 0.5 }]) {
+      const session = decoder.createSession({ view });
       await session.append(text.slice(0, 9));
       const fork = session.fork();
       const forkOfFork = fork.fork();
@@ -252,26 +249,29 @@ test("a fork reads the tables and the scale of its origin", async () => {
       assert.deepEqual(await fork.append(text.slice(9)), expected);
       assert.deepEqual(await forkOfFork.append(text.slice(9)), expected);
       const plain = await decoder.createSession().append(text);
-      assert.throws(() => toBeClose(expected, plain, near), "the model's own tables say otherwise");
+      assert.throws(
+        () => toBeClose(expected.logits, plain.logits, near),
+        "the model's own tables say otherwise",
+      );
     }
   }
 });
 
-test("a prefix that was read from other tables, at another scale, or never, is refused", async () => {
+test("a prefix that was read from another memory, at another scale, or never, is refused", async () => {
   const model = await randomModel(referenceBackend());
   const decoder = new Decoder(model);
   const session = decoder.createSession();
   await session.append(text.slice(0, 9));
-  const other = decoder.createSession({ tables: ablatedTables(model.memory!, { heads: [1] }) });
-  for (const stranger of [other, decoder.createSession({ scale: 0.5 })]) {
+  const other = decoder.createSession({ view: { memory: ablated(model.memory!, { heads: [1] }) } });
+  for (const stranger of [other, decoder.createSession({ view: { scale: 0.5 } })]) {
     await stranger.append([1, 2]);
-    assert.throws(() => stranger.copyPrefix(session, 5), /same decoder, tables and scale/);
-    assert.throws(() => session.copyPrefix(stranger, 2), /same decoder, tables and scale/);
+    assert.throws(() => stranger.copyPrefix(session, 5), /same decoder and view/);
+    assert.throws(() => session.copyPrefix(stranger, 2), /same decoder and view/);
     assert.deepEqual(stranger.ids, [1, 2], "and nothing has changed");
   }
   assert.throws(() => decoder.createSession().copyPrefix(session, 10), /10 tokens of 9/);
-  // Tables that no ablation touches are the model's own.
-  const same = decoder.createSession({ tables: ablatedTables(model.memory!, {}) });
+  // A memory of which nothing is taken away is the model's own.
+  const same = decoder.createSession({ view: { memory: ablated(model.memory!, {}) } });
   same.copyPrefix(session, 9);
   assert.deepEqual(await same.append([3]), await session.append([3]));
 });

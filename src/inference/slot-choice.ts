@@ -5,10 +5,11 @@
  * Running generations sit in the lowest slots, since a run covers all slots up to the highest one in
  * use; the free ones above keep what has been read before.
  */
-import type { Session } from "./session.ts";
+import { commonPrefix, type Session } from "./session.ts";
+import { sameView, type View } from "./view.ts";
 
 export interface SlotView {
-  readonly session: Pick<Session, "ids" | "length" | "scale">;
+  readonly session: Pick<Session, "ids" | "length" | "view">;
   readonly isFree: boolean;
   readonly lastUse: number;
 }
@@ -29,37 +30,29 @@ const worthKeeping = 16;
 export interface PlaceOptions {
   /** At least one of them is free. */
   readonly slots: readonly SlotView[];
-  readonly scale: number;
+  readonly view: View;
   readonly mayReuse: boolean;
 }
 
 export function choosePlace(
   promptIds: readonly number[],
-  { slots, scale, mayReuse }: PlaceOptions,
+  { slots, view, mayReuse }: PlaceOptions,
 ): Place {
   const slot = slots.findIndex(({ isFree }) => isFree);
   let from = slot;
   let prefix = 0;
   if (mayReuse)
     for (const [i, { session }] of slots.entries()) {
-      if (session.scale !== scale) continue;
+      if (!sameView(session.view, view)) continue;
       const length = commonPrefix(session.ids, promptIds);
       if (length > prefix) [from, prefix] = [i, length];
     }
   const { session, lastUse } = slots[slot]!;
   if (session.length - (from === slot ? prefix : 0) < worthKeeping) return { slot, prefix, from };
   const others = slots
-    .map((view, i) => ({ ...view, i }))
+    .map((slotView, i) => ({ ...slotView, i }))
     .filter(({ isFree, i }) => isFree && i !== slot && i !== from);
   const oldest = others.toSorted((a, b) => a.lastUse - b.lastUse || b.i - a.i)[0];
   if (oldest === undefined || oldest.lastUse > lastUse) return { slot, prefix, from };
   return { slot, prefix, from, keepIn: oldest.i };
-}
-
-/** Never the whole prompt: its last token must be read for the logits after it. */
-function commonPrefix(ids: readonly number[], promptIds: readonly number[]): number {
-  const most = Math.min(ids.length, promptIds.length - 1);
-  let length = 0;
-  while (length < most && ids[length] === promptIds[length]) length++;
-  return length;
 }

@@ -1,8 +1,8 @@
 /**
  * What usually follows each token: for every id the few ids seen most often right after it, counted as texts go by.
  * Memory is fixed: where an id has more successors than places, a new one takes the place of the rarest and its count
- * (space-saving counts; Metwally, Agrawal and El Abbadi 2005), so that a frequent one is never lost for long. Ids are
- * compressed ids, since rows depend on nothing else. Knows no rows.
+ * (space-saving counts; Metwally, Agrawal and El Abbadi 2005), so that a frequent one is never lost for long. Knows no
+ * rows.
  */
 export class Successors {
   readonly #places: number;
@@ -16,9 +16,8 @@ export class Successors {
     this.#counts = new Uint32Array(vocabSize * places);
   }
 
-  /** `next` was seen right after `id`. Ids below 0 are dead positions, which follow and lead to nothing. */
+  /** `next` was seen right after `id`. */
   add(id: number, next: number): void {
-    if (id < 0 || next < 0) return;
     const first = id * this.#places;
     const last = first + this.#places - 1;
     let at = first;
@@ -35,7 +34,6 @@ export class Successors {
 
   /** The likeliest successors, at most `count` of them. */
   after(id: number, count: number): number[] {
-    if (id < 0) return [];
     const first = id * this.#places;
     const known = this.#ids.subarray(first, first + Math.min(count, this.#places));
     return [...known].filter((next) => next >= 0);

@@ -2,6 +2,7 @@
  * Documents as one stream of token ids, and the fixed windows that a packed graph reads from it. Knows
  * token ids and where documents start; not text, hashes or tensors.
  */
+import type { TokenSpan } from "../memory/memory.ts";
 
 /** Each document is its end-of-text token followed by its tokens: the token both closes the document
  *  before and is what a document's first word is predicted from. */
@@ -31,8 +32,6 @@ export interface Batch {
   readonly labels: Int32Array;
   /** Number of the document within its row, from 1. */
   readonly segments: Int32Array;
-  /** 1 where a document starts at this position. */
-  readonly starts: Uint8Array;
   /** Loss weight of each position; all weights of the batch sum to 1. */
   readonly weights: Float32Array;
 }
@@ -45,9 +44,19 @@ export function emptyBatch(batch: number, length: number): Batch {
     ids: new Int32Array(n),
     labels: new Int32Array(n),
     segments: new Int32Array(n),
-    starts: new Uint8Array(n),
     weights: new Float32Array(n),
   };
+}
+
+/** The documents of a batch as a memory reads them, in the order of its positions. No row sees another. */
+export function spansOf({ length, ids, segments }: Batch): TokenSpan[] {
+  const spans: TokenSpan[] = [];
+  for (let from = 0, to; from < ids.length; from = to) {
+    to = from + 1;
+    while (to % length !== 0 && segments[to] === segments[from]) to++;
+    spans.push({ ids, begin: from, from, to });
+  }
+  return spans;
 }
 
 /** Index of the last element of ascending `sorted` that is <= x. */
@@ -76,7 +85,6 @@ export function fillWindow(stream: TokenStream, start: number, batch: Batch, row
       batch.ids[at] = tokens[end]!;
       batch.labels[at] = tokens[end]!;
       batch.segments[at] = ++segment;
-      batch.starts[at] = 1;
       batch.weights[at] = 0;
       continue;
     }
@@ -87,7 +95,6 @@ export function fillWindow(stream: TokenStream, start: number, batch: Batch, row
     batch.ids[at] = tokens[position]!;
     batch.labels[at] = tokens[position + 1]!;
     batch.segments[at] = segment;
-    batch.starts[at] = starts[document] === position ? 1 : 0;
     batch.weights[at] = 1 / (batch.batch * length);
   }
 }

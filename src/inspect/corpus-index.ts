@@ -7,8 +7,7 @@
  * about 44 a distinct n-gram and order, and 8 a distinct n-gram for each column that was asked for.
  */
 import { RequestError } from "../errors.ts";
-import type { ModelMemory } from "../inference/index.ts";
-import { addressBatch, compressIds } from "../memory/index.ts";
+import { addressBatch, compressIds, type HashedMemory } from "../memory/index.ts";
 import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
 import { NumberInterner } from "./number-interner.ts";
 import type { CorpusReport, RowReport } from "./report.ts";
@@ -36,7 +35,7 @@ const breath = 50_000;
 export class CorpusIndex {
   readonly report: CorpusReport;
   readonly #tokenizer: Tokenizer;
-  readonly #memory: ModelMemory;
+  readonly #memory: HashedMemory;
   readonly #ids: Int32Array;
   readonly #compressed: Int32Array;
   /** Index 0 is order 2. */
@@ -44,7 +43,7 @@ export class CorpusIndex {
   readonly #columns = new Map<string, Column>();
 
   private constructor(
-    parts: { tokenizer: Tokenizer; memory: ModelMemory; name: string },
+    parts: { tokenizer: Tokenizer; memory: HashedMemory; name: string },
     { ids, compressed, orders }: { ids: Int32Array; compressed: Int32Array; orders: Order[] },
   ) {
     this.#tokenizer = parts.tokenizer;
@@ -61,7 +60,7 @@ export class CorpusIndex {
 
   /** Reads `text` as one document. Throws `RequestError` for more tokens than an index holds. */
   static async build(
-    parts: { tokenizer: Tokenizer; memory: ModelMemory; name: string },
+    parts: { tokenizer: Tokenizer; memory: HashedMemory; name: string },
     text: string,
   ): Promise<CorpusIndex> {
     const { tokenizer, memory } = parts;
@@ -184,7 +183,7 @@ export class CorpusIndex {
 
 /** Which order and head a row belongs to. Throws `RequestError` for a row that is no layer's. */
 export function columnOf(
-  { addressing: { layout } }: ModelMemory,
+  { addressing: { layout } }: HashedMemory,
   { layer, row }: { layer: number; row: number },
 ): { index: number; order: number; head: number; rows: number } {
   const found = layout.layers.find(({ layerId }) => layerId === layer);

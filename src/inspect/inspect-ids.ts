@@ -4,9 +4,8 @@
  * `passes.ts`; this puts it beside what tokenizer and tables say.
  */
 import { RequestError } from "../errors.ts";
-import type { Ablation } from "../inference/index.ts";
 import type { Model } from "../load-model.ts";
-import { checkRowValues, type RetrievalTable } from "../memory/index.ts";
+import { type Ablation, checkRowValues, type RetrievalTable } from "../memory/index.ts";
 import { tokenText } from "../tokenizer/index.ts";
 import { type Reading, readBothWays } from "./passes.ts";
 import type { InspectReport, LayerReport, SpellingsReport } from "./report.ts";

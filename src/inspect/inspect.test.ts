@@ -70,9 +70,9 @@ test("rows are those that the configuration gives, gates those that a session se
   assert.deepEqual(layer!.after.rows, layers["1"]);
   const short = await inspectIds(model, ids);
   await using session = model.createSession();
-  await session.append(ids);
+  const { gates } = await session.append(ids);
   for (const [t, [gate]] of short.layers[0]!.after.gates.entries())
-    close(gate!, session.gates.get(1)![t]!, 2e-6);
+    close(gate!, gates.get(1)![t]!, 2e-6);
   for (const [c, column] of layer!.columns.entries())
     for (const rows of layer!.after.rows)
       assert.ok(rows[c]! >= column.first_row && rows[c]! < column.first_row + column.rows);
@@ -181,7 +181,7 @@ test("chances of the next token are a whole softmax's, likeliest first", async (
   const { next, tokens } = await inspectIds(model, ids, { top: 20 });
   await using session = model.createSession();
   const V = model.config.vocabSize;
-  const logits = await session.appendAll(ids);
+  const logits = (await session.append(ids, { logits: "all" })).logits;
   for (const [t, entries] of next.entries()) {
     const row = Array.from(logits.subarray(t * V, (t + 1) * V));
     const norm = Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0));

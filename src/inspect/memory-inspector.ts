@@ -4,10 +4,11 @@
  * ids, not text.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { documentEnd, type ModelMemory } from "../inference/index.ts";
+import { documentEnd } from "../inference/index.ts";
 import {
   type CacheStats,
   compressIds,
+  type HashedMemory,
   type LayerLayout,
   type RetrievalTable,
   type RowBins,
@@ -59,13 +60,13 @@ const ROWS_PER_BUCKET = 2 ** 16;
 const BYTES_PER_BUCKET = 2 ** 23;
 
 export class MemoryInspector {
-  readonly #memory: ModelMemory;
+  readonly #memory: HashedMemory;
   readonly #traffic: TableTraffic | undefined;
   readonly #seen: NgramCollisions;
   readonly #fills = new Map<number, Promise<BucketFill[]>>();
 
   /** Without `traffic`, what is asked of the tables is not known. */
-  constructor(memory: ModelMemory, traffic?: TableTraffic) {
+  constructor(memory: HashedMemory, traffic?: TableTraffic) {
     this.#memory = memory;
     this.#traffic = traffic;
     this.#seen = new NgramCollisions(memory.addressing);

@@ -3,14 +3,9 @@
  * every token and the chances of the next, both ways; gates, rows and sizes of what was written. Longer
  * sequences than a context are read in windows, those in which a `Scorer` scores them. Knows ids; no text.
  */
-import {
-  type Ablation,
-  ablatedTables,
-  logProbsOf,
-  type Session,
-  windowStarts,
-} from "../inference/index.ts";
+import { logProbsOf, type Reading as PieceReading, windowStarts } from "../inference/index.ts";
 import type { Model } from "../load-model.ts";
+import { ablated, type Ablation } from "../memory/index.ts";
 
 export interface PassOptions {
   readonly scale: number;
@@ -53,7 +48,7 @@ export async function readBothWays(
   await using on =
     memory === undefined
       ? model.createSession({ memory: false })
-      : model.createSession({ scale, tables: ablatedTables(memory, ablate) });
+      : model.createSession({ view: { scale, memory: ablated(memory, ablate) } });
   const stride = Math.max(1, length >>> 1);
   // As if one more id followed: the last is read, too, though nothing behind it is scored.
   for (const { start, from } of windowStarts(ids.length + 1, { length, stride })) {
@@ -63,15 +58,16 @@ export async function readBothWays(
     for (let at = 0; at < window.length; at += pieceLength) {
       signal?.throwIfAborted();
       const piece = window.slice(at, at + pieceLength);
-      const [onLogits, offLogits] = [await on.appendTraced(piece), await off.appendAll(piece)];
+      const inUse = await on.append(piece, { logits: "all", sizes: true });
+      const without = await off.append(piece, { logits: "all" });
       for (let i = Math.max(0, from - at); i < piece.length; i++)
         readings.push(
           readingOf({
-            on: rowOf(onLogits, i, piece.length),
-            off: rowOf(offLogits, i, piece.length),
+            on: rowOf(inUse.logits, i, piece.length),
+            off: rowOf(without.logits, i, piece.length),
             following: ids[start + at + i + 1],
             top,
-            layers: layersAt(on, i, piece.length),
+            layers: layersAt(inUse, i, piece.length),
           }),
         );
     }
@@ -84,12 +80,12 @@ function rowOf(logits: Float32Array, i: number, rows: number): Float32Array {
   return logits.subarray(i * width, (i + 1) * width);
 }
 
-function layersAt(session: Session, i: number, count: number): Map<number, LayerReading> {
+function layersAt(reading: PieceReading, i: number, count: number): Map<number, LayerReading> {
   const layers = new Map<number, LayerReading>();
-  for (const [layer, gates] of session.gates) {
-    const rows = session.rows.get(layer)!;
+  for (const [layer, gates] of reading.gates) {
+    const rows = reading.rows.get(layer)!;
     const columns = rows.length / count;
-    const { written, stream } = session.sizes.get(layer)!;
+    const { written, stream } = reading.sizes.get(layer)!;
     layers.set(layer, {
       gate: gates[i]!,
       written: written[i]!,

@@ -1,6 +1,6 @@
 /**
- * Ids -> row ids for whole batches and for the growing end of one timeline, every layer at once: the
- * hash with its constants prepared. Knows nothing of stores, row contents or models.
+ * Ids -> row ids for whole sequences, every layer at once: the hash with its constants prepared. Knows
+ * nothing of stores, row contents or models.
  *
  * Shapes: B batch, T positions, C = (N-1)*H columns. Rows of a layer are position-major [B*T, C].
  */
@@ -8,7 +8,6 @@ import { InvalidConfigError, ShapeError } from "../errors.ts";
 import { type AddressConfig, numColumns } from "./config.ts";
 import { buildHashPlan, checkCompressedIds, type HashPlan, hashRange } from "./hash.ts";
 import { buildLayout, type EngramLayout } from "./layout.ts";
-import type { Lookback } from "./lookback.ts";
 import { checkTokenMap, compressIds, type TokenMap } from "./token-map.ts";
 
 export interface Addressing {
@@ -83,24 +82,6 @@ export function addressBatch(
         out: rows,
         outOffset: first * C,
       });
-    return rows;
-  });
-}
-
-/** Row ids of positions `from`.. of a timeline, one [length - from, C] for each layer. */
-export function addressTail(
-  addressing: Addressing,
-  lookback: Lookback,
-  { from, out }: { from: number; out?: readonly Uint32Array[] },
-): Uint32Array[] {
-  const { plans, pad, numColumns: C, compressedVocabSize } = addressing;
-  const { ids, starts, length } = lookback;
-  if (!Number.isInteger(from) || from < 0 || from > length)
-    throw new ShapeError(`positions from ${from} of a timeline of ${length} ids do not exist`);
-  checkCompressedIds(ids.subarray(from), compressedVocabSize);
-  return plans.map((plan, layer) => {
-    const rows = rowsBuffer(out?.[layer], (length - from) * C);
-    hashRange(plan, ids, { from, to: length, pad, starts, out: rows });
     return rows;
   });
 }

@@ -1,8 +1,8 @@
-/** Retrieval: ids -> row ids -> rows. No tensors. Stores that need a platform have their own index. */
+/** Retrieval: ids -> row ids -> rows -> vectors. No tensors. Stores that need a platform have their own index. */
+export { ablated, type Ablation } from "./ablated.ts";
 export {
   addressBatch,
   type AddressBatchOptions,
-  addressTail,
   type Addressing,
   buildAddressing,
   compressedPad,
@@ -41,15 +41,19 @@ export {
   layerMultipliers,
   layerOf,
 } from "./layout.ts";
-export { Lookback } from "./lookback.ts";
+export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
+export type {
+  Addresses,
+  LookUp,
+  Memory,
+  MemoryInput,
+  MemoryReader,
+  TokenSpan,
+  TrainableMemory,
+  TrainableReader,
+} from "./memory.ts";
 export { normalizeToken } from "./normal-form.ts";
-export {
-  type LookUp,
-  Retrieval,
-  type RetrievalTable,
-  type RowBatch,
-  type RowRequest,
-} from "./retrieval.ts";
+export { Retrieval, type RetrievalTable, type RowBatch, type RowRequest } from "./retrieval.ts";
 export {
   isRowFormatName,
   ROW_FORMAT_NAMES,
@@ -90,7 +94,7 @@ export {
   type WritableRowStore,
 } from "./store.ts";
 export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
-export { blanked, type BlankRows } from "./stores/blanked.ts";
+export { zeroed, type ZeroedRows } from "./stores/zeroed.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
 export { CachedStore } from "./stores/cached.ts";
 export { cached } from "./stores/writable-cached.ts";
@@ -145,10 +149,10 @@ export {
   buildTokenMap,
   checkTokenMap,
   compressIds,
-  maskDead,
   parseTokenMap,
   type TokenMap,
   tokenMapBytes,
   tokenMapSha256,
   type TokenSpellings,
 } from "./token-map.ts";
+export { type RowTrainingState, TrainableHashedMemory } from "./trainable-hashed-memory.ts";

@@ -94,15 +94,19 @@ test("layers have their own tables and are read together", async () => {
   assert.deepEqual(retrieval.layerIds, [1, 14]);
   const one = new Float32Array(2);
   const two = new Float32Array(4);
-  const batches = await retrieval.retrieveAll([
+  const lookUp = retrieval.lookUp([
     { layerId: 1, rows: Uint32Array.of(9, 0), memory_PE: one },
     { layerId: 14, rows: Uint32Array.of(13, 0), memory_PE: two },
   ]);
+  await lookUp.all();
   assert.deepEqual([...one], [1, 0]);
   assert.deepEqual([...two], [5, 5.5, 0, 0.5]);
   assert.deepEqual(
-    batches.map((batch) => batch.layerId),
-    [1, 14],
+    retrieval.layerIds.map((layerId) => [...retrieval.batchOf(layerId).unique]),
+    [
+      [9, 0],
+      [13, 0],
+    ],
   );
 });
 

@@ -9,6 +9,7 @@
 import { InvalidConfigError, RequestError, ShapeError, StoreError } from "../errors.ts";
 import { RowDeduper } from "./dedupe.ts";
 import { checkRowValues } from "./finite-rows.ts";
+import type { LookUp } from "./memory.ts";
 import type { RowFormat } from "./row-format.ts";
 import type { UseCodes } from "./row-use.ts";
 import type { RowStore, WritableRowStore } from "./store.ts";
@@ -41,22 +42,6 @@ export interface RowRequest {
   readonly areDistinct?: boolean;
 }
 
-/** Rows of several layers, some of which may still have to come. */
-export interface LookUp {
-  /** Rows asked for in all layers, repeats included. */
-  readonly numRows: number;
-  /** Everything is in place: nobody needs to wait. */
-  readonly isDone: boolean;
-  /** Asks for all that was not at hand, in all layers at once. Once; before anybody waits. */
-  begin(): void;
-  /** The same as `isDone` for one layer. */
-  hasArrived(layerId: number): boolean;
-  /** Resolves when the layer's values are in place; rejects if they cannot be had. */
-  arrival(layerId: number): Promise<unknown>;
-  /** Resolves when nothing is under way any more, whatever became of it. */
-  settled(): Promise<void>;
-}
-
 /** Serves one batch at a time in each layer; layers are independent of each other. */
 export class Retrieval {
   readonly #layers: ReadonlyMap<number, LayerRetrieval>;
@@ -82,11 +67,6 @@ export class Retrieval {
     return layer.retrieve(rows, memory_PE);
   }
 
-  /** As `retrieve` for several layers at once, in the order given. */
-  retrieveAll(requests: readonly RowRequest[]): Promise<RowBatch[]> {
-    return Promise.all(requests.map((request) => this.retrieve(request.layerId, request)));
-  }
-
   /** Serves what is at hand of the rows of several layers; the rest is for `begin` to ask for. */
   lookUp(requests: readonly RowRequest[]): LookUp {
     const missing = requests.filter(
@@ -95,25 +75,30 @@ export class Retrieval {
     const waiting = new Map<number, Promise<RowBatch> | undefined>(
       missing.map(({ layerId }) => [layerId, undefined]),
     );
+    const begin = (): void => {
+      for (const { layerId, rows, memory_PE } of missing) {
+        const batch = this.#layer(layerId).retrieveLater(rows, memory_PE);
+        waiting.set(layerId, batch);
+        // Who waits for it hears of a failure; nobody may come to that.
+        batch.then(
+          () => waiting.delete(layerId),
+          () => undefined,
+        );
+      }
+      missing.length = 0;
+    };
     return {
       numRows: requests.reduce((sum, { rows }) => sum + rows.length, 0),
       get isDone() {
         return waiting.size === 0;
       },
-      begin: () => {
-        for (const { layerId, rows, memory_PE } of missing) {
-          const batch = this.#layer(layerId).retrieveLater(rows, memory_PE);
-          waiting.set(layerId, batch);
-          // Who waits for it hears of a failure; nobody may come to that.
-          batch.then(
-            () => waiting.delete(layerId),
-            () => undefined,
-          );
-        }
-        missing.length = 0;
-      },
+      begin,
       hasArrived: (layerId) => !waiting.has(layerId),
       arrival: (layerId) => waiting.get(layerId) ?? Promise.resolve(),
+      all: async () => {
+        begin();
+        await Promise.all(waiting.values());
+      },
       settled: async () => void (await Promise.allSettled(waiting.values())),
     };
   }
@@ -121,6 +106,14 @@ export class Retrieval {
   /** Tells the layer's store that these rows will be asked for. Never fails, never waits. */
   prefetch(layerId: number, rows: Uint32Array): void {
     this.#layer(layerId).prefetch(rows);
+  }
+
+  /** What the last read of a layer brought. Throws `RequestError` where that was one of `areDistinct` rows. */
+  batchOf(layerId: number): RowBatch {
+    const { batch } = this.#layer(layerId);
+    if (batch === undefined)
+      throw new RequestError(`layer ${layerId}: nothing has been read yet that could be changed`);
+    return batch;
   }
 
   /** Encodes `batch.values` and writes them to the rows they came from. */
@@ -157,6 +150,8 @@ class LayerRetrieval {
   #bytes = new Uint8Array(0);
   #values = new Float32Array(0);
   #isBusy = false;
+  /** Of the last read. */
+  batch: RowBatch | undefined;
 
   constructor(table: RetrievalTable) {
     const { layerId, store, format } = table;
@@ -175,6 +170,7 @@ class LayerRetrieval {
   /** Whether the store had the rows at hand; then they are in place. */
   retrieveNow({ rows, memory_PE, areDistinct = false }: RowRequest): boolean {
     if (!areDistinct) return this.#retrieveNow(rows, memory_PE) !== undefined;
+    this.batch = undefined;
     // Less code than with repeats, and between two tokens all code is cold (docs/log.md).
     this.#check(rows, memory_PE);
     const { store, format } = this.table;
@@ -234,6 +230,7 @@ class LayerRetrieval {
     if (!isInPlace) format.decode(bytes, batch.values);
     this.#checkValues(batch.unique, batch.values, memory_PE);
     dealOut(batch.values, batch.index, { into: memory_PE, headDim: format.headDim });
+    this.batch = batch;
     return batch;
   }
 

@@ -8,8 +8,6 @@ import { FormatError, RequestError } from "../errors.ts";
 import {
   buildTokenMap,
   compressIds,
-  DEAD,
-  maskDead,
   parseTokenMap,
   tokenMapBytes,
   tokenMapSha256,
@@ -119,12 +117,6 @@ test("ids outside the vocabulary are refused with their position", () => {
       () => compressIds(tokenMap, [0, bad]),
       (error) => error instanceof RequestError && error.message.includes(`${bad} at position 1`),
     );
-});
-
-test("masked positions become DEAD", () => {
-  const compressed = Int32Array.of(5, 6, 7);
-  maskDead(compressed, [false, true, false]);
-  assert.deepEqual([...compressed], [5, DEAD, 7]);
 });
 
 const folder = join(

@@ -5,7 +5,6 @@
  */
 import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { DEAD } from "./hash.ts";
 import { normalizeToken } from "./normal-form.ts";
 
 export interface TokenMap {
@@ -33,18 +32,26 @@ export function buildTokenMap(tokenizer: TokenSpellings): TokenMap {
 }
 
 /** Compressed ids of raw ids. Throws `RequestError` for an id outside the vocabulary. */
-export function compressIds({ map }: TokenMap, ids: ArrayLike<number>): Int32Array {
-  const compressed = new Int32Array(ids.length);
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i]!;
+export function compressIds(tokenMap: TokenMap, ids: ArrayLike<number>): Int32Array {
+  const into = new Int32Array(ids.length);
+  compressInto(tokenMap, { ids, from: 0, into });
+  return into;
+}
+
+/** As `compressIds` for the ids from position `from` on, as many as `into` holds. */
+export function compressInto(
+  { map }: TokenMap,
+  { ids, from, into }: { ids: ArrayLike<number>; from: number; into: Int32Array },
+): void {
+  for (let i = 0; i < into.length; i++) {
+    const id = ids[from + i]!;
     const rank = map[id];
     if (rank === undefined)
       throw new RequestError(
-        `token id ${id} at position ${i} is outside the vocabulary 0..${map.length - 1}`,
+        `token id ${id} at position ${from + i} is outside the vocabulary 0..${map.length - 1}`,
       );
-    compressed[i] = rank;
+    into[i] = rank;
   }
-  return compressed;
 }
 
 /** Refuses a map made from another tokenizer than the configuration's. */
@@ -89,9 +96,4 @@ export function parseTokenMap(bytes: Uint8Array): TokenMap {
 export async function tokenMapSha256(tokenMap: TokenMap): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", tokenMapBytes(tokenMap));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** Marks positions without text (images): their compressed ids become DEAD. In place. */
-export function maskDead(compressed: Int32Array, isDead: ArrayLike<number | boolean>): void {
-  for (let i = 0; i < compressed.length; i++) if (isDead[i]) compressed[i] = DEAD;
 }

@@ -156,7 +156,7 @@ describe("completions", () => {
         assert.equal(tokens.slice(0, ids.length).join(""), model.tokenizer.decode(ids));
         // The harness' own arithmetic, against the model's: sum of ln p, and whether greedy.
         const session = model.createSession();
-        const logits = await session.appendAll(ids);
+        const logits = (await session.append(ids, { logits: "all" })).logits;
         const V = model.config.vocabSize;
         for (let t = 1; t < ids.length; t++) {
           const row = Array.from(logits.subarray((t - 1) * V, t * V));
@@ -233,10 +233,10 @@ describe("the memory", () => {
     assert.deepEqual(report.tokens.slice(0, promptIds.length), promptIds);
     assert.equal(report.tokens.length, promptIds.length + 10 - 1);
     const session = model.createSession();
-    await session.append(report.tokens);
-    assert.deepEqual(report.rows["1"].flat(), Array.from(session.rows.get(1)!));
+    const reading = await session.append(report.tokens);
+    assert.deepEqual(report.rows["1"].flat(), Array.from(reading.rows.get(1)!));
     for (const [t, gate] of report.gates["1"].entries())
-      assert.ok(Math.abs(gate - session.gates.get(1)![t]!) < 1e-4);
+      assert.ok(Math.abs(gate - reading.gates.get(1)![t]!) < 1e-4);
     await session.dispose();
     const chunks = await events("/v1/completions", { ...request, engram: wish });
     const parts = chunks.flatMap(({ choices }) => choices[0].engram ?? []);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as fc from "fast-check";
-import { emptyBatch, fillWindow, type TokenStream } from "../inference/index.ts";
+import { emptyBatch, fillWindow, spansOf, type TokenStream } from "../inference/index.ts";
 import { fillBatch, learningRate, packDocuments, utf8Length, WindowOrder } from "./index.ts";
 
 function streamOf(lengths: readonly number[]): TokenStream {
@@ -24,7 +24,14 @@ test("a window numbers its documents and marks where they start", () => {
   assert.deepEqual([...batch.ids], [2, 3, 4, 5, 6, 7, 8, 9]);
   assert.deepEqual([...batch.labels], [3, 4, 5, 6, 7, 8, 9, 10]);
   assert.deepEqual([...batch.segments], [1, 2, 2, 2, 2, 3, 3, 3]);
-  assert.deepEqual([...batch.starts], [0, 1, 0, 0, 0, 1, 0, 0]);
+  assert.deepEqual(
+    spansOf(batch).map(({ begin, from, to }) => [begin, from, to]),
+    [
+      [0, 0, 1],
+      [1, 1, 5],
+      [5, 5, 8],
+    ],
+  );
 });
 
 test("a window beyond the stream's end carries no weight there", () => {

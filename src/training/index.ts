@@ -14,6 +14,11 @@ export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
 export { excerptOf } from "./excerpt.ts";
 export { Pace } from "./pace.ts";
 export { planTraining } from "./plan.ts";
-export { updateRows } from "./row-optimizer.ts";
 export { learningRate } from "./schedule.ts";
-export { flatArrays, type StepReport, Trainer, type TrainingState } from "./trainer.ts";
+export {
+  flatArrays,
+  type StepReport,
+  type TrainableModel,
+  Trainer,
+  type TrainingState,
+} from "./trainer.ts";

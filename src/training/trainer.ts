@@ -13,17 +13,10 @@ import {
   type Batch,
   emptyBatch,
   type LanguageModel,
+  spansOf,
   type TokenStream,
 } from "../inference/index.ts";
-import {
-  addressBatch,
-  compressIds,
-  countUses,
-  memoryWidth,
-  Retrieval,
-  type RowBatch,
-  type WritableRowStore,
-} from "../memory/index.ts";
+import type { Addresses, MemoryInput, TrainableMemory, TrainableReader } from "../memory/memory.ts";
 import { firstNonFinite, Random } from "../numerics/index.ts";
 import { io, type ParamLayout, paramViews, ropeAngles, trainGraph } from "../model/index.ts";
 import { type Binding, type Executable, type Value, valueOf, zeros } from "../tensor/index.ts";
@@ -36,20 +29,18 @@ import {
   type UpdateStep,
 } from "./optimizer.ts";
 import type { TrainingRecipe } from "./presets.ts";
-import { updateRows } from "./row-optimizer.ts";
 import { learningRate, memoryOffShare } from "./schedule.ts";
 
-/** What training changes: weights and optimizer state in flat arrays, tables and their moments in
- *  stores. A checkpoint is exactly this, and the number of steps done. */
+/** What training changes beside the memory: weights and optimizer state in flat arrays. */
 export interface TrainingState {
   readonly layout: ParamLayout;
   readonly arrays: FlatArrays;
-  /** One f32 a row for each table, in the order of the model's tables. */
-  readonly moments: readonly WritableRowStore[];
-  /** One code a row for each table: how often the text asked for it (`countUses`). */
-  readonly uses: readonly WritableRowStore[];
+  /** Steps done. */
   step: number;
 }
+
+/** Its weights are views of `TrainingState.arrays.params`. */
+export type TrainableModel = LanguageModel<TrainableMemory>;
 
 export interface StepReport {
   /** Steps done, this one included. */
@@ -81,28 +72,27 @@ interface Prepared {
   readonly batch: Batch;
   /** Sequences of the batch that are trained with the memory off. */
   readonly memoryOff: ReadonlySet<number>;
-  /** Row ids of each Engram layer, [positions, C]. */
-  readonly rows: readonly Uint32Array[];
+  /** Undefined without a memory. */
+  readonly at: Addresses | undefined;
 }
 
 /** What the engine reads and writes in one step. All passes of a step lie one behind the other in the
  *  same arrays, so rows are read, and their gradients summed, once a step. */
 interface StepArrays {
   readonly batch: Batch;
-  /** [positions, E] of each Engram layer. */
-  readonly memory: readonly Float32Array[];
-  readonly memoryGradients: readonly Float32Array[];
+  /** [positions, E] by Engram layer. */
+  readonly memory: ReadonlyMap<number, Float32Array>;
+  readonly memoryGradients: ReadonlyMap<number, Float32Array>;
 }
 
 export class Trainer {
-  readonly #model: LanguageModel;
+  readonly #model: TrainableModel;
   readonly #state: TrainingState;
   readonly #recipe: TrainingRecipe;
   readonly #stream: TokenStream;
   readonly #seed: number;
   readonly #order: WindowOrder;
-  readonly #layerIds: readonly number[];
-  readonly #retrieval: Retrieval;
+  readonly #reader: TrainableReader | undefined;
   readonly #executable: Executable;
   readonly #arrays: StepArrays;
   /** One binding a pass of the step. */
@@ -111,15 +101,12 @@ export class Trainer {
   readonly #optimizers: readonly DenseOptimizer[];
   /** Where the passes of a step sum their gradients; the engine's own output if there is one pass. */
   readonly #gradients: Float32Array;
-  #rowGradients = new Float32Array(0);
-  #rowMoments = new Float32Array(0);
-  #useCodes = new Uint8Array(0);
   #next: Prepared | undefined;
   #owned = new DisposalStack();
 
   /** Use `Trainer.create`. */
   private constructor(
-    model: LanguageModel,
+    model: TrainableModel,
     state: TrainingState,
     options: TrainerOptions & {
       readonly executable: Executable;
@@ -128,35 +115,33 @@ export class Trainer {
     },
   ) {
     const { recipe, stream, seed, executable } = options;
-    const { config } = model;
     this.#model = model;
     this.#state = state;
     this.#recipe = recipe;
     this.#stream = stream;
     this.#seed = seed;
     this.#order = new WindowOrder(stream, { length: recipe.length, seed });
-    this.#layerIds = config.engram?.layerIds ?? [];
-    this.#retrieval = new Retrieval(model.memory?.tables ?? []);
+    this.#reader = model.memory?.reader();
     this.#executable = executable;
     this.#optimizers = options.optimizers;
     this.#gradients = options.gradients;
     const { batch, length, accumulate } = recipe;
     const positions = batch * length * accumulate;
-    const width = config.engram === undefined ? 0 : memoryWidth(config.engram);
-    const perLayer = (): Float32Array[] =>
-      this.#layerIds.map(() => new Float32Array(positions * width));
+    const vectors = (): Map<number, Float32Array> =>
+      new Map(
+        this.#inputs.map(({ layerId, width }) => [layerId, new Float32Array(positions * width)]),
+      );
     this.#arrays = {
       batch: emptyBatch(batch * accumulate, length),
-      memory: perLayer(),
-      memoryGradients: perLayer(),
+      memory: vectors(),
+      memoryGradients: vectors(),
     };
     this.#outputs = this.#outputValues();
     this.#passes = Array.from({ length: accumulate }, (_, pass) => this.#bind(pass));
   }
 
-  /** `model.params` must be views of `state.arrays.params`. */
   static async create(
-    model: LanguageModel,
+    model: TrainableModel,
     state: TrainingState,
     options: TrainerOptions,
   ): Promise<Trainer> {
@@ -196,7 +181,7 @@ export class Trainer {
     );
     const prepared = this.#next ?? this.#prepare(step);
     this.#next = undefined;
-    const rowBatches = await this.#load(prepared);
+    await this.#load(prepared);
     let loss = 0;
     const { memoryOff } = prepared;
     const numOn = batch * accumulate - memoryOff.size;
@@ -207,23 +192,23 @@ export class Trainer {
       // time, while the engine is busy.
       if (pass === 0 && step + 1 < this.#recipe.steps) {
         this.#next = this.#prepare(step + 1);
-        for (const [i, rows] of this.#next.rows.entries())
-          this.#retrieval.prefetch(this.#layerIds[i]!, rows);
+        if (this.#next.at !== undefined) this.#reader!.hint(this.#next.at);
       }
       await run;
       loss += this.#outputs[io.loss]!.data[0]!;
-      for (const layer of this.#layerIds)
+      for (const { layerId: layer } of this.#inputs)
         for (const [row, gate] of this.#outputs[io.gate(layer)]!.data.entries())
           if (!memoryOff.has(pass * batch + row)) gates[layer] = (gates[layer] ?? 0) + gate / numOn;
       if (this.#gradients !== this.#state.arrays.gradients)
         accumulateInto(this.#gradients, this.#state.arrays.gradients, pass === 0);
     }
     // What a sequence without memory would have liked to read there is no reason to move a row.
-    for (const gradients of this.#arrays.memoryGradients) this.#clear(gradients, memoryOff);
+    for (const gradients of this.#arrays.memoryGradients.values())
+      this.#clear(gradients, memoryOff);
     const gradientNorm = globalNorm(this.#gradients);
-    const overflowed = this.#layerIds.filter(
-      (_, i) => firstNonFinite(this.#arrays.memoryGradients[i]!) !== -1,
-    );
+    const overflowed = [...this.#arrays.memoryGradients]
+      .filter(([, gradients]) => firstNonFinite(gradients) !== -1)
+      .map(([layer]) => layer);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm) || overflowed.length > 0)
       throw new NonFiniteError(
         `step ${step}: the loss is ${loss} and its gradient ${gradientNorm} long` +
@@ -232,9 +217,10 @@ export class Trainer {
       );
     const dense = this.#updateWeights({ step, lr, clip: Math.min(1, clip / gradientNorm) });
     // Rows are updated by this thread while the engine updates the weights.
-    const tables = this.#updateTables(rowBatches, lr * tableLrFactor);
+    const by = { lr: lr * tableLrFactor, step };
+    const memory = this.#reader?.update(this.#arrays.memoryGradients, by);
     // If one fails, the other is still under way, and must not be when the caller disposes of the trainer.
-    for (const done of await Promise.allSettled([tables, dense]))
+    for (const done of await Promise.allSettled([memory, dense]))
       if (done.status === "rejected") throw done.reason;
     this.#state.step = step + 1;
     return {
@@ -255,9 +241,7 @@ export class Trainer {
     const { batch: rows, length, accumulate } = this.#recipe;
     const batch = emptyBatch(rows * accumulate, length);
     fillBatch(this.#stream, this.#order, { index: step * batch.batch, batch });
-    const { memory } = this.#model;
-    if (memory === undefined) return { batch, memoryOff: new Set(), rows: [] };
-    const compressed = compressIds(memory.tokenMap, batch.ids);
+    if (this.#reader === undefined) return { batch, memoryOff: new Set(), at: undefined };
     const share = memoryOffShare(this.#recipe.memoryFadeIn, step / this.#recipe.steps);
     const random = Random.fromSeed(this.#seed, `memory off ${step}`);
     return {
@@ -265,29 +249,19 @@ export class Trainer {
       memoryOff: new Set(
         Array.from({ length: batch.batch }, (_, row) => row).filter(() => random.uniform() < share),
       ),
-      rows: addressBatch(memory.addressing, compressed, {
-        sequenceLength: length,
-        starts_BT: batch.starts,
-      }),
+      at: this.#reader.address(spansOf(batch)),
     };
   }
 
   /** Puts a prepared step where the engine reads it, rows included. */
-  async #load({ batch, memoryOff, rows }: Prepared): Promise<RowBatch[]> {
+  async #load({ batch, memoryOff, at }: Prepared): Promise<void> {
     const bound = this.#arrays.batch;
     bound.ids.set(batch.ids);
     bound.labels.set(batch.labels);
     bound.segments.set(batch.segments);
     bound.weights.set(batch.weights);
-    const rowBatches = await this.#retrieval.retrieveAll(
-      this.#layerIds.map((layerId, i) => ({
-        layerId,
-        rows: rows[i]!,
-        memory_PE: this.#arrays.memory[i]!,
-      })),
-    );
-    for (const memory of this.#arrays.memory) this.#clear(memory, memoryOff);
-    return rowBatches;
+    if (at !== undefined) await this.#reader!.lookUp(at, this.#arrays.memory).all();
+    for (const memory of this.#arrays.memory.values()) this.#clear(memory, memoryOff);
   }
 
   /** Sets the vectors of whole sequences to zero: a zero vector adds nothing to the stream. */
@@ -300,50 +274,15 @@ export class Trainer {
     for (const optimizer of this.#optimizers) await optimizer.update(update);
   }
 
-  async #updateTables(rowBatches: readonly RowBatch[], lr: number): Promise<void> {
-    for (const [i, rowBatch] of rowBatches.entries()) {
-      await this.#countUses(i, rowBatch);
-      await this.#updateTable(i, rowBatch, lr);
-    }
-  }
-
-  /** Sums the gradient of each distinct row over all places that read it, and moves the rows. */
-  async #updateTable(i: number, rowBatch: RowBatch, lr: number): Promise<void> {
-    const { unique, index, values } = rowBatch;
-    const width = values.length / unique.length;
-    if (this.#rowGradients.length < values.length) {
-      this.#rowGradients = new Float32Array(values.length);
-      this.#rowMoments = new Float32Array(unique.length);
-    }
-    const gradients = this.#rowGradients.subarray(0, values.length);
-    sumByRow(this.#arrays.memoryGradients[i]!, index, { into: gradients, width });
-    const moments = this.#rowMoments.subarray(0, unique.length);
-    const momentBytes = new Uint8Array(moments.buffer, moments.byteOffset, moments.byteLength);
-    const store = this.#state.moments[i]!;
-    await store.read(unique, momentBytes);
-    updateRows({ values, gradients, moments, count: unique.length, width }, lr);
-    await store.write(unique, momentBytes);
-    await this.#retrieval.writeBack(rowBatch);
-  }
-
-  /**
-   * Uses by sequences whose memory is off are counted, too: what the text asks for does not depend on how far
-   * the memory has been faded in.
-   */
-  async #countUses(i: number, { unique, index }: RowBatch): Promise<void> {
-    if (this.#useCodes.length < unique.length) this.#useCodes = new Uint8Array(unique.length);
-    const codes = this.#useCodes.subarray(0, unique.length);
-    const store = this.#state.uses[i]!;
-    await store.read(unique, codes);
-    countUses(codes, { unique, index, turn: this.#state.step });
-    await store.write(unique, codes);
+  get #inputs(): readonly MemoryInput[] {
+    return this.#model.memory?.inputs ?? [];
   }
 
   #outputValues(): Record<string, Value> {
     const { layout, arrays } = this.#state;
     const outputs: Record<string, Value> = { [io.loss]: zeros("f32", [1]) };
-    for (const layer of this.#layerIds)
-      outputs[io.gate(layer)] = zeros("f32", [this.#recipe.batch]);
+    for (const { layerId } of this.#inputs)
+      outputs[io.gate(layerId)] = zeros("f32", [this.#recipe.batch]);
     for (const [name, view] of Object.entries(paramViews(layout, arrays.gradients)))
       outputs[io.gradient(name)] = view;
     return outputs;
@@ -374,10 +313,11 @@ export class Trainer {
       [io.sin]: valueOf(sin, [length, half]),
     };
     const outputs: Record<string, Value> = { ...this.#outputs };
-    for (const [i, layer] of this.#layerIds.entries()) {
-      const shape = [positions, memory[i]!.length / all.ids.length];
-      inputs[io.memory(layer)] = valueOf(part(memory[i]!), shape);
-      outputs[io.gradient(io.memory(layer))] = valueOf(part(memoryGradients[i]!), shape);
+    for (const { layerId, width } of this.#inputs) {
+      const shape = [positions, width];
+      const name = io.memory(layerId);
+      inputs[name] = valueOf(part(memory.get(layerId)!), shape);
+      outputs[io.gradient(name)] = valueOf(part(memoryGradients.get(layerId)!), shape);
     }
     return this.#executable.bind(inputs, outputs);
   }
@@ -386,19 +326,4 @@ export class Trainer {
 function accumulateInto(sum: Float32Array, part: Float32Array, isFirst: boolean): void {
   if (isFirst) sum.set(part);
   else for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + part[i]!;
-}
-
-/** into[index[k]] = sum over k of gradients[k], rows of `width` values. */
-function sumByRow(
-  gradients: Float32Array,
-  index: Uint32Array,
-  { into, width }: { into: Float32Array; width: number },
-): void {
-  into.fill(0);
-  let from = 0;
-  for (let k = 0; k < index.length; k++) {
-    let to = index[k]! * width;
-    for (const end = from + width; from < end; from++, to++)
-      into[to] = into[to]! + gradients[from]!;
-  }
 }

@@ -24,14 +24,14 @@ describe("the memory in the browser", { skip: noBrowser }, async () => {
   const plain = await servedModel();
   const traffic = new TableTraffic();
   const memory = plain.language.memory!;
-  const tables = memory.tables.map(({ store, layerId, format }) => ({
+  const watched = memory.withTables(({ store, layerId, format }) => ({
     layerId,
     format,
     store: traffic.watch(store, { layerId, name: "memory", isOuter: true }),
   }));
   const model = new Model("models/served", {
     tokenizer: plain.tokenizer,
-    language: { ...plain.language, memory: { ...memory, tables } },
+    language: { ...plain.language, memory: watched },
     ownsBackend: false,
   });
   const loadPage = () => inspectorPage({ note: () => undefined });

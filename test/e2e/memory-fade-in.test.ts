@@ -52,7 +52,7 @@ test("a memory that never fades in trains the backbone that has none, and stays 
   const text = "Before we proceed";
   const logProbs = async (memory: boolean): Promise<Float32Array> => {
     const session = model.createSession({ memory });
-    return (await session.append([...(await model.tokenizer.encode(text))])).slice();
+    return (await session.append([...(await model.tokenizer.encode(text))])).logits.slice();
   };
   assert.deepEqual(await logProbs(true), await logProbs(false));
 });
@@ -79,8 +79,8 @@ test("reported gates are those of the sequences whose memory is on, and none whe
     for (let row = 0; row < 6; row++) {
       const start = order.start(6 * step + row);
       await using session = decoder.createSession();
-      await session.append(stream.tokens.slice(start, start + length));
-      const gates = session.gates.get(1)!;
+      const reading = await session.append(stream.tokens.slice(start, start + length));
+      const gates = reading.gates.get(1)!;
       means.push(gates.reduce((sum, gate) => sum + gate, 0) / gates.length);
     }
     return means;

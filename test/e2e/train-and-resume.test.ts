@@ -173,7 +173,7 @@ test("the model keeps how often each row was used, and a small cache warmed with
     assert.equal(warmedRows > 100, warm, `${warmedRows} rows warmed`);
     const session = model.createSession();
     for (const id of (await model.tokenizer.encode(text)).slice(0, 24))
-      answers.push((await session.append([id])).slice());
+      answers.push((await session.append([id])).logits.slice());
     const { hits, misses, joined, prefetchHits } = model.memoryReport!.cache!;
     rates.push(hits / (hits + misses + joined + prefetchHits));
   }

@@ -23,11 +23,9 @@ import { inspectIds } from "../../src/inspect/index.ts";
 import type { Model } from "../../src/load-model.ts";
 import { ModelDirectory } from "../../src/checkpoint/node/index.ts";
 import {
-  addressTail,
   checkRowValues,
-  compressIds,
   convertedRows,
-  Lookback,
+  type HashedMemory,
   ROW_FORMAT_NAMES,
   Retrieval,
   rowFormat,
@@ -49,16 +47,17 @@ const nonFinite = (pattern: RegExp) => (error: unknown) => {
   return true;
 };
 
+type HashedModel = LanguageModel<HashedMemory>;
+
 /** The first row of layer 1 that the last of `ids` addresses. */
-function rowBehind({ memory }: LanguageModel, ids: readonly number[]): number {
-  const lookback = new Lookback();
-  lookback.append(compressIds(memory!.tokenMap, ids));
-  return addressTail(memory!.addressing, lookback, { from: ids.length - 1 })[0]![0]!;
+function rowBehind({ memory }: HashedModel, ids: readonly number[]): number {
+  const span = { ids, from: ids.length - 1, to: ids.length };
+  return memory!.reader().address([span]).rows.get(1)![0]!;
 }
 
 /** Puts one value into a row of the model's first table; returns what puts the row back. */
 async function damage(
-  { memory }: LanguageModel,
+  { memory }: HashedModel,
   { row, value }: { row: number; value: number },
 ): Promise<() => Promise<void>> {
   const { store, format } = memory!.tables[0]!;
@@ -95,9 +94,9 @@ for (const [name, backend] of Object.entries<Backend>({
         await using session = decoder.createSession();
         for (const read of [
           () => session.append(bad),
-          () => session.appendAll(bad),
-          () => session.appendHidden(bad),
-          () => session.appendTraced(bad),
+          () => session.append(bad, { logits: "all" }),
+          () => session.append(bad, { logits: "none" }),
+          () => session.append(bad, { logits: "all", sizes: true }),
         ])
           await assert.rejects(
             read(),
@@ -124,7 +123,7 @@ for (const [name, backend] of Object.entries<Backend>({
         session.append(good),
         nonFinite(/layer 1 is the first whose keys or values/),
       );
-      await assert.rejects(session.appendHidden(good), nonFinite(/position 0/));
+      await assert.rejects(session.append(good, { logits: "none" }), nonFinite(/position 0/));
       const batch = new BatchDecoder(decoder, { slots: 2 });
       await assert.rejects(
         batch.step([

@@ -7,6 +7,8 @@ import {
   buildAddressing,
   buildLayout,
   type EngramConfig,
+  HashedMemory,
+  type Memory,
   RamStore,
   rowFormat,
 } from "../../src/memory/index.ts";
@@ -54,7 +56,10 @@ export const smallConfig: ModelConfig = {
 export const packableConfig: ModelConfig = { ...smallConfig, hiddenSize: 32, intermediateSize: 64 };
 
 /** The same model with its weights packed. */
-export function packedModel(model: LanguageModel, bits: 4 | 8): LanguageModel {
+export function packedModel<OfMemory extends Memory>(
+  model: LanguageModel<OfMemory>,
+  bits: 4 | 8,
+): LanguageModel<OfMemory> {
   const params = { ...model.params };
   const quantized = new Map<string, QuantizedMatrix>();
   for (const spec of paramSpecs(model.config).filter(isQuantizable)) {
@@ -68,7 +73,7 @@ export function packedModel(model: LanguageModel, bits: 4 | 8): LanguageModel {
 export async function randomModel(
   backend: Backend,
   config: ModelConfig = smallConfig,
-): Promise<LanguageModel> {
+): Promise<LanguageModel<HashedMemory>> {
   const layout = paramLayout(config);
   const params = initialParams(layout, 3);
   for (let i = 0; i < params.length; i++) if (params[i] !== 1) params[i] = params[i]! * 10;
@@ -98,10 +103,10 @@ export async function randomModel(
     config,
     backend,
     params: paramViews(layout, params),
-    memory: {
+    memory: new HashedMemory({
       tokenMap: { map, compressedVocabSize: engram.compressedVocabSize },
       addressing: buildAddressing(engramLayout, 0),
       tables,
-    },
+    }),
   };
 }

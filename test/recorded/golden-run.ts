@@ -10,15 +10,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Backend, loadModel, type Model, type Preset, trainModel } from "../../src/index.ts";
 import {
-  ablatedTables,
   BatchDecoder,
   createSampler,
   Decoder,
   generate,
-  type Sampler,
   Scorer,
 } from "../../src/inference/index.ts";
-import type { RowFormatName } from "../../src/memory/index.ts";
+import { ablated, type RowFormatName } from "../../src/memory/index.ts";
 import type { WeightDtype } from "../../src/model/index.ts";
 import { openOriginal, writeInFormats } from "../../src/quantize-model.ts";
 import { packDocuments } from "../../src/training/index.ts";
@@ -181,10 +179,13 @@ async function texts(
   }
   const { memory } = model.language;
   if (memory !== undefined) {
-    const ablated = { tables: ablatedTables(memory, { orders: [3] }) };
+    const without = { view: { memory: ablated(memory, { orders: [3] }) } };
     const given = { prompt: first, length, temperature: 0 };
-    sessions["half the memory"] = await alone(model, { ...given, session: { scale: 0.5 } });
-    sessions["two orders of three"] = await alone(model, { ...given, session: ablated });
+    sessions["half the memory"] = await alone(model, {
+      ...given,
+      session: { view: { scale: 0.5 } },
+    });
+    sessions["two orders of three"] = await alone(model, { ...given, session: without });
     sessions["memory off"] = await alone(model, { ...given, session: { memory: false } });
   }
   const stream = await packDocuments(
@@ -220,13 +221,15 @@ async function alone(
 ): Promise<object> {
   await using session = model.createSession(options);
   const digest = new Digest();
-  const choose = createSampler(sampling);
-  const sampler: Sampler = (logits, history) => {
-    digest.add(logits);
-    for (const gates of session.gates.values()) digest.add(gates);
-    for (const rows of session.rows.values()) digest.add(rows);
-    return choose(logits, history);
+  const append = session.append.bind(session);
+  session.append = async (some, want) => {
+    const reading = await append(some, want);
+    digest.add(reading.logits);
+    for (const gates of reading.gates.values()) digest.add(gates);
+    for (const rows of reading.rows.values()) digest.add(rows);
+    return reading;
   };
+  const sampler = createSampler(sampling);
   const ids: number[] = [];
   for await (const id of generate(session, prompt, { sampler, maxTokens: length })) ids.push(id);
   return { ids, sha256: digest.hex };
@@ -245,14 +248,15 @@ async function together(
   const ids: number[][] = [];
   for (const [i, slot] of slots.entries()) {
     const session = batch.sessions[slot]!;
-    ids.push([choose[i]!(await session.append(prompts[i]!), session.ids)]);
+    const { logits } = await session.append(prompts[i]!);
+    ids.push([choose[i]!(logits, session.ids)]);
   }
   for (let t = 1; t < length; t++) {
     if (t === 4) ids[0]!.push(model.tokenizer.eosTokenId!);
     const results = await batch.step(slots.map((slot, i) => ({ slot, id: ids[i]!.at(-1)! })));
     for (const [i, { logits, gates, rows }] of results.entries()) {
       digest.add(logits);
-      digest.add(Float32Array.from(gates.values()));
+      for (const one of gates.values()) digest.add(one);
       for (const some of rows.values()) digest.add(some);
       ids[i]!.push(choose[i]!(logits, batch.sessions[slots[i]!]!.ids));
     }
@@ -266,11 +270,11 @@ async function together(
 async function branches(model: Model, ids: readonly number[]): Promise<string> {
   await using session = model.createSession();
   const digest = new Digest();
-  digest.add(await session.appendAll([...ids, ...ids]));
+  digest.add((await session.append([...ids, ...ids], { logits: "all" })).logits);
   session.rewind(3);
   await using fork = session.fork();
-  digest.add(await fork.append(ids.slice(2, 5)));
-  digest.add(await session.appendHidden(ids.slice(1, 6)));
+  digest.add((await fork.append(ids.slice(2, 5))).logits);
+  digest.add((await session.append(ids.slice(1, 6), { logits: "none" })).hidden);
   return digest.hex;
 }
 

@@ -12,13 +12,13 @@ const plain = await servedModel();
 const traffic = new TableTraffic();
 const { tokenizer, language } = plain;
 const memory = language.memory!;
-const tables = memory.tables.map((table) => ({
+const watched = memory.withTables((table) => ({
   ...table,
   store: traffic.watch(table.store, { layerId: table.layerId, name: "memory", isOuter: true }),
 }));
 const model = new Model("models/served", {
   tokenizer,
-  language: { ...language, memory: { ...memory, tables } },
+  language: { ...language, memory: watched },
   ownsBackend: false,
 });
 const server = createServer(model, { traffic });

@@ -7,20 +7,20 @@
 import { InvalidConfigError, StoreError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
 
-export interface BlankRows {
+export interface ZeroedRows {
   /** Ranges begin..end-1 of rows. */
   readonly ranges?: readonly { readonly begin: number; readonly end: number }[];
   /** Single rows. */
   readonly rows?: Iterable<number>;
 }
 
-export function blanked(inner: RowStore, { ranges = [], rows = [] }: BlankRows): RowStore {
+export function zeroed(inner: RowStore, { ranges = [], rows = [] }: ZeroedRows): RowStore {
   const { numRows, rowBytes } = inner;
   const single = new Set(rows);
   for (const row of single)
     if (!Number.isInteger(row) || row < 0 || row >= numRows)
       throw new InvalidConfigError(`row ${row} is outside the table of ${numRows} rows`);
-  const isBlank = (row: number): boolean =>
+  const isZeroed = (row: number): boolean =>
     single.has(row) || ranges.some(({ begin, end }) => row >= begin && row < end);
   let isClosed = false;
   return {
@@ -30,7 +30,7 @@ export function blanked(inner: RowStore, { ranges = [], rows = [] }: BlankRows):
       if (isClosed) throw new StoreError("this view of a store is closed; make another");
       await inner.read(wanted, into);
       for (const [i, row] of wanted.entries())
-        if (isBlank(row)) into.fill(0, i * rowBytes, (i + 1) * rowBytes);
+        if (isZeroed(row)) into.fill(0, i * rowBytes, (i + 1) * rowBytes);
     },
     prefetch: (wanted) => inner.prefetch?.(wanted),
     async close() {

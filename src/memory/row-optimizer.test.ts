@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as fc from "fast-check";
 import { toBeClose } from "../../test/conformance/close.ts";
-import { updateRows } from "./index.ts";
+import { updateRows } from "./row-optimizer.ts";
 
 test("a row's first step has length lr in the root mean square, however small its gradient", () => {
   for (const size of [1, 1e-4, 1e-8]) {

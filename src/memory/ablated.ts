@@ -1,11 +1,10 @@
 /**
- * Taking parts of a memory away: which rows of each table then read as zeros. Every layer, order and
- * head owns a range of rows, so all of them are rows in the end, and whatever runs a model can run it
- * so. Knows addresses and tables; no graphs.
+ * Taking parts of a memory away: some rows of each table then read as zeros. Every layer, order and head owns a
+ * range of rows, so all of them are rows in the end. Knows addresses and tables; no graphs.
  */
 import { RequestError } from "../errors.ts";
-import { blanked, type RetrievalTable } from "../memory/index.ts";
-import type { ModelMemory } from "./language-model.ts";
+import { HashedMemory } from "./hashed-memory.ts";
+import { zeroed } from "./stores/zeroed.ts";
 
 /** What is taken away: everything that any of the lists names. Heads count from 0, orders from 2. */
 export interface Ablation {
@@ -15,11 +14,10 @@ export interface Ablation {
   readonly rows?: readonly { readonly layer: number; readonly row: number }[];
 }
 
-/** The memory's tables with the named parts blank. Throws `RequestError` for parts it does not have. */
-export function ablatedTables(
-  { addressing: { layout }, tables }: ModelMemory,
-  { layers = [], orders = [], heads = [], rows = [] }: Ablation,
-): RetrievalTable[] {
+/** The memory with the named parts reading as zeros. Throws `RequestError` for parts it does not have. */
+export function ablated(memory: HashedMemory, ablation: Ablation): HashedMemory {
+  const { layers = [], orders = [], heads = [], rows = [] } = ablation;
+  const { layout } = memory.addressing;
   const { maxNgramSize, numHeads } = layout.config;
   const known = layout.layers.map(({ layerId }) => layerId);
   const check = (
@@ -44,7 +42,7 @@ export function ablatedTables(
         `there is no row ${row} to take away: layer ${layer} has rows 0..${numRows - 1}`,
       );
   }
-  return tables.map((table) => {
+  const tables = memory.tables.map((table) => {
     const { primes, offsets } = layout.layers[known.indexOf(table.layerId)]!;
     const ranges = primes.flatMap((prime, column) => {
       const order = 2 + Math.floor(column / numHeads);
@@ -57,6 +55,10 @@ export function ablatedTables(
     });
     const own = rows.filter(({ layer }) => layer === table.layerId).map(({ row }) => row);
     if (ranges.length === 0 && own.length === 0) return table;
-    return { ...table, store: blanked(table.store, { ranges, rows: own }) };
+    return { ...table, store: zeroed(table.store, { ranges, rows: own }) };
   });
+  if (tables.every((table, i) => table === memory.tables[i])) return memory;
+  // The same words for the same parts may come in another order: then a prefix is read again, no more.
+  const identity = `${memory.identity} without ${JSON.stringify({ layers, orders, heads, rows })}`;
+  return new HashedMemory({ ...memory, tables }, { identity });
 }

@@ -2,22 +2,22 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { storeConformance } from "../../../test/conformance/store.ts";
 import { InvalidConfigError } from "../../errors.ts";
-import { blanked } from "./blanked.ts";
+import { zeroed } from "./zeroed.ts";
 import { RamStore } from "./ram.ts";
 
-storeConformance("with nothing blanked", {
+storeConformance("with nothing zeroed", {
   makeStore: async (fixture) => {
     const store = new RamStore(fixture);
     for (const [row, bytes] of fixture.rows) await store.write(Uint32Array.of(row), bytes);
-    return { store: blanked(store, {}), dispose: () => store.close() };
+    return { store: zeroed(store, {}), dispose: () => store.close() };
   },
 });
 
-test("blanked rows and ranges read as zeros, their neighbours as they are", async () => {
+test("zeroed rows and ranges read as zeros, their neighbours as they are", async () => {
   const store = new RamStore({ numRows: 10, rowBytes: 2 });
   const all = Uint32Array.from({ length: 10 }, (_, row) => row);
   await store.write(all, new Uint8Array(20).fill(7));
-  const view = blanked(store, { ranges: [{ begin: 2, end: 4 }], rows: [7] });
+  const view = zeroed(store, { ranges: [{ begin: 2, end: 4 }], rows: [7] });
   const into = new Uint8Array(20);
   await view.read(all, into);
   const kept = [...all].filter((row) => into[2 * row] === 7 && into[2 * row + 1] === 7);
@@ -28,7 +28,7 @@ test("blanked rows and ranges read as zeros, their neighbours as they are", asyn
   assert.ok(into.every((byte) => byte === 7));
 });
 
-test("a row that the table does not have cannot be blanked", () => {
+test("a row that the table does not have cannot be zeroed", () => {
   const store = new RamStore({ numRows: 10, rowBytes: 2 });
-  assert.throws(() => blanked(store, { rows: [10] }), InvalidConfigError);
+  assert.throws(() => zeroed(store, { rows: [10] }), InvalidConfigError);
 });

@@ -1,0 +1,71 @@
+/**
+ * Runs a model step by step: the graphs of its decode steps, compiled once for all sessions and batches.
+ * Knows sizes and graphs; no timelines.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import { decodeGraph, type DecodeShape, type LayerRange } from "../model/index.ts";
+import type { Graph } from "../tensor/index.ts";
+import { Guesses } from "./guesses.ts";
+import { ExecutableCache, type LanguageModel } from "./language-model.ts";
+import { MemoryMeter } from "./memory-meter.ts";
+import { Session, type SessionOptions } from "./session.ts";
+
+export interface DecodeKey {
+  readonly batch: number;
+  readonly length: number;
+  readonly logits: DecodeShape["logits"];
+  /** With the sizes of what the memory wrote. */
+  readonly sizes?: boolean;
+  /** With the input that scales what the memory adds: left out where that is 1, since every node costs time. */
+  readonly scaled?: boolean;
+  /** Only these layers. Default: the whole model. */
+  readonly part?: LayerRange;
+}
+
+export interface DecoderOptions {
+  /** Tokens a session holds. Default, and most: the model's `maxPositions`. */
+  readonly capacity?: number;
+}
+
+export class Decoder {
+  readonly model: LanguageModel;
+  readonly capacity: number;
+  /** For sessions and batches. */
+  readonly executables: ExecutableCache<DecodeKey>;
+  readonly meter: MemoryMeter = new MemoryMeter();
+  /** Absent where no store would take hints. */
+  readonly guesses: Guesses | undefined;
+
+  constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
+    const { maxPositions, vocabSize } = model.config;
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > maxPositions)
+      throw new InvalidConfigError(
+        `a context must hold 1..${maxPositions} tokens (the model's max_position_embeddings), got ${capacity}`,
+      );
+    this.model = model;
+    this.capacity = capacity;
+    if (model.memory?.takesHints === true) this.guesses = new Guesses(vocabSize, this.meter);
+    this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
+  }
+
+  graph(key: DecodeKey): Graph {
+    const { model, capacity } = this;
+    return decodeGraph(model.config, {
+      capacity,
+      quantized: model.quantized,
+      ...key,
+    });
+  }
+
+  createSession(options: SessionOptions = {}): Session {
+    return new Session(this, options);
+  }
+
+  async dispose(): Promise<void> {
+    await this.executables.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * One run of the engine that reads ids on: each of some timelines is extended, all of them at once, with
+ * its rows of the memory, its rotation and its part of the caches. Sessions and batches are made of it.
+ * Knows slots by number; no requests, no sampling, no text.
+ *
+ * S slots, whose caches lie side by side; B rows of a run (the first B slots); T ids a row.
+ */
+import { NonFiniteError } from "../errors.ts";
+import type { Addresses, LookUp, MemoryReader, TokenSpan } from "../memory/memory.ts";
+import { io, ropeAngles } from "../model/index.ts";
+import { firstNonFinite } from "../numerics/index.ts";
+import type { Value } from "../tensor/index.ts";
+import { DecodeStep } from "./decode-step.ts";
+import type { Decoder } from "./decoder.ts";
+import type { Caches } from "./key-values.ts";
+import type { Reading, Want, WriteSizes } from "./reading.ts";
+import type { Timeline } from "./timeline.ts";
+import type { View } from "./view.ts";
+
+/** What stands in a slot: a timeline, and how it is read. */
+export interface Slot {
+  readonly timeline: Timeline;
+  readonly view: View;
+  /** Of the view's memory. */
+  readonly reader: MemoryReader | undefined;
+}
+
+export interface StepEntry {
+  readonly slot: number;
+  /** As many as the run is long, or fewer if it has one row only. */
+  readonly ids: readonly number[];
+}
+
+export interface StepShape {
+  readonly batch: number;
+  readonly length: number;
+}
+
+/** Ids on their way: the row in which they stand, and what they extend. */
+interface Staged extends Slot {
+  readonly row: number;
+  readonly span: TokenSpan;
+}
+
+/** What was asked of the memory. */
+interface Asked {
+  readonly lookUp: LookUp;
+  /** The addresses that a row's ids are among, and the first of them. */
+  readonly addresses: (row: number) => { readonly at: Addresses; readonly first: number };
+}
+
+export class StepRunner {
+  readonly #decoder: Decoder;
+  readonly #slots: readonly Slot[];
+  readonly #caches: Caches;
+  readonly #steps = new Map<string, DecodeStep>();
+
+  /** `caches` are the key-value caches [S,K,C,d] by their graph names. */
+  constructor(
+    decoder: Decoder,
+    parts: { readonly slots: readonly Slot[]; readonly caches: Caches },
+  ) {
+    this.#decoder = decoder;
+    this.#slots = parts.slots;
+    this.#caches = parts.caches;
+  }
+
+  /** Extends the timelines of the entries. If it rejects, none is. Arrays are views, valid until the next run. */
+  async run(entries: readonly StepEntry[], shape: StepShape, want: Want = {}): Promise<Reading[]> {
+    const before = entries.map(({ slot }) => this.#slots[slot]!.timeline.length);
+    try {
+      return await this.#extend(entries, shape, want);
+    } catch (error) {
+      for (const [i, { slot }] of entries.entries()) this.#slots[slot]!.timeline.undo(before[i]!);
+      throw error;
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const step of this.#steps.values()) await step.dispose();
+    this.#steps.clear();
+  }
+
+  async #extend(entries: readonly StepEntry[], shape: StepShape, want: Want): Promise<Reading[]> {
+    const step = this.#step(entries, shape, want);
+    const { length } = shape;
+    const staged = entries.map(({ slot: row, ids }): Staged => {
+      const { timeline, view, reader } = this.#slots[row]!;
+      const into = step.inputs[io.ids]!.data.subarray(row * length, (row + 1) * length);
+      into.fill(0);
+      into.set(ids);
+      return { row, timeline, view, reader, span: timeline.stage(ids) };
+    });
+    const asked = this.#ask(step, staged, shape);
+    const { guesses } = this.#decoder;
+    if (asked !== undefined)
+      for (const { timeline, span } of staged)
+        guesses?.read(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
+    this.#place(step, staged, shape);
+    await step.run(asked?.lookUp, () => {
+      for (const one of staged) guesses?.guess(one);
+    });
+    const readings = staged.map((one) => this.#reading(step, { ...one, shape, asked, want }));
+    for (const [i, { logits, hidden }] of readings.entries())
+      for (const outputs of [logits, hidden]) checkFinite(outputs, staged[i]!);
+    return readings;
+  }
+
+  /** Asks for what the new ids address: together where one memory is read, so that what they share is read once. */
+  #ask(step: DecodeStep, staged: readonly Staged[], { batch }: StepShape): Asked | undefined {
+    const [{ reader, view, span }] = staged as readonly [Staged];
+    if (reader === undefined) return undefined;
+    if (staged.every((other) => other.view.memory!.identity === view.memory!.identity)) {
+      // A row of the run that extends nothing asks for what another one asks for.
+      const spans = Array<TokenSpan>(batch).fill(span);
+      if (batch > 1) for (const other of staged) spans[other.row] = other.span;
+      const at = reader.address(spans);
+      const lookUp = reader.lookUp(at, this.#vectors(step, at, 0));
+      return { lookUp, addresses: (row) => ({ at, first: row }) };
+    }
+    const ats = new Map(staged.map((one) => [one.row, one.reader!.address([one.span])]));
+    const lookUps = staged.map((one) =>
+      one.reader!.lookUp(ats.get(one.row)!, this.#vectors(step, ats.get(one.row)!, one.row)),
+    );
+    return {
+      lookUp: joinLookUps(lookUps),
+      addresses: (row) => ({ at: ats.get(row)!, first: 0 }),
+    };
+  }
+
+  /** Where the memory's vectors go, [P, E] by layer, from position `first` of the run on. */
+  #vectors(
+    { inputs }: DecodeStep,
+    { numPositions }: Addresses,
+    first: number,
+  ): Map<number, Float32Array> {
+    return new Map(
+      this.#decoder.model.memory!.inputs.map(({ layerId, width }) => {
+        const memory = inputs[io.memory(layerId)]!.data as Float32Array;
+        return [layerId, memory.subarray(first * width, (first + numPositions) * width)];
+      }),
+    );
+  }
+
+  /** Says where every row of the run stands, and what its convolutions have seen. */
+  #place({ inputs }: DecodeStep, staged: readonly Staged[], { batch, length }: StepShape): void {
+    const { headDim, ropeTheta: theta } = this.#decoder.model.config;
+    const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
+    const positions = new Map(staged.map(({ row, span }) => [row, span.from]));
+    for (const [row, { timeline, view }] of this.#slots.slice(0, batch).entries()) {
+      // A row that only fills the batch writes one position behind its slot's end, which is read by
+      // nobody. The last position of a full slot is lost to it: `reuse` in the scheduler knows.
+      const position = positions.get(row) ?? Math.min(timeline.length, this.#decoder.capacity - 1);
+      const start = position - timeline.documentStart;
+      inputs[io.past]!.data[row] = start;
+      const place = [(row * length * headDim) / 2, ((row + 1) * length * headDim) / 2] as const;
+      ropeAngles(
+        { start, length, headDim, theta },
+        { cos: data(io.cos).subarray(...place), sin: data(io.sin).subarray(...place) },
+      );
+      if (inputs[io.scale] !== undefined) data(io.scale)[row] = view.scale;
+      for (const layer of timeline.convLayers) {
+        const past = timeline.convPast(layer, position);
+        data(io.conv(layer)).set(past, row * past.length);
+      }
+    }
+    const [{ span }] = staged as readonly [Staged];
+    if (inputs[io.last] !== undefined) inputs[io.last]!.data[0] = span.to - span.from - 1;
+  }
+
+  /** Keeps what the timeline needs, and cuts the row's part out of the outputs. */
+  #reading(
+    { outputs }: DecodeStep,
+    {
+      row,
+      timeline,
+      span,
+      shape: { batch },
+      asked,
+      want: { logits = "last", sizes = false },
+    }: Staged & { shape: StepShape; asked: Asked | undefined; want: Want },
+  ): Reading {
+    const { hiddenSize, vocabSize } = this.#decoder.model.config;
+    const count = span.to - span.from;
+    const cut = (name: string, width: number, positions = count): Float32Array => {
+      const { data } = outputs[name]!;
+      const first = row * (data.length / batch);
+      return (data as Float32Array).subarray(first, first + positions * width);
+    };
+    timeline.commit(span, (layer) => cut(io.next(io.conv(layer)), hiddenSize));
+    const isHidden = logits === "none";
+    const reading = {
+      logits: isHidden ? nothing : cut(io.logits, vocabSize, logits === "last" ? 1 : count),
+      hidden: isHidden ? cut(io.hidden, hiddenSize) : nothing,
+      gates: new Map<number, Float32Array>(),
+      rows: new Map<number, Uint32Array>(),
+      sizes: new Map<number, WriteSizes>(),
+    };
+    if (asked === undefined) return reading;
+    const { at, first } = asked.addresses(row);
+    for (const [layer, rows] of at.rows) {
+      const columns = rows.length / at.numPositions;
+      reading.gates.set(layer, cut(io.gate(layer), 1));
+      reading.rows.set(layer, rows.subarray(first * columns, (first + count) * columns));
+      if (sizes)
+        reading.sizes.set(layer, {
+          written: cut(io.written(layer), 1),
+          stream: cut(io.writtenTo(layer), 1),
+        });
+    }
+    return reading;
+  }
+
+  #step(
+    entries: readonly StepEntry[],
+    { batch, length }: StepShape,
+    { logits = "last", sizes = false }: Want,
+  ): DecodeStep {
+    // The input costs time, so it is there only where somebody asked for another scale than 1.
+    const scaled = entries.some(({ slot }) => this.#slots[slot]!.view.scale !== 1);
+    const name = `${batch} ${length} ${logits} ${sizes} ${scaled}`;
+    let step = this.#steps.get(name);
+    if (step === undefined) {
+      const caches = Object.fromEntries(
+        Object.entries(this.#caches).map(([of, cache]) => [of, firstRows(cache, batch)]),
+      );
+      const key = { batch, length, scaled, logits, ...(sizes && { sizes }) };
+      step = new DecodeStep(this.#decoder, { ...key, caches });
+      this.#steps.set(name, step);
+    }
+    return step;
+  }
+}
+
+const nothing = new Float32Array(0);
+
+/**
+ * Throws `NonFiniteError` unless the logits or hidden states that came of reading a span are finite. Weights and rows
+ * were when they were read, so anything else overflowed on the way.
+ */
+function checkFinite(outputs: Float32Array, { timeline, span: { from } }: Staged): void {
+  const at = firstNonFinite(outputs);
+  if (at === -1) return;
+  const layer = timeline.firstNonFinite(from);
+  throw new NonFiniteError(
+    `the text from position ${from} on led to ${outputs[at]} in place of a number: ` +
+      (layer === undefined
+        ? "keys and values of all layers are finite, so it arose in the last layer or after it"
+        : `layer ${layer} is the first whose keys or values are not finite, so it arose there or in the layer before`) +
+      "; the weights are too large to compute with, as training that diverged leaves them",
+  );
+}
+
+/** Several look-ups as one. */
+function joinLookUps(lookUps: readonly LookUp[]): LookUp {
+  return {
+    numRows: lookUps.reduce((sum, { numRows }) => sum + numRows, 0),
+    get isDone() {
+      return lookUps.every(({ isDone }) => isDone);
+    },
+    begin: () => {
+      for (const lookUp of lookUps) lookUp.begin();
+    },
+    hasArrived: (layerId) => lookUps.every((lookUp) => lookUp.hasArrived(layerId)),
+    arrival: (layerId) => Promise.all(lookUps.map((lookUp) => lookUp.arrival(layerId))),
+    all: async () => void (await Promise.all(lookUps.map((lookUp) => lookUp.all()))),
+    settled: async () => void (await Promise.all(lookUps.map((lookUp) => lookUp.settled()))),
+  };
+}
+
+function firstRows({ dtype, shape, data }: Value, rows: number): Value {
+  const size = data.length / shape[0]!;
+  return { dtype, shape: [rows, ...shape.slice(1)], data: data.subarray(0, rows * size) };
+}

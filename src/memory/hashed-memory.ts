@@ -1,0 +1,133 @@
+/**
+ * The memory of arXiv 2601.07372: the n-grams that end at a position are hashed to rows of a table, one row
+ * for each order and head, and the rows side by side are the position's vector. Puts token compression, the
+ * hash and the tables together; knows no graph, session or file.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import type { Addressing } from "./addressing.ts";
+import { hashRange } from "./hash.ts";
+import type { Addresses, LookUp, Memory, MemoryInput, MemoryReader, TokenSpan } from "./memory.ts";
+import { Retrieval, type RetrievalTable } from "./retrieval.ts";
+import { reportTables, type TableReport } from "./tiers.ts";
+import { checkTokenMap, compressInto, type TokenMap } from "./token-map.ts";
+
+/** What a hashed memory is made of. */
+export interface HashedMemoryParts {
+  readonly tokenMap: TokenMap;
+  readonly addressing: Addressing;
+  /** One for each layer of the addressing, in its order. */
+  readonly tables: readonly RetrievalTable[];
+}
+
+export class HashedMemory implements Memory, HashedMemoryParts {
+  readonly #identity: string;
+  readonly tokenMap: TokenMap;
+  readonly addressing: Addressing;
+  readonly tables: readonly RetrievalTable[];
+  readonly inputs: readonly MemoryInput[];
+
+  /** `identity` is for views of another memory; contents of their own get one of their own. */
+  constructor(
+    { tokenMap, addressing, tables }: HashedMemoryParts,
+    { identity = randomName() }: { identity?: string } = {},
+  ) {
+    const { layout, numColumns } = addressing;
+    const { layers } = layout;
+    if (layers.some(({ layerId }, i) => tables[i]?.layerId !== layerId))
+      throw new InvalidConfigError(
+        `layers ${layers.map(({ layerId }) => layerId).join(", ")} carry memory, got tables for ` +
+          tables.map(({ layerId }) => layerId).join(", "),
+      );
+    checkTokenMap(tokenMap, addressing.compressedVocabSize);
+    this.#identity = identity;
+    this.tokenMap = tokenMap;
+    this.addressing = addressing;
+    this.tables = tables;
+    this.inputs = tables.map(({ layerId, format }) => ({
+      layerId,
+      width: numColumns * format.headDim,
+    }));
+  }
+
+  get identity(): string {
+    return this.#identity;
+  }
+
+  get takesHints(): boolean {
+    return this.tables.some(({ store }) => store.prefetch !== undefined);
+  }
+
+  /** The same addresses, read elsewhere. */
+  withTables(changed: (table: RetrievalTable) => RetrievalTable): HashedMemory {
+    return new HashedMemory({ ...this, tables: this.tables.map(changed) });
+  }
+
+  reader(): HashedReader {
+    return new HashedReader(this);
+  }
+
+  report(): TableReport {
+    return reportTables(this.tables);
+  }
+}
+
+/** Reads a `HashedMemory`, one batch at a time. */
+export class HashedReader implements MemoryReader {
+  readonly #parts: HashedMemoryParts;
+  /** Ids before a position that its longest n-gram has. */
+  readonly #reach: number;
+  #compressed = new Int32Array(64);
+  protected readonly retrieval: Retrieval;
+
+  constructor(parts: HashedMemoryParts) {
+    this.#parts = parts;
+    this.#reach = parts.addressing.layout.config.maxNgramSize - 1;
+    this.retrieval = new Retrieval(parts.tables);
+  }
+
+  address(texts: readonly TokenSpan[]): Addresses {
+    const { plans, pad, numColumns } = this.#parts.addressing;
+    const numPositions = texts.reduce((sum, { from, to }) => sum + to - from, 0);
+    const rows = plans.map(() => new Uint32Array(numPositions * numColumns));
+    let outOffset = 0;
+    for (const { ids, begin = 0, from, to } of texts) {
+      const first = Math.max(begin, from - this.#reach);
+      const compressed = this.#compress(ids, first, to);
+      const range = { from: from - first, to: to - first, pad, outOffset };
+      for (const [i, plan] of plans.entries())
+        hashRange(plan, compressed, { ...range, out: rows[i]! });
+      outOffset += (to - from) * numColumns;
+    }
+    return { numPositions, rows: new Map(plans.map(({ layerId }, i) => [layerId, rows[i]!])) };
+  }
+
+  lookUp({ rows, numPositions }: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp {
+    // At one position no row repeats, since each column has rows of its own.
+    const areDistinct = numPositions === 1;
+    return this.retrieval.lookUp(
+      Array.from(rows, ([layerId, ofLayer]) => ({
+        layerId,
+        rows: ofLayer,
+        memory_PE: into.get(layerId)!,
+        areDistinct,
+      })),
+    );
+  }
+
+  hint({ rows }: Addresses): void {
+    for (const [layerId, ofLayer] of rows) this.retrieval.prefetch(layerId, ofLayer);
+  }
+
+  /** A view, valid until the next call. */
+  #compress(ids: ArrayLike<number>, from: number, to: number): Int32Array {
+    if (this.#compressed.length < to - from) this.#compressed = new Int32Array(2 * (to - from));
+    const into = this.#compressed.subarray(0, to - from);
+    compressInto(this.#parts.tokenMap, { ids, from, into });
+    return into;
+  }
+}
+
+/** Contents are too large to be named by a digest of them. */
+function randomName(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
+}

@@ -1,0 +1,88 @@
+/**
+ * The seam between ids and vectors: what a model asks of a memory, whatever kind of memory it is. Knows
+ * token ids and plain arrays; not graphs, sessions, files or text. Addresses follow from ids alone, so
+ * they can be computed, and rows fetched, before anybody needs them.
+ *
+ * P positions of all texts of a batch, in the order given; E numbers a position (`MemoryInput.width`).
+ */
+import type { TableReport } from "./tiers.ts";
+
+export type { TableReport };
+
+/** Positions `from`..`to`-1 of one text, with its ids from the first on. */
+export interface TokenSpan {
+  readonly ids: ArrayLike<number>;
+  /** Where their document starts: nothing before it is seen. Default 0. */
+  readonly begin?: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a model's graph takes from the memory: one vector [E] a position. */
+export interface MemoryInput {
+  readonly layerId: number;
+  readonly width: number;
+}
+
+/** Where the memory will be read. Only the memory that made it can use it. */
+export interface Addresses {
+  readonly numPositions: number;
+  /** Row ids [P, C] by layer, for whoever shows them. */
+  readonly rows: ReadonlyMap<number, Uint32Array>;
+}
+
+/** A read that may still be under way. */
+export interface LookUp {
+  /** Rows asked for in all layers, repeats included. */
+  readonly numRows: number;
+  /** Every vector is in place: nobody needs to wait. */
+  readonly isDone: boolean;
+  /** Asks for all that was not at hand, in all layers at once. Once; before anybody waits. */
+  begin(): void;
+  /** The same as `isDone` for one layer. */
+  hasArrived(layerId: number): boolean;
+  /** Resolves when the layer's vectors are in place; rejects if they cannot be had. */
+  arrival(layerId: number): Promise<unknown>;
+  /** Begins, and resolves when everything is in place; rejects if something cannot be had. */
+  all(): Promise<void>;
+  /** Resolves when nothing is under way any more, whatever became of it. */
+  settled(): Promise<void>;
+}
+
+export interface Memory {
+  /** Of contents and view. A cached prefix may be used again exactly where this is equal. */
+  readonly identity: string;
+  readonly inputs: readonly MemoryInput[];
+  /** Whether some of it lies where `MemoryReader.hint` makes later reads faster. */
+  readonly takesHints: boolean;
+  /** With scratch arrays of its own: one for each session, batch or scorer. */
+  reader(): MemoryReader;
+  /** Where its contents lie and how often each place was asked. */
+  report(): TableReport;
+}
+
+/** Reads one batch at a time. */
+export interface MemoryReader {
+  /** From ids alone. Throws `RequestError` for ids outside the vocabulary. */
+  address(texts: readonly TokenSpan[]): Addresses;
+  /** Fills `into`, the vectors [P, E] of each input by its layer. */
+  lookUp(at: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp;
+  /** These will probably be looked up. Never fails, never waits, changes no result. */
+  hint(at: Addresses): void;
+}
+
+/** One step of training. */
+export interface MemoryUpdate {
+  readonly lr: number;
+  /** Steps done before. */
+  readonly step: number;
+}
+
+export interface TrainableMemory extends Memory {
+  reader(): TrainableReader;
+}
+
+export interface TrainableReader extends MemoryReader {
+  /** Moves what the last `lookUp` read along the gradients [P, E] of its vectors, by layer. */
+  update(gradients: ReadonlyMap<number, Float32Array>, by: MemoryUpdate): Promise<void>;
+}
