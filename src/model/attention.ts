@@ -7,7 +7,22 @@
  */
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
-import type { LayerWeights } from "./weights.ts";
+import { gain, type KindParams, matrix, residual } from "./kind.ts";
+import type { KindWeights } from "./weights.ts";
+
+type AttentionWeight = "q" | "k" | "v" | "qNorm" | "kNorm" | "out";
+
+export function attentionParams(config: ModelConfig): KindParams<AttentionWeight> {
+  const { hiddenSize: d, headDim, numHeads, numKvHeads, numLayers } = config;
+  return {
+    q: matrix("self_attn.q_proj.weight", [numHeads * headDim, d]),
+    k: matrix("self_attn.k_proj.weight", [numKvHeads * headDim, d]),
+    v: matrix("self_attn.v_proj.weight", [numKvHeads * headDim, d]),
+    qNorm: gain("self_attn.q_norm.weight", [headDim]),
+    kNorm: gain("self_attn.k_norm.weight", [headDim]),
+    out: matrix("self_attn.o_proj.weight", [d, numHeads * headDim], residual(numLayers)),
+  };
+}
 
 /** (layer, q [B,H,T,d], k [B,K,T,d], v [B,K,T,d]) -> [B,H,T,d] */
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
@@ -30,7 +45,7 @@ export function selfAttention(
   }: {
     layer: number;
     x_BTD: Tensor;
-    weights: LayerWeights;
+    weights: KindWeights<AttentionWeight>;
     rotation: Rotation;
     attend: Attend;
   },
@@ -38,9 +53,9 @@ export function selfAttention(
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   const { headDim, rmsNormEps } = config;
   const x_ND = g.reshape(x_BTD, [batch * length, width]);
-  const heads = (name: string, count: number): Tensor =>
+  const heads = (name: AttentionWeight, count: number): Tensor =>
     g.reshape(weights.project(x_ND, name), [batch, length, count, headDim]);
-  const place = (x_BTHd: Tensor, norm: string): Tensor => {
+  const place = (x_BTHd: Tensor, norm: AttentionWeight): Tensor => {
     const normed_BTHd = g.rmsNorm(x_BTHd, weights.gain(norm), rmsNormEps);
     const turn = (x: Tensor): Tensor =>
       g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
@@ -49,21 +64,15 @@ export function selfAttention(
     const x_1BHd = g.reshape(normed_BTHd, [1, batch, x_BTHd.shape[2]!, headDim]);
     return g.transpose(turn(x_1BHd), [2, 1, 0, 3]);
   };
-  const q_BHTd = place(
-    heads("self_attn.q_proj.weight", config.numHeads),
-    "self_attn.q_norm.weight",
-  );
-  const k_BKTd = place(
-    heads("self_attn.k_proj.weight", config.numKvHeads),
-    "self_attn.k_norm.weight",
-  );
-  const v_BKTd = g.transpose(heads("self_attn.v_proj.weight", config.numKvHeads), [0, 2, 1, 3]);
+  const q_BHTd = place(heads("q", config.numHeads), "qNorm");
+  const k_BKTd = place(heads("k", config.numKvHeads), "kNorm");
+  const v_BKTd = g.transpose(heads("v", config.numKvHeads), [0, 2, 1, 3]);
   const out_BHTd = attend(layer, q_BHTd, k_BKTd, v_BKTd);
   const out_ND = g.reshape(g.transpose(out_BHTd, [0, 2, 1, 3]), [
     batch * length,
     config.numHeads * headDim,
   ]);
-  const y_ND = weights.project(out_ND, "self_attn.o_proj.weight");
+  const y_ND = weights.project(out_ND, "out");
   return g.reshape(y_ND, x_BTD.shape);
 }
 

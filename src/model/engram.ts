@@ -5,8 +5,31 @@
  * B batch, T tokens, N = B*T, G residual branches, D model width, E memory width.
  * Formulas: spec 7.5-7.6 (DeepSeek-V4.1), short convolution spec 6.2 (arXiv 2601.07372, eq. 4-6).
  */
+import { memoryWidth } from "../memory/index.ts";
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
-import type { LayerWeights } from "./weights.ts";
+import type { ModelConfig } from "./config.ts";
+import { gain, type KindParams, matrix } from "./kind.ts";
+import type { KindWeights } from "./weights.ts";
+
+type EngramWeight = "keyValue" | "queryGain" | "keyGain" | "convNorm" | "conv";
+
+/** One branch. Without a short convolution the last two are not there, and nobody asks for them. */
+export function engramParams(config: ModelConfig): KindParams<EngramWeight> {
+  const { hiddenSize: d, engramKernelSize: taps, engram } = config;
+  const e = memoryWidth(engram!);
+  const always = {
+    // Key rows then value rows, the released `wkv` layout. (spec 7.5)
+    keyValue: matrix("engram.wkv.weight", [2 * d, e], 1 / Math.sqrt(e)),
+    queryGain: gain("engram.q_weight", [1, d]),
+    keyGain: gain("engram.k_weight", [1, d]),
+  };
+  const conv = {
+    convNorm: gain("engram.short_conv.norms.0.weight", [d]),
+    // Zero, so that the convolution starts absent. (arXiv 2601.07372, appendix A)
+    conv: gain("engram.short_conv.conv.weight", [d, 1, taps], 0),
+  };
+  return { ...always, ...(taps > 0 && conv) } as KindParams<EngramWeight>;
+}
 
 /** sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element; -0 counts as negative. (spec 7.6) */
 export function gateOf(g: GraphBuilder, s: Tensor): Tensor {
@@ -103,29 +126,26 @@ export function engramFusion(
   }: {
     hidden_BTD: Tensor;
     memory_NE: Tensor;
-    weights: LayerWeights;
+    weights: KindWeights<EngramWeight>;
     eps: number;
     conv: { readonly dilation: number; readonly shift: Shift } | undefined;
   },
 ): EngramFusion {
   const [batch, length, width] = hidden_BTD.shape as [number, number, number];
-  const [key_BTD, value_BTD] = weights.projectHalves(memory_NE, "engram.wkv.weight", [
-    batch,
-    length,
-  ]);
+  const [key_BTD, value_BTD] = weights.projectHalves(memory_NE, "keyValue", [batch, length]);
   const gate_BT1 = engramGate(g, {
     hidden: hidden_BTD,
     key: key_BTD,
-    queryGain_GD: weights.gain("engram.q_weight"),
-    keyGain_GD: weights.gain("engram.k_weight"),
+    queryGain_GD: weights.gain("queryGain"),
+    keyGain_GD: weights.gain("keyGain"),
     eps,
   });
   const gated_BTD = g.mul(value_BTD, gate_BT1);
   if (conv === undefined) return { update_BTD: gated_BTD, gate: gate_BT1 };
   const out_BTGD = shortConv(g, {
     u_BTGD: g.reshape(gated_BTD, [batch, length, 1, width]),
-    gain_GD: g.reshape(weights.gain("engram.short_conv.norms.0.weight"), [1, width]),
-    kernel_C1K: weights.gain("engram.short_conv.conv.weight"),
+    gain_GD: g.reshape(weights.gain("convNorm"), [1, width]),
+    kernel_C1K: weights.gain("conv"),
     dilation: conv.dilation,
     // The demo's own value for this norm, whatever the model's. (spec 6.1)
     eps: 1e-5,

@@ -30,10 +30,10 @@ export {
   numParams,
   type ParamLayout,
   paramLayout,
-  type ParamSpec,
   paramSpecs,
   paramViews,
 } from "./params.ts";
+export type { ParamSpec } from "./kind.ts";
 export {
   bitsOf,
   parseQuantization,

@@ -1,26 +1,15 @@
 /**
- * The parameter tree: names, shapes and start values of every backbone weight. The rows of the
- * memory's tables are not here: the graph never holds them.
+ * The parameter tree: every backbone weight in a fixed order, and all of them in one array. What a layer's weights
+ * are, its kinds say. The rows of the memory's tables are not here: the graph never holds them.
  *
  * Names are those of Hugging Face's decoder models, with the released names inside `engram`
  * (spec 7.2). Matrices are [out, in].
  */
 import { Random } from "../numerics/index.ts";
 import { sizeOf, type Value, valueOf } from "../tensor/index.ts";
-import { memoryWidth } from "../memory/index.ts";
+import { blockParams } from "./block.ts";
 import type { ModelConfig } from "./config.ts";
-
-/** How a weight starts: normal with this deviation, or one constant. */
-export type Init = { readonly normal: number } | { readonly constant: number };
-
-export interface ParamSpec {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly init: Init;
-  /** `matrix`: a hidden matrix product; `embedding`: indexed by token; `gain`: per-channel. Optimizers
-   *  choose their rule and their weight decay by this. */
-  readonly kind: "matrix" | "embedding" | "gain";
-}
+import { gain, NORMAL, type ParamSpec } from "./kind.ts";
 
 export const embedName = "model.embed_tokens.weight";
 export const headName = "lm_head.weight";
@@ -32,56 +21,18 @@ export function layerName(layer: number, rest: string): string {
 
 /** Every parameter in a fixed order: the order of checkpoints and of optimizer state. */
 export function paramSpecs(config: ModelConfig): ParamSpec[] {
-  const { hiddenSize: d, headDim, numHeads, numKvHeads, intermediateSize, numLayers } = config;
-  // GPT-2's start values: deviation 0.02, and residual projections scaled by 1/sqrt(2 layers) so
-  // that the stream's variance does not grow with depth. (Radford et al. 2019, section 2.3)
-  const normal: Init = { normal: 0.02 };
-  const residual: Init = { normal: 0.02 / Math.sqrt(2 * numLayers) };
-  const one: Init = { constant: 1 };
-  const specs: ParamSpec[] = [
-    { name: embedName, shape: [config.vocabSize, d], init: normal, kind: "embedding" },
-  ];
-  const add = (
-    name: string,
-    shape: readonly number[],
-    init: Init,
-    kind: ParamSpec["kind"],
-  ): void => {
-    specs.push({ name, shape, init, kind });
+  const { hiddenSize: d, vocabSize, numLayers, engram } = config;
+  const embedding = (name: string): ParamSpec => {
+    return { name, shape: [vocabSize, d], init: { normal: NORMAL }, kind: "embedding" };
   };
+  const specs = [embedding(embedName)];
   for (let layer = 0; layer < numLayers; layer++) {
-    const at = (rest: string): string => layerName(layer, rest);
-    if (config.engram?.layerIds.includes(layer)) {
-      const e = memoryWidth(config.engram);
-      // One branch: key rows then value rows, the released `wkv` layout. (spec 7.5)
-      add(at("engram.wkv.weight"), [2 * d, e], { normal: 1 / Math.sqrt(e) }, "matrix");
-      add(at("engram.q_weight"), [1, d], one, "gain");
-      add(at("engram.k_weight"), [1, d], one, "gain");
-      if (config.engramKernelSize > 0) {
-        add(at("engram.short_conv.norms.0.weight"), [d], one, "gain");
-        // Zero, so that the convolution starts absent. (arXiv 2601.07372, appendix A)
-        add(
-          at("engram.short_conv.conv.weight"),
-          [d, 1, config.engramKernelSize],
-          { constant: 0 },
-          "gain",
-        );
-      }
-    }
-    add(at("input_layernorm.weight"), [d], one, "gain");
-    add(at("self_attn.q_proj.weight"), [numHeads * headDim, d], normal, "matrix");
-    add(at("self_attn.k_proj.weight"), [numKvHeads * headDim, d], normal, "matrix");
-    add(at("self_attn.v_proj.weight"), [numKvHeads * headDim, d], normal, "matrix");
-    add(at("self_attn.q_norm.weight"), [headDim], one, "gain");
-    add(at("self_attn.k_norm.weight"), [headDim], one, "gain");
-    add(at("self_attn.o_proj.weight"), [d, numHeads * headDim], residual, "matrix");
-    add(at("post_attention_layernorm.weight"), [d], one, "gain");
-    add(at("mlp.gate_proj.weight"), [intermediateSize, d], normal, "matrix");
-    add(at("mlp.up_proj.weight"), [intermediateSize, d], normal, "matrix");
-    add(at("mlp.down_proj.weight"), [d, intermediateSize], residual, "matrix");
+    const kinds = blockParams(config, { hasMemory: engram?.layerIds.includes(layer) === true });
+    for (const spec of kinds.flatMap((params) => Object.values<ParamSpec>(params)))
+      specs.push({ ...spec, name: layerName(layer, spec.name) });
   }
-  add(finalNormName, [d], one, "gain");
-  if (!config.tieEmbeddings) add(headName, [config.vocabSize, d], normal, "embedding");
+  specs.push(gain(finalNormName, [d]));
+  if (!config.tieEmbeddings) specs.push(embedding(headName));
   return specs;
 }
 

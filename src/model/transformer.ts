@@ -7,11 +7,12 @@
  * B batch, T tokens, D model width, E memory width.
  */
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
-import { type Attend, type Rotation, selfAttention } from "./attention.ts";
+import { type Attend, attentionParams, type Rotation, selfAttention } from "./attention.ts";
+import { attentionNormParams, mlpNormParams } from "./block.ts";
 import type { ModelConfig } from "./config.ts";
-import { engramFusion, type Shift } from "./engram.ts";
-import { mlp } from "./mlp.ts";
-import { finalNormName } from "./params.ts";
+import { engramFusion, engramParams, type Shift } from "./engram.ts";
+import { mlp, mlpParams } from "./mlp.ts";
+import type { KindParams } from "./kind.ts";
 import type { ModelWeights } from "./weights.ts";
 
 /** Layers `from` to `to` - 1. */
@@ -62,29 +63,38 @@ export function transformer(
   let x_BTD = stream_BTD ?? params.embed(ids_BT);
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   for (let layer = layers.from; layer < layers.to; layer++) {
-    const weights = params.layer(layer);
+    const layerWeights = params.layer(layer);
     const memory_NE = memory.get(layer);
     if (memory_NE !== undefined) {
       const conv =
         config.engramKernelSize > 0
           ? { dilation: config.engram!.maxNgramSize, shift: shift(layer) }
           : undefined;
-      const fusion = engramFusion(g, { hidden_BTD: x_BTD, memory_NE, weights, eps, conv });
+      const fusion = engramFusion(g, {
+        hidden_BTD: x_BTD,
+        memory_NE,
+        weights: layerWeights.of(engramParams(config)),
+        eps,
+        conv,
+      });
       const update_BTD =
         scale_B11 === undefined ? fusion.update_BTD : g.mul(fusion.update_BTD, scale_B11);
       writes.set(layer, { update_BTD, stream_BTD: x_BTD });
       x_BTD = g.add(x_BTD, update_BTD);
       gates.set(layer, fusion.gate);
     }
-    const attentionIn = g.rmsNorm(x_BTD, weights.gain("input_layernorm.weight"), eps);
+    const norm = (kind: KindParams<"gain">): Tensor =>
+      g.rmsNorm(x_BTD, layerWeights.of(kind).gain("gain"), eps);
+    const attentionIn = norm(attentionNormParams(config));
+    const weights = layerWeights.of(attentionParams(config));
     x_BTD = g.add(
       x_BTD,
       selfAttention(g, config, { layer, x_BTD: attentionIn, weights, rotation, attend }),
     );
-    const mlpIn = g.rmsNorm(x_BTD, weights.gain("post_attention_layernorm.weight"), eps);
-    const mlpOut = mlp(g, g.reshape(mlpIn, [batch * length, width]), weights);
+    const mlpIn_ND = g.reshape(norm(mlpNormParams(config)), [batch * length, width]);
+    const mlpOut = mlp(g, mlpIn_ND, layerWeights.of(mlpParams(config)));
     x_BTD = g.add(x_BTD, g.reshape(mlpOut, x_BTD.shape));
   }
   if (layers.to < config.numLayers) return { hidden_BTD: x_BTD, gates, writes };
-  return { hidden_BTD: g.rmsNorm(x_BTD, params.gain(finalNormName), eps), gates, writes };
+  return { hidden_BTD: g.rmsNorm(x_BTD, params.finalNorm, eps), gates, writes };
 }

@@ -19,7 +19,8 @@ import {
   valueOf,
 } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
-import { embedName, headName, layerName, type ParamSpec, paramSpecs } from "./params.ts";
+import type { KindParams, ParamSpec } from "./kind.ts";
+import { embedName, finalNormName, headName, layerName, paramSpecs } from "./params.ts";
 
 /** A matrix [M,K] in packed form; see `numerics/quantized-blocks.ts`. */
 export interface QuantizedMatrix {
@@ -49,24 +50,25 @@ export function dequantizeMatrix(matrix: QuantizedMatrix): Value {
   return valueOf(dequantizeBlocks(matrix), matrix.shape);
 }
 
-/** Weights of one layer, by their names within it. */
-export interface LayerWeights {
+/** Weights of one kind in one layer, by the names that its code uses. */
+export interface KindWeights<Name extends string> {
   /** As numbers: gains and kernels, which are never packed. */
-  gain(name: string): Tensor;
+  gain(name: Name): Tensor;
   /** x [N,K] -> x W^T [N,M] */
-  project(x_NK: Tensor, name: string): Tensor;
+  project(x_NK: Tensor, name: Name): Tensor;
   /** The first and the second half of `project`'s columns, [...leading,M/2] each; `leading` are N elements. */
-  projectHalves(
-    x_NK: Tensor,
-    name: string,
-    leading: Shape,
-  ): readonly [first: Tensor, second: Tensor];
+  projectHalves(x_NK: Tensor, name: Name, leading: Shape): readonly [first: Tensor, second: Tensor];
+}
+
+export interface LayerWeights {
+  of<Name extends string>(params: KindParams<Name>): KindWeights<Name>;
 }
 
 export interface ModelWeights {
   /** Those that are inputs of the graph. */
   readonly inputs: ReadonlyMap<string, Tensor>;
-  gain(name: string): Tensor;
+  /** After the last layer, [D]. */
+  readonly finalNorm: Tensor;
   layer(layer: number): LayerWeights;
   /** ids [...] -> [..., D] */
   embed(ids: Tensor): Tensor;
@@ -89,44 +91,48 @@ export function declareWeights(
     if (matrix === undefined) inputs.set(name, g.input(name, "f32", shape));
     else packed.set(name, packedConstants(g, matrix));
   }
-  const gain = (name: string): Tensor => inputs.get(name)!;
+  const number = (name: string): Tensor => inputs.get(name)!;
   const project = (x_NK: Tensor, name: string): Tensor => {
     const matrix = packed.get(name);
     if (matrix !== undefined) return g.matmulQuantized(x_NK, matrix);
-    return g.matmul(x_NK, gain(name), { transB: true });
+    return g.matmul(x_NK, number(name), { transB: true });
   };
   const head = config.tieEmbeddings ? embedName : headName;
   return {
     inputs,
-    gain,
+    finalNorm: number(finalNormName),
     layer: (layer) => ({
-      gain: (name) => gain(layerName(layer, name)),
-      project: (x_NK, name) => project(x_NK, layerName(layer, name)),
-      projectHalves(x_NK, name, leading) {
-        const full = layerName(layer, name);
-        const weight = inputs.get(full);
-        const [rows, width] = x_NK.shape as [number, number];
-        // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
-        if (weight !== undefined && rows >= width)
-          return g.split(weight, 0, 2).map((half) => {
-            const y_NM = g.matmul(x_NK, half, { transB: true });
-            return g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
-          }) as [Tensor, Tensor];
-        const y_NM = project(x_NK, full);
-        const y = g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
-        return g.split(y, leading.length, 2) as [Tensor, Tensor];
+      of(params) {
+        const nameOf = (name: keyof typeof params): string => layerName(layer, params[name].name);
+        return {
+          gain: (name) => number(nameOf(name)),
+          project: (x_NK, name) => project(x_NK, nameOf(name)),
+          projectHalves(x_NK, name, leading) {
+            const weight = inputs.get(nameOf(name));
+            const [rows, width] = x_NK.shape as [number, number];
+            // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
+            if (weight !== undefined && rows >= width)
+              return g.split(weight, 0, 2).map((half) => {
+                const y_NM = g.matmul(x_NK, half, { transB: true });
+                return g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
+              }) as [Tensor, Tensor];
+            const y_NM = project(x_NK, nameOf(name));
+            const y = g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
+            return g.split(y, leading.length, 2) as [Tensor, Tensor];
+          },
+        };
       },
     }),
     embed(ids) {
       const matrix = packed.get(embedName);
       if (matrix !== undefined) return g.gatherRowsQuantized(matrix, ids);
-      return g.gatherRows(gain(embedName), ids);
+      return g.gatherRows(number(embedName), ids);
     },
     head: (hidden_ND) => project(hidden_ND, head),
     headLoss(hidden_ND, labels_N) {
       const outputs = packed.has(head)
         ? g.op("crossEntropy", [project(hidden_ND, head), labels_N], {})
-        : g.op("linearCrossEntropy", [hidden_ND, gain(head), labels_N], {});
+        : g.op("linearCrossEntropy", [hidden_ND, number(head), labels_N], {});
       return outputs as readonly [Tensor, Tensor];
     },
   };
