@@ -7,9 +7,8 @@
  * about 44 a distinct n-gram and order, and 8 a distinct n-gram for each column that was asked for.
  */
 import { RequestError } from "../errors.ts";
-import { addressBatch, compressIds, type HashedMemory } from "../memory/index.ts";
+import { addressBatch, compressIds, type HashedMemory, NgramIndex } from "../memory/index.ts";
 import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
-import { NumberInterner } from "./number-interner.ts";
 import type { CorpusReport, RowReport } from "./report.ts";
 
 interface Order {
@@ -75,7 +74,7 @@ export class CorpusIndex {
     // The number of the (n-1)-gram that ends at each position; of one id, the id.
     let shorter: Int32Array = compressed;
     for (let order = 2; order <= maxNgramSize; order++) {
-      const interner = new NumberInterner(memory.addressing.compressedVocabSize);
+      const interner = new NgramIndex(memory.addressing.compressedVocabSize);
       const longer = new Int32Array(ids.length);
       const first: number[] = [];
       const counts: number[] = [];

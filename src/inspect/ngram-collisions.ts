@@ -4,7 +4,7 @@
  * Exact for the first `maxNgrams` different n-grams of each order; later new ones are not counted, and the report
  * says so. Knows ids and addresses; no table's contents, no text.
  */
-import { type Addressing, addressBatch } from "../memory/index.ts";
+import { type Addressing, addressBatch, NgramIndex } from "../memory/index.ts";
 
 /** One bucket: the rows of one layer, order and head. */
 export interface BucketCollisions {
@@ -32,7 +32,7 @@ export interface CollisionReport {
 }
 
 export interface NgramCollisionsOptions {
-  /** Different n-grams kept for each order. Default 2^17; each takes some 50 bytes and a few bits a head. */
+  /** Different n-grams kept for each order. Default 2^17; each takes some 30 bytes and a few bits a head. */
   readonly maxNgrams?: number;
 }
 
@@ -42,11 +42,8 @@ const MANY = 2;
 export class NgramCollisions {
   readonly #addressing: Addressing;
   readonly #maxNgrams: number;
-  /**
-   * For each length 1..N, the number of each n-gram: its key is the number of the n-gram that is one id
-   * shorter (the last ids of it), times the vocabulary, plus the next id back. Below 2^53 by far.
-   */
-  readonly #numbers: readonly Map<number, number>[];
+  /** For each length 1..N. */
+  readonly #ngrams: readonly NgramIndex[];
   /** For each layer, how many n-grams each row has. */
   readonly #takers: readonly Uint8Array[];
   /** [layer][column] */
@@ -61,7 +58,10 @@ export class NgramCollisions {
     const { layout, numColumns } = addressing;
     this.#addressing = addressing;
     this.#maxNgrams = maxNgrams;
-    this.#numbers = Array.from({ length: layout.config.maxNgramSize }, () => new Map());
+    this.#ngrams = Array.from(
+      { length: layout.config.maxNgramSize },
+      () => new NgramIndex(addressing.compressedVocabSize),
+    );
     // Less than a hundredth of the table: its rows have at least 32 bytes or so.
     this.#takers = layout.layers.map(({ numRows }) => new Uint8Array(Math.ceil(numRows / 4)));
     this.#distinctRows = layout.layers.map(() => new Uint32Array(numColumns));
@@ -78,7 +78,7 @@ export class NgramCollisions {
     const compressed = new Int32Array(before.length + piece.length);
     compressed.set(before);
     compressed.set(piece, before.length);
-    const { layout, pad, compressedVocabSize, numColumns } = this.#addressing;
+    const { layout, pad, numColumns } = this.#addressing;
     const { maxNgramSize, numHeads } = layout.config;
     const rows = addressBatch(this.#addressing, compressed, { sequenceLength: compressed.length });
     this.#tokens += piece.length;
@@ -90,21 +90,15 @@ export class NgramCollisions {
         // As the hash sees it: beyond the text's start, and from an id without text on, there are pads.
         isBlocked ||= back > t || compressed[t - back]! < 0;
         const id = isBlocked ? pad : compressed[t - back]!;
-        const numbers = this.#numbers[back]!;
-        const key = shorter * compressedVocabSize + id;
-        const known = numbers.get(key);
-        if (known !== undefined) {
-          shorter = known;
-          continue;
-        }
+        const ngrams = this.#ngrams[back]!;
+        const { size } = ngrams;
         // Single ids are no n-grams; there are no more of them than the vocabulary has.
-        if (back > 0 && numbers.size >= this.#maxNgrams) {
+        if (back > 0 && size >= this.#maxNgrams && ngrams.find(shorter, id) === undefined) {
           this.#isFull = true;
           break;
         }
-        shorter = numbers.size;
-        numbers.set(key, shorter);
-        if (back === 0) continue;
+        shorter = ngrams.intern(shorter, id);
+        if (back === 0 || shorter < size) continue;
         const first = (back - 1) * numHeads;
         for (const [layer, addressed] of rows.entries())
           for (let column = first; column < first + numHeads; column++)
@@ -119,7 +113,7 @@ export class NgramCollisions {
     const buckets = layout.layers.flatMap(({ layerId, primes }, layer) =>
       primes.map((rows, column) => {
         const order = 2 + Math.floor(column / numHeads);
-        const ngrams = this.#numbers[order - 1]!.size;
+        const ngrams = this.#ngrams[order - 1]!.size;
         return {
           layer: layerId,
           order,

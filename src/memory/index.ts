@@ -52,6 +52,7 @@ export type {
   TrainableMemory,
   TrainableReader,
 } from "./memory.ts";
+export { NgramIndex } from "./ngrams.ts";
 export { normalizeToken } from "./normal-form.ts";
 export { Retrieval, type RetrievalTable, type RowBatch, type RowRequest } from "./retrieval.ts";
 export {

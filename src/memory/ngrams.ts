@@ -1,31 +1,39 @@
 /**
- * Pairs of whole numbers to numbers 0, 1, 2 … in the order in which they are first met. Open addressing in
- * typed arrays: a tenth of the memory of a Map, which millions of n-grams would feel.
+ * The exact index of n-grams of one length: each is numbered 0, 1, 2 … when it is first met. An n-gram is the pair
+ * of its shorter suffix's number and the id before that, so a 53-bit key tells all of them apart, whatever the
+ * length. Open addressing in typed arrays: a tenth of the memory of a Map, which millions of n-grams would feel.
  */
 import { InvariantError } from "../errors.ts";
 
 const free = -1;
 
-export class NumberInterner {
+export class NgramIndex {
   readonly #span: number;
   #keys = new Float64Array(1024).fill(free);
   #values = new Uint32Array(1024);
   #size = 0;
 
-  /** Second numbers are below `span`. */
-  constructor(span: number) {
-    this.#span = span;
+  /** Ids are below `vocabSize`. */
+  constructor(vocabSize: number) {
+    this.#span = vocabSize;
   }
 
   get size(): number {
     return this.#size;
   }
 
-  /** The number of the pair; `size` before the call if it is new. */
-  intern(a: number, b: number): number {
-    const key = a * this.#span + b;
+  /** The number of the n-gram whose suffix, one id shorter, has number `suffix`, and which `id` begins. */
+  find(suffix: number, id: number): number | undefined {
+    const key = suffix * this.#span + id;
+    const slot = this.#slot(key);
+    return this.#keys[slot] === key ? this.#values[slot] : undefined;
+  }
+
+  /** As `find`; `size` before the call if the n-gram is new. */
+  intern(suffix: number, id: number): number {
+    const key = suffix * this.#span + id;
     if (key > Number.MAX_SAFE_INTEGER)
-      throw new InvariantError(`the pair ${a}, ${b} has no exact key`);
+      throw new InvariantError(`the n-gram of suffix ${suffix} and id ${id} has no exact key`);
     let slot = this.#slot(key);
     if (this.#keys[slot] === key) return this.#values[slot]!;
     if (2 * this.#size >= this.#keys.length) {
