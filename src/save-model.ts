@@ -28,6 +28,8 @@ export interface ModelToSave {
   readonly tables: readonly RetrievalTable[];
   /** How table rows rest on disk. Default f32: exactly what was trained. */
   readonly tableFormat?: RowFormatName;
+  /** Names of files already in the directory that the model vouches for, such as the log of its training. */
+  readonly beside?: readonly string[];
   /** How weights rest on disk; bf16 rounds them to half the bytes. Default f32. */
   readonly weightFormat?: NumberFormat;
 }
@@ -60,6 +62,7 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
       ),
     ),
     tables: model.tables.map((table) => tableSources(table, tableFormat)),
+    ...(model.beside !== undefined && { beside: model.beside }),
   });
 }
 

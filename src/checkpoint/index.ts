@@ -1,4 +1,11 @@
 /** Weights at rest, without files: the formats. `node/index.ts` reads and writes them on disk. */
+export {
+  type FileRecord,
+  type Manifest,
+  manifestName,
+  recordFromJson,
+  recordToJson,
+} from "./manifest.ts";
 export { checkPlainName } from "./plain-name.ts";
 export {
   elementBytes,

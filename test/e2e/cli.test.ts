@@ -261,6 +261,7 @@ test("models that are damaged, foreign or absent are code 2 with one sentence", 
   );
   const foreign = join(scratch, "foreign");
   cpSync(model, foreign, { recursive: true });
+  rmSync(join(foreign, "manifest.json"));
   const config = JSON.parse(readFileSync(join(foreign, "config.json"), "utf8"));
   writeFileSync(
     join(foreign, "config.json"),

@@ -40,6 +40,7 @@ import { servedModel } from "../models/served-model.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 import { modelToSave } from "../models/model-to-save.ts";
 import { randomModel } from "../models/random-model.ts";
+import { removeSums } from "../models/remove-sums.ts";
 
 const nonFinite = (pattern: RegExp) => (error: unknown) => {
   assert.equal((error as { code?: string }).code, "non_finite", String(error));
@@ -354,6 +355,7 @@ describe("a model directory", () => {
     name: string,
     { at, bytes }: { at: number; bytes: Uint8Array },
   ) {
+    await removeSums(directory);
     await using files = await ModelDirectory.open(directory);
     const { file, begin } = (await files.find(name))!;
     const handle = await open(join(directory, file), "r+");

@@ -11,8 +11,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { StoreError } from "../../errors.ts";
-import { listCheckpoints, newestCheckpoint, saveCheckpoint } from "./atomic-dir.ts";
+import { FormatError, StoreError } from "../../errors.ts";
+import {
+  type Checkpoint,
+  checkCheckpoint,
+  findCheckpoints,
+  listCheckpoints,
+  saveCheckpoint,
+  setAside,
+} from "./atomic-dir.ts";
 import { tensorSource, writeSafetensors } from "./safetensors-file.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "engram-checkpoints-"));
@@ -24,6 +31,10 @@ async function save(root: string, step: number, keep = 2): Promise<void> {
   const write = (directory: string): Promise<void> =>
     writeFile(join(directory, "state.json"), JSON.stringify({ step }));
   await saveCheckpoint(root, { step, keep, write });
+}
+
+async function newestCheckpoint(root: string): Promise<Checkpoint | undefined> {
+  return (await listCheckpoints(root)).at(-1);
 }
 
 function stateOf(path: string): unknown {
@@ -128,6 +139,49 @@ test("a manifest that names files elsewhere makes no checkpoint", async () => {
   const manifest = { version: 1, step: 2, files: { "../outside": 5 } };
   writeFileSync(join(path, "manifest.json"), JSON.stringify(manifest));
   assert.equal((await newestCheckpoint(root))?.step, 1);
+});
+
+test("a flipped byte, a lost file and a lost manifest are told from a whole checkpoint", async () => {
+  const root = freshRoot();
+  await save(root, 1);
+  const { path } = (await newestCheckpoint(root))!;
+  await checkCheckpoint({ path });
+  for (const name of ["state.json", "manifest.json"]) {
+    const file = join(path, name);
+    const whole = readFileSync(file);
+    for (let at = 0; at < whole.length; at++) {
+      // A changed space between words changes nothing.
+      if (whole[at] === 0x20 || whole[at] === 0x0a) continue;
+      writeFileSync(
+        file,
+        Uint8Array.from(whole, (byte, i) => (i === at ? byte ^ 1 : byte)),
+      );
+      const named = (error: unknown): boolean =>
+        error instanceof FormatError && error.message.startsWith(path);
+      await assert.rejects(checkCheckpoint({ path }), named, `byte ${at} of ${name}`);
+    }
+    rmSync(file);
+    await assert.rejects(checkCheckpoint({ path }), /expected .*, there is none/);
+    writeFileSync(file, whole);
+  }
+});
+
+test("a checkpoint that was set aside is no checkpoint any more, and keeps its bytes", async () => {
+  const root = freshRoot();
+  for (const step of [1, 2, 2]) await save(root, step, 9);
+  const aside = [];
+  for (const checkpoint of (await findCheckpoints(root)).slice(1))
+    aside.push(await setAside(root, checkpoint));
+  assert.deepEqual(readdirSync(root).toSorted(), [
+    "step-000000001",
+    "step-000000002.damaged",
+    "step-000000002.damaged.2",
+  ]);
+  assert.deepEqual(aside.map(stateOf), [{ step: 2 }, { step: 2 }]);
+  assert.deepEqual(
+    (await findCheckpoints(root)).map(({ step }) => step),
+    [1],
+  );
 });
 
 /** Saves checkpoints of 8 MiB without end and prints each step once it is said to be saved. */

@@ -1,18 +1,19 @@
 /**
  * A series of checkpoints: directories `step-000000120` below one root, each complete or absent.
- * Knows when a directory is complete and which to keep; does not know what is in it.
+ * Knows when a directory is complete, when it is whole, and which to keep; does not know what is in it.
  *
- * Saving: everything goes into `step-….tmp-PROCESS-RANDOM`; a manifest with the size of every file
+ * Saving: everything goes into `step-….tmp-PROCESS-RANDOM`; a manifest with size and sums of every file
  * joins it; all of it is forced to disk; one rename gives it its name; the root is forced to disk;
  * only then are older ones removed. So a process killed at any point leaves the previous checkpoint
- * or the new one, and a full disk leaves the previous one. Reading trusts a directory only if every
- * file has the size its manifest gives (a copy that was broken off is then passed over).
+ * or the new one, and a full disk leaves the previous one. Complete: every file has the size its manifest
+ * gives (a copy that was broken off has not). Whole: its bytes have the sums, too, which takes reading all.
  */
 import { type Dirent } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { InvalidConfigError } from "../../errors.ts";
-import { checkPlainName } from "../plain-name.ts";
+import { FormatError, InvalidConfigError } from "../../errors.ts";
+import { type Manifest, manifestName } from "../manifest.ts";
+import { checkFile, type CheckOptions, readManifest, writeManifest } from "./checked-file.ts";
 import { syncDirectory, syncTree } from "./durable.ts";
 import { isAbandoned, partialName } from "./partial-name.ts";
 import { writeFailure } from "./write-failure.ts";
@@ -30,8 +31,6 @@ export interface SaveCheckpointOptions {
   /** Writes the checkpoint's files into the directory it is given. */
   readonly write: (directory: string) => Promise<void>;
 }
-
-const manifestName = "manifest.json";
 
 /**
  * Saves a checkpoint below `root` (made if absent) and removes the ones that `keep` leaves over.
@@ -52,14 +51,11 @@ export async function saveCheckpoint(
   try {
     await mkdir(root, { recursive: true });
     await removeAbandoned(root);
-    path = join(root, await freeName(root, step));
+    path = join(root, await freeName(root, baseName(step)));
     partial = join(root, partialName(partialPrefix(step)));
     await mkdir(partial);
     await write(partial);
-    await writeFile(
-      join(partial, manifestName),
-      JSON.stringify({ version: 1, step, files: await fileSizes(partial) }, undefined, 1),
-    );
+    await writeManifest(partial);
     await syncTree(partial);
     await rename(partial, path);
     await syncDirectory(root);
@@ -74,21 +70,50 @@ export async function saveCheckpoint(
 
 /** The complete checkpoints below `root`, oldest first; none if there is no such directory. */
 export async function listCheckpoints(root: string): Promise<readonly Checkpoint[]> {
+  const all = await findCheckpoints(root);
+  const complete = await Promise.all(all.map(({ path }) => isComplete(path)));
+  return all.filter((_, i) => complete[i]);
+}
+
+/** Everything below `root` that has a checkpoint's name, oldest first, in whatever state it is. */
+export async function findCheckpoints(root: string): Promise<readonly Checkpoint[]> {
   const found: { step: number; attempt: number; path: string }[] = [];
   for (const entry of await entries(root)) {
     const [, step, attempt] = namePattern.exec(entry.name) ?? [];
     if (step === undefined || !entry.isDirectory()) continue;
     const path = join(root, entry.name);
-    if (await isComplete(path))
-      found.push({ step: Number(step), attempt: Number(attempt ?? 1), path });
+    found.push({ step: Number(step), attempt: Number(attempt ?? 1), path });
   }
   found.sort((a, b) => a.step - b.step || a.attempt - b.attempt);
   return found.map(({ step, path }) => ({ step, path }));
 }
 
-/** The one to resume from. */
-export async function newestCheckpoint(root: string): Promise<Checkpoint | undefined> {
-  return (await listCheckpoints(root)).at(-1);
+/** Throws `FormatError` with file, expected and found unless every byte of a checkpoint is what was saved. */
+export async function checkCheckpoint(
+  { path }: Pick<Checkpoint, "path">,
+  options: Pick<CheckOptions, "signal"> = {},
+): Promise<void> {
+  for (const [name, record] of await manifestOf(path))
+    await checkFile(join(path, name), record, options);
+}
+
+/** The manifest of a checkpoint. Throws `FormatError` if it has none. */
+export async function manifestOf(path: string): Promise<Manifest> {
+  const file = join(path, manifestName);
+  const manifest = await readManifest(file);
+  if (manifest.size === 0)
+    throw new FormatError(
+      `${file}: expected the list of the checkpoint's files, there is none; it is not complete`,
+    );
+  return manifest;
+}
+
+/** Gives a checkpoint that cannot be used a name of its own, under which nothing looks for one. */
+export async function setAside(root: string, { path, step }: Checkpoint): Promise<string> {
+  const aside = join(root, await freeName(root, `${baseName(step)}.damaged`));
+  await rename(path, aside);
+  await syncDirectory(root);
+  return aside;
 }
 
 /** `step-000000120`, or `step-000000120.2` when that step is saved a second time. */
@@ -103,10 +128,10 @@ function partialPrefix(step: number): string {
 }
 
 /** A rename cannot replace a directory, so a step that is saved again gets a name of its own. */
-async function freeName(root: string, step: number): Promise<string> {
+async function freeName(root: string, base: string): Promise<string> {
   const taken = new Set((await entries(root)).map((entry) => entry.name));
-  let name = baseName(step);
-  for (let attempt = 2; taken.has(name); attempt++) name = `${baseName(step)}.${attempt}`;
+  let name = base;
+  for (let attempt = 2; taken.has(name); attempt++) name = `${base}.${attempt}`;
   return name;
 }
 
@@ -127,24 +152,12 @@ async function remove(root: string, { path, step }: Checkpoint): Promise<void> {
 
 async function isComplete(path: string): Promise<boolean> {
   try {
-    const { files } = JSON.parse(await readFile(join(path, manifestName), "utf8")) as {
-      files: Record<string, number>;
-    };
-    for (const [name, bytes] of Object.entries(files))
-      if ((await stat(join(path, checkPlainName(name, path)))).size !== bytes) return false;
+    for (const [name, { bytes }] of await manifestOf(path))
+      if ((await stat(join(path, name))).size !== bytes) return false;
     return true;
   } catch {
     return false;
   }
-}
-
-async function fileSizes(directory: string): Promise<Record<string, number>> {
-  const sizes: Record<string, number> = {};
-  for (const name of (await readdir(directory)).toSorted()) {
-    const found = await stat(join(directory, name));
-    if (found.isFile()) sizes[name] = found.size;
-  }
-  return sizes;
 }
 
 async function entries(root: string): Promise<Dirent[]> {

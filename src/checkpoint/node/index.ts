@@ -15,11 +15,23 @@ export {
 } from "./model-dir.ts";
 export {
   type Checkpoint,
+  checkCheckpoint,
+  findCheckpoints,
   listCheckpoints,
-  newestCheckpoint,
+  manifestOf,
   saveCheckpoint,
+  setAside,
   type SaveCheckpointOptions,
 } from "./atomic-dir.ts";
+export {
+  checkBytes,
+  type CheckOptions,
+  type Damage,
+  findDamage,
+  findDamageIn,
+  readManifest,
+  recordOfFile,
+} from "./checked-file.ts";
 export { writeDurably } from "./durable.ts";
 export { readJsonFile, readTextFile } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";

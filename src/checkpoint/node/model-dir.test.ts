@@ -43,12 +43,21 @@ const files: ModelFiles = {
   ],
 };
 
+/** A model without sums, as others write them. */
+async function unsealed(): Promise<string> {
+  const path = freshPath();
+  await writeModelDir(path, files);
+  rmSync(join(path, "manifest.json"));
+  return path;
+}
+
 test("a model comes back as it was written", async () => {
   const path = freshPath();
   await writeModelDir(path, files);
   assert.deepEqual(readdirSync(path).toSorted(), [
     "config.json",
     "generation_config.json",
+    "manifest.json",
     "model-engram-00001-of-00002.safetensors",
     "model-engram-00002-of-00002.safetensors",
     "model.safetensors",
@@ -88,7 +97,11 @@ test("the index names every tensor and the bytes of all", async () => {
 test("a model without tables is one file without an index", async () => {
   const path = freshPath();
   await writeModelDir(path, { config: {}, weights: [f32("w", [1], 1)] });
-  assert.deepEqual(readdirSync(path).toSorted(), ["config.json", "model.safetensors"]);
+  assert.deepEqual(readdirSync(path).toSorted(), [
+    "config.json",
+    "manifest.json",
+    "model.safetensors",
+  ]);
   await using model = await ModelDirectory.open(path);
   assert.equal((await model.find("w"))?.file, "model.safetensors");
   assert.equal(await model.find("v"), undefined);
@@ -126,8 +139,7 @@ test("what is no model directory is refused with what was found", async () => {
 });
 
 test("an index that leads out of the directory is refused", async () => {
-  const path = freshPath();
-  await writeModelDir(path, files);
+  const path = await unsealed();
   for (const file of [
     "../secret.safetensors",
     "/etc/passwd",
@@ -143,8 +155,7 @@ test("an index that leads out of the directory is refused", async () => {
 });
 
 test("an index and files that disagree are refused by tensor", async () => {
-  const path = freshPath();
-  await writeModelDir(path, files);
+  const path = await unsealed();
   const indexPath = join(path, "model.safetensors.index.json");
   const index = JSON.parse(readFileSync(indexPath, "utf8"));
   const { "norm.weight": _, ...fewer } = index.weight_map;
@@ -163,7 +174,12 @@ test("a model written over another leaves no file of the other", async () => {
   await writeModelDir(path, { ...files, chatTemplate: "{{ messages }}", certificate: {} });
   writeFileSync(join(path, "notes.txt"), "mine");
   await writeModelDir(path, { config: { second: true }, weights: [f32("w", [1], 1)] });
-  assert.deepEqual(readdirSync(path).toSorted(), ["config.json", "model.safetensors", "notes.txt"]);
+  assert.deepEqual(readdirSync(path).toSorted(), [
+    "config.json",
+    "manifest.json",
+    "model.safetensors",
+    "notes.txt",
+  ]);
 });
 
 test("a full disk in mid-table is a store error, and the old model is whole", async (t) => {
@@ -209,9 +225,10 @@ async function halfReplaced(): Promise<string> {
   const staging = join(path, ".saving-1-00");
   mkdirSync(staging);
   writeFileSync(join(path, "model.safetensors"), readFileSync(join(next, "model.safetensors")));
-  writeFileSync(join(staging, "config.json"), readFileSync(join(next, "config.json")));
+  for (const name of ["config.json", "manifest.json"])
+    writeFileSync(join(staging, name), readFileSync(join(next, name)));
   const list = {
-    files: ["model.safetensors", "config.json"],
+    files: ["model.safetensors", "config.json", "manifest.json"],
     stale: ["model.safetensors.index.json"],
   };
   writeFileSync(join(staging, "READY.json"), JSON.stringify(list));
@@ -325,4 +342,48 @@ test("a table may lie elsewhere, behind a symbolic link", async () => {
   symlinkSync(elsewhere, join(path, name));
   await using model = await ModelDirectory.open(path);
   assert.equal((await model.read("layers.1.engram.embed.weight")).length, 40);
+});
+
+test("any flipped byte of any file is found when the model is read, and the file is named", async () => {
+  const path = freshPath();
+  await writeModelDir(path, { ...files, chatTemplate: "{{ messages }}" });
+  const readAll = async (): Promise<void> => {
+    await using model = await ModelDirectory.open(path);
+    await model.tokenizer();
+    await model.chatTemplate();
+    await model.tensors();
+  };
+  await readAll();
+  for (const name of readdirSync(path)) {
+    const whole = readFileSync(join(path, name));
+    for (let at = 0; at < whole.length; at += Math.ceil(whole.length / 40)) {
+      const damaged = Uint8Array.from(whole);
+      damaged[at]! ^= 1 << (at % 8);
+      writeFileSync(join(path, name), damaged);
+      await assert.rejects(
+        readAll,
+        (error) => error instanceof FormatError && error.message.startsWith(join(path, name)),
+        `byte ${at} of ${name}`,
+      );
+    }
+    rmSync(join(path, name));
+    if (name !== "manifest.json") await assert.rejects(readAll, FormatError, name);
+    writeFileSync(join(path, name), whole);
+  }
+  await readAll();
+});
+
+test("damage says what was expected, what was found, and where", async () => {
+  const path = freshPath();
+  const weights = [tensorSource({ name: "w", dtype: "U8", shape: [200_000] }, new Uint8Array(2e5))];
+  await writeModelDir(path, { config: {}, weights });
+  const file = join(path, "model.safetensors");
+  const bytes = readFileSync(file);
+  bytes[150_000] = 1;
+  writeFileSync(file, bytes);
+  await using model = await ModelDirectory.open(path);
+  await assert.rejects(
+    model.read("w"),
+    /model\.safetensors: expected CRC-32C [0-9a-f]{8} of bytes 131072 to 196607, found [0-9a-f]{8}/,
+  );
 });

@@ -11,6 +11,7 @@
  *     model.safetensors                        the backbone
  *     model-engram-00001-of-0000N.safetensors  tables, in files of their own
  *     model.safetensors.index.json             tensor name -> file, when there is more than one file
+ *     manifest.json                            sizes and sums of all of these (models of others have none)
  *
  * Tables have files of their own because they are large, are read in parts, and may lie on another
  * disk (a symbolic link will do). A reader that knows nothing of Engram finds a plain model in
@@ -19,8 +20,17 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, RequestError } from "../../errors.ts";
+import { type FileRecord, type Manifest, manifestName } from "../manifest.ts";
 import { isPlainName } from "../plain-name.ts";
 import { type TensorSpan } from "../safetensors.ts";
+import {
+  checkBytes,
+  checkFile,
+  type ExpectedFile,
+  readManifest,
+  recordOfFile,
+  writeManifest,
+} from "./checked-file.ts";
 import { writeDurably } from "./durable.ts";
 import { placeFiles, publishFiles } from "./publish.ts";
 import {
@@ -46,6 +56,8 @@ export interface ModelFiles {
   readonly chatTemplate?: string;
   /** What quantising cost, for quantization.json. */
   readonly certificate?: JsonObject;
+  /** Names of files that are in the directory already and are vouched for from now on, as they are. */
+  readonly beside?: readonly string[];
   /** Goes into every safetensors header; text only. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -78,6 +90,7 @@ const modelNames: readonly string[] = [
   tokenizerName,
   chatTemplateName,
   certificateName,
+  manifestName,
 ];
 
 /**
@@ -116,6 +129,10 @@ export async function writeModelDir(directory: string, files: ModelFiles): Promi
       if (chatTemplate !== undefined)
         await writeDurably(join(staging, chatTemplateName), (file) => file.writeFile(chatTemplate));
       if (certificate !== undefined) await writeJson(join(staging, certificateName), certificate);
+      const others = new Map<string, FileRecord>();
+      for (const name of files.beside ?? [])
+        others.set(name, await recordOfFile(join(directory, name)));
+      await writeManifest(staging, others);
     },
   });
 }
@@ -128,6 +145,7 @@ export class ModelDirectory {
   /** Tensor name -> file name; undefined where one file holds all. */
   readonly #index: ReadonlyMap<string, string> | undefined;
   readonly #place: (name: string) => string | undefined;
+  readonly #manifest: Manifest;
   readonly #open = new Map<string, Promise<SafetensorsFile>>();
 
   private constructor(
@@ -137,6 +155,7 @@ export class ModelDirectory {
       generationConfig: JsonObject | undefined;
       index: ReadonlyMap<string, string> | undefined;
       place: (name: string) => string | undefined;
+      manifest: Manifest;
     },
   ) {
     this.path = path;
@@ -144,6 +163,7 @@ export class ModelDirectory {
     this.generationConfig = parts.generationConfig;
     this.#index = parts.index;
     this.#place = parts.place;
+    this.#manifest = parts.manifest;
   }
 
   /**
@@ -157,30 +177,34 @@ export class ModelDirectory {
         `${path}: expected a model directory, ${found ? "it is a file" : "there is nothing"}`,
       );
     const place = await placeFiles(path, isModelFile);
-    const config = await readJson(place(configName));
+    const manifest = await readManifest(place(manifestName));
+    const read = (name: string): Promise<JsonObject | undefined> =>
+      readJson(place(name), manifest.get(name));
+    const config = await read(configName);
     if (config === undefined)
       throw new FormatError(`${path}: expected a model directory, it has no ${configName}`);
-    const generationConfig = await readJson(place(generationName));
-    const index = await readJson(place(indexName));
+    const generationConfig = await read(generationName);
+    const index = await read(indexName);
     return new ModelDirectory(path, {
       config,
       generationConfig,
       place,
+      manifest,
       index: index === undefined ? undefined : parseIndex(join(path, indexName), index),
     });
   }
 
   /** The text of tokenizer.json, or undefined if there is none. */
   async tokenizer(): Promise<string | undefined> {
-    return ifThere(this.#place(tokenizerName), readTextFile);
+    return this.#read(tokenizerName);
   }
 
   /** The Jinja source that makes a prompt of messages, from either place where models keep it. */
   async chatTemplate(): Promise<string | undefined> {
-    const own = await ifThere(this.#place(chatTemplateName), readTextFile);
+    const own = await this.#read(chatTemplateName);
     if (own !== undefined) return own;
     const file = join(this.path, tokenizerConfigName);
-    const template = (await readJson(file))?.["chat_template"];
+    const template = (await readJson(file, undefined))?.["chat_template"];
     if (template === undefined || typeof template === "string") return template;
     throw new FormatError(
       `${file}: expected "chat_template" to be one text; several named templates are not supported`,
@@ -253,10 +277,15 @@ export class ModelDirectory {
     return found.file;
   }
 
+  #read(name: string): Promise<string | undefined> {
+    return ifThere(this.#place(name), this.#manifest.get(name), readTextFile);
+  }
+
   #file(name: string): Promise<SafetensorsFile> {
     let file = this.#open.get(name);
     if (file === undefined) {
-      file = SafetensorsFile.open(this.pathOf(name)).catch((cause: unknown) => {
+      const path = this.pathOf(name);
+      file = openChecked(path, this.#manifest.get(name)).catch((cause: unknown) => {
         this.#open.delete(name);
         if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
         throw new FormatError(`${this.path}: ${name} is missing; the model is not complete`, {
@@ -266,6 +295,24 @@ export class ModelDirectory {
       this.#open.set(name, file);
     }
     return file;
+  }
+}
+
+/** A file up to this size is checked whole when it is opened: some 50 ms. Of a larger one, its header is. */
+const CHECKED_BYTES = 1 << 25;
+
+/** A configuration is sometimes edited, and a manifest that is wrong is worth nothing. */
+const advice = `if on purpose, remove ${manifestName}, which has the sums`;
+
+async function openChecked(path: string, record: FileRecord | undefined): Promise<SafetensorsFile> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    const first = record && record.bytes > CHECKED_BYTES ? file.header.dataBegin : Infinity;
+    if (record !== undefined) await checkFile(path, record, { first, advice });
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 
@@ -297,23 +344,30 @@ async function writeJson(path: string, value: JsonObject): Promise<void> {
   await writeDurably(path, (file) => file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`));
 }
 
-async function readJson(path: string | undefined): Promise<JsonObject | undefined> {
-  const value = await ifThere(path, readJsonFile);
+async function readJson(
+  path: string | undefined,
+  record: FileRecord | undefined,
+): Promise<JsonObject | undefined> {
+  const value = await ifThere(path, record, readJsonFile);
   if (value === undefined) return undefined;
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new FormatError(`${path}: expected a JSON object`);
   return value as JsonObject;
 }
 
+/** What `read` makes of a file; undefined if there is none and none is expected. */
 async function ifThere<T>(
   path: string | undefined,
-  read: (path: string) => Promise<T>,
+  record: FileRecord | undefined,
+  read: (path: string, expected?: ExpectedFile) => Promise<T>,
 ): Promise<T | undefined> {
   if (path === undefined) return undefined;
+  const expected = record && { record, advice };
   try {
-    return await read(path);
+    return await read(path, expected);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (expected !== undefined) checkBytes(path, undefined, expected);
+    return undefined;
   }
 }

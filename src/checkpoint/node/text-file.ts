@@ -6,14 +6,18 @@ import { open } from "node:fs/promises";
 import { FormatError } from "../../errors.ts";
 import { refuseForeign } from "../../foreign-file.ts";
 import { checkJsonNames } from "../json-names.ts";
+import { checkBytes, type ExpectedFile } from "./checked-file.ts";
 
 /** The largest vocabularies in use take some 35 MB. */
 const MAX_BYTES = 2 ** 28;
 
-/** Throws `FormatError` for what is no text, and the system's error for what cannot be read. */
-export async function readTextFile(file: string): Promise<string> {
+/**
+ * Throws `FormatError` for what is no text, or not as `expected` says; the system's error for what cannot be read.
+ */
+export async function readTextFile(file: string, expected?: ExpectedFile): Promise<string> {
   const bytes = await readBytes(file);
   refuseForeign(file, bytes, "UTF-8 text");
+  if (expected !== undefined) checkBytes(file, bytes, expected);
   try {
     // Decoders take the mark away.
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -25,8 +29,8 @@ export async function readTextFile(file: string): Promise<string> {
   }
 }
 
-export async function readJsonFile(file: string): Promise<unknown> {
-  const text = await readTextFile(file);
+export async function readJsonFile(file: string, expected?: ExpectedFile): Promise<unknown> {
+  const text = await readTextFile(file, expected);
   let value: unknown;
   try {
     value = JSON.parse(text);
