@@ -66,9 +66,7 @@ import {
   fingerprint,
   HOLD_OUT_RULE,
   readAll,
-  readCheckpointTokenizer,
   readPart,
-  restoreTrainingState,
   RunDirectory,
   type TableShape,
   type TrainedTable,
@@ -164,15 +162,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     throw new InvalidConfigError(
       "a model without memory has no table to keep on disk; leave out one of the two options",
     );
-  await using run = await RunDirectory.open(out, { resume });
+  await using run = await RunDirectory.open(out, { resume, onNote: say, signal });
   await checkTexts([...options.data, ...(options.valid ?? [])], { isReadOnce: false });
-  const { checkpoint } = run;
-
-  if (resume && checkpoint === undefined) say(`${out} holds no checkpoint; beginning anew`);
   const tokenizerJson =
-    checkpoint === undefined
-      ? (options.tokenizer ?? (await trainTokenizer(options, preset.vocabSize)))
-      : await readCheckpointTokenizer(checkpoint);
+    run.tokenizer ?? options.tokenizer ?? (await trainTokenizer(options, preset.vocabSize));
   if (options.tokenizer !== undefined && options.tokenizer !== tokenizerJson)
     throw new InvalidConfigError(
       `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
@@ -219,13 +212,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     heldOut: fingerprint(valid),
     ...(options.valid === undefined && { holdOut: HOLD_OUT_RULE }),
   };
-  if (checkpoint !== undefined) {
-    await restoreTrainingState(checkpoint, { identity, arrays, tables });
-    say(`going on from step ${checkpoint.step}`);
-  }
+  const isResumed = await run.restore({ identity, arrays, tables });
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
   await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
-  if (checkpoint === undefined) for (const table of tables) await table.begin();
+  if (!isResumed) for (const table of tables) await table.begin();
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
@@ -235,7 +225,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const state: TrainingState = {
     layout,
     arrays,
-    step: checkpoint?.step ?? 0,
+    step: run.step,
   };
   const pace = new Pace(recipe.steps, state.step);
   const saveCheckpoint = async (): Promise<void> => {
@@ -309,6 +299,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     eosTokenId: tokenizer.eosTokenId!,
     params: model.params,
     tables: finished,
+    beside: run.files,
   });
   await run.removeCheckpoints();
   return result;

@@ -11,11 +11,7 @@ export {
 export { fingerprint, RunDirectory } from "./run-directory.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 export { checkRunDirectory, openRuns, type Run, type RunState, type RunSummary } from "./runs.ts";
-export {
-  readCheckpointTokenizer,
-  restoreTrainingState,
-  saveTrainingState,
-} from "./training-state.ts";
+export { restoreTrainingState, saveTrainingState } from "./training-state.ts";
 export {
   OutOfCoreTrainedTable,
   RamTable,

@@ -1,16 +1,23 @@
 /**
  * The directory of one training run: its checkpoints and its metrics log. Refuses to start over a run
- * that could be resumed. Knows files; not what is trained.
+ * that could be resumed, and to resume what is none. Knows files; not what is trained.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { type Checkpoint, newestCheckpoint, writeDurably } from "../../checkpoint/node/index.ts";
+import { basename, join } from "node:path";
+import { type FileRecord } from "../../checkpoint/index.ts";
+import {
+  type Checkpoint,
+  findCheckpoints,
+  setAside,
+  writeDurably,
+} from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { TokenStream } from "../../inference/index.ts";
-import { refuseIfHeld, RunLock } from "./run-lock.ts";
-import { appendMetrics, beginMetrics, type MetricsLine, truncateMetrics } from "./metrics-log.ts";
+import { MetricsLog, type MetricsLine } from "./metrics-log.ts";
+import { Resumption } from "./resumption.ts";
+import { clearLock, refuseIfHeld, RunLock } from "./run-lock.ts";
 import { type CheckpointContents, saveTrainingState } from "./training-state.ts";
 
 /** What a run is to be: the first line of its log. */
@@ -20,33 +27,95 @@ export interface RunPlan {
   readonly numRows: number;
 }
 
+export interface OpenRunOptions {
+  readonly resume: boolean;
+  /** Told, in words, what is wrong with files of the run that it does not depend on, and from where it goes on. */
+  readonly onNote?: (text: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const metricsName = "metrics.jsonl";
+/** A run's own files, in the order in which they are written. */
+const runNames = ["run.json", metricsName, "training.json"] as const;
+
 export class RunDirectory {
-  /** Where to go on, if this is a resumed run. */
-  readonly checkpoint: Checkpoint | undefined;
   readonly #out: string;
   readonly #checkpoints: string;
-  readonly #metrics: string;
+  readonly #resumption: Resumption | undefined;
+  /** What was there when the run was opened. */
+  readonly #found: readonly Checkpoint[];
+  readonly #note: (text: string) => void;
   #lock: RunLock | undefined;
+  #log: MetricsLog | undefined;
 
-  private constructor(out: string, checkpoint: Checkpoint | undefined) {
-    this.checkpoint = checkpoint;
+  private constructor(
+    out: string,
+    parts: {
+      found: readonly Checkpoint[];
+      resumption: Resumption | undefined;
+      note: (text: string) => void;
+    },
+  ) {
     this.#out = out;
     this.#checkpoints = join(out, "checkpoints");
-    this.#metrics = join(out, "metrics.jsonl");
+    this.#found = parts.found;
+    this.#resumption = parts.resumption;
+    this.#note = parts.note;
   }
 
-  static async open(out: string, { resume }: { resume: boolean }): Promise<RunDirectory> {
+  /**
+   * Throws `InvalidConfigError` where a run cannot begin, or go on, in `out`, and `FormatError` where it has
+   * checkpoints and none is whole. Changes nothing but the lock of a run that has ended.
+   */
+  static async open(
+    out: string,
+    { resume, onNote = () => undefined, signal }: OpenRunOptions,
+  ): Promise<RunDirectory> {
     await refuseIfHeld(out);
-    const checkpoint = await newestCheckpoint(join(out, "checkpoints"));
-    if (checkpoint === undefined && existsSync(join(out, "config.json")))
+    const found = await findCheckpoints(join(out, "checkpoints"));
+    const newest = found.at(-1);
+    if (newest === undefined && existsSync(join(out, "config.json"))) {
+      await clearLock(out);
       throw new InvalidConfigError(
-        `${out} already holds a finished model; train into another directory, or remove it first`,
+        resume
+          ? `${out} already holds a finished model: its run ended, and nothing is left to resume. Use the model, or train into another --out`
+          : `${out} already holds a finished model; train into another directory, or remove it first`,
       );
-    if (checkpoint !== undefined && !resume)
+    }
+    if (newest !== undefined && !resume)
       throw new InvalidConfigError(
-        `${out} holds an unfinished run (step ${checkpoint.step}); go on with --resume, or use another --out`,
+        `${out} holds an unfinished run (step ${newest.step}); go on with --resume, or use another --out`,
       );
-    return new RunDirectory(out, checkpoint);
+    if (newest === undefined && resume) {
+      if (!runNames.some((name) => existsSync(join(out, name))))
+        throw new InvalidConfigError(
+          `${out} holds no run to resume; check --out, or leave out --resume to begin one there`,
+        );
+      onNote(`the run in ${out} never reached a checkpoint; beginning at step 0`);
+    }
+    const resumption = resume ? await Resumption.find(found, { signal }) : undefined;
+    return new RunDirectory(out, { found, resumption, note: onNote });
+  }
+
+  /** The text of the tokenizer.json that the run was begun with; undefined if this one begins it. */
+  get tokenizer(): string | undefined {
+    return this.#resumption?.tokenizer;
+  }
+
+  /** Steps done. */
+  get step(): number {
+    return this.#resumption?.checkpoint.step ?? 0;
+  }
+
+  /** Fills arrays and tables from the newest whole checkpoint; false if this run begins at its beginning. */
+  async restore(
+    contents: Pick<CheckpointContents, "identity" | "arrays" | "tables">,
+  ): Promise<boolean> {
+    if (this.#resumption === undefined) return false;
+    await this.#resumption.restore(contents);
+    for (const { reason } of this.#resumption.damaged) this.#note(`passed over: ${reason}`);
+    this.#note(`going on from step ${this.step}`);
+    return true;
   }
 
   /** Makes the directory and begins the log, or takes from it what will be trained again. Called once the text has
@@ -54,14 +123,26 @@ export class RunDirectory {
   async begin(plan: RunPlan): Promise<void> {
     await mkdir(this.#out, { recursive: true });
     this.#lock = await RunLock.take(this.#out);
-    const newest = await newestCheckpoint(this.#checkpoints);
-    const isFinished = newest === undefined && existsSync(join(this.#out, "config.json"));
-    if (newest?.step !== this.checkpoint?.step || isFinished)
+    const now = await findCheckpoints(this.#checkpoints);
+    const isFinished = now.length === 0 && existsSync(join(this.#out, "config.json"));
+    if (now.at(-1)?.path !== this.#found.at(-1)?.path || isFinished)
       throw new InvalidConfigError(
         `${this.#out} was trained into by another run in the meantime; begin again`,
       );
-    if (this.checkpoint === undefined) await beginMetrics(this.#metrics, { ...plan });
-    else await truncateMetrics(this.#metrics, this.checkpoint.step);
+    // Out of the way of those to come, which would otherwise be removed as older than these.
+    for (const checkpoint of this.#resumption?.damaged ?? []) {
+      const aside = await setAside(this.#checkpoints, checkpoint);
+      this.#note(`${checkpoint.path} is now ${basename(aside)}, and goes when the run has ended`);
+    }
+    const file = join(this.#out, metricsName);
+    this.#log =
+      this.#resumption === undefined
+        ? await MetricsLog.begin(file, { ...plan })
+        : await MetricsLog.goOn(file, {
+            step: this.step,
+            record: this.#resumption.state.beside.get(metricsName),
+            onDamage: this.#note,
+          });
   }
 
   /** Where a table that is kept out of core has its rows: gone with the checkpoints that refer to it. */
@@ -69,13 +150,21 @@ export class RunDirectory {
     return join(this.#checkpoints, `layer-${layerId}.rows`);
   }
 
-  log(line: MetricsLine): Promise<void> {
-    return appendMetrics(this.#metrics, line);
+  async log(line: MetricsLine): Promise<void> {
+    await this.#log?.append(line);
   }
 
   /** Resolves to the checkpoint's path. */
-  async save(contents: CheckpointContents): Promise<string> {
-    return (await saveTrainingState(this.#checkpoints, contents)).path;
+  async save(contents: Omit<CheckpointContents, "beside">): Promise<string> {
+    const beside = new Map<string, FileRecord>();
+    // As far as it has come: lines are added to it.
+    if (this.#log !== undefined) beside.set(metricsName, this.#log.record);
+    return (await saveTrainingState(this.#checkpoints, { ...contents, beside })).path;
+  }
+
+  /** Names of the run's own files that are there by now. */
+  get files(): readonly string[] {
+    return runNames.filter((name) => existsSync(join(this.#out, name)));
   }
 
   /** What came of the run, as training.json. Written before the model, so that no model lacks it. */

@@ -50,6 +50,12 @@ export class RunLock {
   }
 }
 
+/** Removes the lock that a killed run left. Throws as `RunLock.take` does. */
+export async function clearLock(directory: string): Promise<void> {
+  await refuseIfHeld(directory);
+  await rm(join(directory, NAME), { force: true });
+}
+
 /** Throws as `RunLock.take` does, and takes nothing. */
 export async function refuseIfHeld(directory: string): Promise<void> {
   const path = join(directory, NAME);

@@ -1,17 +1,25 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdtemp, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, beforeEach } from "node:test";
 import * as fc from "fast-check";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
-import { appendMetrics, truncateMetrics } from "./metrics-log.ts";
+import { MetricsLog } from "./metrics-log.ts";
 import { readRunLog, type RunLogPart } from "./run-log.ts";
 
 const directory = await mkdtemp(join(tmpdir(), "engram-run-log-"));
 after(() => rm(directory, { recursive: true, force: true }));
 const file = join(directory, "metrics.jsonl");
 beforeEach(() => rm(file, { force: true }));
+
+function appendMetrics(to: string, line: object): Promise<void> {
+  return appendFile(to, `${JSON.stringify(line)}\n`);
+}
+
+async function truncateMetrics(log: string, step: number): Promise<void> {
+  await MetricsLog.goOn(log, { step, record: undefined, onDamage: assert.fail });
+}
 
 const stepsOf = ({ lines }: RunLogPart): number[] => lines.map(({ step }) => step);
 
@@ -100,4 +108,31 @@ test("what is no cursor is refused, and so is a line without an end", async () =
   await assert.rejects(readRunLog(file, { maxBytes: 400 }), FormatError);
   await truncate(file, 100);
   assert.deepEqual((await readRunLog(file, { maxBytes: 400 })).lines, []);
+});
+
+test("a log that a checkpoint vouches for is cut back to it, and one that was damaged since is told of and kept", async () => {
+  const begun = await MetricsLog.begin(file, { steps: 9 });
+  for (let step = 1; step <= 3; step++) await begun.append({ step, loss: 1 / step });
+  const { record } = begun;
+  const saved = await readFile(file, "utf8");
+  await begun.append({ step: 4, loss: 0.25 });
+  await appendFile(file, '{"step":5,"lo');
+  const goOn = async (): Promise<string[]> => {
+    const told: string[] = [];
+    const onDamage = (text: string): unknown => told.push(text);
+    const log = await MetricsLog.goOn(file, { step: 3, record, onDamage });
+    await log.append({ step: 4, loss: 0.5 });
+    return told;
+  };
+  assert.deepEqual(await goOn(), []);
+  assert.equal(await readFile(file, "utf8"), `${saved}{"step":4,"loss":0.5}\n`);
+  await writeFile(file, saved.replace('"loss":1}', '"loss":7}'));
+  const [told] = await goOn();
+  assert.match(
+    told!,
+    /metrics\.jsonl: expected CRC-32C .* found .*; this record of the run is damaged/,
+  );
+  assert.deepEqual(stepsOf(await readRunLog(file)), [0, 1, 2, 3, 4]);
+  await rm(file);
+  assert.match((await goOn())[0]!, /expected \d+ bytes, there is none/);
 });

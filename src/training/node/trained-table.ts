@@ -5,7 +5,7 @@
  */
 import { closeAll } from "../../disposal-stack.ts";
 import { mkdir } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { type SafetensorsFile, type TensorSource } from "../../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
 import {
@@ -24,6 +24,7 @@ import {
 } from "../../memory/stores/node/index.ts";
 import { linearCrc32c } from "../../numerics/index.ts";
 import type { TrainingRecipe } from "../presets.ts";
+import type { TableState } from "./state-file.ts";
 
 export interface TableShape {
   readonly layerId: number;
@@ -36,13 +37,6 @@ export interface TableSnapshot {
   readonly tensors: readonly TensorSource[];
   /** What state.json says of it, once the tensors have been written; undefined: nothing. */
   state(): TableState | undefined;
-}
-
-/** The log a checkpoint's map belongs to, and the map's checksum, both as hexadecimal digits. */
-export interface TableState {
-  readonly layerId: number;
-  readonly log: string;
-  readonly mapSum: string;
 }
 
 /** A checkpoint on disk that holds a snapshot of this table. */
@@ -209,8 +203,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
         }
         if (hex(sum) !== state.mapSum)
           throw new FormatError(
-            `${path}: the map of layer ${this.layerId}'s rows does not match its checksum; the file is ` +
-              `damaged. If an older checkpoint is beside it, remove ${basename(path)} and resume from that`,
+            `${path}: expected the checksum ${state.mapSum} of the map of layer ${this.layerId}'s rows, found ${hex(sum)}; it is damaged`,
           );
       },
     });

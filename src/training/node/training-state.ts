@@ -3,14 +3,15 @@
  * moments as tensors of their own, and a JSON description that says what they belong to. Restoring
  * gives back every bit, so a resumed run continues as if it had never stopped.
  *
- *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core
+ *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core; sums of
+ *                           the run's files that do not lie in the checkpoint, as they were then
  *     state.safetensors     "params", "m", "v" [P] F32; "table.L" [rows,d] F32; "moments.L" [rows] F32, or,
  *                           for a table out of core, "rows.L" [rows] I32: where each row is in its log;
  *                           "counts.L" [rows] U8: how often each row was used (`countUses`)
  *     tokenizer.json
  */
-import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { type FileRecord } from "../../checkpoint/index.ts";
 import {
   type Checkpoint,
   listCheckpoints,
@@ -23,7 +24,8 @@ import {
 } from "../../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { FlatArrays } from "../optimizer.ts";
-import type { SavedTable, TableState, TrainedTable } from "./trained-table.ts";
+import { checkVersion, readState, type StateFile, writeState } from "./state-file.ts";
+import type { SavedTable, TrainedTable } from "./trained-table.ts";
 
 export interface CheckpointContents {
   readonly step: number;
@@ -32,9 +34,10 @@ export interface CheckpointContents {
   readonly tokenizer: string;
   readonly arrays: FlatArrays;
   readonly tables: readonly TrainedTable[];
+  /** Files of the run that lie elsewhere, by name. */
+  readonly beside?: ReadonlyMap<string, FileRecord>;
 }
 
-const stateName = "state.json";
 const tensorsName = "state.safetensors";
 
 function flat(name: string, data: Float32Array): TensorSource {
@@ -45,17 +48,10 @@ function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/**
- * 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else.
- * 3: uses of rows are counted. Version 2 is read, too: all that learns is the same, and uses are counted from there on.
- */
-const stateVersion = 3;
-const oldestVersion = 2;
-
 /** Two are kept: the newest, and the one before it in case the newest is lost with its disk block. */
 export async function saveTrainingState(
   root: string,
-  { step, identity, tokenizer, arrays, tables }: CheckpointContents,
+  { step, identity, tokenizer, arrays, tables, beside = new Map() }: CheckpointContents,
 ): Promise<Checkpoint> {
   const checkpoint = await saveCheckpoint(root, {
     step,
@@ -70,9 +66,7 @@ export async function saveTrainingState(
         ...snapshots.flatMap(({ tensors }) => tensors),
       ]);
       const logs = snapshots.flatMap((snapshot) => snapshot.state() ?? []);
-      const contents = { version: stateVersion, step, identity, ...(logs.length > 0 && { logs }) };
-      const state = `${JSON.stringify(contents, undefined, 1)}\n`;
-      await writeDurably(join(directory, stateName), (file) => file.writeFile(state));
+      await writeState(directory, { step, identity, logs, beside });
     },
   });
   const kept = (await listCheckpoints(root)).map(({ path }) => path);
@@ -80,23 +74,14 @@ export async function saveTrainingState(
   return checkpoint;
 }
 
-/** The tokenizer of a checkpoint; needed before anything else, because sizes depend on it. */
-export async function readCheckpointTokenizer({ path }: Checkpoint): Promise<string> {
-  return readFile(join(path, "tokenizer.json"), "utf8");
-}
-
 /** Fills arrays and tables from a checkpoint. Throws `InvalidConfigError` naming what differs if it was
  *  made by another recipe, seed or text. */
 export async function restoreTrainingState(
   { path, step }: Checkpoint,
-  { identity, arrays, tables }: Omit<CheckpointContents, "step" | "tokenizer">,
+  { identity, arrays, tables }: Pick<CheckpointContents, "identity" | "arrays" | "tables">,
 ): Promise<void> {
   const state = await readState(path);
-  if (!(state.version >= oldestVersion && state.version <= stateVersion))
-    throw new FormatError(
-      `${path}: expected a checkpoint of version ${oldestVersion} to ${stateVersion}, it has ${state.version}; finish that run ` +
-        "with the release that began it, or train into another --out",
-    );
+  checkVersion(path, state);
   if (state.step !== step)
     throw new FormatError(`${path}: expected the state of step ${step}, it is of ${state.step}`);
   const now = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
@@ -123,26 +108,17 @@ export async function restoreTrainingState(
     await file.readRange(name, { begin: 0, end: into.length, into });
   }
   for (const table of tables) await table.restore(savedTable(path, { file, state, table }));
+}
+
+/** Keeps another checkpoint whole while the run goes on: rows that it refers to are not written over. */
+export async function holdTrainingState(
+  { path }: Checkpoint,
+  tables: readonly TrainedTable[],
+): Promise<void> {
+  const state = await readState(path);
   if (state.logs === undefined) return;
-  for (const other of await listCheckpoints(dirname(path))) {
-    if (other.path === path) continue;
-    await using tensors = await SafetensorsFile.open(join(other.path, tensorsName));
-    const otherState = await readState(other.path);
-    for (const table of tables)
-      await table.hold(savedTable(other.path, { file: tensors, state: otherState, table }));
-  }
-}
-
-interface StateFile {
-  readonly version: number;
-  readonly step: number;
-  readonly identity: Record<string, unknown>;
-  /** Of tables kept out of core. */
-  readonly logs?: readonly TableState[];
-}
-
-async function readState(path: string): Promise<StateFile> {
-  return JSON.parse(await readFile(join(path, stateName), "utf8")) as StateFile;
+  await using file = await SafetensorsFile.open(join(path, tensorsName));
+  for (const table of tables) await table.hold(savedTable(path, { file, state, table }));
 }
 
 function savedTable(

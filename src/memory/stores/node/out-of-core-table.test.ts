@@ -271,7 +271,7 @@ test("the log stays within a few times the table however long training goes on",
   );
 });
 
-test("a record that rots is refused when it is read, not handed out", async () => {
+test("a record that rots is refused when the table is opened, or when it is read; it is not handed out", async () => {
   const pair = new Pair();
   await pair.begin();
   await pair.run({ do: "write", part: 0, value: 5, rows: [7] });
@@ -279,20 +279,29 @@ test("a record that rots is refused when it is read, not handed out", async () =
   const { map } = pair.saved[0]!;
   for (const byte of [0, 11, 15, 16, 20]) {
     const copy = new SimulatedDisk(pair.disk);
-    copy.bytes[4096 + (map[7]! - 1) * 24 + byte]! ^= 4;
-    const table = await OutOfCoreTable.open("rotten.log", {
-      numRows,
-      partBytes,
-      memory: pair.memory,
-      file: copy.open(),
-      identity: pair.table.identity,
-      fill: fillFrom(map),
-    });
+    const rot = (): void => void (copy.bytes[4096 + (map[7]! - 1) * 24 + byte]! ^= 4);
+    const open = (): Promise<OutOfCoreTable> =>
+      OutOfCoreTable.open("rotten.log", {
+        numRows,
+        partBytes,
+        memory: pair.memory,
+        file: copy.open(),
+        identity: pair.table.identity,
+        fill: fillFrom(map),
+      });
+    const table = await open();
+    rot();
     await assert.rejects(
       table.parts[0]!.read(Uint32Array.of(7), new Uint8Array(12)),
       (error) => error instanceof StoreError && /rotten\.log.*damaged/.test(error.message),
     );
     await table.close();
+    await assert.rejects(
+      open,
+      (error) =>
+        error instanceof FormatError &&
+        /rotten\.log: expected row 7 and its checksum in bytes 4096 to 4119/.test(error.message),
+    );
   }
 });
 

@@ -16,6 +16,7 @@ import { checkRead, checkRows, checkWrite, type WritableRowStore } from "../../s
 import { LogSegments, type Pin } from "../log-segments.ts";
 import type { TableMemory } from "../out-of-core-memory.ts";
 import { RecordCache } from "../record-cache.ts";
+import { checkRecords } from "./check-records.ts";
 import { LogWriter } from "./log-writer.ts";
 import { openPositionalFile, type PositionalFile } from "./positional-file.ts";
 import { MAX_BATCH_ROWS, RowFetcher } from "./row-fetcher.ts";
@@ -119,7 +120,10 @@ export class OutOfCoreTable {
         );
       const table = new OutOfCoreTable(log, options);
       await fill(table.#cache.locations);
-      table.#restore(await log.size());
+      const { locations } = table.#cache;
+      // Found now, a damaged record costs a checkpoint; found in mid-training, every run from here on.
+      await checkRecords(log, locations);
+      for (const slot of locations) if (slot !== 0) table.#segments.restore(slot);
       return table;
     } catch (error) {
       await file.close();
@@ -343,19 +347,6 @@ export class OutOfCoreTable {
     // The younger half may hold rows of this very batch.
     const within = Math.max(1, this.#cache.capacity >> 1);
     while (!this.#cache.evict(count, within)) await this.#writer.cleanOldest(within);
-  }
-
-  #restore(fileBytes: number): void {
-    const { recordBytes } = this.#log;
-    const numSlots = Math.floor((fileBytes - 4096) / recordBytes);
-    for (const [row, slot] of this.#cache.locations.entries()) {
-      if (slot > numSlots)
-        throw new FormatError(
-          `${this.path}: the checkpoint has row ${row} in record ${slot}, the log ends after record ` +
-            `${numSlots}; it was cut, or is not the checkpoint's`,
-        );
-      if (slot !== 0) this.#segments.restore(slot);
-    }
   }
 
   #checkOpen(): void {

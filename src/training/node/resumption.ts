@@ -1,0 +1,157 @@
+/**
+ * From which checkpoint a run goes on: the newest that is whole, and what was wrong with newer ones. Changes nothing
+ * on disk. Knows checkpoints; not what is in a run's other files.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Checkpoint, checkCheckpoint } from "../../checkpoint/node/index.ts";
+import { FormatError, RequestError, StoreError } from "../../errors.ts";
+import { checkVersion, readState, type StateFile } from "./state-file.ts";
+import {
+  type CheckpointContents,
+  holdTrainingState,
+  restoreTrainingState,
+} from "./training-state.ts";
+
+/** A checkpoint that nothing can go on from. */
+export interface DamagedCheckpoint extends Checkpoint {
+  /** File, expected and found. */
+  readonly reason: string;
+}
+
+export class Resumption {
+  readonly damaged: DamagedCheckpoint[] = [];
+  /** Newest first: the whole one that was found, and older ones, of which nothing is known yet. */
+  #left: readonly Checkpoint[];
+  #state: StateFile;
+  #tokenizer: string;
+  readonly #signal: AbortSignal | undefined;
+
+  private constructor(signal: AbortSignal | undefined, found: Candidate) {
+    this.#signal = signal;
+    this.#left = [];
+    this.#state = found.state;
+    this.#tokenizer = found.tokenizer;
+  }
+
+  /**
+   * Finds the newest whole one of `checkpoints`, given oldest first; undefined if there are none. Reads every byte of
+   * those it looks at. Throws `FormatError` if none is whole, or the one found is of another release.
+   */
+  static async find(
+    checkpoints: readonly Checkpoint[],
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Resumption | undefined> {
+    const left = checkpoints.toReversed();
+    const damaged: DamagedCheckpoint[] = [];
+    for (const [i, checkpoint] of left.entries()) {
+      const found = await unlessDamaged(checkpoint, damaged, () => read(checkpoint, signal));
+      if (found === undefined) continue;
+      checkVersion(checkpoint.path, found.state);
+      const resumption = new Resumption(signal, found);
+      resumption.#left = left.slice(i);
+      resumption.damaged.push(...damaged);
+      return resumption;
+    }
+    if (damaged.length > 0) throw noneWhole(damaged);
+    return undefined;
+  }
+
+  get checkpoint(): Checkpoint {
+    return this.#left[0]!;
+  }
+
+  get state(): StateFile {
+    return this.#state;
+  }
+
+  /** The text of the checkpoint's tokenizer.json. */
+  get tokenizer(): string {
+    return this.#tokenizer;
+  }
+
+  /**
+   * Fills arrays and tables from the checkpoint; from an older one where a table's log no longer has what the newer
+   * one refers to. Those that stay are held. Throws as `find` and `restoreTrainingState` do.
+   */
+  async restore(
+    contents: Pick<CheckpointContents, "identity" | "arrays" | "tables">,
+  ): Promise<void> {
+    for (;;) {
+      const { checkpoint } = this;
+      const restored = await unlessDamaged(checkpoint, this.damaged, async () => {
+        await restoreTrainingState(checkpoint, contents);
+        return true;
+      });
+      if (restored) break;
+      const next = await Resumption.find(this.#left.slice(1).toReversed(), {
+        signal: this.#signal,
+      }).catch((error: unknown) => {
+        throw error instanceof NoneWhole ? noneWhole([...this.damaged, ...error.damaged]) : error;
+      });
+      if (next === undefined) throw noneWhole(this.damaged);
+      this.damaged.push(...next.damaged);
+      this.#left = next.#left;
+      this.#state = next.#state;
+      this.#tokenizer = next.#tokenizer;
+    }
+    // Only tables out of core share anything with older checkpoints.
+    if (this.#state.logs === undefined) return;
+    for (const older of this.#left.slice(1))
+      await unlessDamaged(older, this.damaged, async () => {
+        await checkCheckpoint(older, { signal: this.#signal });
+        await holdTrainingState(older, contents.tables);
+      });
+  }
+}
+
+interface Candidate {
+  readonly state: StateFile;
+  readonly tokenizer: string;
+}
+
+async function read(checkpoint: Checkpoint, signal: AbortSignal | undefined): Promise<Candidate> {
+  const { path } = checkpoint;
+  await checkCheckpoint(checkpoint, { signal });
+  const state = await readState(path);
+  const file = join(path, "tokenizer.json");
+  const tokenizer = await readFile(file, "utf8");
+  try {
+    JSON.parse(tokenizer);
+  } catch (cause) {
+    throw new FormatError(`${file} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  return { state, tokenizer };
+}
+
+/** What `use` gives; undefined, with the reason kept, if it fails because bytes are not what was saved. */
+async function unlessDamaged<T>(
+  checkpoint: Checkpoint,
+  damaged: DamagedCheckpoint[],
+  use: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await use();
+  } catch (error) {
+    const isDamage = [FormatError, StoreError, RequestError].some((kind) => error instanceof kind);
+    if (!isDamage && (error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    damaged.push({ ...checkpoint, reason: (error as Error).message });
+    return undefined;
+  }
+}
+
+class NoneWhole extends FormatError {
+  readonly damaged: readonly DamagedCheckpoint[];
+
+  constructor(damaged: readonly DamagedCheckpoint[]) {
+    super(
+      `no checkpoint is whole, so there is nothing to go on from, and nothing was changed: ` +
+        `${damaged.map(({ reason }) => reason).join("; ")}. Put a copy in its place, or train into another --out`,
+    );
+    this.damaged = damaged;
+  }
+}
+
+function noneWhole(damaged: readonly DamagedCheckpoint[]): FormatError {
+  return new NoneWhole(damaged);
+}

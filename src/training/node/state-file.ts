@@ -1,0 +1,118 @@
+/**
+ * A checkpoint's state.json: what its tensors belong to. Reads and writes that text; knows no tensors, and does not
+ * say whether a run may go on from it.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  checkPlainName,
+  type FileRecord,
+  recordFromJson,
+  recordToJson,
+} from "../../checkpoint/index.ts";
+import { writeDurably } from "../../checkpoint/node/index.ts";
+import { FormatError } from "../../errors.ts";
+
+const stateName = "state.json";
+
+/**
+ * 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else.
+ * 3: uses of rows are counted. Version 2 is read, too: all that learns is the same, and uses are counted from there on.
+ */
+const stateVersion = 3;
+const oldestVersion = 2;
+
+export interface StateFile {
+  readonly version: number;
+  readonly step: number;
+  /** Everything that must be the same for the run to go on. */
+  readonly identity: Readonly<Record<string, unknown>>;
+  /** Of tables kept out of core. */
+  readonly logs?: readonly TableState[];
+  /** What files of the run that do not lie in the checkpoint were then, by name. */
+  readonly beside: ReadonlyMap<string, FileRecord>;
+}
+
+/** The log a checkpoint's map belongs to, and the map's checksum, both as hexadecimal digits. */
+export interface TableState {
+  readonly layerId: number;
+  readonly log: string;
+  readonly mapSum: string;
+}
+
+export async function writeState(
+  directory: string,
+  {
+    step,
+    identity,
+    logs = [],
+    beside,
+  }: Omit<StateFile, "version" | "identity"> & { identity: object },
+): Promise<void> {
+  const files = Object.fromEntries(
+    [...beside].map(([name, record]) => [name, recordToJson(record)]),
+  );
+  const state = {
+    version: stateVersion,
+    step,
+    identity,
+    ...(beside.size > 0 && { beside: files }),
+    ...(logs.length > 0 && { logs }),
+  };
+  const text = `${JSON.stringify(state, undefined, 1)}\n`;
+  await writeDurably(join(directory, stateName), (file) => file.writeFile(text));
+}
+
+/** What the checkpoint at `path` says of itself. Throws `FormatError` where that is damaged. */
+export async function readState(path: string): Promise<StateFile> {
+  const file = join(path, stateName);
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = { ...(JSON.parse(await readFile(file, "utf8")) as object | null) };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT")
+      throw new FormatError(`${file}: expected the state of a run, there is no such file`, {
+        cause,
+      });
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new FormatError(`${file} is not JSON: ${cause.message}`, { cause });
+  }
+  const { version, step, identity, logs, beside = {} } = parsed;
+  const isState =
+    Number.isInteger(version) &&
+    Number.isInteger(step) &&
+    isObject(identity) &&
+    isObject(beside) &&
+    (logs === undefined || (Array.isArray(logs) && logs.every(isTableState)));
+  if (!isState)
+    throw new FormatError(
+      `${file}: expected version, step and identity of a run, and logs of its tables; found ` +
+        (JSON.stringify(parsed).length > 200 ? "something else" : JSON.stringify(parsed)),
+    );
+  const records = new Map<string, FileRecord>();
+  for (const [name, given] of Object.entries(beside)) {
+    const record = recordFromJson(given);
+    if (record === undefined) throw new FormatError(`${file}: expected size and sums of "${name}"`);
+    records.set(checkPlainName(name, file), record);
+  }
+  return { ...(parsed as unknown as StateFile), beside: records };
+}
+
+/** Throws `FormatError` for the state of another release. */
+export function checkVersion(path: string, { version }: Pick<StateFile, "version">): void {
+  if (version >= oldestVersion && version <= stateVersion) return;
+  throw new FormatError(
+    `${path}: expected a checkpoint of version ${oldestVersion} to ${stateVersion}, it has ${version}; finish that run ` +
+      "with the release that began it, or train into another --out",
+  );
+}
+
+function isTableState(value: unknown): value is TableState {
+  if (!isObject(value)) return false;
+  const isHex = (text: unknown): boolean => typeof text === "string" && /^[0-9a-f]+$/.test(text);
+  return Number.isInteger(value["layerId"]) && isHex(value["log"]) && isHex(value["mapSum"]);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
