@@ -21,7 +21,7 @@ export interface CommandContext {
   readonly progress: Progress;
   /** How this command line was begun, for hints: "engram", or the npm script that ran it. */
   readonly program: string;
-  /** Aborted by Ctrl-C or SIGTERM. */
+  /** Aborted by Ctrl-C, SIGTERM, or the end of the terminal. */
   readonly signal: AbortSignal;
   /** Somebody sits at the terminal and reads what is printed; never under `--json` or in CI. */
   readonly isInteractive: boolean;

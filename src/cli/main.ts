@@ -4,6 +4,7 @@
  * behaviour of its own.
  */
 import module from "node:module";
+import { stopSignalOf } from "./stop-signals.ts";
 import { terminalOf } from "./terminal.ts";
 
 // Most of a start is compiling our sources; what was compiled once is kept (where Node can: 22.8 and later).
@@ -11,21 +12,7 @@ module.enableCompileCache?.();
 // Rows of a table on disk are read by Node's thread pool, each read a thread; four of them leave most of a disk idle.
 // The pool is made at its first use, which is after this line.
 process.env["UV_THREADPOOL_SIZE"] ??= "16";
-const controller = new AbortController();
-for (const [name, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const)
-  process.on(name, () => {
-    // The first Ctrl-C asks the command to stop in good order; the second does not ask.
-    if (controller.signal.aborted) process.exit(code);
-    controller.abort();
-  });
-// `engram … | head` closes the pipe early; that is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
+const signal = stopSignalOf(process);
 
 // Imported here, since what is imported above is compiled before the line that would keep it.
 const [{ commands }, { runCli }] = await Promise.all([
@@ -37,6 +24,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
-  signal: controller.signal,
+  signal,
   terminal: terminalOf(process),
 });

@@ -85,6 +85,9 @@ export const trainCommand: Command = defineCommand({
     const { tokenizer, threads, steps, lr, batch, context: length, set, ...options } = input;
     const overrides = overridesOf({ steps, lr, batch, length, maxPositions: length }, set);
     overridePreset(findPreset(options.preset), overrides);
+    context.signal.addEventListener("abort", () =>
+      context.progress.note("saving; once more to stop at once"),
+    );
     const backend = ortBackend(threads === undefined ? {} : { threads });
     try {
       const result = await trainModel({
