@@ -31,11 +31,11 @@ after(async () => {
   rmSync(scratch, { recursive: true });
 });
 
-/** Of which both checkpoints of an out-of-core run have some in the log. */
-const bytes = 344_000;
+/** For two tables of 24,000 rows: the rows of two steps fit. */
+const bytes = 688_000;
 const preset = {
   ...miniPreset,
-  memory: { ...miniPreset.memory, minBucketRows: [4000, 8000] },
+  memory: { ...miniPreset.memory, layerIds: [0, 1], minBucketRows: [4000, 8000] },
 };
 
 /** Trains 8 steps, with checkpoints at 3, 6 and where it is stopped. Returns what was said. */
@@ -78,7 +78,12 @@ function flip(file: string, at = Math.floor(statSync(file).size / 2)): void {
   writeFileSync(file, contents);
 }
 
-const modelFiles = ["config.json", "model.safetensors", "model-engram-00001-of-00001.safetensors"];
+const modelFiles = [
+  "config.json",
+  "model.safetensors",
+  "model-engram-00001-of-00002.safetensors",
+  "model-engram-00002-of-00002.safetensors",
+];
 const [newest, older] = ["checkpoints/step-000000007", "checkpoints/step-000000006"];
 const whole = join(scratch, "whole");
 const stopped = { ram: join(scratch, "ram"), disk: join(scratch, "disk") };

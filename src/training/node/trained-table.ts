@@ -189,6 +189,10 @@ export class OutOfCoreTrainedTable implements TrainedTable {
       throw new InvalidConfigError(
         `${path} keeps its tables in memory; resume without a memory for them (--table-memory)`,
       );
+    // A second attempt, with an older checkpoint: nothing of the first may stay.
+    await this.#table?.close();
+    this.#pins.clear();
+    for (const segment of this.uses.segments) if (this.#table !== undefined) segment.fill(0);
     let sum = 0;
     this.#table = await OutOfCoreTable.open(this.#path, {
       ...this.#options(),
