@@ -29,7 +29,9 @@ export async function promptIdsOf(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<number[]> {
   const eos = tokenizer.eosTokenId;
-  return [...(eos === undefined ? [] : [eos]), ...(await tokenizer.encode(text, { signal }))];
+  const ids = eos === undefined ? [] : [eos];
+  for (const id of await tokenizer.encode(text, { signal })) ids.push(id);
+  return ids;
 }
 
 /** How a continuation ended: at its own end or a stop string, or at the limit of tokens or context. */

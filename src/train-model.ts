@@ -172,8 +172,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     );
   const tokenizer = openTokenizerFile(tokenizerJson);
   say("reading the text");
-  const stream = await packDocuments(documents(options, "train"), tokenizer);
-  const valid = await packDocuments(documents(options, "valid"), tokenizer);
+  const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
+  const valid = await packDocuments(documents(options, "valid"), tokenizer, { signal });
 
   const { tableMemory } = options;
   const plan = (model: ModelConfig): void => {

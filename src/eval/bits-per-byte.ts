@@ -34,7 +34,8 @@ export async function bitsPerByte(
   documents: AsyncIterable<Document> | Iterable<Document>,
   options: BitsPerByteOptions = {},
 ): Promise<BitsPerByte> {
-  return bitsPerByteOfStream(model, await packDocuments(documents, model.tokenizer), options);
+  const stream = await packDocuments(documents, model.tokenizer, { signal: options.signal });
+  return bitsPerByteOfStream(model, stream, options);
 }
 
 /** The same of documents that are packed already: for scoring them more than once. */

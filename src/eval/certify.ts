@@ -28,7 +28,9 @@ export async function certify(
   documents: AsyncIterable<Document> | Iterable<Document>,
   options: CompareOptions,
 ): Promise<Certified> {
-  const stream = await packDocuments(documents, original.tokenizer);
+  const stream = await packDocuments(documents, original.tokenizer, {
+    signal: options.signal,
+  });
   if (stream.numBytes === 0) throw new InvalidConfigError("the text to measure on is empty");
   const language = original.languageModel();
   const { numTokens, nats, candidates } = await compareModels(language, stream, options);

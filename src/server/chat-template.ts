@@ -66,7 +66,7 @@ export async function chatIds(
   }
   const { text, literals } = made;
   checkLength(text, limits);
-  const ids = [...(await tokenizer.encode(text, { allowSpecial: true, literals, signal }))];
+  const ids = await tokenizer.encode(text, { allowSpecial: true, literals, signal });
   checkPrompt(ids, limits);
-  return ids;
+  return [...ids];
 }

@@ -58,7 +58,7 @@ function isNumbers(list: Input): list is readonly number[] {
 }
 
 export function checkPrompt(
-  ids: readonly number[],
+  ids: readonly number[] | Int32Array,
   { tokenizer, most, param }: { tokenizer: Tokenizer; most: number; param: string },
 ): void {
   if (ids.length === 0) throw new ApiError(`${param}: expected at least one token`, { param });

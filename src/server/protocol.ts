@@ -9,7 +9,7 @@ const maxChoices = 64;
 const maxPrompts = 1024;
 const maxTop = 20;
 const maxBiases = 1024;
-const maxDetokenized = 2 ** 17;
+const maxDetokenized = 2 ** 16;
 
 const tokenIds = z
   .array(

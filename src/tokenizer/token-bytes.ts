@@ -38,20 +38,21 @@ export class TokenBytes {
   }
 
   decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean }): string {
+    const starts = this.#starts;
+    const isShown = (id: number): boolean => !(skipSpecial && this.#special.has(id));
     let length = 0;
-    const views: Uint8Array[] = [];
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
-      const view = this.#view(id);
-      if (skipSpecial && this.#special.has(id)) continue;
-      views.push(view);
-      length += view.length;
+      this.check(id);
+      if (isShown(id)) length += starts[id + 1]! - starts[id]!;
     }
     const joined = new Uint8Array(length);
     let at = 0;
-    for (const view of views) {
-      joined.set(view, at);
-      at += view.length;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      // Byte by byte: a view and a call for each token take five times as long.
+      if (isShown(id))
+        for (let b = starts[id]!; b < starts[id + 1]!; b++) joined[at++] = this.#bytes[b]!;
     }
     return this.#decoder.decode(joined);
   }

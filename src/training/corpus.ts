@@ -12,14 +12,17 @@ export interface Document {
 export interface DocumentEncoder {
   readonly vocabSize: number;
   readonly eosTokenId: number | undefined;
-  encode(text: string): Int32Array | Promise<Int32Array>;
+  encode(
+    text: string,
+    options: { signal?: AbortSignal | undefined },
+  ): Int32Array | Promise<Int32Array>;
 }
 
 /** Packs documents into one stream, each behind its end-of-text token (see `TokenStream`). */
 export async function packDocuments(
   documents: AsyncIterable<Document> | Iterable<Document>,
   tokenizer: DocumentEncoder,
-  onProgress?: (numBytes: number) => void,
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<TokenStream> {
   const eos = tokenizer.eosTokenId;
   if (eos === undefined)
@@ -34,7 +37,7 @@ export async function packDocuments(
   let numBytes = 0;
   const starts: number[] = [];
   for await (const { text } of documents) {
-    const ids = await tokenizer.encode(text);
+    const ids = await tokenizer.encode(text, { signal });
     if (numTokens + ids.length + 1 > tokens.length) {
       const grown = make(Math.max(2 * tokens.length, numTokens + ids.length + 1));
       grown.set(tokens);
@@ -45,7 +48,6 @@ export async function packDocuments(
     tokens.set(ids, numTokens + 1);
     numTokens += ids.length + 1;
     numBytes += utf8Length(text);
-    onProgress?.(numBytes);
   }
   return { tokens: tokens.slice(0, numTokens), starts: Uint32Array.from(starts), numBytes };
 }

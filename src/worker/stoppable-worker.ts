@@ -163,7 +163,10 @@ export class StoppableWorker {
   #setDeadline(milliseconds: number): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(
-      () => this.#stop((what) => `${what} within ${milliseconds / 1000} s, and was stopped`),
+      () =>
+        this.#stop(
+          (what) => `${what} within ${Number((milliseconds / 1000).toFixed(1))} s, and was stopped`,
+        ),
       milliseconds,
     );
   }

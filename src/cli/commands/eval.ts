@@ -43,7 +43,7 @@ export const evalCommand: Command = defineCommand({
       onPlan: showPlan(progress),
       ...(tableMemory !== undefined && { tableMemory }),
     });
-    const stream = await packDocuments(readAll(bpb), model.tokenizer);
+    const stream = await packDocuments(readAll(bpb), model.tokenizer, { signal });
     const measure = (on: boolean): Promise<BitsPerByte> =>
       bitsPerByteOfStream(model, stream, {
         memory: on,

@@ -74,7 +74,7 @@ export const rowsCommand: Command = defineCommand({
     "rows --config DeepSeek-V4.1-Flash/config.json --compressed-ids 0,3,15 --values",
   ],
   schema,
-  async run(input, { print }) {
+  async run(input, { print, signal }) {
     const json = await readJsonFile(input.config);
     const config = parseAddressConfig(json);
     // A model saved by engram carries its constants; one that others saved need not.
@@ -84,7 +84,7 @@ export const rowsCommand: Command = defineCommand({
         ? rowsForIds({
             config,
             documentStart: parseDocumentStart(json as Record<string, unknown>),
-            ...(await tokenize(input)),
+            ...(await tokenize(input, signal)),
           })
         : rowsForIds({ config, compressedIds: input.compressedIds });
     const values = input.values ? await readValues(input.config, document.layers) : undefined;
@@ -132,7 +132,10 @@ async function readValues(
   }
 }
 
-async function tokenize(input: Input): Promise<{
+async function tokenize(
+  input: Input,
+  signal: AbortSignal,
+): Promise<{
   ids: ArrayLike<number>;
   tokenMap: ReturnType<typeof buildTokenMap>;
 }> {
@@ -142,6 +145,6 @@ async function tokenize(input: Input): Promise<{
       `there is no tokenizer.json beside ${input.config}; give --tokenizer FILE, or --compressed-ids, which need none`,
     );
   const tokenizer = await loadTokenizer(input.tokenizer ?? beside);
-  const ids = input.ids ?? (await tokenizer.encode(input.text ?? ""));
+  const ids = input.ids ?? (await tokenizer.encode(input.text ?? "", { signal }));
   return { ids, tokenMap: buildTokenMap(tokenizer) };
 }

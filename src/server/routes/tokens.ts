@@ -66,7 +66,7 @@ async function tokensOf(
   checkLength(text, { tokenizer, most, param });
   const tokens =
     messages == null
-      ? Array.from(await tokenizer.encode(text, { allowSpecial, signal }))
+      ? await tokenizer.encode(text, { allowSpecial, signal })
       : await chatIds(serving, { messages, most, addGenerationPrompt, signal });
   if (tokens.length > most)
     throw new ApiError(
@@ -75,7 +75,7 @@ async function tokensOf(
     );
   const eos = tokenizer.eosTokenId;
   const isBegun = body.add_special_tokens ?? body.add_special ?? false;
-  return isBegun && eos !== undefined ? [eos, ...tokens] : tokens;
+  return isBegun && eos !== undefined ? [eos, ...tokens] : [...tokens];
 }
 
 /** The token's text, or its bytes where it is part of a character, as llama-server has it. */
