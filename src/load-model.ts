@@ -172,7 +172,8 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
   const { wrapStore = asItIs, warm = true } = options;
   await using files = await ModelDirectory.open(directory);
-  const tokenizer = await readTokenizer(files);
+  await using opened = new DisposalStack();
+  const tokenizer = opened.adopt(await readTokenizer(files), (one) => one.close?.());
   const hasEngram = files.config["engram_layer_ids"] !== undefined;
   const engram = hasEngram ? parseEngramConfig(files.config) : undefined;
   const config = parseModelConfig(files.config, engram);
@@ -205,7 +206,6 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
       "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
   const { params, quantized } = await readWeights(files, config, weightDtype);
-  await using opened = new DisposalStack();
   const tables: RetrievalTable[] = [];
   const add = (table: RetrievalTable): void => {
     opened.adopt(table.store, (store) => store.close());

@@ -170,7 +170,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     throw new InvalidConfigError(
       `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
     );
-  const tokenizer = openTokenizerFile(tokenizerJson);
+  await using owned = new DisposalStack();
+  const tokenizer = owned.adopt(openTokenizerFile(tokenizerJson), (one) => one.close?.());
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
   const valid = await packDocuments(documents(options, "valid"), tokenizer, { signal });
@@ -200,7 +201,6 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       }),
   });
   const { config, layout, arrays, tables } = parts;
-  await using owned = new DisposalStack();
   for (const table of tables) owned.adopt(table, (one) => one.close());
   // The tokenizer says where documents start, and checkpoints of earlier versions do not.
   const { documentStart: _, ...sizes } = config;

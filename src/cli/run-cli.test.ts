@@ -213,6 +213,34 @@ test("errors end with the code their kind asks for", async () => {
   }
 });
 
+test("a command that goes on may print its document before, and none follows, an error neither", async () => {
+  const answering = (path_: string, after: () => Promise<object>): Command =>
+    defineCommand({
+      path: path_,
+      summary: path_,
+      description: path_,
+      options: [],
+      examples: [],
+      schema: z.object({}),
+      async run(_input, { answer }) {
+        answer({ url: "here" });
+        return after();
+      },
+    });
+  const commands = [
+    answering("ends", async () => ({ url: "there" })),
+    answering("fails", () => Promise.reject(new StoreError("disk full"))),
+  ];
+  for (const [name, code] of [
+    ["ends", 0],
+    ["fails", 1],
+  ] as const) {
+    const result = await run([name, "--json"], { commands });
+    assert.deepEqual([result.code, result.out], [code, '{"url":"here"}\n']);
+    assert.equal((await run([name], { commands })).out, "");
+  }
+});
+
 test("a message of several lines becomes one sentence", async () => {
   const commands = [failing("two", new InvalidConfigError("first\n  second"))];
   assert.equal((await run(["two"], { commands })).err, "engram: first; second\n");

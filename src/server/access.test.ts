@@ -71,8 +71,8 @@ test("a page of another origin makes no route work, whatever it calls its body",
       assert.equal(JSON.parse(text).error.code, "origin_not_allowed");
       assert.match(text, /--cors-origins/);
     }
-  const { text } = await ask(plain, "/engram/corpus", {});
-  assert.deepEqual(JSON.parse(text), { corpus: null }, "nobody's corpus was taken");
+  const { text } = await ask(plain, "/metrics", {});
+  assert.match(text, /engram_prompt_tokens_total\{[^}]*\} 0\n/, "nothing was done and hidden");
 });
 
 test("its preflight is refused, and so is all it asks of a dashboard", async () => {

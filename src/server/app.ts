@@ -3,6 +3,7 @@
  * may ask (`access.ts`), and that every error has one shape. It opens no socket and reads no file; the
  * same function runs under Node and in a test.
  */
+import { DisposalStack } from "../disposal-stack.ts";
 import { Hono } from "hono";
 import type { Model } from "../load-model.ts";
 import { StoppableWorker } from "../worker/index.ts";
@@ -96,9 +97,10 @@ export function createServer(
     },
     async close() {
       await ready.catch(() => undefined);
-      bodies.worker.close();
-      serving?.chat?.close();
-      await serving?.scheduler.close();
+      await using parts = new DisposalStack();
+      parts.adopt(serving, (one) => one?.scheduler.close());
+      parts.adopt(serving, (one) => one?.chat?.close());
+      parts.adopt(bodies, ({ worker }) => worker.close());
     },
   };
 }
