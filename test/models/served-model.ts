@@ -6,7 +6,9 @@ import type { SamplingOptions } from "../../src/inference/index.ts";
 import { generateText } from "../../src/generate-text.ts";
 import { Model } from "../../src/load-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
-import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
+import { openTokenizer, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
+import { startTokenizerWorker } from "../../src/tokenizer/node/index.ts";
+import type { StartWorker } from "../../src/worker/index.ts";
 import { randomModel, smallConfig, smallEngram } from "./random-model.ts";
 
 /** Messages as lines, closed by the end-of-text token. */
@@ -19,6 +21,7 @@ export async function servedModel({
   withChat = false,
   template = chatTemplate,
   specialTokens,
+  startWorker = startTokenizerWorker,
   hasMemory = true,
   beforeRead,
 }: {
@@ -28,6 +31,8 @@ export async function servedModel({
   template?: string;
   /** Default: the end-of-text token alone. */
   specialTokens?: readonly string[];
+  /** For its tokenizer. Default: a thread of Node. */
+  startWorker?: StartWorker;
   hasMemory?: boolean;
   /** Called before every read of rows, which then has nothing at hand; may throw in the store's place. */
   beforeRead?: () => void;
@@ -37,7 +42,7 @@ export async function servedModel({
     vocabSize: 280,
     ...(specialTokens && { specialTokens }),
   });
-  const tokenizer = parseTokenizerJson(toTokenizerJson(definition));
+  const tokenizer = openTokenizer(toTokenizerJson(definition), { startWorker });
   const { vocabSize } = tokenizer;
   const { engram: _, ...backbone } = smallConfig;
   const language = await randomModel(ortBackend({ threads: 2 }), {
