@@ -4,9 +4,11 @@
  * happens through `onEvent`; does not print.
  *
  * In the output directory:
+ *     run.json              what the run is, with all that is needed to make it again
  *     metrics.jsonl         what the run is to be, then one line a step
  *     training.json         what came of it (`TrainResult`)
  *     checkpoints/          while the run goes on; removed once the model is saved
+ *     README.md             its model card
  *     config.json, …        the model, at the end
  */
 import { DisposalStack } from "./disposal-stack.ts";
@@ -49,6 +51,7 @@ import {
   findPreset,
   type FlatArrays,
   flatArrays,
+  modelCard,
   modelOfPreset,
   overridePreset,
   type Overrides,
@@ -63,6 +66,7 @@ import {
 } from "./training/index.ts";
 import {
   checkTexts,
+  describeRun,
   fingerprint,
   HOLD_OUT_RULE,
   readAll,
@@ -100,6 +104,8 @@ export interface TrainModelOptions {
   readonly onEvent?: (event: TrainEvent) => void;
   /** Aborting saves a checkpoint and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** The command line, for run.json; its paths as others may see them (`publicName`). */
+  readonly command?: string;
 }
 
 /** What happens during a run, in order. Losses are nats a token. */
@@ -116,7 +122,7 @@ export type TrainEvent =
   | { readonly type: "sample"; readonly step: number; readonly text: string }
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string };
 
-/** What came of a run; also kept as training.json. */
+/** What came of a run; also kept as training.json, but for `out`. */
 export interface TrainResult {
   readonly out: string;
   readonly steps: number;
@@ -148,7 +154,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const emit = options.onEvent ?? (() => undefined);
   const say = (text: string): void => emit({ type: "phase", text });
   const named = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
-  const { preset } = overridePreset(named, options.overrides ?? {});
+  const { preset, overrides } = overridePreset(named, options.overrides ?? {});
   const recipe = preset.training;
   if (recipe.length > preset.model.maxPositions)
     throw new InvalidConfigError(
@@ -215,6 +221,19 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const isResumed = await run.restore({ identity, arrays, tables });
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
   await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
+  const record = await describeRun({
+    command: options.command,
+    presetName: typeof options.preset === "string" ? options.preset : undefined,
+    preset: memory ? preset : { ...preset, memory: undefined },
+    overrides,
+    seed,
+    data: options.data,
+    valid: options.valid,
+    tokens: { train: stream.tokens.length, valid: valid.tokens.length },
+    tokenizer: { text: tokenizerJson, trained: options.tokenizer === undefined },
+    signal,
+  });
+  await run.record(record);
   if (!isResumed) for (const table of tables) await table.begin();
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
@@ -283,7 +302,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     heldOutExcerpt: excerptOf(beginningOf(valid, tokenizer)),
     seconds: pace.seconds,
   };
-  await run.summarize(result);
+  // Where it lies on this machine is nothing to keep with a model.
+  const { out: _out, ...summary } = result;
+  await run.summarize(summary);
+  await run.card((name) => modelCard(name, record, result));
   say(`saving the model to ${out}`);
   const finished = await Promise.all(
     tables.map(async (table) => ({

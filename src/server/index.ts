@@ -6,4 +6,9 @@ export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
 export type { HeldOut, ServerOptions } from "./serving.ts";
 export type { Page, PageFile } from "./page.ts";
-export type { RunSource, RunSummaryFields } from "./run-source.ts";
+export {
+  type Difference,
+  differencesOf,
+  type RunSource,
+  type RunSummaryFields,
+} from "./run-source.ts";

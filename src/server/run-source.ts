@@ -33,4 +33,25 @@ export interface RunSummaryFields {
   readonly validStep: number | undefined;
   readonly bitsPerByteWithoutMemory: number | undefined;
   readonly bitsPerByteTrainedWithout: number | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** A setting that not all of some runs share. */
+export interface Difference {
+  readonly setting: string;
+  /** In the order of the runs; undefined where a run does not say. */
+  readonly values: readonly (string | undefined)[];
+}
+
+/** In what runs differ, in the order in which they name their settings. Runs that say nothing differ in nothing. */
+export function differencesOf(
+  runs: readonly Pick<RunSummaryFields, "settings">[],
+): readonly Difference[] {
+  const names = new Set(runs.flatMap(({ settings }) => Object.keys(settings)));
+  const saying = runs.filter(({ settings }) => Object.keys(settings).length > 0);
+  return [...names].flatMap((setting) =>
+    new Set(saying.map(({ settings }) => settings[setting])).size < 2
+      ? []
+      : [{ setting, values: runs.map(({ settings }) => settings[setting]) }],
+  );
 }

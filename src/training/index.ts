@@ -12,8 +12,16 @@ export {
 } from "./presets.ts";
 export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
 export { excerptOf } from "./excerpt.ts";
+export { CARD_MARK, modelCard } from "./model-card.ts";
 export { Pace } from "./pace.ts";
 export { planTraining } from "./plan.ts";
+export {
+  type DataFile,
+  publicName,
+  type RunRecord,
+  settingsOf,
+  type StoredRun,
+} from "./run-record.ts";
 export { learningRate } from "./schedule.ts";
 export {
   flatArrays,

@@ -212,8 +212,8 @@ export class Trainer {
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm) || overflowed.length > 0)
       throw new NonFiniteError(
         `step ${step}: the loss is ${loss} and its gradient ${gradientNorm} long` +
-          `${overflowed.map((layer) => `, that of layer ${layer}'s rows not finite`).join("")}; resume from the last ` +
-          "checkpoint with a lower learning rate",
+          `${overflowed.map((layer) => `, that of layer ${layer}'s rows not finite`).join("")}; begin again, ` +
+          `into another --out, with a lower --lr (it was ${this.#recipe.lr}) or a shorter gradient (--set clip=…, it was ${clip})`,
       );
     const dense = this.#updateWeights({ step, lr, clip: Math.min(1, clip / gradientNorm) });
     // Rows are updated by this thread while the engine updates the weights.

@@ -48,7 +48,8 @@ async function addressOf(child: ChildProcess): Promise<string> {
 
 /** A run's line of the table, by column. */
 async function rowOf(page: Page, name: string): Promise<Record<string, string>> {
-  const headings = await page.locator("thead th").allTextContents();
+  const runs = page.getByRole("region", { name: "Runs", exact: true });
+  const headings = await runs.locator("thead th").allTextContents();
   const row = page
     .getByRole("row")
     .filter({ has: page.getByRole("checkbox", { name, exact: true }) });
@@ -84,6 +85,14 @@ describe("training runs in the browser", { skip: noBrowser }, async () => {
     { step: 100, validBitsPerByte: 2.5, sample: "once upon a time" },
   ];
   await writeFile(log, textOf(begun));
+  for (const [path, lr] of [
+    [done, 0.003],
+    [going, 0.001],
+  ] as const)
+    await writeFile(
+      join(path, "run.json"),
+      JSON.stringify({ version: 1, seed: 0, training: { lr, batch: 8 } }),
+    );
   const child = spawn(process.execPath, [main, "dash", done, going, "--port", "0"], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -112,6 +121,26 @@ describe("training runs in the browser", { skip: noBrowser }, async () => {
     // A link to a view of a model, from a server that had one.
     await page.goto(`${url.split("#")[0]}#/text`);
     await page.getByText("There is no model here, only training runs.").waitFor();
+  });
+
+  test("the settings in which runs differ stand below each other, and no others", async () => {
+    const { page, complaints } = await browser.open(url);
+    const panel = page.getByRole("region", { name: "What differs", exact: true });
+    await panel.waitFor();
+    assert.deepEqual(await panel.getByRole("columnheader").allTextContents(), [
+      "Setting",
+      "done",
+      "going",
+    ]);
+    const rows = await panel.locator("tbody tr").all();
+    assert.equal(rows.length, 1);
+    assert.deepEqual(await rows[0]!.locator("th, td").allTextContents(), [
+      "training.lr",
+      "0.003",
+      "0.001",
+    ]);
+    assert.deepEqual(complaints, []);
+    await page.close();
   });
 
   test("both runs stand in the table with their last numbers, and in charts to read and keep", async () => {
@@ -230,7 +259,9 @@ describe("training runs in the browser", { skip: noBrowser }, async () => {
 
   test("dragging over one chart looks closer in all of them", async () => {
     const { page } = await browser.open(`${url}?hide=going`);
-    const box = (await page.getByRole("application", { name: /^Speed over step/ }).boundingBox())!;
+    const chart = page.getByRole("application", { name: /^Speed over step/ });
+    await chart.scrollIntoViewIfNeeded();
+    const box = (await chart.boundingBox())!;
     const y = box.y + box.height / 2;
     await page.mouse.move(box.x + box.width * 0.4, y);
     await page.mouse.down();

@@ -1,6 +1,7 @@
 /** Real runs, killed at any moment: what was saved is whole, and what follows is bit-identical. */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { ModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { bitsPerByte, generateText, loadModel, referenceBackend } from "../../src/index.ts";
+import { miniPreset } from "../models/mini-preset.ts";
 import { countOfCode } from "../../src/memory/index.ts";
 
 const program = fileURLToPath(new URL("train-process.ts", import.meta.url));
@@ -77,6 +79,10 @@ async function history(out: string): Promise<string[]> {
   });
 }
 
+async function runRecord(out: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(join(out, "run.json"), "utf8")) as Record<string, unknown>;
+}
+
 let whole = "";
 
 test("a run trains, saves a model and removes its checkpoints", async () => {
@@ -104,6 +110,7 @@ test("a run killed three times, once in mid-checkpoint, ends in the same model t
     const ending = await run(out, { resume: i > 0, ...blow });
     assert.equal(ending.signal, "SIGKILL", ending.lines.join("\n"));
     assert.ok(!existsSync(join(out, "config.json")), "no model appears before the run has ended");
+    assert.equal((await runRecord(out))["seed"], 3, "the record is there before the first step");
   }
   const ending = await run(out, { resume: true });
   assert.equal(ending.code, 0, ending.lines.join("\n"));
@@ -114,6 +121,27 @@ test("a run killed three times, once in mid-checkpoint, ends in the same model t
     "config.json",
   ])
     assert.ok((await readFile(join(out, file))).equals(await readFile(join(whole, file))), file);
+});
+
+test("a run's record says what it was and where it was gone on with, and nothing of whose machine it was", async () => {
+  const record = await runRecord(join(directory, "killed"));
+  const text = await readFile(data);
+  assert.deepEqual(record["data"], [
+    {
+      name: "text.txt",
+      bytes: text.length,
+      sha256: createHash("sha256").update(text).digest("hex"),
+    },
+  ]);
+  assert.deepEqual(record["training"], miniPreset.training);
+  const { resumed, begun: _, ...settings } = record;
+  assert.equal((resumed as unknown[]).length, 3);
+  const { begun: _then, ...same } = await runRecord(whole);
+  assert.deepEqual(settings, same);
+  for (const name of ["run.json", "training.json", "README.md", "config.json", "metrics.jsonl"])
+    assert.ok(!(await readFile(join(whole, name), "utf8")).includes(directory), name);
+  const card = await readFile(join(whole, "README.md"), "utf8");
+  assert.match(card, /^# whole$/m);
 });
 
 test("Ctrl-C saves the very step it stopped at", async () => {

@@ -3,7 +3,7 @@
  * is told to stop. Loads no model and touches no run.
  */
 import * as z from "zod";
-import { createDashboard, isLoopbackName } from "../../server/index.ts";
+import { createDashboard, differencesOf, isLoopbackName } from "../../server/index.ts";
 import { listen } from "../../server/node/index.ts";
 import { checkRunDirectory, openRuns } from "../../training/node/index.ts";
 import { flag, path, port } from "../arguments.ts";
@@ -18,7 +18,7 @@ export const dashCommand: Command = defineCommand({
   summary: "show the curves of training runs",
   description:
     "Shows loss, validation, gates and speed of training runs in the browser, one or several beside each " +
-    "other. RUN is a directory that engram train was given as --out: finished, stopped, or still going, " +
+    "other, and in what settings they differ. RUN is a directory that engram train was given as --out: finished, stopped, or still going, " +
     "whose curves then grow as it trains. Only reads. Runs until Ctrl-C; with --json it prints how far the " +
     "runs are and ends at once.",
   arguments: [{ name: "RUN...", description: "directories of training runs" }],
@@ -46,7 +46,10 @@ export const dashCommand: Command = defineCommand({
     const { isJson, print, progress, signal } = context;
     for (const directory of directories) await checkRunDirectory(directory);
     const runs = openRuns(directories);
-    if (isJson) return { runs: await Promise.all(runs.map((run) => run.summary())) };
+    if (isJson) {
+      const summaries = await Promise.all(runs.map((run) => run.summary()));
+      return { runs: summaries, differences: differencesOf(summaries) };
+    }
     checkExposure({ host, insecure, remedy: "it shows the logs of these runs" }, context);
     const dashboard = createDashboard({
       runs,

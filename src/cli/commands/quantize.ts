@@ -1,6 +1,4 @@
 /** `engram quantize`: a model with fewer bits, and what that costs. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
@@ -17,7 +15,7 @@ import {
   openOriginal,
   writeInFormats,
 } from "../../quantize-model.ts";
-import { checkTexts, readAll } from "../../training/node/index.ts";
+import { checkTexts, describeFile, readAll } from "../../training/node/index.ts";
 import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 
@@ -142,15 +140,14 @@ async function measure(
   }: { targets: readonly ModelFormats[]; text: string; context: CommandContext },
 ) {
   const { progress, signal } = context;
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(text)) hash.update(chunk as Uint8Array);
+  const { sha256 } = await describeFile(text, { signal });
   const { tokens, bytes, bitsPerByte, candidates } = await certify(original, readAll([text]), {
     candidates: targets.map((formats) => inFormats(original.language, formats)),
     onProgress: (done, total) => progress.update(`measuring: ${done}/${total} windows`),
     signal,
   });
   progress.end();
-  return { text: { sha256: hash.digest("hex"), tokens, bytes }, bitsPerByte, candidates };
+  return { text: { sha256, tokens, bytes }, bitsPerByte, candidates };
 }
 
 function asText({

@@ -1,5 +1,6 @@
 /** `engram show`: what a model directory holds, from its headers alone. */
 import * as z from "zod";
+import { FormatError } from "../../errors.ts";
 import { elementBytes } from "../../checkpoint/index.ts";
 import {
   type JsonObject,
@@ -14,6 +15,8 @@ import {
   parseQuantization,
   type WeightDtype,
 } from "../../model/index.ts";
+import { settingsOf, type StoredRun } from "../../training/index.ts";
+import { readRunRecord } from "../../training/node/index.ts";
 import { findUseCodes } from "../../table-counts.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -28,14 +31,14 @@ export const showCommand: Command = defineCommand({
   path: "show",
   summary: "tell what a model is and where its bytes lie",
   description:
-    "Prints the sizes of the model in the directory MODEL, its memory's buckets, and every file with " +
-    "what is in it, and checks the hash constants that are stored with it. Reads settings and headers only, so it is quick however large the tables are. Opens " +
+    "Prints the sizes of the model in the directory MODEL, its memory's buckets, every file with " +
+    "what is in it, how it was trained (run.json), and checks the hash constants that are stored with it. Reads settings and headers only, so it is quick however large the tables are. Opens " +
     "directories in the layout of DeepSeek-V4.1-Flash, too, and of those only the memory's files.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [],
   examples: ["show models/tiny", "show models/tiny --json"],
   schema: z.object({ model: path }),
-  async run({ model }, { print }) {
+  async run({ model }, { print, progress }) {
     await using files = await ModelDirectory.open(model);
     const { config } = files;
     const engram = hasMemory(config) ? parseEngramConfig(config) : undefined;
@@ -63,6 +66,12 @@ export const showCommand: Command = defineCommand({
       compressedVocab: engram.compressedVocabSize,
       hashConstants: hasConstants ? ("checked" as const) : ("computed" as const),
     };
+    const run = await readRunRecord(model).catch((error: unknown) => {
+      if (!(error instanceof FormatError)) throw error;
+      // A record: the model is what it is without it.
+      progress.note(error.message);
+      return undefined;
+    });
     const document = {
       model,
       kind: config["model_type"] ?? "unknown",
@@ -79,6 +88,7 @@ export const showCommand: Command = defineCommand({
         0,
       ),
       ...(memory === undefined ? {} : { memory }),
+      ...(run === undefined ? {} : { run }),
       files: filesOf(tensors),
       tensors: tensors.map(({ name, dtype, shape, file, begin, end }) => ({
         name,
@@ -89,7 +99,7 @@ export const showCommand: Command = defineCommand({
         end,
       })),
     };
-    print(describe(document, memory));
+    print(printable(describe(document, memory) + (run === undefined ? "" : describeRun(run))));
     return document;
   },
 });
@@ -98,6 +108,39 @@ export const showCommand: Command = defineCommand({
 function hasMemory(config: JsonObject): boolean {
   const inner = config["text_config"] as JsonObject | null | undefined;
   return config["engram_layer_ids"] !== undefined || inner?.["engram_layer_ids"] !== undefined;
+}
+
+/** Where the model comes from, as far as its run.json says. */
+function describeRun(run: StoredRun): string {
+  const settings = settingsOf(run);
+  const lines = [
+    ["trained", run["begun"]],
+    ["  by", run["command"]],
+    ["  text", settings.get("data")],
+    ["  measured", settings.get("valid") ?? settings.get("holdOut")],
+    [
+      "  versions",
+      [...settings]
+        .flatMap(([name, value]) =>
+          name.startsWith("versions.") ? [`${name.slice(9)} ${value}`] : [],
+        )
+        .join(", "),
+    ],
+    ["  commit", settings.get("commit")],
+    ["  machine", settings.get("machine.processor")],
+  ] as const;
+  return lines
+    .flatMap(([name, value]) =>
+      typeof value === "string" && value !== ""
+        ? [`${name.padEnd(11)}${value.slice(0, 1000)}\n`]
+        : [],
+    )
+    .join("");
+}
+
+/** A stranger's model may hold names that would move the cursor of a terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
 
 interface FileSummary {

@@ -11,6 +11,7 @@ import {
   type Overrides,
   parseOverride,
   presetNames,
+  publicName,
 } from "../../training/index.ts";
 import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
@@ -99,13 +100,16 @@ export const trainCommand: Command = defineCommand({
         backend,
         ...(tokenizer === undefined ? {} : { tokenizer: await readTextFile(tokenizer) }),
         signal: context.signal,
+        command: `engram ${commandWords(input, publicName)}${input.resume === true ? " --resume" : ""}`,
         onEvent: showTraining(context),
       });
       context.print(`${describeResult(result)}\n`);
       return result;
     } catch (error) {
       if (error instanceof Error && error.name === "AbortError")
-        context.progress.note(`stopped; go on with: ${context.program} ${resumeWords(input)}`);
+        context.progress.note(
+          `stopped; go on with: ${context.program} ${commandWords(input)} --resume`,
+        );
       throw error;
     } finally {
       await backend.dispose();
@@ -136,16 +140,19 @@ function definedOnly<T extends object>(options: T): { [K in keyof T]?: Exclude<T
   };
 }
 
-/** The command line that goes on where this one stopped. */
-function resumeWords(input: Readonly<Record<string, unknown>>): string {
+/** The command line of these options, each word as `show` has it. */
+function commandWords(
+  input: Readonly<Record<string, unknown>>,
+  show: (word: string) => string = (word) => word,
+): string {
   const words = trainCommand.options.flatMap(({ flags }) => {
     const option = new Option(flags);
     const value = input[option.attributeName()];
     if (option.long === "--resume" || value === undefined) return [];
     if (option.negate) return value === false ? [option.long!] : [];
-    return [option.long!, ...[value].flat().map((word) => shellWord(String(word)))];
+    return [option.long!, ...[value].flat().map((word) => shellWord(show(String(word))))];
   });
-  return ["train", ...words, "--resume"].join(" ");
+  return ["train", ...words].join(" ");
 }
 
 /** As a POSIX shell reads it back. */

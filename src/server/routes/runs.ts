@@ -1,16 +1,23 @@
 /** `/engram/runs`: training runs, how far they are and what they logged. Needs no model. */
 import type { Hono } from "hono";
 import { ApiError } from "../api-error.ts";
-import type { RunSource, RunSummaryFields } from "../run-source.ts";
+import { differencesOf, type RunSource, type RunSummaryFields } from "../run-source.ts";
 import type { RouteContext } from "../serving.ts";
 
 export function runRoutes(
   app: Hono,
   { options: { runs } }: { readonly options: Pick<RouteContext["options"], "runs"> },
 ): void {
-  app.get("/engram/runs", async (c) =>
-    c.json({ runs: await Promise.all(runs.map(async (run) => summaryJson(await run.summary()))) }),
-  );
+  app.get("/engram/runs", async (c) => {
+    const summaries = await Promise.all(runs.map((run) => run.summary()));
+    return c.json({
+      runs: summaries.map(summaryJson),
+      differences: differencesOf(summaries).map(({ setting, values }) => ({
+        setting,
+        values: values.map((value) => value ?? null),
+      })),
+    });
+  });
 
   app.get("/engram/runs/log", async (c) => {
     const run = runCalled(runs, c.req.query("run"));

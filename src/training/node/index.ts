@@ -8,7 +8,8 @@ export {
   readDocuments,
   readPart,
 } from "./read-documents.ts";
-export { fingerprint, RunDirectory } from "./run-directory.ts";
+export { fingerprint, readRunRecord, RunDirectory } from "./run-directory.ts";
+export { describeFile, describeRun } from "./run-facts.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 export { checkRunDirectory, openRuns, type Run, type RunState, type RunSummary } from "./runs.ts";
 export { restoreTrainingState, saveTrainingState } from "./training-state.ts";

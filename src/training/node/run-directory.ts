@@ -4,17 +4,26 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
 import { type FileRecord } from "../../checkpoint/index.ts";
 import {
   type Checkpoint,
   findCheckpoints,
+  readTextFile,
   setAside,
   writeDurably,
 } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { TokenStream } from "../../inference/index.ts";
+import { CARD_MARK } from "../model-card.ts";
+import {
+  formatRunRecord,
+  parseRunRecord,
+  type RunRecord,
+  type StoredRun,
+  withResumption,
+} from "../run-record.ts";
 import { MetricsLog, type MetricsLine } from "./metrics-log.ts";
 import { Resumption } from "./resumption.ts";
 import { clearLock, refuseIfHeld, RunLock } from "./run-lock.ts";
@@ -35,8 +44,19 @@ export interface OpenRunOptions {
 }
 
 const metricsName = "metrics.jsonl";
+const runName = "run.json";
 /** A run's own files, in the order in which they are written. */
-const runNames = ["run.json", metricsName, "training.json"] as const;
+const runNames = [runName, metricsName, "training.json"] as const;
+
+/** The record of the run in `directory`, or of the one that made the model there; undefined if it has none. */
+export async function readRunRecord(directory: string): Promise<StoredRun | undefined> {
+  const file = join(directory, runName);
+  const text = await readTextFile(file).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : parseRunRecord(text, file);
+}
 
 export class RunDirectory {
   readonly #out: string;
@@ -143,6 +163,29 @@ export class RunDirectory {
             record: this.#resumption.state.beside.get(metricsName),
             onDamage: this.#note,
           });
+  }
+
+  /**
+   * Writes run.json, before the first step; of a run that goes on, adds to it with what it goes on. One that is damaged
+   * or of another release is replaced: it is a record, and nothing depends on it.
+   */
+  async record(run: RunRecord): Promise<void> {
+    const file = join(this.#out, runName);
+    const { step } = this;
+    const { begun, command, versions, commit, machine } = run;
+    const before = step === 0 ? undefined : await readRunRecord(this.#out).catch(() => undefined);
+    const now = { step, begun, command, versions, commit, machine };
+    await writeDurably(file, (handle) =>
+      handle.writeFile(formatRunRecord(before ? withResumption(before, now) : { ...run })),
+    );
+  }
+
+  /** Writes the model card, README.md, unless somebody has written one of their own. */
+  async card(write: (name: string) => string): Promise<void> {
+    const text = write(basename(resolve(this.#out)));
+    const file = join(this.#out, "README.md");
+    const there = await readFile(file, "utf8").catch(() => CARD_MARK);
+    if (there.includes(CARD_MARK)) await writeDurably(file, (handle) => handle.writeFile(text));
   }
 
   /** Where a table that is kept out of core has its rows: gone with the checkpoints that refer to it. */

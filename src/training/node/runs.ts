@@ -1,11 +1,13 @@
 /**
- * Runs by their directories, going or finished, and how far each is: what `engram dash` lists. Reads metrics.jsonl
- * and training.json; changes nothing and starts nothing.
+ * Runs by their directories, going or finished, and how far each is: what `engram dash` lists. Reads metrics.jsonl,
+ * run.json and training.json; changes nothing and starts nothing.
  */
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { InvalidConfigError } from "../../errors.ts";
+import { settingsOf } from "../run-record.ts";
 import type { MetricsLine } from "./metrics-log.ts";
+import { readRunRecord } from "./run-directory.ts";
 import { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 
 /**
@@ -42,6 +44,8 @@ export interface RunSummary {
   readonly bitsPerByteWithoutMemory: number | undefined;
   /** The same of a model trained without a memory, where somebody has trained one for comparison. */
   readonly bitsPerByteTrainedWithout: number | undefined;
+  /** What the run is, from run.json: "training.lr" -> "0.003". Empty where that is not there or cannot be read. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface Run {
@@ -111,7 +115,9 @@ function openRun(path: string, name: string): Run {
         ({ mtimeMs }) => Math.round(mtimeMs),
         () => undefined,
       );
-      return summaryOf(progress, { name, path, updatedAt, result });
+      const run = await readRunRecord(path).catch(() => undefined);
+      const settings = run === undefined ? {} : Object.fromEntries(settingsOf(run));
+      return { ...summaryOf(progress, { name, path, updatedAt, result }), settings };
     },
   };
 }
@@ -171,7 +177,7 @@ function summaryOf(
     updatedAt: number | undefined;
     result: Record<string, unknown> | undefined;
   },
-): RunSummary {
+): Omit<RunSummary, "settings"> {
   const { name, path, updatedAt, result } = more;
   const known = { ...head, ...result };
   const isQuiet = updatedAt === undefined || Date.now() - updatedAt > QUIET_MS;

@@ -26,6 +26,12 @@ export interface RunSummary {
   readonly bits_per_byte_trained_without: number | null;
 }
 
+/** A setting that not all runs share; a value for each run, null where it does not say. */
+export interface Difference {
+  readonly setting: string;
+  readonly values: readonly (string | null)[];
+}
+
 interface LogAnswer {
   readonly lines: readonly LogLine[];
   readonly cursor: string;
@@ -44,6 +50,7 @@ const interval = 1000;
 
 export class RunLogs {
   summaries: readonly RunSummary[] | undefined = $state.raw();
+  differences: readonly Difference[] = $state.raw([]);
   /** Grows whenever some series has: what draws them reads it. */
   version = $state(0);
   failure: Error | undefined = $state.raw();
@@ -69,10 +76,14 @@ export class RunLogs {
 
   async #tick(signal: AbortSignal): Promise<void> {
     try {
-      const { runs } = await getJson<{ runs: RunSummary[] }>("engram/runs", { signal });
+      const { runs, differences } = await getJson<{
+        runs: RunSummary[];
+        differences: Difference[];
+      }>("engram/runs", { signal });
       let hasGrown = false;
       for (const run of runs) hasGrown = (await this.#read(run, signal)) || hasGrown;
       this.summaries = runs;
+      this.differences = differences;
       if (hasGrown) this.version++;
       this.failure = undefined;
     } catch (error) {

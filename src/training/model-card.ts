@@ -1,0 +1,94 @@
+/**
+ * A model card: README.md of a model directory, for people and for the model hubs that read its head. Says what the
+ * run's record and its result say, and nothing that only its owner can know. Makes text; reads no files.
+ */
+import type { RunRecord } from "./run-record.ts";
+
+/** What came of the run, as far as the card tells it. */
+export interface CardResult {
+  readonly numParams: number;
+  readonly numRows: number;
+  readonly bitsPerByte: number;
+  readonly bitsPerByteWithoutMemory: number | undefined;
+  readonly seconds: number;
+}
+
+/** In a card that nobody has taken over: such a one may be written anew. */
+export const CARD_MARK = "<!-- Written by engram. Remove this line to keep your own text. -->";
+
+export function modelCard(name: string, run: RunRecord, result: CardResult): string {
+  const count = (n: number): string => n.toLocaleString("en-US");
+  const { model, memory, training } = run;
+  const files = (list: RunRecord["data"]): string[] =>
+    list.map(
+      (file) => `- \`${plain(file.name)}\`, ${count(file.bytes)} bytes, SHA-256 \`${file.sha256}\``,
+    );
+  const overrides = Object.entries(run.overrides).map(
+    ([key, value]) => `${key} = ${JSON.stringify(value)}`,
+  );
+  return [
+    "---",
+    "library_name: engram-lm",
+    "pipeline_tag: text-generation",
+    "tags:",
+    "- engram",
+    "---",
+    CARD_MARK,
+    "",
+    `# ${plain(name)}`,
+    "",
+    `An Engram language model: a transformer of ${count(result.numParams)} weights (${model.numLayers} layers of width ` +
+      `${model.hiddenSize}, context ${count(model.maxPositions)})` +
+      (memory === undefined
+        ? ", without a memory."
+        : ` and a memory of ${count(result.numRows)} rows of ${memory.headDim} values, addressed by n-grams of up to ` +
+          `${memory.maxNgramSize} tokens.`),
+    "",
+    "## Use",
+    "",
+    '    npx engram-lm generate . --prompt "Once upon a time"',
+    "    npx engram-lm serve .",
+    "",
+    "## Training",
+    "",
+    `${count(training.steps)} steps of ${count(training.batch * training.accumulate * training.length)} tokens` +
+      `${run.preset === undefined ? "" : `, preset \`${plain(run.preset)}\``}` +
+      `${overrides.length === 0 ? "" : ` with ${overrides.join(", ")}`}, seed ${run.seed}, ` +
+      `${count(Math.round(result.seconds))} seconds on ${plain(run.machine.processor)}, ` +
+      `engram ${run.versions["engram"] ?? "unknown"}${run.commit === undefined ? "" : ` at ${run.commit}`}.`,
+    "",
+    "Text:",
+    "",
+    ...files(run.data),
+    "",
+    ...(run.valid === undefined
+      ? [`Held out of it: ${run.holdOut}.`]
+      : ["Measured on:", "", ...files(run.valid)]),
+    "",
+    "Everything that is needed to train it again is in `run.json`.",
+    "",
+    "## Measured",
+    "",
+    "| on the text that was not trained on | bits per byte |",
+    "|---|---|",
+    `| as it is | ${result.bitsPerByte.toFixed(4)} |`,
+    ...(result.bitsPerByteWithoutMemory === undefined
+      ? []
+      : [
+          `| the same with its memory switched off | ${result.bitsPerByteWithoutMemory.toFixed(4)} |`,
+          "",
+          "A model that was trained without a memory does better than one whose memory is switched off: what the memory is " +
+            "worth, a run with `--no-memory` tells.",
+        ]),
+    "",
+    "## What this card does not say",
+    "",
+    "Under which licence the text stands, what the model is for, and what it must not be used for: that is its owner's to add.",
+    "",
+  ].join("\n");
+}
+
+/** Without what Markdown would read as more than a name. */
+function plain(text: string): string {
+  return text.replaceAll(/[`<>|\p{Cc}\s]+/gu, " ").trim();
+}
