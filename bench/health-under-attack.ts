@@ -1,5 +1,5 @@
 /**
- * Claim: whatever one client sends, `/health` answers the others within 50 ms.
+ * Claim: whatever one client sends, `/health` answers the others within 50 ms on an idle machine.
  *
  *   node bench/health-under-attack.ts [seconds=3] [attack, by a part of its name]
  *

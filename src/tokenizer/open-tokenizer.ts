@@ -53,6 +53,8 @@ class WorkerTokenizer implements Tokenizer {
   readonly #short: StoppableWorker;
   readonly #long: StoppableWorker;
   #unitsLeft = unitsHere;
+  /** Under way while a text waits for it. */
+  #turn: Promise<void> | undefined;
 
   constructor(
     vocabulary: Vocabulary,
@@ -86,9 +88,11 @@ class WorkerTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): Int32Array | Promise<Int32Array> {
     if (text === "") return new Int32Array(0);
-    if (this.#direct !== undefined && this.#mayEncodeHere(text.length))
-      return this.#direct.encode(text, options);
-    return this.#encodeInWorker(text, options);
+    if (this.#direct === undefined || text.length > unitsHere)
+      return this.#encodeInWorker(text, options);
+    return this.#takeUnits(text.length)
+      ? this.#direct.encode(text, options)
+      : this.#encodeInLaterTurn(this.#direct, { text, options });
   }
 
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string {
@@ -112,12 +116,29 @@ class WorkerTokenizer implements Tokenizer {
     this.#long.close();
   }
 
-  /** Many short texts one after the other hold up the thread as one long text does. */
-  #mayEncodeHere(units: number): boolean {
+  #takeUnits(units: number): boolean {
     if (units > this.#unitsLeft) return false;
-    if (this.#unitsLeft === unitsHere) setTimeout(() => (this.#unitsLeft = unitsHere));
     this.#unitsLeft -= units;
     return true;
+  }
+
+  /** Many short texts one after the other would hold up the thread as one long text does. */
+  async #encodeInLaterTurn(
+    direct: DirectTokenizer,
+    { text, options }: { text: string; options: EncodeOptions },
+  ): Promise<Int32Array> {
+    while (!this.#takeUnits(text.length)) {
+      this.#turn ??= this.#refill();
+      await this.#turn;
+    }
+    options.signal?.throwIfAborted();
+    return direct.encode(text, options);
+  }
+
+  async #refill(): Promise<void> {
+    await nextTurn();
+    this.#turn = undefined;
+    this.#unitsLeft = unitsHere;
   }
 
   async #encodeInWorker(
@@ -133,4 +154,18 @@ class WorkerTokenizer implements Tokenizer {
     });
     return ids as Int32Array;
   }
+}
+
+/** Others on this thread have had their turn. A timer would wait for a millisecond, which is 8 KB of text. */
+function nextTurn(): Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    const onMessage = (): void => {
+      port1.close();
+      resolve();
+    };
+    port1.addEventListener("message", onMessage, { once: true });
+    port1.start();
+    port2.postMessage(undefined);
+  });
 }
