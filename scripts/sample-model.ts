@@ -11,9 +11,11 @@
  * same seed and number of threads make the same model.
  */
 import "../bench/setup/command-line.ts";
+import { existsSync } from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { sealDirectory } from "../src/checkpoint/node/index.ts";
 import { bitsPerByte } from "../src/eval/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { saveModel } from "../src/save-model.ts";
@@ -72,6 +74,7 @@ const result = {
   heldOutExcerpt: excerptOf(heldOut.join("")),
 };
 await writeFile(join(out, "training.json"), `${JSON.stringify(result, undefined, 2)}\n`);
+await sealDirectory(out);
 
 let bytes = 0;
 for (const name of await readdir(out)) bytes += (await stat(join(out, name))).size;
@@ -91,7 +94,7 @@ async function trainUnlessThere(
     ...options,
     data,
     backend,
-    resume: true,
+    resume: existsSync(join(run, "metrics.jsonl")),
     onEvent(event) {
       if (event.type === "phase") say(event.text);
       if (event.type === "step" && event.report.step % 20 === 0)

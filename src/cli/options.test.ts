@@ -63,6 +63,10 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "dash RUN...": ["--host <ADDRESS>", "--port <N>", "--insecure"],
   "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>", "--table-memory <SIZE>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
+  "verify DIR": [
+    // Whoever edits a configuration on purpose, and whoever has a model from before there were sums.
+    "--seal",
+  ],
   "show MODEL": [],
   "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],

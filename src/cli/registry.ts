@@ -17,6 +17,7 @@ import {
   tokenizerTrainCommand,
   tokenMapCommand,
   trainCommand,
+  verifyCommand,
 } from "./commands/index.ts";
 
 export const commands: readonly Command[] = [
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   evalCommand,
   quantizeCommand,
   showCommand,
+  verifyCommand,
   doctorCommand,
   tokenizerTrainCommand,
   rowsCommand,

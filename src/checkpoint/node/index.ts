@@ -10,6 +10,7 @@ export {
   type JsonObject,
   type LocatedTensor,
   ModelDirectory,
+  modelPlaces,
   type ModelFiles,
   writeModelDir,
 } from "./model-dir.ts";
@@ -32,6 +33,8 @@ export {
   readManifest,
   recordOfFile,
 } from "./checked-file.ts";
+export { digestLike, findForeignSum } from "./foreign-sums.ts";
+export { filesIn, sealDirectory, sealFiles } from "./seal.ts";
 export { writeDurably } from "./durable.ts";
 export { readJsonFile, readTextFile } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";

@@ -137,6 +137,11 @@ export async function writeModelDir(directory: string, files: ModelFiles): Promi
   });
 }
 
+/** Where the files of a model directory are to be read; see `placeFiles`. */
+export function modelPlaces(directory: string): Promise<(name: string) => string | undefined> {
+  return placeFiles(directory, isModelFile);
+}
+
 /** An opened model directory. Holds the settings, and files open from their first use to `close`. */
 export class ModelDirectory {
   readonly path: string;
@@ -176,7 +181,7 @@ export class ModelDirectory {
       throw new FormatError(
         `${path}: expected a model directory, ${found ? "it is a file" : "there is nothing"}`,
       );
-    const place = await placeFiles(path, isModelFile);
+    const place = await modelPlaces(path);
     const manifest = await readManifest(place(manifestName));
     const read = (name: string): Promise<JsonObject | undefined> =>
       readJson(place(name), manifest.get(name));
@@ -301,8 +306,8 @@ export class ModelDirectory {
 /** A file up to this size is checked whole when it is opened: some 50 ms. Of a larger one, its header is. */
 const CHECKED_BYTES = 1 << 25;
 
-/** A configuration is sometimes edited, and a manifest that is wrong is worth nothing. */
-const advice = `if on purpose, remove ${manifestName}, which has the sums`;
+/** A configuration is sometimes edited. */
+const advice = "if on purpose: engram verify DIR --seal makes new sums";
 
 async function openChecked(path: string, record: FileRecord | undefined): Promise<SafetensorsFile> {
   const file = await SafetensorsFile.open(path);

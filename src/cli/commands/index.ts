@@ -12,3 +12,4 @@ export { startCommand } from "./start.ts";
 export { tokenMapCommand } from "./token-map.ts";
 export { tokenizerTrainCommand } from "./tokenizer-train.ts";
 export { trainCommand } from "./train.ts";
+export { verifyCommand } from "./verify.ts";

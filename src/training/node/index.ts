@@ -8,6 +8,8 @@ export {
   readDocuments,
   readPart,
 } from "./read-documents.ts";
+export { checkGrownFile, checkRowLogs, type ReferenceCheck } from "./check-run.ts";
+export { readState } from "./state-file.ts";
 export { fingerprint, readRunRecord, RunDirectory } from "./run-directory.ts";
 export { describeFile, describeRun } from "./run-facts.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";

@@ -11,6 +11,7 @@ import {
   type Checkpoint,
   findCheckpoints,
   readTextFile,
+  sealFiles,
   setAside,
   writeDurably,
 } from "../../checkpoint/node/index.ts";
@@ -27,6 +28,7 @@ import {
 import { MetricsLog, type MetricsLine } from "./metrics-log.ts";
 import { Resumption } from "./resumption.ts";
 import { clearLock, refuseIfHeld, RunLock } from "./run-lock.ts";
+import { rowLogName } from "./trained-table.ts";
 import { type CheckpointContents, saveTrainingState } from "./training-state.ts";
 
 /** What a run is to be: the first line of its log. */
@@ -45,6 +47,7 @@ export interface OpenRunOptions {
 
 const metricsName = "metrics.jsonl";
 const runName = "run.json";
+const cardName = "README.md";
 /** A run's own files, in the order in which they are written. */
 const runNames = [runName, metricsName, "training.json"] as const;
 
@@ -178,19 +181,20 @@ export class RunDirectory {
     await writeDurably(file, (handle) =>
       handle.writeFile(formatRunRecord(before ? withResumption(before, now) : { ...run })),
     );
+    await sealFiles(this.#out, [runName]);
   }
 
   /** Writes the model card, README.md, unless somebody has written one of their own. */
   async card(write: (name: string) => string): Promise<void> {
     const text = write(basename(resolve(this.#out)));
-    const file = join(this.#out, "README.md");
+    const file = join(this.#out, cardName);
     const there = await readFile(file, "utf8").catch(() => CARD_MARK);
     if (there.includes(CARD_MARK)) await writeDurably(file, (handle) => handle.writeFile(text));
   }
 
   /** Where a table that is kept out of core has its rows: gone with the checkpoints that refer to it. */
   rowLogPath(layerId: number): string {
-    return join(this.#checkpoints, `layer-${layerId}.rows`);
+    return join(this.#checkpoints, rowLogName(layerId));
   }
 
   async log(line: MetricsLine): Promise<void> {
@@ -205,9 +209,9 @@ export class RunDirectory {
     return (await saveTrainingState(this.#checkpoints, { ...contents, beside })).path;
   }
 
-  /** Names of the run's own files that are there by now. */
+  /** Names of the run's own files that are there by now, the model's card among them. */
   get files(): readonly string[] {
-    return runNames.filter((name) => existsSync(join(this.#out, name)));
+    return [...runNames, cardName].filter((name) => existsSync(join(this.#out, name)));
   }
 
   /** What came of the run, as training.json. Written before the model, so that no model lacks it. */

@@ -230,7 +230,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     return {
       tensors: [
         {
-          name: `rows.${layerId}`,
+          name: rowsName(layerId),
           dtype: "I32",
           shape: [numRows],
           chunks: function* () {
@@ -294,7 +294,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
       const into = new Uint8Array(part.buffer, 0, part.byteLength);
       const begin = 4 * first;
       const end = begin + into.length;
-      await tensors.readRange(`rows.${this.layerId}`, { begin, end, into });
+      await tensors.readRange(rowsName(this.layerId), { begin, end, into });
       yield part;
     }
   }
@@ -344,6 +344,16 @@ async function restoreUses(
   { tensors, hasUses }: SavedTable,
 ): Promise<void> {
   if (hasUses) await fill(usesName(layerId), { from: tensors, into: uses });
+}
+
+/** Tensor of a checkpoint that says where each row is in its log. */
+export function rowsName(layerId: number): string {
+  return `rows.${layerId}`;
+}
+
+/** The row log of a layer, beside the checkpoints that refer to it. */
+export function rowLogName(layerId: number): string {
+  return `layer-${layerId}.rows`;
 }
 
 function usesName(layerId: number): string {

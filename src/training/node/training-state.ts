@@ -38,7 +38,7 @@ export interface CheckpointContents {
   readonly beside?: ReadonlyMap<string, FileRecord>;
 }
 
-const tensorsName = "state.safetensors";
+export const tensorsName = "state.safetensors";
 
 function flat(name: string, data: Float32Array): TensorSource {
   return tensorSource({ name, dtype: "F32", shape: [data.length] }, data);

@@ -4,7 +4,8 @@
  */
 import { FormatError } from "../../../errors.ts";
 import { LOG_HEADER_BYTES, RecordBuffer, slotOffset } from "../row-log-format.ts";
-import type { RowLog } from "./row-log.ts";
+import { openPositionalFile } from "./positional-file.ts";
+import { RowLog } from "./row-log.ts";
 
 /** Bytes read at a time. */
 const PIECE_BYTES = 1 << 20;
@@ -45,6 +46,30 @@ export async function checkRecords(
     }
   }
   if (found < wanted) await refuseFirstMissing(log, slots);
+}
+
+/** As `checkRecords`, for the log at `path`, which is only read. Throws `FormatError` if it is another log, too. */
+export async function checkRowLog(
+  path: string,
+  { identity, slots }: { readonly identity: Uint8Array; readonly slots: Uint32Array },
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const file = await openPositionalFile(path, { isReadOnly: true });
+  try {
+    const log = await RowLog.open(path, file, { numRows: slots.length, bufferBytes: PIECE_BYTES });
+    checkIdentity(log, identity);
+    await checkRecords(log, slots, options);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Throws `FormatError` for a log that was begun anew, or is another run's. */
+export function checkIdentity({ path, spec }: RowLog, identity: Uint8Array): void {
+  if (Buffer.compare(spec.identity, identity) === 0) return;
+  throw new FormatError(
+    `${path} is not the row log that this checkpoint belongs to; it was written anew since`,
+  );
 }
 
 async function refuseFirstMissing(log: RowLog, slots: Uint32Array): Promise<never> {

@@ -1,4 +1,5 @@
 /** Stores that need Node. */
+export { checkRowLog } from "./check-records.ts";
 export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
 export {
   MAP_CHUNK_ROWS,

@@ -11,12 +11,12 @@
  * batch that is in memory as a whole is answered at once, beside them. One background writer appends.
  */
 import { DisposalStack } from "../../../disposal-stack.ts";
-import { FormatError, InvariantError, StoreError } from "../../../errors.ts";
+import { InvariantError, StoreError } from "../../../errors.ts";
 import { checkRead, checkRows, checkWrite, type WritableRowStore } from "../../store.ts";
 import { LogSegments, type Pin } from "../log-segments.ts";
 import type { TableMemory } from "../out-of-core-memory.ts";
 import { RecordCache } from "../record-cache.ts";
-import { checkRecords } from "./check-records.ts";
+import { checkIdentity, checkRecords } from "./check-records.ts";
 import { LogWriter } from "./log-writer.ts";
 import { openPositionalFile, type PositionalFile } from "./positional-file.ts";
 import { MAX_BATCH_ROWS, RowFetcher } from "./row-fetcher.ts";
@@ -114,10 +114,7 @@ export class OutOfCoreTable {
     const file = options.file ?? (await openPositionalFile(path));
     try {
       const log = await RowLog.open(path, file, { numRows, rowBytes, bufferBytes: memory.ioBytes });
-      if (Buffer.compare(log.spec.identity, identity) !== 0)
-        throw new FormatError(
-          `${path} is not the row log that this checkpoint belongs to; it was written anew since`,
-        );
+      checkIdentity(log, identity);
       const table = new OutOfCoreTable(log, options);
       await fill(table.#cache.locations);
       const { locations } = table.#cache;

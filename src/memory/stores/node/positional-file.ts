@@ -26,14 +26,18 @@ const statFd = promisify(fstat);
 /** Opens a file that is there; with `isNew`, makes one, in the place of any that is there. */
 export async function openPositionalFile(
   path: string,
-  { isNew = false }: { readonly isNew?: boolean } = {},
+  {
+    isNew = false,
+    isReadOnly = false,
+  }: { readonly isNew?: boolean; readonly isReadOnly?: boolean } = {},
 ): Promise<PositionalFile> {
-  const { O_RDWR, O_CREAT, O_EXCL } = constants;
+  const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants;
+  const flags = isNew ? O_RDWR | O_CREAT | O_EXCL : isReadOnly ? O_RDONLY : O_RDWR;
   let fd: number;
   try {
     // Never through a link that lies there, which could lead to any file.
     if (isNew) await rm(path, { force: true });
-    fd = await openFd(path, isNew ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, 0o666);
+    fd = await openFd(path, flags, 0o666);
   } catch (cause) {
     throw new StoreError(`cannot open ${path}: ${(cause as Error).message}`, { cause });
   }

@@ -69,11 +69,11 @@ export class RowLog {
     return log;
   }
 
-  /** Opens a log. Throws `FormatError` where it is none, or not of such rows. */
+  /** Opens a log. Throws `FormatError` where it is none, or not of such rows, if their size is known. */
   static async open(
     path: string,
     file: PositionalFile,
-    options: { readonly numRows: number; readonly rowBytes: number; readonly bufferBytes: number },
+    options: { readonly numRows: number; readonly rowBytes?: number; readonly bufferBytes: number },
   ): Promise<RowLog> {
     const size = await file.size();
     const header = new Uint8Array(Math.min(size, LOG_HEADER_BYTES));
@@ -84,9 +84,10 @@ export class RowLog {
     } catch (cause) {
       throw new FormatError(`${path}: ${(cause as Error).message}`, { cause });
     }
-    if (spec.numRows !== options.numRows || spec.rowBytes !== options.rowBytes)
+    const { numRows, rowBytes = spec.rowBytes } = options;
+    if (spec.numRows !== numRows || spec.rowBytes !== rowBytes)
       throw new FormatError(
-        `${path}: expected a log of ${options.numRows} rows of ${options.rowBytes} bytes, it has ` +
+        `${path}: expected a log of ${numRows} rows of ${rowBytes} bytes, it has ` +
           `${spec.numRows} of ${spec.rowBytes}`,
       );
     return new RowLog(path, file, { spec, bufferBytes: options.bufferBytes });

@@ -1,0 +1,190 @@
+/**
+ * Reads every file of a model, a training run or a checkpoint and compares it with its sums: those that we keep
+ * (manifest.json, table files, row logs), and those of others where they gave some. Changes and prints nothing.
+ */
+import { open, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { type FileRecord, type Manifest, manifestName } from "../checkpoint/index.ts";
+import {
+  digestLike,
+  filesIn,
+  findCheckpoints,
+  findDamage,
+  findForeignSum,
+  modelPlaces,
+  readManifest,
+  SafetensorsFile,
+} from "../checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
+import { openTableFile } from "../memory/stores/node/index.ts";
+import { checkGrownFile, checkRowLogs, readState } from "../training/node/index.ts";
+
+/** What became of a file. */
+export interface FileCheck {
+  /** Its path from the directory on. */
+  readonly file: string;
+  readonly bytes: number;
+  /** Who has sums of it; undefined: nobody, so that only what its format says could be checked. */
+  readonly by: string | undefined;
+  /** What is wrong with it, each with its place; none: it is as it was. */
+  readonly damage: readonly string[];
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Yields each file when it has been read. Throws `InvalidConfigError` where there is nothing to read. */
+export async function* verifyDirectory(
+  path: string,
+  options: VerifyOptions = {},
+): AsyncGenerator<FileCheck> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined)
+    throw new InvalidConfigError(`${path}: there is nothing; check the path`);
+  if (found.isFile()) {
+    yield await checkAlone({ directory: join(path, ".."), name: basename(path), path }, options);
+    return;
+  }
+  let count = 0;
+  for await (const check of checkFiles(path, await besideNewest(path), options)) {
+    count++;
+    yield check;
+  }
+  const checkpoints = await findCheckpoints(join(path, "checkpoints"));
+  for (const checkpoint of checkpoints) {
+    const within = `checkpoints/${basename(checkpoint.path)}`;
+    for await (const check of checkFiles(checkpoint.path, new Map(), options))
+      yield { ...check, file: `${within}/${check.file}` };
+    yield* checkReferences(checkpoint.path, { within: "checkpoints", ...options });
+  }
+  if ((await readManifest(join(path, manifestName)).catch(() => new Map())).has("state.json"))
+    yield* checkReferences(path, { within: "..", ...options });
+  if (count + checkpoints.length === 0)
+    throw new InvalidConfigError(
+      `${path}: expected a model, a run or a checkpoint, it has no files`,
+    );
+}
+
+/** What the newest checkpoint of a run says of files that have grown since. */
+async function besideNewest(directory: string): Promise<ReadonlyMap<string, FileRecord>> {
+  for (const { path } of (await findCheckpoints(join(directory, "checkpoints"))).toReversed()) {
+    const state = await readState(path).catch(() => undefined);
+    if (state !== undefined) return state.beside;
+  }
+  return new Map();
+}
+
+async function* checkFiles(
+  directory: string,
+  grown: ReadonlyMap<string, FileRecord>,
+  options: VerifyOptions,
+): AsyncGenerator<FileCheck> {
+  const place = await modelPlaces(directory);
+  let manifest: Manifest = new Map();
+  const own = { file: manifestName, by: "its own sum" };
+  try {
+    manifest = await readManifest(place(manifestName));
+    const bytes = await sizeOf(join(directory, manifestName));
+    if (manifest.size > 0) yield { ...own, bytes, damage: [] };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    yield { ...own, bytes: 0, damage: [error.message] };
+  }
+  for (const name of new Set([...manifest.keys(), ...(await filesIn(directory))])) {
+    const path = place(name);
+    if (path === undefined) continue;
+    const record = manifest.get(name);
+    const earlier = grown.get(name);
+    if (record !== undefined) yield await checkListed({ name, path, record }, options);
+    else if (earlier !== undefined) {
+      const text = await checkGrownFile(path, earlier);
+      const by = `the newest checkpoint, its first ${earlier.bytes} bytes`;
+      yield { file: name, bytes: await sizeOf(path), by, damage: text === undefined ? [] : [text] };
+    } else yield await checkAlone({ directory, name, path }, options);
+  }
+}
+
+async function checkListed(
+  { name, path, record }: { name: string; path: string; record: FileRecord },
+  { signal }: VerifyOptions,
+): Promise<FileCheck> {
+  const damage: string[] = [];
+  for await (const { begin, end, text } of findDamage(path, record, { signal }))
+    damage.push(`${text}${await tensorsAt(path, begin, end)}`);
+  return { file: name, bytes: record.bytes, by: manifestName, damage };
+}
+
+/** Which tensors of a safetensors file have some of these bytes, in words. */
+async function tensorsAt(path: string, begin: number, end: number): Promise<string> {
+  if (!path.endsWith(".safetensors") || begin === end) return "";
+  try {
+    await using file = await SafetensorsFile.open(path);
+    const spans = [...file.tensors.values()].filter((span) => span.begin < end && span.end > begin);
+    const names = spans.slice(0, 3).map((span) => `"${span.name}"`);
+    if (names.length === 0) return "";
+    const more = spans.length > names.length ? ` and ${spans.length - names.length} more` : "";
+    return `; part of ${names.join(", ")}${more}`;
+  } catch {
+    return "; its header cannot be read";
+  }
+}
+
+/** A file that no manifest lists: by sums of its own, by those of others, or by its format alone. */
+async function checkAlone(
+  { directory, name, path }: { directory: string; name: string; path: string },
+  options: VerifyOptions,
+): Promise<FileCheck> {
+  const check = { file: name, bytes: await sizeOf(path), by: undefined };
+  try {
+    if (await isTableFile(path)) {
+      const store = await openTableFile(path);
+      try {
+        await store.verify();
+      } finally {
+        await store.close();
+      }
+      return { ...check, by: "its own sums", damage: [] };
+    }
+    const sum = await findForeignSum(directory, name);
+    if (sum !== undefined) {
+      const found = await digestLike(sum.digest, path, options);
+      const text = `expected the digest ${sum.digest}, found ${found}`;
+      return { ...check, by: sum.source, damage: found === sum.digest ? [] : [text] };
+    }
+    if (name.endsWith(".safetensors")) await (await SafetensorsFile.open(path)).close();
+    return { ...check, damage: [] };
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof StoreError)
+      return { ...check, damage: [error.message] };
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return { ...check, damage: ["expected a file, the link to it leads nowhere"] };
+  }
+}
+
+async function* checkReferences(
+  checkpoint: string,
+  { within, ...options }: VerifyOptions & { readonly within: string },
+): AsyncGenerator<FileCheck> {
+  try {
+    for await (const { file, damage } of checkRowLogs(checkpoint, options)) {
+      const bytes = await sizeOf(join(checkpoint, "..", file));
+      const by = `its own sums, for ${basename(checkpoint)}`;
+      yield { file: `${within}/${file}`, bytes, by, damage: damage === undefined ? [] : [damage] };
+    }
+  } catch (error) {
+    // What the checkpoint itself lacks was said when its files were read.
+    if (!(error instanceof FormatError) && (error as NodeJS.ErrnoException).code !== "ENOENT")
+      throw error;
+  }
+}
+
+async function isTableFile(path: string): Promise<boolean> {
+  await using file = await open(path, "r");
+  const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0);
+  return buffer.toString("latin1") === "\x89ENGTBL\n";
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}
