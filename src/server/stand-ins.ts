@@ -7,6 +7,7 @@
  * Not covered: a template that itself cuts a text in two, or takes a part out of its middle, and puts the ends beside
  * markup of its own that is the rest of a mark.
  */
+import { escapeForRegex } from "../tokenizer/index.ts";
 
 export interface Hidden {
   /** The given texts with their stand-ins. */
@@ -69,10 +70,7 @@ export function hideMarks(
 function marksFinder(marks: readonly string[]): (text: string) => number[] {
   const sought = marks.filter((mark) => mark !== "");
   if (sought.length === 0) return () => [];
-  const anyMark = new RegExp(
-    `(?=${sought.map((mark) => mark.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|")})`,
-    "g",
-  );
+  const anyMark = new RegExp(`(?=${sought.map(escapeForRegex).join("|")})`, "g");
   return (text) => {
     const places = new Set<number>();
     for (const { index } of text.matchAll(anyMark)) places.add(index);

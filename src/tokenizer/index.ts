@@ -12,7 +12,13 @@ export type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 export { DEFAULT_SPECIAL_TOKENS, trainBpe } from "./bpe-trainer.ts";
 export type { TrainBpeOptions, TrainProgress } from "./bpe-trainer.ts";
 export { parseTokenizerDefinition, parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
-export { DEEPSEEK_V3_SPLITS, DEFAULT_SPLIT, GPT2_SPLIT, QWEN2_SPLIT } from "./pretokenize.ts";
+export {
+  DEEPSEEK_V3_SPLITS,
+  DEFAULT_SPLIT,
+  escapeForRegex,
+  GPT2_SPLIT,
+  QWEN2_SPLIT,
+} from "./pretokenize.ts";
 export { parseSpecialTokens, parseTiktoken, parseTiktokenDefinition } from "./tiktoken.ts";
 export type { TiktokenOptions } from "./tiktoken.ts";
 export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
