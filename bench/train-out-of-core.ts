@@ -259,7 +259,9 @@ try {
     const { path } = await saveTrainingState(join(folder, run.name), {
       step: run.state.step,
       identity: {},
+      config: {},
       tokenizer: "{}",
+      layout,
       arrays: run.state.arrays,
       tables: run.tables,
     });

@@ -290,7 +290,9 @@ async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise
     if (format === undefined)
       throw new FormatError(
         `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
-          (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
+          (tensor === undefined
+            ? "there is none; a run with --table-memory has it only when it has ended: open its checkpoint with --no-memory"
+            : `it is ${tensor.dtype}`),
       );
     for (const part of tableParts(layerId, rowFormat(format, engram.headDim))) {
       const found = await files.find(part.name);

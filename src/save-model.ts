@@ -40,19 +40,8 @@ export interface ModelToSave {
  */
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
   const { config, eosTokenId, tableFormat = "f32", weightFormat = "f32" } = model;
-  const { engram } = config;
   await writeModelDir(directory, {
-    config: {
-      architectures: ["EngramForCausalLM"],
-      model_type: "engram",
-      dtype: weightFormat === "bf16" ? "bfloat16" : "float32",
-      bos_token_id: eosTokenId,
-      eos_token_id: eosTokenId,
-      ...modelConfigToJson(config),
-      ...(engram === undefined
-        ? {}
-        : { ...engramConfigToJson(engram), engram_hash: hashConstants(buildLayout(engram)) }),
-    },
+    config: configFile(config, { eosTokenId, weightFormat }),
     generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
     tokenizer: model.tokenizer,
     weights: paramSpecs(config).map(({ name, shape }) =>
@@ -64,6 +53,25 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
     tables: model.tables.map((table) => tableSources(table, tableFormat)),
     ...(model.beside !== undefined && { beside: model.beside }),
   });
+}
+
+/** The contents of config.json. */
+export function configFile(
+  config: ModelConfig,
+  { eosTokenId, weightFormat = "f32" }: { eosTokenId: number; weightFormat?: NumberFormat },
+): Record<string, unknown> {
+  const { engram } = config;
+  return {
+    architectures: ["EngramForCausalLM"],
+    model_type: "engram",
+    dtype: weightFormat === "bf16" ? "bfloat16" : "float32",
+    bos_token_id: eosTokenId,
+    eos_token_id: eosTokenId,
+    ...modelConfigToJson(config),
+    ...(engram === undefined
+      ? {}
+      : { ...engramConfigToJson(engram), engram_hash: hashConstants(buildLayout(engram)) }),
+  };
 }
 
 /** A table as it will rest: its rows in `format`, and how often training asked for each, where that is known. */

@@ -41,7 +41,7 @@ import {
   type ParamLayout,
   paramViews,
 } from "./model/index.ts";
-import { saveModel } from "./save-model.ts";
+import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
 import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
@@ -218,7 +218,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     heldOut: fingerprint(valid),
     ...(options.valid === undefined && { holdOut: HOLD_OUT_RULE }),
   };
-  const isResumed = await run.restore({ identity, arrays, tables });
+  const settings = configFile(config, { eosTokenId: tokenizer.eosTokenId! });
+  const isResumed = await run.restore({ identity, layout, arrays, tables });
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
   await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
   const record = await describeRun({
@@ -248,8 +249,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   };
   const pace = new Pace(recipe.steps, state.step);
   const saveCheckpoint = async (): Promise<void> => {
-    const contents = { step: state.step, identity, tokenizer: tokenizerJson, arrays, tables };
-    emit({ type: "checkpoint", step: state.step, path: await run.save(contents) });
+    const { step } = state;
+    const contents = { step, identity, tokenizer: tokenizerJson, layout, arrays, tables };
+    emit({
+      type: "checkpoint",
+      step: state.step,
+      path: await run.save({ ...contents, config: settings }),
+    });
   };
   const validEvery = Math.ceil(recipe.steps / validationsPerRun);
   const checkpointEvery = options.checkpointEvery ?? Math.ceil(recipe.steps / 10);

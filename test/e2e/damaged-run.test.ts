@@ -108,7 +108,14 @@ async function endsAsWell(out: string, tableMemory?: number): Promise<string[]> 
   return said;
 }
 
-for (const name of ["state.json", "tokenizer.json", "state.safetensors", "manifest.json"])
+for (const name of [
+  "state.json",
+  "config.json",
+  "tokenizer.json",
+  "model.safetensors",
+  "state.safetensors",
+  "manifest.json",
+])
   test(`a flipped byte in ${name} of the newest checkpoint: the older one serves, and why is said`, async () => {
     const out = copyOf("ram");
     flip(join(out, newest, name));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { ModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { bitsPerByte, generateText, loadModel, referenceBackend } from "../../src/index.ts";
+import { readPart } from "../../src/training/node/index.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 import { countOfCode } from "../../src/memory/index.ts";
 
@@ -157,6 +158,30 @@ test("Ctrl-C saves the very step it stopped at", async () => {
   assert.match(refused.lines.join("\n"), /unfinished run \(step \d+\); go on with --resume/);
   assert.equal((await run(out, { resume: true })).code, 0);
   assert.deepEqual(await history(out), await history(whole));
+});
+
+test("a run that has not ended says so, and its checkpoint opens like any model", async () => {
+  const out = join(directory, "unfinished");
+  await run(out, { until: "checkpoint 24" });
+  const newest = (await readdir(join(out, "checkpoints"))).filter((name) =>
+    /^step-\d+$/.test(name),
+  );
+  await assert.rejects(
+    loadModel(out),
+    /unfinished: expected a model directory, it is an unfinished run, at step \d+; .*--resume, or open .*checkpoints.step-/,
+  );
+  assert.ok(newest.includes("step-000000024"), newest.join(" "));
+  const line = (await history(out))
+    .map((text) => JSON.parse(text) as { step: number; validBitsPerByte?: number })
+    .find(({ step, validBitsPerByte }) => step === 24 && validBitsPerByte !== undefined);
+  await using model = await loadModel(join(out, "checkpoints", "step-000000024"));
+  const { bitsPerByte: found } = await bitsPerByte(model, readPart([data], "valid"));
+  const expected = line!.validBitsPerByte!;
+  assert.ok(Math.abs(found - expected) < 1e-5, `${found}, the log says ${expected}`);
+  const empty = join(directory, "no-checkpoint-yet");
+  await mkdir(empty);
+  await writeFile(join(empty, "metrics.jsonl"), "");
+  await assert.rejects(loadModel(empty), /it is a run that has no checkpoint yet/);
 });
 
 test("a finished model is not trained over", async () => {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { loadModel } from "../../src/index.ts";
 
 const program = fileURLToPath(new URL("train-process.ts", import.meta.url));
 const sample = new URL("../../assets/tinyshakespeare.txt", import.meta.url);
@@ -137,14 +138,26 @@ test("a checkpoint does not copy the table, and says which way it keeps it", asy
   await run(out, { until: "checkpoint 9", delay: 0 });
   const checkpoints = join(out, "checkpoints");
   const names = (await readdir(checkpoints)).filter((name) => /^step-\d+$/.test(name));
-  const { size } = await stat(join(checkpoints, names[0]!, "state.safetensors"));
+  const sizes = await Promise.all(
+    ["model.safetensors", "state.safetensors"].map((name) =>
+      stat(join(checkpoints, names[0]!, name)),
+    ),
+  );
+  const size = sizes.reduce((sum, one) => sum + one.size, 0);
   // Weights and their two moments, and five bytes a row (its place and the count of its uses); the table has 36 a row.
   const { numParams, numRows } = JSON.parse(
     await readFile(join(inMemory, "training.json"), "utf8"),
   ) as { numParams: number; numRows: number };
-  assert.ok(size < 12 * numParams + 5 * numRows + 2000, `${size} bytes`);
+  assert.ok(size < 12 * numParams + 5 * numRows + 6000, `${size} bytes`);
   const refused = await run(out, { resume: true, bytes: 0 });
   assert.match(refused.text, /keeps its tables on disk; resume with a memory for them/);
+  const checkpoint = join(checkpoints, names[0]!);
+  await assert.rejects(
+    loadModel(checkpoint),
+    /there is none; a run with --table-memory has it only/,
+  );
+  await using model = await loadModel(checkpoint, { memory: false });
+  assert.equal(model.hasMemory, false);
 });
 
 test("no more room for the log ends the run with words, and with room it goes on to the same model", async (t) => {

@@ -17,12 +17,14 @@
  * disk (a symbolic link will do). A reader that knows nothing of Engram finds a plain model in
  * `model.safetensors`.
  */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, RequestError } from "../../errors.ts";
 import { type FileRecord, type Manifest, manifestName } from "../manifest.ts";
 import { isPlainName } from "../plain-name.ts";
 import { type TensorSpan } from "../safetensors.ts";
+import { listCheckpoints } from "./atomic-dir.ts";
 import {
   checkBytes,
   checkFile,
@@ -187,7 +189,7 @@ export class ModelDirectory {
       readJson(place(name), manifest.get(name));
     const config = await read(configName);
     if (config === undefined)
-      throw new FormatError(`${path}: expected a model directory, it has no ${configName}`);
+      throw new FormatError(`${path}: expected a model directory, ${await whatElse(path)}`);
     const generationConfig = await read(generationName);
     const index = await read(indexName);
     return new ModelDirectory(path, {
@@ -319,6 +321,19 @@ async function openChecked(path: string, record: FileRecord | undefined): Promis
     await file.close();
     throw error;
   }
+}
+
+/** What a directory without settings is instead. */
+async function whatElse(path: string): Promise<string> {
+  const newest = (await listCheckpoints(join(path, "checkpoints"))).at(-1);
+  if (newest !== undefined)
+    return (
+      `it is an unfinished run, at step ${newest.step}; go on with the command that began it and --resume, ` +
+      `or open its newest checkpoint, ${newest.path}`
+    );
+  return existsSync(join(path, "metrics.jsonl"))
+    ? "it is a run that has no checkpoint yet; wait for its first, or begin it anew"
+    : `it has no ${configName}`;
 }
 
 function tableName(number: number, count: number): string {

@@ -8,8 +8,8 @@ import { type Checkpoint, checkCheckpoint } from "../../checkpoint/node/index.ts
 import { FormatError, RequestError, StoreError } from "../../errors.ts";
 import { checkVersion, readState, type StateFile } from "./state-file.ts";
 import {
-  type CheckpointContents,
   holdTrainingState,
+  type RestoredContents,
   restoreTrainingState,
 } from "./training-state.ts";
 
@@ -74,9 +74,7 @@ export class Resumption {
    * Fills arrays and tables from the checkpoint; from an older one where a table's log no longer has what the newer
    * one refers to. Those that stay are held. Throws as `find` and `restoreTrainingState` do.
    */
-  async restore(
-    contents: Pick<CheckpointContents, "identity" | "arrays" | "tables">,
-  ): Promise<void> {
+  async restore(contents: RestoredContents): Promise<void> {
     for (;;) {
       const { checkpoint } = this;
       const restored = await unlessDamaged(checkpoint, this.damaged, async () => {

@@ -29,7 +29,11 @@ import { MetricsLog, type MetricsLine } from "./metrics-log.ts";
 import { Resumption } from "./resumption.ts";
 import { clearLock, refuseIfHeld, RunLock } from "./run-lock.ts";
 import { rowLogName } from "./trained-table.ts";
-import { type CheckpointContents, saveTrainingState } from "./training-state.ts";
+import {
+  type CheckpointContents,
+  type RestoredContents,
+  saveTrainingState,
+} from "./training-state.ts";
 
 /** What a run is to be: the first line of its log. */
 export interface RunPlan {
@@ -131,9 +135,7 @@ export class RunDirectory {
   }
 
   /** Fills arrays and tables from the newest whole checkpoint; false if this run begins at its beginning. */
-  async restore(
-    contents: Pick<CheckpointContents, "identity" | "arrays" | "tables">,
-  ): Promise<boolean> {
+  async restore(contents: RestoredContents): Promise<boolean> {
     if (this.#resumption === undefined) return false;
     await this.#resumption.restore(contents);
     for (const { reason } of this.#resumption.damaged) this.#note(`passed over: ${reason}`);

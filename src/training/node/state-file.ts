@@ -18,8 +18,9 @@ const stateName = "state.json";
 /**
  * 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else.
  * 3: uses of rows are counted. Version 2 is read, too: all that learns is the same, and uses are counted from there on.
+ * 4: weights and tables have a file of their own, which makes the checkpoint a model directory. 2 and 3 are read, too.
  */
-const stateVersion = 3;
+const stateVersion = 4;
 const oldestVersion = 2;
 
 export interface StateFile {

@@ -22,6 +22,7 @@ import {
   OutOfCoreTable,
   rowsInOrder,
 } from "../../memory/stores/node/index.ts";
+import { layerName } from "../../model/index.ts";
 import { linearCrc32c } from "../../numerics/index.ts";
 import type { TrainingRecipe } from "../presets.ts";
 import type { TableState } from "./state-file.ts";
@@ -34,6 +35,9 @@ export interface TableShape {
 
 /** What a table adds to a checkpoint. */
 export interface TableSnapshot {
+  /** What is part of the model. */
+  readonly model: readonly TensorSource[];
+  /** What only training needs. */
   readonly tensors: readonly TensorSource[];
   /** What state.json says of it, once the tensors have been written; undefined: nothing. */
   state(): TableState | undefined;
@@ -42,6 +46,9 @@ export interface TableSnapshot {
 /** A checkpoint on disk that holds a snapshot of this table. */
 export interface SavedTable {
   readonly path: string;
+  /** Where the rows, unless they are out of core, and their uses are, and under which names. */
+  readonly model: SafetensorsFile;
+  readonly names: { readonly rows: string; readonly uses: string };
   readonly tensors: SafetensorsFile;
   readonly state: TableState | undefined;
   /** Whether it has the uses of rows. */
@@ -90,12 +97,12 @@ export class RamTable implements TrainedTable {
   async begin(): Promise<void> {}
 
   async restore(saved: SavedTable): Promise<void> {
-    const { path, tensors } = saved;
-    if (!tensors.tensors.has(`table.${this.layerId}`))
+    const { path, model, names, tensors } = saved;
+    if (!model.tensors.has(names.rows))
       throw new InvalidConfigError(
         `${path} keeps its tables on disk; resume with a memory for them (--table-memory)`,
       );
-    await fill(`table.${this.layerId}`, { from: tensors, into: this.values });
+    await fill(names.rows, { from: model, into: this.values });
     await fill(`moments.${this.layerId}`, { from: tensors, into: this.moments });
     await restoreUses(this, saved);
   }
@@ -111,11 +118,8 @@ export class RamTable implements TrainedTable {
       chunks: () => segments,
     });
     return {
-      tensors: [
-        source(`table.${layerId}`, this.values, [numRows, headDim]),
-        source(`moments.${layerId}`, this.moments, [numRows]),
-        usesSource(this),
-      ],
+      model: [source(valuesName(layerId), this.values, [numRows, headDim]), usesSource(this)],
+      tensors: [source(`moments.${layerId}`, this.moments, [numRows])],
       state: () => undefined,
     };
   }
@@ -228,6 +232,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     this.#newest = await table.flush();
     let sum = 0;
     return {
+      model: [usesSource(this)],
       tensors: [
         {
           name: rowsName(layerId),
@@ -240,7 +245,6 @@ export class OutOfCoreTrainedTable implements TrainedTable {
             }
           },
         },
-        usesSource(this),
       ],
       state: () => ({ layerId, log: hexOf(table.identity), mapSum: hex(sum) }),
     };
@@ -340,10 +344,10 @@ function usesSource({
 
 /** Checkpoints of version 2 have no uses: those before are then forgotten, and counting begins at zero. */
 async function restoreUses(
-  { layerId, uses }: Pick<TrainedTable, "layerId" | "uses">,
-  { tensors, hasUses }: SavedTable,
+  { uses }: Pick<TrainedTable, "uses">,
+  { model, names, hasUses }: SavedTable,
 ): Promise<void> {
-  if (hasUses) await fill(usesName(layerId), { from: tensors, into: uses });
+  if (hasUses) await fill(names.uses, { from: model, into: uses });
 }
 
 /** Tensor of a checkpoint that says where each row is in its log. */
@@ -356,8 +360,13 @@ export function rowLogName(layerId: number): string {
   return `layer-${layerId}.rows`;
 }
 
-function usesName(layerId: number): string {
-  return `counts.${layerId}`;
+/** As in a model directory (`table-tensors.ts`, `table-counts.ts`). */
+export function valuesName(layerId: number): string {
+  return layerName(layerId, "engram.embed.weight");
+}
+
+export function usesName(layerId: number): string {
+  return layerName(layerId, "engram.counts");
 }
 
 async function fill(

@@ -6,7 +6,7 @@ import test, { after, before } from "node:test";
 import { smallConfig } from "../../../test/models/random-model.ts";
 import { SafetensorsFile, tensorSource, writeSafetensors } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
-import { paramLayout } from "../../model/index.ts";
+import { paramLayout, paramViews } from "../../model/index.ts";
 import { flatArrays } from "../index.ts";
 import { RamTable, restoreTrainingState, saveTrainingState } from "./index.ts";
 
@@ -31,7 +31,15 @@ async function saved(name: string) {
   );
   table.uses.writeSync(rows, Uint8Array.of(0, 3, 0, 255, 1));
   const arrays = flatArrays(layout, new Float32Array(layout.length).fill(0.5));
-  const contents = { step: 3, identity, tokenizer: "{}", arrays, tables: [table] };
+  const contents = {
+    step: 3,
+    identity,
+    config: {},
+    tokenizer: "{}",
+    layout,
+    arrays,
+    tables: [table],
+  };
   return saveTrainingState(join(root, name), contents);
 }
 
@@ -39,7 +47,12 @@ async function saved(name: string) {
 async function restored(checkpoint: { path: string; step: number }): Promise<number[][]> {
   const table = new RamTable(shape);
   const arrays = flatArrays(layout, new Float32Array(layout.length));
-  await restoreTrainingState(checkpoint, { identity, arrays, tables: [table] });
+  await restoreTrainingState(checkpoint, { identity, layout, arrays, tables: [table] });
+  for (const [name, { data }] of Object.entries(paramViews(layout, arrays.params)))
+    assert.ok(
+      data.every((value) => value === 0.5),
+      name,
+    );
   return [table.values, table.moments, table.uses].map(({ segments }) => [...segments[0]!]);
 }
 
@@ -62,22 +75,48 @@ test("a checkpoint gives back values, moments and uses of rows", async () => {
   assert.deepEqual(uses, [0, 3, 0, 255, 1]);
 });
 
-test("a checkpoint of version 2, which has no uses, is resumed with none counted yet", async () => {
-  const checkpoint = await saved("older");
-  await setVersion(checkpoint.path, 2);
-  const file = join(checkpoint.path, "state.safetensors");
-  await using whole = await SafetensorsFile.open(file);
-  const sources = [];
-  for (const span of whole.tensors.values())
-    if (span.name !== "counts.1") sources.push(tensorSource(span, await whole.read(span.name)));
+/** The checkpoint as earlier versions wrote it: all tensors in one file, weights flat. */
+async function asBefore(path: string, version: 2 | 3): Promise<void> {
+  await setVersion(path, version);
+  const [model, file] = [join(path, "model.safetensors"), join(path, "state.safetensors")];
+  await using tensors = await SafetensorsFile.open(model);
+  await using state = await SafetensorsFile.open(file);
+  const params = new Uint8Array(4 * layout.length);
+  for (const { name } of layout.specs)
+    params.set(await tensors.read(name), 4 * layout.offsets.get(name)!);
+  const layer = "model.layers.1.engram";
+  const sources = [
+    tensorSource({ name: "params", dtype: "F32", shape: [layout.length] }, params),
+    tensorSource(
+      { name: "table.1", dtype: "F32", shape: [5, 2] },
+      await tensors.read(`${layer}.embed.weight`),
+    ),
+  ];
+  if (version === 3)
+    sources.push(
+      tensorSource(
+        { name: "counts.1", dtype: "U8", shape: [5] },
+        await tensors.read(`${layer}.counts`),
+      ),
+    );
+  for (const span of state.tensors.values())
+    sources.push(tensorSource(span, await state.read(span.name)));
   await writeSafetensors(file, sources);
-  const [values, moments, uses] = await restored(checkpoint);
-  assert.equal(values![39], 39);
-  assert.equal(moments![19], 119);
-  assert.deepEqual(uses, [0, 0, 0, 0, 0]);
+  await rm(model);
+}
+
+test("checkpoints of earlier versions are resumed, with no uses counted yet where they have none", async () => {
+  const expected = await restored(await saved("newest"));
+  for (const version of [2, 3] as const) {
+    const checkpoint = await saved(`older-${version}`);
+    await asBefore(checkpoint.path, version);
+    const [values, moments, uses] = await restored(checkpoint);
+    assert.deepEqual([values, moments], expected.slice(0, 2));
+    assert.deepEqual(uses, version === 3 ? expected[2] : [0, 0, 0, 0, 0]);
+  }
 });
 
-for (const version of [1, 4])
+for (const version of [1, 5])
   test(`a checkpoint of version ${version} is refused by name`, async () => {
     const checkpoint = await saved(`version-${version}`);
     await setVersion(checkpoint.path, version);
@@ -85,7 +124,7 @@ for (const version of [1, 4])
       restored(checkpoint),
       (error) =>
         error instanceof FormatError &&
-        error.message.includes(`expected a checkpoint of version 2 to 3, it has ${version}`),
+        error.message.includes(`expected a checkpoint of version 2 to 4, it has ${version}`),
     );
   });
 
@@ -100,6 +139,7 @@ test("a run that was begun when other documents were held out says so, unless it
       { path, step },
       {
         identity: { ...then, holdOut: "by their texts", ...now },
+        layout,
         arrays: flatArrays(layout, new Float32Array(layout.length)),
         tables: [new RamTable(shape)],
       },

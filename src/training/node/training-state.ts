@@ -1,14 +1,17 @@
 /**
- * A training state as checkpoint files: weights and optimizer state as flat arrays, each table and its
- * moments as tensors of their own, and a JSON description that says what they belong to. Restoring
- * gives back every bit, so a resumed run continues as if it had never stopped.
+ * A training state as checkpoint files: a model directory, which opens like any other, with the optimizer's state
+ * beside it and a JSON description that says what all of it belongs to. Restoring gives back every bit, so a resumed
+ * run continues as if it had never stopped.
  *
+ *     config.json, tokenizer.json
+ *     model.safetensors     weights, tables and how often their rows were used, under the names that they will have in
+ *                           the finished model; without the rows of a table out of core
  *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core; sums of
  *                           the run's files that do not lie in the checkpoint, as they were then
- *     state.safetensors     "params", "m", "v" [P] F32; "table.L" [rows,d] F32; "moments.L" [rows] F32, or,
- *                           for a table out of core, "rows.L" [rows] I32: where each row is in its log;
- *                           "counts.L" [rows] U8: how often each row was used (`countUses`)
- *     tokenizer.json
+ *     state.safetensors     "m", "v" [P] F32; "moments.L" [rows] F32, or, for a table out of core, "rows.L" [rows] I32:
+ *                           where each row is in its log
+ *
+ * Before version 4 all tensors were in state.safetensors: weights flat as "params", tables as "table.L", uses as "counts.L".
  */
 import { join } from "node:path";
 import { type FileRecord } from "../../checkpoint/index.ts";
@@ -25,42 +28,62 @@ import {
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { FlatArrays } from "../optimizer.ts";
 import { checkVersion, readState, type StateFile, writeState } from "./state-file.ts";
-import type { SavedTable, TrainedTable } from "./trained-table.ts";
+import { type ParamLayout, paramViews } from "../../model/index.ts";
+import type { Values } from "../../tensor/index.ts";
+import { type SavedTable, type TrainedTable, usesName, valuesName } from "./trained-table.ts";
 
 export interface CheckpointContents {
   readonly step: number;
   /** Everything that must be the same for the run to go on: compared as JSON on resume. */
   readonly identity: object;
+  /** The contents of config.json. */
+  readonly config: object;
   readonly tokenizer: string;
+  readonly layout: ParamLayout;
   readonly arrays: FlatArrays;
   readonly tables: readonly TrainedTable[];
   /** Files of the run that lie elsewhere, by name. */
   readonly beside?: ReadonlyMap<string, FileRecord>;
 }
 
+/** What restoring fills, and what it must belong to. */
+export type RestoredContents = Pick<
+  CheckpointContents,
+  "identity" | "layout" | "arrays" | "tables"
+>;
+
+const modelName = "model.safetensors";
 export const tensorsName = "state.safetensors";
 
 function flat(name: string, data: Float32Array): TensorSource {
   return tensorSource({ name, dtype: "F32", shape: [data.length] }, data);
 }
 
-function bytesOf(data: Float32Array): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
 /** Two are kept: the newest, and the one before it in case the newest is lost with its disk block. */
 export async function saveTrainingState(
   root: string,
-  { step, identity, tokenizer, arrays, tables, beside = new Map() }: CheckpointContents,
+  contents: CheckpointContents,
 ): Promise<Checkpoint> {
+  const { step, identity, tokenizer, layout, arrays, tables, beside = new Map() } = contents;
+  const config = `${JSON.stringify(contents.config, undefined, 2)}\n`;
   const checkpoint = await saveCheckpoint(root, {
     step,
     keep: 2,
     write: async (directory) => {
       const snapshots = await Promise.all(tables.map((table) => table.snapshot()));
+      await writeDurably(join(directory, "config.json"), (file) => file.writeFile(config));
       await writeDurably(join(directory, "tokenizer.json"), (file) => file.writeFile(tokenizer));
+      await writeSafetensors(
+        join(directory, modelName),
+        [
+          ...Object.entries(paramViews(layout, arrays.params)).map(([name, { shape, data }]) =>
+            tensorSource({ name, dtype: "F32", shape }, data),
+          ),
+          ...snapshots.flatMap(({ model }) => model),
+        ],
+        { format: "pt" },
+      );
       await writeSafetensors(join(directory, tensorsName), [
-        flat("params", arrays.params),
         flat("m", arrays.m),
         flat("v", arrays.v),
         ...snapshots.flatMap(({ tensors }) => tensors),
@@ -78,7 +101,7 @@ export async function saveTrainingState(
  *  made by another recipe, seed or text. */
 export async function restoreTrainingState(
   { path, step }: Checkpoint,
-  { identity, arrays, tables }: Pick<CheckpointContents, "identity" | "arrays" | "tables">,
+  { identity, layout, arrays, tables }: RestoredContents,
 ): Promise<void> {
   const state = await readState(path);
   checkVersion(path, state);
@@ -102,12 +125,23 @@ export async function restoreTrainingState(
     throw new InvalidConfigError(
       `cannot resume from ${path}: ${difference}; use the same settings and text, or another --out`,
     );
-  await using file = await SafetensorsFile.open(join(path, tensorsName));
-  for (const [name, data] of Object.entries({ params: arrays.params, m: arrays.m, v: arrays.v })) {
-    const into = bytesOf(data);
-    await file.readRange(name, { begin: 0, end: into.length, into });
-  }
-  for (const table of tables) await table.restore(savedTable(path, { file, state, table }));
+  await using files = await TensorFiles.open(path, state);
+  const weights = files.hasModel
+    ? Object.entries(paramViews(layout, arrays.params)).map(([name, { data }]) => ({ name, data }))
+    : [{ name: "params", data: arrays.params }];
+  for (const { name, data } of weights) await readWhole(files.model, name, data);
+  await readWhole(files.state, "m", arrays.m);
+  await readWhole(files.state, "v", arrays.v);
+  for (const table of tables) await table.restore(savedTable(path, { files, state, table }));
+}
+
+async function readWhole(
+  file: SafetensorsFile,
+  name: string,
+  data: Values[string]["data"],
+): Promise<void> {
+  const into = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  await file.readRange(name, { begin: 0, end: into.length, into });
 }
 
 /** Keeps another checkpoint whole while the run goes on: rows that it refers to are not written over. */
@@ -117,16 +151,58 @@ export async function holdTrainingState(
 ): Promise<void> {
   const state = await readState(path);
   if (state.logs === undefined) return;
-  await using file = await SafetensorsFile.open(join(path, tensorsName));
-  for (const table of tables) await table.hold(savedTable(path, { file, state, table }));
+  await using files = await TensorFiles.open(path, state);
+  for (const table of tables) await table.hold(savedTable(path, { files, state, table }));
+}
+
+/** A checkpoint's tensors: of the model, and of its training. Before version 4 they are one file. */
+class TensorFiles {
+  readonly model: SafetensorsFile;
+  readonly state: SafetensorsFile;
+
+  private constructor(model: SafetensorsFile, state: SafetensorsFile) {
+    this.model = model;
+    this.state = state;
+  }
+
+  static async open(path: string, { version }: StateFile): Promise<TensorFiles> {
+    const state = await SafetensorsFile.open(join(path, tensorsName));
+    if (version < 4) return new TensorFiles(state, state);
+    try {
+      return new TensorFiles(await SafetensorsFile.open(join(path, modelName)), state);
+    } catch (error) {
+      await state.close();
+      throw error;
+    }
+  }
+
+  get hasModel(): boolean {
+    return this.model !== this.state;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.state.close();
+    if (this.hasModel) await this.model.close();
+  }
 }
 
 function savedTable(
   path: string,
-  { file, state, table }: { file: SafetensorsFile; state: StateFile; table: TrainedTable },
+  { files, state, table }: { files: TensorFiles; state: StateFile; table: TrainedTable },
 ): SavedTable {
-  const own = state.logs?.find(({ layerId }) => layerId === table.layerId);
-  return { path, tensors: file, state: own, hasUses: state.version >= 3 };
+  const { layerId } = table;
+  const own = state.logs?.find((log) => log.layerId === layerId);
+  const names = files.hasModel
+    ? { rows: valuesName(layerId), uses: usesName(layerId) }
+    : { rows: `table.${layerId}`, uses: `counts.${layerId}` };
+  return {
+    path,
+    model: files.model,
+    names,
+    tensors: files.state,
+    state: own,
+    hasUses: state.version >= 3,
+  };
 }
 
 const ANOTHER_TEXT = "is another";
