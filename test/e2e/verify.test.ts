@@ -119,7 +119,8 @@ for (const name of ["ram", "disk"] as const)
 test("a checkpoint by itself is verified with the logs that it refers to", async () => {
   const checkpoint = join(runs.disk, "checkpoints", "step-000000003");
   const files = (await verify(checkpoint)).map(({ file }) => file);
-  const own = ["manifest.json", "state.json", "state.safetensors", "tokenizer.json"];
+  const model = ["config.json", "manifest.json", "model.safetensors"];
+  const own = [...model, "state.json", "state.safetensors", "tokenizer.json"];
   assert.deepEqual(files.toSorted(), ["../layer-1.rows", ...own]);
 });
 
