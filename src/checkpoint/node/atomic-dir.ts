@@ -16,6 +16,7 @@ import { type Manifest, manifestName } from "../manifest.ts";
 import { checkFile, type CheckOptions, readManifest, writeManifest } from "./checked-file.ts";
 import { syncDirectory, syncTree } from "./durable.ts";
 import { isAbandoned, partialName } from "./partial-name.ts";
+import { filesIn } from "./seal.ts";
 import { writeFailure } from "./write-failure.ts";
 
 export interface Checkpoint {
@@ -55,7 +56,7 @@ export async function saveCheckpoint(
     partial = join(root, partialName(partialPrefix(step)));
     await mkdir(partial);
     await write(partial);
-    await writeManifest(partial);
+    await writeManifest(partial, await filesIn(partial));
     await syncTree(partial);
     await rename(partial, path);
     await syncDirectory(root);

@@ -2,7 +2,7 @@
  * Files against the sums that a manifest has of them: makes the sums of what was written, and finds where a file is
  * no longer what it was. Reads a piece at a time, whatever a file's size. Knows bytes; not what they mean.
  */
-import { type FileHandle, open, readdir, readFile } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError } from "../../errors.ts";
 import { crc32c } from "../../numerics/index.ts";
@@ -51,14 +51,14 @@ export async function recordOfFile(path: string): Promise<FileRecord> {
   }
 }
 
-/** Sums up every file of `directory`, and `beside`, as they are now, into its manifest.json. */
+/** Sums up these files of `directory` as they are now, and `beside`, into its manifest.json, over any that is there. */
 export async function writeManifest(
   directory: string,
-  beside: ReadonlyMap<string, FileRecord> = new Map(),
+  names: readonly string[],
+  beside: Manifest = new Map(),
 ): Promise<void> {
   const manifest = new Map(beside);
-  for (const name of (await readdir(directory)).toSorted())
-    if (name !== manifestName) manifest.set(name, await recordOfFile(join(directory, name)));
+  for (const name of names) manifest.set(name, await recordOfFile(join(directory, name)));
   await writeDurably(join(directory, manifestName), (file) =>
     file.writeFile(formatManifest(manifest)),
   );

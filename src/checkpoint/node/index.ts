@@ -31,10 +31,10 @@ export {
   findDamage,
   findDamageIn,
   readManifest,
-  recordOfFile,
+  writeManifest,
 } from "./checked-file.ts";
 export { digestLike, findForeignSum } from "./foreign-sums.ts";
-export { filesIn, sealDirectory, sealFiles } from "./seal.ts";
+export { filesIn, sealDirectory } from "./seal.ts";
 export { writeDurably } from "./durable.ts";
 export { readJsonFile, readTextFile } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";

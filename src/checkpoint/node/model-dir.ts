@@ -35,6 +35,7 @@ import {
 } from "./checked-file.ts";
 import { writeDurably } from "./durable.ts";
 import { placeFiles, publishFiles } from "./publish.ts";
+import { filesIn } from "./seal.ts";
 import {
   type ReadRangeOptions,
   SafetensorsFile,
@@ -134,7 +135,7 @@ export async function writeModelDir(directory: string, files: ModelFiles): Promi
       const others = new Map<string, FileRecord>();
       for (const name of files.beside ?? [])
         others.set(name, await recordOfFile(join(directory, name)));
-      await writeManifest(staging, others);
+      await writeManifest(staging, await filesIn(staging), others);
     },
   });
 }

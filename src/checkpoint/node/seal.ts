@@ -5,10 +5,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors.ts";
-import { type FileRecord, formatManifest, manifestName } from "../manifest.ts";
+import { manifestName } from "../manifest.ts";
 import { isPlainName } from "../plain-name.ts";
-import { recordOfFile } from "./checked-file.ts";
-import { writeDurably } from "./durable.ts";
+import { writeManifest } from "./checked-file.ts";
 
 /** Files that come and go by themselves, or list the others. */
 const passing = ["training.lock", manifestName];
@@ -32,15 +31,6 @@ export async function sealDirectory(directory: string): Promise<number> {
   const names = await filesIn(directory);
   if (!names.includes("config.json"))
     throw new InvalidConfigError(`${directory}: expected a model directory, it has no config.json`);
-  await sealFiles(directory, names);
+  await writeManifest(directory, names);
   return names.length;
-}
-
-/** Makes a manifest of these files, over any that is there. */
-export async function sealFiles(directory: string, names: readonly string[]): Promise<void> {
-  const manifest = new Map<string, FileRecord>();
-  for (const name of names) manifest.set(name, await recordOfFile(join(directory, name)));
-  await writeDurably(join(directory, manifestName), (file) =>
-    file.writeFile(formatManifest(manifest)),
-  );
 }

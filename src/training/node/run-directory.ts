@@ -11,8 +11,8 @@ import {
   type Checkpoint,
   findCheckpoints,
   readTextFile,
-  sealFiles,
   setAside,
+  writeManifest,
   writeDurably,
 } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
@@ -183,7 +183,7 @@ export class RunDirectory {
     await writeDurably(file, (handle) =>
       handle.writeFile(formatRunRecord(before ? withResumption(before, now) : { ...run })),
     );
-    await sealFiles(this.#out, [runName]);
+    await writeManifest(this.#out, [runName]);
   }
 
   /** Writes the model card, README.md, unless somebody has written one of their own. */
