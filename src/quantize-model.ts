@@ -140,12 +140,14 @@ export interface WriteInFormatsOptions {
   readonly formats: ModelFormats;
   /** Kept beside the model as quantization.json. */
   readonly certificate: object;
+  /** As `ModelToSave` has it. */
+  readonly beside?: readonly string[];
 }
 
 /** Writes `model`, opened from the directory that `model.path` names, into `out`: whole or not at all. */
 export async function writeInFormats(
   model: Model,
-  { out, formats, certificate }: WriteInFormatsOptions,
+  { out, formats, certificate, beside = [] }: WriteInFormatsOptions,
 ): Promise<void> {
   await using files = await ModelDirectory.open(model.path);
   const tokenizer = await files.tokenizer();
@@ -164,6 +166,7 @@ export async function writeInFormats(
     tokenizer,
     ...(chatTemplate !== undefined && { chatTemplate }),
     certificate: certificate as Record<string, unknown>,
+    beside,
     weights: weightSources(config, {
       params,
       quantized: quantized ?? new Map(),

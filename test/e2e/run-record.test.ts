@@ -123,6 +123,18 @@ test("show tells how a model was trained, and a damaged record is no reason to r
   writeFileSync(file, sound);
 });
 
+test("a model that is made of another keeps how that was made", () => {
+  const { status, stderr } = engram("quantize", "b", "--dtype", "q4", "--out", "b-q4");
+  assert.equal(status, 0, stderr);
+  const record = (model: string): string => readFileSync(join(scratch, model, "run.json"), "utf8");
+  assert.equal(record("b-q4"), record("b"));
+  assert.match(
+    readFileSync(join(scratch, "b-q4/README.md"), "utf8"),
+    /\n## Quantised\n\nWeights as q4, rows as f32: /,
+  );
+  assert.match(engram("verify", "b-q4").stdout, /run\.json .*whole/);
+});
+
 test("dash tells in what runs differ, and in nothing else", () => {
   const { runs, differences } = JSON.parse(engram("dash", "a", "b", "--json").stdout);
   assert.equal(runs[0].settings["training.lr"], "0.003");

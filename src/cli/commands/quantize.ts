@@ -1,5 +1,6 @@
 /** `engram quantize`: a model with fewer bits, and what that costs. */
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { certify } from "../../eval/index.ts";
@@ -15,7 +16,7 @@ import {
   openOriginal,
   writeInFormats,
 } from "../../quantize-model.ts";
-import { checkTexts, describeFile, readAll } from "../../training/node/index.ts";
+import { carryRecord, checkTexts, describeFile, readAll } from "../../training/node/index.ts";
 import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 
@@ -92,7 +93,17 @@ export const quantizeCommand: Command = defineCommand({
       ),
     };
     context.print(asText(certificate));
-    if (out !== undefined) await writeInFormats(original, { out, formats: chosen, certificate });
+    if (out !== undefined) {
+      const { weights, rows: ofRows = "none" } = chosen;
+      const note = `## Quantised\n\nWeights as ${weights}, rows as ${ofRows}: what that costs is in \`quantization.json\`.`;
+      const beside = await carryRecord(directory, { to: out, note });
+      await writeInFormats(original, { out, formats: chosen, certificate, beside }).catch(
+        async (error: unknown) => {
+          for (const name of beside) await rm(join(out, name), { force: true });
+          throw error;
+        },
+      );
+    }
     return { model: directory, ...(out !== undefined && { out }), ...certificate };
   },
 });

@@ -10,7 +10,7 @@ export {
 } from "./read-documents.ts";
 export { checkGrownFile, checkRowLogs, type ReferenceCheck } from "./check-run.ts";
 export { readState } from "./state-file.ts";
-export { fingerprint, readRunRecord, RunDirectory } from "./run-directory.ts";
+export { carryRecord, fingerprint, readRunRecord, RunDirectory } from "./run-directory.ts";
 export { describeFile, describeRun } from "./run-facts.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 export { checkRunDirectory, openRuns, type Run, type RunState, type RunSummary } from "./runs.ts";

@@ -65,6 +65,27 @@ export async function readRunRecord(directory: string): Promise<StoredRun | unde
   return text === undefined ? undefined : parseRunRecord(text, file);
 }
 
+/**
+ * Copies how a model was made, run.json and its card, to the directory of another that is made of it, with `note` at
+ * the card's end. Gives the names of what is now there.
+ */
+export async function carryRecord(
+  from: string,
+  { to, note }: { readonly to: string; readonly note: string },
+): Promise<string[]> {
+  const carried: string[] = [];
+  for (const name of [runName, cardName]) {
+    const text = await readFile(join(from, name), "utf8").catch(() => undefined);
+    if (text === undefined) continue;
+    await mkdir(to, { recursive: true });
+    await writeDurably(join(to, name), (handle) =>
+      handle.writeFile(name === cardName ? `${text.trimEnd()}\n\n${note}\n` : text),
+    );
+    carried.push(name);
+  }
+  return carried;
+}
+
 export class RunDirectory {
   readonly #out: string;
   readonly #checkpoints: string;
