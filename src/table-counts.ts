@@ -4,7 +4,7 @@
  */
 import { ModelDirectory, type TensorSource } from "./checkpoint/node/index.ts";
 import { FormatError } from "./errors.ts";
-import { cacheIn, hottestRows, type RetrievalTable, type UseCodes } from "./memory/index.ts";
+import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "./memory/index.ts";
 import { layerName } from "./model/index.ts";
 
 /** Tensor of a layer's use codes, [rows]. */
@@ -66,15 +66,16 @@ export async function warmCaches(
 ): Promise<void> {
   await Promise.all(
     tables.map(async ({ store, useCodes }) => {
-      const cache = cacheIn(store);
-      if (cache === undefined || useCodes === undefined) return;
+      const cache = storesFrom(store).find(({ warm }) => warm !== undefined);
+      const most = cache?.report?.().cache?.capacityRows;
+      if (cache === undefined || most === undefined || useCodes === undefined) return;
       try {
         // Whoever opened the model comes first.
         await othersTurn(signal);
         const codes = untilAborted(useCodes, signal);
-        const options = { most: cache.stats.capacityRows, sliceRows: SLICE_ROWS };
+        const options = { most, sliceRows: SLICE_ROWS };
         for await (const slice of hottestRows(codes, options)) {
-          await cache.warm(slice);
+          await cache.warm!(slice);
           await othersTurn(signal);
         }
       } catch {

@@ -4,16 +4,14 @@
  * same. Sees rows, never tokens.
  */
 import {
-  CachedStore,
   type CacheStats,
   counted,
   type CountedStore,
-  type LatencyBucket,
   measured,
-  MeasuredStore,
   type RowBins,
   type RowStore,
   type StoreStats,
+  storesFrom,
 } from "../memory/index.ts";
 
 /** Where a store stands: `name` is what it is ("memory", "cache", "file"), `isOuter` the one that the model asks. */
@@ -26,14 +24,13 @@ export interface StorePlace {
 /** The reads that one tier answered since the model was opened. */
 export interface TierReport extends StoreStats {
   readonly name: string;
-  readonly readTimes: readonly LatencyBucket[];
 }
 
 interface Watched {
   /** The innermost store, before any meter. */
   source: RowStore | undefined;
-  readonly tiers: { readonly name: string; readonly store: MeasuredStore }[];
-  cache: CachedStore | undefined;
+  /** Meters, from the outermost to the innermost. */
+  readonly tiers: { readonly name: string; readonly store: RowStore }[];
   counts: CountedStore | undefined;
 }
 
@@ -45,14 +42,10 @@ export class TableTraffic {
   /** `loadModel`'s `wrapStore`. Called with a table's stores from the innermost to the outermost. */
   readonly watch = (store: RowStore, { layerId, name, isOuter }: StorePlace): RowStore => {
     // Some stores come with a meter already.
-    const meter = store instanceof MeasuredStore ? store : measured(store);
+    const meter = store.report?.().meter === undefined ? measured(store) : store;
     let watched = this.#tables.get(layerId);
     if (watched === undefined)
-      this.#tables.set(
-        layerId,
-        (watched = { source: meter.inner, tiers: [], cache: undefined, counts: undefined }),
-      );
-    if (store instanceof CachedStore) watched.cache = store;
+      this.#tables.set(layerId, (watched = { source: meter.inner, tiers: [], counts: undefined }));
     watched.tiers.unshift({ name, store: meter });
     if (!isOuter) return meter;
     watched.counts = counted(meter);
@@ -68,13 +61,14 @@ export class TableTraffic {
   tiersOf(layerId: number): TierReport[] {
     return (this.#tables.get(layerId)?.tiers ?? []).map(({ name, store }) => ({
       name,
-      ...store.stats,
-      readTimes: store.readTimes,
+      ...store.report!().meter!,
     }));
   }
 
   cacheOf(layerId: number): CacheStats | undefined {
-    return this.#tables.get(layerId)?.cache?.stats;
+    const outer = this.#tables.get(layerId)?.counts;
+    const reports = outer && storesFrom(outer).map((store) => store.report?.().cache);
+    return reports?.find((cache) => cache !== undefined);
   }
 
   /** How often rows were asked for, by bins: once a batch that needs them, however many places it has for them. */

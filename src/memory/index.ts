@@ -97,28 +97,23 @@ export {
 export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
 export { zeroed, type ZeroedRows } from "./stores/zeroed.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
-export { CachedStore } from "./stores/cached.ts";
-export { cached } from "./stores/writable-cached.ts";
+export { cached, CachedStore } from "./stores/cached.ts";
 export {
   checkBins,
   counted,
-  type Counted,
   CountedStore,
   type CountOptions,
   type RowBins,
-  WritableCountedStore,
 } from "./stores/counted.ts";
 export { type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
 export { type OpenTableOptions, TableFileStore } from "./stores/table-file.ts";
 export {
   type LatencyBucket,
   type LatencySummary,
-  type Measured,
   measured,
   MeasuredStore,
   type MeterOptions,
   type StoreStats,
-  WritableMeasuredStore,
 } from "./stores/measured.ts";
 export { SideBySideStore } from "./stores/side-by-side.ts";
 
@@ -130,9 +125,10 @@ export {
 } from "./stores/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
 export {
-  cacheIn,
   type CacheTotals,
   reportTables,
+  type StoreReport,
+  storesFrom,
   type TableReport,
   type TierReport,
 } from "./tiers.ts";

@@ -12,11 +12,11 @@ import { checkRowValues } from "./finite-rows.ts";
 import type { LookUp } from "./memory.ts";
 import type { RowFormat } from "./row-format.ts";
 import type { UseCodes } from "./row-use.ts";
-import type { RowStore, WritableRowStore } from "./store.ts";
+import type { RowStore } from "./store.ts";
 
 export interface RetrievalTable {
   readonly layerId: number;
-  readonly store: RowStore | WritableRowStore;
+  readonly store: RowStore;
   readonly format: RowFormat;
   /** How often training asked for each row, where that is known. */
   readonly useCodes?: UseCodes | undefined;
@@ -251,7 +251,7 @@ class LayerRetrieval {
 
   async writeBack({ layerId, unique, values }: RowBatch): Promise<void> {
     const { store, format } = this.table;
-    if (!("write" in store))
+    if (store.write === undefined)
       throw new StoreError(`layer ${layerId}: its store can only be read; open it for writing`);
     const inPlace = format.rowsOf(values);
     const bytes = inPlace ?? this.#scratch(unique.length);

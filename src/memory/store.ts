@@ -3,8 +3,16 @@
  * bytes out. Everything else (cache, overlay, meter) is another store around one of these.
  */
 import { InvalidConfigError, StoreError } from "../errors.ts";
+import type { RowCounts } from "./stores/cache-options.ts";
+import type { StoreReport } from "./tiers.ts";
 
-/** Rows by id, to read. Implementations must pass `storeConformance`. */
+/**
+ * Rows by id. Implementations must pass `storeConformance`.
+ *
+ * A read that begins after a write has resolved finds what was written, through every store around this one, too. A
+ * read that is under way while one of its rows is written gets that row as it was or as it will be, whole. Of writes of
+ * one row under way together one is what remains. After a write that failed each of its rows is as before or as written.
+ */
 export interface RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
@@ -20,14 +28,22 @@ export interface RowStore {
   readNow?(rows: Uint32Array, into: Uint8Array): boolean;
   /** A hint that `rows` will be read soon. Dropping it changes speed, never results. */
   prefetch?(rows: Uint32Array): void;
+  /** Takes in the most used of these rows, as many as there is room for. Only caches have it. */
+  warm?(used: RowCounts): Promise<void>;
+  /** Writes `rows.length` rows from the start of `from`. Ids must not repeat. A store without it can only be read. */
+  write?(rows: Uint32Array, from: Uint8Array): Promise<void>;
+  /** The store that this one stands around. */
+  readonly inner?: RowStore;
+  /** What it is, and what it did since it was made. A store without it only passes on. */
+  report?(): StoreReport;
   close(): Promise<void>;
 }
 
 /** Rows by id, to read and write. */
-export interface WritableRowStore extends RowStore {
-  /** Writes `rows.length` rows from the start of `from`. Ids must not repeat. */
-  write(rows: Uint32Array, from: Uint8Array): Promise<void>;
-}
+export type WritableRowStore = RowStore & Required<Pick<RowStore, "write">>;
+
+/** What a store around `Store` can do besides reading. */
+export type WriteOf<Store> = Store extends WritableRowStore ? WritableRowStore : unknown;
 
 type TableSize = Pick<RowStore, "numRows" | "rowBytes">;
 

@@ -1,14 +1,10 @@
 /**
- * Where the rows of tables lie, and how often each place was asked: the caches, meters and stores around one another
- * read from the outside in. Knows which of our stores hold rows in RAM; every other place has the name that its
- * meter was given.
+ * Where the rows of tables lie, and how often each place was asked: what the caches, meters and stores around one
+ * another say of themselves, from the outside in. Knows none of them by name.
  */
 import type { RetrievalTable } from "./retrieval.ts";
 import type { CacheStats } from "./stores/cache-options.ts";
-import { CachedStore } from "./stores/cached.ts";
-import { CountedStore } from "./stores/counted.ts";
-import { MeasuredStore } from "./stores/measured.ts";
-import { RamStore } from "./stores/ram.ts";
+import type { StoreStats } from "./stores/measured.ts";
 import type { RowStore } from "./store.ts";
 
 /** One place for rows, all tables together. */
@@ -38,55 +34,31 @@ export interface TableReport {
   readonly cache: CacheTotals | undefined;
 }
 
+/** What a store says of itself; each part where it applies. */
+export interface StoreReport {
+  readonly tier?: TierReport;
+  readonly cache?: CacheStats;
+  readonly meter?: StoreStats;
+}
+
+/** A store and those it stands around, from the outside in. */
+export function storesFrom(store: RowStore): RowStore[] {
+  return store.inner === undefined ? [store] : [store, ...storesFrom(store.inner)];
+}
+
 /** Nearest tier first. */
 export function reportTables(tables: readonly RetrievalTable[]): TableReport {
   const tiers = new Map<string, TierReport>();
-  let cache: CacheTotals | undefined;
+  let totals: CacheTotals | undefined;
   for (const { store } of tables)
-    for (let at: RowStore | undefined = store; at !== undefined; at = innerOf(at)) {
-      const tier = tierOf(at);
+    for (const at of storesFrom(store)) {
+      const { tier, cache } = at.report?.() ?? {};
       if (tier !== undefined) tiers.set(tier.tier, sum(tiers.get(tier.tier), tier));
-      if (at instanceof CachedStore) {
-        const { capacityRows: _r, capacityBytes: _b, residentRows: _n, ...totals } = at.stats;
-        cache = sum(cache, totals);
-      }
+      if (cache === undefined) continue;
+      const { capacityRows: _r, capacityBytes: _b, residentRows: _n, ...some } = cache;
+      totals = sum(totals, some);
     }
-  return { tiers: [...tiers.values()], cache };
-}
-
-function tierOf(store: RowStore): TierReport | undefined {
-  const { numRows, rowBytes } = store;
-  const size = { rows: numRows, bytes: numRows * rowBytes };
-  if (store instanceof CachedStore) {
-    const { hits, misses, joined, prefetchHits, residentRows } = store.stats;
-    const rowsServed = hits + prefetchHits;
-    return {
-      tier: "ram",
-      rows: residentRows,
-      bytes: residentRows * rowBytes,
-      rowsAsked: rowsServed + misses + joined,
-      rowsServed,
-      bytesRead: rowsServed * rowBytes,
-    };
-  }
-  if (store instanceof RamStore) return { tier: "ram", ...size };
-  if (!(store instanceof MeasuredStore) || store.tier === undefined) return undefined;
-  const { rowsRead, bytesRead, readTime } = store.stats;
-  const counts = { rowsAsked: rowsRead, rowsServed: rowsRead, bytesRead };
-  return { tier: store.tier, ...size, ...counts, readSeconds: readTime.total / 1000 };
-}
-
-/** The cache nearest to whoever reads `store`, if there is one. */
-export function cacheIn(store: RowStore): CachedStore | undefined {
-  for (let at: RowStore | undefined = store; at !== undefined; at = innerOf(at))
-    if (at instanceof CachedStore) return at;
-  return undefined;
-}
-
-function innerOf(store: RowStore): RowStore | undefined {
-  const isWrapper =
-    store instanceof CachedStore || store instanceof MeasuredStore || store instanceof CountedStore;
-  return isWrapper ? store.inner : undefined;
+  return { tiers: [...tiers.values()], cache: totals };
 }
 
 /** Adds numbers by name; texts are the same in both. A number that one of them lacks is not known of both together. */

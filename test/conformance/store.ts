@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { StoreError } from "../../src/errors.ts";
-import type { RowStore, WritableRowStore } from "../../src/memory/index.ts";
+import { type RowStore, storesFrom, type WritableRowStore } from "../../src/memory/index.ts";
 
 export interface StoreFixture {
   readonly numRows: number;
@@ -19,7 +19,7 @@ export interface StoreConformanceOptions {
   /** Makes the store; `dispose` is called after its `close`. */
   readonly makeStore: (
     fixture: StoreFixture,
-  ) => Promise<{ store: RowStore | WritableRowStore; dispose?: () => Promise<void> }>;
+  ) => Promise<{ store: RowStore; dispose?: () => Promise<void> }>;
   /** Skips the table of more than 2^32 bytes, for stores that cannot hold one sparsely. */
   readonly skipLarge?: boolean;
 }
@@ -46,6 +46,10 @@ async function readRows(store: RowStore, rows: readonly number[]): Promise<Uint8
   return rows.map((_, i) => into.slice(i * rowBytes, (i + 1) * rowBytes));
 }
 
+function isWritable(store: RowStore): store is WritableRowStore {
+  return store.write !== undefined;
+}
+
 function all(count: number): number[] {
   return Array.from({ length: count }, (_, row) => row);
 }
@@ -56,7 +60,7 @@ export function storeConformance(name: string, options: StoreConformanceOptions)
   async function withStore(
     { numRows, rowBytes }: { numRows: number; rowBytes: number },
     filled: Iterable<number>,
-    body: (store: RowStore | WritableRowStore) => Promise<void>,
+    body: (store: RowStore) => Promise<void>,
   ): Promise<void> {
     const rows = new Map([...filled].map((row) => [row, rowPattern(row, rowBytes)]));
     const { store, dispose } = await makeStore({ numRows, rowBytes, rows });
@@ -198,7 +202,7 @@ export function storeConformance(name: string, options: StoreConformanceOptions)
 
     test("what is written is what the next read finds", async () => {
       await withStore({ numRows: 300, rowBytes: 36 }, all(300), async (store) => {
-        if (!("write" in store)) return;
+        if (!isWritable(store)) return;
         const written = [299, 3, 4, 5, 100];
         const from = new Uint8Array(written.length * 36);
         for (const [i, row] of written.entries()) from.set(rowPattern(row + 1000, 36), i * 36);
@@ -220,7 +224,7 @@ export function storeConformance(name: string, options: StoreConformanceOptions)
         asked: fc.array(fc.nat(numRows - 1), { maxLength: 12 }),
       });
       await withStore({ numRows, rowBytes }, [], async (store) => {
-        if (!("write" in store)) return;
+        if (!isWritable(store)) return;
         const model = new Map<number, Uint8Array>();
         await fc.assert(
           fc.asyncProperty(fc.array(step, { maxLength: 6 }), async (steps) => {
@@ -241,9 +245,80 @@ export function storeConformance(name: string, options: StoreConformanceOptions)
       });
     });
 
+    test("a row that is read while it is written comes whole, as it was or as it will be", async () => {
+      const numRows = 60;
+      const rowBytes = 264;
+      await withStore({ numRows, rowBytes }, all(numRows), async (store) => {
+        if (!isWritable(store)) return;
+        const rows = Uint32Array.from(all(numRows));
+        const version = (row: number, round: number): Uint8Array =>
+          rowPattern(row + 1000 * round, rowBytes);
+        for (let round = 1; round <= 10; round++) {
+          const from = new Uint8Array(numRows * rowBytes);
+          for (const row of rows) from.set(version(row, round), row * rowBytes);
+          const answers = Array.from({ length: 3 }, () => new Uint8Array(from.length));
+          const reading = [store.read(rows, answers[0]!)];
+          const writing = store.write(rows, from);
+          reading.push(store.read(rows, answers[1]!), store.read(rows, answers[2]!));
+          await Promise.all(reading);
+          for (const row of rows)
+            for (const answer of answers) {
+              const bytes = answer.subarray(row * rowBytes, (row + 1) * rowBytes);
+              const isOld = Buffer.compare(bytes, version(row, round - 1)) === 0;
+              const isNew = Buffer.compare(bytes, version(row, round)) === 0;
+              assert.ok(isOld || isNew, `row ${row}, round ${round}`);
+            }
+          await writing;
+          for (const [row, bytes] of (await readRows(store, all(numRows))).entries())
+            assert.deepEqual(bytes, version(row, round), `row ${row} after round ${round}`);
+        }
+      });
+    });
+
+    test("of writes of one row under way together one is what remains", async () => {
+      await withStore({ numRows: 20, rowBytes: 40 }, all(20), async (store) => {
+        if (!isWritable(store)) return;
+        const rows = Uint32Array.from(all(20));
+        for (let round = 0; round < 10; round++) {
+          await readRows(store, all(20));
+          const contents = [1, 2, 3].map((writer) => {
+            const from = new Uint8Array(20 * 40);
+            for (const row of rows) from.set(rowPattern(row + 100 * writer + round, 40), row * 40);
+            return from;
+          });
+          await Promise.all(contents.map((from) => store.write(rows, from)));
+          const found = await readRows(store, all(20));
+          for (const [row, bytes] of found.entries())
+            assert.ok(
+              contents.some(
+                (c) => Buffer.compare(c.subarray(row * 40, row * 40 + 40), bytes) === 0,
+              ),
+            );
+          assert.deepEqual(await readRows(store, all(20)), found, "and it stays so");
+        }
+      });
+    });
+
+    test("what it says of itself and of what it stands around is true", async () => {
+      await withStore({ numRows: 30, rowBytes: 8 }, all(30), async (store) => {
+        await readRows(store, [3, 4, 5]);
+        for (const at of storesFrom(store)) {
+          assert.deepEqual([at.numRows, at.rowBytes], [30, 8]);
+          const { tier, cache, meter } = at.report?.() ?? {};
+          if (tier !== undefined) {
+            assert.ok(tier.rows <= 30 && tier.bytes === 8 * tier.rows);
+            const { rowsAsked = 0, rowsServed = 0, bytesRead = 0 } = tier;
+            assert.ok(rowsServed <= rowsAsked && bytesRead === 8 * rowsServed);
+          }
+          assert.equal(cache === undefined, at.warm === undefined, "caches, and only they, warm");
+          if (meter !== undefined) assert.ok(meter.rowsRead >= 3);
+        }
+      });
+    });
+
     test("a write outside the table is refused with the numbers", async () => {
       await withStore({ numRows: 9, rowBytes: 4 }, [8], async (store) => {
-        if (!("write" in store)) return;
+        if (!isWritable(store)) return;
         await assert.rejects(
           store.write(Uint32Array.of(9), new Uint8Array(4)),
           (error) => error instanceof StoreError && /row 9.*9 rows/.test(error.message),

@@ -10,7 +10,8 @@
  * the other store has them, unless another write of the same row was under way with it.
  */
 import { InvalidConfigError, StoreError } from "../../errors.ts";
-import { checkRead, checkRows, checkWrite, type RowStore } from "../store.ts";
+import { checkRead, checkRows, checkWrite, type RowStore, type WriteOf } from "../store.ts";
+import type { StoreReport } from "../tiers.ts";
 import { type Admission, type CachePolicy, createAdmission } from "./admission.ts";
 import {
   type CacheOptions,
@@ -45,11 +46,20 @@ const QUEUED_ROWS = 65_536;
 /** Rows read at a time while warming. */
 const WARM_ROWS = 4096;
 
+/** Puts a cache of at most `bytes` around `store`, which it then owns. */
+export function cached<Store extends RowStore>(
+  store: Store,
+  options: CacheOptions,
+): CachedStore & WriteOf<Store> {
+  return new CachedStore(store, options) as CachedStore & WriteOf<Store>;
+}
+
 export class CachedStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly policy: CachePolicy;
   readonly inner: RowStore;
+  readonly write?: (rows: Uint32Array, from: Uint8Array) => Promise<void>;
   readonly #slots: RowSlots;
   readonly #slab: RamStore;
   readonly #admission: Admission;
@@ -91,6 +101,17 @@ export class CachedStore implements RowStore {
     this.rowBytes = inner.rowBytes;
     this.policy = policy;
     this.inner = inner;
+    if (inner.write !== undefined)
+      this.write = async (rows, from) => {
+        this.#beginWrite(rows, from);
+        let isWritten = false;
+        try {
+          await inner.write!(rows, from);
+          isWritten = true;
+        } finally {
+          this.#endWrite(rows, from, isWritten);
+        }
+      };
     this.#waitingBytes = Math.floor(bytes * WAITING_SHARE);
     this.#scratch = new Uint8Array(HINT_ROWS * this.rowBytes);
     this.#queue = new HintQueue(
@@ -110,6 +131,20 @@ export class CachedStore implements RowStore {
       capacityRows: this.#slots.capacity,
       capacityBytes: this.#capacityBytes,
     };
+  }
+
+  report(): StoreReport {
+    const { stats, rowBytes } = this;
+    const rowsServed = stats.hits + stats.prefetchHits;
+    const tier = {
+      tier: "ram",
+      rows: stats.residentRows,
+      bytes: stats.residentRows * rowBytes,
+      rowsAsked: rowsServed + stats.misses + stats.joined,
+      rowsServed,
+      bytesRead: rowsServed * rowBytes,
+    };
+    return { tier, cache: stats };
   }
 
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
@@ -251,7 +286,7 @@ export class CachedStore implements RowStore {
   }
 
   /** Before the other store is written: nobody may find the old bytes from now on. */
-  protected beginWrite(rows: Uint32Array, from: Uint8Array): void {
+  #beginWrite(rows: Uint32Array, from: Uint8Array): void {
     this.#checkOpen();
     checkWrite(this, rows, from);
     for (const row of rows) {
@@ -276,7 +311,7 @@ export class CachedStore implements RowStore {
   }
 
   /** After it: `isWritten` says that the other store now holds `from`. */
-  protected endWrite(rows: Uint32Array, from: Uint8Array, isWritten: boolean): void {
+  #endWrite(rows: Uint32Array, from: Uint8Array, isWritten: boolean): void {
     for (const [i, row] of rows.entries()) {
       const state = this.#writing.get(row)!;
       if (--state.writers > 0) continue;

@@ -4,7 +4,7 @@
  * than four bytes a block. Changes nothing. Knows nothing of what rows hold, nor of who asks.
  */
 import { InvalidConfigError } from "../../errors.ts";
-import type { RowStore, WritableRowStore } from "../store.ts";
+import type { RowStore, WriteOf } from "../store.ts";
 
 export interface CountOptions {
   /** Default 2^22: 16 MiB of counts, exact for tables of up to four million rows. */
@@ -18,20 +18,12 @@ export interface RowBins {
   readonly bins: number;
 }
 
-export type Counted<Store extends RowStore> = Store extends WritableRowStore
-  ? WritableCountedStore
-  : CountedStore;
-
 /** Counts what is read of `store`, which it then owns. */
 export function counted<Store extends RowStore>(
   store: Store,
   options: CountOptions = {},
-): Counted<Store> {
-  const counter =
-    "write" in store
-      ? new WritableCountedStore(store as unknown as WritableRowStore, options)
-      : new CountedStore(store, options);
-  return counter as Counted<Store>;
+): CountedStore & WriteOf<Store> {
+  return new CountedStore(store, options) as CountedStore & WriteOf<Store>;
 }
 
 /** A block read more often than this stays there: 50 days of a thousand reads a second. */
@@ -41,6 +33,7 @@ export class CountedStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   readonly inner: RowStore;
+  readonly write?: (rows: Uint32Array, from: Uint8Array) => Promise<void>;
   readonly rowsPerBlock: number;
   readonly #shift: number;
   readonly #counts: Uint32Array;
@@ -51,6 +44,7 @@ export class CountedStore implements RowStore {
         `reads are counted in a positive number of blocks, got ${maxBlocks}`,
       );
     this.inner = inner;
+    if (inner.write !== undefined) this.write = inner.write.bind(inner);
     this.numRows = inner.numRows;
     this.rowBytes = inner.rowBytes;
     let shift = 0;
@@ -111,19 +105,6 @@ export class CountedStore implements RowStore {
       sums[bin] = sum;
     }
     return sums;
-  }
-}
-
-export class WritableCountedStore extends CountedStore implements WritableRowStore {
-  readonly #writable: WritableRowStore;
-
-  constructor(inner: WritableRowStore, options: CountOptions) {
-    super(inner, options);
-    this.#writable = inner;
-  }
-
-  write(rows: Uint32Array, from: Uint8Array): Promise<void> {
-    return this.#writable.write(rows, from);
   }
 }
 

@@ -37,10 +37,10 @@ test("reads, rows, bytes, failures and times are counted as they were", async ()
   assert.ok(readTime.p50 >= 1 && readTime.p50 <= 1.1, `${readTime.p50}`);
   assert.ok(readTime.p99 >= 50 / 1.1 && readTime.p99 <= 50, `${readTime.p99}`);
   // Two different times fall into two buckets, each below its own upper end by a tenth at most.
-  const [short, long, ...more] = store.readTimes;
+  const [short, long, ...more] = store.stats.readTimes;
   assert.deepEqual([short!.count, long!.count, more.length], [98, 2, 0]);
   assert.ok(short!.upTo >= 1 && short!.upTo <= 1.1 && long!.upTo >= 50 && long!.upTo <= 55);
-  assert.ok(!("write" in store), "what cannot be written does not become writable");
+  assert.equal(store.write, undefined, "what cannot be written does not become writable");
 });
 
 test("the most reads under way together are known", async () => {

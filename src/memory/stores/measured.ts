@@ -2,7 +2,8 @@
  * A meter around any store: how often, how much, how long. Times are from the call to the answer as the
  * caller sees them. Changes nothing. Knows nothing of what the store does in between.
  */
-import type { RowStore, WritableRowStore } from "../store.ts";
+import type { RowStore, WriteOf } from "../store.ts";
+import type { StoreReport } from "../tiers.ts";
 
 /** Since the meter was made. */
 export interface StoreStats {
@@ -17,6 +18,8 @@ export interface StoreStats {
   readonly maxInFlight: number;
   readonly readTime: LatencySummary;
   readonly writeTime: LatencySummary;
+  /** The times of all reads that were answered, without empty buckets. */
+  readonly readTimes: readonly LatencyBucket[];
 }
 
 /** Milliseconds. Quantiles are upper ends of buckets, at most 10 % above the true ones. */
@@ -40,20 +43,12 @@ export interface MeterOptions {
   readonly now?: () => number;
 }
 
-export type Measured<Store extends RowStore> = Store extends WritableRowStore
-  ? WritableMeasuredStore
-  : MeasuredStore;
-
 /** Puts a meter around `store`, which it then owns. */
 export function measured<Store extends RowStore>(
   store: Store,
   options: MeterOptions = {},
-): Measured<Store> {
-  const meter =
-    "write" in store
-      ? new WritableMeasuredStore(store as unknown as WritableRowStore, options)
-      : new MeasuredStore(store, options);
-  return meter as Measured<Store>;
+): MeasuredStore & WriteOf<Store> {
+  return new MeasuredStore(store, options) as MeasuredStore & WriteOf<Store>;
 }
 
 export class MeasuredStore implements RowStore {
@@ -63,6 +58,7 @@ export class MeasuredStore implements RowStore {
   readonly tier: string | undefined;
   /** Absent where the store has none: who asks is spared the preparation. */
   readonly readNow?: (rows: Uint32Array, into: Uint8Array) => boolean;
+  readonly write?: (rows: Uint32Array, from: Uint8Array) => Promise<void>;
   readonly #now: () => number;
   readonly #readTime = new LatencyHistogram();
   readonly #writeTime = new LatencyHistogram();
@@ -91,6 +87,13 @@ export class MeasuredStore implements RowStore {
         this.#countRead(rows.length);
         return true;
       };
+    if (inner.write !== undefined)
+      this.write = async (rows, from) => {
+        const numRows = rows.length;
+        await this.#time(this.#writeTime, () => inner.write!(rows, from));
+        this.#count.writes++;
+        this.#count.rowsWritten += numRows;
+      };
   }
 
   get stats(): StoreStats {
@@ -98,12 +101,20 @@ export class MeasuredStore implements RowStore {
       ...this.#count,
       readTime: this.#readTime.summary,
       writeTime: this.#writeTime.summary,
+      readTimes: this.#readTime.buckets,
     };
   }
 
-  /** The times of all reads that were answered, without empty buckets. */
-  get readTimes(): LatencyBucket[] {
-    return this.#readTime.buckets;
+  report(): StoreReport {
+    const { tier, numRows, rowBytes, stats } = this;
+    if (tier === undefined) return { meter: stats };
+    const { rowsRead, bytesRead, readTime } = stats;
+    const size = { rows: numRows, bytes: numRows * rowBytes };
+    const counts = { rowsAsked: rowsRead, rowsServed: rowsRead, bytesRead };
+    return {
+      meter: stats,
+      tier: { tier, ...size, ...counts, readSeconds: readTime.total / 1000 },
+    };
   }
 
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
@@ -127,12 +138,6 @@ export class MeasuredStore implements RowStore {
     this.#count.bytesRead += numRows * this.rowBytes;
   }
 
-  protected async measureWrite(numRows: number, write: () => Promise<void>): Promise<void> {
-    await this.#time(this.#writeTime, write);
-    this.#count.writes++;
-    this.#count.rowsWritten += numRows;
-  }
-
   async #time(histogram: LatencyHistogram, call: () => Promise<void>): Promise<void> {
     const count = this.#count;
     count.maxInFlight = Math.max(count.maxInFlight, ++count.inFlight);
@@ -146,19 +151,6 @@ export class MeasuredStore implements RowStore {
     } finally {
       count.inFlight--;
     }
-  }
-}
-
-export class WritableMeasuredStore extends MeasuredStore implements WritableRowStore {
-  readonly #writable: WritableRowStore;
-
-  constructor(inner: WritableRowStore, options: MeterOptions) {
-    super(inner, options);
-    this.#writable = inner;
-  }
-
-  write(rows: Uint32Array, from: Uint8Array): Promise<void> {
-    return this.measureWrite(rows.length, () => this.#writable.write(rows, from));
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { InvalidConfigError, StoreError } from "../../errors.ts";
 import { checkRead, checkTableSize, checkWrite, type WritableRowStore } from "../store.ts";
+import type { StoreReport } from "../tiers.ts";
 import { loopCopier, type RowCopier, wasmCopier } from "./row-copier.ts";
 import { createWasmRowCopy, MAX_MEMORY_BYTES, type WasmMemory } from "./wasm-row-copy.ts";
 
@@ -72,6 +73,11 @@ export class RamStore implements WritableRowStore {
     this.#checkOpen();
     checkWrite(this, rows, from);
     this.#copier.write(rows, from);
+  }
+
+  report(): StoreReport {
+    const { numRows, rowBytes } = this;
+    return { tier: { tier: "ram", rows: numRows, bytes: numRows * rowBytes } };
   }
 
   async close(): Promise<void> {
