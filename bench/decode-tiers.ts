@@ -17,12 +17,12 @@
  */
 import "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { cached, measured, RamStore, type RowStore } from "../src/memory/index.ts";
-import { createFileStore, openFileStore } from "../src/memory/stores/node/index.ts";
+import { openFileStore } from "../src/memory/stores/node/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { decodeRounds, printResults, type Side } from "./setup/decode-rounds.ts";
 import { fillTable, sampleText, textModel } from "./setup/text-model.ts";
@@ -57,12 +57,9 @@ const path = join(folder, "table.bin");
 
 try {
   const ram = new RamStore({ numRows, rowBytes });
-  const file = await createFileStore(path, { numRows, rowBytes });
-  await fillTable(setup, async (rows, content) => {
-    ram.writeSync(rows, content);
-    await file.write(rows, content);
-  });
-  await file.sync();
+  await fillTable(setup, async (rows, content) => ram.writeSync(rows, content));
+  await writeFile(path, ram.segments, { flush: true });
+  const file = await openFileStore(path, { rowBytes, numRows });
   const warmUpTo = ids.length - (rounds + 1) * tokens;
   const counts = setup.countRows(0, warmUpTo);
   const onDisk = async (): Promise<RowStore> =>
@@ -102,7 +99,8 @@ try {
   // Distinct rows far from one another: asking for one makes the system fetch its neighbourhood.
   const sample = Array.from({ length: 500 }, (_, i) => Math.floor(((i + 0.5) * numRows) / 500));
   let here = 0;
-  for (const row of sample) if (file.readNow(Uint32Array.of(row), new Uint8Array(rowBytes))) here++;
+  for (const row of sample)
+    if (file.readNow!(Uint32Array.of(row), new Uint8Array(rowBytes))) here++;
   console.log(
     `${numRows} rows of ${rowBytes} bytes (${((numRows * rowBytes) / 2 ** 20).toFixed(0)} MiB), cache ` +
       `${(bytes / 2 ** 20).toFixed(0)} MiB; warmed with ${warmUpTo} tokens of ${flags.text}, read ${rounds} rounds of ` +

@@ -11,12 +11,13 @@
  * smallest.
  */
 import "./setup/command-line.ts";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/numerics/index.ts";
-import { createFileStore, type FileStore } from "../src/memory/stores/node/index.ts";
+import type { RowStore } from "../src/memory/index.ts";
+import { openFileStore } from "../src/memory/stores/node/index.ts";
 import { summary } from "./setup/row-traces.ts";
 
 const { values: flags } = parseArgs({
@@ -34,7 +35,7 @@ const random = Random.fromSeed(3);
 
 interface Size {
   readonly numRows: number;
-  readonly store: FileStore;
+  readonly store: RowStore;
   readonly rows: Uint32Array;
   readonly times: number[];
 }
@@ -42,12 +43,16 @@ interface Size {
 try {
   const sizes: Size[] = [];
   for (const numRows of [1e5, 1e6, 1e7, 1e8, 1e9]) {
-    const store = await createFileStore(join(folder, `${numRows}.bin`), { numRows, rowBytes });
+    const path = join(folder, `${numRows}.bin`);
     const distinct = new Set<number>();
     while (distinct.size < written) distinct.add(Math.floor(random.uniform() * numRows));
     const rows = Uint32Array.from(distinct);
     const bytes = new Uint8Array(rows.length * rowBytes).fill(1);
-    await store.write(rows, bytes);
+    const file = await open(path, "wx");
+    await file.truncate(numRows * rowBytes);
+    for (const row of rows) await file.write(bytes, 0, rowBytes, row * rowBytes);
+    await file.close();
+    const store = await openFileStore(path, { numRows, rowBytes });
     await store.read(rows, bytes);
     sizes.push({ numRows, store, rows, times: [] });
   }

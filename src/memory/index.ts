@@ -75,7 +75,6 @@ export {
 export {
   openReleasedStore,
   openSplitStore,
-  ReleasedStore,
   type ReleasedStoreOptions,
   releasedTensorNames,
   type TableTensor,
@@ -95,6 +94,7 @@ export {
   type WritableRowStore,
 } from "./store.ts";
 export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
+export { rowsInRanges } from "./stores/byte-ranges.ts";
 export { zeroed, type ZeroedRows } from "./stores/zeroed.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
 export { cached, CachedStore } from "./stores/cached.ts";

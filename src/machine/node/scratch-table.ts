@@ -5,7 +5,8 @@
 import { constants, open, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors.ts";
-import { FileStore } from "../../memory/stores/node/index.ts";
+import { type RowStore, rowsInRanges } from "../../memory/index.ts";
+import { rangesOf } from "../../memory/stores/node/index.ts";
 import { emptyPageCache } from "./page-cache.ts";
 
 export interface ScratchTableOptions {
@@ -18,7 +19,7 @@ export interface ScratchTableOptions {
 }
 
 export interface ScratchTable {
-  readonly store: FileStore;
+  readonly store: RowStore;
   /** Whether the directory lies in memory (tmpfs), where nothing is ever cold. */
   readonly isInMemory: boolean;
   readonly freeBytes: number;
@@ -65,10 +66,11 @@ export async function createScratchTable(
     }
     // Pages that are not on the disk yet cannot be thrown out of memory.
     await file.datasync();
-    const store = new FileStore(`a scratch file in ${directory}`, file, {
+    const name = `a scratch file in ${directory}`;
+    const store = rowsInRanges(rangesOf(file, { name, size: bytes, maxInFlight: 64 }), {
       rowBytes,
       numRows: Math.floor(bytes / rowBytes),
-      maxInFlight: 64,
+      offset: 0,
     });
     return {
       store,

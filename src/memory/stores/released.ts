@@ -9,8 +9,9 @@
  */
 import { FormatError, StoreError } from "../../errors.ts";
 import { rowFormat } from "../row-format.ts";
-import { checkRead, checkTableSize, type RowStore } from "../store.ts";
-import { dealOutRun, type RowRun, rowRuns, serveRuns } from "./row-runs.ts";
+import { checkTableSize, type RowStore } from "../store.ts";
+import { type ByteRanges, rowsInRanges } from "./byte-ranges.ts";
+import { SideBySideStore } from "./side-by-side.ts";
 
 /** A file or directory of tensors. `readRange` is never short. */
 export interface TensorRanges {
@@ -36,10 +37,6 @@ export interface ReleasedStoreOptions {
   readonly maxInFlight?: number;
 }
 
-/** Rows whose gap is smaller share a read: a page comes from the disk in any case. */
-const MAX_GAP_BYTES = 4096;
-const MAX_CALL_BYTES = 256 * 1024;
-
 /** Names of a layer's two tensors in the released checkpoint; no `model.` in front. */
 export function releasedTensorNames(layerId: number): { codes: string; scales: string } {
   const embed = `layers.${layerId}.engram.embed`;
@@ -47,16 +44,13 @@ export function releasedTensorNames(layerId: number): { codes: string; scales: s
 }
 
 /** Throws `FormatError` for tensors of other types or shapes. Owns nothing: `ranges` is closed by its owner. */
-export function openReleasedStore(
-  ranges: TensorRanges,
-  options: ReleasedStoreOptions,
-): ReleasedStore {
+export function openReleasedStore(ranges: TensorRanges, options: ReleasedStoreOptions): RowStore {
   const { numRows, headDim, codes, scales } = options;
   const { rowBytes } = rowFormat("fp8", headDim);
   checkTableSize({ numRows, rowBytes });
   checkTensor(ranges.path, codes, { dtype: "F8_E4M3", shape: [numRows, headDim] });
   checkTensor(ranges.path, scales, { dtype: "F8_E8M0", shape: [numRows, rowBytes - headDim] });
-  return new ReleasedStore(ranges, {
+  return openSplitStore(ranges, {
     ...options,
     rowBytes,
     parts: [
@@ -82,71 +76,30 @@ export interface SplitStoreOptions {
 }
 
 /** Rows of any format whose bytes lie in several tensors. Their types and shapes must have been checked. */
-export function openSplitStore(ranges: TensorRanges, options: SplitStoreOptions): ReleasedStore {
+export function openSplitStore(ranges: TensorRanges, options: SplitStoreOptions): RowStore {
+  const { numRows, maxInFlight = 16 } = options;
   checkTableSize(options);
-  return new ReleasedStore(ranges, options);
-}
-
-export class ReleasedStore implements RowStore {
-  readonly numRows: number;
-  readonly rowBytes: number;
-  readonly #ranges: TensorRanges;
-  readonly #parts: readonly RowPart[];
-  readonly #maxInFlight: number;
-  #isClosed = false;
-
-  /** Use `openReleasedStore` or `openSplitStore`. */
-  constructor(ranges: TensorRanges, options: SplitStoreOptions) {
-    const { numRows, rowBytes, parts, maxInFlight = 16 } = options;
-    this.numRows = numRows;
-    this.rowBytes = rowBytes;
-    this.#ranges = ranges;
-    this.#maxInFlight = maxInFlight;
-    this.#parts = parts;
-  }
-
-  async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
-    if (this.#isClosed)
-      throw new StoreError(`the store of ${this.#ranges.path} was closed; open it again`);
-    checkRead(this, rows, into);
-    const asked = rows.slice();
-    const answers = await Promise.allSettled(
-      this.#parts.map((part) => this.#readPart(part, asked, into)),
-    );
-    for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-  }
-
-  #readPart(part: RowPart, rows: Uint32Array, into: Uint8Array): Promise<void> {
-    const limits = {
-      rowBytes: part.to - part.from,
-      maxGapBytes: MAX_GAP_BYTES,
-      maxCallBytes: MAX_CALL_BYTES,
+  const parts = options.parts.map(({ name, from, to }) => {
+    const rowBytes = to - from;
+    let isClosed = false;
+    const bytes: ByteRanges = {
+      name: `${name} in ${ranges.path}`,
+      size: numRows * rowBytes,
+      // A page comes from the disk in any case.
+      maxGapBytes: 4096,
+      maxCallBytes: 256 * 1024,
+      maxInFlight,
+      async read(begin, into): Promise<void> {
+        if (isClosed) throw new StoreError(`the store of ${name} was closed; open it again`);
+        await ranges.readRange(name, { begin, end: begin + into.length, into });
+      },
+      async close(): Promise<void> {
+        isClosed = true;
+      },
     };
-    return serveRuns(rowRuns(rows, limits), {
-      maxInFlight: this.#maxInFlight,
-      serve: (run) => this.#readRun(part, run, into),
-    });
-  }
-
-  async #readRun({ name, from, to }: RowPart, run: RowRun, into: Uint8Array): Promise<void> {
-    const width = to - from;
-    const bytes = new Uint8Array((run.lastRow - run.firstRow + 1) * width);
-    const begin = run.firstRow * width;
-    await this.#ranges
-      .readRange(name, { begin, end: begin + bytes.length, into: bytes })
-      .catch((cause: unknown) => {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new StoreError(
-          `${this.#ranges.path}: cannot read rows ${run.firstRow}..${run.lastRow} of ${name}: ${reason}`,
-          { cause },
-        );
-      });
-    dealOutRun(run, bytes, { into, rowBytes: width, stride: this.rowBytes, shift: from });
-  }
+    return rowsInRanges(bytes, { numRows, rowBytes, offset: 0 });
+  });
+  return new SideBySideStore(parts);
 }
 
 function checkTensor(

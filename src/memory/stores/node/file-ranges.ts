@@ -2,46 +2,62 @@
  * A file as bytes that are read by range. What the system has of it in memory is read without asking for it so. Knows
  * nothing of what the bytes are.
  */
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { StoreError } from "../../../errors.ts";
 import type { ByteRanges } from "../byte-ranges.ts";
 import { MAX_READ_NOW, pageCacheReader } from "./page-cache.ts";
 
-export async function openFileRanges(
-  path: string,
-  { maxInFlight = 16 }: { readonly maxInFlight?: number | undefined } = {},
-): Promise<ByteRanges> {
+export interface FileOptions {
+  /** System calls under way at once (Node itself runs 4 unless UV_THREADPOOL_SIZE says more). */
+  readonly maxInFlight?: number | undefined;
+}
+
+export async function openFileRanges(path: string, options: FileOptions = {}): Promise<ByteRanges> {
   const file = await open(path, "r").catch((cause: Error) => {
     throw new StoreError(`cannot open the table ${path}: ${cause.message}`, { cause });
   });
-  let isClosed = false;
-  const { size } = await file.stat().catch(async (cause: Error) => {
+  try {
+    const { size } = await file.stat();
+    return rangesOf(file, { ...options, name: path, size });
+  } catch (cause) {
     await file.close();
-    throw new StoreError(`cannot open the table ${path}: ${cause.message}`, { cause });
-  });
+    throw cause;
+  }
+}
+
+/** An open file's. Owns it from now on. */
+export function rangesOf(
+  file: FileHandle,
+  options: FileOptions & { readonly name: string; readonly size: number },
+): ByteRanges {
+  const { name, size, maxInFlight = 16 } = options;
+  let isClosed = false;
+  const readNow = (begin: number, into: Uint8Array): boolean => {
+    if (isClosed) throw new StoreError(`the store of ${name} was closed; open it again`);
+    if (into.length > MAX_READ_NOW) return false;
+    const here = pageCacheReader()?.(file.fd, begin, into.length);
+    if (here !== undefined) into.set(here);
+    return here !== undefined;
+  };
   return {
-    name: path,
+    name,
     size,
     // A page comes from the disk in any case.
     maxGapBytes: 4096,
     maxCallBytes: 256 * 1024,
     maxInFlight,
+    readNow,
     async read(begin, into): Promise<void> {
-      if (isClosed) throw new StoreError(`the store of ${path} was closed; open it again`);
-      const { length } = into;
-      const here = length > MAX_READ_NOW ? undefined : pageCacheReader()?.(file.fd, begin, length);
-      if (here !== undefined) return into.set(here);
-      for (let done = 0; done < length;) {
+      if (readNow(begin, into)) return;
+      for (let done = 0; done < into.length;) {
         const { bytesRead } = await file
-          .read(into, done, length - done, begin + done)
+          .read(into, done, into.length - done, begin + done)
           .catch((cause: Error) => {
-            throw new StoreError(`${path}: cannot read byte ${begin + done}: ${cause.message}`, {
-              cause,
-            });
+            throw new StoreError(`${name}: byte ${begin + done}: ${cause.message}`, { cause });
           });
         if (bytesRead === 0)
           throw new StoreError(
-            `${path} ends at byte ${begin + done}; it has shrunk since it was opened`,
+            `${name} ends at byte ${begin + done}; it has shrunk since it was opened`,
           );
         done += bytesRead;
       }

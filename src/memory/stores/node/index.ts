@@ -1,6 +1,7 @@
 /** Stores that need Node. */
 export { checkRowLog } from "./check-records.ts";
-export { createFileStore, FileStore, type FileStoreOptions, openFileStore } from "./file.ts";
+export { rangesOf } from "./file-ranges.ts";
+export { type FileStoreOptions, openFileStore } from "./file.ts";
 export {
   MAP_CHUNK_ROWS,
   type OutOfCoreOptions,
