@@ -32,7 +32,7 @@ import {
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../src/model/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { saveModel } from "../src/save-model.ts";
-import { tableName } from "../src/table-tensors.ts";
+import { tableName } from "../src/at-rest/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../src/tokenizer/index.ts";
 import { findPreset } from "../src/training/index.ts";

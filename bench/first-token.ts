@@ -21,7 +21,7 @@ import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { paramSpecs } from "../src/model/index.ts";
 import { saveModel } from "../src/save-model.ts";
-import { tableName } from "../src/table-tensors.ts";
+import { tableName } from "../src/at-rest/index.ts";
 import { referenceBackend } from "../src/tensor/index.ts";
 import { parseTokenizerJson } from "../src/tokenizer/index.ts";
 import { quantile } from "./setup/decode-rounds.ts";

@@ -3,6 +3,7 @@
  * tier. Puts measurements (`machine/node`), stores and models together; prints nothing. What it says is checked
  * against decoding by `bench/doctor-forecast.ts`.
  */
+import { isReleasedLayout, locateTables } from "./at-rest/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { Decoder, type LanguageModel } from "./inference/index.ts";
@@ -24,7 +25,6 @@ import {
   readMachineMemory,
 } from "./machine/node/index.ts";
 import {
-  buildLayout,
   cached,
   type HashedMemory,
   numColumns,
@@ -33,8 +33,6 @@ import {
   type RowStore,
 } from "./memory/index.ts";
 import { keyValueBytes } from "./model/index.ts";
-import { openTables } from "./open-table.ts";
-import { findUseCodes } from "./table-counts.ts";
 
 /** A table that need not exist. */
 export interface TableToPlan {
@@ -275,12 +273,15 @@ async function openModelSubject(model: string): Promise<Subject> {
   await using opened = new DisposalStack();
   const files = opened.adopt(await ModelDirectory.open(model), (one) => one.close());
   const engram = parseEngramConfig(files.config);
-  const tables = opened.adopt(await openTables(files, engram), (one) => one.close());
-  const [firstLayer] = buildLayout(engram).layers;
-  const usesCounted = (await findUseCodes(files, firstLayer!)) !== undefined;
+  const tables = await locateTables(files, engram);
+  const stores: RowStore[] = [];
+  for (const table of tables) stores.push(opened.adopt(await table.open(), (one) => one.close()));
+  const paths = tables.flatMap(({ tensors }) => tensors.map(({ file }) => files.pathOf(file)));
+  const layout = (await isReleasedLayout(files, engram)) ? "released" : "engram";
+  const usesCounted = tables[0]!.useCodes !== undefined;
   const owned = opened.move();
   return {
-    tables: tables.tables.map(({ store }) => ({
+    tables: stores.map((store) => ({
       numRows: store.numRows,
       rowBytes: store.rowBytes,
       store,
@@ -288,8 +289,8 @@ async function openModelSubject(model: string): Promise<Subject> {
     rowsPerToken: numColumns(engram) * engram.layerIds.length,
     where: model,
     isInMemory: false,
-    model: { path: model, layout: tables.layout, usesCounted },
-    makeCold: () => tables.files.every((path) => emptyPageCache(path)),
+    model: { path: model, layout, usesCounted },
+    makeCold: () => paths.every((path) => emptyPageCache(path)),
     close: () => owned[Symbol.asyncDispose](),
   };
 }

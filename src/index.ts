@@ -39,7 +39,6 @@ export {
   type EngramConfig,
   measured,
   openHttpStore,
-  openReleasedStore,
   parseEngramConfig,
   RamStore,
   type RetrievalTable,

@@ -2,6 +2,13 @@
  * A directory -> a model that runs: tokenizer, weights, tables and engine put together. The only place
  * that knows all four.
  */
+import {
+  locateTables,
+  openTable,
+  type Place,
+  warmCaches,
+  type WrapStore,
+} from "./at-rest/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
@@ -14,7 +21,7 @@ import {
   type SessionOptions,
   withoutMemory,
 } from "./inference/index.ts";
-import { checkPlan, type MemoryPlan, planMemory, type TableSize } from "./machine/index.ts";
+import { checkPlan, type MemoryPlan, planMemory } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
@@ -23,15 +30,10 @@ import {
   checkHashConstants,
   compressedPad,
   type EngramConfig,
-  type EngramLayout,
   HashedMemory,
   parseEngramConfig,
-  RamStore,
   type RetrievalTable,
-  rowFormat,
-  type RowFormatName,
   type RowStore,
-  type UseCodes,
 } from "./memory/index.ts";
 import {
   keyValueBytes,
@@ -39,14 +41,14 @@ import {
   parseModelConfig,
   type WeightDtype,
 } from "./model/index.ts";
-import { checkShape, dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
-import { openTableInPlace, type WrapStore } from "./open-table.ts";
-import { findUseCodes, warmCaches } from "./table-counts.ts";
-import { formatOfTable, tableName, tableParts } from "./table-tensors.ts";
+import { dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
+
+/** For tables that are read from elsewhere. */
+const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
 
 /** How to open a model. */
 export interface LoadModelOptions {
@@ -59,6 +61,11 @@ export interface LoadModelOptions {
    * are read into memory whole, and must fit.
    */
   readonly tableMemory?: number;
+  /**
+   * Where the tables are, if not in the directory, which then need not have them. They are read from there behind
+   * `tableMemory` bytes of RAM, by default 256 MiB.
+   */
+  readonly table?: Place | undefined;
   /**
    * Whether those caches are filled in the background with the rows used most in training, where the directory says
    * which these are. Default true; false is for measuring.
@@ -169,8 +176,8 @@ export class Model {
  * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
  */
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { backend, memory = true, tableMemory, dtype, texts = 1, contextSize, onPlan } = options;
-  const { wrapStore = asItIs, warm = true } = options;
+  const { backend, memory = true, dtype, texts = 1, contextSize, onPlan } = options;
+  const { wrapStore = asItIs, warm = true, table: place } = options;
   await using files = await ModelDirectory.open(directory);
   await using opened = new DisposalStack();
   const tokenizer = opened.adopt(await readTokenizer(files), (one) => one.close?.());
@@ -184,15 +191,21 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   const parts =
     engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
   const weightDtype = dtypeToHold(files, dtype);
-  const formats = memory && engram !== undefined ? await findFormats(files, engram) : [];
-  const useCodes: (UseCodes | undefined)[] = [];
-  if (memory && parts !== undefined)
-    for (const layer of parts.layout.layers) useCodes.push(await findUseCodes(files, layer));
+  const atRest = memory && engram !== undefined ? await locateTables(files, engram, { place }) : [];
+  const sizes = atRest.map(({ layerId, numRows, format: { rowBytes } }) => ({
+    layerId,
+    numRows,
+    rowBytes,
+  }));
+  const tableBytes = sizes.reduce((sum, { numRows, rowBytes }) => sum + numRows * rowBytes, 0);
+  const tableMemory =
+    options.tableMemory ??
+    (place === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
   const plan = planMemory(
     {
       weightBytes: weightBytes(config, weightDtype),
       positionBytes: keyValueBytes(config),
-      tables: memory && engram !== undefined ? tableSizes(engram, formats) : [],
+      tables: sizes,
     },
     {
       use: { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
@@ -206,30 +219,18 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
       "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
   });
   const { params, quantized } = await readWeights(files, config, weightDtype);
+  const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
-  const add = (table: RetrievalTable): void => {
+  for (const atRestTable of atRest) {
+    const table = await openTable(atRestTable, {
+      cacheBytes,
+      files,
+      wrapStore,
+      advise: adviseHugePages,
+    });
     opened.adopt(table.store, (store) => store.close());
     tables.push(table);
-  };
-  if (memory && engram !== undefined)
-    for (const [i, layer] of parts!.layout.layers.entries()) {
-      const { headDim } = engram;
-      const { layerId, numRows } = layer;
-      if (tableMemory === undefined) {
-        const table = await readTable(files, { layer, format: formats[i]!, headDim });
-        const store = wrapStore(table.store, { layerId, name: "memory", isOuter: true });
-        add({ ...table, store, useCodes: useCodes[i] });
-      } else {
-        const table = await openTableInPlace(directory, {
-          layerId,
-          numRows,
-          format: rowFormat(formats[i]!, headDim),
-          cacheBytes: tableMemory / formats.length,
-          wrapStore,
-        });
-        add({ ...table, useCodes: useCodes[i] });
-      }
-    }
+  }
   const chatTemplate = await files.chatTemplate();
   const ownsBackend = backend === undefined;
   const full: LanguageModel<HashedMemory> = {
@@ -278,79 +279,4 @@ function prepareMemory(
     layout,
     addressing: buildAddressing(layout, compressedPad(engram, tokenMap)),
   };
-}
-
-/** The format of every table. Refuses tables of other types or shapes than the configuration's. */
-async function findFormats(files: ModelDirectory, engram: EngramConfig): Promise<RowFormatName[]> {
-  const formats: RowFormatName[] = [];
-  for (const { layerId, numRows } of buildLayout(engram).layers) {
-    const name = tableName(layerId);
-    const tensor = await files.find(name);
-    const format = tensor && formatOfTable(tensor.dtype);
-    if (format === undefined)
-      throw new FormatError(
-        `${files.path}: expected the table "${name}" as F32, BF16, F8_E4M3, I8 or U8, ` +
-          (tensor === undefined
-            ? "there is none; a run with --table-memory has it only when it has ended: open its checkpoint with --no-memory"
-            : `it is ${tensor.dtype}`),
-      );
-    for (const part of tableParts(layerId, rowFormat(format, engram.headDim))) {
-      const found = await files.find(part.name);
-      if (found?.dtype !== part.dtype)
-        throw new FormatError(
-          `${files.path}: the table "${name}" needs its scales "${part.name}" as ${part.dtype}`,
-        );
-      checkShape(files, found, [numRows, part.columns]);
-    }
-    formats.push(format);
-  }
-  return formats;
-}
-
-function tableSizes(engram: EngramConfig, formats: readonly RowFormatName[]): TableSize[] {
-  return buildLayout(engram).layers.map(({ layerId, numRows }, i) => {
-    const { rowBytes } = rowFormat(formats[i]!, engram.headDim);
-    return { layerId, numRows, rowBytes };
-  });
-}
-
-/** Bytes read at a time. */
-const chunkBytes = 1 << 24;
-
-async function readTable(
-  files: ModelDirectory,
-  {
-    layer,
-    format: formatName,
-    headDim,
-  }: { layer: EngramLayout["layers"][number]; format: RowFormatName; headDim: number },
-): Promise<RetrievalTable> {
-  const format = rowFormat(formatName, headDim);
-  const { rowBytes } = format;
-  // A saved table is mostly used, so whole huge pages are no waste; they halve the time of a row.
-  const store = new RamStore({ numRows: layer.numRows, rowBytes, advise: adviseHugePages });
-  const chunkRows = Math.max(1, Math.floor(chunkBytes / rowBytes));
-  for (const { name, from, to } of tableParts(layer.layerId, format)) {
-    const width = to - from;
-    const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
-    for (const [s, segment] of store.segments.entries())
-      for (let at = 0; at < segment.length; at += chunkRows * rowBytes) {
-        const rows = Math.min(chunkRows, (segment.length - at) / rowBytes);
-        const begin = (s * store.rowsPerSegment + at / rowBytes) * width;
-        const end = begin + rows * width;
-        if (width === rowBytes) {
-          await files.readRange(name, {
-            begin,
-            end,
-            into: segment.subarray(at, at + rows * rowBytes),
-            isZeroed: true,
-          });
-          continue;
-        }
-        await files.readRange(name, { begin, end, into: buffer });
-        for (let i = 0; i < rows; i++)
-          segment.set(buffer.subarray(i * width, (i + 1) * width), at + i * rowBytes + from);
-      }
-  }
-  return { layerId: layer.layerId, store, format };
 }

@@ -2,6 +2,7 @@
  * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted to the
  * format they shall rest in while they are streamed, so a table is never held twice.
  */
+import { countsSources, tableParts } from "./at-rest/index.ts";
 import { type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
 import {
   buildLayout,
@@ -14,8 +15,6 @@ import {
 } from "./memory/index.ts";
 import { type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
 import { type NumberFormat, numberSource } from "./model-weights.ts";
-import { countsSources } from "./table-counts.ts";
-import { tableParts } from "./table-tensors.ts";
 import type { Values } from "./tensor/index.ts";
 
 /** Everything a model directory is written from. */

@@ -14,14 +14,16 @@ import { FormatError, StoreError } from "../src/errors.ts";
 import {
   buildLayout,
   hashConstants,
-  openReleasedStore,
   parseEngramConfig,
-  releasedTensorNames,
   Retrieval,
+  type RowStore,
+  rowsInRanges,
+  SideBySideStore,
   rowFormat,
   rowsForIds,
 } from "../src/memory/index.ts";
-import { openTables } from "../src/open-table.ts";
+import { isReleasedLayout, locateTables, releasedTensorNames } from "../src/at-rest/index.ts";
+import { openFileRanges } from "../src/memory/stores/node/index.ts";
 import { rowPattern, storeConformance } from "./conformance/store.ts";
 import { madeUpValues, releasedSizes, writeReleasedDirectory } from "./released-directory.ts";
 
@@ -34,15 +36,13 @@ async function newFolder(): Promise<string> {
 }
 
 async function openRetrieval(files: ModelDirectory): Promise<Retrieval> {
-  const engram = parseEngramConfig(files.config);
-  const format = rowFormat("fp8", engram.headDim);
   const tables = [];
-  for (const { layerId, numRows } of buildLayout(engram).layers) {
-    const names = releasedTensorNames(layerId);
-    const codes = (await files.find(names.codes))!;
-    const scales = (await files.find(names.scales))!;
-    const store = openReleasedStore(files, { numRows, headDim: engram.headDim, codes, scales });
-    tables.push({ layerId, store, format });
+  for (const { layerId, format, open } of await locateTables(
+    files,
+    parseEngramConfig(files.config),
+  )) {
+    assert.equal(format.name, "fp8");
+    tables.push({ layerId, format, store: await open() });
   }
   return new Retrieval(tables);
 }
@@ -137,38 +137,40 @@ test("rows are decoded from the bytes that they are made of, and from hardly any
   const rows: Record<string, number[][]> = golden.v41.cases.A.rows;
   await writeReleasedDirectory(directory, { sizes: releasedSizes, rows: new Map() });
   await using files = await ModelDirectory.open(directory);
-  const ranges: { name: string; begin: number; end: number }[] = [];
-  const { layout, tables, close } = await openTables(
-    {
-      path: files.path,
-      find: (name) => files.find(name),
-      pathOf: (file) => files.pathOf(file),
-      readRange: (name, range) => {
-        ranges.push({ name, begin: range.begin, end: range.end });
-        return files.readRange(name, range);
-      },
+  const ranges: { path: string; begin: number; end: number }[] = [];
+  const tables = await locateTables(files, parseEngramConfig(files.config), {
+    openRanges: async (path) => {
+      const { readNow: _none, ...inner } = await openFileRanges(path);
+      return {
+        ...inner,
+        read(begin, into): Promise<void> {
+          ranges.push({ path, begin, end: begin + into.length });
+          return inner.read(begin, into);
+        },
+      };
     },
-    parseEngramConfig(files.config),
-  );
-  assert.equal(layout, "released");
-  assert.deepEqual(ranges, [], "opening reads no tensor");
+  });
+  assert.ok(await isReleasedLayout(files, parseEngramConfig(files.config)));
   const asked = Uint32Array.from(rows["14"]!.flat());
-  const [, second] = tables;
-  await second!.store.read(asked, new Uint8Array(asked.length * 264));
-  await close();
+  const store = await tables[1]!.open();
+  assert.deepEqual(ranges, [], "opening reads no tensor");
+  await store.read(asked, new Uint8Array(asked.length * 264));
+  await store.close();
   const distinct = new Set(asked).size;
   const read = ranges.reduce((n, { begin, end }) => n + end - begin, 0);
   // Rows within a page of each other share a read, with what lies between them.
   assert.ok(read >= distinct * 264 && read <= distinct * (264 + 4096), `${read} bytes`);
-  for (const { name, begin, end } of ranges) {
-    const { codes, scales } = releasedTensorNames(14);
-    const width = name === codes ? 256 : 8;
-    assert.ok(name === codes || name === scales, name);
+  const tensors = tables[1]!.tensors;
+  for (const { path, begin, end } of ranges)
     assert.ok(
-      asked.some((row) => row * width >= begin && (row + 1) * width <= end),
-      `bytes ${begin} to ${end} of ${name} hold no row that was asked for`,
+      tensors.some(({ file, begin: first }, i) => {
+        const width = [256, 8][i]!;
+        const isThere = (row: number): boolean =>
+          first + row * width >= begin && first + (row + 1) * width <= end;
+        return files.pathOf(file) === path && asked.some(isThere);
+      }),
+      `bytes ${begin} to ${end} of ${path} hold no row that was asked for`,
     );
-  }
 });
 
 test("hash constants that are stored with a model are checked by show, and wrong ones refused", async () => {
@@ -231,26 +233,35 @@ test("tables of other shapes, and shards that are cut, are refused by name", asy
   const directory = await writeReduced();
   await using files = await ModelDirectory.open(directory);
   const [numRows] = reducedRows();
+  const engram = parseEngramConfig(files.config);
   const names = releasedTensorNames(1);
-  const codes = (await files.find(names.codes))!;
-  const scales = (await files.find(names.scales))!;
-  assert.throws(
-    () => openReleasedStore(files, { numRows: numRows! + 1, headDim: 256, codes, scales }),
+  const located = (change: Record<string, unknown>, of: string): Promise<unknown> =>
+    locateTables(
+      {
+        path: files.path,
+        pathOf: (file) => files.pathOf(file),
+        find: async (name) =>
+          name === of ? { ...(await files.find(name))!, ...change } : files.find(name),
+      },
+      engram,
+    );
+  await assert.rejects(
+    located({ shape: [numRows! + 1, 256] }, names.codes),
     (error) =>
       error instanceof FormatError && /layers\.1\.engram\.embed\.weight/.test(error.message),
   );
-  assert.throws(
-    () => openReleasedStore(files, { numRows: numRows!, headDim: 256, codes, scales: codes }),
-    /F8_E8M0/,
-  );
-  const store = openReleasedStore(files, { numRows: numRows!, headDim: 256, codes, scales });
+  await assert.rejects(located({ dtype: "F8_E4M3" }, names.scales), /F8_E8M0/);
+  const [first] = await locateTables(files, engram);
+  const store = await first!.open();
   const shard = join(directory, "model-00047-of-00048.safetensors");
   await truncate(shard, (await stat(shard)).size - 8);
   await store.read(Uint32Array.of(numRows! - 2), new Uint8Array(264));
   await assert.rejects(
     store.read(Uint32Array.of(numRows! - 1), new Uint8Array(264)),
-    (error) => error instanceof StoreError && /engram\.embed\.scale.*cut after/.test(error.message),
+    (error) =>
+      error instanceof StoreError && /00047-of-00048.* ends at byte .*shrunk/.test(error.message),
   );
+  await store.close();
 });
 
 // The suite's rows of 33 and 264 bytes are such rows; the others are cut to size by the test.
@@ -260,12 +271,7 @@ storeConformance("released layout", {
     const headDim = Array.from({ length: 300 }, (_, d) => d + 1).find(
       (d) => rowFormat("fp8", d).rowBytes >= Math.max(2, rowBytes),
     )!;
-    const inner = openReleasedStore(tensorsInMemory({ numRows, headDim, rows }), {
-      numRows,
-      headDim,
-      codes: { name: "codes", dtype: "F8_E4M3", shape: [numRows, headDim] },
-      scales: { name: "scales", dtype: "F8_E8M0", shape: [numRows, Math.ceil(headDim / 32)] },
-    });
+    const inner = tensorsInMemory({ numRows, headDim, rows });
     if (inner.rowBytes === rowBytes) return { store: inner };
     const store = {
       numRows,
@@ -290,22 +296,35 @@ interface Tensors {
 }
 
 /** Two tensors, with each row's bytes dealt out to both. */
-function tensorsInMemory({ numRows, headDim, rows }: Tensors) {
+function tensorsInMemory({ numRows, headDim, rows }: Tensors): RowStore {
   const numScales = Math.ceil(headDim / 32);
-  const tensors: Record<string, Uint8Array> = {
-    codes: new Uint8Array(numRows * headDim),
-    scales: new Uint8Array(numRows * numScales),
-  };
+  const tensors = [new Uint8Array(numRows * headDim), new Uint8Array(numRows * numScales)];
   for (const [row, bytes] of rows) {
-    tensors["codes"]!.set(bytes.subarray(0, headDim), row * headDim);
-    tensors["scales"]!.set(bytes.subarray(headDim), row * numScales);
+    tensors[0]!.set(bytes.subarray(0, headDim), row * headDim);
+    tensors[1]!.set(bytes.subarray(headDim), row * numScales);
   }
-  return {
-    path: "memory",
-    async readRange(name: string, range: { begin: number; end: number; into: Uint8Array }) {
-      range.into.set(tensors[name]!.subarray(range.begin, range.end));
-    },
-  };
+  return new SideBySideStore(
+    tensors.map((tensor) => {
+      let isClosed = false;
+      return rowsInRanges(
+        {
+          name: "memory",
+          size: tensor.length,
+          maxGapBytes: 64,
+          maxCallBytes: 4096,
+          maxInFlight: 4,
+          async read(begin, into): Promise<void> {
+            if (isClosed) throw new StoreError("the tensor is closed");
+            into.set(tensor.subarray(begin, begin + into.length));
+          },
+          async close(): Promise<void> {
+            isClosed = true;
+          },
+        },
+        { numRows, rowBytes: tensor.length / numRows, offset: 0 },
+      );
+    }),
+  );
 }
 
 test("made-up rows differ from each other", () => {

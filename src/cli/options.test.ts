@@ -22,6 +22,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--set <NAME=VALUE...>",
     "--seed <S>",
     "--no-memory",
+    "--table <PLACE>",
     // The only way to train a table that does not fit into RAM; how much of it may be used nobody can guess.
     "--table-memory <SIZE>",
     "--resume",
@@ -34,6 +35,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--max-tokens <N>",
     "--no-memory",
     "--dtype <KIND>",
+    // Where a table is kept for many servers, no model can know.
+    "--table <PLACE>",
     // Whether a model fits depends on the machine it runs on, which no file can know.
     "--table-memory <SIZE>",
     "--seed <S>",
@@ -54,6 +57,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ctx-size <N>",
     "--dtype <KIND>",
     "--threads <N>",
+    "--table <PLACE>",
     "--table-memory <SIZE>",
     // Whoever pools connections must give them up before the server does, and pools differ.
     "--keep-alive <SECONDS>",
@@ -61,7 +65,13 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--insecure",
   ],
   "dash RUN...": ["--host <ADDRESS>", "--port <N>", "--insecure"],
-  "eval MODEL": ["--bpb <FILE...>", "--no-memory", "--dtype <KIND>", "--table-memory <SIZE>"],
+  "eval MODEL": [
+    "--bpb <FILE...>",
+    "--no-memory",
+    "--dtype <KIND>",
+    "--table <PLACE>",
+    "--table-memory <SIZE>",
+  ],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "verify DIR": [
     // Whoever edits a configuration on purpose, and whoever has a model from before there were sums.
@@ -70,6 +80,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "show MODEL": [],
   "doctor MODEL": ["--rows <N>", "--row-bytes <B>", "--dir <DIR>"],
   "tokenizer train": ["--data <FILE...>", "--vocab-size <N>", "--out <FILE>"],
+  "table push MODEL PLACE": [],
+  "table verify MODEL PLACE": [],
   rows: [
     "--config <FILE>",
     "--text <TEXT>",

@@ -2,14 +2,9 @@
  * What `engram show` says of a directory in the layout of DeepSeek-V4.1-Flash: its memory, and where the tables
  * lie. Opens the files of the memory's tensors and no others: a directory that has only those will do.
  */
+import { locateTables } from "../at-rest/index.ts";
 import type { LocatedTensor, ModelDirectory } from "../checkpoint/node/index.ts";
-import { FormatError } from "../errors.ts";
-import {
-  buildLayout,
-  type EngramConfig,
-  openReleasedStore,
-  releasedTensorNames,
-} from "../memory/index.ts";
+import type { EngramConfig } from "../memory/index.ts";
 
 interface Place {
   readonly file: string;
@@ -41,14 +36,6 @@ export interface ReleasedDocument {
   };
 }
 
-/** Whether the directory names its tables as the released checkpoint does. */
-export async function isReleasedLayout(
-  files: ModelDirectory,
-  { layerIds: [first] }: EngramConfig,
-): Promise<boolean> {
-  return first !== undefined && (await files.find(releasedTensorNames(first).codes)) !== undefined;
-}
-
 export async function describeReleased(
   files: ModelDirectory,
   engram: EngramConfig,
@@ -56,14 +43,9 @@ export async function describeReleased(
 ): Promise<ReleasedDocument> {
   const layers = [];
   let rowBytes = 0;
-  for (const { layerId, numRows } of buildLayout(engram).layers) {
-    const names = releasedTensorNames(layerId);
-    const codes = await required(files, names.codes);
-    const scales = await required(files, names.scales);
-    // Checks element types and shapes against the configuration.
-    const store = openReleasedStore(files, { numRows, headDim: engram.headDim, codes, scales });
-    ({ rowBytes } = store);
-    await store.close();
+  for (const { layerId, numRows, format, tensors } of await locateTables(files, engram)) {
+    const [codes, scales] = tensors;
+    ({ rowBytes } = format);
     const others = [];
     for (const part of ["wkv.weight", "wkv.scale", "q_weight", "k_weight"]) {
       const tensor = await files.find(`layers.${layerId}.engram.${part}`);
@@ -74,8 +56,8 @@ export async function describeReleased(
       layer: layerId,
       rows: numRows,
       bytes: numRows * rowBytes,
-      codes: placeOf(codes),
-      scales: placeOf(scales),
+      codes: placeOf(codes!),
+      scales: placeOf(scales!),
       others,
     });
   }
@@ -118,13 +100,6 @@ export function hashLine(hashConstants: "checked" | "computed"): string {
   return hashConstants === "checked"
     ? "hash constants stored in config.json, and right"
     : "no hash constants in config.json; they follow from its other keys";
-}
-
-async function required(files: ModelDirectory, name: string): Promise<LocatedTensor> {
-  const tensor = await files.find(name);
-  if (tensor === undefined)
-    throw new FormatError(`${files.path}: the table's tensor "${name}" is missing`);
-  return tensor;
 }
 
 function placeOf({ file, begin, end }: LocatedTensor): Place {

@@ -73,14 +73,6 @@ export {
   type UseCodes,
 } from "./row-use.ts";
 export {
-  openReleasedStore,
-  openSplitStore,
-  type ReleasedStoreOptions,
-  releasedTensorNames,
-  type TableTensor,
-  type TensorRanges,
-} from "./stores/released.ts";
-export {
   buildConformanceKit,
   checkAgainstKit,
   type ConformanceKit,
@@ -141,6 +133,7 @@ export {
   type TableFileHeader,
   type TableFileLayout,
   type TableFileSpec,
+  type TableIdentity,
 } from "./table-file.ts";
 export {
   buildTokenMap,

@@ -4,9 +4,10 @@ import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
-import { byteSize, path, weightDtype } from "../arguments.ts";
+import { path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
+import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 
 export const evalCommand: Command = defineCommand({
   path: "eval",
@@ -22,10 +23,7 @@ export const evalCommand: Command = defineCommand({
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
     },
-    {
-      flags: "--table-memory <SIZE>",
-      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
-    },
+    ...tableOptions,
   ],
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
   schema: z.object({
@@ -33,15 +31,18 @@ export const evalCommand: Command = defineCommand({
     bpb: z.array(path),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
-    tableMemory: byteSize.optional(),
+    ...tableSchema,
   }),
-  async run({ model: directory, bpb, memory, dtype, tableMemory }, { print, progress, signal }) {
+  async run(
+    { model: directory, bpb, memory, dtype, table, tableMemory },
+    { print, progress, signal },
+  ) {
     await checkTexts(bpb, { isReadOnce: true });
     await using model = await loadModel(directory, {
       memory,
       dtype,
       onPlan: showPlan(progress),
-      ...(tableMemory !== undefined && { tableMemory }),
+      ...tablePlacement({ table, tableMemory }),
     });
     const stream = await packDocuments(readAll(bpb), model.tokenizer, { signal });
     const measure = (on: boolean): Promise<BitsPerByte> =>

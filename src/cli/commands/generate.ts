@@ -2,9 +2,10 @@
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
-import { byteSize, decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
+import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { showPlan } from "../show-plan.ts";
+import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 
 export const generateCommand: Command = defineCommand({
   path: "generate",
@@ -20,10 +21,7 @@ export const generateCommand: Command = defineCommand({
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
     },
-    {
-      flags: "--table-memory <SIZE>",
-      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
-    },
+    ...tableOptions,
     { flags: "--seed <S>", description: "of the random choice (default 0)" },
     { flags: "--temperature <T>", description: "0 takes the likeliest token (default 0.8)" },
     { flags: "--top-k <K>", description: "choose among the K likeliest (default all)" },
@@ -42,7 +40,7 @@ export const generateCommand: Command = defineCommand({
     maxTokens: wholeNumber(0).optional(),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
-    tableMemory: byteSize.optional(),
+    ...tableSchema,
     seed: wholeNumber(0).optional(),
     temperature: decimal(0, 100).optional(),
     topK: wholeNumber(0).optional(),
@@ -52,14 +50,14 @@ export const generateCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(
-    { model: directory, prompt, memory, dtype, tableMemory, temperature = 0.8, ...options },
+    { model: directory, prompt, memory, dtype, table, tableMemory, temperature = 0.8, ...options },
     { print, progress, signal },
   ) {
     await using model = await loadModel(directory, {
       memory,
       dtype,
       onPlan: showPlan(progress),
-      ...(tableMemory !== undefined && { tableMemory }),
+      ...tablePlacement({ table, tableMemory }),
     });
     const given = Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),

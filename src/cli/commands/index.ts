@@ -9,6 +9,7 @@ export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";
 export { showCommand } from "./show.ts";
 export { startCommand } from "./start.ts";
+export { tablePushCommand, tableVerifyCommand } from "./table.ts";
 export { tokenMapCommand } from "./token-map.ts";
 export { tokenizerTrainCommand } from "./tokenizer-train.ts";
 export { trainCommand } from "./train.ts";

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import * as z from "zod";
+import { locateTables } from "../../at-rest/index.ts";
 import { ModelDirectory, readJsonFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import {
@@ -14,10 +15,10 @@ import {
   parseAddressConfig,
   parseEngramConfig,
   Retrieval,
+  type RetrievalTable,
   rowsForIds,
 } from "../../memory/index.ts";
 import { parseDocumentStart } from "../../model/index.ts";
-import { openTables } from "../../open-table.ts";
 import { idList, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
@@ -113,7 +114,9 @@ async function readValues(
   await using files = await ModelDirectory.open(dirname(config));
   const engram = parseEngramConfig(files.config);
   const { headDim } = engram;
-  const { tables } = await openTables(files, engram);
+  const tables: RetrievalTable[] = [];
+  for (const { layerId, format, open } of await locateTables(files, engram))
+    tables.push({ layerId, format, store: await open() });
   const retrieval = new Retrieval(tables);
   try {
     const values: Record<string, number[][][]> = {};

@@ -9,7 +9,7 @@ import { loadModel } from "../../load-model.ts";
 import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
-import { byteSize, flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
+import { flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
@@ -17,6 +17,7 @@ import { inspectorPage } from "../inspector-page.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
+import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 import { version } from "../version.ts";
 
 export const serveCommand: Command = defineCommand({
@@ -71,11 +72,7 @@ export const serveCommand: Command = defineCommand({
       description: "threads for the computation (default: all cores)",
       env: "ENGRAM_THREADS",
     },
-    {
-      flags: "--table-memory <SIZE>",
-      description: "leave the tables in their files, behind SIZE of RAM, such as 512MiB",
-      env: "ENGRAM_TABLE_MEMORY",
-    },
+    ...tableOptions,
     {
       flags: "--keep-alive <SECONDS>",
       description: "keep idle connections so long; give a proxy less (default 120)",
@@ -102,7 +99,7 @@ export const serveCommand: Command = defineCommand({
     ctxSize: wholeNumber(1).optional(),
     dtype: weightDtype.optional(),
     threads: wholeNumber(1).optional(),
-    tableMemory: byteSize.optional(),
+    ...tableSchema,
     keepAlive: wholeNumber(1).optional(),
     insecure: flag.default(false),
   }),
@@ -118,6 +115,7 @@ export const serveCommand: Command = defineCommand({
       ctxSize,
       dtype,
       threads,
+      table,
       tableMemory,
       keepAlive,
       insecure,
@@ -132,6 +130,7 @@ export const serveCommand: Command = defineCommand({
     };
     checkExposure({ host, apiKey, insecure, remedy: "give it a key (--api-key)" }, context);
     checkAccess(access);
+    const placement = tablePlacement({ table, tableMemory });
     await using owned = new DisposalStack();
     const backend = ortBackend(threads === undefined ? {} : { threads });
     owned.adopt(backend, (one) => one.dispose());
@@ -141,7 +140,7 @@ export const serveCommand: Command = defineCommand({
       const loading = loadModel(directory, {
         backend,
         dtype,
-        ...(tableMemory !== undefined && { tableMemory }),
+        ...placement,
         texts: parallel,
         contextSize: ctxSize,
         onPlan: showPlan(progress),

@@ -17,15 +17,10 @@ import {
 } from "../../model/index.ts";
 import { settingsOf, type StoredRun } from "../../training/index.ts";
 import { readRunRecord } from "../../training/node/index.ts";
-import { findUseCodes } from "../../table-counts.ts";
+import { findUseCodes, isReleasedLayout } from "../../at-rest/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import {
-  describeReleased,
-  describeReleasedAsText,
-  hashLine,
-  isReleasedLayout,
-} from "../show-released.ts";
+import { describeReleased, describeReleasedAsText, hashLine } from "../show-released.ts";
 
 export const showCommand: Command = defineCommand({
   path: "show",

@@ -13,9 +13,10 @@ import {
   presetNames,
   publicName,
 } from "../../training/index.ts";
-import { byteSize, decimal, path, wholeNumber } from "../arguments.ts";
+import { decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { formatTrainingStatus } from "../progress.ts";
+import { tablePlacement, tableSchema } from "../table-place.ts";
 
 export const trainCommand: Command = defineCommand({
   path: "train",
@@ -46,8 +47,12 @@ export const trainCommand: Command = defineCommand({
     { flags: "--seed <S>", description: "start values and order of the text (default 0)" },
     { flags: "--no-memory", description: "train the same backbone without its memory" },
     {
+      flags: "--table <PLACE>",
+      description: "keep the memory's table in: ram, or cache:SIZE (on disk, behind SIZE of RAM)",
+    },
+    {
       flags: "--table-memory <SIZE>",
-      description: "keep the memory's table on disk, with so much RAM for it (such as 2GiB)",
+      description: "the same as --table cache:SIZE (such as 2GiB)",
     },
     { flags: "--resume", description: "go on from the last checkpoint in DIR" },
     { flags: "--tokenizer <FILE>", description: "use this tokenizer.json instead of training one" },
@@ -76,23 +81,40 @@ export const trainCommand: Command = defineCommand({
     set: z.array(z.string()).optional(),
     seed: wholeNumber(0).optional(),
     memory: z.boolean(),
-    tableMemory: byteSize.optional(),
+    ...tableSchema,
     resume: z.boolean().optional(),
     tokenizer: path.optional(),
     checkpointEvery: wholeNumber(1).optional(),
     threads: wholeNumber(1).optional(),
   }),
   async run(input, context) {
-    const { tokenizer, threads, steps, lr, batch, context: length, set, ...options } = input;
+    const {
+      tokenizer,
+      threads,
+      steps,
+      lr,
+      batch,
+      context: length,
+      set,
+      table,
+      tableMemory,
+      ...options
+    } = input;
     const overrides = overridesOf({ steps, lr, batch, length, maxPositions: length }, set);
     overridePreset(findPreset(options.preset), overrides);
     context.signal.addEventListener("abort", () =>
       context.progress.note("saving; once more to stop at once"),
     );
+    const placement = tablePlacement({ table, tableMemory });
+    if (placement.table !== undefined)
+      throw new InvalidConfigError(
+        "training writes rows, and writes them to ram or cache:SIZE; put the table elsewhere afterwards: engram table push",
+      );
     const backend = ortBackend(threads === undefined ? {} : { threads });
     try {
       const result = await trainModel({
         ...definedOnly(options),
+        ...(placement.tableMemory !== undefined && { tableMemory: placement.tableMemory }),
         data: options.data,
         preset: options.preset,
         out: options.out,

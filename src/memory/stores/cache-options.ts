@@ -3,6 +3,7 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
+import type { StoreReport } from "../tiers.ts";
 import { admissionBytes, type CachePolicy } from "./admission.ts";
 
 export interface CacheOptions {
@@ -35,6 +36,20 @@ export interface CacheStats {
   readonly capacityRows: number;
   /** What the cache takes, all of it reserved at the start. */
   readonly capacityBytes: number;
+}
+
+/** What a cache over rows of so many bytes says of itself. */
+export function reportCache(stats: CacheStats, rowBytes: number): StoreReport {
+  const rowsServed = stats.hits + stats.prefetchHits;
+  const tier = {
+    tier: "ram",
+    rows: stats.residentRows,
+    bytes: stats.residentRows * rowBytes,
+    rowsAsked: rowsServed + stats.misses + stats.joined,
+    rowsServed,
+    bytesRead: rowsServed * rowBytes,
+  };
+  return { tier, cache: stats };
 }
 
 /** How often rows were used, for warming. Any order; both as long as each other. */

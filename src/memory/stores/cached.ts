@@ -18,20 +18,15 @@ import {
   type CacheStats,
   footprint,
   largestCapacity,
+  reportCache,
   type RowCounts,
   WAITING_OVERHEAD,
   WAITING_SHARE,
 } from "./cache-options.ts";
 import { HintQueue } from "./hint-queue.ts";
 import { RamStore } from "./ram.ts";
-import { type Load, type LoadEntry, newLoad } from "./row-loads.ts";
+import { type Load, type LoadEntry, newLoad, type WriteState } from "./row-loads.ts";
 import type { RowSlots } from "./row-slots.ts";
-
-interface WriteState {
-  writers: number;
-  isContested: boolean;
-  wasCached: boolean;
-}
 
 /**
  * Hinted rows of one load, and loads at a time: a read that comes meanwhile waits for at most these. Few enough for a
@@ -134,17 +129,7 @@ export class CachedStore implements RowStore {
   }
 
   report(): StoreReport {
-    const { stats, rowBytes } = this;
-    const rowsServed = stats.hits + stats.prefetchHits;
-    const tier = {
-      tier: "ram",
-      rows: stats.residentRows,
-      bytes: stats.residentRows * rowBytes,
-      rowsAsked: rowsServed + stats.misses + stats.joined,
-      rowsServed,
-      bytesRead: rowsServed * rowBytes,
-    };
-    return { tier, cache: stats };
+    return reportCache(this.stats, this.rowBytes);
   }
 
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {

@@ -227,8 +227,14 @@ async function readBody(
 /** User and password of an address, as the header that carries them. */
 function credentialsOf({ username, password }: URL): Record<string, string> {
   if (username === "" && password === "") return {};
-  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  const bytes = new TextEncoder().encode(text);
+  let bytes: Uint8Array;
+  try {
+    bytes = new TextEncoder().encode(
+      `${decodeURIComponent(username)}:${decodeURIComponent(password)}`,
+    );
+  } catch {
+    throw new InvalidConfigError("user and password of an address are percent-encoded UTF-8");
+  }
   return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }
 

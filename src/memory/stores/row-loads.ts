@@ -32,3 +32,10 @@ export function newLoad(
   const load = { entries: [], bytes, isHint, isHere: false, isWarming, numWaiting: 0 };
   return { ...load, done: Promise.resolve() };
 }
+
+/** A row that is on its way to be written. */
+export interface WriteState {
+  writers: number;
+  isContested: boolean;
+  wasCached: boolean;
+}

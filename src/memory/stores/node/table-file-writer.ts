@@ -4,7 +4,7 @@
  * crash nor a copy of the unfinished file passes for a table. Knows nothing of what rows hold.
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { EngramError, InvalidConfigError, StoreError } from "../../../errors.ts";
 import { linearCrc32c } from "../../../numerics/index.ts";
@@ -28,7 +28,7 @@ export interface WriteTableOptions {
   readonly numRows: number;
   /** From first row to last, in chunks of any size. */
   readonly rows: Iterable<RowChunk> | AsyncIterable<RowChunk>;
-  readonly layerId?: number;
+  readonly layerId?: number | undefined;
   readonly digest?: Uint8Array;
   /** Rows to warm a cache with, and how often they were used. */
   readonly hot?: RowCounts;
@@ -54,6 +54,7 @@ export async function writeTableFile(
   const hotBytes = encodeHot(hot, numRows);
   const partial = `${path}.tmp-${process.pid}-${randomBytes(4).toString("hex")}`;
   try {
+    await mkdir(dirname(path), { recursive: true });
     const file = await open(partial, "wx");
     let header: TableFileHeader;
     try {

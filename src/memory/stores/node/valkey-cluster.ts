@@ -14,6 +14,8 @@ export interface ValkeyOptions {
   readonly table: string;
   readonly username?: string;
   readonly password?: string;
+  /** TLS to every node, with certificates that this system trusts. */
+  readonly isEncrypted?: boolean;
   /** Milliseconds that one try may take. */
   readonly timeout?: number;
   /** How often what failed is asked for again, after the cluster was asked who has it now. */
@@ -51,7 +53,7 @@ export function segmentKey(table: string, generation: string, segment: number | 
 }
 
 export async function connect(options: ValkeyOptions): Promise<Cluster> {
-  const { nodes, username, password, timeout = 2000 } = options;
+  const { nodes, username, password, timeout = 2000, isEncrypted = false } = options;
   if (!/^[\w.:/-]{1,200}$/.test(options.table))
     throw new InvalidConfigError(
       `a table's name is made of letters, digits and _ . : / -, got ${JSON.stringify(options.table)}`,
@@ -78,6 +80,7 @@ export async function connect(options: ValkeyOptions): Promise<Cluster> {
         connectTimeout: timeout,
         commandTimeout: timeout,
         maxRetriesPerRequest: 1,
+        ...(isEncrypted && { tls: {} }),
         ...(username !== undefined && { username }),
         ...(password !== undefined && { password }),
       },

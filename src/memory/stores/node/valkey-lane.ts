@@ -5,13 +5,15 @@
  * network did (docs/log.md). Follows no redirects and tries nothing twice: what it does not get is for who asked to ask
  * for by the client. Knows no rows and no tables. (RESP2, as the Redis documentation describes it)
  */
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
+import { connect as connectEncrypted } from "node:tls";
 
 export interface LaneOptions {
   readonly host: string;
   readonly port: number;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  readonly isEncrypted?: boolean | undefined;
   /** Milliseconds for connecting, and for an answer. */
   readonly timeout: number;
   /** Bytes of every piece. */
@@ -77,12 +79,12 @@ export class ValkeyLane {
 
   /** Resolves when it is known whether a connection can be had. Does nothing where there is one, or none was had lately. */
   open(): Promise<void> {
-    const { host, port, timeout } = this.#options;
+    const { host, port, timeout, isEncrypted = false } = this.#options;
     if (this.#isClosed || this.#socket !== undefined || performance.now() < this.#lostAt + PAUSE)
       return Promise.resolve();
     return new Promise((resolve) => {
       const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
-      const socket = connect({
+      const options: TcpNetConnectOpts = {
         host,
         port,
         noDelay: true,
@@ -94,9 +96,13 @@ export class ValkeyLane {
             return true;
           },
         },
-      });
+      };
+      const servername = isIP(host) === 0 ? { servername: host } : {};
+      const socket: Socket = isEncrypted
+        ? connectEncrypted({ ...options, ...servername })
+        : connect(options);
       this.#socket = socket;
-      socket.on("connect", () => {
+      socket.on(isEncrypted ? "secureConnect" : "connect", () => {
         if (socket !== this.#socket) return;
         this.#login(socket);
         if (this.#isReady) resolve();

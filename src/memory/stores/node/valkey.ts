@@ -23,6 +23,7 @@
 import type { Cluster } from "iovalkey";
 import { FormatError, StoreError } from "../../../errors.ts";
 import { checkRead, type RowStore } from "../../store.ts";
+import type { RowFormatName } from "../../row-format.ts";
 import { checkTableFile } from "../../table-file.ts";
 import { crc16, hashSlot } from "../hash-slot.ts";
 import type { OpenTableOptions } from "../table-file.ts";
@@ -81,6 +82,7 @@ function checkTable(
 export class ValkeyStore implements RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
+  readonly format: RowFormatName;
   readonly #cluster: Cluster;
   readonly #options: ValkeyOptions;
   readonly #meta: TableMeta;
@@ -105,6 +107,7 @@ export class ValkeyStore implements RowStore {
     this.#crc = crc16(this.#prefix);
     this.#seed = seedOf(meta.generation);
     this.#pieceBytes = meta.rowBytes + SUM_BYTES;
+    this.format = meta.format;
     this.numRows = meta.numRows;
     this.rowBytes = meta.rowBytes;
   }
@@ -301,13 +304,14 @@ export class ValkeyStore implements RowStore {
 
   #laneTo(node: string): ValkeyLane {
     const colon = node.lastIndexOf(":");
-    const { username, password, timeout = 2000 } = this.#options;
+    const { username, password, timeout = 2000, isEncrypted } = this.#options;
     const lane = new ValkeyLane({
       host: node.slice(0, colon),
       port: Number(node.slice(colon + 1)),
       username,
       password,
       timeout,
+      isEncrypted,
       pieceBytes: this.#pieceBytes,
     });
     this.#lanes.set(node, lane);

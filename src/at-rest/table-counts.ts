@@ -2,10 +2,10 @@
  * How often training asked for each row, beside the table in a model directory; and caches warmed with it. Knows the
  * tensor's name and how to read it; what a code stands for is `memory/row-use.ts`'s business.
  */
-import { ModelDirectory, type TensorSource } from "./checkpoint/node/index.ts";
-import { FormatError } from "./errors.ts";
-import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "./memory/index.ts";
-import { layerName } from "./model/index.ts";
+import { ModelDirectory, type TensorSource } from "../checkpoint/node/index.ts";
+import { FormatError } from "../errors.ts";
+import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
+import { layerName } from "../model/index.ts";
 
 /** Tensor of a layer's use codes, [rows]. */
 export function countsName(layerId: number): string {

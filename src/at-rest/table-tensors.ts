@@ -11,9 +11,9 @@
  *
  * X is `model.layers.{L}.engram.embed`.
  */
-import { elementBytes, type FileDType } from "./checkpoint/index.ts";
-import type { RowFormat, RowFormatName } from "./memory/index.ts";
-import { layerName } from "./model/index.ts";
+import { elementBytes, type FileDType } from "../checkpoint/index.ts";
+import type { RowFormat, RowFormatName } from "../memory/index.ts";
+import { layerName } from "../model/index.ts";
 
 /** A tensor that holds a part of each row. */
 export interface TablePart {
@@ -47,6 +47,12 @@ export function tableParts(layerId: number, format: RowFormat): readonly TablePa
   const width = (rowBytes - to) / elementBytes[scales];
   const scale = { name: `${embed}.scale`, dtype: scales, columns: width, from: to, to: rowBytes };
   return [codes, scale];
+}
+
+/** Names of a layer's two tensors in DeepSeek-V4.1-Flash's checkpoint; no `model.` in front. */
+export function releasedTensorNames(layerId: number): { codes: string; scales: string } {
+  const embed = `layers.${layerId}.engram.embed`;
+  return { codes: `${embed}.weight`, scales: `${embed}.scale` };
 }
 
 /** Tensor that holds a layer's rows or their codes. */

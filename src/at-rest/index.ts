@@ -1,0 +1,20 @@
+/** A model's tables at rest: where they are, how they are opened, how they are put elsewhere. */
+export { type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
+export { countsSources, findUseCodes, warmCaches } from "./table-counts.ts";
+export {
+  formatOfTable,
+  releasedTensorNames,
+  type TablePart,
+  tableName,
+  tableParts,
+} from "./table-tensors.ts";
+export {
+  compareRows,
+  isReleasedLayout,
+  locateTables,
+  openTable,
+  tableIdentity,
+  type TableAtRest,
+  type TableFiles,
+  type WrapStore,
+} from "./tables.ts";

@@ -1,0 +1,143 @@
+/**
+ * Tables outside the model's directory: in a Redis or Valkey cluster, and as table files behind a web server or in a
+ * directory. Opens them, and puts them there. No password, key or query of an address comes into a message. Knows no
+ * model: what a table must be it is told.
+ */
+import { InvalidConfigError } from "../errors.ts";
+import {
+  openHttpStore,
+  type RowFormatName,
+  type RowStore,
+  type TableIdentity,
+} from "../memory/index.ts";
+import {
+  openTableFile,
+  openValkeyStore,
+  type ValkeyOptions,
+  writeTableFile,
+  writeValkeyTable,
+} from "../memory/stores/node/index.ts";
+
+/** Where tables are, if not in their model's directory. */
+export interface Place {
+  /** `redis[s]://user:password@host:port/NAME`, `http[s]://host/path`, or a directory of table files. */
+  readonly address: string;
+  /** Sent to a web server with every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface TableWanted {
+  /** The model's directory, which tables in a cluster have their name from unless the address has one. */
+  readonly model: string;
+  readonly expected: Omit<TableIdentity, "format">;
+}
+
+/** The file of a layer's table, behind a web server and in a directory. */
+export function tableFileName(layerId: number): string {
+  return `engram-${layerId}.tbl`;
+}
+
+export async function openElsewhere(
+  { address, headers = {} }: Place,
+  { model, expected }: TableWanted,
+): Promise<{ store: RowStore; format: RowFormatName }> {
+  const url = urlOf(address);
+  const layerId = expected.layerId!;
+  if (url === undefined) {
+    const store = await openTableFile(`${address}/${tableFileName(layerId)}`, { expected });
+    return { store, format: store.header.format };
+  }
+  if (isWeb(url)) {
+    url.pathname = `${url.pathname.replace(/\/$/, "")}/${tableFileName(layerId)}`;
+    const store = await openHttpStore(url.href, { headers, expected });
+    return { store, format: store.header.format };
+  }
+  const store = await openValkeyStore({ ...clusterOf(url, { model, layerId }), expected });
+  return { store, format: store.format };
+}
+
+/** Writes the rows of `source` as a layer's table. Readers find the whole table, or the one that was there. */
+export async function writeElsewhere(
+  { address }: Place,
+  { model, source, ...table }: { model: string; source: RowStore } & TableIdentity,
+): Promise<void> {
+  const url = urlOf(address);
+  if (url === undefined) {
+    const path = `${address}/${tableFileName(table.layerId!)}`;
+    await writeTableFile(path, { ...table, rows: chunksOf(source) });
+    return;
+  }
+  if (isWeb(url))
+    throw new InvalidConfigError(
+      `${url.origin}: tables cannot be put behind a web server from here; push them into a directory and copy it there`,
+    );
+  await writeValkeyTable({
+    ...clusterOf(url, { model, layerId: table.layerId! }),
+    ...table,
+    rows: source,
+  });
+}
+
+/** Rows read at a time. */
+const CHUNK_BYTES = 4 * 2 ** 20;
+
+/** All rows of a store by their ids, some at a time. */
+export function* rowChunks({ numRows, rowBytes }: RowStore): Generator<Uint32Array> {
+  const size = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
+  for (let first = 0; first < numRows; first += size)
+    yield Uint32Array.from({ length: Math.min(size, numRows - first) }, (_, i) => first + i);
+}
+
+async function* chunksOf(source: RowStore): AsyncGenerator<Uint8Array> {
+  for (const rows of rowChunks(source)) {
+    const bytes = new Uint8Array(rows.length * source.rowBytes);
+    await source.read(rows, bytes);
+    yield bytes;
+  }
+}
+
+/** Undefined for a directory. */
+function urlOf(address: string): URL | undefined {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(address)) return undefined;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isKnown = url !== undefined && /^(rediss?|https?):$/.test(url.protocol);
+  if (isKnown && isReadable(url)) return url;
+  throw new InvalidConfigError(
+    "a table's address is redis[s]://user:password@host:port/NAME, http[s]://host/path or a directory; got " +
+      (url === undefined || isKnown
+        ? "an address that cannot be read"
+        : `one that begins with ${url.protocol}`),
+  );
+}
+
+function isReadable({ hostname, username, password, pathname }: URL): boolean {
+  try {
+    return hostname !== "" && [username, password, pathname].map(decodeURIComponent).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function isWeb({ protocol }: URL): boolean {
+  return protocol === "http:" || protocol === "https:";
+}
+
+function clusterOf(
+  { protocol, hostname, port, username, password, pathname }: URL,
+  { model, layerId }: { model: string; layerId: number },
+): ValkeyOptions {
+  const name =
+    decodeURIComponent(pathname.replace(/^\//, "")) ||
+    model.split(/[/\\]/).findLast((part) => /^(?!\.*$)/.test(part));
+  if (name === undefined)
+    throw new InvalidConfigError(
+      `tables in a cluster have names; give the address one: ${protocol}//${hostname}/NAME`,
+    );
+  return {
+    nodes: [{ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 6379) }],
+    table: `${name}/${layerId}`,
+    isEncrypted: protocol === "rediss:",
+    ...(username !== "" && { username: decodeURIComponent(username) }),
+    ...(password !== "" && { password: decodeURIComponent(password) }),
+  };
+}

@@ -1,0 +1,308 @@
+/**
+ * The tables of a model where they rest, and each of them in the place from which it is read. They rest in the
+ * directory's tensors, in our layout or the released one, or in table files and clusters elsewhere (`remote-tables.ts`);
+ * they are read where they are, through a cache, or from RAM. Nobody else opens a table. Knows no ids and no weights.
+ */
+import type { LocatedTensor, ModelDirectory } from "../checkpoint/node/index.ts";
+import { FormatError } from "../errors.ts";
+import {
+  buildLayout,
+  cached,
+  type EngramConfig,
+  hashConstants,
+  hashConstantsDigest,
+  type LayerLayout,
+  measured,
+  RamStore,
+  type RetrievalTable,
+  type RowFormat,
+  rowFormat,
+  type RowStore,
+  rowsInRanges,
+  SideBySideStore,
+  type TableIdentity,
+  type UseCodes,
+} from "../memory/index.ts";
+import { openFileRanges } from "../memory/stores/node/index.ts";
+import { openElsewhere, type Place } from "./remote-tables.ts";
+import { findUseCodes } from "./table-counts.ts";
+import { formatOfTable, releasedTensorNames, tableName, tableParts } from "./table-tensors.ts";
+
+/** What is needed of a `ModelDirectory` here. */
+export type TableFiles = Pick<ModelDirectory, "path" | "find" | "pathOf">;
+
+/** One table; nothing of it is in memory yet. */
+export interface TableAtRest {
+  readonly layerId: number;
+  readonly numRows: number;
+  readonly format: RowFormat;
+  readonly tier: "disk" | "remote";
+  /** Its tensors in the directory, in the order in which their bytes stand in a row; none if it lies elsewhere. */
+  readonly tensors: readonly LocatedTensor[];
+  readonly useCodes: UseCodes | undefined;
+  /** A store of its own with each call, to be closed by who asked. */
+  open(): Promise<RowStore>;
+}
+
+export interface LocateOptions {
+  /** Where the tables are, if not in the directory. */
+  readonly place?: Place | undefined;
+  /** For tests that look at what is read. */
+  readonly openRanges?: typeof openFileRanges;
+}
+
+/**
+ * Finds all tables of a model. Reads headers only. Throws `FormatError` where a tensor is missing, or a table is not
+ * what the configuration says.
+ */
+export async function locateTables(
+  files: TableFiles,
+  engram: EngramConfig,
+  { place, openRanges = openFileRanges }: LocateOptions = {},
+): Promise<TableAtRest[]> {
+  const tables: TableAtRest[] = [];
+  const { headDim } = engram;
+  const identities = place && (await tableIdentity(engram));
+  for (const [i, layer] of buildLayout(engram).layers.entries()) {
+    const own = locateTensors(files, layer, { headDim, openRanges });
+    const local = place === undefined ? await own : await own.catch(asNone);
+    tables.push(
+      place === undefined
+        ? local!
+        : await locateElsewhere(place, { files, identity: identities![i]!, local }),
+    );
+  }
+  return tables;
+}
+
+/** A directory need not have what is read elsewhere; what it has is compared. */
+function asNone(error: unknown): undefined {
+  if (!(error instanceof FormatError)) throw error;
+}
+
+/** What each table must be, wherever it is. */
+export function tableIdentity(engram: EngramConfig): Promise<Omit<TableIdentity, "format">[]> {
+  const layout = buildLayout(engram);
+  return Promise.all(
+    hashConstants(layout).map(async (constants) => ({
+      layerId: constants.layer,
+      numRows: constants.rows,
+      headDim: engram.headDim,
+      digest: await hashConstantsDigest(constants),
+    })),
+  );
+}
+
+/** Whether the tables are laid out as DeepSeek-V4.1-Flash's are. */
+export async function isReleasedLayout(
+  files: Pick<TableFiles, "find">,
+  { layerIds: [first] }: EngramConfig,
+): Promise<boolean> {
+  return first !== undefined && (await files.find(releasedTensorNames(first).codes)) !== undefined;
+}
+
+function findTable(files: TableFiles, layerId: number): Promise<LocatedTensor | undefined> {
+  return files
+    .find(tableName(layerId))
+    .then((own) => own ?? files.find(releasedTensorNames(layerId).codes));
+}
+
+async function locateTensors(
+  files: TableFiles,
+  layer: LayerLayout,
+  { headDim, openRanges }: { headDim: number; openRanges: typeof openFileRanges },
+): Promise<TableAtRest> {
+  const { layerId, numRows } = layer;
+  const codes = await findTable(files, layerId);
+  const released = releasedTensorNames(layerId);
+  const isReleased = codes?.name === released.codes;
+  const name = codes && formatOfTable(codes.dtype);
+  if (name === undefined || (isReleased && name !== "fp8"))
+    throw new FormatError(
+      `${files.path}: expected the table "${codes?.name ?? tableName(layerId)}" as ` +
+        `${isReleased ? "F8_E4M3" : "F32, BF16, F8_E4M3, I8 or U8"}, ` +
+        (codes === undefined
+          ? "there is none; a run with --table-memory has it only when it has ended: open its checkpoint with --no-memory"
+          : `it is ${codes.dtype}`),
+    );
+  const format = rowFormat(name, headDim);
+  const parts = tableParts(layerId, format);
+  const tensors: LocatedTensor[] = [];
+  for (const [i, { dtype, columns, ...part }] of parts.entries()) {
+    const wanted = isReleased ? released[i === 0 ? "codes" : "scales"] : part.name;
+    const tensor = await files.find(wanted);
+    if (tensor === undefined)
+      throw new FormatError(`${files.path}: the table's tensor "${wanted}" is missing`);
+    checkTensor(files, tensor, { dtype, shape: [numRows, columns] });
+    tensors.push(tensor);
+  }
+  const open = async (): Promise<RowStore> => {
+    const stores: RowStore[] = [];
+    try {
+      for (const [i, { from, to }] of parts.entries()) {
+        const { file, begin: offset } = tensors[i]!;
+        const ranges = await openRanges(files.pathOf(file));
+        stores.push(rowsInRanges(ranges, { numRows, rowBytes: to - from, offset }));
+      }
+      return stores.length === 1 ? stores[0]! : new SideBySideStore(stores);
+    } catch (error) {
+      for (const store of stores) await store.close();
+      throw error;
+    }
+  };
+  const useCodes = await findUseCodes(files, layer);
+  return { layerId, numRows, format, tier: "disk", tensors, useCodes, open };
+}
+
+async function locateElsewhere(
+  place: Place,
+  {
+    files,
+    identity,
+    local,
+  }: {
+    files: TableFiles;
+    identity: Omit<TableIdentity, "format">;
+    local: TableAtRest | undefined;
+  },
+): Promise<TableAtRest> {
+  const { layerId, numRows, headDim } = identity;
+  const open = (): ReturnType<typeof openElsewhere> =>
+    openElsewhere(place, { model: files.path, expected: identity });
+  const { store, format } = await open();
+  try {
+    if (local?.format.name === format) await compareSome(local, store);
+  } finally {
+    await store.close();
+  }
+  return {
+    layerId: layerId!,
+    numRows,
+    format: rowFormat(format, headDim),
+    tier: "remote",
+    tensors: [],
+    useCodes: local?.useCodes,
+    open: async () => (await open()).store,
+  };
+}
+
+/** Rows that are compared when a table is opened elsewhere: another training of the same model differs in most. */
+const SAMPLE_ROWS = 64;
+
+async function compareSome(local: TableAtRest, store: RowStore): Promise<void> {
+  const { numRows } = local;
+  const count = Math.min(SAMPLE_ROWS, numRows);
+  const rows = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * numRows) / count));
+  const own = await local.open();
+  try {
+    await compareRows(rows, { own, store, layerId: local.layerId });
+  } finally {
+    await own.close();
+  }
+}
+
+/** Throws `FormatError` that names the first of `rows` that is another one in `store` than in `own`. */
+export async function compareRows(
+  rows: Uint32Array,
+  { own, store, layerId }: { own: RowStore; store: RowStore; layerId: number },
+): Promise<void> {
+  const { rowBytes } = own;
+  const [here, there] = [own, store].map(() => new Uint8Array(rows.length * rowBytes));
+  await own.read(rows, here!);
+  await store.read(rows, there!);
+  const at = here!.findIndex((byte, i) => byte !== there![i]);
+  if (at >= 0)
+    throw new FormatError(
+      `layer ${layerId}: row ${rows[Math.floor(at / rowBytes)]} is another one there than in the model's directory; ` +
+        "the table there is another model's, or an older one: put it there again with engram table push",
+    );
+}
+
+function checkTensor(
+  { path }: TableFiles,
+  { name, dtype, shape }: LocatedTensor,
+  expected: { readonly dtype: string; readonly shape: readonly number[] },
+): void {
+  if (dtype !== expected.dtype || JSON.stringify(shape) !== JSON.stringify(expected.shape))
+    throw new FormatError(
+      `${path}: tensor "${name}" should be ${expected.dtype} [${expected.shape.join(", ")}] by ` +
+        `config.json, it is ${dtype} [${shape.join(", ")}]`,
+    );
+}
+
+/** Puts a store around a store of a table: `name` says what it is, `isOuter` that the model asks it. */
+export type WrapStore = (
+  store: RowStore,
+  place: { readonly layerId: number; readonly name: string; readonly isOuter: boolean },
+) => RowStore;
+
+export interface OpenTableOptions {
+  /** Memory for this table's cache, all of it; without it the table is read into RAM, whole. */
+  readonly cacheBytes: number | undefined;
+  /** What of the directory reads it whole. */
+  readonly files: Pick<ModelDirectory, "readRange">;
+  readonly wrapStore: WrapStore;
+  /** See `RamStoreOptions`. */
+  readonly advise?: (buffer: SharedArrayBuffer) => void;
+}
+
+/** Opens a table for a model to read from. Closing its store closes all that is below it. */
+export async function openTable(
+  table: TableAtRest,
+  { cacheBytes, wrapStore, ...options }: OpenTableOptions,
+): Promise<RetrievalTable> {
+  const { layerId, format, tier, useCodes } = table;
+  const done = (store: RowStore, name: string): RetrievalTable => ({
+    layerId,
+    format,
+    useCodes,
+    store: wrapStore(store, { layerId, name, isOuter: true }),
+  });
+  if (cacheBytes === undefined) return done(await readWhole(table, options), "memory");
+  const store = await table.open();
+  try {
+    const name = tier === "disk" ? "file" : tier;
+    const below = wrapStore(measured(store, { tier }), { layerId, name, isOuter: false });
+    return done(cached(below, { bytes: cacheBytes }), "cache");
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Bytes read at a time. */
+const CHUNK_BYTES = 1 << 24;
+
+async function readWhole(
+  { layerId, numRows, format, tensors }: TableAtRest,
+  { files, advise }: Pick<OpenTableOptions, "files" | "advise">,
+): Promise<RamStore> {
+  const { rowBytes } = format;
+  // A saved table is mostly used, so whole huge pages are no waste; they halve the time of a row.
+  const store = new RamStore({ numRows, rowBytes, advise });
+  const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
+  for (const [part, { from, to }] of tableParts(layerId, format).entries()) {
+    const { name } = tensors[part]!;
+    const width = to - from;
+    const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
+    for (const [s, segment] of store.segments.entries())
+      for (let at = 0; at < segment.length; at += chunkRows * rowBytes) {
+        const rows = Math.min(chunkRows, (segment.length - at) / rowBytes);
+        const begin = (s * store.rowsPerSegment + at / rowBytes) * width;
+        const end = begin + rows * width;
+        if (width === rowBytes) {
+          await files.readRange(name, {
+            begin,
+            end,
+            into: segment.subarray(at, at + rows * rowBytes),
+            isZeroed: true,
+          });
+          continue;
+        }
+        await files.readRange(name, { begin, end, into: buffer });
+        for (let i = 0; i < rows; i++)
+          segment.set(buffer.subarray(i * width, (i + 1) * width), at + i * rowBytes + from);
+      }
+  }
+  return store;
+}

@@ -1,0 +1,141 @@
+/**
+ * `engram table push` and `engram table verify`: a model's tables put elsewhere, and looked at there, row by row.
+ */
+import * as z from "zod";
+import {
+  compareRows,
+  locateTables,
+  type Place,
+  rowChunks,
+  type TableAtRest,
+  tableIdentity,
+  writeElsewhere,
+} from "../../at-rest/index.ts";
+import { ModelDirectory } from "../../checkpoint/node/index.ts";
+import { InvalidConfigError } from "../../errors.ts";
+import { type EngramConfig, parseEngramConfig, type RowStore } from "../../memory/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { placeOf } from "../table-place.ts";
+
+const places =
+  "PLACE is redis[s]://user:password@host:port/NAME, a node of a Redis or Valkey cluster (NAME: the model's " +
+  "directory, if it is left out), a directory of table files, or, to be read, http[s]://host/path, where such files are. " +
+  "It can be given as ENGRAM_TABLE, which other users of the machine do not see; headers for a web server are lines of ENGRAM_TABLE_HEADERS.";
+
+const words = {
+  arguments: [
+    { name: "MODEL", description: "model directory" },
+    { name: "PLACE", description: "where the tables are (ENGRAM_TABLE)", isOptional: true },
+  ],
+  options: [],
+  schema: z.object({ model: path, place: z.string().min(1).optional() }),
+};
+
+export const tablePushCommand: Command = defineCommand({
+  ...words,
+  path: "table push",
+  summary: "put a model's tables into a cluster, or into files",
+  description: `Copies the tables of the model in the directory MODEL to PLACE, each row with a sum. ${places}`,
+  examples: ["table push models/wiki redis://127.0.0.1:7000/wiki", "table push models/wiki tables"],
+  async run(input, context) {
+    const place = given(input.place);
+    await using files = await ModelDirectory.open(input.model);
+    const engram = parseEngramConfig(files.config);
+    const tables = await locateTables(files, engram);
+    for (const [i, table] of tables.entries()) {
+      context.progress.update(`layer ${table.layerId}: ${table.numRows} rows`);
+      const identity = (await tableIdentity(engram))[i]!;
+      await withStore(table, (source) =>
+        writeElsewhere(place, {
+          ...identity,
+          format: table.format.name,
+          model: files.path,
+          source: stoppable(source, context.signal),
+        }),
+      );
+    }
+    return done("pushed", tables, context);
+  },
+});
+
+export const tableVerifyCommand: Command = defineCommand({
+  ...words,
+  path: "table verify",
+  summary: "check every row of tables that were put elsewhere",
+  description:
+    "Reads all rows of the tables of the model in the directory MODEL at PLACE, checks their sums, and compares them " +
+    `with the rows in MODEL, where it has some of the same format. ${places}`,
+  examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
+  async run(input, context) {
+    const place = given(input.place);
+    await using files = await ModelDirectory.open(input.model);
+    const engram: EngramConfig = parseEngramConfig(files.config);
+    const there = await locateTables(files, engram, { place });
+    const here = await locateTables(files, engram).catch(() => undefined);
+    for (const [i, table] of there.entries()) {
+      const own = here?.[i]?.format.name === table.format.name ? here[i] : table;
+      await withStore(own, (rows) =>
+        withStore(table, (store) => check(table, { rows, store, context })),
+      );
+    }
+    return done("verified", there, context);
+  },
+});
+
+async function check(
+  { layerId, numRows }: TableAtRest,
+  { rows: own, store, context }: { rows: RowStore; store: RowStore; context: CommandContext },
+): Promise<void> {
+  for (const rows of rowChunks(store)) {
+    context.signal.throwIfAborted();
+    await compareRows(rows, { own, store, layerId });
+    context.progress.update(`layer ${layerId}: ${rows.at(-1)! + 1}/${numRows} rows`);
+  }
+}
+
+async function withStore<T>(table: TableAtRest, body: (store: RowStore) => Promise<T>): Promise<T> {
+  const store = await table.open();
+  try {
+    return await body(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function stoppable(source: RowStore, signal: AbortSignal): RowStore {
+  const { numRows, rowBytes } = source;
+  return {
+    numRows,
+    rowBytes,
+    async read(rows, into): Promise<void> {
+      signal.throwIfAborted();
+      await source.read(rows, into);
+    },
+    close: () => source.close(),
+  };
+}
+
+function given(place: string | undefined): Place {
+  const address = place ?? process.env["ENGRAM_TABLE"];
+  if (address === undefined)
+    throw new InvalidConfigError("where? give PLACE, or ENGRAM_TABLE in the environment");
+  return placeOf(address);
+}
+
+function done(
+  what: string,
+  tables: readonly TableAtRest[],
+  { print, progress }: CommandContext,
+): { readonly tables: readonly object[] } {
+  progress.end();
+  const list = tables.map(({ layerId, numRows, format }) => ({
+    layer: layerId,
+    rows: numRows,
+    bytes: numRows * format.rowBytes,
+    format: format.name,
+  }));
+  for (const { layer, rows, format } of list)
+    print(`layer ${layer}: ${what} ${rows} rows as ${format}\n`);
+  return { tables: list };
+}
