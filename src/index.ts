@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** The public API of engram-lm. What is not listed here is private. */
 export {
   BackendError,
@@ -59,12 +60,7 @@ export {
 } from "./memory/stores/node/index.ts";
 export type { ModelConfig, WeightDtype } from "./model/index.ts";
 export { saveModel, type ModelToSave } from "./save-model.ts";
-export {
-  ortBackend,
-  type OrtBackendOptions,
-  publicOrtBackend,
-  type PublicOrtBackendOptions,
-} from "./tensor/backends/onnx/node/index.ts";
+export { ortBackend, type OrtBackendOptions } from "./tensor/backends/onnx/node/index.ts";
 export type { EngramServer, ServerOptions } from "./server/index.ts";
 export { createServer, listen, type Listener, type ListenOptions } from "./server/node/index.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";

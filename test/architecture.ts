@@ -144,7 +144,6 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   hono: ["src/server/"],
   iovalkey: ["src/memory/stores/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/memory/stores/node/"],
-  "onnxruntime-node": ["src/tensor/backends/onnx/node/"],
   zod: ["src/cli/", "src/server/"],
 };
 

@@ -1,4 +1,4 @@
-/** Graphs as ONNX models, without a runtime to run them. */
+/** Graphs as ONNX models, and the driver that runs them wherever WebAssembly does. */
 export {
   type InPlacePair,
   type InputLimit,
@@ -6,3 +6,4 @@ export {
   type LowerOptions,
   type OnnxModel,
 } from "./lower.ts";
+export { type OrtWeb, wasmBackend, type WasmBackendOptions } from "./wasm-backend.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../../index.ts";
 import { type BoundSpan, elementWiseKernels, unsafeOutputs } from "../aliasing.ts";
 import { lower } from "../lower.ts";
-import { ortBackend } from "./c-api-backend.ts";
+import { ortBackend } from "./ort-backend.ts";
 
 const backend = ortBackend({ threads: 2 });
 after(() => backend.dispose());

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { BackendError } from "../../../../errors.ts";
 import { backendConformance } from "../../../../../test/conformance/backend.ts";
 import { type Binding, GraphBuilder, valueOf, type Value, zeros } from "../../../index.ts";
-import { ortBackend } from "./c-api-backend.ts";
+import { ortBackend } from "./ort-backend.ts";
 
 backendConformance("onnx through the C interface", async () => ortBackend({ threads: 2 }));
 
@@ -129,6 +129,20 @@ describe("runs", () => {
   });
 });
 
+/** Runs a program that finds a graph `y = -x` and what works on it. */
+function inProcess(program: string): { stdout: string; stderr: string } {
+  const urls = ["../../../index.ts", "../index.ts", "index.ts"].map(
+    (file) => new URL(file, import.meta.url).href,
+  );
+  const head = `
+    const [{ default: assert }, { GraphBuilder, runOnce, valueOf }, { lower }, { ortBackend }] =
+      await Promise.all(["node:assert", ...process.argv.slice(1)].map((url) => import(url)));
+    const g = new GraphBuilder();
+    const graph = g.build({ y: g.neg(g.input("x", "f32", [1])) });`;
+  const args = ["--input-type=module", "-e", head + program, ...urls];
+  return spawnSync(process.execPath, args, { encoding: "utf8" });
+}
+
 describe("refusals", () => {
   test("another number of threads, naming both", () => {
     assert.throws(() => ortBackend({ threads: 3 }), /2 threads .* 3/);
@@ -136,19 +150,27 @@ describe("refusals", () => {
       assert.throws(() => ortBackend({ threads }), BackendError);
   });
 
-  test("a process whose library was started by the public interface, saying what to do", () => {
-    const program = `
-      const { GraphBuilder, runOnce, zeros } = await import(process.argv[1]);
-      const { ortBackend, publicOrtBackend } = await import(process.argv[2]);
-      const g = new GraphBuilder();
-      const graph = g.build({ y: g.neg(g.input("x", "f32", [1])) });
-      await runOnce(publicOrtBackend({ threads: 1 }), graph, { x: zeros("f32", [1]) });
+  test("a process whose library was started by onnxruntime-node, saying what to do", () => {
+    const { stdout } = inProcess(`
+      const { InferenceSession } = await import("onnxruntime-node");
+      await InferenceSession.create(lower(graph, { caches: "separate" }).bytes);
+      process.on("warning", () => process.exit(1));
       await ortBackend({ threads: 1 }).compile(graph).catch((e) => console.log(e.code, e.message));
-    `;
-    const urls = ["../../../index.ts", "index.ts"].map((f) => new URL(f, import.meta.url).href);
-    const args = ["--input-type=module", "-e", program, ...urls];
-    const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    `);
     assert.match(stdout, /^backend_failed .*create this backend before it/);
+  });
+
+  test("a platform without a library: WebAssembly computes, and says so once", () => {
+    const { stdout, stderr } = inProcess(`
+      Object.defineProperty(process, "arch", { value: "mips" });
+      assert.throws(() => ortBackend({ threads: 0 }), { code: "backend_failed" });
+      const [backend] = [ortBackend(), ortBackend({ threads: 1 })];
+      const { y } = await runOnce(backend, graph, { x: valueOf(Float32Array.of(3), [1]) });
+      console.log(backend.name, y.data[0]);
+    `);
+    assert.equal(stdout, "onnx (WebAssembly) -3\n");
+    assert.match(stderr, /ENGRAM_NO_NATIVE_ENGINE.* WebAssembly.*none came for \w+-mips/);
+    assert.equal(stderr.match(/ENGRAM_NO_NATIVE_ENGINE/g)?.length, 1);
   });
 
   test("a row id outside the table: ONNX Runtime's message, and the next run works", async () => {

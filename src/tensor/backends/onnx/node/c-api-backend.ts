@@ -24,18 +24,16 @@ import {
   openRuntime,
   PackedConstants,
   PreparedRun,
+  type RuntimeOptions,
   spanOf,
 } from "./ort-c-api.ts";
 
-export interface OrtBackendOptions {
-  /** Threads of the process-wide pool; who asks first decides. Absent: any number will do. */
-  readonly threads?: number | undefined;
-}
+/** `threads`: of the process-wide pool, who asks first decides; absent, any number will do. */
+export type NativeBackendOptions = RuntimeOptions;
 
-/** ONNX Runtime with in-place outputs and asynchronous runs. */
-export function ortBackend({ threads }: OrtBackendOptions = {}): Backend {
-  openRuntime({ threads });
-  return new OrtBackend();
+/** ONNX Runtime with in-place outputs and asynchronous runs; or, in words, why its library cannot be used. */
+export function nativeBackend(options: NativeBackendOptions): Backend | string {
+  return openRuntime(options) ?? new OrtBackend();
 }
 
 class OrtBackend implements Backend {

@@ -3,7 +3,7 @@
  * starts it and looks at how it ended. Not part of the library.
  */
 import { GraphBuilder, zeros } from "../../../index.ts";
-import { ortBackend } from "./c-api-backend.ts";
+import { ortBackend } from "./ort-backend.ts";
 
 const way = process.argv[2];
 const size = [700, 700];

@@ -1,18 +1,18 @@
 /**
- * ONNX Runtime's C interface, called through koffi in the library file that `onnxruntime-node`
- * ships. This is the one module that holds addresses: everything it gives out is an object with a
- * `release`, and everything that may fail throws `BackendError` with ONNX Runtime's own message.
+ * ONNX Runtime's C interface, called through koffi in its native library. This is the one module that
+ * holds addresses: everything it gives out is an object with a `release`, and everything that may fail
+ * throws `BackendError` with ONNX Runtime's own message.
  * It knows sessions, tensors and runs; nothing of our graphs or ops.
  *
  * Two things here are easy to get wrong. The library handle is kept in a module variable: once
  * collected, the library is unloaded under running sessions. And addresses are only taken of buffers
  * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good.
  */
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { BackendError } from "../../../../errors.ts";
 import type { Span } from "../aliasing.ts";
+import { nativeLibrary } from "./engine-files.ts";
 import { koffi } from "./ffi.ts";
 
 /** The only release whose function table was checked against this file. */
@@ -108,37 +108,15 @@ let loaded: Loaded | undefined;
 
 const LOG_ID: Pinned = Pinned.text("engram");
 
-function libraryPath(): string {
-  const file = {
-    linux: "libonnxruntime.so.1",
-    darwin: "libonnxruntime.1.dylib",
-    win32: "onnxruntime.dll",
-  }[process.platform as string];
-  if (file === undefined)
-    throw new BackendError(
-      `ONNX Runtime ships for linux, darwin and win32; this is ${process.platform}: use the reference backend`,
-    );
-  // The package's main file is dist/index.js.
-  const main = createRequire(import.meta.url).resolve("onnxruntime-node");
-  return join(dirname(main), "..", "bin", "napi-v6", process.platform, process.arch, file);
-}
-
 function loadApi(path: string): { library: unknown; api: Api } {
-  let library: ReturnType<typeof koffi.load>;
-  try {
-    library = koffi.load(path);
-  } catch (cause) {
-    throw new BackendError(`cannot load ONNX Runtime from ${path}: ${String(cause)}`, { cause });
-  }
+  const library = koffi.load(path);
   const base = library.func("OrtGetApiBase", "void *", [])() as Address;
   const pointer = (at: Address, index: number): Address =>
     koffi.decode(at, index * 8, "void *") as Address;
   const getVersion = koffi.decode(pointer(base, 1), koffi.proto("str", [])) as () => string;
   const version = getVersion();
   if (!version.startsWith(`${SUPPORTED}.`))
-    throw new BackendError(
-      `expected ONNX Runtime ${SUPPORTED}.x, found ${version} at ${path}: install the onnxruntime-node version of our package.json`,
-    );
+    throw new BackendError(`expected ONNX Runtime ${SUPPORTED}.x, found ${version}`);
   const getApi = koffi.decode(pointer(base, 0), koffi.proto("void *", ["uint32_t"])) as (
     v: number,
   ) => Address;
@@ -180,8 +158,9 @@ export interface RuntimeOptions {
 /**
  * Loads the library and creates its environment, once for the process: ONNX Runtime has one
  * thread pool of fixed size for all sessions, so a later caller must ask for the same number.
+ * Returns why, where this platform has no library or the one that is there does not load.
  */
-export function openRuntime(options: RuntimeOptions): void {
+export function openRuntime(options: RuntimeOptions): string | undefined {
   const threads = options.threads ?? loaded?.threads ?? availableParallelism();
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new BackendError(`threads must be a whole number from 1 to 1024, got ${threads}`);
@@ -190,10 +169,17 @@ export function openRuntime(options: RuntimeOptions): void {
       throw new BackendError(
         `ONNX Runtime already runs with ${loaded.threads} threads in this process and cannot change to ${threads}: give every backend the same number`,
       );
-    return;
+    return undefined;
   }
-  const path = libraryPath();
-  const { library, api } = loadApi(path);
+  const path = nativeLibrary();
+  if (path === undefined) return `none came for ${process.platform}-${process.arch}`;
+  let found: ReturnType<typeof loadApi>;
+  try {
+    found = loadApi(path);
+  } catch (error) {
+    return `${path}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  const { library, api } = found;
   const created = new Pinned(8);
   const createdSlot = new BigUint64Array(created.bytes.buffer, 0, 1);
   const create = (what: string, call: (out: Address) => Address | null): Address => {
@@ -225,6 +211,7 @@ export function openRuntime(options: RuntimeOptions): void {
     dims,
     dimSlots,
   };
+  return undefined;
 }
 
 /** Failures come back as errors; ONNX Runtime would print them to stderr as well. */

@@ -13,7 +13,7 @@ import {
 } from "../../../index.ts";
 import { referenceBackend } from "../../reference/index.ts";
 import { lower } from "../lower.ts";
-import { ortBackend } from "./c-api-backend.ts";
+import { ortBackend } from "./ort-backend.ts";
 
 const backend = ortBackend({ threads: 2 });
 after(() => backend.dispose());

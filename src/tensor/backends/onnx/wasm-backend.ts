@@ -1,11 +1,10 @@
 /**
- * The portable second driver: the same graphs through the documented interface of onnxruntime-node.
- * Slower than `c-api-backend.ts` (a run blocks the thread, outputs are copied, every session has its
- * own threads) but free of addresses: for platforms or releases the C driver refuses.
+ * The second driver, for platforms without a native library: the same graphs through the interface of
+ * onnxruntime-web, built for WebAssembly. Slower than `node/c-api-backend.ts` (one thread, which a run
+ * blocks; inputs and outputs are copied) but free of addresses. It knows no platform: whoever makes it
+ * says where the module comes from.
  */
-import { availableParallelism } from "node:os";
-import { env, InferenceSession, Tensor } from "onnxruntime-node";
-import { BackendError } from "../../../../errors.ts";
+import { BackendError } from "../../../errors.ts";
 import {
   type Backend,
   type Binding,
@@ -13,42 +12,62 @@ import {
   type Executable,
   type Value,
   type Values,
-} from "../../../backend.ts";
-import type { Graph, TensorData } from "../../../graph.ts";
-import { lower, type OnnxModel } from "../lower.ts";
+} from "../../backend.ts";
+import type { Graph, TensorData } from "../../graph.ts";
+import type { DType } from "../../ops.ts";
+import { lower, type OnnxModel } from "./lower.ts";
 
-export interface PublicOrtBackendOptions {
-  /** Threads of each compiled graph. */
-  readonly threads?: number;
+/** What is used of the module onnxruntime-web. A type of ours, so that ours need none of its. */
+export interface OrtWeb {
+  readonly env: {
+    logLevel?: string;
+    readonly wasm: { numThreads?: number; wasmBinary?: Uint8Array; wasmPaths?: { wasm: string } };
+  };
+  readonly InferenceSession: {
+    create(model: Uint8Array, options: object): Promise<OrtSession>;
+  };
+  readonly Tensor: new (type: string, data: TensorData, dims: readonly number[]) => object;
 }
 
-/** ONNX Runtime through its public Node interface. */
-export function publicOrtBackend({
-  threads = availableParallelism(),
-}: PublicOrtBackendOptions = {}): Backend {
-  env.logLevel = "fatal";
-  return new PublicBackend(threads);
+interface OrtSession {
+  run(feeds: Record<string, object>): Promise<Record<string, { readonly data: unknown }>>;
+  release(): Promise<void>;
 }
 
-class PublicBackend implements Backend {
-  readonly name = "onnx (public interface)";
-  readonly #threads: number;
-  readonly #executables = new Set<PublicExecutable>();
+export interface WasmBackendOptions {
+  /**
+   * Imports the module and tells it (`env.wasm`) where its WebAssembly is. Called at every compile, so
+   * that one that failed may be tried again.
+   */
+  readonly load: () => Promise<OrtWeb>;
+}
+
+/** ONNX Runtime in WebAssembly. Graphs and what they hold share 4 GiB. */
+export function wasmBackend({ load }: WasmBackendOptions): Backend {
+  return new WasmBackend(load);
+}
+
+class WasmBackend implements Backend {
+  readonly name = "onnx (WebAssembly)";
+  readonly #load: () => Promise<OrtWeb>;
+  readonly #executables = new Set<WasmExecutable>();
   #disposed = false;
 
-  constructor(threads: number) {
-    this.#threads = threads;
+  constructor(load: () => Promise<OrtWeb>) {
+    this.#load = load;
   }
 
   async compile(graph: Graph): Promise<Executable> {
     if (this.#disposed) throw new BackendError("compile on a disposed backend");
     const model = lower(graph, { caches: "separate" });
-    let session: InferenceSession;
+    const ort = await this.#load();
+    ort.env.logLevel = "fatal";
+    ort.env.wasm.numThreads = 1;
+    let session: OrtSession;
     try {
-      session = await InferenceSession.create(model.bytes, {
-        executionProviders: ["cpu"],
+      session = await ort.InferenceSession.create(model.bytes, {
+        executionProviders: ["wasm"],
         graphOptimizationLevel: "disabled",
-        intraOpNumThreads: this.#threads,
         enableMemPattern: false,
         logSeverityLevel: 4,
       });
@@ -57,7 +76,7 @@ class PublicBackend implements Backend {
         cause,
       });
     }
-    const executable = new PublicExecutable({ graph, model, session }, (e) =>
+    const executable = new WasmExecutable({ graph, model, ort, session }, (e) =>
       this.#executables.delete(e),
     );
     this.#executables.add(executable);
@@ -73,16 +92,17 @@ class PublicBackend implements Backend {
 interface Compiled {
   readonly graph: Graph;
   readonly model: OnnxModel;
-  readonly session: InferenceSession;
+  readonly ort: OrtWeb;
+  readonly session: OrtSession;
 }
 
-class PublicExecutable implements Executable {
+class WasmExecutable implements Executable {
   readonly #compiled: Compiled;
   readonly #running = new Set<Promise<void>>();
-  readonly #onDispose: (e: PublicExecutable) => void;
+  readonly #onDispose: (e: WasmExecutable) => void;
   #disposed = false;
 
-  constructor(compiled: Compiled, onDispose: (e: PublicExecutable) => void) {
+  constructor(compiled: Compiled, onDispose: (e: WasmExecutable) => void) {
     this.#compiled = compiled;
     this.#onDispose = onDispose;
   }
@@ -90,14 +110,14 @@ class PublicExecutable implements Executable {
   bind(inputs: Values, outputs: Values): Binding {
     if (this.#disposed) throw new BackendError("bind on a disposed executable");
     checkBinding(this.#compiled.graph, inputs, outputs);
-    return new PublicBinding(this, { inputs, outputs });
+    return new WasmBinding(this, { inputs, outputs });
   }
 
   async run(inputs: Values, outputs: Values): Promise<void> {
     if (this.#disposed) throw new BackendError("run on a disposed executable");
-    const { graph, model, session } = this.#compiled;
+    const { graph, model, ort, session } = this.#compiled;
     const feeds = Object.fromEntries(
-      [...graph.inputs.keys()].map((key, i) => [model.inputNames[i]!, tensorOf(inputs[key]!)]),
+      [...graph.inputs.keys()].map((key, i) => [model.inputNames[i]!, tensorOf(ort, inputs[key]!)]),
     );
     const running = session.run(feeds).then(
       (results) => {
@@ -127,15 +147,15 @@ class PublicExecutable implements Executable {
   }
 }
 
-class PublicBinding implements Binding {
-  readonly #executable: PublicExecutable;
+class WasmBinding implements Binding {
+  readonly #executable: WasmExecutable;
   readonly #inputs: Values;
   readonly #outputs: Values;
   #busy = false;
   #disposed = false;
 
   constructor(
-    executable: PublicExecutable,
+    executable: WasmExecutable,
     { inputs, outputs }: { readonly inputs: Values; readonly outputs: Values },
   ) {
     this.#executable = executable;
@@ -160,11 +180,15 @@ class PublicBinding implements Binding {
   }
 }
 
-function tensorOf({ dtype, shape, data }: Value): Tensor {
-  if (dtype === "f32") return new Tensor("float32", data as Float32Array, shape);
-  if (dtype === "i32") return new Tensor("int32", data as Int32Array, shape);
-  if (dtype === "u8") return new Tensor("uint8", data as Uint8Array, shape);
-  return new Tensor("bool", data as Uint8Array, shape);
+const tensorTypes: Readonly<Record<DType, string>> = {
+  f32: "float32",
+  i32: "int32",
+  u8: "uint8",
+  bool: "bool",
+};
+
+function tensorOf(ort: OrtWeb, { dtype, shape, data }: Value): object {
+  return new ort.Tensor(tensorTypes[dtype], data, shape);
 }
 
 function messageOf(cause: unknown): string {

@@ -1,0 +1,74 @@
+/**
+ * Where ONNX Runtime's files are: in a package, those that came with it (`engine/`) or with one beside it;
+ * in a checkout, those of the development packages onnxruntime-node and onnxruntime-web. Knows names of
+ * files; opens none.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Five levels up from the source and from the built file alike. */
+const root = fileURLToPath(new URL("../../../../../", import.meta.url));
+const { resolve } = createRequire(import.meta.url);
+
+const libraryNames: Readonly<Record<string, string>> = {
+  linux: "libonnxruntime.so.1",
+  darwin: "libonnxruntime.1.dylib",
+  win32: "onnxruntime.dll",
+};
+
+/** The native library for this platform; undefined where there is none. */
+export function nativeLibrary(): string | undefined {
+  const { platform, arch } = process;
+  const file = libraryNames[platform];
+  if (file === undefined) return undefined;
+  const shipped = join(root, "engine", `${platform}-${arch}`, file);
+  if (existsSync(shipped)) return shipped;
+  return (
+    besideMain(`engram-lm-engine-${platform}-${arch}`, file) ?? developmentLibrary(platform, arch)
+  );
+}
+
+/** What a package for a platform is made from. */
+export function developmentLibrary(platform: string, arch: string): string | undefined {
+  const file = libraryNames[platform];
+  if (file === undefined) return undefined;
+  return besideMain("onnxruntime-node", join("..", "bin", "napi-v6", platform, arch, file));
+}
+
+/** A module, and the WebAssembly it loads. */
+export interface WasmFiles {
+  readonly module: string;
+  readonly wasm: string;
+}
+
+/** The build for WebAssembly. */
+export function wasmFiles(): WasmFiles {
+  const shipped = join(root, "engine", "wasm");
+  return existsSync(shipped) ? wasmFilesIn(shipped) : developmentWasm();
+}
+
+/** What `engine/wasm` is made from. */
+export function developmentWasm(): WasmFiles {
+  return wasmFilesIn(dirname(resolve("onnxruntime-web")));
+}
+
+function wasmFilesIn(folder: string): WasmFiles {
+  return {
+    module: join(folder, "ort.wasm.bundle.min.mjs"),
+    wasm: join(folder, "ort-wasm-simd-threaded.wasm"),
+  };
+}
+
+/** A file that is there, given from where a package's main file lies. */
+function besideMain(name: string, file: string): string | undefined {
+  let main: string;
+  try {
+    main = resolve(name);
+  } catch {
+    return undefined;
+  }
+  const path = join(dirname(main), file);
+  return existsSync(path) ? path : undefined;
+}
