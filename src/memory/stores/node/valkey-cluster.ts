@@ -52,6 +52,7 @@ export function segmentKey(table: string, generation: string, segment: number | 
   return `engram:${table}:${generation}:${segment}`;
 }
 
+/** @internal */
 export async function connect(options: ValkeyOptions): Promise<Cluster> {
   const { nodes, username, password, timeout = 2000, isEncrypted = false } = options;
   if (!/^[\w.:/-]{1,200}$/.test(options.table))
@@ -101,7 +102,10 @@ export function formatMeta({ digest, rowBytes: _derived, ...meta }: TableMeta): 
   return JSON.stringify({ version: VERSION, ...meta, digest: Buffer.from(digest).toString("hex") });
 }
 
-/** The table's description, or undefined if there is none. */
+/**
+ * The table's description, or undefined if there is none.
+ * @internal
+ */
 export async function readMeta(
   cluster: Cluster,
   options: ValkeyOptions,
@@ -159,6 +163,7 @@ function parseMeta(text: string, options: ValkeyOptions): TableMeta {
   }
 }
 
+/** @internal */
 export async function refreshSlots(cluster: Cluster, options: ValkeyOptions): Promise<void> {
   const refreshed = new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()));
   // No node may be there to ask; the tries after this will say so.

@@ -97,7 +97,10 @@ export class ValkeyStore implements RowStore {
   readonly #pieceBytes: number;
   #isClosed = false;
 
-  /** Use `openValkeyStore`, which asks what the table is. Owns `cluster` from now on. */
+  /**
+   * Use `openValkeyStore`, which asks what the table is. Owns `cluster` from now on.
+   * @internal as are all types of the optional iovalkey: whoever has not installed it compiles without.
+   */
   constructor(cluster: Cluster, options: ValkeyOptions & { readonly meta: TableMeta }) {
     const { table, meta } = options;
     this.#cluster = cluster;

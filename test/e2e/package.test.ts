@@ -1,0 +1,239 @@
+/**
+ * What a stranger gets: the tarball that `npm pack` makes, installed into an empty project, asked there. Nothing of the
+ * checkout is in reach of what is run but its Node and its compiler.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join, relative } from "node:path";
+import test, { after, before, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+// A system's folder for such things may be a link, which what is run below would not show.
+const scratch = realpathSync(mkdtempSync(join(tmpdir(), "engram-package-")));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
+const project = join(scratch, "project");
+const installed = join(project, "node_modules", "engram-lm");
+const hasNative = process.platform === "linux" && process.arch === "x64";
+/** The oldest Node that package.json allows, as a package without install scripts. */
+const oldest = `node-${process.platform}-${process.arch}`;
+const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  engines: { node: string };
+};
+const oldestVersion = `${engines.node.replace(">=", "")}.0`;
+/** Why nothing can be installed here. */
+let offline: string | undefined;
+
+interface Ending {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const isNpms = /^npm_(?!config_(?:cache|userconfig)$)/;
+
+function run(command: string, args: readonly string[], cwd = project): Ending {
+  // What the outer npm says to its scripts is not meant for the one in here.
+  const inherited = Object.entries(process.env).filter(([name]) => !isNpms.test(name));
+  const path = `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}`;
+  const env = { ...Object.fromEntries(inherited), PATH: path };
+  return spawnSync(command, args, { cwd, encoding: "utf8", env, maxBuffer: 2 ** 26 });
+}
+
+/** As the outer `npm test` was called, or as it is found. */
+const npmProgram = process.env["npm_execpath"];
+
+function npm(args: readonly string[], cwd = project): Ending {
+  return npmProgram === undefined
+    ? run("npm", args, cwd)
+    : run(process.execPath, [npmProgram, ...args], cwd);
+}
+
+/** False where no registry can be reached; any other failure is one. */
+function install(...packages: readonly string[]): boolean {
+  // Without install scripts, as npm 12 does it unasked.
+  const options = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const { status, stdout, stderr } = npm(["install", ...options, ...packages]);
+  const [noRegistry] =
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED/.exec(stderr) ??
+    [];
+  if (noRegistry !== undefined)
+    offline = `no registry (${noRegistry}), so nothing can be installed`;
+  else assert.equal(status, 0, stdout + stderr);
+  return noRegistry === undefined;
+}
+
+before(() => {
+  const copy = join(scratch, "copy");
+  const left = [
+    "node_modules",
+    "dist",
+    ".git",
+    "data",
+    "models",
+    "runs",
+    "engine/linux-x64",
+    "engine/wasm",
+  ];
+  cpSync(root, copy, { recursive: true, filter: (from) => !left.includes(relative(root, from)) });
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }');
+  const packed = npm(["pack", "--pack-destination", scratch], copy);
+  assert.equal(packed.status, 0, packed.stderr);
+  rmSync(copy, { recursive: true });
+  const tarball = readdirSync(scratch).find((name) => name.endsWith(".tgz"))!;
+  install(join(scratch, tarball));
+});
+
+function installTest(name: string, check: (t: TestContext) => void): void {
+  test(name, (t) => (offline === undefined ? check(t) : t.skip(offline)));
+}
+
+/** Runs a module of the project. */
+function program(text: string): Ending {
+  writeFileSync(join(project, "program.mjs"), text);
+  return run(process.execPath, ["program.mjs"]);
+}
+
+/** What computes, and the library it has loaded. */
+const askBackend = `
+  import { readFileSync } from "node:fs";
+  import { ortBackend } from "engram-lm";
+  console.log(ortBackend({ threads: 1 }).name);
+  for (const [path] of readFileSync("/proc/self/maps", "utf8").matchAll(/\\/.*libonnxruntime.*/g)) {
+    console.log(path);
+    break;
+  }`;
+
+installTest("the package takes less than 130 MB on disk, with all it needs", () => {
+  const entries = readdirSync(join(project, "node_modules"), { recursive: true, encoding: "utf8" });
+  const bytes = entries
+    .map((name) => lstatSync(join(project, "node_modules", name)))
+    .reduce((sum, { blocks }) => sum + 512 * blocks, 0);
+  assert.ok(bytes < 130e6, `${(bytes / 1e6).toFixed(1)} MB`);
+  assert.ok(entries.includes("koffi") && !entries.includes("onnxruntime-node"));
+});
+
+installTest("its own native engine is the active one", (t) => {
+  if (!hasNative) return t.skip("the package carries a native library for Linux x64 only");
+  const { stdout, stderr } = program(askBackend);
+  const library = join(installed, "engine", "linux-x64", "libonnxruntime.so.1");
+  assert.deepEqual({ stdout, stderr }, { stdout: `onnx\n${library}\n`, stderr: "" });
+});
+
+installTest("npx engram-lm in a pipe writes text and ends", () => {
+  const { status, stdout, stderr } = npm(["exec", "--offline", "engram-lm"]);
+  assert.equal(status, 0, stderr);
+  assert.match(
+    stdout,
+    /--- memory on ---\nROMEO:[\s\S]{50,}--- memory off ---\nROMEO:[\s\S]{50,}bits per byte/,
+  );
+  assert.doesNotMatch(stdout, /serving/);
+  assert.deepEqual(readdirSync(project).includes("models"), false);
+});
+
+installTest("npx engram-lm with words, and npx engram, are the command", () => {
+  for (const name of ["engram-lm", "engram"]) {
+    const { status, stdout } = npm(["exec", "--offline", "--", name, "--version"]);
+    const { version } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8")) as {
+      version: string;
+    };
+    assert.deepEqual({ status, stdout }, { status: 0, stdout: `${version}\n` });
+  }
+});
+
+installTest("types resolve without skipLibCheck", () => {
+  writeFileSync(
+    join(project, "types.mts"),
+    `import { loadModel, generateText, openFileStore, ortBackend, type RowStore } from "engram-lm";
+     await using model = await loadModel("models/book", { backend: ortBackend() });
+     for await (const piece of generateText(model, "Once")) process.stdout.write(piece);
+     const store: RowStore = await openFileStore("rows", { rowBytes: 64 });
+     // @ts-expect-error -- an answer of the type any would take this
+     const wrong: number = store;
+     console.log(wrong);`,
+  );
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const options = [
+    "--strict",
+    "--skipLibCheck",
+    "false",
+    "--module",
+    "nodenext",
+    "--target",
+    "es2022",
+  ];
+  const { status, stdout } = run(process.execPath, [compiler, "--noEmit", ...options, "types.mts"]);
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: "" });
+});
+
+installTest("package.json can be imported, and says where the source is", () => {
+  const { stdout } = program(`
+    import description from "engram-lm/package.json" with { type: "json" };
+    console.log(Object.keys(description).join());`);
+  for (const key of ["repository", "homepage", "bugs", "keywords", "license"])
+    assert.match(stdout, new RegExp(`\\b${key}\\b`));
+});
+
+installTest("every program of the README runs on the oldest Node allowed and on this one", (t) => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  const snippets = [...readme.matchAll(/^```(?:[jt]s|javascript|typescript)\n([\s\S]*?)^```/gm)];
+  assert.ok(snippets.length > 0);
+  if (!install("--no-save", `${oldest}@${oldestVersion}`)) return t.skip(offline);
+  cpSync(join(installed, "assets", "shakespeare"), join(project, "models", "book"), {
+    recursive: true,
+  });
+  for (const node of [join(project, "node_modules", oldest, "bin", "node"), process.execPath])
+    for (const [, snippet] of snippets) {
+      writeFileSync(join(project, "snippet.ts"), snippet!);
+      const { status, stdout, stderr } = run(node, ["snippet.ts"]);
+      assert.equal(status, 0, `${node}: ${stderr}`);
+      assert.ok(stdout.length > 20, stdout);
+    }
+});
+
+// From here on the installed package is damaged.
+
+installTest("a library that does not load: WebAssembly computes, and stderr says why, once", () => {
+  if (hasNative) {
+    const library = join(installed, "engine", "linux-x64", "libonnxruntime.so.1");
+    writeFileSync(library, "no library");
+  }
+  const { status, stdout, stderr } = npm(["exec", "--offline", "engram-lm"]);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /--- memory on ---\nROMEO:[\s\S]{50,}2\.095 bits per byte/);
+  const [said, ...more] = stderr.split("\n").filter((line) => line.includes("WebAssembly"));
+  assert.match(said!, hasNative ? /libonnxruntime\.so\.1: .*(short|invalid)/ : /none came for/);
+  assert.deepEqual(more, []);
+});
+
+installTest("a package with a library for another platform is used where it is installed", (t) => {
+  if (!hasNative) return t.skip("only Linux x64 can show which library is loaded");
+  rmSync(join(installed, "engine", "linux-x64"), { recursive: true });
+  const beside = join(project, "node_modules", "engram-lm-engine-linux-x64");
+  const made = run(
+    process.execPath,
+    ["scripts/engine-package.ts", "linux-x64", "--out", beside],
+    root,
+  );
+  assert.equal(made.status, 0, made.stderr);
+  const { stdout } = program(askBackend);
+  assert.equal(stdout, `onnx\n${join(beside, "libonnxruntime.so.1")}\n`);
+  for (const file of ["LICENSE", "ThirdPartyNotices"])
+    assert.ok(readdirSync(beside).includes(`onnxruntime-${file}.txt`));
+});
