@@ -32,7 +32,8 @@ export function isPrime(n: number): boolean {
 /** The smallest prime above `n` that is not in `seen`. */
 export function nextPrime(n: number, seen?: ReadonlySet<number>): number {
   let candidate = Math.max(n + 1, 2);
-  while (!isPrime(candidate) || seen?.has(candidate)) candidate++;
+  // Those seen are prime, which is dear to find out again.
+  while (seen?.has(candidate) || !isPrime(candidate)) candidate++;
   return candidate;
 }
 
@@ -58,9 +59,17 @@ function passes(base: number, { n, odd, twos, multiply }: Witness): boolean {
   return false;
 }
 
-/** Doubles hold products of factors below 2^26 exactly; above that BigInt does the work. */
+/**
+ * Doubles hold products of factors below 2^26 exactly. Below 2^32 one factor is taken in two halves of 16 bits, so
+ * that every product and sum stays below 2^49. Above that BigInt does the work.
+ */
 function mulModulo(n: number): (a: number, b: number) => number {
   if (n <= 2 ** 26) return (a, b) => (a * b) % n;
+  if (n <= 2 ** 32)
+    return (a, b) => {
+      const high = Math.floor(b / 2 ** 16);
+      return (((a * high) % n) * 2 ** 16 + a * (b - high * 2 ** 16)) % n;
+    };
   const modulus = BigInt(n);
   return (a, b) => Number((BigInt(a) * BigInt(b)) % modulus);
 }
