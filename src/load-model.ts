@@ -2,13 +2,8 @@
  * A directory -> a model that runs: tokenizer, weights, tables and engine put together. The only place
  * that knows all four.
  */
-import {
-  locateTables,
-  openTable,
-  type Place,
-  warmCaches,
-  type WrapStore,
-} from "./at-rest/index.ts";
+import { openTable, type Place, warmCaches, type WrapStore } from "./at-rest/index.ts";
+import { checkModel } from "./check-model.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { ModelDirectory } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
@@ -25,22 +20,15 @@ import { checkPlan, type MemoryPlan, planMemory } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import {
   buildAddressing,
-  buildLayout,
   buildTokenMap,
-  checkHashConstants,
+  checkStoredConstants,
   compressedPad,
-  type EngramConfig,
+  type EngramLayout,
   HashedMemory,
-  parseEngramConfig,
   type RetrievalTable,
   type RowStore,
 } from "./memory/index.ts";
-import {
-  keyValueBytes,
-  type ModelConfig,
-  parseModelConfig,
-  type WeightDtype,
-} from "./model/index.ts";
+import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import { dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -179,19 +167,17 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   const { backend, memory = true, dtype, texts = 1, contextSize, onPlan } = options;
   const { wrapStore = asItIs, warm = true, table: place } = options;
   await using files = await ModelDirectory.open(directory);
+  const { config, layout, tables: atRest } = await checkModel(files, { memory, place });
   await using opened = new DisposalStack();
   const tokenizer = opened.adopt(await readTokenizer(files), (one) => one.close?.());
-  const hasEngram = files.config["engram_layer_ids"] !== undefined;
-  const engram = hasEngram ? parseEngramConfig(files.config) : undefined;
-  const config = parseModelConfig(files.config, engram);
   if (tokenizer.vocabSize !== config.vocabSize)
     throw new InvalidConfigError(
       `${directory}: config.json says vocab_size ${config.vocabSize}, tokenizer.json has ${tokenizer.vocabSize} tokens`,
     );
+  checkSpecialTokens(files, tokenizer);
   const parts =
-    engram === undefined ? undefined : prepareMemory(directory, { files, engram, tokenizer });
+    layout === undefined ? undefined : prepareMemory(files, { config, layout, tokenizer });
   const weightDtype = dtypeToHold(files, dtype);
-  const atRest = memory && engram !== undefined ? await locateTables(files, engram, { place }) : [];
   const sizes = atRest.map(({ layerId, numRows, format: { rowBytes } }) => ({
     layerId,
     numRows,
@@ -256,27 +242,33 @@ async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {
   return openTokenizerFile(text);
 }
 
+/** Texts are begun and ended with the tokenizer's token, so settings that name another are another model's. */
+function checkSpecialTokens({ path, config }: ModelDirectory, { eosTokenId }: Tokenizer): void {
+  for (const key of ["bos_token_id", "eos_token_id"]) {
+    const value = config[key] ?? undefined;
+    if (value !== undefined && value !== eosTokenId)
+      throw new InvalidConfigError(
+        `${path}: config.json says ${key} ${JSON.stringify(value)}, but documents begin and end with ` +
+          `${eosTokenId ?? "no token"} by tokenizer.json`,
+      );
+  }
+}
+
 function prepareMemory(
-  directory: string,
+  files: ModelDirectory,
   {
-    files,
-    engram,
+    config: { engram },
+    layout,
     tokenizer,
-  }: { files: ModelDirectory; engram: EngramConfig; tokenizer: Tokenizer },
+  }: { config: ModelConfig; layout: EngramLayout; tokenizer: Tokenizer },
 ) {
   const tokenMap = buildTokenMap(tokenizer);
-  if (tokenMap.compressedVocabSize !== engram.compressedVocabSize)
+  if (tokenMap.compressedVocabSize !== engram!.compressedVocabSize)
     throw new InvalidConfigError(
-      `${directory}: config.json expects ${engram.compressedVocabSize} compressed ids ` +
+      `${files.path}: config.json expects ${engram!.compressedVocabSize} compressed ids ` +
         `(engram_compressed_vocab_size), tokenizer.json gives ${tokenMap.compressedVocabSize}; every ` +
         "address would change, so this tokenizer does not belong to this model",
     );
-  const layout = buildLayout(engram);
-  const constants = files.config["engram_hash"];
-  if (constants !== undefined) checkHashConstants(layout, constants);
-  return {
-    tokenMap,
-    layout,
-    addressing: buildAddressing(layout, compressedPad(engram, tokenMap)),
-  };
+  checkStoredConstants(layout, files.config);
+  return { tokenMap, addressing: buildAddressing(layout, compressedPad(engram!, tokenMap)) };
 }

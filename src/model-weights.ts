@@ -9,6 +9,7 @@
  *   X.weight_scale   BF16 [M, K/32]
  *   X.weight_shape   I64  [2]             M and K
  */
+import type { FileDType } from "./checkpoint/index.ts";
 import { type ModelDirectory, tensorSource, type TensorSource } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, NonFiniteError } from "./errors.ts";
 import {
@@ -62,6 +63,27 @@ export function weightBytes(config: ModelConfig, dtype: WeightDtype): number {
   }, 0);
 }
 
+/** A tensor that a model needs, and the element types that it may have. */
+export interface ExpectedTensor {
+  readonly name: string;
+  readonly dtypes: readonly FileDType[];
+  readonly shape: readonly number[];
+}
+
+/** The tensors in which weights rest that are `stored` so. */
+export function weightTensors(config: ModelConfig, stored: WeightDtype): ExpectedTensor[] {
+  const bits = bitsOf(stored);
+  return paramSpecs(config).flatMap((spec) => {
+    const { name, shape } = spec;
+    if (bits === undefined || !isQuantizable(spec)) return [{ name, dtypes: NUMBERS, shape }];
+    const parts = Object.values(packedSpecs(name, shape as [number, number], bits));
+    return parts.map(({ dtype, ...part }) => ({ ...part, dtypes: [dtype] }));
+  });
+}
+
+const NUMBERS: readonly FileDType[] = ["F32", "BF16"];
+
+/** The tensors are there, of these types and shapes (`checkModel`). */
 export async function readWeights(
   files: ModelDirectory,
   config: ModelConfig,
@@ -95,19 +117,13 @@ async function readNumbers(
   { name, shape }: ParamSpec,
   { data }: Value,
 ): Promise<void> {
-  const tensor = await files.find(name);
-  if (tensor === undefined) throw new FormatError(`${files.path}: the weight "${name}" is missing`);
-  checkShape(files, tensor, shape);
-  if (tensor.dtype === "F32") {
+  if ((await files.find(name))!.dtype === "F32") {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
-  } else if (tensor.dtype === "BF16") {
+  } else {
     const bytes = await files.read(name);
     decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
-  } else
-    throw new FormatError(
-      `${files.path}: weight "${name}" should be F32 or BF16, it is ${tensor.dtype}`,
-    );
+  }
   checkFinite(files, { name, shape }, data as Float32Array);
 }
 
@@ -117,24 +133,14 @@ async function readPacked(
   bits: QuantizedBits,
 ): Promise<QuantizedMatrix> {
   const [rows, width] = shape as [number, number];
-  const part = async (spec: PackedSpec): Promise<Uint8Array<ArrayBuffer>> => {
-    const tensor = await files.find(spec.name);
-    if (tensor?.dtype !== spec.dtype)
-      throw new FormatError(
-        `${files.path}: the packed weight "${name}" needs "${spec.name}" as ${spec.dtype}, ` +
-          (tensor === undefined ? "there is none" : `it is ${tensor.dtype}`),
-      );
-    checkShape(files, tensor, spec.shape);
-    return files.read(spec.name);
-  };
   const specs = packedSpecs(name, [rows, width], bits);
-  const sides = new BigInt64Array((await part(specs.shape)).buffer);
+  const sides = new BigInt64Array((await files.read(specs.shape.name)).buffer);
   if (sides[0] !== BigInt(rows) || sides[1] !== BigInt(width))
     throw new FormatError(
       `${files.path}: "${specs.shape.name}" says [${sides.join(", ")}], config.json [${rows}, ${width}]`,
     );
-  const codes = await part(specs.codes);
-  const halves = new Uint16Array((await part(specs.scales)).buffer);
+  const codes = await files.read(specs.codes.name);
+  const halves = new Uint16Array((await files.read(specs.scales.name)).buffer);
   const scales = new Float32Array(halves.length);
   decodeBf16Array(halves, scales);
   checkFinite(files, specs.scales, scales);
@@ -149,8 +155,12 @@ function checkFinite(
 ): void {
   const at = firstNonFinite(values);
   if (at === -1) return;
-  const width = shape.at(-1)!;
-  const place = shape.length === 1 ? [at] : [Math.floor(at / width), at % width];
+  const place: number[] = [];
+  let rest = at;
+  for (const side of shape.toReversed()) {
+    place.unshift(rest % side);
+    rest = Math.floor(rest / side);
+  }
   throw new NonFiniteError(
     `${files.path}: "${name}" holds ${values[at]} at [${place.join(", ")}] of [${shape.join(", ")}]; ` +
       "the file is damaged, or training went on after its numbers had overflowed",
@@ -214,16 +224,4 @@ export function weightSources(
       tensorSource(specs.shape, BigInt64Array.from(matrix.shape, BigInt)),
     ];
   });
-}
-
-export function checkShape(
-  files: ModelDirectory,
-  tensor: { readonly name: string; readonly shape: readonly number[] },
-  expected: readonly number[],
-): void {
-  if (JSON.stringify(tensor.shape) !== JSON.stringify(expected))
-    throw new FormatError(
-      `${files.path}: tensor "${tensor.name}" should be [${expected.join(", ")}] by config.json, ` +
-        `it is [${tensor.shape.join(", ")}]`,
-    );
 }

@@ -61,12 +61,10 @@ export function configFile(
 ): Record<string, unknown> {
   const { engram } = config;
   return {
-    architectures: ["EngramForCausalLM"],
-    model_type: "engram",
+    ...modelConfigToJson(config),
     dtype: weightFormat === "bf16" ? "bfloat16" : "float32",
     bos_token_id: eosTokenId,
     eos_token_id: eosTokenId,
-    ...modelConfigToJson(config),
     ...(engram === undefined
       ? {}
       : { ...engramConfigToJson(engram), engram_hash: hashConstants(buildLayout(engram)) }),

@@ -45,9 +45,11 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // The files at the root put text, memory and model together; they alone may see all of it.
   "at-rest": ["checkpoint", "memory", "type model", "model.layerName"],
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
+  "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "model-weights.ts"],
   "load-model.ts": [
     "at-rest",
+    "check-model.ts",
     "tokenizer",
     "memory",
     "model",
@@ -123,6 +125,7 @@ export const nestedEntryPoints: readonly string[] = [
 
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
+  "src/check-model.ts",
   "src/doctor.ts",
   "src/load-model.ts",
   "src/model-weights.ts",

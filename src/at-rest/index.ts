@@ -1,11 +1,11 @@
 /** A model's tables at rest: where they are, how they are opened, how they are put elsewhere. */
 export { type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
-export { countsSources, findUseCodes, warmCaches } from "./table-counts.ts";
+export { countsName, countsSources, warmCaches } from "./table-counts.ts";
 export {
-  formatOfTable,
   releasedTensorNames,
   type TablePart,
   tableName,
+  tableNames,
   tableParts,
 } from "./table-tensors.ts";
 export {

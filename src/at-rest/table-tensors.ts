@@ -37,15 +37,14 @@ const DTYPES: Readonly<Record<RowFormatName, readonly [FileDType, FileDType?]>> 
 
 /** The tensors of a layer's table, in the order in which their bytes stand in a row. */
 export function tableParts(layerId: number, format: RowFormat): readonly TablePart[] {
-  const embed = layerName(layerId, "engram.embed");
   const [rows, scales] = DTYPES[format.name];
   const { headDim, rowBytes } = format;
   const columns = format.name === "int4" ? Math.ceil(headDim / 2) : headDim;
   const to = columns * elementBytes[rows];
-  const codes: TablePart = { name: `${embed}.weight`, dtype: rows, columns, from: 0, to };
+  const codes: TablePart = { name: tableName(layerId), dtype: rows, columns, from: 0, to };
   if (scales === undefined) return [codes];
   const width = (rowBytes - to) / elementBytes[scales];
-  const scale = { name: `${embed}.scale`, dtype: scales, columns: width, from: to, to: rowBytes };
+  const scale = { name: scaleName(layerId), dtype: scales, columns: width, from: to, to: rowBytes };
   return [codes, scale];
 }
 
@@ -55,9 +54,18 @@ export function releasedTensorNames(layerId: number): { codes: string; scales: s
   return { codes: `${embed}.weight`, scales: `${embed}.scale` };
 }
 
+/** All tensors that a layer's table may have, whatever its format. */
+export function tableNames(layerId: number): readonly string[] {
+  return [tableName(layerId), scaleName(layerId)];
+}
+
 /** Tensor that holds a layer's rows or their codes. */
 export function tableName(layerId: number): string {
   return layerName(layerId, "engram.embed.weight");
+}
+
+function scaleName(layerId: number): string {
+  return layerName(layerId, "engram.embed.scale");
 }
 
 /** The format of rows whose tensor has elements of this type; undefined for types no format uses. */

@@ -4,7 +4,8 @@
  * the transformer around it.
  *
  * No key that enters an address has a default, because a wrong one would go unnoticed; the one
- * exception is `engram_seed`, which the released model does not have and which is 0 there.
+ * exception is `engram_seed`, which the released model does not have and which is 0 there. An `engram_*` key that is
+ * not known is refused for the same reason.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { buildLayout, checkHashConstants, type EngramLayout } from "./layout.ts";
@@ -34,6 +35,13 @@ export type AddressConfig = Omit<EngramConfig, "headDim">;
 
 /** Ids are below 2^31 and so are buckets; the hash is proven exact within these bounds. */
 const LIMIT = 2 ** 31 - 1;
+/**
+ * Runs of buckets (one for each order of each layer), and buckets, of a whole model: twenty and forty times what the
+ * released one has. The primes of a run are looked for past those of all runs before it, which at these limits takes a
+ * second or two.
+ */
+const MAX_RUNS = 128;
+const MAX_BUCKETS = 2048;
 /** Orders beyond this have no use and would only make look-back slow. */
 const MAX_NGRAM = 64;
 
@@ -56,6 +64,11 @@ export function parseEngramConfig(json: unknown): EngramConfig {
   return { ...parseAddressConfig(json), headDim: integer(keys, "engram_head_dim", { least: 1 }) };
 }
 
+/** As `parseEngramConfig`; undefined where a configuration has no `engram_*` key, as a model without a memory. */
+export function findEngramConfig(json: unknown): EngramConfig | undefined {
+  return isObject(json) && findKeys(json).size === 0 ? undefined : parseEngramConfig(json);
+}
+
 /** As `parseEngramConfig`, for callers that only address rows: `engram_head_dim` may be missing. */
 export function parseAddressConfig(json: unknown): AddressConfig {
   const keys = engramKeys(json);
@@ -72,6 +85,7 @@ export function parseAddressConfig(json: unknown): AddressConfig {
       ? integer(keys, "engram_seed", { least: 0, most: Number.MAX_SAFE_INTEGER })
       : 0,
   };
+  checkNumBuckets(config);
   checkNumEmbeddings(keys, config);
   return config;
 }
@@ -111,10 +125,7 @@ function engramKeys(json: unknown): Keys {
     throw new InvalidConfigError(
       `a config.json holds one JSON object, got ${describe(json)}; pass the model's config.json`,
     );
-  const top = prefixed(json);
-  if (top.size > 0) return top;
-  const nested = json["text_config"];
-  const keys = isObject(nested) ? prefixed(nested) : top;
+  const keys = findKeys(json);
   if (keys.size === 0)
     throw new InvalidConfigError(
       'config.json has no engram_* key, neither at the top nor under "text_config"; ' +
@@ -123,12 +134,42 @@ function engramKeys(json: unknown): Keys {
   return keys;
 }
 
+function findKeys(json: Record<string, unknown>): Keys {
+  const top = prefixed(json);
+  const inner = json["text_config"];
+  const nested = isObject(inner) ? prefixed(inner) : undefined;
+  if (nested === undefined || nested.size === 0) return top;
+  if (top.size > 0)
+    throw new InvalidConfigError(
+      'config.json has engram_* keys at the top and under "text_config", which is one memory too many; remove either',
+    );
+  return nested;
+}
+
+/** Every key that means something here. `engram_kernel_size` is the transformer's. */
+const KNOWN_KEYS: readonly string[] = [
+  "engram_layer_ids",
+  "engram_num_embeddings",
+  "engram_max_ngram_size",
+  "engram_vocab_size",
+  "engram_n_heads",
+  "engram_head_dim",
+  "engram_pad_token_id",
+  "engram_compressed_vocab_size",
+  "engram_seed",
+  "engram_kernel_size",
+  "engram_hash",
+];
+
 function prefixed(object: Record<string, unknown>): Keys {
-  return new Map(
-    Object.entries(object).filter(
-      ([key, value]) => key.startsWith("engram_") && value !== null && value !== undefined,
-    ),
-  );
+  const own = Object.entries(object).filter(([key]) => key.startsWith("engram_"));
+  for (const [key, value] of own)
+    if (!KNOWN_KEYS.includes(key))
+      throw new InvalidConfigError(
+        `config.json: "${key}": ${describe(value)} is not known here (${KNOWN_KEYS.join(", ")} are); ` +
+          "rows would be looked up, or used, in another way than the model was trained",
+      );
+  return new Map(own.filter(([, value]) => value !== null && value !== undefined));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -186,6 +227,18 @@ function minBucketRows(keys: Keys, numOrders: number): number[] {
         `${numOrders + 1} has ${numOrders} orders (2..${numOrders + 1}), the list has ${value.length}`,
     );
   return value.map((rows, i) => checkInteger(rows, `${name}[${i}]`, { least: 1 }));
+}
+
+/** Before any of their primes is looked for. */
+function checkNumBuckets(config: AddressConfig): void {
+  const { layerIds: layers, maxNgramSize, numHeads } = config;
+  const runs = layers.length * (maxNgramSize - 1);
+  if (runs <= MAX_RUNS && runs * numHeads <= MAX_BUCKETS) return;
+  throw new InvalidConfigError(
+    `config.json asks for ${runs * numHeads} buckets of rows: ${layers.length} layers ("engram_layer_ids"), ` +
+      `${maxNgramSize - 1} orders ("engram_max_ngram_size"), ${numHeads} heads ("engram_n_heads"); at most ` +
+      `${MAX_BUCKETS} are read, of at most ${MAX_RUNS} layers times orders`,
+  );
 }
 
 function checkNumEmbeddings(keys: Keys, config: AddressConfig): void {

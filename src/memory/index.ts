@@ -14,6 +14,7 @@ export {
   checkStoredConstants,
   type EngramConfig,
   engramConfigToJson,
+  findEngramConfig,
   memoryWidth,
   numColumns,
   parseAddressConfig,

@@ -1,13 +1,6 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
 export { activationBytes } from "./activations.ts";
-export {
-  checkModelConfig,
-  keyValueBytes,
-  type ModelConfig,
-  modelConfigToJson,
-  parseDocumentStart,
-  parseModelConfig,
-} from "./config.ts";
+export { checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {
   type BatchShape,
@@ -21,6 +14,7 @@ export {
   io,
   trainGraph,
 } from "./graphs.ts";
+export { modelConfigToJson, parseDocumentStart, parseModelConfig } from "./families/engram.ts";
 export {
   embedName,
   finalNormName,

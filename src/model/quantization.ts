@@ -5,6 +5,7 @@
  */
 import { InvalidConfigError } from "../errors.ts";
 import { QUANTIZED_BLOCK, type QuantizedBits } from "../numerics/index.ts";
+import { checkKeys, type Json } from "./families/closed.ts";
 
 /** How weights are held: as they are, or in 8 or 4 bits. */
 export type WeightDtype = "f32" | "q8" | "q4";
@@ -15,8 +16,6 @@ export const WEIGHT_DTYPES: readonly WeightDtype[] = ["f32", "q8", "q4"];
 export function bitsOf(dtype: WeightDtype): QuantizedBits | undefined {
   return dtype === "f32" ? undefined : dtype === "q8" ? 8 : 4;
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 const weightsKey = (bits: QuantizedBits): Json => ({
   num_bits: bits,
@@ -44,7 +43,24 @@ export function quantizationToJson(dtype: Exclude<WeightDtype, "f32">): Json {
   };
 }
 
-/** How the weights of a model with this config.json rest. Refuses every packing but the one written here. */
+/** Keys of later versions of the format, and what they are where nothing is done by them. */
+const absentParts = {
+  kv_cache_scheme: [null],
+  sparsity_config: [null, {}],
+  transform_config: [null, {}],
+};
+const absentRefinements = {
+  actorder: [null],
+  block_structure: [null],
+  dynamic: [false],
+  zp_dtype: [null],
+  scale_dtype: [null],
+};
+
+/**
+ * How the weights of a model with this config.json rest. Refuses every packing but the one written here, and every key
+ * that could mean another.
+ */
 export function parseQuantization(config: Json): WeightDtype {
   const given = config["quantization_config"];
   if (given === undefined || given === null) return "f32";
@@ -58,14 +74,47 @@ export function parseQuantization(config: Json): WeightDtype {
     method === "compressed-tensors" &&
     format === "pack-quantized" &&
     groups.length === 1 &&
-    Object.entries(weightsKey(bitsOf(dtype)!)).every(([key, value]) => weights[key] === value) &&
-    (record(groups[0])["input_activations"] ?? null) === null;
+    Object.entries(weightsKey(bitsOf(dtype)!)).every(([key, value]) => weights[key] === value);
   if (!isKnown)
     throw new InvalidConfigError(
       'config.json: "quantization_config" should be compressed-tensors, pack-quantized, one group of ' +
         `symmetric integers of 4 or 8 bits in groups of ${QUANTIZED_BLOCK}, as engram quantize writes it; ` +
         `got ${JSON.stringify(given).slice(0, 300)}`,
     );
+  const where = 'config.json, "quantization_config"';
+  checkKeys(
+    record(given),
+    {
+      read: ["quant_method", "format", "config_groups"],
+      fixed: { quantization_status: ["compressed"], ignore: [[]], ...absentParts },
+      neutral: { version: "who wrote it", global_compression_ratio: "of size alone" },
+    },
+    where,
+  );
+  checkKeys(
+    record(groups[0]),
+    {
+      read: ["weights"],
+      fixed: {
+        // Which tensors are packed, the files say: those that are not and should be are missing.
+        targets: [["Linear", "Embedding"]],
+        format: [null, "pack-quantized"],
+        input_activations: [null],
+        output_activations: [null],
+      },
+      neutral: {},
+    },
+    where,
+  );
+  checkKeys(
+    weights,
+    {
+      read: Object.keys(weightsKey(bitsOf(dtype)!)),
+      fixed: absentRefinements,
+      neutral: { observer: "how scales were found", observer_kwargs: "how scales were found" },
+    },
+    where,
+  );
   return dtype;
 }
 

@@ -207,12 +207,12 @@ const tampering: readonly [string, (directory: string) => Promise<void>, RegExp]
   [
     "codes under another name",
     (d) => editHeader(d, `${q}_packed`, `${q}_pAcked`),
-    /has no tensor ".*q_proj\.weight_packed"/,
+    /holds tensor ".*q_proj\.weight_pAcked", .* says it is in no file/,
   ],
   [
     "scales of another type",
     (d) => editHeader(d, '"BF16"', '"F16" '),
-    /needs .*_scale" as BF16, it is F16/,
+    /_scale" should be BF16, it is F16/,
   ],
   [
     "codes of another shape",

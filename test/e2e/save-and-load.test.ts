@@ -274,15 +274,24 @@ const refusals: readonly [
     FormatError,
   ],
   [
-    "a tokenizer of another size",
+    "a vocabulary of another size than the weights",
     (d) => editConfig(d, { vocab_size: 281 }),
-    /vocab_size 281, tokenizer\.json has 280/,
+    /"model\.embed_tokens\.weight" should be \[281, 16\] by config\.json, it is \[280, 16\]/,
+    FormatError,
+  ],
+  [
+    "a tokenizer of another size",
+    async (d) => {
+      const definition = await trainBpe(["the cat sat on the mat"], { vocabSize: 264 });
+      await writeFile(join(d, "tokenizer.json"), toTokenizerJson(definition));
+    },
+    /vocab_size 280, tokenizer\.json has \d+/,
     InvalidConfigError,
   ],
   [
     "settings that are missing",
     (d) => editConfig(d, { head_dim: undefined }),
-    /expected a positive number under "head_dim", got undefined/,
+    /"head_dim" must be a whole number of 1\.\.2147483647, got nothing/,
     InvalidConfigError,
   ],
 ];

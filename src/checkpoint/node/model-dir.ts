@@ -221,11 +221,16 @@ export class ModelDirectory {
 
   /**
    * Every tensor, with the file that holds it. Reads all headers, and checks that index and files
-   * name the same tensors. Throws `FormatError` otherwise.
+   * name the same tensors. Throws `FormatError` otherwise. Files that by the index have nothing but tensors of
+   * `without` are not opened, and need not be there.
    */
-  async tensors(): Promise<ReadonlyMap<string, LocatedTensor>> {
+  async tensors({ without = () => false }: { without?: (name: string) => boolean } = {}): Promise<
+    ReadonlyMap<string, LocatedTensor>
+  > {
     const all = new Map<string, LocatedTensor>();
-    const files = this.#index === undefined ? [weightsName] : new Set(this.#index.values());
+    const index = [...(this.#index ?? [])].filter(([name]) => !without(name));
+    const files =
+      this.#index === undefined ? [weightsName] : new Set(index.map(([, file]) => file));
     for (const file of files)
       for (const span of (await this.#file(file)).tensors.values()) {
         if (this.#index !== undefined && this.#index.get(span.name) !== file)
@@ -234,7 +239,7 @@ export class ModelDirectory {
           );
         all.set(span.name, { ...span, file });
       }
-    for (const [name, file] of this.#index ?? [])
+    for (const [name, file] of index)
       if (!all.has(name))
         throw new FormatError(
           `${join(this.path, file)} has no tensor "${name}"; ${indexName} says it has`,

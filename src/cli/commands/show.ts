@@ -1,23 +1,14 @@
 /** `engram show`: what a model directory holds, from its headers alone. */
 import * as z from "zod";
-import { FormatError } from "../../errors.ts";
+import { isReleasedLayout, tableName } from "../../at-rest/index.ts";
+import { checkModel } from "../../check-model.ts";
 import { elementBytes } from "../../checkpoint/index.ts";
-import {
-  type JsonObject,
-  type LocatedTensor,
-  ModelDirectory,
-} from "../../checkpoint/node/index.ts";
-import { buildLayout, checkStoredConstants, parseEngramConfig } from "../../memory/index.ts";
-import {
-  numParams,
-  paramSpecs,
-  parseModelConfig,
-  parseQuantization,
-  type WeightDtype,
-} from "../../model/index.ts";
+import { type LocatedTensor, ModelDirectory } from "../../checkpoint/node/index.ts";
+import { FormatError } from "../../errors.ts";
+import { buildLayout, checkStoredConstants, findEngramConfig } from "../../memory/index.ts";
+import { numParams, paramSpecs, parseQuantization, type WeightDtype } from "../../model/index.ts";
 import { settingsOf, type StoredRun } from "../../training/index.ts";
 import { readRunRecord } from "../../training/node/index.ts";
-import { findUseCodes, isReleasedLayout } from "../../at-rest/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { describeReleased, describeReleasedAsText, hashLine } from "../show-released.ts";
@@ -36,7 +27,7 @@ export const showCommand: Command = defineCommand({
   async run({ model }, { print, progress }) {
     await using files = await ModelDirectory.open(model);
     const { config } = files;
-    const engram = hasMemory(config) ? parseEngramConfig(config) : undefined;
+    const engram = findEngramConfig(config);
     // A wrong constant makes every address wrong: better no description than one of another table.
     const hasConstants = engram !== undefined && checkStoredConstants(buildLayout(engram), config);
     if (engram !== undefined && (await isReleasedLayout(files, engram))) {
@@ -44,16 +35,17 @@ export const showCommand: Command = defineCommand({
       print(describeReleasedAsText(released));
       return released;
     }
-    const sizes = parseModelConfig(config, engram);
-    const tensors = [...(await files.tensors()).values()];
-    const counted = new Set<number>();
-    for (const layer of engram === undefined ? [] : buildLayout(engram).layers)
-      if ((await findUseCodes(files, layer)) !== undefined) counted.add(layer.layerId);
+    // The checkpoint of a run with --table-memory has no tables, and is described as well.
+    const hasTables =
+      engram !== undefined && (await files.find(tableName(engram.layerIds[0]!))) !== undefined;
+    const checked = await checkModel(files, { memory: hasTables });
+    const { config: sizes, tables } = checked;
+    const tensors = [...checked.tensors.values()];
     const memory = engram && {
-      layers: buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+      layers: checked.layout!.layers.map(({ layerId, numRows }, i) => ({
         layer: layerId,
         rows: numRows,
-        usesCounted: counted.has(layerId),
+        usesCounted: tables[i]?.useCodes !== undefined,
       })),
       orders: Array.from({ length: engram.maxNgramSize - 1 }, (_, i) => i + 2),
       heads: engram.numHeads,
@@ -98,12 +90,6 @@ export const showCommand: Command = defineCommand({
     return document;
   },
 });
-
-/** Released configurations keep the language model's settings in a part of their own. */
-function hasMemory(config: JsonObject): boolean {
-  const inner = config["text_config"] as JsonObject | null | undefined;
-  return config["engram_layer_ids"] !== undefined || inner?.["engram_layer_ids"] !== undefined;
-}
 
 /** Where the model comes from, as far as its run.json says. */
 function describeRun(run: StoredRun): string {

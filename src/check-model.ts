@@ -1,0 +1,127 @@
+/**
+ * A model directory's settings and tensors held against each other, before anything is built from either: every size is
+ * the weights', every tensor is used, or harmless by a short list, or refused by name. Reads headers alone. Knows what
+ * tensors a model has; not what is in them.
+ */
+import {
+  countsName,
+  locateTables,
+  type Place,
+  type TableAtRest,
+  tableNames,
+} from "./at-rest/index.ts";
+import type { LocatedTensor, ModelDirectory } from "./checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError } from "./errors.ts";
+import { buildLayout, type EngramLayout, findEngramConfig } from "./memory/index.ts";
+import { type ModelConfig, parseModelConfig, parseQuantization } from "./model/index.ts";
+import { type ExpectedTensor, weightTensors } from "./model-weights.ts";
+
+/** What a directory holds, all of it sound as far as headers say. */
+export interface CheckedModel {
+  readonly config: ModelConfig;
+  /** Absent for a model without a memory. */
+  readonly layout: EngramLayout | undefined;
+  /** By name. Those of tables are left out where these are not read, or read elsewhere. */
+  readonly tensors: ReadonlyMap<string, LocatedTensor>;
+  /** In the order of the layout's layers; none where the memory is left out. */
+  readonly tables: readonly TableAtRest[];
+}
+
+/** Tensors that change nothing, and why. */
+const harmless: readonly (readonly [pattern: RegExp, reason: string])[] = [
+  // Written by old versions of Transformers.
+  [/^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/, "computed from rope_theta"],
+];
+
+export interface CheckModelOptions {
+  /** false leaves the tables' files alone, which need not even be there. */
+  readonly memory?: boolean;
+  /** Where tables are read, if not in the directory. */
+  readonly place?: Place | undefined;
+}
+
+/**
+ * Throws `InvalidConfigError` for settings that are not computed here or not the weights', and `FormatError` for
+ * tensors that are missing, of another type or shape, or too many.
+ */
+export async function checkModel(
+  files: ModelDirectory,
+  { memory = true, place }: CheckModelOptions = {},
+): Promise<CheckedModel> {
+  const engram = findEngramConfig(files.config);
+  const config = parseModelConfig(files.config, engram);
+  const layout = engram && buildLayout(engram);
+  const ofTables = new Set(
+    engram?.layerIds.flatMap((layer) => [...tableNames(layer), countsName(layer)]),
+  );
+  const readsTables = memory && place === undefined;
+  const tensors = await files.tensors(readsTables ? {} : { without: (name) => ofTables.has(name) });
+  checkNumLayers(files, { config, tensors });
+  const used = new Set(readsTables ? [] : ofTables);
+  for (const weight of weightTensors(config, parseQuantization(files.config))) {
+    checkTensor(files, tensors.get(weight.name), weight);
+    used.add(weight.name);
+  }
+  const tables = memory && engram ? await locateTables(files, engram, { place }) : [];
+  for (const { layerId, tensors: own } of tables)
+    for (const name of [countsName(layerId), ...own.map((tensor) => tensor.name)]) used.add(name);
+  checkUnused(files, { tensors, used });
+  return { config, layout, tensors, tables };
+}
+
+/** Before names are made for so many layers. */
+function checkNumLayers(
+  files: ModelDirectory,
+  { config, tensors }: Pick<CheckedModel, "config" | "tensors">,
+): void {
+  const layers = new Set<string>();
+  for (const name of tensors.keys()) {
+    const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
+    if (layer !== undefined) layers.add(layer);
+  }
+  if (layers.size !== config.numLayers)
+    throw new InvalidConfigError(
+      `${files.path}: config.json says num_hidden_layers ${config.numLayers}, the weights are those of ${layers.size}`,
+    );
+}
+
+function checkTensor(
+  files: ModelDirectory,
+  found: LocatedTensor | undefined,
+  { name, dtypes, shape }: ExpectedTensor,
+): void {
+  if (found === undefined)
+    throw new FormatError(
+      `${files.path}: the tensor "${name}" is missing; the model is not complete`,
+    );
+  if (!dtypes.includes(found.dtype))
+    throw new FormatError(
+      `${files.path}: tensor "${name}" should be ${dtypes.join(" or ")}, it is ${found.dtype}`,
+    );
+  if (JSON.stringify(found.shape) !== JSON.stringify(shape))
+    throw new FormatError(
+      `${files.path}: tensor "${name}" should be [${shape.join(", ")}] by config.json, it is [${found.shape.join(", ")}]`,
+    );
+}
+
+/** Names that a message has room for. */
+const MOST_SHOWN = 4;
+
+function checkUnused(
+  files: ModelDirectory,
+  { tensors, used }: { tensors: CheckedModel["tensors"]; used: ReadonlySet<string> },
+): void {
+  const unused = [...tensors.values()].filter(
+    ({ name }) => !used.has(name) && !harmless.some(([pattern]) => pattern.test(name)),
+  );
+  if (unused.length === 0) return;
+  const more = unused.length - MOST_SHOWN;
+  throw new FormatError(
+    `${files.path}: no part of a model with this config.json uses ` +
+      unused
+        .slice(0, MOST_SHOWN)
+        .map(({ name, file }) => `"${name}" (${file})`)
+        .join(", ") +
+      `${more > 0 ? ` and ${more} more tensors` : ""}; without it the answers would be another model's`,
+  );
+}
