@@ -34,8 +34,9 @@ export interface Reading {
   readonly sizes: ReadonlyMap<number, WriteSizes>;
 }
 
-/** Readings of pieces, one behind the other, as one. Copies, so that it outlives them. */
+/** Readings of pieces, one behind the other, as one. Copies what the next run overwrites. */
 export function joinReadings(pieces: readonly Reading[], want: Want): Reading {
+  if (pieces.length === 1) return copyOf(pieces[0]!);
   const join = (pick: (piece: Reading) => Float32Array): Float32Array => joined(pieces.map(pick));
   const last = pieces.at(-1)!;
   return {
@@ -50,6 +51,22 @@ export function joinReadings(pieces: readonly Reading[], want: Want): Reading {
   };
 }
 
+/** Rows are no engine's output: nobody overwrites them. */
+function copyOf({ logits, hidden, gates, rows, sizes }: Reading): Reading {
+  const copied = new Map<number, Float32Array>();
+  for (const [layer, values] of gates) copied.set(layer, values.slice());
+  return {
+    logits: logits.slice(),
+    hidden: hidden.length === 0 ? hidden : hidden.slice(),
+    gates: copied,
+    rows,
+    sizes: mapValues(sizes, (layer) => ({
+      written: sizes.get(layer)!.written.slice(),
+      stream: sizes.get(layer)!.stream.slice(),
+    })),
+  };
+}
+
 function mapValues<Value>(
   map: ReadonlyMap<number, unknown>,
   valueOf: (layer: number) => Value,
@@ -59,7 +76,6 @@ function mapValues<Value>(
 
 function joined<Numbers extends Float32Array | Uint32Array>(pieces: readonly Numbers[]): Numbers {
   const [first] = pieces as readonly [Numbers];
-  if (pieces.length === 1) return first.slice() as Numbers;
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const all = new (first.constructor as new (length: number) => Numbers)(length);
   let at = 0;

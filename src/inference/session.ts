@@ -97,13 +97,15 @@ export class Session implements Slot {
       for (let at = 0; at < ids.length;) {
         const left = end(at) - at;
         const length = this.#pieceLength(left);
-        const piece = Array.from({ length: Math.min(left, length) }, (_, i) => ids[at + i]!);
+        const piece: number[] = [];
+        for (let i = 0; i < Math.min(left, length); i++) piece.push(ids[at + i]!);
         const [reading] = await this.#runner.run(
           [{ slot: 0, ids: piece }],
           { batch: 1, length },
           want,
         );
         at += piece.length;
+        // The last one's arrays are copied below, those of others before the next run.
         pieces.push(at < ids.length ? joinReadings([reading!], want) : reading!);
       }
       return joinReadings(pieces, want);
