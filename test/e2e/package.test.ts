@@ -237,3 +237,24 @@ installTest("a package with a library for another platform is used where it is i
   for (const file of ["LICENSE", "ThirdPartyNotices"])
     assert.ok(readdirSync(beside).includes(`onnxruntime-${file}.txt`));
 });
+
+installTest(
+  "without koffi's binary a model is opened and writes in WebAssembly, its table on disk",
+  () => {
+    rmSync(join(project, "node_modules", "@koromix"), { recursive: true });
+    const { status, stdout, stderr } = program(`
+    import { generateText, loadModel } from "engram-lm";
+    for (const options of [{}, { tableMemory: 2 ** 20 }]) {
+      const model = await loadModel("node_modules/engram-lm/assets/shakespeare", options);
+      let text = "";
+      for await (const piece of generateText(model, "ROMEO:", { maxTokens: 8 })) text += piece;
+      console.log(JSON.stringify(text));
+      await model.close();
+    }`);
+    assert.equal(status, 0, stderr);
+    const [first, second] = stdout.trim().split("\n");
+    assert.ok(first!.length > 8, stdout);
+    assert.equal(second, first);
+    assert.match(stderr, /ENGRAM_NO_NATIVE_ENGINE.*koffi/);
+  },
+);

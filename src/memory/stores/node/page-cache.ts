@@ -4,7 +4,8 @@
  * hand-over to the thread pool ten to twenty (bench/tiers.ts). Elsewhere, and on file systems that cannot tell, there
  * is no such reader, and every read goes through the pool. Knows no rows.
  */
-import koffi from "koffi";
+import { createRequire } from "node:module";
+import type Koffi from "koffi";
 
 /**
  * The first `length` bytes from `position` on, if all of them are in memory. A view that the next call overwrites.
@@ -42,9 +43,12 @@ export function pageCacheReader(): ReadNow | undefined {
 
 function makeReader(): ReadNow | undefined {
   // Held by the reader: a collected handle would unload the library under its functions.
-  let handle: ReturnType<typeof koffi.load>;
+  let koffi: typeof Koffi;
+  let handle: ReturnType<typeof Koffi.load>;
   let preadv2: Preadv2;
   try {
+    // Not imported: where it has no binary, rows come through the pool.
+    koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
     handle = koffi.load(null);
     preadv2 = handle.func("preadv2", "long", [
       "int",

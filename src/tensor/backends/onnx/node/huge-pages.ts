@@ -20,14 +20,20 @@ let libc: { readonly handle: unknown; readonly madvise: Madvise } | undefined;
  */
 export function adviseHugePages(buffer: ArrayBufferLike): boolean {
   if (process.platform !== "linux" || buffer.byteLength === 0) return false;
-  if (libc === undefined) {
-    const handle = koffi.load(null);
-    const madvise = handle.func("madvise", "int", ["uintptr_t", "size_t", "int"]) as Madvise;
-    libc = { handle, madvise };
+  try {
+    libc ??= openLibc();
+  } catch {
+    return false;
   }
   const start = koffi.address(new Uint8Array(buffer)) as bigint;
   const end = start + BigInt(buffer.byteLength);
   const from = ((start + PAGE - 1n) / PAGE) * PAGE;
   const to = (end / PAGE) * PAGE;
   return to > from && libc.madvise(from, to - from, MADV_HUGEPAGE) === 0;
+}
+
+function openLibc(): NonNullable<typeof libc> {
+  const handle = koffi.load(null);
+  const madvise = handle.func("madvise", "int", ["uintptr_t", "size_t", "int"]) as Madvise;
+  return { handle, madvise };
 }

@@ -63,11 +63,15 @@ type Api = Readonly<Record<keyof typeof members, NativeFunction>>;
 /** Off-heap bytes whose address never changes. Kept alive by whoever holds the object. */
 class Pinned {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly address: Address;
+  #address: Address | undefined;
 
   constructor(length: number) {
     this.bytes = new Uint8Array(Math.max(length, 128));
-    this.address = koffi.address(this.bytes);
+  }
+
+  /** Asked for at the first use: constants are made also where koffi cannot be loaded. */
+  get address(): Address {
+    return (this.#address ??= koffi.address(this.bytes) as Address);
   }
 
   static text(value: string): Pinned {
