@@ -64,9 +64,10 @@ export function parseEngramConfig(json: unknown): EngramConfig {
   return { ...parseAddressConfig(json), headDim: integer(keys, "engram_head_dim", { least: 1 }) };
 }
 
-/** As `parseEngramConfig`; undefined where a configuration has no `engram_*` key, as a model without a memory. */
+/** As `parseEngramConfig`; undefined where a configuration has none of the memory's keys, as that of a model without. */
 export function findEngramConfig(json: unknown): EngramConfig | undefined {
-  return isObject(json) && findKeys(json).size === 0 ? undefined : parseEngramConfig(json);
+  const isWithout = isObject(json) && [...findKeys(json).keys()].every((key) => key === KERNEL_KEY);
+  return isWithout ? undefined : parseEngramConfig(json);
 }
 
 /** As `parseEngramConfig`, for callers that only address rows: `engram_head_dim` may be missing. */
@@ -146,7 +147,10 @@ function findKeys(json: Record<string, unknown>): Keys {
   return nested;
 }
 
-/** Every key that means something here. `engram_kernel_size` is the transformer's. */
+/** The transformer's, which models without a memory may have, too. */
+const KERNEL_KEY = "engram_kernel_size";
+
+/** Every key that means something here. */
 const KNOWN_KEYS: readonly string[] = [
   "engram_layer_ids",
   "engram_num_embeddings",
@@ -157,7 +161,7 @@ const KNOWN_KEYS: readonly string[] = [
   "engram_pad_token_id",
   "engram_compressed_vocab_size",
   "engram_seed",
-  "engram_kernel_size",
+  KERNEL_KEY,
   "engram_hash",
 ];
 

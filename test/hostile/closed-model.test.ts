@@ -170,6 +170,14 @@ test("settings that say what is computed, or nothing, change no logit", async ()
     assert.deepEqual(await load(await edited("model", config(changes))), expected);
 });
 
+test("a model without a memory may say how many taps its convolution would have", async () => {
+  const plain = join(root, "plain");
+  assert.deepEqual(
+    await load(await edited("plain", config({ engram_kernel_size: 3 }))),
+    await load(plain),
+  );
+});
+
 test("a memory without its layers is refused, not left out", async () => {
   for (const changes of [{ engram_layer_ids: undefined }, { engram_layer_ids: null }])
     await assert.rejects(load(await edited("model", config(changes))), /lacks "engram_layer_ids"/);

@@ -30,6 +30,8 @@ const keys: ClosedKeys = {
     "eos_token_id",
     // `parseQuantization`.
     "quantization_config",
+    // The transformer's share of the memory; without one it says nothing.
+    "engram_kernel_size",
   ],
   fixed: {
     model_type: [MODEL_TYPE],
