@@ -64,8 +64,8 @@ export async function locateTables(
   const { headDim } = engram;
   const identities = place && (await tableIdentity(engram));
   for (const [i, layer] of buildLayout(engram).layers.entries()) {
-    const own = locateTensors(files, layer, { headDim, openRanges });
-    const local = place === undefined ? await own : await own.catch(asNone);
+    const isHere = place === undefined || (await hasTable(files, layer.layerId));
+    const local = isHere ? await locateTensors(files, layer, { headDim, openRanges }) : undefined;
     tables.push(
       place === undefined
         ? local!
@@ -75,9 +75,15 @@ export async function locateTables(
   return tables;
 }
 
-/** A directory need not have what is read elsewhere; what it has is compared. */
-function asNone(error: unknown): undefined {
-  if (!(error instanceof FormatError)) throw error;
+/** A directory need not have what is read elsewhere; what it has is compared, and must be sound for that. */
+async function hasTable(files: TableFiles, layerId: number): Promise<boolean> {
+  try {
+    return (await findTable(files, layerId)) !== undefined;
+  } catch (error) {
+    const cause = error instanceof FormatError ? error.cause : undefined;
+    if ((cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /** What each table must be, wherever it is. */

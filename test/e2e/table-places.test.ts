@@ -142,6 +142,11 @@ test("verify finds a damaged row, and a table of another training; a command doe
   await file.write(whole, 0, length, 0);
   await file.close();
   const words = ["generate", other, "--prompt", "a", "--table", tables];
+  const unsound = await engram(words);
+  assert.notEqual(unsound.code, 0, "what the directory has must be sound to be compared with");
+  assert.match(unsound.err, /model-engram-00001-of-00001\.safetensors.*sum/);
+  // Another training has sums of its own.
+  await rm(join(other, "manifest.json"));
   for (const { code, err } of [
     await engram(words),
     await engram(["table", "verify", other, tables]),
