@@ -14,9 +14,10 @@ test("where documents start is written out, and read back as it was", () => {
 });
 
 test("a model of ours from before the key has it from its end-of-text token, others have none", () => {
-  const { document_start_token_id: _key, ...before } = modelConfigToJson(plain);
-  const read = (json: object): number | undefined =>
-    parseModelConfig({ ...before, ...json }, undefined).documentStart;
+  const { document_start_token_id: _key, model_type: _type, ...before } = modelConfigToJson(plain);
+  const read = (json: object): number | undefined => parseDocumentStart({ ...before, ...json });
+  const ours = { ...before, model_type: "engram", eos_token_id: 7 };
+  assert.equal(parseModelConfig(ours, undefined).documentStart, 7);
   assert.equal(read({ model_type: "engram", eos_token_id: 7 }), 7);
   assert.equal(read({ model_type: "engram", eos_token_id: 0 }), 0);
   assert.equal(read({ model_type: "engram" }), undefined);
