@@ -11,6 +11,7 @@ import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { commands } from "../../src/cli/registry.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
+import { removeSums } from "../models/remove-sums.ts";
 
 let root = "";
 let directory = "";
@@ -19,6 +20,7 @@ before(async () => {
   root = await mkdtemp(join(tmpdir(), "engram-definitions-"));
   directory = join(root, "model");
   await cp(shipped, directory, { recursive: true });
+  await removeSums(directory);
   const file = join(directory, "tokenizer.json");
   const json = JSON.parse(await readFile(file, "utf8"));
   const [split] = json.pre_tokenizer.pretokenizers;
