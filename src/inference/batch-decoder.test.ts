@@ -79,6 +79,32 @@ test("a scale of 1 changes no bit, and a scale of 0 leaves no trace of the memor
   );
 });
 
+test("a gate held at what it is changes nothing, held at 0 it shuts the memory out", async () => {
+  for (const backend of [referenceBackend(), ortBackend({ threads: 2 })]) {
+    const model = await randomModel(backend);
+    const decoder = new Decoder(model);
+    const read = (gate: number, ids: number[]) =>
+      decoder.createSession({ view: { gates: new Map([[1, gate]]) } }).append(ids);
+    const own = await decoder.createSession().append([7]);
+    const gate = own.gates.get(1)![0]!;
+    toBeClose((await read(gate, [7])).logits, own.logits, near);
+    const text = [0, 7, 3, 3, 38, 12, 7, 3];
+    const half = await read(0.5, text);
+    assert.deepEqual([...half.gates.get(1)!], Array(8).fill(0.5), "the gate in use is told");
+    const without = (await new Decoder(withoutMemory(model)).createSession().append(text)).logits;
+    toBeClose((await read(0, text)).logits, without, near);
+    assert.throws(() => toBeClose(half.logits, without, near));
+    for (const [layer, value] of [
+      [0, 0.5],
+      [1, -1],
+      [1, Number.NaN],
+    ] as const) {
+      const view = { gates: new Map([[layer, value]]) };
+      assert.throws(() => decoder.createSession({ view }), /gate is set to 0..1/);
+    }
+  }
+});
+
 test("a prefix copied from another slot goes on as the other would", async () => {
   const config = { ...smallConfig, engramKernelSize: 3 };
   const decoder = new Decoder(await randomModel(ortBackend({ threads: 2 }), config));
@@ -107,14 +133,16 @@ test("slots with memories of their own read each theirs, in one run", async () =
       { memory: model.memory, scale: 1 },
       { memory: ablated(model.memory!, { orders: [2] }), scale: 1 },
       { memory: ablated(model.memory!, { heads: [0] }), scale: 0.5 },
+      { memory: model.memory, scale: 1, gates: new Map([[1, 0.25]]) },
     ];
     const decoder = new Decoder(model);
     const batch = new BatchDecoder(decoder, { slots: 4 });
     const alone = views.map((view) => decoder.createSession({ view }));
     for (const [slot, view] of views.entries()) {
       batch.sessions[slot]!.restart(view);
-      await batch.sessions[slot]!.append(prompts[slot]!);
-      await alone[slot]!.append(prompts[slot]!);
+      const prompt = prompts[slot % prompts.length]!;
+      await batch.sessions[slot]!.append(prompt);
+      await alone[slot]!.append(prompt);
     }
     for (const id of tails[0]!) {
       const results = await batch.step(views.map((_, slot) => ({ slot, id })));

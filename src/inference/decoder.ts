@@ -3,21 +3,24 @@
  * Knows sizes and graphs; no timelines.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { decodeGraph, type DecodeShape, type LayerRange } from "../model/index.ts";
+import {
+  decodeGraph,
+  type DecodeShape,
+  type LayerRange,
+  type MemoryInputs,
+} from "../model/index.ts";
 import type { Graph } from "../tensor/index.ts";
 import { Guesses } from "./guesses.ts";
 import { ExecutableCache, type LanguageModel } from "./language-model.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
-export interface DecodeKey {
+export interface DecodeKey extends MemoryInputs {
   readonly batch: number;
   readonly length: number;
   readonly logits: DecodeShape["logits"];
   /** With the sizes of what the memory wrote. */
   readonly sizes?: boolean;
-  /** With the input that scales what the memory adds: left out where that is 1, since every node costs time. */
-  readonly scaled?: boolean;
   /** Only these layers. Default: the whole model. */
   readonly part?: LayerRange;
 }

@@ -21,7 +21,7 @@ export { type MemoryCosts, type MemoryReport, reportMemory } from "./memory-mete
 export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.ts";
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";
 export { type Places, Scheduler, type SchedulerOptions } from "./scheduler.ts";
-export { type Score, Scorer, type ScoreOptions } from "./scorer.ts";
+export { type Score, Scorer, type ScoreOptions, type ScorerOptions } from "./scorer.ts";
 export { Decoder, type DecoderOptions } from "./decoder.ts";
 export type { Reading, Want, WriteSizes } from "./reading.ts";
 export type { Session, SessionOptions } from "./session.ts";

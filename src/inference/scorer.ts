@@ -1,6 +1,6 @@
 /**
- * How well a model predicts given ids: the negative log-likelihood of each token over the full softmax,
- * in fixed windows of a packed stream. Knows ids and nats; not text, bytes or tasks.
+ * How well a model predicts given ids under one view: the negative log-likelihood of each token over the full
+ * softmax, in fixed windows of a packed stream. Knows ids and nats; not text, bytes or tasks.
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
@@ -8,6 +8,7 @@ import type { MemoryReader } from "../memory/memory.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
+import { controlsOf, setControls, type View, viewOf } from "./view.ts";
 import {
   type Batch,
   emptyBatch,
@@ -49,6 +50,19 @@ export interface ScoredBatch {
   readonly tokens: readonly ScoredToken[];
   /** -ln p of the next token at each position [B*T] of the batch. */
   readonly losses: Float32Array;
+  /** Gate at each position [B*T] by Engram layer. */
+  readonly gates: ReadonlyMap<number, Float32Array>;
+}
+
+export interface ScorerOptions {
+  /** Windows at a time. Default 8. */
+  readonly batch?: number;
+  /** Tokens of a window. Default: the model's context. */
+  readonly length?: number;
+  /** Whether `Scorer.probs` is filled. Default false. */
+  readonly probs?: boolean;
+  /** Default: the model's memory as it was trained. */
+  readonly view?: Partial<View>;
 }
 
 export class Scorer {
@@ -65,10 +79,10 @@ export class Scorer {
   private constructor(
     model: LanguageModel,
     compiled: CompiledGraph,
-    { batch, length }: { batch: number; length: number },
+    { batch, length, view }: Required<Pick<ScorerOptions, "batch" | "length">> & { view: View },
   ) {
     this.#model = model;
-    this.#reader = model.memory?.reader();
+    this.#reader = view.memory?.reader();
     this.#compiled = compiled;
     this.#batch = emptyBatch(batch, length);
     const { graph, executable } = compiled;
@@ -86,6 +100,7 @@ export class Scorer {
         sin: inputs[io.sin]!.data as Float32Array,
       },
     );
+    setControls(inputs, view, { from: 0, to: batch, layers: this.#layers });
     const outputs: Record<string, Value> = {};
     for (const [name, { dtype, shape }] of graph.outputs) outputs[name] = zeros(dtype, shape);
     this.#inputs = inputs;
@@ -94,21 +109,17 @@ export class Scorer {
     this.#binding = executable.bind(inputs, outputs);
   }
 
-  /** `batch` windows of `length` tokens at a time. */
   static async create(
     model: LanguageModel,
-    {
-      batch = 8,
-      length = model.config.maxPositions,
-      probs = false,
-    }: { batch?: number; length?: number; probs?: boolean } = {},
+    { batch = 8, length = model.config.maxPositions, probs = false, view }: ScorerOptions = {},
   ): Promise<Scorer> {
     const { config, quantized } = model;
-    const graph = evalGraph(config, { batch, length, quantized, probs });
+    const whole = viewOf(model, view);
+    const graph = evalGraph(config, { batch, length, quantized, probs, ...controlsOf([whole]) });
     await using opened = new DisposalStack();
     const executable = await model.backend.compile(graph);
     opened.adopt(executable, (one) => one.dispose());
-    const scorer = new Scorer(model, { graph, executable }, { batch, length });
+    const scorer = new Scorer(model, { graph, executable }, { batch, length, view: whole });
     opened.move();
     return scorer;
   }
@@ -117,16 +128,13 @@ export class Scorer {
   async score(stream: TokenStream, options: ScoreOptions = {}): Promise<Score> {
     let nats = 0;
     let numTokens = 0;
-    const gateSums = new Map(
-      (this.#model.config.engram?.layerIds ?? []).map((layer) => [layer, 0]),
-    );
-    for await (const { tokens, losses } of this.batches(stream, options)) {
+    const gateSums = new Map(this.#layers.map((layer) => [layer, 0]));
+    for await (const { tokens, losses, gates } of this.batches(stream, options)) {
       numTokens += tokens.length;
       for (const { at, label, windowStart } of tokens) {
         nats += losses[at]!;
         options.onToken?.(label, losses[at]!, windowStart);
-        for (const [layer, sum] of gateSums)
-          gateSums.set(layer, sum + this.#outputs[io.gate(layer)]!.data[at]!);
+        for (const [layer, sum] of gateSums) gateSums.set(layer, sum + gates.get(layer)![at]!);
       }
     }
     const means =
@@ -155,6 +163,9 @@ export class Scorer {
         fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
       await this.#run();
       const losses = this.#outputs[io.loss]!.data as Float32Array;
+      const gates = new Map(
+        this.#layers.map((n) => [n, this.#outputs[io.gate(n)]!.data as Float32Array]),
+      );
       const tokens: ScoredToken[] = [];
       for (const [row, { start, from }] of group.entries())
         for (let t = from; t < length; t++) {
@@ -168,9 +179,13 @@ export class Scorer {
             );
           tokens.push({ at: place, label, windowStart: start });
         }
-      yield { tokens, losses };
+      yield { tokens, losses, gates };
       onProgress?.(Math.min(at + batch, windows.length), windows.length);
     }
+  }
+
+  get #layers(): readonly number[] {
+    return this.#model.config.engram?.layerIds ?? [];
   }
 
   async #run(): Promise<void> {

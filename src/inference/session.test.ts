@@ -7,7 +7,7 @@ import { evalGraph, io, type ModelConfig, ropeAngles } from "../model/index.ts";
 import { ablated, addressBatch, compressIds, HashedMemory, Retrieval } from "../memory/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
-import { Decoder, type LanguageModel, Scorer, withoutMemory } from "./index.ts";
+import { Decoder, type LanguageModel, Scorer, type View, withoutMemory } from "./index.ts";
 import { inputsOf } from "./language-model.ts";
 
 const text = [0, 7, 3, 3, 38, 12, 7, 3, 21, 5, 5, 5, 9, 30, 2, 17, 7, 3];
@@ -193,40 +193,50 @@ test("ids outside the vocabulary, empty appends and appends at once are refused"
   await assert.rejects(session.append([3]), /disposed/);
 });
 
-test("a scorer finds the likelihoods that a session finds, over several windows", async () => {
+test("a scorer finds the likelihoods and gates that a session finds, under any view, over several windows", async () => {
   const model = await randomModel(referenceBackend());
+  const views: Partial<View>[] = [
+    {},
+    { memory: ablated(model.memory!, { orders: [3] }), scale: 0.5 },
+    { gates: new Map([[1, 0.25]]) },
+  ];
   const ids = Array.from({ length: 75 }, (_, i) => (i * i + 3 * (i >> 2)) % 40);
   const stream = {
     tokens: Uint16Array.from(ids),
     starts: Uint32Array.of(0, 20),
     numBytes: 100,
   };
-  const scorer = await Scorer.create(model, { batch: 2, length: 16 });
-  const score = await scorer.score(stream, { stride: 4 });
   // Windows begin every 4 tokens; the last 4 labels of each are scored, all 16 of the first.
   const decoder = new Decoder(model);
-  let nats = 0;
-  let numTokens = 0;
-  for (let start = 0; start + 12 < ids.length - 1; start += 4) {
-    const window = ids.slice(start, start + 17);
-    for (const [from, to] of [
-      [0, Math.max(0, 20 - start)],
-      [Math.max(0, 20 - start), window.length],
-    ] as const) {
-      const part = window.slice(from, to);
-      if (part.length < 2) continue;
-      const session = decoder.createSession();
-      const logits = (await session.append(part.slice(0, -1), { logits: "all" })).logits;
-      for (const [t, loss] of lossesOf(logits, part, 40).entries()) {
-        if (start > 0 && from + t < 12) continue;
-        nats += loss;
-        numTokens++;
+  for (const view of views) {
+    const scorer = await Scorer.create(model, { batch: 2, length: 16, view });
+    const score = await scorer.score(stream, { stride: 4 });
+    let nats = 0;
+    let gateSum = 0;
+    let numTokens = 0;
+    for (let start = 0; start + 12 < ids.length - 1; start += 4) {
+      const window = ids.slice(start, start + 17);
+      for (const [from, to] of [
+        [0, Math.max(0, 20 - start)],
+        [Math.max(0, 20 - start), window.length],
+      ] as const) {
+        const part = window.slice(from, to);
+        if (part.length < 2) continue;
+        const session = decoder.createSession({ view });
+        const { logits, gates } = await session.append(part.slice(0, -1), { logits: "all" });
+        for (const [t, loss] of lossesOf(logits, part, 40).entries()) {
+          if (start > 0 && from + t < 12) continue;
+          nats += loss;
+          gateSum += gates.get(1)![t]!;
+          numTokens++;
+        }
       }
     }
+    assert.equal(score.numTokens, numTokens);
+    assert.equal(score.numTokens, ids.length - 2, "all but the two documents' first tokens");
+    toBeClose([score.nats], [nats], { rtol: 1e-4, atol: 0 });
+    toBeClose([score.gates.get(1)!], [gateSum / numTokens], { rtol: 1e-4, atol: 0 });
   }
-  assert.equal(score.numTokens, numTokens);
-  assert.equal(score.numTokens, ids.length - 2, "all but the two documents' first tokens");
-  toBeClose([score.nats], [nats], { rtol: 1e-4, atol: 0 });
 });
 
 test("where nothing can be scored there is no mean gate, and no number that is none", async () => {
@@ -235,12 +245,13 @@ test("where nothing can be scored there is no mean gate, and no number that is n
   assert.deepEqual(await scorer.score(empty), { nats: 0, numTokens: 0, gates: new Map() });
 });
 
-test("a fork reads the tables and the scale of its origin", async () => {
+test("a fork reads the tables, the scale and the gates of its origin", async () => {
   for (const backend of [referenceBackend(), ortBackend({ threads: 2 })]) {
     const model = await randomModel(backend);
     const decoder = new Decoder(model);
     const memory = ablated(model.memory!, { orders: [2] });
-    for (const view of [{ memory }, { scale: 0.5 }, { memory, scale: 0.5 }]) {
+    const gates = new Map([[1, 0.75]]);
+    for (const view of [{ memory }, { scale: 0.5 }, { memory, scale: 0.5 }, { gates }]) {
       const session = decoder.createSession({ view });
       await session.append(text.slice(0, 9));
       const fork = session.fork();
@@ -263,7 +274,9 @@ test("a prefix that was read from another memory, at another scale, or never, is
   const session = decoder.createSession();
   await session.append(text.slice(0, 9));
   const other = decoder.createSession({ view: { memory: ablated(model.memory!, { heads: [1] }) } });
-  for (const stranger of [other, decoder.createSession({ view: { scale: 0.5 } })]) {
+  const gates = new Map([[1, 0.5]]);
+  const strangers = [{ scale: 0.5 }, { gates }].map((view) => decoder.createSession({ view }));
+  for (const stranger of [other, ...strangers]) {
     await stranger.append([1, 2]);
     assert.throws(() => stranger.copyPrefix(session, 5), /same decoder and view/);
     assert.throws(() => session.copyPrefix(stranger, 2), /same decoder and view/);

@@ -16,7 +16,7 @@ import { checkTokenIds } from "./language-model.ts";
 import { joinReadings, type Reading, type Want } from "./reading.ts";
 import { type Slot, StepRunner } from "./step-runner.ts";
 import { Timeline } from "./timeline.ts";
-import { sameView, type View } from "./view.ts";
+import { sameView, type View, viewOf } from "./view.ts";
 import { documentEnd } from "./windows.ts";
 
 export interface SessionOptions {
@@ -43,7 +43,7 @@ export class Session implements Slot {
   /** Use `Decoder.createSession`. */
   constructor(decoder: Decoder, { caches, view }: SessionOptions) {
     this.#decoder = decoder;
-    this.#view = { memory: decoder.model.memory, scale: 1, ...view };
+    this.#view = viewOf(decoder.model, view);
     this.#reader = this.#view.memory?.reader();
     const { model, capacity } = decoder;
     const own = caches ?? emptyCaches(decoder, 1);
@@ -141,8 +141,9 @@ export class Session implements Slot {
   /** Forgets everything and goes on under another view. */
   restart(view: View): void {
     this.rewind(0);
-    if (view.memory?.identity !== this.#view.memory?.identity) this.#reader = view.memory?.reader();
-    this.#view = view;
+    const next = viewOf(this.#decoder.model, view);
+    if (next.memory?.identity !== this.#view.memory?.identity) this.#reader = next.memory?.reader();
+    this.#view = next;
   }
 
   /** An independent session with the same past and view. */

@@ -15,7 +15,7 @@ import type { Decoder } from "./decoder.ts";
 import type { Caches } from "./key-values.ts";
 import type { Reading, Want, WriteSizes } from "./reading.ts";
 import type { Timeline } from "./timeline.ts";
-import type { View } from "./view.ts";
+import { controlsOf, setControls, type View } from "./view.ts";
 
 /** What stands in a slot: a timeline, and how it is read. */
 export interface Slot {
@@ -144,7 +144,7 @@ export class StepRunner {
 
   /** Says where every row of the run stands, and what its convolutions have seen. */
   #place({ inputs }: DecodeStep, staged: readonly Staged[], { batch, length }: StepShape): void {
-    const { headDim, ropeTheta: theta } = this.#decoder.model.config;
+    const { headDim, ropeTheta: theta, engram } = this.#decoder.model.config;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
     const positions = new Map(staged.map(({ row, span }) => [row, span.from]));
     for (const [row, { timeline, view }] of this.#slots.slice(0, batch).entries()) {
@@ -158,7 +158,8 @@ export class StepRunner {
         { start, length, headDim, theta },
         { cos: data(io.cos).subarray(...place), sin: data(io.sin).subarray(...place) },
       );
-      if (inputs[io.scale] !== undefined) data(io.scale)[row] = view.scale;
+      const layers = engram?.layerIds ?? [];
+      setControls(inputs, view, { from: row, to: row + 1, layers });
       for (const layer of timeline.convLayers) {
         const past = timeline.convPast(layer, position);
         data(io.conv(layer)).set(past, row * past.length);
@@ -216,15 +217,14 @@ export class StepRunner {
     { batch, length }: StepShape,
     { logits = "last", sizes = false }: Want,
   ): DecodeStep {
-    // The input costs time, so it is there only where somebody asked for another scale than 1.
-    const scaled = entries.some(({ slot }) => this.#slots[slot]!.view.scale !== 1);
-    const name = `${batch} ${length} ${logits} ${sizes} ${scaled}`;
+    const asked = controlsOf(entries.map(({ slot }) => this.#slots[slot]!.view));
+    const name = `${batch} ${length} ${logits} ${sizes} ${asked.scaled} ${asked.gated}`;
     let step = this.#steps.get(name);
     if (step === undefined) {
       const caches = Object.fromEntries(
         Object.entries(this.#caches).map(([of, cache]) => [of, firstRows(cache, batch)]),
       );
-      const key = { batch, length, scaled, logits, ...(sizes && { sizes }) };
+      const key = { batch, length, ...asked, logits, ...(sizes && { sizes }) };
       step = new DecodeStep(this.#decoder, { ...key, caches });
       this.#steps.set(name, step);
     }

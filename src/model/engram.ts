@@ -123,23 +123,30 @@ export function engramFusion(
     weights,
     eps,
     conv,
+    heldGate_B11,
   }: {
     hidden_BTD: Tensor;
     memory_NE: Tensor;
     weights: KindWeights<EngramWeight>;
     eps: number;
     conv: { readonly dilation: number; readonly shift: Shift } | undefined;
+    /** The gate of each row in place of its own, where that is not negative. */
+    heldGate_B11?: Tensor | undefined;
   },
 ): EngramFusion {
   const [batch, length, width] = hidden_BTD.shape as [number, number, number];
   const [key_BTD, value_BTD] = weights.projectHalves(memory_NE, "keyValue", [batch, length]);
-  const gate_BT1 = engramGate(g, {
+  const ownGate_BT1 = engramGate(g, {
     hidden: hidden_BTD,
     key: key_BTD,
     queryGain_GD: weights.gain("queryGain"),
     keyGain_GD: weights.gain("keyGain"),
     eps,
   });
+  const gate_BT1 =
+    heldGate_B11 === undefined
+      ? ownGate_BT1
+      : g.where(g.less(heldGate_B11, 0), ownGate_BT1, heldGate_B11);
   const gated_BTD = g.mul(value_BTD, gate_BT1);
   if (conv === undefined) return { update_BTD: gated_BTD, gate: gate_BT1 };
   const out_BTGD = shortConv(g, {

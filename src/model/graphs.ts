@@ -15,7 +15,7 @@ import {
 import { memoryWidth } from "../memory/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
-import { type LayerRange, transformer } from "./transformer.ts";
+import { type LayerRange, transformer, type TransformerInputs } from "./transformer.ts";
 import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
 
 /** Names of graph inputs and outputs. Parameters go by their own names. */
@@ -40,6 +40,7 @@ export const io = {
   values: (layer: number): string => `values.${layer}`,
   conv: (layer: number): string => `conv.${layer}`,
   scale: "scale",
+  heldGate: (layer: number): string => `heldGate.${layer}`,
   /** What enters a layer, where one graph ends and the next begins. */
   stream: (layer: number): string => `stream.${layer}`,
   /** Outputs that may share memory with the input of the same name. */
@@ -52,7 +53,15 @@ export interface BatchShape {
   readonly length: number;
 }
 
-export interface EvalShape extends BatchShape {
+/** How much of the memory is let in, said from outside. Each input costs time, so it is there where asked for. */
+export interface MemoryInputs {
+  /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
+  readonly scaled?: boolean;
+  /** Adds the inputs `heldGate` [B,1,1] a layer: its gate where not negative, in place of what it computes. */
+  readonly gated?: boolean;
+}
+
+export interface EvalShape extends BatchShape, MemoryInputs {
   /** Weights that are packed: constants of the graph, not inputs. */
   readonly quantized?: QuantizedWeights | undefined;
   /** Adds the output `probs` to `evalGraph`. */
@@ -72,6 +81,22 @@ function declareMemory(
         g.input(io.memory(layer), "f32", [batch * length, memoryWidth(config.engram)]),
       );
   return memory;
+}
+
+/** The inputs of `MemoryInputs` that a graph with these memories has. */
+function declareControls(
+  g: GraphBuilder,
+  memory: ReadonlyMap<number, Tensor>,
+  { batch, scaled = false, gated = false }: MemoryInputs & { readonly batch: number },
+): Pick<TransformerInputs, "scale_B11" | "heldGates"> {
+  const input = (name: string): Tensor => g.input(name, "f32", [batch, 1, 1]);
+  const layers = [...memory.keys()];
+  return {
+    ...(scaled && memory.size > 0 && { scale_B11: input(io.scale) }),
+    ...(gated && {
+      heldGates: new Map(layers.map((layer) => [layer, input(io.heldGate(layer))])),
+    }),
+  };
 }
 
 function declareRotation(g: GraphBuilder, config: ModelConfig, length: number): Rotation {
@@ -118,6 +143,7 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
     attend: packedAttend(g, config, segments_BT),
     memory,
     shift: () => shift,
+    ...declareControls(g, memory, shape),
   });
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
   const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
@@ -152,8 +178,8 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
 }
 
 /**
- * As `trainGraph` without weights and gradients; loss [N] and gates [B,T,1], one value a position, and probs
- * [N,V] of the next token if `probs` is asked for.
+ * As `trainGraph` without weights and gradients, with the inputs of `MemoryInputs` that are asked for; loss [N] and
+ * gates [B,T,1], one value a position, and probs [N,V] of the next token if `probs` is asked for.
  */
 export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
   const { g, loss_N, probs_NV, gates } = packedForward(config, shape);
@@ -177,7 +203,7 @@ export function divergenceGraph(numPositions: number, vocabSize: number): Graph 
   return g.build({ divergence: g.reshape(g.reduceSum(terms, [1]), [numPositions]) });
 }
 
-export interface DecodeShape extends BatchShape {
+export interface DecodeShape extends BatchShape, MemoryInputs {
   /** Weights that are packed: constants of the graph, not inputs. */
   readonly quantized?: QuantizedWeights | undefined;
   /** Positions the cache holds. */
@@ -186,8 +212,6 @@ export interface DecodeShape extends BatchShape {
   readonly logits: "last" | "all" | "none";
   /** Adds the outputs `written` and `writtenTo` [B,T,1] of each Engram layer; see `decodeGraph`. */
   readonly sizes?: boolean;
-  /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
-  readonly scaled?: boolean;
   /** Only these layers. Default: the whole model. */
   readonly part?: LayerRange;
 }
@@ -212,8 +236,8 @@ export function convHistory(config: ModelConfig): number {
 /**
  * Inputs: parameters, memory, ids [B,T], cos and sin of the new positions ([T,d/2], or [B,d/2] for
  * several rows of one token, which may be at different positions), past [B] (tokens already in the
- * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", scale [B,1,1] if
- * `scaled` and there is a memory, and conv [B,history,D], the short convolution's inputs at the
+ * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", those of `MemoryInputs` that are
+ * asked for and there is a memory, and conv [B,history,D], the short convolution's inputs at the
  * positions before, for each layer that has one.
  * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B,T,1] a layer; if
  * `sizes`, the length (L2) of what each Engram layer wrote and of the stream it wrote to; `next.` caches,
@@ -242,7 +266,6 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
       return g.slice(g.concat([past_BPC, x_BTC], 1), 1, history - by, history - by + length);
     };
   };
-  const isScaled = shape.scaled === true && memory.size > 0;
   const { part = { from: 0, to: config.numLayers } } = shape;
   const isWhole = part.from === 0 && part.to === config.numLayers;
   const streamShape = [batch, length, config.hiddenSize];
@@ -254,7 +277,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     shift,
     layers: part,
     ...(part.from > 0 && { stream_BTD: g.input(io.stream(part.from), "f32", streamShape) }),
-    ...(isScaled && { scale_B11: g.input(io.scale, "f32", [batch, 1, 1]) }),
+    ...declareControls(g, memory, shape),
   });
   if (part.to < config.numLayers) outputs[io.stream(part.to)] = hidden_BTD;
   else Object.assign(outputs, topOutputs(g, config, { params, hidden_BTD, shape }));

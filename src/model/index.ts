@@ -12,6 +12,7 @@ export {
   evalGraph,
   type EvalShape,
   io,
+  type MemoryInputs,
   trainGraph,
 } from "./graphs.ts";
 export { modelConfigToJson, parseDocumentStart, parseModelConfig } from "./families/engram.ts";

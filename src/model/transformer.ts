@@ -35,6 +35,8 @@ export interface TransformerInputs {
   readonly shift: (layer: number) => Shift;
   /** Multiplies what the memory adds to each row, [B,1,1]. Absent: as it is. */
   readonly scale_B11?: Tensor;
+  /** Gates [B,1,1] by layer in place of the layer's own, where not negative. Absent: its own everywhere. */
+  readonly heldGates?: ReadonlyMap<number, Tensor>;
 }
 
 export interface TransformerOutputs {
@@ -55,7 +57,7 @@ export function transformer(
   params: ModelWeights,
   inputs: TransformerInputs,
 ): TransformerOutputs {
-  const { ids_BT, rotation, attend, memory, shift, scale_B11 } = inputs;
+  const { ids_BT, rotation, attend, memory, shift, scale_B11, heldGates } = inputs;
   const { layers = { from: 0, to: config.numLayers }, stream_BTD } = inputs;
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
@@ -76,6 +78,7 @@ export function transformer(
         weights: layerWeights.of(engramParams(config)),
         eps,
         conv,
+        heldGate_B11: heldGates?.get(layer),
       });
       const update_BTD =
         scale_B11 === undefined ? fusion.update_BTD : g.mul(fusion.update_BTD, scale_B11);
