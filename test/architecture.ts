@@ -104,7 +104,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Text and requests; tensors and tables it sees only through what these hand out.
   server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer", "worker"],
   cli: ["*"],
+  // What the package exports: `.` and its sub-paths.
   "index.ts": ["*"],
+  "index-server.ts": ["*"],
+  "index-training.ts": ["*"],
 };
 
 /** What any reader may say of the bytes it was given, and how anybody closes what was opened. */
@@ -136,6 +139,8 @@ const platformChoosers: readonly string[] = [
   "src/save-model.ts",
   "src/train-model.ts",
   "src/index.ts",
+  "src/index-server.ts",
+  "src/index-training.ts",
 ];
 
 /** Packages, and the only folders that may import them. */
@@ -200,7 +205,7 @@ function checkSource({ path, text }: SourceFile, report: Report): void {
   if (numLines > lineLimit) report(`${numLines} lines, the limit is ${lineLimit}`);
   // A test's sentences say what it is; any other file says so at its head.
   if (!isTest(path) && !/^(#!.*\n)?\s*\/[*/]/.test(text)) report("does not begin with a comment");
-  if (path.endsWith("/index.ts") && /[^\s;]/.test(withoutReExports(text)))
+  if (/\/index(-\w+)?\.ts$/.test(path) && /[^\s;]/.test(withoutReExports(text)))
     report("an index.ts lists names and holds no logic");
 }
 

@@ -18,7 +18,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { FormatError, InvalidConfigError, ortBackend, trainModel } from "../../src/index.ts";
+import { FormatError, InvalidConfigError, ortBackend } from "../../src/index.ts";
+import { trainModel } from "../../src/index-training.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 
 const sample = readFileSync(new URL("../../assets/tinyshakespeare.txt", import.meta.url), "utf8");

@@ -8,15 +8,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import {
-  createServer,
-  FormatError,
-  loadModel,
-  type LoadModelOptions,
-  ortBackend,
-  type Preset,
-  trainModel,
-} from "../../src/index.ts";
+import { FormatError, loadModel, type LoadModelOptions, ortBackend } from "../../src/index.ts";
+import { createServer } from "../../src/index-server.ts";
+import { type Preset, trainModel } from "../../src/index-training.ts";
 import { BackendError } from "../../src/errors.ts";
 import { FailingBackend } from "../models/failing-backend.ts";
 import { miniPreset } from "../models/mini-preset.ts";

@@ -161,11 +161,17 @@ installTest("types resolve without skipLibCheck", () => {
   writeFileSync(
     join(project, "types.mts"),
     `import { loadModel, generateText, openFileStore, ortBackend, type RowStore } from "engram-lm";
+     import { createServer, listen, type ServerOptions } from "engram-lm/server";
+     import { findPreset, trainModel, type Preset } from "engram-lm/training";
      await using model = await loadModel("models/book", { backend: ortBackend() });
      for await (const piece of generateText(model, "Once")) process.stdout.write(piece);
      const store: RowStore = await openFileStore("rows", { rowBytes: 64 });
      // @ts-expect-error -- an answer of the type any would take this
      const wrong: number = store;
+     const preset: Preset = findPreset("tiny");
+     await trainModel({ preset, data: ["a.txt"], out: "models/a", backend: ortBackend() });
+     const options: ServerOptions = { alias: "book" };
+     await listen(createServer(model, options).fetch, { host: "127.0.0.1", port: 0 });
      console.log(wrong);`,
   );
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
@@ -198,8 +204,12 @@ installTest("every program of the README runs on the oldest Node allowed and on 
   cpSync(join(installed, "assets", "shakespeare"), join(project, "models", "book"), {
     recursive: true,
   });
+  // Enough of a book for a vocabulary and a part held out.
+  const book = readFileSync(join(root, "assets", "tinyshakespeare.txt"), "utf8").slice(0, 60_000);
+  writeFileSync(join(project, "book.txt"), book);
   for (const node of [join(project, "node_modules", oldest, "bin", "node"), process.execPath])
     for (const [, snippet] of snippets) {
+      rmSync(join(project, "models", "mine"), { recursive: true, force: true });
       writeFileSync(join(project, "snippet.ts"), snippet!);
       const { status, stdout, stderr } = run(node, ["snippet.ts"]);
       assert.equal(status, 0, `${node}: ${stderr}`);

@@ -7,7 +7,7 @@ import test, { after } from "node:test";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
 import OpenAI, { AuthenticationError, BadRequestError, NotFoundError } from "openai";
-import { createServer, listen } from "../../src/index.ts";
+import { createServer, listen } from "../../src/index-server.ts";
 import { libraryText, servedModel } from "../models/served-model.ts";
 
 const model = await servedModel({ withChat: true });

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
-import { loadModel, ortBackend, trainModel } from "../../src/index.ts";
+import { loadModel, ortBackend } from "../../src/index.ts";
+import { trainModel } from "../../src/index-training.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 import { libraryText } from "../models/served-model.ts";
 

@@ -3,7 +3,8 @@
  * line a step, so that whoever kills it can choose the moment. With BYTES its table, then a larger one, lies on
  * disk behind so much memory; 0 holds the larger one in memory.
  */
-import { ortBackend, trainModel } from "../../src/index.ts";
+import { ortBackend } from "../../src/index.ts";
+import { trainModel } from "../../src/index-training.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 
 const [data, out, ...words] = process.argv.slice(2) as [string, string, ...string[]];

@@ -12,7 +12,8 @@ import {
   tensorSource,
   writeSafetensors,
 } from "../../src/checkpoint/node/index.ts";
-import { FormatError, InvalidConfigError, loadModel, saveModel } from "../../src/index.ts";
+import { FormatError, InvalidConfigError, loadModel } from "../../src/index.ts";
+import { saveModel } from "../../src/index-training.ts";
 import { commands } from "../../src/cli/registry.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { createServer, listen } from "../../src/index.ts";
+import { createServer, listen } from "../../src/index-server.ts";
 import { libraryText, servedModel } from "../models/served-model.ts";
 import { startBadClients } from "./bad-clients.ts";
 

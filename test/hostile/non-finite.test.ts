@@ -9,7 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before, describe } from "node:test";
 import { bitsPerByte } from "../../src/eval/index.ts";
-import { createServer, loadModel, saveModel, trainModel } from "../../src/index.ts";
+import { loadModel } from "../../src/index.ts";
+import { createServer } from "../../src/index-server.ts";
+import { saveModel, trainModel } from "../../src/index-training.ts";
 import {
   BatchDecoder,
   createSampler,

@@ -7,7 +7,7 @@ import { connect } from "node:net";
 import test, { after } from "node:test";
 import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
-import { createServer, listen } from "../../src/index.ts";
+import { createServer, listen } from "../../src/index-server.ts";
 import { routes } from "../../src/server/index.ts";
 import { servedModel } from "../models/served-model.ts";
 

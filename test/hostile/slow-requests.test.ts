@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { createServer } from "../../src/index.ts";
+import { createServer } from "../../src/index-server.ts";
 import { startServerWorker } from "../../src/server/node/index.ts";
 import { startTokenizerWorker } from "../../src/tokenizer/node/index.ts";
 import type { StartWorker } from "../../src/worker/index.ts";

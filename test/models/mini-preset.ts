@@ -1,5 +1,5 @@
 /** A preset that trains in seconds: for tests that need a real run. */
-import type { Preset } from "../../src/index.ts";
+import type { Preset } from "../../src/index-training.ts";
 
 export const miniPreset: Preset = {
   description: "for tests",

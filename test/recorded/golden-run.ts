@@ -8,7 +8,8 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Backend, loadModel, type Model, type Preset, trainModel } from "../../src/index.ts";
+import { type Backend, loadModel, type Model } from "../../src/index.ts";
+import { type Preset, trainModel } from "../../src/index-training.ts";
 import {
   BatchDecoder,
   createSampler,
