@@ -19,17 +19,18 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "foreign-file.ts": [],
   numerics: [],
+  bytes: [],
   // Work that can be stopped, for whoever has some.
   worker: [],
   tokenizer: ["numerics", "worker"],
-  memory: ["numerics", "type tokenizer"],
+  memory: ["bytes", "numerics", "type tokenizer"],
   tensor: ["numerics"],
   model: ["tensor", "numerics", "type memory", "memory.memoryWidth"],
-  checkpoint: ["numerics"],
+  checkpoint: ["bytes", "numerics"],
   // Of memory the seam, and nothing else: every kind of memory is one file behind it.
   inference: ["model", "src/memory/memory.ts", "tensor", "numerics"],
   // `memory` for its stores: what is measured is what will be read through.
-  machine: ["memory", "numerics"],
+  machine: ["bytes", "memory", "numerics"],
   // `inference` for its scorer and windows: validation while training is the same count of bits per
   // byte that `engram eval` makes (docs/decisions/0008).
   training: [
@@ -43,7 +44,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "machine",
   ],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "at-rest": ["checkpoint", "memory", "type model", "model.layerName"],
+  "at-rest": ["bytes", "checkpoint", "memory", "type model", "model.layerName"],
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "model-weights.ts"],
@@ -115,6 +116,7 @@ const openToAll: readonly string[] = ["disposal-stack.ts", "errors.ts", "foreign
 
 /** Folders below a folder that others may import, through an `index.ts` of their own. */
 export const nestedEntryPoints: readonly string[] = [
+  "src/bytes/node/index.ts",
   "src/checkpoint/node/index.ts",
   "src/machine/node/index.ts",
   "src/memory/stores/node/index.ts",
@@ -151,7 +153,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ["src/cli/"],
   hono: ["src/server/"],
   iovalkey: ["src/memory/stores/node/"],
-  koffi: ["src/tensor/backends/onnx/node/", "src/memory/stores/node/"],
+  koffi: ["src/tensor/backends/onnx/node/", "src/bytes/node/"],
   zod: ["src/cli/", "src/server/"],
 };
 

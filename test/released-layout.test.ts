@@ -23,7 +23,7 @@ import {
   rowsForIds,
 } from "../src/memory/index.ts";
 import { isReleasedLayout, locateTables, releasedTensorNames } from "../src/at-rest/index.ts";
-import { openFileRanges } from "../src/memory/stores/node/index.ts";
+import { openFileRanges } from "../src/bytes/node/index.ts";
 import { rowPattern, storeConformance } from "./conformance/store.ts";
 import { madeUpValues, releasedSizes, writeReleasedDirectory } from "./released-directory.ts";
 

@@ -23,7 +23,7 @@ import {
   type TableIdentity,
   type UseCodes,
 } from "../memory/index.ts";
-import { openFileRanges } from "../memory/stores/node/index.ts";
+import { openFileRanges } from "../bytes/node/index.ts";
 import { openElsewhere, type Place } from "./remote-tables.ts";
 import { findUseCodes } from "./table-counts.ts";
 import { formatOfTable, releasedTensorNames, tableName, tableParts } from "./table-tensors.ts";

@@ -87,7 +87,7 @@ export {
   type WritableRowStore,
 } from "./store.ts";
 export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
-export { rowsInRanges } from "./stores/byte-ranges.ts";
+export { rowsInRanges } from "./stores/rows-in-ranges.ts";
 export { zeroed, type ZeroedRows } from "./stores/zeroed.ts";
 export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
 export { cached, CachedStore } from "./stores/cached.ts";

@@ -6,7 +6,7 @@ import { constants, open, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors.ts";
 import { type RowStore, rowsInRanges } from "../../memory/index.ts";
-import { rangesOf } from "../../memory/stores/node/index.ts";
+import { rangesOf } from "../../bytes/node/index.ts";
 import { emptyPageCache } from "./page-cache.ts";
 
 export interface ScratchTableOptions {

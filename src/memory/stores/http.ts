@@ -2,7 +2,7 @@
  * A table file (`memory/table-file.ts`) behind a web server. Network and server are not believed: every block is
  * checked against its sum each time it is read.
  */
-import { type HttpOptions, openHttpRanges } from "./http-ranges.ts";
+import { type HttpOptions, openHttpRanges } from "../../bytes/index.ts";
 import { type OpenTableOptions, openTableStore, type TableFileStore } from "./table-file.ts";
 
 export type HttpStoreOptions = HttpOptions & OpenTableOptions;

@@ -15,7 +15,8 @@ import {
   type TableFileHeader,
   type TableIdentity,
 } from "../table-file.ts";
-import { type ByteRanges, rowsInRanges } from "./byte-ranges.ts";
+import type { ByteRanges } from "../../bytes/index.ts";
+import { rowsInRanges } from "./rows-in-ranges.ts";
 import type { RowCounts } from "./cache-options.ts";
 import { serveRuns } from "./row-runs.ts";
 

@@ -5,8 +5,8 @@
  */
 import { FormatError } from "../../../errors.ts";
 import { checkTableSize, type RowStore } from "../../store.ts";
-import { rowsInRanges } from "../byte-ranges.ts";
-import { type FileOptions, openFileRanges } from "./file-ranges.ts";
+import { rowsInRanges } from "../rows-in-ranges.ts";
+import { type FileOptions, openFileRanges } from "../../../bytes/node/index.ts";
 
 export interface FileStoreOptions extends FileOptions {
   readonly rowBytes: number;

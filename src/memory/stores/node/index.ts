@@ -1,6 +1,5 @@
 /** Stores that need Node. */
 export { checkRowLog } from "./check-records.ts";
-export { openFileRanges, rangesOf } from "./file-ranges.ts";
 export { type FileStoreOptions, openFileStore } from "./file.ts";
 export {
   MAP_CHUNK_ROWS,

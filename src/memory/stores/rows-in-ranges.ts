@@ -1,23 +1,11 @@
 /**
- * Bytes that are read by range, and rows that lie in them one after another. What carries the bytes (a file, a web
- * server) is whoever implements `ByteRanges`; what rows hold, and whether they are right, is somebody else's business.
+ * Rows that lie one after another in bytes that are read by range. What rows hold, and whether they are right, is
+ * somebody else's business.
  */
+import type { ByteRanges } from "../../bytes/index.ts";
 import { StoreError } from "../../errors.ts";
 import { checkRead, type RowStore } from "../store.ts";
-import { dealOutRun, type RowRun, type RowRunLimits, rowRuns, serveRuns } from "./row-runs.ts";
-
-export interface ByteRanges extends Omit<RowRunLimits, "rowBytes"> {
-  /** For messages: without passwords, keys and signatures. */
-  readonly name: string;
-  readonly size: number;
-  /** Calls under way at once. */
-  readonly maxInFlight: number;
-  /** Fills `into` with the bytes from `begin` on, or throws `StoreError`. Never short. */
-  read(begin: number, into: Uint8Array): Promise<void>;
-  /** As `read`, where that takes no waiting, and true; or false, and no promise about `into`. */
-  readNow?(begin: number, into: Uint8Array): boolean;
-  close(): Promise<void>;
-}
+import { dealOutRun, type RowRun, rowRuns, serveRuns } from "./row-runs.ts";
 
 /** Rows back to back from byte `offset` on. Owns `ranges`. */
 export function rowsInRanges(

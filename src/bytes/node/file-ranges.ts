@@ -3,7 +3,7 @@
  * nothing of what the bytes are.
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { StoreError } from "../../../errors.ts";
+import { StoreError } from "../../errors.ts";
 import type { ByteRanges } from "../byte-ranges.ts";
 import { MAX_READ_NOW, pageCacheReader } from "./page-cache.ts";
 

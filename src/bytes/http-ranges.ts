@@ -4,7 +4,7 @@
  * they are, is refused by name; a body is read no further than it may go. Headers of the caller go to the origin they
  * were given for and to no other. Uses `fetch`, so it runs in browsers. Knows nothing of what the bytes are.
  */
-import { InvalidConfigError, StoreError } from "../../errors.ts";
+import { InvalidConfigError, StoreError } from "../errors.ts";
 import type { ByteRanges } from "./byte-ranges.ts";
 
 export interface HttpOptions {

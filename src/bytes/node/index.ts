@@ -1,0 +1,2 @@
+/** Files of this machine. */
+export { type FileOptions, openFileRanges, rangesOf } from "./file-ranges.ts";
