@@ -19,7 +19,7 @@ import {
   admissionBytes,
   type CachePolicy,
   createAdmission,
-} from "../src/memory/stores/admission.ts";
+} from "../src/memory/stores/cache/admission.ts";
 import { countUses, hottestRows, RowDeduper } from "../src/memory/index.ts";
 import { ArticleReader, type ArticleRows } from "./setup/article-traces.ts";
 

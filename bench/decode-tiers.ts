@@ -21,8 +21,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { cached, measured, RamStore, type RowStore } from "../src/memory/index.ts";
-import { openFileStore } from "../src/memory/stores/node/index.ts";
+import { openFileRanges } from "../src/bytes/node/index.ts";
+import { cached, measured, RamStore, type RowStore, rowsInRanges } from "../src/memory/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { decodeRounds, printResults, type Side } from "./setup/decode-rounds.ts";
 import { fillTable, sampleText, textModel } from "./setup/text-model.ts";
@@ -59,11 +59,12 @@ try {
   const ram = new RamStore({ numRows, rowBytes });
   await fillTable(setup, async (rows, content) => ram.writeSync(rows, content));
   await writeFile(path, ram.segments, { flush: true });
-  const file = await openFileStore(path, { rowBytes, numRows });
+  const openFile = async (): Promise<RowStore> =>
+    rowsInRanges(await openFileRanges(path), { rowBytes, numRows, offset: 0 });
+  const file = await openFile();
   const warmUpTo = ids.length - (rounds + 1) * tokens;
   const counts = setup.countRows(0, warmUpTo);
-  const onDisk = async (): Promise<RowStore> =>
-    measured(await openFileStore(path, { rowBytes, numRows }), { tier: "disk" });
+  const onDisk = async (): Promise<RowStore> => measured(await openFile(), { tier: "disk" });
   const warmed = async (): Promise<RowStore> => {
     const store = cached(await onDisk(), { bytes });
     await store.warm(counts);

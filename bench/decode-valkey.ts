@@ -18,7 +18,7 @@ import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { argmax, Decoder } from "../src/inference/index.ts";
 import { cached, measured, RamStore } from "../src/memory/index.ts";
-import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/node/index.ts";
+import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/valkey/node/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { kill, redisServer, startCluster, withoutRedis } from "../test/redis-cluster.ts";
 import { decodeRounds, printResults } from "./setup/decode-rounds.ts";

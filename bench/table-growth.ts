@@ -16,8 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/numerics/index.ts";
-import type { RowStore } from "../src/memory/index.ts";
-import { openFileStore } from "../src/memory/stores/node/index.ts";
+import { openFileRanges } from "../src/bytes/node/index.ts";
+import { type RowStore, rowsInRanges } from "../src/memory/index.ts";
 import { summary } from "./setup/row-traces.ts";
 
 const { values: flags } = parseArgs({
@@ -52,7 +52,7 @@ try {
     await file.truncate(numRows * rowBytes);
     for (const row of rows) await file.write(bytes, 0, rowBytes, row * rowBytes);
     await file.close();
-    const store = await openFileStore(path, { numRows, rowBytes });
+    const store = rowsInRanges(await openFileRanges(path), { numRows, rowBytes, offset: 0 });
     await store.read(rows, bytes);
     sizes.push({ numRows, store, rows, times: [] });
   }

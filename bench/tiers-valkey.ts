@@ -14,7 +14,7 @@ import "./setup/command-line.ts";
 import { parseArgs } from "node:util";
 import { Random } from "../src/numerics/index.ts";
 import { cached, RamStore, type RowStore } from "../src/memory/index.ts";
-import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/node/index.ts";
+import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/valkey/node/index.ts";
 import { formatOf } from "../test/conformance/table-fixture.ts";
 import { kill, redisServer, startCluster, withoutRedis } from "../test/redis-cluster.ts";
 import { summary } from "./setup/row-traces.ts";

@@ -21,8 +21,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
-import { cached, CachedStore, type RowStore, RamStore, rowFormat } from "../src/memory/index.ts";
-import { openFileStore, openTableFile, writeTableFile } from "../src/memory/stores/node/index.ts";
+import { openFileRanges } from "../src/bytes/node/index.ts";
+import {
+  cached,
+  CachedStore,
+  RamStore,
+  rowFormat,
+  type RowStore,
+  rowsInRanges,
+} from "../src/memory/index.ts";
+import { openTableFile, writeTableFile } from "../src/memory/stores/ranges/node/index.ts";
 import { countRows, rowsOfToken, summary, traceOfText } from "./setup/row-traces.ts";
 
 const sample = fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url));
@@ -64,7 +72,8 @@ try {
     numRows,
     rows: randomRows(),
   });
-  const flat = (): Promise<RowStore> => openFileStore(path, { rowBytes, numRows, offset: rowsAt });
+  const flat = async (): Promise<RowStore> =>
+    rowsInRanges(await openFileRanges(path), { rowBytes, numRows, offset: rowsAt });
   const ram = new RamStore({ numRows, rowBytes });
   await fill(ram);
   const bytes = Number(flags.share) * numRows * rowBytes;

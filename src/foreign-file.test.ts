@@ -7,7 +7,7 @@ import test, { after, before } from "node:test";
 import { ModelDirectory, readJsonFile, SafetensorsFile } from "./checkpoint/node/index.ts";
 import { loadTokenizer } from "./cli/load-tokenizer.ts";
 import { FormatError } from "./errors.ts";
-import { openTableFile } from "./memory/stores/node/index.ts";
+import { openTableFile } from "./memory/stores/ranges/node/index.ts";
 import { readDocuments } from "./training/node/index.ts";
 
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0f".repeat(32)}\nsize 1234567\n`;

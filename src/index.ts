@@ -34,13 +34,8 @@ export {
   type StoreStats,
   type WritableRowStore,
 } from "./memory/index.ts";
-export {
-  openFileStore,
-  openTableFile,
-  openValkeyStore,
-  writeTableFile,
-  writeValkeyTable,
-} from "./memory/stores/node/index.ts";
+export { openTableFile, writeTableFile } from "./memory/stores/ranges/node/index.ts";
+export { openValkeyStore, writeValkeyTable } from "./memory/stores/valkey/node/index.ts";
 export type { WeightDtype } from "./model/index.ts";
 export { ortBackend, type OrtBackendOptions } from "./tensor/backends/onnx/node/index.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";

@@ -4,7 +4,7 @@
  * what survives.
  */
 import { Random } from "../src/numerics/index.ts";
-import type { PositionalFile } from "../src/memory/stores/node/index.ts";
+import type { PositionalFile } from "../src/memory/stores/out-of-core/node/index.ts";
 
 const SECTOR = 512;
 

@@ -10,13 +10,12 @@ import {
   type RowStore,
   type TableIdentity,
 } from "../memory/index.ts";
+import { openTableFile, writeTableFile } from "../memory/stores/ranges/node/index.ts";
 import {
-  openTableFile,
   openValkeyStore,
   type ValkeyOptions,
-  writeTableFile,
   writeValkeyTable,
-} from "../memory/stores/node/index.ts";
+} from "../memory/stores/valkey/node/index.ts";
 
 /** Where tables are, if not in their model's directory. */
 export interface Place {

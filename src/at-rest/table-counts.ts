@@ -51,7 +51,7 @@ export async function findUseCodes(
 
 /**
  * Rows read at a time while warming: what a read that comes meanwhile may find before it in the disk's queue. As
- * many as hints have under way (`memory/stores/cached.ts`).
+ * many as hints have under way (`memory/stores/cache/cached.ts`).
  */
 const SLICE_ROWS = 16;
 

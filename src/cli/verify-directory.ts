@@ -16,7 +16,7 @@ import {
   SafetensorsFile,
 } from "../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
-import { openTableFile } from "../memory/stores/node/index.ts";
+import { openTableFile } from "../memory/stores/ranges/node/index.ts";
 import { checkGrownFile, checkRowLogs, readState } from "../training/node/index.ts";
 
 /** What became of a file. */

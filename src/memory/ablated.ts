@@ -4,7 +4,7 @@
  */
 import { RequestError } from "../errors.ts";
 import { HashedMemory } from "./hashed-memory.ts";
-import { zeroed } from "./stores/zeroed.ts";
+import { zeroed } from "./stores/wrappers/zeroed.ts";
 
 /** What is taken away: everything that any of the lists names. Heads count from 0, orders from 2. */
 export interface Ablation {

@@ -86,20 +86,24 @@ export {
   type RowStore,
   type WritableRowStore,
 } from "./store.ts";
-export { type CachePolicy, windowShares, type WindowShares } from "./stores/admission.ts";
-export { rowsInRanges } from "./stores/rows-in-ranges.ts";
-export { zeroed, type ZeroedRows } from "./stores/zeroed.ts";
-export { type CacheOptions, type CacheStats, type RowCounts } from "./stores/cache-options.ts";
-export { cached, CachedStore } from "./stores/cached.ts";
+export { type CachePolicy, windowShares, type WindowShares } from "./stores/cache/admission.ts";
+export { rowsInRanges } from "./stores/ranges/rows-in-ranges.ts";
+export { zeroed, type ZeroedRows } from "./stores/wrappers/zeroed.ts";
+export {
+  type CacheOptions,
+  type CacheStats,
+  type RowCounts,
+} from "./stores/cache/cache-options.ts";
+export { cached, CachedStore } from "./stores/cache/cached.ts";
 export {
   checkBins,
   counted,
   CountedStore,
   type CountOptions,
   type RowBins,
-} from "./stores/counted.ts";
-export { type HttpStoreOptions, openHttpStore } from "./stores/http.ts";
-export { type OpenTableOptions, TableFileStore } from "./stores/table-file.ts";
+} from "./stores/wrappers/counted.ts";
+export { type HttpStoreOptions, openHttpStore } from "./stores/ranges/http.ts";
+export { type OpenTableOptions, TableFileStore } from "./stores/ranges/table-file.ts";
 export {
   type LatencyBucket,
   type LatencySummary,
@@ -107,16 +111,16 @@ export {
   MeasuredStore,
   type MeterOptions,
   type StoreStats,
-} from "./stores/measured.ts";
-export { SideBySideStore } from "./stores/side-by-side.ts";
+} from "./stores/wrappers/measured.ts";
+export { SideBySideStore } from "./stores/wrappers/side-by-side.ts";
 
 export {
   planTableMemory,
   type TableMemory,
   type TableMemoryPlan,
   type TableMemoryRequest,
-} from "./stores/out-of-core-memory.ts";
-export { RamStore, type RamStoreOptions } from "./stores/ram.ts";
+} from "./stores/out-of-core/out-of-core-memory.ts";
+export { RamStore, type RamStoreOptions } from "./stores/ram/ram.ts";
 export {
   type CacheTotals,
   reportTables,

@@ -3,7 +3,7 @@
  * bytes out. Everything else (cache, overlay, meter) is another store around one of these.
  */
 import { InvalidConfigError, StoreError } from "../errors.ts";
-import type { RowCounts } from "./stores/cache-options.ts";
+import type { RowCounts } from "./stores/cache/cache-options.ts";
 import type { StoreReport } from "./tiers.ts";
 
 /**

@@ -3,8 +3,8 @@
  * another say of themselves, from the outside in. Knows none of them by name.
  */
 import type { RetrievalTable } from "./retrieval.ts";
-import type { CacheStats } from "./stores/cache-options.ts";
-import type { StoreStats } from "./stores/measured.ts";
+import type { CacheStats } from "./stores/cache/cache-options.ts";
+import type { StoreStats } from "./stores/wrappers/measured.ts";
 import type { RowStore } from "./store.ts";
 
 /** One place for rows, all tables together. */

@@ -3,7 +3,7 @@
  * their own, so the suite's sizes are matched, and rows of one byte stand at the front of rows of three.
  */
 import { type RowFormatName, rowFormat, type RowStore } from "../../src/memory/index.ts";
-import { type RowChunk, writeTableFile } from "../../src/memory/stores/node/index.ts";
+import { type RowChunk, writeTableFile } from "../../src/memory/stores/ranges/node/index.ts";
 import type { StoreFixture } from "./store.ts";
 
 /** A format whose rows have this many bytes. */

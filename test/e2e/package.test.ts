@@ -160,12 +160,12 @@ installTest("npx engram-lm with words, and npx engram, are the command", () => {
 installTest("types resolve without skipLibCheck", () => {
   writeFileSync(
     join(project, "types.mts"),
-    `import { loadModel, generateText, openFileStore, ortBackend, type RowStore } from "engram-lm";
+    `import { loadModel, generateText, openHttpStore, ortBackend, type RowStore } from "engram-lm";
      import { createServer, listen, type ServerOptions } from "engram-lm/server";
      import { findPreset, trainModel, type Preset } from "engram-lm/training";
      await using model = await loadModel("models/book", { backend: ortBackend() });
      for await (const piece of generateText(model, "Once")) process.stdout.write(piece);
-     const store: RowStore = await openFileStore("rows", { rowBytes: 64 });
+     const store: RowStore = await openHttpStore("http://localhost/rows");
      // @ts-expect-error -- an answer of the type any would take this
      const wrong: number = store;
      const preset: Preset = findPreset("tiny");

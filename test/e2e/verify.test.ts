@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { tensorSource, writeModelDir } from "../../src/checkpoint/node/index.ts";
 import { ortBackend } from "../../src/index.ts";
 import { trainModel } from "../../src/index-training.ts";
-import { writeTableFile } from "../../src/memory/stores/node/index.ts";
+import { writeTableFile } from "../../src/memory/stores/ranges/node/index.ts";
 import { type FileCheck, verifyDirectory } from "../../src/cli/verify-directory.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 

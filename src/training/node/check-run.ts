@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type FileRecord } from "../../checkpoint/index.ts";
 import { findDamageIn, SafetensorsFile } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
-import { checkRowLog } from "../../memory/stores/node/index.ts";
+import { checkRowLog } from "../../memory/stores/out-of-core/node/index.ts";
 import { readState } from "./state-file.ts";
 import { rowLogName, rowsName } from "./trained-table.ts";
 import { tensorsName } from "./training-state.ts";

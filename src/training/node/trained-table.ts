@@ -21,7 +21,7 @@ import {
   type OutOfCoreStats,
   OutOfCoreTable,
   rowsInOrder,
-} from "../../memory/stores/node/index.ts";
+} from "../../memory/stores/out-of-core/node/index.ts";
 import { layerName } from "../../model/index.ts";
 import { linearCrc32c } from "../../numerics/index.ts";
 import type { TrainingRecipe } from "../presets.ts";
