@@ -22,8 +22,10 @@ export class DecodeStep {
   /** By the graph's names, without weights. The whole and the parts share them: what is set counts for either. */
   readonly inputs: Readonly<Record<string, Value>>;
   readonly outputs: Readonly<Record<string, Value>>;
+  /** Those of the inputs that the memory fills, [B*T, E] by layer. */
+  readonly vectors: ReadonlyMap<number, Float32Array>;
+  readonly key: DecodeKey;
   readonly #decoder: Decoder;
-  readonly #key: DecodeKey;
   readonly #cuts: readonly LayerRange[];
   /** What enters each part but the first. */
   readonly #streams: Record<string, Value> = {};
@@ -45,8 +47,14 @@ export class DecodeStep {
     for (const [name, { dtype, shape }] of graph.outputs) outputs[name] ??= zeros(dtype, shape);
     this.inputs = inputs;
     this.outputs = outputs;
+    this.vectors = new Map(
+      (decoder.model.memory?.inputs ?? []).map(({ layerId: layer }) => [
+        layer,
+        inputs[io.memory(layer)]!.data as Float32Array,
+      ]),
+    );
     this.#decoder = decoder;
-    this.#key = key;
+    this.key = key;
     this.#cuts = decodeParts(config);
     for (const { from } of this.#cuts.slice(1))
       this.#streams[io.stream(from)] = zeros("f32", [key.batch, key.length, config.hiddenSize]);
@@ -126,7 +134,7 @@ export class DecodeStep {
 
   async #bind(part: LayerRange | undefined): Promise<Part> {
     const { model, executables } = this.#decoder;
-    const key = part === undefined ? this.#key : { ...this.#key, part };
+    const key = part === undefined ? this.key : { ...this.key, part };
     const { graph, executable } = await executables.get(key);
     const given = { ...this.inputs, ...this.#streams };
     const inputs = { ...inputsOf(graph, model.params), ...inputsOf(graph, given) };

@@ -34,13 +34,13 @@ export interface Reading {
   readonly sizes: ReadonlyMap<number, WriteSizes>;
 }
 
-/** Readings of pieces, one behind the other, as one. Copies what the next run overwrites. */
+/** Readings of pieces, one behind the other, as one. */
 export function joinReadings(pieces: readonly Reading[], want: Want): Reading {
-  if (pieces.length === 1) return copyOf(pieces[0]!);
-  const join = (pick: (piece: Reading) => Float32Array): Float32Array => joined(pieces.map(pick));
   const last = pieces.at(-1)!;
+  if (pieces.length === 1) return last;
+  const join = (pick: (piece: Reading) => Float32Array): Float32Array => joined(pieces.map(pick));
   return {
-    logits: want.logits === "all" ? join(({ logits }) => logits) : last.logits.slice(),
+    logits: want.logits === "all" ? join(({ logits }) => logits) : last.logits,
     hidden: join(({ hidden }) => hidden),
     gates: mapValues(last.gates, (layer) => join(({ gates }) => gates.get(layer)!)),
     rows: mapValues(last.rows, (layer) => joined(pieces.map(({ rows }) => rows.get(layer)!))),
@@ -51,27 +51,11 @@ export function joinReadings(pieces: readonly Reading[], want: Want): Reading {
   };
 }
 
-/** Rows are no engine's output: nobody overwrites them. */
-function copyOf({ logits, hidden, gates, rows, sizes }: Reading): Reading {
-  const copied = new Map<number, Float32Array>();
-  for (const [layer, values] of gates) copied.set(layer, values.slice());
-  return {
-    logits: logits.slice(),
-    hidden: hidden.length === 0 ? hidden : hidden.slice(),
-    gates: copied,
-    rows,
-    sizes: mapValues(sizes, (layer) => ({
-      written: sizes.get(layer)!.written.slice(),
-      stream: sizes.get(layer)!.stream.slice(),
-    })),
-  };
-}
-
-function mapValues<Value>(
-  map: ReadonlyMap<number, unknown>,
-  valueOf: (layer: number) => Value,
-): Map<number, Value> {
-  return new Map([...map.keys()].map((layer) => [layer, valueOf(layer)]));
+export function mapValues<From, To>(
+  map: ReadonlyMap<number, From>,
+  valueOf: (key: number, value: From) => To,
+): Map<number, To> {
+  return new Map(Array.from(map, ([key, value]) => [key, valueOf(key, value)]));
 }
 
 function joined<Numbers extends Float32Array | Uint32Array>(pieces: readonly Numbers[]): Numbers {

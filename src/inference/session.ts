@@ -90,23 +90,18 @@ export class Session implements Slot {
     this.#busy = true;
     try {
       const { documentStart } = this.#decoder.model.config;
-      const end = (from: number): number => documentEnd(ids, { from, documentStart });
-      const first = this.#pieceLength(end(0));
-      if (first < ids.length) this.expect(Array.from(ids), { skip: first });
       const pieces: Reading[] = [];
       for (let at = 0; at < ids.length;) {
-        const left = end(at) - at;
+        const left = documentEnd(ids, { from: at, documentStart }) - at;
         const length = this.#pieceLength(left);
+        if (at === 0 && length < ids.length) this.expect(Array.from(ids), { skip: length });
         const piece: number[] = [];
         for (let i = 0; i < Math.min(left, length); i++) piece.push(ids[at + i]!);
-        const [reading] = await this.#runner.run(
-          [{ slot: 0, ids: piece }],
-          { batch: 1, length },
-          want,
-        );
+        const entries = [{ slot: 0, ids: piece }];
+        const [reading] = await this.#runner.run(entries, { batch: 1, length }, want);
+        const { logits, hidden } = reading!;
+        pieces.push({ ...reading!, logits: logits.slice(), hidden: hidden.slice() });
         at += piece.length;
-        // The last one's arrays are copied below, those of others before the next run.
-        pieces.push(at < ids.length ? joinReadings([reading!], want) : reading!);
       }
       return joinReadings(pieces, want);
     } catch (error) {

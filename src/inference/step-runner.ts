@@ -13,7 +13,7 @@ import type { Value } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
 import type { Decoder } from "./decoder.ts";
 import type { Caches } from "./key-values.ts";
-import type { Reading, Want, WriteSizes } from "./reading.ts";
+import { mapValues, type Reading, type Want, type WriteSizes } from "./reading.ts";
 import type { Timeline } from "./timeline.ts";
 import { controlsOf, setControls, type View } from "./view.ts";
 
@@ -45,8 +45,8 @@ interface Staged extends Slot {
 /** What was asked of the memory. */
 interface Asked {
   readonly lookUp: LookUp;
-  /** The addresses that a row's ids are among, and the first of them. */
-  readonly addresses: (row: number) => { readonly at: Addresses; readonly first: number };
+  /** Of each of the staged, in their order. */
+  readonly rows: readonly Addresses["rows"][];
 }
 
 export class StepRunner {
@@ -65,13 +65,34 @@ export class StepRunner {
     this.#caches = parts.caches;
   }
 
-  /** Extends the timelines of the entries. If it rejects, none is. Arrays are views, valid until the next run. */
+  /**
+   * Extends the timelines of the entries. If it rejects, none is. Logits and hidden states are views, valid until the
+   * next run.
+   */
   async run(entries: readonly StepEntry[], shape: StepShape, want: Want = {}): Promise<Reading[]> {
-    const before = entries.map(({ slot }) => this.#slots[slot]!.timeline.length);
+    const step = this.#step(entries, shape, want);
+    const staged: Staged[] = [];
     try {
-      return await this.#extend(entries, shape, want);
+      for (const { slot: row, ids } of entries) {
+        const { timeline, view, reader } = this.#slots[row]!;
+        const into = step.inputs[io.ids]!.data;
+        const first = row * shape.length;
+        into.fill(0, first, first + shape.length);
+        into.set(ids, first);
+        staged.push({ row, timeline, view, reader, span: timeline.stage(ids) });
+      }
+      const asked = this.#ask(step, staged, shape);
+      const { guesses } = this.#decoder;
+      if (asked !== undefined && guesses !== undefined)
+        for (const { timeline, span } of staged)
+          guesses.read(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
+      this.#place(step, staged, shape);
+      await step.run(asked?.lookUp, () => {
+        if (guesses !== undefined) for (const one of staged) guesses.guess(one);
+      });
+      return staged.map((one, i) => this.#reading(step, one, asked?.rows[i]));
     } catch (error) {
-      for (const [i, { slot }] of entries.entries()) this.#slots[slot]!.timeline.undo(before[i]!);
+      for (const { timeline, span } of staged) timeline.undo(span.from);
       throw error;
     }
   }
@@ -81,31 +102,6 @@ export class StepRunner {
     this.#steps.clear();
   }
 
-  async #extend(entries: readonly StepEntry[], shape: StepShape, want: Want): Promise<Reading[]> {
-    const step = this.#step(entries, shape, want);
-    const { length } = shape;
-    const staged = entries.map(({ slot: row, ids }): Staged => {
-      const { timeline, view, reader } = this.#slots[row]!;
-      const into = step.inputs[io.ids]!.data.subarray(row * length, (row + 1) * length);
-      into.fill(0);
-      into.set(ids);
-      return { row, timeline, view, reader, span: timeline.stage(ids) };
-    });
-    const asked = this.#ask(step, staged, shape);
-    const { guesses } = this.#decoder;
-    if (asked !== undefined)
-      for (const { timeline, span } of staged)
-        guesses?.read(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
-    this.#place(step, staged, shape);
-    await step.run(asked?.lookUp, () => {
-      for (const one of staged) guesses?.guess(one);
-    });
-    const readings = staged.map((one) => this.#reading(step, { ...one, shape, asked, want }));
-    for (const [i, { logits, hidden }] of readings.entries())
-      for (const outputs of [logits, hidden]) checkFinite(outputs, staged[i]!);
-    return readings;
-  }
-
   /** Asks for what the new ids address: together where one memory is read, so that what they share is read once. */
   #ask(step: DecodeStep, staged: readonly Staged[], { batch }: StepShape): Asked | undefined {
     const [{ reader, view, span }] = staged as readonly [Staged];
@@ -113,103 +109,86 @@ export class StepRunner {
     if (staged.every((other) => other.view.memory!.identity === view.memory!.identity)) {
       // A row of the run that extends nothing asks for what another one asks for.
       const spans = Array<TokenSpan>(batch).fill(span);
-      if (batch > 1) for (const other of staged) spans[other.row] = other.span;
+      for (const other of staged) spans[other.row] = other.span;
       const at = reader.address(spans);
-      const lookUp = reader.lookUp(at, this.#vectors(step, at, 0));
-      return { lookUp, addresses: (row) => ({ at, first: row }) };
+      const lookUp = reader.lookUp(at, vectorsOf(step, at, 0));
+      return { lookUp, rows: staged.map((one) => rowsOf(at, one)) };
     }
-    const ats = new Map(staged.map((one) => [one.row, one.reader!.address([one.span])]));
-    const lookUps = staged.map((one) =>
-      one.reader!.lookUp(ats.get(one.row)!, this.#vectors(step, ats.get(one.row)!, one.row)),
+    const ats = staged.map((one) => one.reader!.address([one.span]));
+    const lookUps = staged.map((one, i) =>
+      one.reader!.lookUp(ats[i]!, vectorsOf(step, ats[i]!, one.row)),
     );
-    return {
-      lookUp: joinLookUps(lookUps),
-      addresses: (row) => ({ at: ats.get(row)!, first: 0 }),
-    };
-  }
-
-  /** Where the memory's vectors go, [P, E] by layer, from position `first` of the run on. */
-  #vectors(
-    { inputs }: DecodeStep,
-    { numPositions }: Addresses,
-    first: number,
-  ): Map<number, Float32Array> {
-    return new Map(
-      this.#decoder.model.memory!.inputs.map(({ layerId, width }) => {
-        const memory = inputs[io.memory(layerId)]!.data as Float32Array;
-        return [layerId, memory.subarray(first * width, (first + numPositions) * width)];
-      }),
-    );
+    return { lookUp: joinLookUps(lookUps), rows: ats.map(({ rows }) => rows) };
   }
 
   /** Says where every row of the run stands, and what its convolutions have seen. */
-  #place({ inputs }: DecodeStep, staged: readonly Staged[], { batch, length }: StepShape): void {
+  #place(
+    { inputs, key }: DecodeStep,
+    staged: readonly Staged[],
+    { batch, length }: StepShape,
+  ): void {
     const { headDim, ropeTheta: theta, engram } = this.#decoder.model.config;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
-    const positions = new Map(staged.map(({ row, span }) => [row, span.from]));
-    for (const [row, { timeline, view }] of this.#slots.slice(0, batch).entries()) {
-      // A row that only fills the batch writes one position behind its slot's end, which is read by
-      // nobody. The last position of a full slot is lost to it: `reuse` in the scheduler knows.
-      const position = positions.get(row) ?? Math.min(timeline.length, this.#decoder.capacity - 1);
+    const past = inputs[io.past]!.data;
+    // A row that only fills the batch writes one position behind its slot's end, which is read by
+    // nobody. The last position of a full slot is lost to it: `reuse` in the scheduler knows.
+    for (let row = 0; row < batch; row++)
+      past[row] = Math.min(this.#slots[row]!.timeline.length, this.#decoder.capacity - 1);
+    for (const { row, span } of staged) past[row] = span.from;
+    const into = { cos: data(io.cos), sin: data(io.sin) };
+    for (let row = 0; row < batch; row++) {
+      const { timeline, view } = this.#slots[row]!;
+      const position = past[row]!;
       const start = position - timeline.documentStart;
-      inputs[io.past]!.data[row] = start;
-      const place = [(row * length * headDim) / 2, ((row + 1) * length * headDim) / 2] as const;
-      ropeAngles(
-        { start, length, headDim, theta },
-        { cos: data(io.cos).subarray(...place), sin: data(io.sin).subarray(...place) },
-      );
-      const layers = engram?.layerIds ?? [];
-      setControls(inputs, view, { from: row, to: row + 1, layers });
+      past[row] = start;
+      ropeAngles({ start, length, headDim, theta, first: row * length }, into);
+      if (key.scaled === true || key.gated === true)
+        setControls(inputs, view, { from: row, to: row + 1, layers: engram?.layerIds ?? [] });
       for (const layer of timeline.convLayers) {
-        const past = timeline.convPast(layer, position);
-        data(io.conv(layer)).set(past, row * past.length);
+        const before = timeline.convPast(layer, position);
+        data(io.conv(layer)).set(before, row * before.length);
       }
     }
     const [{ span }] = staged as readonly [Staged];
     if (inputs[io.last] !== undefined) inputs[io.last]!.data[0] = span.to - span.from - 1;
   }
 
-  /** Keeps what the timeline needs, and cuts the row's part out of the outputs. */
+  /** Keeps what the timeline needs, and takes the row's part out of the outputs. */
   #reading(
-    { outputs }: DecodeStep,
-    {
-      row,
-      timeline,
-      span,
-      shape: { batch },
-      asked,
-      want: { logits = "last", sizes = false },
-    }: Staged & { shape: StepShape; asked: Asked | undefined; want: Want },
+    { outputs, key }: DecodeStep,
+    one: Staged,
+    rows: Addresses["rows"] = new Map(),
   ): Reading {
+    const { row, timeline, span } = one;
     const { hiddenSize, vocabSize } = this.#decoder.model.config;
     const count = span.to - span.from;
     const cut = (name: string, width: number, positions = count): Float32Array => {
       const { data } = outputs[name]!;
-      const first = row * (data.length / batch);
+      const first = row * (data.length / key.batch);
       return (data as Float32Array).subarray(first, first + positions * width);
     };
     timeline.commit(span, (layer) => cut(io.next(io.conv(layer)), hiddenSize));
-    const isHidden = logits === "none";
-    const reading = {
-      logits: isHidden ? nothing : cut(io.logits, vocabSize, logits === "last" ? 1 : count),
-      hidden: isHidden ? cut(io.hidden, hiddenSize) : nothing,
-      gates: new Map<number, Float32Array>(),
-      rows: new Map<number, Uint32Array>(),
-      sizes: new Map<number, WriteSizes>(),
-    };
-    if (asked === undefined) return reading;
-    const { at, first } = asked.addresses(row);
-    for (const [layer, rows] of at.rows) {
-      const columns = rows.length / at.numPositions;
-      reading.gates.set(layer, cut(io.gate(layer), 1));
-      reading.rows.set(layer, rows.subarray(first * columns, (first + count) * columns));
-      if (sizes)
-        reading.sizes.set(layer, {
-          written: cut(io.written(layer), 1),
-          stream: cut(io.writtenTo(layer), 1),
-        });
+    const isHidden = key.logits === "none";
+    const read = isHidden
+      ? cut(io.hidden, hiddenSize)
+      : cut(io.logits, vocabSize, key.logits === "last" ? 1 : count);
+    checkFinite(read, one);
+    const gates = new Map<number, Float32Array>();
+    const sizes = new Map<number, WriteSizes>();
+    for (const layer of rows.keys()) {
+      gates.set(layer, cut(io.gate(layer), 1).slice());
+      if (key.sizes === true) {
+        const [written, stream] = [io.written(layer), io.writtenTo(layer)];
+        sizes.set(layer, { written: cut(written, 1).slice(), stream: cut(stream, 1).slice() });
+      }
     }
-    return reading;
+    return {
+      logits: isHidden ? nothing : read,
+      hidden: isHidden ? read : nothing,
+      gates,
+      rows,
+      sizes,
+    };
   }
 
   #step(
@@ -233,6 +212,30 @@ export class StepRunner {
 }
 
 const nothing = new Float32Array(0);
+
+/** Where the memory's vectors go, [P, E] by layer, from position `first` of the run on. */
+function vectorsOf(
+  { vectors, key }: DecodeStep,
+  { numPositions }: Addresses,
+  first: number,
+): ReadonlyMap<number, Float32Array> {
+  const positions = key.batch * key.length;
+  if (numPositions === positions) return vectors;
+  return mapValues(vectors, (_, data) => {
+    const width = data.length / positions;
+    return data.subarray(first * width, (first + numPositions) * width);
+  });
+}
+
+/** Those [n, C] of the run's rows that were asked for one text. */
+function rowsOf({ rows, numPositions }: Addresses, { row, span }: Staged): Addresses["rows"] {
+  const count = span.to - span.from;
+  if (numPositions === count) return rows;
+  return mapValues(rows, (_, all) => {
+    const columns = all.length / numPositions;
+    return all.subarray(row * columns, (row + count) * columns);
+  });
+}
 
 /**
  * Throws `NonFiniteError` unless the logits or hidden states that came of reading a span are finite. Weights and rows

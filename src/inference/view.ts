@@ -45,7 +45,7 @@ function sameGates(one: View["gates"] = new Map(), other: View["gates"] = new Ma
 export function controlsOf(views: readonly View[]): Required<MemoryInputs> {
   return {
     scaled: views.some(({ scale }) => scale !== 1),
-    gated: views.some(({ gates = new Map() }) => gates.size > 0),
+    gated: views.some(({ gates }) => gates !== undefined && gates.size > 0),
   };
 }
 

@@ -87,31 +87,25 @@ export class HashedReader implements MemoryReader {
 
   address(texts: readonly TokenSpan[]): Addresses {
     const { plans, pad, numColumns } = this.#parts.addressing;
-    const numPositions = texts.reduce((sum, { from, to }) => sum + to - from, 0);
-    const rows = plans.map(() => new Uint32Array(numPositions * numColumns));
+    let numPositions = 0;
+    for (const { from, to } of texts) numPositions += to - from;
+    const rows = new Map<number, Uint32Array>();
+    for (const { layerId } of plans) rows.set(layerId, new Uint32Array(numPositions * numColumns));
     let outOffset = 0;
-    for (const { ids, begin = 0, from, to } of texts) {
-      const first = Math.max(begin, from - this.#reach);
-      const compressed = this.#compress(ids, first, to);
-      const range = { from: from - first, to: to - first, pad, outOffset };
-      for (const [i, plan] of plans.entries())
-        hashRange(plan, compressed, { ...range, out: rows[i]! });
-      outOffset += (to - from) * numColumns;
+    for (const { ids, begin = 0, from: first, to: end } of texts) {
+      const start = Math.max(begin, first - this.#reach);
+      const compressed = this.#compress(ids, start, end);
+      const [from, to] = [first - start, end - start];
+      for (const plan of plans)
+        hashRange(plan, compressed, { from, to, pad, out: rows.get(plan.layerId)!, outOffset });
+      outOffset += (end - first) * numColumns;
     }
-    return { numPositions, rows: new Map(plans.map(({ layerId }, i) => [layerId, rows[i]!])) };
+    return { numPositions, rows };
   }
 
   lookUp({ rows, numPositions }: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp {
     // At one position no row repeats, since each column has rows of its own.
-    const areDistinct = numPositions === 1;
-    return this.retrieval.lookUp(
-      Array.from(rows, ([layerId, ofLayer]) => ({
-        layerId,
-        rows: ofLayer,
-        memory_PE: into.get(layerId)!,
-        areDistinct,
-      })),
-    );
+    return this.retrieval.lookUp(rows, { into, areDistinct: numPositions === 1 });
   }
 
   hint({ rows }: Addresses): void {

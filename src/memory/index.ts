@@ -55,7 +55,7 @@ export type {
 } from "./memory.ts";
 export { NgramIndex } from "./ngrams.ts";
 export { normalizeToken } from "./normal-form.ts";
-export { Retrieval, type RetrievalTable, type RowBatch, type RowRequest } from "./retrieval.ts";
+export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
 export {
   isRowFormatName,
   ROW_FORMAT_NAMES,

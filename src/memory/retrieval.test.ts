@@ -94,11 +94,15 @@ test("layers have their own tables and are read together", async () => {
   assert.deepEqual(retrieval.layerIds, [1, 14]);
   const one = new Float32Array(2);
   const two = new Float32Array(4);
-  const lookUp = retrieval.lookUp([
-    { layerId: 1, rows: Uint32Array.of(9, 0), memory_PE: one },
-    { layerId: 14, rows: Uint32Array.of(13, 0), memory_PE: two },
+  const rows = new Map([
+    [1, Uint32Array.of(9, 0)],
+    [14, Uint32Array.of(13, 0)],
   ]);
-  await lookUp.all();
+  const into = new Map([
+    [1, one],
+    [14, two],
+  ]);
+  await retrieval.lookUp(rows, { into }).all();
   assert.deepEqual([...one], [1, 0]);
   assert.deepEqual([...two], [5, 5.5, 0, 0.5]);
   assert.deepEqual(
@@ -186,18 +190,23 @@ test("a look-up serves what is at hand, and asks for the rest in all layers at o
     { layerId: 1, ...here },
     { layerId: 14, ...far, store: slow },
   ]);
-  const one = { layerId: 1, rows: Uint32Array.of(9, 0), memory_PE: new Float32Array(2) };
-  const two = { layerId: 14, rows: Uint32Array.of(13, 0), memory_PE: new Float32Array(4) };
-  assert.equal(retrieval.lookUp([one]).isDone, true);
-  assert.deepEqual([...one.memory_PE], [1, 0]);
-  const both = retrieval.lookUp([one, two]);
+  const one = new Float32Array(2);
+  const two = new Float32Array(4);
+  const into = new Map([
+    [1, one],
+    [14, two],
+  ]);
+  const rows = new Map([[1, Uint32Array.of(9, 0)]]);
+  assert.equal(retrieval.lookUp(rows, { into }).isDone, true);
+  assert.deepEqual([...one], [1, 0]);
+  const both = retrieval.lookUp(rows.set(14, Uint32Array.of(13, 0)), { into });
   assert.equal(both.isDone, false);
   assert.deepEqual([both.hasArrived(1), both.hasArrived(14)], [true, false]);
   both.begin();
   assert.deepEqual(asked, [[13, 0]]);
   await both.arrival(14);
   assert.equal(both.isDone, true);
-  assert.deepEqual([...two.memory_PE], [5, 5.5, 0, 0.5]);
+  assert.deepEqual([...two], [5, 5.5, 0, 0.5]);
 });
 
 test("a look-up that fails in one layer still ends in the others", async () => {
@@ -207,12 +216,19 @@ test("a look-up that fails in one layer still ends in the others", async () => {
     { layerId: 1, store: slow, format },
     { layerId: 2, store: slow, format },
   ]);
-  const one = { layerId: 1, rows: Uint32Array.of(4), memory_PE: new Float32Array(1) };
-  const wrong = { layerId: 2, rows: Uint32Array.of(9), memory_PE: new Float32Array(1) };
-  const lookUp = retrieval.lookUp([wrong, one]);
+  const one = new Float32Array(1);
+  const rows = new Map([
+    [2, Uint32Array.of(9)],
+    [1, Uint32Array.of(4)],
+  ]);
+  const into = new Map([
+    [1, one],
+    [2, new Float32Array(1)],
+  ]);
+  const lookUp = retrieval.lookUp(rows, { into });
   lookUp.begin();
   await assert.rejects(lookUp.arrival(2), /row 9.*9 rows/);
   await lookUp.settled();
-  assert.deepEqual([...one.memory_PE], [4]);
+  assert.deepEqual([...one], [4]);
   assert.deepEqual([lookUp.isDone, lookUp.hasArrived(1)], [false, true]);
 });

@@ -33,15 +33,6 @@ export interface RowBatch {
   readonly values: Float32Array;
 }
 
-/** Rows of one layer that are wanted: [P, C] ids, and where their values [P, C*d] go. */
-export interface RowRequest {
-  readonly layerId: number;
-  readonly rows: Uint32Array;
-  readonly memory_PE: Float32Array;
-  /** No row repeats, as none does at one position, where each column has rows of its own: nothing to look for. */
-  readonly areDistinct?: boolean;
-}
-
 /** Serves one batch at a time in each layer; layers are independent of each other. */
 export class Retrieval {
   readonly #layers: ReadonlyMap<number, LayerRetrieval>;
@@ -67,40 +58,26 @@ export class Retrieval {
     return layer.retrieve(rows, memory_PE);
   }
 
-  /** Serves what is at hand of the rows of several layers; the rest is for `begin` to ask for. */
-  lookUp(requests: readonly RowRequest[]): LookUp {
-    const missing = requests.filter(
-      (request) => !this.#layer(request.layerId).retrieveNow(request),
-    );
-    const waiting = new Map<number, Promise<RowBatch> | undefined>(
-      missing.map(({ layerId }) => [layerId, undefined]),
-    );
-    const begin = (): void => {
-      for (const { layerId, rows, memory_PE } of missing) {
-        const batch = this.#layer(layerId).retrieveLater(rows, memory_PE);
-        waiting.set(layerId, batch);
-        // Who waits for it hears of a failure; nobody may come to that.
-        batch.then(
-          () => waiting.delete(layerId),
-          () => undefined,
-        );
-      }
-      missing.length = 0;
-    };
-    return {
-      numRows: requests.reduce((sum, { rows }) => sum + rows.length, 0),
-      get isDone() {
-        return waiting.size === 0;
-      },
-      begin,
-      hasArrived: (layerId) => !waiting.has(layerId),
-      arrival: (layerId) => waiting.get(layerId) ?? Promise.resolve(),
-      all: async () => {
-        begin();
-        await Promise.all(waiting.values());
-      },
-      settled: async () => void (await Promise.allSettled(waiting.values())),
-    };
+  /**
+   * Serves what is at hand of the rows [P, C] of some layers, [P, C*d] numbers each; the rest is for `begin` to ask for.
+   * `areDistinct`: no row repeats, so there is nothing to look for.
+   */
+  lookUp(
+    rows: ReadonlyMap<number, Uint32Array>,
+    {
+      into,
+      areDistinct = false,
+    }: { into: ReadonlyMap<number, Float32Array>; areDistinct?: boolean },
+  ): LookUp {
+    const lookUp = new RowLookUp();
+    for (const [layerId, ofLayer] of rows) {
+      lookUp.numRows += ofLayer.length;
+      const layer = this.#layer(layerId);
+      const memory_PE = into.get(layerId)!;
+      if (!layer.retrieveNow(ofLayer, { memory_PE, areDistinct }))
+        lookUp.late.set(layerId, { read: () => layer.retrieveLater(ofLayer, memory_PE) });
+    }
+    return lookUp;
   }
 
   /** Tells the layer's store that these rows will be asked for. Never fails, never waits. */
@@ -136,6 +113,49 @@ export class Retrieval {
   }
 }
 
+/** Rows of some layers, of which some may not be there yet. */
+class RowLookUp implements LookUp {
+  numRows = 0;
+  /** Layers that are not in place, and their reads once begun. */
+  readonly late = new Map<number, { read: () => Promise<unknown>; batch?: Promise<unknown> }>();
+
+  get isDone(): boolean {
+    return this.late.size === 0;
+  }
+
+  begin(): void {
+    for (const [layerId, late] of this.late) {
+      late.batch ??= late.read();
+      // Who waits for it hears of a failure; nobody may come to that.
+      late.batch.then(
+        () => this.late.delete(layerId),
+        () => undefined,
+      );
+    }
+  }
+
+  hasArrived(layerId: number): boolean {
+    return !this.late.has(layerId);
+  }
+
+  arrival(layerId: number): Promise<unknown> {
+    return this.late.get(layerId)?.batch ?? Promise.resolve();
+  }
+
+  async all(): Promise<void> {
+    this.begin();
+    await Promise.all(this.#batches);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#batches);
+  }
+
+  get #batches(): unknown[] {
+    return Array.from(this.late.values(), ({ batch }) => batch);
+  }
+}
+
 interface PreparedBatch extends RowBatch {
   /** Where the store puts rows as they are at rest, for `unique`. */
   readonly bytes: Uint8Array;
@@ -168,7 +188,10 @@ class LayerRetrieval {
   }
 
   /** Whether the store had the rows at hand; then they are in place. */
-  retrieveNow({ rows, memory_PE, areDistinct = false }: RowRequest): boolean {
+  retrieveNow(
+    rows: Uint32Array,
+    { memory_PE, areDistinct }: { memory_PE: Float32Array; areDistinct: boolean },
+  ): boolean {
     if (!areDistinct) return this.#retrieveNow(rows, memory_PE) !== undefined;
     this.batch = undefined;
     // Less code than with repeats, and between two tokens all code is cold (docs/log.md).

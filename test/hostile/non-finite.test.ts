@@ -225,10 +225,8 @@ for (const name of ROW_FORMAT_NAMES)
     const [rows, memory_PE] = [Uint32Array.of(1, 7), new Float32Array(80).fill(2)];
     await assert.rejects(retrieval.retrieve(4, { rows, memory_PE }), expected);
     assert.ok(memory_PE.every((x) => x === 0));
-    assert.throws(
-      () => retrieval.lookUp([{ layerId: 4, rows, memory_PE, areDistinct: true }]),
-      expected,
-    );
+    const [asked, into] = [new Map([[4, rows]]), new Map([[4, memory_PE]])];
+    assert.throws(() => retrieval.lookUp(asked, { into, areDistinct: true }), expected);
     for (const target of [name, "f32", "int8"] as const)
       await assert.rejects(async () => {
         for await (const chunk of convertedRows(table, target)) assert.ok(chunk.length > 0);
