@@ -11,7 +11,6 @@
  *     README.md             its model card
  *     config.json, …        the model, at the end
  */
-import { type TableShape, type TrainedTable, trainedTables } from "./at-rest/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
@@ -42,8 +41,6 @@ import {
   type ParamLayout,
   paramViews,
 } from "./model/index.ts";
-import { modelOfPreset } from "./model-of-preset.ts";
-import { planTraining } from "./plan-training.ts";
 import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
 import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
@@ -55,10 +52,12 @@ import {
   type FlatArrays,
   flatArrays,
   modelCard,
+  modelOfPreset,
   overridePreset,
   type Overrides,
   Pace,
   packDocuments,
+  planTraining,
   type Preset,
   type StepReport,
   type TrainableModel,
@@ -73,6 +72,9 @@ import {
   readAll,
   readPart,
   RunDirectory,
+  type TableShape,
+  type TrainedTable,
+  trainedTables,
 } from "./training/node/index.ts";
 
 /** What to train, on what, and where to leave it. */
@@ -199,9 +201,9 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     makeTables: (shapes, columns) =>
       trainedTables(shapes, {
         columns,
-        positions: recipe.batch * recipe.length * recipe.accumulate,
+        recipe,
         tableMemory,
-        directory: run.rowLogs,
+        logPath: (layerId) => run.rowLogPath(layerId),
       }),
   });
   const { config, layout, arrays, tables } = parts;

@@ -1,26 +1,26 @@
 /**
- * What the memory cost the steps of a decoder: how many began before their rows were there, how long the engine
- * stalled, and how much of the speculative prefetch was useful. Changes nothing. Does not ask stores: `reportMemory` puts
- * their own reports beside it.
+ * What the memory cost the steps of a decoder: how many had to begin before their rows were there, how long the
+ * engine stood still for rows, and how good the guesses about next tokens were. Changes nothing. Does not ask
+ * stores; `reportMemory` puts what they say of themselves beside it.
  */
 import type { LookUp, Memory, TableReport } from "../memory/memory.ts";
 
 /** Since the meter was made. */
 export interface MemoryCosts {
-  /** Runs of the model that read rows: a piece of a prompt, or one token of each text of a batch. */
+  /** Runs of the model that read rows: a prompt's piece, or one token of each of some texts. */
   readonly steps: number;
-  /** Rows that they read, repeats included. */
+  /** What they asked for, repeats included. */
   readonly rows: number;
-  /** Steps that began before all of their rows were at hand. */
+  /** Those steps that began before all their rows were at hand. */
   readonly stepsAhead: number;
-  /** Steps among these in which the engine then waited, and the time of all waits. */
+  /** Those of these in which the engine then had to wait, and for how long altogether. */
   readonly stalls: number;
   readonly stallSeconds: number;
-  /** Candidates for next tokens whose rows were prefetched. */
-  readonly speculated: number;
-  /** Candidates that were the next token, and those that were not. The rest belong to texts that ended or are not that far. */
-  readonly speculatedRight: number;
-  readonly speculatedWrong: number;
+  /** Next tokens whose rows were asked for before they were known. */
+  readonly guesses: number;
+  /** Those that came true, and those that did not. The others' texts ended or are not that far. */
+  readonly guessesRight: number;
+  readonly guessesWrong: number;
 }
 
 export class MemoryMeter {
@@ -30,9 +30,9 @@ export class MemoryMeter {
     stepsAhead: 0,
     stalls: 0,
     stallSeconds: 0,
-    speculated: 0,
-    speculatedRight: 0,
-    speculatedWrong: 0,
+    guesses: 0,
+    guessesRight: 0,
+    guessesWrong: 0,
   };
   readonly #now: () => number;
 
@@ -73,25 +73,25 @@ export class MemoryMeter {
     this.#costs.stalls++;
   }
 
-  /** `count` tokens are candidates for one position. */
-  speculated(count: number): void {
-    this.#costs.speculated += count;
+  /** So many tokens are candidates for one position. */
+  guessed(count: number): void {
+    this.#costs.guesses += count;
   }
 
   /** The position's token is known: one of the candidates, or none. */
-  resolved(count: number, isRight: boolean): void {
-    if (isRight) this.#costs.speculatedRight++;
-    this.#costs.speculatedWrong += isRight ? count - 1 : count;
+  settled(count: number, isRight: boolean): void {
+    if (isRight) this.#costs.guessesRight++;
+    this.#costs.guessesWrong += isRight ? count - 1 : count;
   }
 }
 
-/** A memory in use: its tiers, its caches, what it cost. */
+/** All that there is to say about a memory in use: its places, its caches, what it cost. */
 export interface MemoryReport extends TableReport {
-  /** Absent where no session or batch has used the memory: scoring has no steps, so nothing was measured. */
+  /** Absent where no session or batch has used the memory, so that nothing was measured: scoring has no steps. */
   readonly costs?: MemoryCosts;
 }
 
-/** `meter`: of the decoder that uses the memory, if there is one. */
+/** `meter` is that of the decoder that uses the memory, if one does. */
 export function reportMemory(memory: Memory, meter?: MemoryMeter): MemoryReport {
   return { ...memory.report(), ...(meter && { costs: meter.costs }) };
 }

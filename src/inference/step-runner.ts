@@ -82,13 +82,13 @@ export class StepRunner {
         staged.push({ row, timeline, view, reader, span: timeline.stage(ids) });
       }
       const asked = this.#ask(step, staged, shape);
-      const { prefetch } = this.#decoder;
-      if (asked !== undefined && prefetch !== undefined)
+      const { guesses } = this.#decoder;
+      if (asked !== undefined && guesses !== undefined)
         for (const { timeline, span } of staged)
-          prefetch.observe(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
+          guesses.read(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
       this.#place(step, staged, shape);
       await step.run(asked?.lookUp, () => {
-        if (prefetch !== undefined) for (const one of staged) prefetch.speculate(one);
+        if (guesses !== undefined) for (const one of staged) guesses.guess(one);
       });
       return staged.map((one, i) => this.#reading(step, one, asked?.rows[i]));
     } catch (error) {

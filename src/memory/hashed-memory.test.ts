@@ -94,7 +94,7 @@ test("an update moves the rows that were read and no others, and renames the mem
   const tableBytes = (): number[][] =>
     memory.tables.map(({ store }) => [...(store as RamStore).segments].flatMap((s) => [...s]));
   const before = tableBytes();
-  const reader = memory.reader();
+  const reader = memory.trainingReader();
   const ids = [7, 8, 9, 8, 9];
   const at = reader.address([{ ids, from: 0, to: ids.length }]);
   const vectors = (fill: number): Map<number, Float32Array> =>
@@ -138,7 +138,7 @@ test("a store that can only be read is not written to", async () => {
       return { moments: store, uses: store };
     }),
   );
-  const reader = learning.reader();
+  const reader = learning.trainingReader();
   const at = reader.address([{ ids: [1, 2], from: 0, to: 2 }]);
   const vectors = new Map(
     learning.inputs.map(({ layerId, width }) => [layerId, new Float32Array(2 * width)]),

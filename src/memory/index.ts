@@ -43,8 +43,21 @@ export {
   layerOf,
 } from "./layout.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
+export { type CountedText, sortByContext } from "./counted/context-order.ts";
+export { type PlaceRange } from "./counted/count-contexts.ts";
+export { CountedMemory } from "./counted/counted-memory.ts";
+export {
+  BLOCK_BYTES,
+  buildCountedTable,
+  checkDirectory,
+  type CountedBytes,
+  type CountedDirectory,
+  type CountedTable,
+} from "./counted/counted-table.ts";
+export { CrossFittedCounts, tableInRam } from "./counted/cross-fitted.ts";
 export type {
   Addresses,
+  Distributions,
   LookUp,
   Memory,
   MemoryInput,

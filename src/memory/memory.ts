@@ -16,6 +16,8 @@ export interface TokenSpan {
   readonly begin?: number;
   readonly from: number;
   readonly to: number;
+  /** Where `ids[from]` stands in the text that a model is trained on: `TrainableMemory.trainingReader` may need it. */
+  readonly source?: number;
 }
 
 /** What a model's graph takes from the memory: one vector [E] a position. */
@@ -29,6 +31,15 @@ export interface Addresses {
   readonly numPositions: number;
   /** Row ids [P, C] by layer, for whoever shows them. */
   readonly rows: ReadonlyMap<number, Uint32Array>;
+}
+
+/** What a memory itself says of the next id: several distributions, each of which sums to one over the vocabulary. */
+export interface Distributions {
+  readonly count: number;
+  /** The chance of `id` under each of them, at a position of the look-up: fills [count]. */
+  chances(position: number, id: number, into: Float32Array): void;
+  /** Adds each of them times its weight [count] to `probs` [V]. */
+  add(position: number, weights: ArrayLike<number>, probs: Float32Array): void;
 }
 
 /** A read that may still be under way. */
@@ -47,12 +58,16 @@ export interface LookUp {
   all(): Promise<void>;
   /** Resolves when nothing is under way any more, whatever became of it. */
   settled(): Promise<void>;
+  /** Of a memory with `numDistributions`: to be asked once everything is in place, and before the reader's next look-up. */
+  readonly distributions?: Distributions;
 }
 
 export interface Memory {
   /** Of contents and view. A cached prefix may be used again exactly where this is equal. */
   readonly identity: string;
   readonly inputs: readonly MemoryInput[];
+  /** Distributions over the next id that a look-up brings, for the model to weigh. Absent: none. */
+  readonly numDistributions?: number;
   /** Whether some of it lies where `MemoryReader.hint` makes later reads faster. */
   readonly takesHints: boolean;
   /** With scratch arrays of its own: one for each session, batch or scorer. */
@@ -79,7 +94,8 @@ export interface MemoryUpdate {
 }
 
 export interface TrainableMemory extends Memory {
-  reader(): TrainableReader;
+  /** Reads as a model is trained, which may differ from how it will be read. */
+  trainingReader(): TrainableReader;
 }
 
 export interface TrainableReader extends MemoryReader {

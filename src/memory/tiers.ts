@@ -47,7 +47,7 @@ export function storesFrom(store: RowStore): RowStore[] {
 }
 
 /** Nearest tier first. */
-export function reportTables(tables: readonly RetrievalTable[]): TableReport {
+export function reportTables(tables: readonly Pick<RetrievalTable, "store">[]): TableReport {
   const tiers = new Map<string, TierReport>();
   let totals: CacheTotals | undefined;
   for (const { store } of tables)

@@ -33,7 +33,7 @@ export class TrainableHashedMemory extends HashedMemory implements TrainableMemo
     return `${super.identity} ${this.#version}`;
   }
 
-  override reader(): TrainableHashedReader {
+  trainingReader(): TrainableHashedReader {
     return new TrainableHashedReader(this, this.#states, () => void this.#version++);
   }
 }

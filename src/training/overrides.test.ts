@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { InvalidConfigError } from "../errors.ts";
-import { modelOfPreset } from "../model-of-preset.ts";
-import { findPreset, overridePreset, parseOverride, presetNames } from "./index.ts";
+import { findPreset, modelOfPreset, overridePreset, parseOverride, presetNames } from "./index.ts";
 
 const tiny = findPreset("tiny");
 

@@ -121,7 +121,7 @@ export class Trainer {
     this.#stream = stream;
     this.#seed = seed;
     this.#order = new WindowOrder(stream, { length: recipe.length, seed });
-    this.#reader = model.memory?.reader();
+    this.#reader = model.memory?.trainingReader();
     this.#executable = executable;
     this.#optimizers = options.optimizers;
     this.#gradients = options.gradients;

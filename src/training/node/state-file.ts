@@ -4,7 +4,6 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isRowLogState, type RowLogState } from "../../at-rest/index.ts";
 import {
   checkPlainName,
   type FileRecord,
@@ -30,9 +29,16 @@ export interface StateFile {
   /** Everything that must be the same for the run to go on. */
   readonly identity: Readonly<Record<string, unknown>>;
   /** Of tables kept out of core. */
-  readonly logs?: readonly RowLogState[];
+  readonly logs?: readonly TableState[];
   /** What files of the run that do not lie in the checkpoint were then, by name. */
   readonly beside: ReadonlyMap<string, FileRecord>;
+}
+
+/** The log a checkpoint's map belongs to, and the map's checksum, both as hexadecimal digits. */
+export interface TableState {
+  readonly layerId: number;
+  readonly log: string;
+  readonly mapSum: string;
 }
 
 export async function writeState(
@@ -78,7 +84,7 @@ export async function readState(path: string): Promise<StateFile> {
     Number.isInteger(step) &&
     isObject(identity) &&
     isObject(beside) &&
-    (logs === undefined || (Array.isArray(logs) && logs.every(isRowLogState)));
+    (logs === undefined || (Array.isArray(logs) && logs.every(isTableState)));
   if (!isState)
     throw new FormatError(
       `${file}: expected version, step and identity of a run, and logs of its tables; found ` +
@@ -100,6 +106,12 @@ export function checkVersion(path: string, { version }: Pick<StateFile, "version
     `${path}: expected a checkpoint of version ${oldestVersion} to ${stateVersion}, it has ${version}; finish that run ` +
       "with the release that began it, or train into another --out",
   );
+}
+
+function isTableState(value: unknown): value is TableState {
+  if (!isObject(value)) return false;
+  const isHex = (text: unknown): boolean => typeof text === "string" && /^[0-9a-f]+$/.test(text);
+  return Number.isInteger(value["layerId"]) && isHex(value["log"]) && isHex(value["mapSum"]);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

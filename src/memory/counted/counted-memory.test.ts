@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { memoryConformance } from "../../../test/conformance/memory.ts";
+import { FormatError } from "../../errors.ts";
+import { type CountedText, sortByContext } from "./context-order.ts";
+import { CountedMemory } from "./counted-memory.ts";
+import { buildCountedTable } from "./counted-table.ts";
+import { CrossFittedCounts, tableInRam } from "./cross-fitted.ts";
+
+const vocabSize = 7;
+const layerId = 2;
+
+function memoryOf(text: CountedText, { order = 4, vocab = vocabSize } = {}): CountedMemory {
+  const sorted = sortByContext(text, { order, vocabSize: vocab });
+  return new CountedMemory(tableInRam(buildCountedTable(sorted, { vocabSize: vocab })), {
+    layerId,
+  });
+}
+
+function textOf(tokens: readonly number[], starts: readonly number[] = []): CountedText {
+  return { tokens: Uint16Array.from(tokens), starts: Uint32Array.from(starts) };
+}
+
+const corpus = textOf(
+  [0, 1, 2, 3, 1, 2, 4, 1, 2, 3, 5, 0, 1, 2, 3, 1, 1, 1, 0, 2, 3, 1, 2, 4, 4, 5, 1, 2, 3],
+  [0, 11, 18],
+);
+
+memoryConformance("counted memory", async () => ({ memory: memoryOf(corpus), vocabSize }));
+
+/**
+ * Interpolated Kneser-Ney by the textbook: dictionaries of n-grams, recursion, nothing shared with the product. Where
+ * a document starts before an n-gram, it is counted by places.
+ */
+class Textbook {
+  readonly #counts: Map<string, number>[] = [];
+  readonly #order: number;
+  readonly #vocabSize: number;
+
+  constructor(documents: readonly (readonly number[])[], order: number, vocab = vocabSize) {
+    this.#order = order;
+    this.#vocabSize = vocab;
+    const grams = (n: number): string[] =>
+      documents.flatMap((ids) =>
+        ids.slice(n - 1).flatMap((_, i) => (i + n > 1 ? [ids.slice(i, i + n).join(" ")] : [])),
+      );
+    for (let n = 1; n <= order; n++) {
+      const counts = new Map<string, number>();
+      const add = (gram: string): void => void counts.set(gram, (counts.get(gram) ?? 0) + 1);
+      if (n === order) grams(n).forEach(add);
+      else {
+        for (const longer of new Set(grams(n + 1))) add(longer.split(" ").slice(1).join(" "));
+        // N-grams that a document begins with stand behind nothing.
+        for (const ids of documents) if (n > 1 && ids.length >= n) add(ids.slice(0, n).join(" "));
+      }
+      this.#counts[n] = counts;
+    }
+  }
+
+  chance(context: readonly number[], id: number, n = this.#order): number {
+    if (n === 0) return 1 / this.#vocabSize;
+    const key = context.slice(context.length - (n - 1));
+    const below = this.chance(context, id, n - 1);
+    const start = n > 1 ? `${key.join(" ")} ` : "";
+    if (key.length < n - 1) return below;
+    const row = [...this.#counts[n]!].filter(([gram]) => gram.startsWith(start) && (n > 1 || true));
+    if (row.length === 0) return below;
+    const all = [...this.#counts[n]!.values()];
+    const [once, twice] = [1, 2].map((k) => all.filter((count) => count === k).length) as [
+      number,
+      number,
+    ];
+    const discount = once + twice > 0 ? once / (once + 2 * twice) : 0.75;
+    const total = row.reduce((sum, [, count]) => sum + count, 0);
+    const count = this.#counts[n]!.get(`${start}${id}`) ?? 0;
+    return Math.max(count - discount, 0) / total + (discount * row.length * below) / total;
+  }
+}
+
+function documentsOf({ tokens, starts }: CountedText): number[][] {
+  return [...starts].map((from, i) => [...tokens.subarray(from, starts[i + 1] ?? tokens.length)]);
+}
+
+function chancesAt(memory: CountedMemory, ids: readonly number[], id: number): number[] {
+  const reader = memory.reader();
+  const at = reader.address([{ ids, from: ids.length - 1, to: ids.length }]);
+  const { width } = memory.inputs[0]!;
+  const into = new Float32Array(memory.numDistributions);
+  const lookUp = reader.lookUp(at, new Map([[layerId, new Float32Array(width)]]));
+  assert.ok(lookUp.isDone);
+  lookUp.distributions!.chances(0, id, into);
+  return [...into];
+}
+
+test("chances are those of a Kneser-Ney by the textbook, of every order", () => {
+  const documents = fc.array(
+    fc.array(fc.integer({ min: 1, max: vocabSize - 1 }), { maxLength: 12 }),
+    {
+      minLength: 1,
+      maxLength: 6,
+    },
+  );
+  fc.assert(
+    fc.property(
+      documents,
+      fc.array(fc.nat(vocabSize - 1), { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 2, max: 5 }),
+      (bodies, context, order) => {
+        const whole = bodies.map((body) => [0, ...body]);
+        const starts: number[] = [];
+        const tokens: number[] = [];
+        for (const one of whole) {
+          starts.push(tokens.length);
+          tokens.push(...one);
+        }
+        const memory = memoryOf(textOf(tokens, starts), { order });
+        const textbook = new Textbook(documentsOf(textOf(tokens, starts)), order);
+        for (let id = 0; id < vocabSize; id++) {
+          const chances = chancesAt(memory, context, id);
+          for (let n = 2; n <= order; n++) {
+            const expected = textbook.chance(context, id, n);
+            assert.ok(
+              Math.abs(chances[n - 2]! - expected) < 1e-6,
+              `${chances[n - 2]} ${expected} order ${n} id ${id}`,
+            );
+          }
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("every distribution sums to one, and is what is added with its weight", () => {
+  const memory = memoryOf(corpus);
+  const count = memory.numDistributions;
+  for (let length = 1; length < corpus.tokens.length; length++) {
+    const ids = corpus.tokens.subarray(0, length);
+    const reader = memory.reader();
+    const at = reader.address([{ ids, from: length - 1, to: length }]);
+    const { distributions } = reader.lookUp(at, new Map());
+    const chances = new Float32Array(count);
+    for (let order = 0; order < count; order++) {
+      const probs = new Float32Array(vocabSize);
+      distributions!.add(
+        0,
+        Array.from({ length: count }, (_, n) => (n === order ? 1 : 0)),
+        probs,
+      );
+      assert.ok(Math.abs(probs.reduce((sum, p) => sum + p, 0) - 1) < 1e-6);
+      for (const [id, p] of probs.entries()) {
+        distributions!.chances(0, id, chances);
+        assert.ok(Math.abs(chances[order]! - p) < 1e-6);
+      }
+    }
+  }
+});
+
+test("evidence is how often a context was met, by how many ids it was followed, and how often by one", () => {
+  const memory = memoryOf(textOf([0, 1, 2, 1, 2, 1, 3, 4], [0]), { order: 3 });
+  const reader = memory.reader();
+  const evidence = new Float32Array(2 * 6);
+  const at = reader.address([{ ids: [3, 2, 1], from: 1, to: 3 }]);
+  reader.lookUp(at, new Map([[layerId, evidence]]));
+  const [one, two, three] = [1, 2, 3].map((total) => Math.log1p(total) / 2) as [
+    number,
+    number,
+    number,
+  ];
+  const expected = [
+    // Behind "2" stood 1, and before that one id; "3 2" was never met.
+    [one, 1, 1, -1, 0, 0],
+    // Behind "1" stood 2 with two ids before it, and 3 with one; behind "2 1" stood 2 once and 3 once.
+    [three, 2 / 3, 2 / 3, two, 1, 0.5],
+  ];
+  assert.deepEqual([...evidence], [...Float32Array.from(expected.flat())]);
+});
+
+test("a place of the training text is read from the other folds", () => {
+  const text = textOf([0, ...Array.from({ length: 40 }, (_, i) => 1 + ((i * i) % 5))], [0]);
+  const folds = 4;
+  const crossFitted = new CrossFittedCounts(text, { order: 3, vocabSize, folds, layerId });
+  const { length } = text.tokens;
+  const reader = crossFitted.trainingReader();
+  const at = reader.address([{ ids: text.tokens, from: 0, to: length - 1, source: 0 }]);
+  const { distributions } = reader.lookUp(at, new Map());
+  const foldLength = Math.ceil(length / folds);
+  for (let place = 1; place < length; place++) {
+    const fold = Math.floor(place / foldLength);
+    const sorted = sortByContext(text, { order: 3, vocabSize });
+    const except = { from: fold * foldLength, to: (fold + 1) * foldLength };
+    const others = new CountedMemory(tableInRam(buildCountedTable(sorted, { vocabSize, except })), {
+      layerId,
+    });
+    const expected = chancesAt(others, [...text.tokens.subarray(0, place)], text.tokens[place]!);
+    const found = new Float32Array(2);
+    distributions!.chances(place - 1, text.tokens[place]!, found);
+    assert.deepEqual([...found], expected, `place ${place}`);
+  }
+});
+
+test("buckets that hold no rows are refused, whatever their bytes are", () => {
+  const sorted = sortByContext(corpus, { order: 4, vocabSize });
+  const table = buildCountedTable(sorted, { vocabSize });
+  fc.assert(
+    fc.property(fc.nat(table.bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+      const bytes = table.bytes.slice();
+      bytes[at]! ^= flip;
+      const memory = new CountedMemory(tableInRam({ ...table, bytes }), { layerId });
+      for (let length = 1; length < 12; length++)
+        try {
+          const probs = new Float32Array(vocabSize);
+          const reader = memory.reader();
+          const ids = corpus.tokens.subarray(0, length);
+          const address = reader.address([{ ids, from: length - 1, to: length }]);
+          reader.lookUp(address, new Map()).distributions!.add(0, [0.2, 0.3, 0.5], probs);
+          const sum = probs.reduce((all, p) => all + p, 0);
+          assert.ok(Math.abs(sum - 1) < 1e-6, `chances sum to ${sum}`);
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error;
+        }
+    }),
+    { numRuns: 300 },
+  );
+});

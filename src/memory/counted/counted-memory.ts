@@ -1,0 +1,308 @@
+/**
+ * A memory of counted successors: what followed the ids before a position, as distributions over the next id, and how
+ * much each of them can be trusted, as a vector for the model that weighs them. The second kind of memory, beside
+ * hashed rows: nothing is learned in it, nothing shares a row, and its addresses follow from ids alone, too.
+ *
+ * P positions, K = order - 1 contexts a position (of 1, 2, … ids), E = 3 K.
+ */
+import { RequestError, StoreError } from "../../errors.ts";
+import type {
+  Addresses,
+  Distributions,
+  LookUp,
+  Memory,
+  MemoryInput,
+  MemoryReader,
+  TokenSpan,
+} from "../memory.ts";
+import { reportTables, type TableReport } from "../tiers.ts";
+import { BLOCK_BYTES, bucketOf, type CountedTable } from "./counted-table.ts";
+import { rowChances, type RowChances, unigramChances } from "./distributions.ts";
+import { type RowHead, RowScanner } from "./row-bytes.ts";
+
+/** Numbers that a context gives as evidence: log(1 + total) / 2, distinct / total, largest / total; or -1, 0, 0. */
+export const EVIDENCE = 3;
+
+export class CountedMemory implements Memory {
+  readonly identity: string;
+  readonly inputs: readonly MemoryInput[];
+  readonly numDistributions: number;
+  readonly table: CountedTable;
+  readonly unigrams: Float32Array;
+
+  /** `layerId` is the layer whose input the evidence is; for the output, the number of layers. */
+  constructor(table: CountedTable, { layerId, identity }: { layerId: number; identity?: string }) {
+    this.table = table;
+    this.identity = identity ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+    this.numDistributions = table.order - 1;
+    this.inputs = [{ layerId, width: EVIDENCE * this.numDistributions }];
+    this.unigrams = unigramChances(table.unigrams, table.discounts[0]!);
+  }
+
+  get takesHints(): boolean {
+    return this.table.buckets.prefetch !== undefined;
+  }
+
+  reader(): MemoryReader {
+    return new CountedReader(this.inputs[0]!, () => this);
+  }
+
+  report(): TableReport {
+    return reportTables([{ store: this.table.buckets }]);
+  }
+}
+
+/** Counts that are read at some positions: those of the whole text, or of all folds but one. */
+export type CountsAt = (source: number | undefined) => CountedMemory;
+
+interface CountedAddresses extends Addresses {
+  /** Contexts, one behind another. */
+  readonly ids: Uint32Array;
+  /** [P] Where in `ids` each position's context ends, and how many ids it has. */
+  readonly ends: Uint32Array;
+  readonly depths: Uint8Array;
+  /** [P] */
+  readonly counts: readonly CountedMemory[];
+}
+
+/** Where a row is looked for: in bytes `from`..`to`-1 of the buckets that were read. */
+interface Wanted {
+  readonly blocks: number[];
+  /** [P, K] */
+  readonly from: Uint32Array;
+  readonly to: Uint32Array;
+}
+
+export class CountedReader implements MemoryReader {
+  readonly #input: MemoryInput;
+  readonly #countsAt: CountsAt;
+  readonly #numContexts: number;
+  readonly #scanner: RowScanner;
+  #bytes = new Map<CountedMemory, Uint8Array>();
+
+  /** `countsAt` are of one order and vocabulary. */
+  constructor(input: MemoryInput, countsAt: CountsAt) {
+    this.#input = input;
+    this.#countsAt = countsAt;
+    const { order, vocabSize } = countsAt(undefined).table;
+    this.#numContexts = order - 1;
+    this.#scanner = new RowScanner(vocabSize);
+  }
+
+  address(texts: readonly TokenSpan[]): CountedAddresses {
+    const numPositions = texts.reduce((sum, { from, to }) => sum + to - from, 0);
+    const reach = this.#numContexts;
+    const { vocabSize } = this.#countsAt(undefined).table;
+    const ids = new Uint32Array(numPositions + texts.length * (reach - 1));
+    const ends = new Uint32Array(numPositions);
+    const depths = new Uint8Array(numPositions);
+    const counts: CountedMemory[] = [];
+    let size = 0;
+    let position = 0;
+    for (const { ids: of, begin = 0, from, to, source } of texts) {
+      const first = Math.max(begin, from - reach + 1);
+      for (let at = first; at < to; at++) ids[size + at - first] = checkId(of[at]!, vocabSize);
+      for (let at = from; at < to; at++, position++) {
+        ends[position] = size + at - first + 1;
+        depths[position] = Math.min(reach, at - first + 1);
+        // The fold is that of the id which is to be predicted.
+        counts.push(this.#countsAt(source === undefined ? undefined : source + at - from + 1));
+      }
+      size += to - first;
+    }
+    return { numPositions, rows: new Map(), ids, ends, depths, counts };
+  }
+
+  lookUp(addresses: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp {
+    const at = addresses as CountedAddresses;
+    const { layerId, width } = this.#input;
+    const evidence = into.get(layerId);
+    const rows = new CountedRows(at, this.#scanner, this.#numContexts);
+    const wanted = this.#wanted(at);
+    const missing = [...wanted].filter(([counts, { blocks }]) => {
+      const { buckets } = counts.table;
+      return (
+        buckets.readNow?.(Uint32Array.from(blocks), this.#room(counts, blocks.length)) !== true
+      );
+    });
+    let isDone = missing.length === 0;
+    let reading: Promise<void> | undefined;
+    const finish = (): void => {
+      rows.find(wanted, this.#bytes);
+      if (evidence !== undefined) rows.describe(evidence, width);
+      isDone = true;
+    };
+    if (isDone) finish();
+    const begin = (): void => {
+      if (isDone || reading !== undefined) return;
+      reading = Promise.all(
+        missing.map(([counts, { blocks }]) =>
+          counts.table.buckets.read(Uint32Array.from(blocks), this.#room(counts, blocks.length)),
+        ),
+      ).then(finish);
+      // Who waits for it hears of a failure; nobody may come to that.
+      reading.catch(() => undefined);
+    };
+    return {
+      numRows: [...wanted.values()].reduce((sum, { blocks }) => sum + blocks.length, 0),
+      get isDone() {
+        return isDone;
+      },
+      distributions: rows,
+      begin,
+      hasArrived: (layer) => layer !== layerId || isDone,
+      arrival: (layer) => (layer !== layerId || isDone ? Promise.resolve() : reading!),
+      all: async () => {
+        begin();
+        await reading;
+      },
+      settled: async () => void (await Promise.allSettled([reading])),
+    };
+  }
+
+  hint(addresses: Addresses): void {
+    for (const [counts, { blocks }] of this.#wanted(addresses as CountedAddresses))
+      counts.table.buckets.prefetch?.(Uint32Array.from(blocks));
+  }
+
+  /** The blocks of the buckets that the contexts of each position lie in. */
+  #wanted({
+    numPositions,
+    ids,
+    ends,
+    depths,
+    counts,
+  }: CountedAddresses): Map<CountedMemory, Wanted> {
+    const wanted = new Map<CountedMemory, Wanted>();
+    for (let position = 0; position < numPositions; position++) {
+      const of = counts[position]!;
+      let want = wanted.get(of);
+      if (want === undefined) {
+        const places = numPositions * this.#numContexts;
+        want = { blocks: [], from: new Uint32Array(places), to: new Uint32Array(places) };
+        wanted.set(of, want);
+      }
+      const { offsets } = of.table;
+      for (let depth = 1; depth <= depths[position]!; depth++) {
+        const bucket = bucketOf(of.table, { ids, place: ends[position]!, depth });
+        const [from, to] = [offsets[bucket]!, offsets[bucket + 1]!];
+        if (from === to) continue;
+        const first = Math.floor(from / BLOCK_BYTES);
+        const place = position * this.#numContexts + depth - 1;
+        want.from[place] = want.blocks.length * BLOCK_BYTES + from - first * BLOCK_BYTES;
+        want.to[place] = want.from[place]! + to - from;
+        for (let block = first; block * BLOCK_BYTES < to; block++) want.blocks.push(block);
+      }
+    }
+    return wanted;
+  }
+
+  #room(counts: CountedMemory, blocks: number): Uint8Array {
+    let bytes = this.#bytes.get(counts);
+    if (bytes === undefined || bytes.length < blocks * BLOCK_BYTES) {
+      bytes = new Uint8Array(2 * blocks * BLOCK_BYTES);
+      this.#bytes.set(counts, bytes);
+    }
+    return bytes;
+  }
+}
+
+/** The rows of one look-up, once their bytes are there. */
+class CountedRows implements Distributions {
+  readonly count: number;
+  readonly #at: CountedAddresses;
+  readonly #scanner: RowScanner;
+  /** [P, K]; `listed` 0: never met. */
+  readonly #heads: RowHead[];
+  #bytes: ReadonlyMap<CountedMemory, Uint8Array> | undefined;
+
+  constructor(at: CountedAddresses, scanner: RowScanner, numContexts: number) {
+    this.count = numContexts;
+    this.#at = at;
+    this.#scanner = scanner;
+    this.#heads = Array.from({ length: at.numPositions * numContexts }, () => ({
+      total: 0,
+      distinct: 0,
+      largest: 0,
+      listed: 0,
+      at: 0,
+      isSingle: false,
+    }));
+  }
+
+  find(
+    wanted: ReadonlyMap<CountedMemory, Wanted>,
+    bytes: ReadonlyMap<CountedMemory, Uint8Array>,
+  ): void {
+    const { ids, ends, depths, counts, numPositions } = this.#at;
+    this.#bytes = bytes;
+    for (let position = 0; position < numPositions; position++) {
+      const of = counts[position]!;
+      const { from, to } = wanted.get(of)!;
+      for (let depth = 1; depth <= depths[position]!; depth++) {
+        const place = position * this.count + depth - 1;
+        const range = { from: from[place]!, to: to[place]! };
+        const context = { ids, place: ends[position]!, depth };
+        // A context was met only where those that it ends in were.
+        if (!this.#scanner.find(bytes.get(of)!, range, context, this.#heads[place]!)) break;
+      }
+    }
+  }
+
+  /** Fills the evidence [P, E]. */
+  describe(into: Float32Array, width: number): void {
+    for (const [place, { listed, total, distinct, largest }] of this.#heads.entries()) {
+      const at = Math.floor(place / this.count) * width + (place % this.count) * EVIDENCE;
+      into[at] = listed === 0 ? -1 : Math.log1p(total) / 2;
+      into[at + 1] = listed === 0 ? 0 : distinct / total;
+      into[at + 2] = listed === 0 ? 0 : largest / total;
+    }
+  }
+
+  chances(position: number, id: number, into: Float32Array): void {
+    const { unigrams } = this.#at.counts[position]!;
+    let chance = unigrams[id]!;
+    for (let context = 0; context < this.count; context++) {
+      const row = this.#row(position, context);
+      if (row !== undefined) {
+        const place = this.#scanner.ids.subarray(0, row.listed).indexOf(id);
+        const count = place === -1 ? 0 : this.#scanner.counts[place]! - row.discount;
+        chance = Math.max(count, 0) / row.total + row.rest * chance;
+      }
+      into[context] = chance;
+    }
+  }
+
+  add(position: number, weights: ArrayLike<number>, probs: Float32Array): void {
+    let weight = 0;
+    for (let context = this.count - 1; context >= 0; context--) {
+      weight += weights[context]!;
+      const row = this.#row(position, context);
+      if (row === undefined) continue;
+      const { ids, counts } = this.#scanner;
+      const share = weight / row.total;
+      for (let i = 0; i < row.listed; i++)
+        probs[ids[i]!]! += share * Math.max(counts[i]! - row.discount, 0);
+      weight *= row.rest;
+    }
+    const { unigrams } = this.#at.counts[position]!;
+    for (let id = 0; id < unigrams.length; id++) probs[id]! += weight * unigrams[id]!;
+  }
+
+  /** What the row's chances are made of, its successors in the scanner; undefined for a context that was never met. */
+  #row(position: number, context: number): RowChances | undefined {
+    if (this.#bytes === undefined)
+      throw new StoreError("counted rows were asked for before they arrived: wait for the look-up");
+    const head = this.#heads[position * this.count + context]!;
+    if (head.listed === 0) return undefined;
+    const of = this.#at.counts[position]!;
+    const discount = of.table.discounts[context + 1]!;
+    return rowChances(this.#scanner, { bytes: this.#bytes.get(of)!, head, discount });
+  }
+}
+
+function checkId(id: number, vocabSize: number): number {
+  if (!(Number.isInteger(id) && id >= 0 && id < vocabSize))
+    throw new RequestError(`token id ${id} is outside the vocabulary 0..${vocabSize - 1}`);
+  return id;
+}
