@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import * as fc from "fast-check";
+import { Random } from "../numerics/index.ts";
 import { argmax, createSampler, type SamplingOptions } from "./index.ts";
 
 /** The chances that the options leave, by sorting and cutting: the filters' definitions. */
@@ -153,6 +154,30 @@ test("filters never choose a token they drop, for any logits", () => {
         assert.ok(options.topK === 0 || better < options.topK);
         const gap = Math.exp(logits[chosen]! - Math.max(...logits));
         assert.ok(gap >= options.minP * (1 - 1e-6));
+      },
+    ),
+  );
+});
+
+test("a draw is that from all tokens sorted by chance and id, however far apart chances lie", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: -400, max: 400 }), { minLength: 1, maxLength: 60 }),
+      fc.constantFrom(0.5, 1, 4, 100),
+      fc.record({ topK: fc.integer({ min: 1, max: 70 }), seed: fc.nat(1000) }),
+      (quarters, temperature, { topK, seed }) => {
+        const logits = Float32Array.from(quarters, (x) => x / 4);
+        const chosen = createSampler({ temperature, topK, seed })(logits, []);
+        const top = Math.max(...logits);
+        const weights = Float32Array.from(logits, (x) => Math.exp((x - top) / temperature));
+        const order = Array.from(weights, (_, id) => id).toSorted(
+          (a, b) => weights[b]! - weights[a]! || a - b,
+        );
+        const kept = order.slice(0, topK);
+        const mass = kept.reduce((sum, id) => sum + weights[id]!, 0);
+        let left = Random.fromSeed(seed, "sampling").uniform() * mass;
+        const expected = kept.find((id) => (left -= weights[id]!) < 0);
+        assert.equal(chosen, expected);
       },
     ),
   );

@@ -130,8 +130,6 @@ function drawFiltered(
   { topK, topP, minP }: { topK: number; topP: number; minP: number },
   u: number,
 ): number {
-  // A heap gives up the likeliest one by one: filters mostly keep a few dozen of thousands.
-  const heap = new MaxHeap(weights);
   const kept: number[] = [];
   const limit = topK === 0 ? weights.length : Math.min(topK, weights.length);
   // What top-p keeps is a share of the mass before it. With top-k that is known only once the k are there.
@@ -142,12 +140,12 @@ function drawFiltered(
     enough = topP * total;
   }
   let mass = 0;
-  do {
-    const id = heap.pop();
+  for (const id of byFallingWeight(weights)) {
     if (weights[id]! < minP) break;
     kept.push(id);
     mass += weights[id]!;
-  } while (kept.length < limit && mass < enough);
+    if (kept.length === limit || mass >= enough) break;
+  }
   if (topK !== 0 && topP < 1) {
     enough = topP * mass;
     mass = 0;
@@ -164,44 +162,22 @@ function drawFiltered(
   return kept[0]!;
 }
 
-/** Indices by falling weight; equal weights by rising index, so that draws do not depend on layout. */
-class MaxHeap {
-  readonly #weights: Float32Array;
-  readonly #heap: Uint32Array;
-  #size: number;
-
-  constructor(weights: Float32Array) {
-    this.#weights = weights;
-    this.#heap = Uint32Array.from({ length: weights.length }, (_, i) => i);
-    this.#size = weights.length;
-    for (let i = (this.#size >>> 1) - 1; i >= 0; i--) this.#sink(i);
-  }
-
-  pop(): number {
-    const top = this.#heap[0]!;
-    this.#size--;
-    this.#heap[0] = this.#heap[this.#size]!;
-    this.#sink(0);
-    return top;
-  }
-
-  #before(a: number, b: number): boolean {
-    const x = this.#weights[a]!;
-    const y = this.#weights[b]!;
-    return x > y || (x === y && a < b);
-  }
-
-  #sink(from: number): void {
-    const heap = this.#heap;
-    let i = from;
-    for (;;) {
-      const left = 2 * i + 1;
-      let best = i;
-      if (left < this.#size && this.#before(heap[left]!, heap[best]!)) best = left;
-      if (left + 1 < this.#size && this.#before(heap[left + 1]!, heap[best]!)) best = left + 1;
-      if (best === i) return;
-      [heap[i], heap[best]] = [heap[best]!, heap[i]!];
-      i = best;
-    }
+/**
+ * Indices by falling weight in 0..1; equal weights by rising index, so that draws do not depend on layout. Zeros, which
+ * are never drawn, are left out. Weights are sorted a band at a time, since filters mostly keep a few dozen of thousands.
+ */
+function* byFallingWeight(weights: Float32Array): Generator<number> {
+  const bits = new Uint32Array(weights.buffer, weights.byteOffset, weights.length);
+  for (let high = 2, low = 2 ** -4; high > SMALLEST; high = low, low *= low) {
+    const keys: number[] = [];
+    for (let i = 0; i < weights.length; i++)
+      if (weights[i]! >= low && weights[i]! < high) keys.push(i - bits[i]! * MAX_INDICES);
+    for (const key of new Float64Array(keys).toSorted())
+      yield key - Math.floor(key / MAX_INDICES) * MAX_INDICES;
   }
 }
+
+/** The bits of 1 times this are below 2^53, so that a weight's bits and its index make one exact number. */
+const MAX_INDICES = 2 ** 23;
+/** Above 0 in 32 bits. */
+const SMALLEST = 2 ** -149;
