@@ -92,11 +92,13 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "save-model.ts",
     "generate-text.ts",
   ],
-  // Of training only how documents become one stream of tokens.
+  // Of training only how documents become one stream of tokens. An audit takes a memory's rows and addresses apart.
   eval: [
     "load-model.ts",
     "generate-text.ts",
     "inference",
+    "memory",
+    "numerics",
     "type training",
     "training.packDocuments",
   ],

@@ -72,6 +72,18 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--table <PLACE>",
     "--table-memory <SIZE>",
   ],
+  "audit MODEL": [
+    "--text <FILE...>",
+    "--trained <FILE...>",
+    "--without <DIR>",
+    "--donor <DIR>",
+    // Some thirty readings of a long text are hours.
+    "--limit <N>",
+    "--seed <S>",
+    "--svg <FILE>",
+    "--table <PLACE>",
+    "--table-memory <SIZE>",
+  ],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "verify DIR": [
     // Whoever edits a configuration on purpose, and whoever has a model from before there were sums.

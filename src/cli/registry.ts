@@ -4,6 +4,7 @@
  */
 import type { Command } from "./command.ts";
 import {
+  auditCommand,
   conformanceCommand,
   dashCommand,
   doctorCommand,
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   dashCommand,
   evalCommand,
+  auditCommand,
   quantizeCommand,
   showCommand,
   verifyCommand,

@@ -1,3 +1,13 @@
 /** What a model is worth, in numbers. */
+export { audit, type AuditOptions } from "./audit/audit.ts";
+export { auditSvg } from "./audit/audit-svg.ts";
+export { firstTokens } from "./audit/first-tokens.ts";
+export type {
+  AuditReport,
+  ClassReport,
+  CopyReport,
+  DifferenceReport,
+  RowReport,
+} from "./audit/report.ts";
 export { type BitsPerByte, bitsPerByte, bitsPerByteOfStream } from "./bits-per-byte.ts";
 export { certify, type Certified, type CertifiedCandidate } from "./certify.ts";

@@ -183,6 +183,10 @@ export class Scheduler {
     await this.drain();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   #wake(): void {
     const failAll = (error: unknown): void => {
       for (const job of [...this.#waiting, ...this.#slots]) job?.fail(error);

@@ -67,6 +67,7 @@ export type {
   TrainableReader,
 } from "./memory.ts";
 export { NgramIndex } from "./ngrams.ts";
+export { meanRows, noiseRows, shuffledRows } from "./other-rows.ts";
 export { normalizeToken } from "./normal-form.ts";
 export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
 export {

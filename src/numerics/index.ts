@@ -40,3 +40,4 @@ export {
   INT8_MAX,
   type ScaledIntPlace,
 } from "./scaled-int.ts";
+export { studentT } from "./student-t.ts";

@@ -1,4 +1,5 @@
 /** The commands, one file each. `../registry.ts` says which of them `engram` has. */
+export { auditCommand } from "./audit.ts";
 export { conformanceCommand } from "./conformance.ts";
 export { dashCommand } from "./dash.ts";
 export { doctorCommand } from "./doctor.ts";

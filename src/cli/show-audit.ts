@@ -1,0 +1,141 @@
+/** What `engram audit` found, as text. Computes nothing. */
+import type { AuditReport, ClassReport, CopyReport, RowReport } from "../eval/index.ts";
+
+export function describeAudit(report: AuditReport): string {
+  const { tokens, bytes, blocks, base, contexts, gates, trained, rows, classes } = report;
+  const gateText = Object.entries(gates).map(([layer, mean]) => `L${layer} ${mean.toFixed(3)}`);
+  const lines = [
+    `${count(tokens)} tokens, ${count(bytes)} bytes of text` +
+      (trained === null ? "" : `; trained on ${count(trained.tokens)} tokens`) +
+      (gateText.length === 0 ? "" : `; mean gate ${gateText.join(", ")}`),
+    `context: ${Object.entries(contexts)
+      .map(([name, length]) => `${name} ${length} tokens`)
+      .join(", ")}`,
+    `Differences are from "${base}", token by token; ± is a 95 % interval (Student's t over ${blocks} blocks of tokens).`,
+    "",
+    `${"".padEnd(NAME)}${"bits/byte".padStart(10)}${"nats/token".padStart(12)}   ${"difference in bits/byte".padEnd(24)}`,
+    ...rowLines(rows),
+    ...classLines(classes, base),
+    ...copyLines(report),
+  ];
+  return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
+}
+
+const NAME = 34;
+
+const HEADS: Readonly<Record<RowReport["group"], string>> = {
+  model: "",
+  rows: "with other rows",
+  gate: "with the gate held",
+  parts: "with a part of the memory alone",
+  counting: "counting the training text (interpolated Kneser-Ney), alone and mixed",
+  "counting at equal bytes":
+    "the same, pruned to the bytes of the model's table (8 bytes an n-gram)",
+};
+
+function rowLines(rows: readonly RowReport[]): string[] {
+  return Object.entries(HEADS).flatMap(([group, head]) => {
+    const own = rows.filter((row) => row.group === group);
+    if (own.length === 0) return [];
+    return [...(head === "" ? [] : ["", head]), ...own.map(rowLine)];
+  });
+}
+
+function rowLine({
+  name,
+  bitsPerByte,
+  natsPerToken,
+  difference,
+  counted,
+  weights,
+}: RowReport): string {
+  const notes = [
+    ...(counted !== undefined && weights === undefined
+      ? [`${count(counted.ngrams)} n-grams, ${(counted.bytes / 1e6).toFixed(2)} MB`]
+      : []),
+    ...(weights === undefined ? [] : [`weight ${weights.map((w) => w.toFixed(2)).join(", ")}`]),
+  ];
+  return (
+    name.padEnd(NAME) +
+    bitsPerByte.toFixed(4).padStart(10) +
+    natsPerToken.toFixed(4).padStart(12) +
+    "   " +
+    (difference === null
+      ? ""
+      : interval(difference.bitsPerByte, difference.plusMinusBitsPerByte)
+    ).padEnd(20) +
+    notes.join(", ")
+  );
+}
+
+function classLines(classes: readonly ClassReport[], base: string): string[] {
+  const kinds = new Map<string, ClassReport[]>();
+  for (const one of classes) {
+    const key = `${one.by} ${one.order}`;
+    kinds.set(key, [...(kinds.get(key) ?? []), one]);
+  }
+  return [...kinds.values()].flatMap((same) => {
+    const [{ by, order, differences }] = same as [ClassReport];
+    const names = Object.keys(differences);
+    const head =
+      by === "training"
+        ? `nats a token by how often training read the ${order} ids before it, and whether they went on with it`
+        : `nats a token by whether the window shows the ${order} ids before it`;
+    return [
+      "",
+      head,
+      "".padEnd(NAME + 4) +
+        "tokens".padStart(8) +
+        base.padStart(9) +
+        names.map((name) => name.padStart(22)).join(""),
+      ...same.map(
+        (one) =>
+          one.name.padEnd(NAME + 4) +
+          count(one.tokens).padStart(8) +
+          one.natsPerToken.toFixed(3).padStart(9) +
+          names
+            .map((name) => {
+              const { mean, plusMinus } = one.differences[name]!;
+              return interval(mean, plusMinus, 3).padStart(22);
+            })
+            .join(""),
+      ),
+    ];
+  });
+}
+
+function copyLines({ copied, leastCopiedTokens }: AuditReport): string[] {
+  const [first] = copied;
+  if (first === undefined) return [];
+  return [
+    "",
+    `longest run that stands word for word in the training text: ${first.texts} continuations of ${first.tokensEach} ` +
+      `tokens each, runs of ${leastCopiedTokens} tokens or more`,
+    ...copied.map(copyLine),
+  ];
+}
+
+function copyLine({ name, longest, meanLongestTokens }: CopyReport): string {
+  const { tokens, characters, text } = longest;
+  const copy =
+    tokens === 0
+      ? "none"
+      : `${tokens} tokens, ${characters} characters: ${JSON.stringify(shown(text))}`;
+  return `${name.padEnd(20)}mean ${meanLongestTokens.toFixed(1).padStart(5)} tokens   ${copy}`;
+}
+
+/** The beginning of a text that may be long. */
+function shown(text: string): string {
+  const most = 60;
+  return text.length <= most ? text : `${[...text].slice(0, most).join("")}…`;
+}
+
+function interval(mean: number, plusMinus: number | null, digits = 4): string {
+  const sign = mean < 0 ? "-" : "+";
+  const value = `${sign}${Math.abs(mean).toFixed(digits)}`;
+  return plusMinus === null ? value : `${value} ± ${plusMinus.toFixed(digits)}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}

@@ -1,0 +1,208 @@
+/**
+ * What a model's memory is worth, and by what: the same tokens read with the memory on and off, with other rows, with
+ * its gate held, with parts of it alone, by a model trained without it, and by counting. Puts readings and figures
+ * together; the arithmetic is beside it. Prints nothing.
+ */
+import { InvalidConfigError } from "../../errors.ts";
+import { type TokenStream, withoutMemory } from "../../inference/index.ts";
+import type { Model } from "../../load-model.ts";
+import { classesOf } from "./classes.ts";
+import { continuations, type Place, placesIn } from "./continuations.ts";
+import { LEAST_RUN, longestRuns } from "./copied.ts";
+import { type Reading, countedReadings } from "./counting.ts";
+import { meanNats, numBlocksOf, pairedDifference } from "./paired-blocks.ts";
+import { checkDonor, checkSameTokens, pathsOf } from "./paths.ts";
+import type { AuditReport, CopyReport, Group, RowReport } from "./report.ts";
+import { scoreText, type ScoredText } from "./scored-text.ts";
+
+export interface AuditOptions {
+  /** What is scored. */
+  readonly text: TokenStream;
+  /** What the model was trained on, and nothing of `text`: for counting, copies, and what training saw. */
+  readonly trained?: TokenStream | undefined;
+  /** A model trained without memory, with the same tokenizer. */
+  readonly without?: Model | undefined;
+  /** A model whose memory stands in for the model's. */
+  readonly donor?: Model | undefined;
+  /** Of shuffles, noise and drawn continuations. Default 0. */
+  readonly seed?: number;
+  readonly onProgress?: (what: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Shorter n-grams are what every memory holds; a model without one is looked at as if it had this. */
+const DEFAULT_LONGEST = 3;
+
+/**
+ * Throws `InvalidConfigError` for models that do not belong together and a text without tokens to score; rejects with
+ * the signal's reason when it is aborted.
+ */
+export async function audit(model: Model, options: AuditOptions): Promise<AuditReport> {
+  const { text, trained, without, donor, seed = 0, signal, onProgress = () => undefined } = options;
+  const { language } = model;
+  const { memory } = language;
+  if (without !== undefined) checkSameTokens(model, without);
+  if (without?.hasMemory === true)
+    throw new InvalidConfigError(
+      `${without.path} has a memory; name a model that was trained without (engram train --no-memory)`,
+    );
+  if (donor !== undefined) checkDonor(model, donor);
+  const score = (name: string, of: Model["language"], view = {}): Promise<ScoredText> =>
+    scoreText(of, text, {
+      view,
+      signal,
+      onProgress: (done, total) => onProgress(`${name}: ${done}/${total} windows`),
+    });
+  const base = memory === undefined ? "model" : "on";
+  const on = await score(base, language);
+  const { at, windowStarts } = on;
+  if (at.length === 0) throw new InvalidConfigError("the text to score is empty");
+  const readings: Reading[] = [{ group: "model", name: base, nats: on.nats }];
+  const read = async (group: Group, name: string, scored: Promise<ScoredText>): Promise<void> => {
+    readings.push({ group, name, nats: (await scored).nats });
+  };
+  if (memory !== undefined) await read("model", "off", score("off", withoutMemory(language)));
+  if (without !== undefined)
+    await read("model", "without", score("trained without", without.language));
+  if (memory !== undefined) {
+    onProgress("reading the rows of the text");
+    for (const { group, name, view } of await pathsOf(memory, {
+      ...options,
+      seed,
+      gates: on.gates,
+    }))
+      await read(group, name, score(name, language, view));
+  }
+  const models = new Map(
+    readings.flatMap(({ group, name, nats }) => (group === "model" ? [[name, nats]] : [])),
+  );
+  const { vocabSize } = model.config;
+  const tableBytes = memory?.tables.reduce((n, { store }) => n + store.numRows * store.rowBytes, 0);
+  const counting = { vocabSize, text, at, models, tableBytes, onProgress, signal };
+  const counted = trained === undefined ? [] : await countedReadings({ trained, ...counting });
+  readings.push(...counted);
+  onProgress("classes of tokens");
+  const longest = memory?.addressing.layout.config.maxNgramSize ?? DEFAULT_LONGEST;
+  const best = bestAlone(counted);
+  const classes = await classesOf({
+    text,
+    trained,
+    at,
+    windowStarts,
+    orders: Array.from({ length: longest - 1 }, (_, i) => i + 2),
+    vocabSize,
+    base: on.nats,
+    others: new Map([
+      ...[...models].filter(([name]) => name !== base),
+      ...(best === undefined ? [] : ([[best.name, best.nats]] as const)),
+    ]),
+    signal,
+  });
+  const copied = trained === undefined ? [] : await copiesOf(model, { ...options, trained, seed });
+  const bits = (natsPerToken: number): number =>
+    (natsPerToken * at.length) / Math.LN2 / text.numBytes;
+  const rowOf = ({ nats, ...row }: Reading): RowReport => {
+    const natsPerToken = meanNats(nats);
+    const isBase = nats === on.nats;
+    const { mean, plusMinus } = pairedDifference(nats, on.nats);
+    const difference = {
+      natsPerToken: mean,
+      bitsPerByte: bits(mean),
+      plusMinusNatsPerToken: plusMinus ?? null,
+      plusMinusBitsPerByte: plusMinus === undefined ? null : bits(plusMinus),
+    };
+    return {
+      ...row,
+      bitsPerByte: bits(natsPerToken),
+      natsPerToken,
+      difference: isBase ? null : difference,
+    };
+  };
+  return {
+    tokens: at.length,
+    bytes: text.numBytes,
+    blocks: numBlocksOf(at.length),
+    base,
+    contexts: {
+      [base]: model.config.maxPositions,
+      ...(without && { without: without.config.maxPositions }),
+    },
+    gates: Object.fromEntries(on.gates),
+    seed,
+    trained:
+      trained === undefined ? null : { tokens: trained.tokens.length, bytes: trained.numBytes },
+    tableBytes: tableBytes ?? null,
+    rows: readings.map(rowOf),
+    classes,
+    leastCopiedTokens: LEAST_RUN,
+    copied,
+  };
+}
+
+/** The whole counts that predict the text best, mixed with nothing. */
+function bestAlone(counted: readonly Reading[]): Reading | undefined {
+  return counted
+    .filter(({ group, weights }) => group === "counting" && weights === undefined)
+    .toSorted((one, other) => meanNats(one.nats) - meanNats(other.nats))[0];
+}
+
+const CONTINUED_PLACES = 16;
+const PROMPT_TOKENS = 32;
+const NEW_TOKENS = 96;
+
+/** Continuations of places in the text, with the memory, without it, and as the text itself has them. */
+async function copiesOf(
+  model: Model,
+  options: AuditOptions & { readonly trained: TokenStream; readonly seed: number },
+): Promise<CopyReport[]> {
+  const { text, trained, without, seed, signal, onProgress = () => undefined } = options;
+  const context = Math.min(model.config.maxPositions, without?.config.maxPositions ?? Infinity);
+  const promptTokens = Math.min(PROMPT_TOKENS, context >>> 2);
+  const newTokens = Math.min(NEW_TOKENS, context - promptTokens);
+  const places = placesIn(text, { count: CONTINUED_PLACES, promptTokens, newTokens });
+  if (places.length === 0) return [];
+  const writers = [
+    [model.hasMemory ? "on" : "model", model.language],
+    ...(model.hasMemory ? ([["off", withoutMemory(model.language)]] as const) : []),
+    ...(without === undefined ? [] : ([["without", without.language]] as const)),
+  ] as const;
+  const written: [name: string, texts: readonly (readonly number[])[]][] = [
+    ["the text itself", places.map(({ own }: Place) => own)],
+  ];
+  for (const [name, language] of writers)
+    for (const [how, temperature] of [
+      ["greedy", 0],
+      ["drawn", 1],
+    ] as const)
+      written.push([
+        `${name}, ${how}`,
+        await continuations(language, places, {
+          temperature,
+          seed,
+          signal,
+          onProgress: (done, total) => onProgress(`${name}, ${how}: ${done}/${total} tokens`),
+        }),
+      ]);
+  onProgress("looking for copies in the training text");
+  const runs = await longestRuns(
+    written.flatMap(([, texts]) => texts),
+    trained,
+    { signal },
+  );
+  return written.map(([name, texts], w) => {
+    const own = runs.slice(w * places.length, (w + 1) * places.length);
+    const lengths = own.map((run) => (run === undefined ? 0 : run.to - run.from));
+    const tokens = Math.max(...lengths);
+    const at = lengths.indexOf(tokens);
+    const run = own[at];
+    const copy =
+      run === undefined ? "" : model.tokenizer.decode(texts[at]!.slice(run.from, run.to));
+    return {
+      name,
+      texts: texts.length,
+      tokensEach: newTokens,
+      longest: { tokens, characters: copy.length, text: copy },
+      meanLongestTokens: lengths.reduce((sum, n) => sum + n, 0) / lengths.length,
+    };
+  });
+}

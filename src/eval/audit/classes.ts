@@ -1,0 +1,67 @@
+/**
+ * Where what is gained is gained: tokens by how often training read the n-gram before them and whether they followed
+ * there, and by whether the window showed it. Knows readings; no models.
+ */
+import type { TokenStream } from "../../inference/index.ts";
+import { COUNT_CLASSES, exposures, recurrences } from "./exposure.ts";
+import { meanNats, type Nats, pairedDifference } from "./paired-blocks.ts";
+import type { ClassReport } from "./report.ts";
+
+export interface ClassesOptions {
+  readonly text: TokenStream;
+  readonly trained: TokenStream | undefined;
+  readonly at: Uint32Array;
+  readonly windowStarts: Uint32Array;
+  /** Lengths of n-grams. */
+  readonly orders: readonly number[];
+  readonly vocabSize: number;
+  readonly base: Nats;
+  /** What is compared with the base, by name. */
+  readonly others: ReadonlyMap<string, Nats>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function classesOf(options: ClassesOptions): Promise<ClassReport[]> {
+  const { text, trained, at, windowStarts, orders, vocabSize, base, others, signal } = options;
+  const classes: ClassReport[] = [];
+  const add = (
+    kind: Pick<ClassReport, "by" | "order" | "name">,
+    has: (token: number) => boolean,
+  ): void => {
+    const tokens = at.reduce((n, _, i) => n + Number(has(i)), 0);
+    if (tokens === 0) return;
+    const differences = Array.from(others, ([name, nats]) => {
+      const { mean, plusMinus = null } = pairedDifference(nats, base, has);
+      return [name, { mean, plusMinus }] as const;
+    });
+    const natsPerToken = meanNats(base, has);
+    classes.push({ ...kind, tokens, natsPerToken, differences: Object.fromEntries(differences) });
+  };
+  const seen =
+    trained === undefined ? [] : await exposures(text, trained, { at, orders, vocabSize, signal });
+  for (const { order, counts, continued } of seen)
+    for (const { name, least, most } of COUNT_CLASSES)
+      for (const follows of least === 0 ? [false] : [false, true])
+        add(
+          {
+            by: "training",
+            order,
+            name:
+              least === 0
+                ? name
+                : `${name}, ${follows ? "and went on so" : "and never went on so"}`,
+          },
+          (i) => counts[i]! >= least && counts[i]! <= most && continued[i]! > 0 === follows,
+        );
+  for (const order of orders) {
+    signal?.throwIfAborted();
+    const found = recurrences(text, { at, windowStarts, order, vocabSize });
+    for (const [state, name] of [
+      ["new", "not in the window"],
+      ["otherwise", "in the window, and went on otherwise"],
+      ["again", "in the window, and went on so"],
+    ] as const)
+      add({ by: "window", order, name }, (i) => found[i] === state);
+  }
+  return classes;
+}

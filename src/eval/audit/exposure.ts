@@ -1,0 +1,147 @@
+/**
+ * What training saw of each token that is scored, and what its window shows: how often the n-gram before it was read,
+ * and whether this token ever followed. N-grams are of token ids, exact. Of the training text only the n-grams of the
+ * scored text are counted, so its length costs time and no memory. Knows ids and counts; not models.
+ *
+ * A token's n-gram is the n ids before it, none of another document.
+ */
+import type { TokenStream } from "../../inference/index.ts";
+import { NgramIndex } from "../../memory/index.ts";
+
+/** Of each scored token. */
+export interface Exposure {
+  readonly order: number;
+  /** How often training read its n-gram. */
+  readonly counts: Uint32Array;
+  /** How often this token followed there. */
+  readonly continued: Uint32Array;
+}
+
+/** Of each scored token: its n-gram was not in the window before; it was, going on otherwise; or with this token. */
+export type Recurrence = "new" | "otherwise" | "again";
+
+/** Tokens between two chances to stop. */
+const BREATH = 1 << 16;
+
+interface Chains {
+  readonly indexes: readonly NgramIndex[];
+  /** By order - 2, the number of the n-gram that ends at each token; none where its document is shorter. */
+  readonly numbers: readonly Int32Array[];
+}
+
+const NONE = -1;
+
+/** The exposure of the tokens `at` for n-grams of the given orders. */
+export async function exposures(
+  scored: TokenStream,
+  trained: TokenStream,
+  options: {
+    at: Uint32Array;
+    orders: readonly number[];
+    vocabSize: number;
+    signal?: AbortSignal | undefined;
+  },
+): Promise<Exposure[]> {
+  const { at, orders, vocabSize, signal } = options;
+  const longest = Math.max(...orders) + 1;
+  const { indexes, numbers } = internText(scored, { longest, vocabSize });
+  const counts = indexes.map(({ size }) => new Uint32Array(size));
+  const starts = startsOf(trained);
+  let reach = 0;
+  for (let t = 0; t < trained.tokens.length; t++) {
+    if (t % BREATH === 0) {
+      signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    reach = starts.has(t) ? 1 : reach + 1;
+    let number: number | undefined = trained.tokens[t]!;
+    for (let i = 0; i + 2 <= Math.min(reach, longest); i++) {
+      number = indexes[i]!.find(number, trained.tokens[t - i - 1]!);
+      if (number === undefined) break;
+      counts[i]![number]!++;
+    }
+  }
+  const countAt = (order: number, token: number): number => {
+    const number = numbers[order - 2]![token]!;
+    return number === NONE ? 0 : counts[order - 2]![number]!;
+  };
+  return orders.map((order) => ({
+    order,
+    counts: at.map((token) => countAt(order, token - 1)),
+    continued: at.map((token) => countAt(order + 1, token)),
+  }));
+}
+
+/** What the window of each token showed of its n-gram. */
+export function recurrences(
+  scored: TokenStream,
+  options: { at: Uint32Array; windowStarts: Uint32Array; order: number; vocabSize: number },
+): Recurrence[] {
+  const { at, windowStarts, order, vocabSize } = options;
+  const { numbers } = internText(scored, { longest: order + 1, vocabSize });
+  const [context, whole] = [numbers[order - 2]!, numbers[order - 1]!];
+  // The last place of each n-gram so far. Windows only move on, so the last one decides.
+  const lastContext = new Map<number, number>();
+  const lastWhole = new Map<number, number>();
+  const found: Recurrence[] = [];
+  const starts = startsOf(scored);
+  let document = 0;
+  let next = 0;
+  for (let t = 1; t < scored.tokens.length && next < at.length; t++) {
+    if (starts.has(t)) document = t;
+    if (t === at[next]) {
+      const begin = Math.max(document, windowStarts[next]!) + order - 1;
+      const isIn = (last: number | undefined, first: number): boolean =>
+        last !== undefined && last >= first;
+      const ngram = context[t - 1]!;
+      if (ngram === NONE || !isIn(lastContext.get(ngram), begin)) found.push("new");
+      else found.push(isIn(lastWhole.get(whole[t]!), begin + 1) ? "again" : "otherwise");
+      next++;
+    }
+    if (context[t - 1] !== NONE) lastContext.set(context[t - 1]!, t - 1);
+    if (whole[t] !== NONE) lastWhole.set(whole[t]!, t);
+  }
+  return found;
+}
+
+function internText(
+  stream: TokenStream,
+  { longest, vocabSize }: { longest: number; vocabSize: number },
+): Chains {
+  const { tokens } = stream;
+  const starts = startsOf(stream);
+  const indexes = Array.from({ length: longest - 1 }, () => new NgramIndex(vocabSize));
+  const numbers = indexes.map(() => new Int32Array(tokens.length).fill(NONE));
+  let reach = 0;
+  for (let t = 0; t < tokens.length; t++) {
+    reach = starts.has(t) ? 1 : reach + 1;
+    let number: number = tokens[t]!;
+    for (let i = 0; i + 2 <= Math.min(reach, longest); i++) {
+      number = indexes[i]!.intern(number, tokens[t - i - 1]!);
+      numbers[i]![t] = number;
+    }
+  }
+  return { indexes, numbers };
+}
+
+function startsOf({ starts }: TokenStream): Set<number> {
+  return new Set(starts);
+}
+
+/** Counts from `least` on, up to the next one's. */
+export interface CountClass {
+  readonly name: string;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Never, once, 2-3, and so on in steps of four. */
+export const COUNT_CLASSES: readonly CountClass[] = [
+  { name: "never", least: 0, most: 0 },
+  { name: "once", least: 1, most: 1 },
+  { name: "2-3", least: 2, most: 3 },
+  { name: "4-15", least: 4, most: 15 },
+  { name: "16-63", least: 16, most: 63 },
+  { name: "64-255", least: 64, most: 255 },
+  { name: "256 and more", least: 256, most: Infinity },
+];

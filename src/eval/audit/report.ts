@@ -1,0 +1,74 @@
+/** What an audit finds. Plain data: what `--json` prints. Nats and bits are the lower the better. */
+
+/** Which part of the table a row belongs to. */
+export type Group = "model" | "rows" | "gate" | "parts" | "counting" | "counting at equal bytes";
+
+/** How far a row is from the base, on the same tokens; positive: the base is better. */
+export interface DifferenceReport {
+  readonly natsPerToken: number;
+  readonly bitsPerByte: number;
+  /** Halves of 95 % intervals, Student's t over blocks of tokens; null where the text is too short for two blocks. */
+  readonly plusMinusNatsPerToken: number | null;
+  readonly plusMinusBitsPerByte: number | null;
+}
+
+export interface RowReport {
+  readonly group: Group;
+  readonly name: string;
+  readonly bitsPerByte: number;
+  readonly natsPerToken: number;
+  /** Null for the base itself. */
+  readonly difference: DifferenceReport | null;
+  /** Of a counted row: its n-grams of all orders, and their bytes. */
+  readonly counted?: { readonly order: number; readonly ngrams: number; readonly bytes: number };
+  /** Of a mixture: the share of counting in each half of the tokens, fitted on the other half. */
+  readonly weights?: readonly [number, number];
+}
+
+/** Tokens of one kind, and what each path needs for them. */
+export interface ClassReport {
+  /** Told apart by what training saw, or by what the window shows. */
+  readonly by: "training" | "window";
+  /** Ids of the n-grams looked at. */
+  readonly order: number;
+  readonly name: string;
+  readonly tokens: number;
+  /** Of the base. */
+  readonly natsPerToken: number;
+  /** By name of the row; nats a token. */
+  readonly differences: Readonly<
+    Record<string, { readonly mean: number; readonly plusMinus: number | null }>
+  >;
+}
+
+/** What stands word for word in the training text. */
+export interface CopyReport {
+  /** Who wrote: a row's name and how it was drawn, or the scored text itself. */
+  readonly name: string;
+  readonly texts: number;
+  readonly tokensEach: number;
+  /** Over all texts. */
+  readonly longest: { readonly tokens: number; readonly characters: number; readonly text: string };
+  readonly meanLongestTokens: number;
+}
+
+export interface AuditReport {
+  readonly tokens: number;
+  readonly bytes: number;
+  /** Of neighbouring tokens, over which intervals are taken. */
+  readonly blocks: number;
+  /** Name of the row that differences are taken from. */
+  readonly base: string;
+  /** Tokens of context of each model; differences between two such models are of contexts, too. */
+  readonly contexts: Readonly<Record<string, number>>;
+  /** Mean gate of each Engram layer. */
+  readonly gates: Readonly<Record<string, number>>;
+  readonly seed: number;
+  readonly trained: { readonly tokens: number; readonly bytes: number } | null;
+  readonly tableBytes: number | null;
+  readonly rows: readonly RowReport[];
+  readonly classes: readonly ClassReport[];
+  /** Shorter runs count as none. */
+  readonly leastCopiedTokens: number;
+  readonly copied: readonly CopyReport[];
+}
