@@ -22,7 +22,7 @@ import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 
 export const auditCommand: Command = defineCommand({
   path: "audit",
-  summary: "measure what a model's memory is worth, beside its controls",
+  summary: "measure a memory beside all its controls",
   description:
     "Reads a text with the memory on and off, with its rows shuffled, averaged, replaced by noise of their lengths or " +
     "by a donor's, with its gate held, with each order and head alone, and by a model trained without memory; counts " +

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { toBeClose } from "../../../test/conformance/close.ts";
+import { buildCountedTable, CountedMemory, sortByContext, tableInRam } from "../../memory/index.ts";
 import { KneserNey, NgramCounts } from "./kneser-ney.ts";
 import { mixture } from "./mixture.ts";
 
@@ -33,6 +34,27 @@ for (const { order, nats, mixed } of golden.cases)
     toBeClose(together.weights, mixed.weights, { rtol: 0, atol: 1e-12 });
     toBeClose(together.nats, mixed.nats, { rtol: 1e-8, atol: 1e-8 });
   });
+
+test("the product's counted memory, which shares no code with this, gives the same chances", () => {
+  const text = { tokens: Uint16Array.from(trained), starts: new Uint32Array(0) };
+  for (const order of [2, 3, 4, 5]) {
+    const table = tableInRam(
+      buildCountedTable(sortByContext(text, { order, vocabSize }), { vocabSize }),
+    );
+    const reader = new CountedMemory(table, { layerId: 0 }).reader();
+    const addresses = reader.address([{ ids: scored, from: 0, to: scored.length }]);
+    const { distributions } = reader.lookUp(addresses, new Map());
+    const chances = new Float32Array(order - 1);
+    const nats = golden.at.map((t) => {
+      distributions!.chances(t - 1, scored[t]!, chances);
+      return -Math.log(chances[order - 2]!);
+    });
+    toBeClose(KneserNey.of(counts, order).nats(scored, golden.at), nats, {
+      rtol: 1e-5,
+      atol: 1e-5,
+    });
+  }
+});
 
 const contexts = fc.array(fc.integer({ min: 0, max: vocabSize - 1 }), { maxLength: 6 });
 

@@ -1,6 +1,7 @@
 /**
- * Interpolated Kneser-Ney over token ids: what counting alone knows of a text, which a learned memory has to beat. Knows
- * ids and counts; no models. A text is one sequence here, with its end-of-text tokens as words like others.
+ * Interpolated Kneser-Ney over token ids: what counting alone knows of a text, which a memory has to beat. Knows ids
+ * and counts; no models. A text is one sequence here, with its end-of-text tokens as words like others. Shares no code
+ * with the counted memory on purpose: that is one of the things it measures.
  *
  * The highest order counts n-grams, lower ones the different longer n-grams that end in theirs. With c of a word w after
  * a context, discount D = n1 / (n1 + 2 n2) of its order (n1 n-grams counted once, n2 twice):
