@@ -29,9 +29,11 @@ import {
   buildLayout,
   buildTokenMap,
   compressedPad,
+  CrossFittedCounts,
   numColumns,
   rowFormat,
   type TokenMap,
+  TrainableComposedMemory,
   TrainableHashedMemory,
 } from "./memory/index.ts";
 import {
@@ -241,7 +243,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   );
 
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
-  const model = languageModel(parts, options.backend);
+  const counts = memory ? countText(stream, config, preset.counted.folds) : undefined;
+  const model = languageModel(parts, { backend: options.backend, counts });
   const state: TrainingState = {
     layout,
     arrays,
@@ -425,10 +428,10 @@ function createParts({
 
 function languageModel(
   { config, tokenMap, layout, arrays, tables }: ModelParts,
-  backend: Backend,
+  { backend, counts }: { backend: Backend; counts: CrossFittedCounts | undefined },
 ): TrainableModel {
   const { engram } = config;
-  const memory =
+  const rows =
     engram === undefined
       ? undefined
       : new TrainableHashedMemory(
@@ -443,7 +446,24 @@ function languageModel(
           },
           tables,
         );
+  const memories = [rows, counts].filter((memory) => memory !== undefined);
+  const memory = memories.length > 1 ? new TrainableComposedMemory(memories) : memories[0];
   return { config, backend, params: paramViews(layout, arrays.params), memory };
+}
+
+/** What followed each context of the text, as a whole and without each fold. */
+function countText(
+  stream: TokenStream,
+  { counted, vocabSize, numLayers }: ModelConfig,
+  folds: number,
+): CrossFittedCounts | undefined {
+  if (counted === undefined) return undefined;
+  return new CrossFittedCounts(stream, {
+    order: counted.order,
+    vocabSize,
+    folds,
+    layerId: numLayers,
+  });
 }
 
 /** Bits per byte of a text; of a part spread over it, scaled to the whole, if the options say so. */

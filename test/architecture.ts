@@ -25,7 +25,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   tokenizer: ["numerics", "worker"],
   memory: ["bytes", "numerics", "type tokenizer"],
   tensor: ["numerics"],
-  model: ["tensor", "numerics", "type memory", "memory.memoryWidth"],
+  model: ["tensor", "numerics", "type memory", "memory.memoryWidth", "memory.evidenceWidth"],
   checkpoint: ["bytes", "numerics"],
   // Of memory the seam, and nothing else: every kind of memory is one file behind it.
   inference: ["model", "src/memory/memory.ts", "tensor", "numerics"],

@@ -141,7 +141,9 @@ export class DecodeStep {
     const produced = { ...this.outputs, ...this.#streams };
     const outputs = Object.fromEntries([...graph.outputs.keys()].map((n) => [n, produced[n]!]));
     const { from, to } = part ?? { from: 0, to: model.config.numLayers };
-    const layerIds = (model.config.engram?.layerIds ?? []).filter((l) => l >= from && l < to);
+    // Behind the last layer stands what the top reads.
+    const end = to === model.config.numLayers ? to + 1 : to;
+    const layerIds = [...this.vectors.keys()].filter((layer) => layer >= from && layer < end);
     return { binding: executable.bind(inputs, outputs), layerIds };
   }
 }

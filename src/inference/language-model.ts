@@ -14,7 +14,7 @@ import type { Backend, Executable, Graph, Values } from "../tensor/index.ts";
  * the memory than its interface; whoever opened it may know its kind.
  */
 export interface LanguageModel<OfMemory extends Memory = Memory> {
-  /** Has `engram` exactly if `memory` is there. */
+  /** Has `engram` or `counted`, or both, exactly if `memory` is there. */
   readonly config: ModelConfig;
   readonly backend: Backend;
   /** Weights by name; may hold more than `config` needs (those of a memory that is off). */
@@ -28,7 +28,7 @@ export interface LanguageModel<OfMemory extends Memory = Memory> {
 export function withoutMemory<OfMemory extends Memory>(
   model: LanguageModel<OfMemory>,
 ): LanguageModel<OfMemory> {
-  const { engram: _off, ...config } = model.config;
+  const { engram: _rows, counted: _counts, ...config } = model.config;
   return { ...model, config, memory: undefined };
 }
 

@@ -30,6 +30,8 @@ export interface Reading {
   readonly gates: ReadonlyMap<number, Float32Array>;
   /** Where the memory was read: rows [n, C] by Engram layer. */
   readonly rows: ReadonlyMap<number, Uint32Array>;
+  /** Of the backbone and of each of the memory's distributions in the logits, [n, 1+K]; empty without such a memory. */
+  readonly mixture: Float32Array;
   /** By Engram layer; empty unless wanted. */
   readonly sizes: ReadonlyMap<number, WriteSizes>;
 }
@@ -44,6 +46,7 @@ export function joinReadings(pieces: readonly Reading[], want: Want): Reading {
     hidden: join(({ hidden }) => hidden),
     gates: mapValues(last.gates, (layer) => join(({ gates }) => gates.get(layer)!)),
     rows: mapValues(last.rows, (layer) => joined(pieces.map(({ rows }) => rows.get(layer)!))),
+    mixture: join(({ mixture }) => mixture),
     sizes: mapValues(last.sizes, (layer) => ({
       written: join(({ sizes }) => sizes.get(layer)!.written),
       stream: join(({ sizes }) => sizes.get(layer)!.stream),

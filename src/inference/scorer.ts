@@ -4,10 +4,11 @@
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
-import type { MemoryReader } from "../memory/memory.ts";
+import type { Distributions, LookUp, MemoryReader } from "../memory/memory.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
+import { mixedLoss, mixProbs, weightsUnder } from "./mixture.ts";
 import { controlsOf, setControls, type View, viewOf } from "./view.ts";
 import {
   type Batch,
@@ -68,6 +69,7 @@ export interface ScorerOptions {
 export class Scorer {
   readonly #model: LanguageModel;
   readonly #reader: MemoryReader | undefined;
+  readonly #view: View;
   readonly #batch: Batch;
   readonly #inputs: Record<string, Value>;
   readonly #outputs: Record<string, Value>;
@@ -82,6 +84,7 @@ export class Scorer {
     { batch, length, view }: Required<Pick<ScorerOptions, "batch" | "length">> & { view: View },
   ) {
     this.#model = model;
+    this.#view = view;
     this.#reader = view.memory?.reader();
     this.#compiled = compiled;
     this.#batch = emptyBatch(batch, length);
@@ -161,8 +164,7 @@ export class Scorer {
       const group = windows.slice(at, at + batch);
       for (let row = 0; row < batch; row++)
         fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
-      await this.#run();
-      const losses = this.#outputs[io.loss]!.data as Float32Array;
+      const losses = await this.#run();
       const gates = new Map(
         this.#layers.map((n) => [n, this.#outputs[io.gate(n)]!.data as Float32Array]),
       );
@@ -188,15 +190,42 @@ export class Scorer {
     return this.#model.config.engram?.layerIds ?? [];
   }
 
-  async #run(): Promise<void> {
+  /** The losses [B*T]. */
+  async #run(): Promise<Float32Array> {
+    const losses = this.#outputs[io.loss]!.data as Float32Array;
+    let lookUp: LookUp | undefined;
     if (this.#reader !== undefined) {
       const vectors = this.#model.memory!.inputs.map(
         ({ layerId }) => [layerId, this.#inputs[io.memory(layerId)]!.data as Float32Array] as const,
       );
       const at = this.#reader.address(spansOf(this.#batch));
-      await this.#reader.lookUp(at, new Map(vectors)).all();
+      lookUp = this.#reader.lookUp(at, new Map(vectors));
+      await lookUp.all();
     }
     await this.#binding.run();
+    if (lookUp?.distributions !== undefined && this.#view.scale !== 0)
+      this.#mix(losses, lookUp.distributions);
+    return losses;
+  }
+
+  /** Mixes what the memory itself says into losses [B*T] and chances [B*T,V]. */
+  #mix(losses: Float32Array, of: Distributions): void {
+    const width = of.count + 1;
+    const weights = weightsUnder(
+      this.#outputs[io.mixture]!.data as Float32Array,
+      width,
+      this.#view,
+    );
+    const chances = new Float32Array(of.count);
+    const { vocabSize } = this.#model.config;
+    for (const [position, label] of this.#batch.labels.entries()) {
+      const ofPosition = weights.subarray(position * width, (position + 1) * width);
+      of.chances(position, label, chances);
+      losses[position] = mixedLoss(losses[position]!, ofPosition, chances);
+      const probs = this.probs?.data as Float32Array | undefined;
+      const ofIds = probs?.subarray(position * vocabSize, (position + 1) * vocabSize);
+      if (ofIds !== undefined) mixProbs(ofIds, ofPosition, { of, position });
+    }
   }
 
   async dispose(): Promise<void> {

@@ -6,13 +6,21 @@
  * S slots, whose caches lie side by side; B rows of a run (the first B slots); T ids a row.
  */
 import { NonFiniteError } from "../errors.ts";
-import type { Addresses, LookUp, MemoryReader, TokenSpan } from "../memory/memory.ts";
+import {
+  type Addresses,
+  type Distributions,
+  joinLookUps,
+  type LookUp,
+  type MemoryReader,
+  type TokenSpan,
+} from "../memory/memory.ts";
 import { io, ropeAngles } from "../model/index.ts";
 import { firstNonFinite } from "../numerics/index.ts";
 import type { Value } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
 import type { Decoder } from "./decoder.ts";
 import type { Caches } from "./key-values.ts";
+import { mixLogits, weightsUnder } from "./mixture.ts";
 import { mapValues, type Reading, type Want, type WriteSizes } from "./reading.ts";
 import type { Timeline } from "./timeline.ts";
 import { controlsOf, setControls, type View } from "./view.ts";
@@ -46,7 +54,15 @@ interface Staged extends Slot {
 interface Asked {
   readonly lookUp: LookUp;
   /** Of each of the staged, in their order. */
-  readonly rows: readonly Addresses["rows"][];
+  readonly parts: readonly AskedFor[];
+}
+
+/** What was asked for one of the staged. */
+interface AskedFor {
+  readonly rows: Addresses["rows"];
+  /** What the memory says itself, and the position of the first id there. */
+  readonly distributions?: Distributions | undefined;
+  readonly first: number;
 }
 
 export class StepRunner {
@@ -90,7 +106,7 @@ export class StepRunner {
       await step.run(asked?.lookUp, () => {
         if (guesses !== undefined) for (const one of staged) guesses.guess(one);
       });
-      return staged.map((one, i) => this.#reading(step, one, asked?.rows[i]));
+      return staged.map((one, i) => this.#reading(step, one, asked?.parts[i]));
     } catch (error) {
       for (const { timeline, span } of staged) timeline.undo(span.from);
       throw error;
@@ -112,13 +128,20 @@ export class StepRunner {
       for (const other of staged) spans[other.row] = other.span;
       const at = reader.address(spans);
       const lookUp = reader.lookUp(at, vectorsOf(step, at, 0));
-      return { lookUp, rows: staged.map((one) => rowsOf(at, one)) };
+      const { distributions } = lookUp;
+      const parts = staged.map((one) => {
+        return { rows: rowsOf(at, one), distributions, first: one.row * step.key.length };
+      });
+      return { lookUp, parts };
     }
     const ats = staged.map((one) => one.reader!.address([one.span]));
     const lookUps = staged.map((one, i) =>
       one.reader!.lookUp(ats[i]!, vectorsOf(step, ats[i]!, one.row)),
     );
-    return { lookUp: joinLookUps(lookUps), rows: ats.map(({ rows }) => rows) };
+    const parts = lookUps.map(({ distributions }, i) => {
+      return { rows: ats[i]!.rows, distributions, first: 0 };
+    });
+    return { lookUp: joinLookUps(lookUps), parts };
   }
 
   /** Says where every row of the run stands, and what its convolutions have seen. */
@@ -157,15 +180,15 @@ export class StepRunner {
   #reading(
     { outputs, key }: DecodeStep,
     one: Staged,
-    rows: Addresses["rows"] = new Map(),
+    { rows, distributions, first }: AskedFor = { rows: new Map(), first: 0 },
   ): Reading {
     const { row, timeline, span } = one;
     const { hiddenSize, vocabSize } = this.#decoder.model.config;
     const count = span.to - span.from;
     const cut = (name: string, width: number, positions = count): Float32Array => {
       const { data } = outputs[name]!;
-      const first = row * (data.length / key.batch);
-      return (data as Float32Array).subarray(first, first + positions * width);
+      const start = row * (data.length / key.batch);
+      return (data as Float32Array).subarray(start, start + positions * width);
     };
     timeline.commit(span, (layer) => cut(io.next(io.conv(layer)), hiddenSize));
     const isHidden = key.logits === "none";
@@ -173,6 +196,19 @@ export class StepRunner {
       ? cut(io.hidden, hiddenSize)
       : cut(io.logits, vocabSize, key.logits === "last" ? 1 : count);
     checkFinite(read, one);
+    let mixture: Float32Array = nothing;
+    if (distributions !== undefined && !isHidden) {
+      const width = distributions.count + 1;
+      mixture = weightsUnder(cut(io.mixture, width), width, one.view);
+      const from = count - read.length / vocabSize;
+      if (one.view.scale !== 0)
+        for (let at = from; at < count; at++)
+          mixLogits(
+            read.subarray((at - from) * vocabSize, (at - from + 1) * vocabSize),
+            mixture.subarray(at * width, (at + 1) * width),
+            { of: distributions, position: first + at },
+          );
+    }
     const gates = new Map<number, Float32Array>();
     const sizes = new Map<number, WriteSizes>();
     for (const layer of rows.keys()) {
@@ -187,6 +223,7 @@ export class StepRunner {
       hidden: isHidden ? read : nothing,
       gates,
       rows,
+      mixture,
       sizes,
     };
   }
@@ -252,23 +289,6 @@ function checkFinite(outputs: Float32Array, { timeline, span: { from } }: Staged
         : `layer ${layer} is the first whose keys or values are not finite, so it arose there or in the layer before`) +
       "; the weights are too large to compute with, as training that diverged leaves them",
   );
-}
-
-/** Several look-ups as one. */
-function joinLookUps(lookUps: readonly LookUp[]): LookUp {
-  return {
-    numRows: lookUps.reduce((sum, { numRows }) => sum + numRows, 0),
-    get isDone() {
-      return lookUps.every(({ isDone }) => isDone);
-    },
-    begin: () => {
-      for (const lookUp of lookUps) lookUp.begin();
-    },
-    hasArrived: (layerId) => lookUps.every((lookUp) => lookUp.hasArrived(layerId)),
-    arrival: (layerId) => Promise.all(lookUps.map((lookUp) => lookUp.arrival(layerId))),
-    all: async () => void (await Promise.all(lookUps.map((lookUp) => lookUp.all()))),
-    settled: async () => void (await Promise.all(lookUps.map((lookUp) => lookUp.settled()))),
-  };
 }
 
 function firstRows({ dtype, shape, data }: Value, rows: number): Value {

@@ -32,6 +32,8 @@ export interface Batch {
   readonly labels: Int32Array;
   /** Number of the document within its row, from 1. */
   readonly segments: Int32Array;
+  /** Where in the stream each row's first id stands. */
+  readonly starts: Uint32Array;
   /** Loss weight of each position; all weights of the batch sum to 1. */
   readonly weights: Float32Array;
 }
@@ -44,17 +46,19 @@ export function emptyBatch(batch: number, length: number): Batch {
     ids: new Int32Array(n),
     labels: new Int32Array(n),
     segments: new Int32Array(n),
+    starts: new Uint32Array(batch),
     weights: new Float32Array(n),
   };
 }
 
 /** The documents of a batch as a memory reads them, in the order of its positions. No row sees another. */
-export function spansOf({ length, ids, segments }: Batch): TokenSpan[] {
+export function spansOf({ length, ids, segments, starts }: Batch): TokenSpan[] {
   const spans: TokenSpan[] = [];
   for (let from = 0, to; from < ids.length; from = to) {
     to = from + 1;
     while (to % length !== 0 && segments[to] === segments[from]) to++;
-    spans.push({ ids, begin: from, from, to });
+    const row = Math.floor(from / length);
+    spans.push({ ids, begin: from, from, to, source: starts[row]! + from - row * length });
   }
   return spans;
 }
@@ -79,6 +83,7 @@ export function fillWindow(stream: TokenStream, start: number, batch: Batch, row
   const end = tokens.length - 1;
   let document = lastAtMost(starts, start);
   let segment = 1;
+  batch.starts[row] = start;
   for (let t = 0, at = row * length; t < length; t++, at++) {
     const position = start + t;
     if (position >= end) {

@@ -42,10 +42,11 @@ export {
   layerMultipliers,
   layerOf,
 } from "./layout.ts";
+export { ComposedMemory, TrainableComposedMemory } from "./composed.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
-export { type CountedText, sortByContext } from "./counted/context-order.ts";
+export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
 export { type PlaceRange } from "./counted/count-contexts.ts";
-export { CountedMemory } from "./counted/counted-memory.ts";
+export { CountedMemory, evidenceWidth } from "./counted/counted-memory.ts";
 export {
   BLOCK_BYTES,
   buildCountedTable,

@@ -102,3 +102,22 @@ export interface TrainableReader extends MemoryReader {
   /** Moves what the last `lookUp` read along the gradients [P, E] of its vectors, by layer. */
   update(gradients: ReadonlyMap<number, Float32Array>, by: MemoryUpdate): Promise<void>;
 }
+
+/** Several look-ups as one, with the distributions of the one that has some. */
+export function joinLookUps(lookUps: readonly LookUp[]): LookUp {
+  const distributions = lookUps.find((lookUp) => lookUp.distributions !== undefined)?.distributions;
+  return {
+    numRows: lookUps.reduce((sum, { numRows }) => sum + numRows, 0),
+    get isDone() {
+      return lookUps.every(({ isDone }) => isDone);
+    },
+    ...(distributions !== undefined && { distributions }),
+    begin: () => {
+      for (const lookUp of lookUps) lookUp.begin();
+    },
+    hasArrived: (layerId) => lookUps.every((lookUp) => lookUp.hasArrived(layerId)),
+    arrival: (layerId) => Promise.all(lookUps.map((lookUp) => lookUp.arrival(layerId))),
+    all: async () => void (await Promise.all(lookUps.map((lookUp) => lookUp.all()))),
+    settled: async () => void (await Promise.all(lookUps.map((lookUp) => lookUp.settled()))),
+  };
+}

@@ -48,16 +48,27 @@ export function storesFrom(store: RowStore): RowStore[] {
 
 /** Nearest tier first. */
 export function reportTables(tables: readonly Pick<RetrievalTable, "store">[]): TableReport {
+  return mergeReports(
+    tables
+      .flatMap(({ store }) => storesFrom(store))
+      .map((store) => {
+        const { tier, cache } = store.report?.() ?? {};
+        const tiers = tier === undefined ? [] : [tier];
+        if (cache === undefined) return { tiers, cache };
+        const { capacityRows: _r, capacityBytes: _b, residentRows: _n, ...totals } = cache;
+        return { tiers, cache: totals };
+      }),
+  );
+}
+
+/** What several say, as one. */
+export function mergeReports(reports: readonly TableReport[]): TableReport {
   const tiers = new Map<string, TierReport>();
   let totals: CacheTotals | undefined;
-  for (const { store } of tables)
-    for (const at of storesFrom(store)) {
-      const { tier, cache } = at.report?.() ?? {};
-      if (tier !== undefined) tiers.set(tier.tier, sum(tiers.get(tier.tier), tier));
-      if (cache === undefined) continue;
-      const { capacityRows: _r, capacityBytes: _b, residentRows: _n, ...some } = cache;
-      totals = sum(totals, some);
-    }
+  for (const { tiers: some, cache } of reports) {
+    for (const tier of some) tiers.set(tier.tier, sum(tiers.get(tier.tier), tier));
+    if (cache !== undefined) totals = sum(totals, cache);
+  }
   return { tiers: [...tiers.values()], cache: totals };
 }
 

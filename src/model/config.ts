@@ -5,6 +5,12 @@
 import { InvalidConfigError } from "../errors.ts";
 import type { EngramConfig } from "../memory/index.ts";
 
+/** What a model takes from counted memory (`CountedMemory`). */
+export interface CountedConfig {
+  /** Ids of the longest n-grams: order - 1 distributions. */
+  readonly order: number;
+}
+
 /** Sizes and constants of a transformer with or without memory. */
 export interface ModelConfig {
   readonly vocabSize: number;
@@ -27,6 +33,8 @@ export interface ModelConfig {
   readonly documentStart?: number;
   /** Absent: a plain transformer. */
   readonly engram?: EngramConfig;
+  /** Counted successors whose distributions are mixed into what the model says. Absent: none. */
+  readonly counted?: CountedConfig;
   /** Taps of the short convolution after the gate (spec 6.2); 0 leaves it out, as V4.1 does. */
   readonly engramKernelSize: number;
 }
@@ -38,7 +46,8 @@ export function keyValueBytes({ numLayers, numKvHeads, headDim }: ModelConfig): 
 
 /** Throws `InvalidConfigError` for sizes that do not go together. */
 export function checkModelConfig(config: ModelConfig): void {
-  const { numHeads, numKvHeads, headDim, numLayers, engram, documentStart, vocabSize } = config;
+  const { numHeads, numKvHeads, headDim, numLayers, engram, counted, documentStart, vocabSize } =
+    config;
   if (numHeads % numKvHeads !== 0)
     throw new InvalidConfigError(
       `num_attention_heads (${numHeads}) must be a multiple of num_key_value_heads (${numKvHeads})`,
@@ -48,6 +57,10 @@ export function checkModelConfig(config: ModelConfig): void {
   if (documentStart !== undefined && documentStart >= vocabSize)
     throw new InvalidConfigError(
       `document_start_token_id ${documentStart} is outside the vocabulary 0..${vocabSize - 1}`,
+    );
+  if (counted !== undefined && counted.order < 2)
+    throw new InvalidConfigError(
+      `counted_order is 2 or more, the ids of the longest n-grams, got ${counted.order}`,
     );
   for (const layer of engram?.layerIds ?? [])
     if (layer < 0 || layer >= numLayers)

@@ -12,9 +12,10 @@ import {
   packedAttend,
   type Rotation,
 } from "./attention.ts";
-import { memoryWidth } from "../memory/index.ts";
+import { evidenceWidth, memoryWidth } from "../memory/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
+import { mixtureLoss, mixtureParams, mixtureWeights } from "./mixture.ts";
 import { type LayerRange, transformer, type TransformerInputs } from "./transformer.ts";
 import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
 
@@ -29,6 +30,10 @@ export const io = {
   past: "past",
   last: "last",
   loss: "loss",
+  /** Chances of the label under each distribution of the memory. */
+  chances: "chances",
+  /** Weights of the backbone and of each of them. */
+  mixture: "mixture",
   probs: "probs",
   logits: "logits",
   hidden: "hidden",
@@ -118,6 +123,19 @@ function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
   };
 }
 
+/** Weights [N,1+K] of the memory's distributions, where the model mixes some in. The evidence comes in as the memory
+ *  of the layer behind the last. */
+function declareMixture(
+  g: GraphBuilder,
+  config: ModelConfig,
+  { params, hidden_ND }: { params: ModelWeights; hidden_ND: Tensor },
+): Tensor | undefined {
+  if (config.counted === undefined) return undefined;
+  const shape = [hidden_ND.shape[0]!, evidenceWidth(config.counted.order)];
+  const evidence_NE = g.input(io.memory(config.numLayers), "f32", shape);
+  return mixtureWeights(g, params.top.of(mixtureParams(config)), { hidden_ND, evidence_NE });
+}
+
 interface PackedForward {
   readonly g: GraphBuilder;
   readonly params: ModelWeights;
@@ -125,6 +143,7 @@ interface PackedForward {
   readonly loss_N: Tensor;
   readonly probs_NV: Tensor;
   readonly gates: ReadonlyMap<number, Tensor>;
+  readonly mixture_NK: Tensor | undefined;
 }
 
 function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
@@ -147,7 +166,8 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   });
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
   const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
-  return { g, params, memory, loss_N, probs_NV, gates };
+  const mixture_NK = declareMixture(g, config, { params, hidden_ND });
+  return { g, params, memory, loss_N, probs_NV, gates, mixture_NK };
 }
 
 /** Mean gate of each sequence, [B] a layer. */
@@ -167,13 +187,22 @@ function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<
  * by every memory input; mean gate of each sequence [B] a layer.
  */
 export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
-  const { g, params, memory, loss_N, gates } = packedForward(config, shape);
-  const weights_N = g.input(io.weights, "f32", [shape.batch * shape.length]);
-  const loss = g.reduceSum(g.mul(loss_N, weights_N), [0]);
+  const { g, params, memory, loss_N, gates, mixture_NK } = packedForward(config, shape);
+  const numPositions = shape.batch * shape.length;
+  const weights_N = g.input(io.weights, "f32", [numPositions]);
+  const mean = (loss: Tensor): Tensor => g.reduceSum(g.mul(loss, weights_N), [0]);
+  const own = mean(loss_N);
+  let loss = own;
+  if (mixture_NK !== undefined) {
+    const chances_NK = g.input(io.chances, "f32", [numPositions, config.counted!.order - 1]);
+    loss = mean(mixtureLoss(g, { weights_NK: mixture_NK, loss_N, chances_NK }));
+  }
+  // A backbone that is trained on the mixture alone leaves to the memory what the memory knows, and starves.
+  const objective = mixture_NK === undefined ? loss : g.add(loss, own);
   const names = [...params.inputs.keys(), ...[...memory.keys()].map(io.memory)];
   const wrt = [...params.inputs.values(), ...memory.values()];
   const outputs: Record<string, Tensor> = { [io.loss]: loss, ...meanGates(g, gates) };
-  for (const [i, d] of gradients(g, loss, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
+  for (const [i, d] of gradients(g, objective, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
   return g.build(outputs);
 }
 
@@ -182,11 +211,12 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
  * gates [B,T,1], one value a position, and probs [N,V] of the next token if `probs` is asked for.
  */
 export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
-  const { g, loss_N, probs_NV, gates } = packedForward(config, shape);
+  const { g, loss_N, probs_NV, gates, mixture_NK } = packedForward(config, shape);
   const perPosition = [...gates].map(([layer, gate]) => [io.gate(layer), gate] as const);
   return g.build({
     [io.loss]: loss_N,
     ...(shape.probs === true && { [io.probs]: probs_NV }),
+    ...(mixture_NK !== undefined && { [io.mixture]: mixture_NK }),
     ...Object.fromEntries(perPosition),
   });
 }
@@ -312,5 +342,12 @@ function topOutputs(
   const rows = logits === "last" ? batch : batch * length;
   const top_ND = g.reshape(top_BTD, [rows, config.hiddenSize]);
   const logits_NV = params.head(top_ND);
-  return { [io.logits]: g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]) };
+  const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
+  const mixture_NK = declareMixture(g, config, { params, hidden_ND });
+  return {
+    [io.logits]: g.reshape(logits_NV, [batch, rows / batch, config.vocabSize]),
+    ...(mixture_NK !== undefined && {
+      [io.mixture]: g.reshape(mixture_NK, [batch, length, config.counted!.order]),
+    }),
+  };
 }

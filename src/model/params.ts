@@ -9,6 +9,7 @@ import { Random } from "../numerics/index.ts";
 import { sizeOf, type Value, valueOf } from "../tensor/index.ts";
 import { blockParams } from "./block.ts";
 import type { ModelConfig } from "./config.ts";
+import { mixtureParams } from "./mixture.ts";
 import { gain, NORMAL, type ParamSpec } from "./kind.ts";
 
 export const embedName = "model.embed_tokens.weight";
@@ -32,6 +33,7 @@ export function paramSpecs(config: ModelConfig): ParamSpec[] {
       specs.push({ ...spec, name: layerName(layer, spec.name) });
   }
   specs.push(gain(finalNormName, [d]));
+  if (config.counted !== undefined) specs.push(...Object.values<ParamSpec>(mixtureParams(config)));
   if (!config.tieEmbeddings) specs.push(embedding(headName));
   return specs;
 }

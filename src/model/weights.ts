@@ -70,6 +70,8 @@ export interface ModelWeights {
   /** After the last layer, [D]. */
   readonly finalNorm: Tensor;
   layer(layer: number): LayerWeights;
+  /** Those that belong to no layer. */
+  readonly top: LayerWeights;
   /** ids [...] -> [..., D] */
   embed(ids: Tensor): Tensor;
   /** hidden [N,D] -> logits [N,V] */
@@ -98,31 +100,33 @@ export function declareWeights(
     return g.matmul(x_NK, number(name), { transB: true });
   };
   const head = config.tieEmbeddings ? embedName : headName;
+  const within = (wholeName: (name: string) => string): LayerWeights => ({
+    of(params) {
+      const nameOf = (name: keyof typeof params): string => wholeName(params[name].name);
+      return {
+        gain: (name) => number(nameOf(name)),
+        project: (x_NK, name) => project(x_NK, nameOf(name)),
+        projectHalves(x_NK, name, leading) {
+          const weight = inputs.get(nameOf(name));
+          const [rows, width] = x_NK.shape as [number, number];
+          // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
+          if (weight !== undefined && rows >= width)
+            return g.split(weight, 0, 2).map((half) => {
+              const y_NM = g.matmul(x_NK, half, { transB: true });
+              return g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
+            }) as [Tensor, Tensor];
+          const y_NM = project(x_NK, nameOf(name));
+          const y = g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
+          return g.split(y, leading.length, 2) as [Tensor, Tensor];
+        },
+      };
+    },
+  });
   return {
     inputs,
     finalNorm: number(finalNormName),
-    layer: (layer) => ({
-      of(params) {
-        const nameOf = (name: keyof typeof params): string => layerName(layer, params[name].name);
-        return {
-          gain: (name) => number(nameOf(name)),
-          project: (x_NK, name) => project(x_NK, nameOf(name)),
-          projectHalves(x_NK, name, leading) {
-            const weight = inputs.get(nameOf(name));
-            const [rows, width] = x_NK.shape as [number, number];
-            // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
-            if (weight !== undefined && rows >= width)
-              return g.split(weight, 0, 2).map((half) => {
-                const y_NM = g.matmul(x_NK, half, { transB: true });
-                return g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
-              }) as [Tensor, Tensor];
-            const y_NM = project(x_NK, nameOf(name));
-            const y = g.reshape(y_NM, [...leading, y_NM.shape[1]!]);
-            return g.split(y, leading.length, 2) as [Tensor, Tensor];
-          },
-        };
-      },
-    }),
+    layer: (layer) => within((name) => layerName(layer, name)),
+    top: within((name) => name),
     embed(ids) {
       const matrix = packed.get(embedName);
       if (matrix !== undefined) return g.gatherRowsQuantized(matrix, ids);

@@ -80,7 +80,7 @@ test("what is no setting, or cannot be its value, is refused with what is", () =
     [{ batch: 2.5 }, /training\.batch: expected a whole number of at least 1, got 2\.5/],
     [{ memoryFadeIn: 2 }, /expected a number from 0 to 1/],
     [{ matrices: "sgd" }, /expected muon or adamw/],
-    [{ layerIds: [] }, /expected a list/],
+    [{ minBucketRows: [] }, /expected a list/],
     [{ lr: 1, "training.lr": 1 }, /training\.lr is given twice/],
   ] as const)
     assert.throws(

@@ -4,7 +4,7 @@
  * the model is made of them.
  */
 import { InvalidConfigError } from "../errors.ts";
-import type { MemorySizes, Preset, TrainingRecipe } from "./presets.ts";
+import type { CountedSizes, MemorySizes, Preset, TrainingRecipe } from "./presets.ts";
 
 /** Values by name. */
 export type Overrides = Readonly<Record<string, unknown>>;
@@ -40,9 +40,9 @@ const flag: Kind = {
   expected: "true or false",
   accepts: (value) => typeof value === "boolean",
 };
-const listOf = ({ expected, accepts }: Kind): Kind => ({
+const listOf = ({ expected, accepts }: Kind, least = 1): Kind => ({
   expected: `a list such as 1,2, each ${expected}`,
-  accepts: (value) => Array.isArray(value) && value.length > 0 && value.every(accepts),
+  accepts: (value) => Array.isArray(value) && value.length >= least && value.every(accepts),
   isList: true,
 });
 const oneOf = (...words: readonly string[]): Kind => ({
@@ -64,11 +64,15 @@ const model: Readonly<Record<keyof Preset["model"], Kind>> = {
   engramKernelSize: countOrNone,
 };
 const memory: Readonly<Record<keyof MemorySizes, Kind>> = {
-  layerIds: listOf(countOrNone),
+  layerIds: listOf(countOrNone, 0),
   maxNgramSize: count,
   numHeads: count,
   headDim: count,
   minBucketRows: listOf(count),
+};
+const counted: Readonly<Record<keyof CountedSizes, Kind>> = {
+  order: countOrNone,
+  folds: count,
 };
 const training: Readonly<Record<keyof TrainingRecipe, Kind>> = {
   batch: count,
@@ -86,7 +90,7 @@ const training: Readonly<Record<keyof TrainingRecipe, Kind>> = {
 
 const kinds: ReadonlyMap<string, Kind> = new Map([
   ["vocabSize", count],
-  ...Object.entries({ model, memory, training }).flatMap(([part, names]) =>
+  ...Object.entries({ model, memory, counted, training }).flatMap(([part, names]) =>
     Object.entries(names).map(([name, kind]): [string, Kind] => [`${part}.${name}`, kind]),
   ),
 ]);
@@ -137,6 +141,7 @@ export function overridePreset(
     vocabSize: (named.get("vocabSize") as number | undefined) ?? preset.vocabSize,
     model: { ...preset.model, ...part("model.") },
     memory: { ...preset.memory, ...part("memory.") },
+    counted: { ...preset.counted, ...part("counted.") },
     training: { ...preset.training, ...part("training.") },
   };
   const recipe = changed.training;

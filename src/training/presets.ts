@@ -38,12 +38,22 @@ export interface MemorySizes {
   readonly minBucketRows: readonly number[];
 }
 
+/** Counted memory, and how a model learns to weigh it. */
+export interface CountedSizes {
+  /** Ids of the longest n-grams that are counted; 0 counts none. */
+  readonly order: number;
+  /** Contiguous parts of the training text; a place is read from what the others wrote. */
+  readonly folds: number;
+}
+
 /** A model's sizes with the recipe they were tried with. */
 export interface Preset {
   readonly description: string;
   readonly vocabSize: number;
-  readonly model: Omit<ModelConfig, "vocabSize" | "documentStart" | "engram">;
+  readonly model: Omit<ModelConfig, "vocabSize" | "documentStart" | "engram" | "counted">;
+  /** Learned rows; without layers there are none. */
   readonly memory: MemorySizes;
+  readonly counted: CountedSizes;
   readonly training: TrainingRecipe;
 }
 
@@ -75,6 +85,7 @@ const presets: Readonly<Record<string, Preset>> = {
       headDim: 16,
       minBucketRows: [4000, 8000],
     },
+    counted: { order: 0, folds: 5 },
     training: {
       batch: 16,
       length: 128,
@@ -109,6 +120,7 @@ const presets: Readonly<Record<string, Preset>> = {
       headDim: 16,
       minBucketRows: [1_000_000, 1_000_000],
     },
+    counted: { order: 0, folds: 5 },
     training: {
       batch: 8,
       length: 256,
@@ -149,16 +161,19 @@ export function modelOfPreset(
     compressedVocabSize,
   }: { memory: boolean; vocabSize: number; eosTokenId: number; compressedVocabSize: number },
 ): ModelConfig {
+  const hasRows = memory && preset.memory.layerIds.length > 0;
+  const { order } = preset.counted;
   // Look-back before a text's start reads as the end of the text before.
   const engram = { ...preset.memory, padTokenId: eosTokenId, compressedVocabSize, seed: 0 };
   const config: ModelConfig = {
     ...preset.model,
     vocabSize,
     documentStart: eosTokenId,
-    ...(memory ? { engram } : {}),
+    ...(hasRows && { engram }),
+    ...(memory && order > 0 && { counted: { order } }),
   };
   return parseModelConfig(
     modelConfigToJson(config),
-    memory ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
+    hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
   );
 }

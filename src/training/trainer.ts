@@ -83,6 +83,8 @@ interface StepArrays {
   /** [positions, E] by Engram layer. */
   readonly memory: ReadonlyMap<number, Float32Array>;
   readonly memoryGradients: ReadonlyMap<number, Float32Array>;
+  /** Chances of the labels under each of the memory's distributions, [positions, K]. */
+  readonly chances: Float32Array;
 }
 
 export class Trainer {
@@ -127,14 +129,14 @@ export class Trainer {
     this.#gradients = options.gradients;
     const { batch, length, accumulate } = recipe;
     const positions = batch * length * accumulate;
-    const vectors = (): Map<number, Float32Array> =>
-      new Map(
-        this.#inputs.map(({ layerId, width }) => [layerId, new Float32Array(positions * width)]),
-      );
+    const vectors = (inputs = this.#inputs): Map<number, Float32Array> =>
+      new Map(inputs.map(({ layerId, width }) => [layerId, new Float32Array(positions * width)]));
+    const learned = this.#inputs.filter(({ layerId }) => this.#layers.includes(layerId));
     this.#arrays = {
       batch: emptyBatch(batch * accumulate, length),
       memory: vectors(),
-      memoryGradients: vectors(),
+      memoryGradients: vectors(learned),
+      chances: new Float32Array(positions * (model.memory?.numDistributions ?? 0)),
     };
     this.#outputs = this.#outputValues();
     this.#passes = Array.from({ length: accumulate }, (_, pass) => this.#bind(pass));
@@ -196,7 +198,7 @@ export class Trainer {
       }
       await run;
       loss += this.#outputs[io.loss]!.data[0]!;
-      for (const { layerId: layer } of this.#inputs)
+      for (const layer of this.#layers)
         for (const [row, gate] of this.#outputs[io.gate(layer)]!.data.entries())
           if (!memoryOff.has(pass * batch + row)) gates[layer] = (gates[layer] ?? 0) + gate / numOn;
       if (this.#gradients !== this.#state.arrays.gradients)
@@ -256,12 +258,24 @@ export class Trainer {
   /** Puts a prepared step where the engine reads it, rows included. */
   async #load({ batch, memoryOff, at }: Prepared): Promise<void> {
     const bound = this.#arrays.batch;
+    const { labels } = batch;
     bound.ids.set(batch.ids);
-    bound.labels.set(batch.labels);
+    bound.labels.set(labels);
     bound.segments.set(batch.segments);
     bound.weights.set(batch.weights);
-    if (at !== undefined) await this.#reader!.lookUp(at, this.#arrays.memory).all();
-    for (const memory of this.#arrays.memory.values()) this.#clear(memory, memoryOff);
+    if (at === undefined) return;
+    const lookUp = this.#reader!.lookUp(at, this.#arrays.memory);
+    await lookUp.all();
+    for (const layer of this.#layers) this.#clear(this.#arrays.memory.get(layer)!, memoryOff);
+    const { distributions } = lookUp;
+    if (distributions === undefined) return;
+    const { chances } = this.#arrays;
+    for (const [position, label] of labels.entries())
+      distributions.chances(
+        position,
+        label,
+        chances.subarray(position * distributions.count, (position + 1) * distributions.count),
+      );
   }
 
   /** Sets the vectors of whole sequences to zero: a zero vector adds nothing to the stream. */
@@ -278,11 +292,15 @@ export class Trainer {
     return this.#model.memory?.inputs ?? [];
   }
 
+  /** Those whose vectors are learned, behind a gate. */
+  get #layers(): readonly number[] {
+    return this.#model.config.engram?.layerIds ?? [];
+  }
+
   #outputValues(): Record<string, Value> {
     const { layout, arrays } = this.#state;
     const outputs: Record<string, Value> = { [io.loss]: zeros("f32", [1]) };
-    for (const { layerId } of this.#inputs)
-      outputs[io.gate(layerId)] = zeros("f32", [this.#recipe.batch]);
+    for (const layer of this.#layers) outputs[io.gate(layer)] = zeros("f32", [this.#recipe.batch]);
     for (const [name, view] of Object.entries(paramViews(layout, arrays.gradients)))
       outputs[io.gradient(name)] = view;
     return outputs;
@@ -291,7 +309,7 @@ export class Trainer {
   #bind(pass: number): Binding {
     const { batch, length } = this.#recipe;
     const { config, params } = this.#model;
-    const { batch: all, memory, memoryGradients } = this.#arrays;
+    const { batch: all, memory, memoryGradients, chances } = this.#arrays;
     const positions = batch * length;
     const part = <T extends Float32Array | Int32Array>(data: T): T =>
       data.subarray(
@@ -317,8 +335,12 @@ export class Trainer {
       const shape = [positions, width];
       const name = io.memory(layerId);
       inputs[name] = valueOf(part(memory.get(layerId)!), shape);
-      outputs[io.gradient(name)] = valueOf(part(memoryGradients.get(layerId)!), shape);
+      const gradients = memoryGradients.get(layerId);
+      if (gradients !== undefined) outputs[io.gradient(name)] = valueOf(part(gradients), shape);
     }
+    const numDistributions = this.#model.memory?.numDistributions ?? 0;
+    if (numDistributions > 0)
+      inputs[io.chances] = valueOf(part(chances), [positions, numDistributions]);
     return this.#executable.bind(inputs, outputs);
   }
 }

@@ -21,7 +21,12 @@ import { rowChances, type RowChances, unigramChances } from "./distributions.ts"
 import { type RowHead, RowScanner } from "./row-bytes.ts";
 
 /** Numbers that a context gives as evidence: log(1 + total) / 2, distinct / total, largest / total; or -1, 0, 0. */
-export const EVIDENCE = 3;
+const EVIDENCE = 3;
+
+/** Numbers of evidence a position, of n-grams of up to `order` ids. */
+export function evidenceWidth(order: number): number {
+  return EVIDENCE * (order - 1);
+}
 
 export class CountedMemory implements Memory {
   readonly identity: string;
@@ -35,7 +40,7 @@ export class CountedMemory implements Memory {
     this.table = table;
     this.identity = identity ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
     this.numDistributions = table.order - 1;
-    this.inputs = [{ layerId, width: EVIDENCE * this.numDistributions }];
+    this.inputs = [{ layerId, width: evidenceWidth(table.order) }];
     this.unigrams = unigramChances(table.unigrams, table.discounts[0]!);
   }
 

@@ -30,6 +30,7 @@ const keys: ClosedKeys = {
     "eos_token_id",
     // `parseQuantization`.
     "quantization_config",
+    "counted_order",
     // The transformer's share of the memory; without one it says nothing.
     "engram_kernel_size",
   ],
@@ -75,6 +76,7 @@ export function parseModelConfig(json: Json, engram: EngramConfig | undefined): 
   const memoryKeys = Object.keys(json).filter((key) => engram && key.startsWith("engram_"));
   checkKeys(json, { ...keys, read: [...keys.read, ...memoryKeys] }, "config.json");
   const documentStart = parseDocumentStart(json);
+  const order = json["counted_order"] ?? undefined;
   const config: ModelConfig = {
     vocabSize: whole(json, "vocab_size"),
     hiddenSize: whole(json, "hidden_size"),
@@ -89,6 +91,7 @@ export function parseModelConfig(json: Json, engram: EngramConfig | undefined): 
     tieEmbeddings: flag(json, "tie_word_embeddings"),
     ...(documentStart === undefined ? {} : { documentStart }),
     ...(engram === undefined ? {} : { engram }),
+    ...(order === undefined ? {} : { counted: { order: whole(json, "counted_order") } }),
     engramKernelSize:
       (json["engram_kernel_size"] ?? 0) === 0 ? 0 : whole(json, "engram_kernel_size"),
   };
@@ -114,6 +117,7 @@ export function modelConfigToJson(config: ModelConfig): Record<string, unknown> 
     max_position_embeddings: config.maxPositions,
     tie_word_embeddings: config.tieEmbeddings,
     document_start_token_id: config.documentStart ?? null,
+    ...(config.counted === undefined ? {} : { counted_order: config.counted.order }),
     ...(config.engramKernelSize > 0 ? { engram_kernel_size: config.engramKernelSize } : {}),
   };
 }
