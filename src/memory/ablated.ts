@@ -1,12 +1,12 @@
 /**
- * Taking parts of a memory away: some rows of each table then read as zeros. Every layer, order and head owns a
- * range of rows, so all of them are rows in the end. Knows addresses and tables; no graphs.
+ * Ablation: some rows of each table read as zeros. Every layer, order and head owns a range of rows, so each part of
+ * a memory is a set of rows. Knows addresses and tables; no graphs.
  */
 import { RequestError } from "../errors.ts";
 import { HashedMemory } from "./hashed-memory.ts";
 import { zeroed } from "./stores/wrappers/zeroed.ts";
 
-/** What is taken away: everything that any of the lists names. Heads count from 0, orders from 2. */
+/** The parts that read as zeros: everything that any of the lists names. Heads count from 0, orders from 2. */
 export interface Ablation {
   readonly layers?: readonly number[];
   readonly orders?: readonly number[];
@@ -58,7 +58,8 @@ export function ablated(memory: HashedMemory, ablation: Ablation): HashedMemory 
     return { ...table, store: zeroed(table.store, { ranges, rows: own }) };
   });
   if (tables.every((table, i) => table === memory.tables[i])) return memory;
-  // The same words for the same parts may come in another order: then a prefix is read again, no more.
+  // The same parts in another order have another identity. The only cost is that a cached prefix is not
+  // reused.
   const identity = `${memory.identity} without ${JSON.stringify({ layers, orders, heads, rows })}`;
   return new HashedMemory({ ...memory, tables }, { identity });
 }

@@ -1,6 +1,6 @@
 /**
- * Ids -> row ids for whole sequences, every layer at once: the hash with its constants prepared. Knows
- * nothing of stores, row contents or models.
+ * Ids -> row ids for whole sequences and all layers at once, with the constants of the hash prepared. Knows nothing
+ * of stores, row contents or models.
  *
  * Shapes: B batch, T positions, C = (N-1)*H columns. Rows of a layer are position-major [B*T, C].
  */
@@ -14,7 +14,7 @@ export interface Addressing {
   readonly layout: EngramLayout;
   /** One for each layer, in the order of `config.layerIds`. */
   readonly plans: readonly HashPlan[];
-  /** Compressed id that stands in where look-back is blocked. */
+  /** Compressed id used where look-back is blocked. */
   readonly pad: number;
   readonly numColumns: number;
   readonly compressedVocabSize: number;
@@ -51,9 +51,9 @@ export function compressedPad(config: AddressConfig, tokenMap: TokenMap): number
 export interface AddressBatchOptions {
   /** T: `compressed_BT` holds whole sequences of this length. */
   readonly sequenceLength: number;
-  /** [B*T], non-zero where a document starts; look-back does not cross it, nor the sequence's start. */
+  /** [B*T], non-zero where a document starts. Look-back stops there and at the start of the sequence. */
   readonly starts_BT?: Uint8Array;
-  /** Where to put the rows, one [B*T*C] for each layer; fresh arrays if not given. */
+  /** Receives the rows, one [B*T*C] for each layer. Default: new arrays. */
   readonly out?: readonly Uint32Array[];
 }
 
@@ -99,12 +99,12 @@ export type RowsQuery =
       /** Raw token ids of one sequence. */
       readonly ids: ArrayLike<number>;
       readonly tokenMap: TokenMap;
-      /** Id with which documents start: look-back does not cross it. Default: none does. */
+      /** Id with which documents start. Look-back stops there. Default: no such id. */
       readonly documentStart?: number | undefined;
     }
   | {
       readonly config: AddressConfig;
-      /** Compressed ids, DEAD (-1) allowed; `padTokenId` then counts as compressed, too. */
+      /** Compressed ids; DEAD (-1) is allowed. `padTokenId` is then a compressed id, too. */
       readonly compressedIds: ArrayLike<number>;
     };
 

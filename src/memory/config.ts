@@ -3,9 +3,9 @@
  * `engram_*` in config.json). Describes where rows lie and how they are addressed; knows nothing of
  * the transformer around it.
  *
- * No key that enters an address has a default, because a wrong one would go unnoticed; the one
- * exception is `engram_seed`, which the released model does not have and which is 0 there. An `engram_*` key that is
- * not known is refused for the same reason.
+ * No key that enters an address has a default, because nobody would notice a wrong one. The one exception is
+ * `engram_seed`: the released model does not have the key, and its seed is 0. Unknown `engram_*` keys are refused for
+ * the same reason.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { buildLayout, checkHashConstants, type EngramLayout } from "./layout.ts";
@@ -22,7 +22,7 @@ export interface EngramConfig {
   readonly headDim: number;
   /** Smallest bucket per order, orders 2..N: each bucket has the next unused prime >= this. */
   readonly minBucketRows: readonly number[];
-  /** Raw token id whose compressed id stands in for look-back before the start. */
+  /** Raw token id whose compressed id is used for look-back before the start. */
   readonly padTokenId: number;
   /** Number of compressed ids. Enters the multipliers: another size changes every address. */
   readonly compressedVocabSize: number;
@@ -64,7 +64,7 @@ export function parseEngramConfig(json: unknown): EngramConfig {
   return { ...parseAddressConfig(json), headDim: integer(keys, "engram_head_dim", { least: 1 }) };
 }
 
-/** As `parseEngramConfig`; undefined where a configuration has none of the memory's keys, as that of a model without. */
+/** As `parseEngramConfig`; undefined for the configuration of a model without memory, which has none of the keys. */
 export function findEngramConfig(json: unknown): EngramConfig | undefined {
   const isWithout = isObject(json) && [...findKeys(json).keys()].every((key) => key === KERNEL_KEY);
   return isWithout ? undefined : parseEngramConfig(json);
@@ -92,8 +92,8 @@ export function parseAddressConfig(json: unknown): AddressConfig {
 }
 
 /**
- * Holds `layout` against the hash constants that a config.json carries under `engram_hash`, at the top or under
- * `text_config`, and says whether it carries any: the released one does not. Throws `FormatError` where they differ.
+ * Compares `layout` with the hash constants of a config.json (`engram_hash`, at the top or under `text_config`).
+ * Returns whether there are any: the released model has none. Throws `FormatError` where they differ.
  */
 export function checkStoredConstants(layout: EngramLayout, json: unknown): boolean {
   const stored = engramKeys(json).get("engram_hash");
@@ -147,7 +147,7 @@ function findKeys(json: Record<string, unknown>): Keys {
   return nested;
 }
 
-/** The transformer's, which models without a memory may have, too. */
+/** A key of the transformer: models without memory may have it, too. */
 const KERNEL_KEY = "engram_kernel_size";
 
 /** Every key that means something here. */
@@ -233,7 +233,7 @@ function minBucketRows(keys: Keys, numOrders: number): number[] {
   return value.map((rows, i) => checkInteger(rows, `${name}[${i}]`, { least: 1 }));
 }
 
-/** Before any of their primes is looked for. */
+/** Comes before the search for primes. */
 function checkNumBuckets(config: AddressConfig): void {
   const { layerIds: layers, maxNgramSize, numHeads } = config;
   const runs = layers.length * (maxNgramSize - 1);

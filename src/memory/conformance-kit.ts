@@ -1,7 +1,7 @@
 /**
- * What another implementation of Engram must reproduce to the last bit, as one JSON document: hash constants
- * and rows of three configurations, bytes and values of every row format; and the comparison of another's
- * document with ours. The tests hold this document to vectors that others computed. Knows no files.
+ * What every implementation of Engram must reproduce bit for bit, as one JSON document: hash constants and rows of
+ * three configurations, bytes and values of every row format. Also compares such a document with ours. The tests
+ * check ours against vectors from other implementations. Knows no files.
  *
  * Exact in JSON: 63-bit numbers are decimal text, bytes are hexadecimal, float32 values are the hexadecimal
  * digits of their bits, most significant first ("3f800000" is 1), any NaN is "7fc00000".
@@ -35,7 +35,7 @@ export interface RowFormatCase {
   readonly name: string;
   readonly format: string;
   readonly valuesPerRow: number;
-  /** What is encoded; absent where only decoding is shown. */
+  /** The values to encode; absent where a case is for decoding only. */
   readonly values?: readonly string[];
   readonly bytes: string;
   readonly decoded: readonly string[];
@@ -112,7 +112,7 @@ export function buildConformanceKit(): ConformanceKit {
   };
 }
 
-/** 40 values: more than a block of 32, whose magnitudes differ, and what is easily got wrong. */
+/** 40 values: more than one block of 32, of different magnitudes, with the cases that are easy to get wrong. */
 function sampleValues(): Float32Array {
   const values = Float32Array.from({ length: 40 }, (_, i) =>
     i < 32 ? ((i * 37) % 64) / 7 - 4 : (i - 35.5) * 2 ** -20,
@@ -172,11 +172,11 @@ export interface KitReport {
   readonly compared: number;
   /** "where: expected this, got that". */
   readonly differences: readonly string[];
-  /** What the other does not say; leaving out is allowed. */
+  /** Parts that the other document lacks. That is allowed. */
   readonly missing: readonly string[];
 }
 
-/** Compares another's document with the kit. Throws `FormatError` if it is none or has nothing of it. */
+/** Compares a document with the kit. Throws `FormatError` if it is not such a document or has no part of the kit. */
 export function checkAgainstKit(other: unknown): KitReport {
   const report = { compared: 0, differences: [] as string[], missing: [] as string[] };
   compare("", { expected: buildConformanceKit(), found: other, report });
@@ -228,7 +228,7 @@ function compare(where: string, { expected, found, report }: Comparison): void {
       });
 }
 
-/** Cases go by their names, so that some may be left out; in lists of numbers each place counts. */
+/** Cases are matched by name, so that some may be missing. Numbers are matched by position. */
 function compareLists(where: string, { expected, found, report }: Comparison): void {
   const ours = expected as readonly unknown[];
   const theirs = found as readonly unknown[];

@@ -1,16 +1,17 @@
 /**
- * A table's rows in another format, streamed in order of rows, so that a table is never held twice. Knows no files:
- * whoever writes them takes the chunks. A row that holds no finite numbers is refused: a damaged table is not passed on.
+ * Converts the rows of a table to another format, as a stream in row order, so that memory never holds the table
+ * twice. Rows with numbers that are not finite are refused, so that a damaged table is not passed on. Knows no files:
+ * the caller writes the chunks.
  */
 import { checkRowValues } from "./finite-rows.ts";
 import { type RowFormatName, rowFormat } from "./row-format.ts";
 import type { RetrievalTable } from "./retrieval.ts";
 
-/** Rows converted at a time: a megabyte or so of each side. */
+/** Rows converted at a time: about a megabyte before and after. */
 const CHUNK_ROWS = 8192;
 
 export interface ConvertedPart {
-  /** Bytes of each row that are given, `from` inclusive, `to` exclusive; the whole row if not given. */
+  /** Bytes of each row to return, `from` inclusive, `to` exclusive. Default: the whole row. */
   readonly from?: number;
   readonly to?: number;
 }

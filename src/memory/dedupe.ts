@@ -1,13 +1,13 @@
 /**
- * The distinct rows of a batch and where each is used. Prompts repeat n-grams heavily, so a store is
- * asked once a row. Open addressing over arrays that grow but are never cleared or freed between
- * batches: a slot counts only if its stamp is this batch's. Knows nothing of what rows hold.
+ * The distinct rows of a batch and where each is used. Prompts repeat many n-grams; the store is asked once for each
+ * row. Open addressing over arrays that grow and are never cleared or freed between batches: a slot counts only if it
+ * has the stamp of this batch. Knows nothing of what rows hold.
  */
 
 export interface UniqueRows {
   /** Distinct row ids in order of first use. */
   readonly unique: Uint32Array;
-  /** For each given row, its place in `unique`. */
+  /** For each given row, its index in `unique`. */
   readonly index: Uint32Array;
 }
 

@@ -1,4 +1,4 @@
-/** Rows become numbers that a model computes with: where one is NaN or infinite, says which row of which table. */
+/** Checks that decoded rows are finite, and names the row and table of the first NaN or infinity. */
 import { NonFiniteError } from "../errors.ts";
 import { firstNonFinite } from "../numerics/index.ts";
 import type { RowFormat } from "./row-format.ts";

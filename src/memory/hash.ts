@@ -27,7 +27,7 @@
 import { InvalidConfigError, RequestError } from "../errors.ts";
 import type { LayerLayout } from "./layout.ts";
 
-/** The compressed id of a position that has no text (an image): it ends every n-gram that reaches it. */
+/** The compressed id of a position without text (an image). It ends every n-gram that reaches it. */
 export const DEAD = -1;
 
 const LIMB = 2 ** 21;
@@ -104,7 +104,7 @@ export interface HashRange {
   /** Positions from..to-1 of `ids` are addressed; positions before `from` serve as look-back. */
   readonly from: number;
   readonly to: number;
-  /** Compressed id that stands in where look-back is blocked. */
+  /** Compressed id used where look-back is blocked. */
   readonly pad: number;
   /** Non-zero where a document starts; look-back does not cross it. Index 0 always starts one. */
   readonly starts?: Uint8Array;
@@ -152,7 +152,7 @@ export function hashRange(plan: HashPlan, ids: Int32Array, range: HashRange): vo
   }
 }
 
-/** Refuses ids that are neither DEAD nor compressed ids: the hash would be inexact beyond its domain. */
+/** Refuses ids that are neither DEAD nor compressed ids: outside its domain the hash is not exact. */
 export function checkCompressedIds(ids: ArrayLike<number>, compressedVocabSize: number): void {
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;

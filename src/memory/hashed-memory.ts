@@ -1,7 +1,7 @@
 /**
- * The memory of arXiv 2601.07372: the n-grams that end at a position are hashed to rows of a table, one row
- * for each order and head, and the rows side by side are the position's vector. Puts token compression, the
- * hash and the tables together; knows no graph, session or file.
+ * The memory of arXiv 2601.07372: the n-grams that end at a position are hashed to rows of a table, one row for each
+ * order and head. These rows, concatenated, are the vector of the position. Combines token compression, hash and
+ * tables. Knows no graph, session or file.
  */
 import { InvalidConfigError } from "../errors.ts";
 import type { Addressing } from "./addressing.ts";
@@ -26,7 +26,7 @@ export class HashedMemory implements Memory, HashedMemoryParts {
   readonly tables: readonly RetrievalTable[];
   readonly inputs: readonly MemoryInput[];
 
-  /** `identity` is for views of another memory; contents of their own get one of their own. */
+  /** `identity` is for views of another memory. Default: a new one. */
   constructor(
     { tokenMap, addressing, tables }: HashedMemoryParts,
     { identity = randomName() }: { identity?: string } = {},
@@ -74,7 +74,7 @@ export class HashedMemory implements Memory, HashedMemoryParts {
 /** Reads a `HashedMemory`, one batch at a time. */
 export class HashedReader implements MemoryReader {
   readonly #parts: HashedMemoryParts;
-  /** Ids before a position that its longest n-gram has. */
+  /** Look-back of the longest n-gram, in ids. */
   readonly #reach: number;
   #compressed = new Int32Array(64);
   protected readonly retrieval: Retrieval;
@@ -104,7 +104,7 @@ export class HashedReader implements MemoryReader {
   }
 
   lookUp({ rows, numPositions }: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp {
-    // At one position no row repeats, since each column has rows of its own.
+    // At one position no row repeats: each column has its own range of rows.
     return this.retrieval.lookUp(rows, { into, areDistinct: numPositions === 1 });
   }
 
@@ -121,7 +121,7 @@ export class HashedReader implements MemoryReader {
   }
 }
 
-/** Contents are too large to be named by a digest of them. */
+/** The contents are too large for a digest, so identities are numbered. */
 function randomName(): string {
   return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }

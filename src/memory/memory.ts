@@ -1,9 +1,9 @@
 /**
- * The seam between ids and vectors: what a model asks of a memory, whatever kind of memory it is. Knows
- * token ids and plain arrays; not graphs, sessions, files or text. Addresses follow from ids alone, so
- * they can be computed, and rows fetched, before anybody needs them.
+ * The seam between ids and vectors: what a model asks of any kind of memory. Addresses depend on ids alone, so
+ * addresses can be computed, and rows fetched, before they are needed. Knows token ids and plain arrays; not graphs,
+ * sessions, files or text.
  *
- * P positions of all texts of a batch, in the order given; E numbers a position (`MemoryInput.width`).
+ * Shapes: P positions of all texts of a batch, in the given order; E numbers for each position (`MemoryInput.width`).
  */
 import type { TableReport } from "./tiers.ts";
 
@@ -12,7 +12,7 @@ export type { TableReport };
 /** Positions `from`..`to`-1 of one text, with its ids from the first on. */
 export interface TokenSpan {
   readonly ids: ArrayLike<number>;
-  /** Where their document starts: nothing before it is seen. Default 0. */
+  /** Where their document starts. Look-back stops there. Default 0. */
   readonly begin?: number;
   readonly from: number;
   readonly to: number;
@@ -20,16 +20,16 @@ export interface TokenSpan {
   readonly source?: number;
 }
 
-/** What a model's graph takes from the memory: one vector [E] a position. */
+/** An input of a model's graph: one vector [E] for each position. */
 export interface MemoryInput {
   readonly layerId: number;
   readonly width: number;
 }
 
-/** Where the memory will be read. Only the memory that made it can use it. */
+/** Addresses of a batch. Only the memory that made them can use them. */
 export interface Addresses {
   readonly numPositions: number;
-  /** Row ids [P, C] by layer, for whoever shows them. */
+  /** Row ids [P, C] by layer, for display. */
   readonly rows: ReadonlyMap<number, Uint32Array>;
 }
 
@@ -42,54 +42,54 @@ export interface Distributions {
   add(position: number, weights: ArrayLike<number>, probs: Float32Array): void;
 }
 
-/** A read that may still be under way. */
+/** A read that may not have finished. */
 export interface LookUp {
   /** Rows asked for in all layers, repeats included. */
   readonly numRows: number;
-  /** Every vector is in place: nobody needs to wait. */
+  /** All vectors are in place; there is nothing to wait for. */
   readonly isDone: boolean;
-  /** Asks for all that was not at hand, in all layers at once. Once; before anybody waits. */
+  /** Starts the reads of all layers that have missing rows. Call it once, before waiting. */
   begin(): void;
   /** The same as `isDone` for one layer. */
   hasArrived(layerId: number): boolean;
-  /** Resolves when the layer's vectors are in place; rejects if they cannot be had. */
+  /** Resolves when the layer's vectors are in place; rejects if they cannot be read. */
   arrival(layerId: number): Promise<unknown>;
-  /** Begins, and resolves when everything is in place; rejects if something cannot be had. */
+  /** Calls `begin`. Resolves when all vectors are in place; rejects if some cannot be read. */
   all(): Promise<void>;
-  /** Resolves when nothing is under way any more, whatever became of it. */
+  /** Resolves when all reads have ended, with success or failure. */
   settled(): Promise<void>;
   /** Of a memory with `numDistributions`: to be asked once everything is in place, and before the reader's next look-up. */
   readonly distributions?: Distributions;
 }
 
 export interface Memory {
-  /** Of contents and view. A cached prefix may be used again exactly where this is equal. */
+  /** Names contents and view. A cached prefix may be reused only where the identity is equal. */
   readonly identity: string;
   readonly inputs: readonly MemoryInput[];
   /** Distributions over the next id that a look-up brings, for the model to weigh. Absent: none. */
   readonly numDistributions?: number;
-  /** Whether some of it lies where `MemoryReader.hint` makes later reads faster. */
+  /** Whether `MemoryReader.hint` can make later reads faster. */
   readonly takesHints: boolean;
-  /** With scratch arrays of its own: one for each session, batch or scorer. */
+  /** A reader with its own scratch arrays: one for each session, batch or scorer. */
   reader(): MemoryReader;
-  /** Where its contents lie and how often each place was asked. */
+  /** Where its contents lie and how often each tier was read. */
   report(): TableReport;
 }
 
 /** Reads one batch at a time. */
 export interface MemoryReader {
-  /** From ids alone. Throws `RequestError` for ids outside the vocabulary. */
+  /** Throws `RequestError` for ids outside the vocabulary. */
   address(texts: readonly TokenSpan[]): Addresses;
   /** Fills `into`, the vectors [P, E] of each input by its layer. */
   lookUp(at: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp;
-  /** These will probably be looked up. Never fails, never waits, changes no result. */
+  /** Says that `at` will probably be looked up. Never fails, never waits, changes no result. */
   hint(at: Addresses): void;
 }
 
 /** One step of training. */
 export interface MemoryUpdate {
   readonly lr: number;
-  /** Steps done before. */
+  /** Steps before this one. */
   readonly step: number;
 }
 
@@ -99,7 +99,7 @@ export interface TrainableMemory extends Memory {
 }
 
 export interface TrainableReader extends MemoryReader {
-  /** Moves what the last `lookUp` read along the gradients [P, E] of its vectors, by layer. */
+  /** Updates what the last `lookUp` read with the gradients [P, E] of its vectors, by layer. */
   update(gradients: ReadonlyMap<number, Float32Array>, by: MemoryUpdate): Promise<void>;
 }
 

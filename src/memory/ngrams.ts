@@ -1,7 +1,7 @@
 /**
- * The exact index of n-grams of one length: each is numbered 0, 1, 2 … when it is first met. An n-gram is the pair
- * of its shorter suffix's number and the id before that, so a 53-bit key tells all of them apart, whatever the
- * length. Open addressing in typed arrays: a tenth of the memory of a Map, which millions of n-grams would feel.
+ * The exact index of n-grams of one length: they are numbered 0, 1, 2 … as they are added. The key of an n-gram is
+ * the number of its suffix, one id shorter, and the first id. It has 53 bits, whatever the length. Open addressing in
+ * typed arrays takes a tenth of the memory of a Map, which matters for millions of n-grams.
  */
 import { InvariantError } from "../errors.ts";
 
@@ -22,14 +22,14 @@ export class NgramIndex {
     return this.#size;
   }
 
-  /** The number of the n-gram whose suffix, one id shorter, has number `suffix`, and which `id` begins. */
+  /** The number of the n-gram that begins with `id` and whose suffix, one id shorter, has the number `suffix`. */
   find(suffix: number, id: number): number | undefined {
     const key = suffix * this.#span + id;
     const slot = this.#slot(key);
     return this.#keys[slot] === key ? this.#values[slot] : undefined;
   }
 
-  /** As `find`; `size` before the call if the n-gram is new. */
+  /** As `find`, but adds the n-gram if it is new. */
   intern(suffix: number, id: number): number {
     const key = suffix * this.#span + id;
     if (key > Number.MAX_SAFE_INTEGER)

@@ -1,7 +1,7 @@
 /**
- * The normal form by which the texts of tokens are compared. It is part of a file format (the token
- * map), so it follows what the Rust `tokenizers` library does, which made the released map, wherever
- * JavaScript's own functions differ:
+ * The normal form in which texts of tokens are compared. It is part of a file format, the token map. The Rust library
+ * `tokenizers` made the released map, so this module does as that library does where JavaScript's own functions
+ * differ:
  *
  * - lower-casing is per code point, so a final sigma is not special;
  * - trimming is by Unicode White_Space, which has U+0085 and not U+FEFF; `\s` and `trim` are neither;
@@ -10,17 +10,18 @@
  * Knows nothing of vocabularies or ids.
  */
 
-/** "" where nothing is left of the text. */
+/** "" if normalisation removes the whole text. */
 export function normalizeToken(text: string): string {
   let bare = "";
   for (const [i, piece] of text.split(LATER).entries())
-    // NFKC then NFD, as the reference chains them, is NFKD. Odd pieces are what `LATER` captured.
+    // The reference applies NFKC, then NFD; that is NFKD. Pieces with an odd index are those that `LATER`
+    // captured.
     bare += i % 2 === 1 ? piece : piece.normalize("NFKD").replace(MARKS, "");
   let lower = "";
   for (const character of bare) lower += character.toLowerCase();
   const spaced = lower.replace(/[ \t\r\n]+/g, " ");
-  // A lone space must survive the trim; the reference hides it behind U+E000 and brings back every
-  // U+E000 as a space, those of the text included.
+  // A single space must survive the trim. The reference replaces it by U+E000, and afterwards every
+  // U+E000 by a space, also those of the text.
   const guarded = spaced === " " ? "\u{E000}" : spaced;
   return trim(guarded).replaceAll("\u{E000}", " ");
 }
@@ -29,7 +30,7 @@ const WHITE_SPACE =
   "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const SPACE = new RegExp(`[${WHITE_SPACE}]`);
 
-/** By hand: a pattern for space at the end takes the square of the length of a space that is not there. */
+/** Not a regular expression: one for space at the end takes quadratic time on long runs of space in the middle. */
 function trim(text: string): string {
   let begin = 0;
   let end = text.length;
@@ -42,9 +43,9 @@ function trim(text: string): string {
 const MARKS = /[\p{M}\u1cf2\u1cf3]/gu;
 
 /**
- * Code points whose decomposition or mark came to Unicode after the library's tables: it leaves them
- * as they are and composes nothing across them. Found by normalising every code point with tokenizers
- * 0.23.2 and with Unicode 17 and listing the differences; no published vocabulary uses one.
+ * Code points whose decomposition or mark is newer than the library's Unicode tables. The library leaves them as they
+ * are and composes nothing across them. Found by normalising every code point with tokenizers 0.23.2 and with Unicode
+ * 17 and listing the differences; no published vocabulary uses one.
  */
 const LATER_RANGES =
   "7fd 897-89f 8ca-8d3 9fe afa-aff b55 c04 c3c cf3 d00 d3b-d3c d81 eba ece 1715 180f 1abf-1add " +

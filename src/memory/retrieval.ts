@@ -1,8 +1,8 @@
 /**
- * Row ids -> memory vectors: reads each distinct row of a batch once from its layer's store, decodes it
- * and deals it out to every place that asked for it. What was read stays at hand, so that a row
- * optimizer can change the values and write them back. Rows that hold no finite numbers are refused. Knows nothing
- * of tokens or tensors: rows come in as numbers, memory goes out as a plain array that a model may take as its input.
+ * Row ids -> memory vectors: reads each distinct row of a batch once from the store of its layer, decodes it and
+ * copies it to every position that uses it. The decoded rows are kept, so that a row optimizer can change them and
+ * write them back. Rows with numbers that are not finite are refused. Knows nothing of tokens or tensors: row ids
+ * come in, a plain array goes out.
  *
  * Shapes: P positions, C columns, d values a row, E = C*d, U distinct rows.
  */
@@ -27,9 +27,9 @@ export interface RowBatch {
   readonly layerId: number;
   /** [U] row ids in order of first use. */
   readonly unique: Uint32Array;
-  /** [P*C] place in `unique` of each given row. */
+  /** [P*C] index in `unique` of each given row. */
   readonly index: Uint32Array;
-  /** [U, d] decoded values; change them in place and call `writeBack`. */
+  /** [U, d] decoded values. To change them, write here and call `writeBack`. */
   readonly values: Float32Array;
 }
 
@@ -59,8 +59,8 @@ export class Retrieval {
   }
 
   /**
-   * Serves what is at hand of the rows [P, C] of some layers, [P, C*d] numbers each; the rest is for `begin` to ask for.
-   * `areDistinct`: no row repeats, so there is nothing to look for.
+   * Fills in the rows [P, C] of some layers that can be read at once, [P, C*d] numbers each. `LookUp.begin` starts
+   * the reads of the others. `areDistinct`: no row repeats, so there is nothing to look for.
    */
   lookUp(
     rows: ReadonlyMap<number, Uint32Array>,
@@ -80,12 +80,12 @@ export class Retrieval {
     return lookUp;
   }
 
-  /** Tells the layer's store that these rows will be asked for. Never fails, never waits. */
+  /** Hints to the layer's store that these rows will be read. Never fails, never waits. */
   prefetch(layerId: number, rows: Uint32Array): void {
     this.#layer(layerId).prefetch(rows);
   }
 
-  /** What the last read of a layer brought. Throws `RequestError` where that was one of `areDistinct` rows. */
+  /** The rows of the last read of a layer. Throws `RequestError` after a read with `areDistinct`. */
   batchOf(layerId: number): RowBatch {
     const { batch } = this.#layer(layerId);
     if (batch === undefined)
@@ -113,10 +113,10 @@ export class Retrieval {
   }
 }
 
-/** Rows of some layers, of which some may not be there yet. */
+/** Rows of some layers; some may not have arrived. */
 class RowLookUp implements LookUp {
   numRows = 0;
-  /** Layers that are not in place, and their reads once begun. */
+  /** Layers that have not arrived, and their reads once begun. */
   readonly late = new Map<number, { read: () => Promise<unknown>; batch?: Promise<unknown> }>();
 
   get isDone(): boolean {
@@ -126,7 +126,7 @@ class RowLookUp implements LookUp {
   begin(): void {
     for (const [layerId, late] of this.late) {
       late.batch ??= late.read();
-      // Who waits for it hears of a failure; nobody may come to that.
+      // A failure is reported to those who wait. If nobody waits, it must not end the process.
       late.batch.then(
         () => this.late.delete(layerId),
         () => undefined,
@@ -157,9 +157,9 @@ class RowLookUp implements LookUp {
 }
 
 interface PreparedBatch extends RowBatch {
-  /** Where the store puts rows as they are at rest, for `unique`. */
+  /** Receives the encoded rows of `unique` from the store. */
   readonly bytes: Uint8Array;
-  /** `bytes` are those of `values`: nothing to decode. */
+  /** `bytes` and `values` share memory: there is nothing to decode. */
   readonly isInPlace: boolean;
 }
 
@@ -170,7 +170,7 @@ class LayerRetrieval {
   #bytes = new Uint8Array(0);
   #values = new Float32Array(0);
   #isBusy = false;
-  /** Of the last read. */
+  /** From the last read. */
   batch: RowBatch | undefined;
 
   constructor(table: RetrievalTable) {
@@ -187,14 +187,14 @@ class LayerRetrieval {
     return this.#retrieveNow(rows, memory_PE) ?? this.retrieveLater(rows, memory_PE);
   }
 
-  /** Whether the store had the rows at hand; then they are in place. */
+  /** Whether the store could answer at once. The rows are then in place. */
   retrieveNow(
     rows: Uint32Array,
     { memory_PE, areDistinct }: { memory_PE: Float32Array; areDistinct: boolean },
   ): boolean {
     if (!areDistinct) return this.#retrieveNow(rows, memory_PE) !== undefined;
     this.batch = undefined;
-    // Less code than with repeats, and between two tokens all code is cold (docs/log.md).
+    // A path of its own, with less code: between two tokens all code is cold (docs/log.md).
     this.#check(rows, memory_PE);
     const { store, format } = this.table;
     if (store.readNow === undefined) return false;
@@ -257,7 +257,7 @@ class LayerRetrieval {
     return batch;
   }
 
-  /** A wrong number must not stay where the next step, which may fill less of it, would compute with it. */
+  /** A bad number must not stay in the array: the next step may fill less of it and would compute with it. */
   #checkValues(rows: Uint32Array, values: Float32Array, memory_PE: Float32Array): void {
     try {
       checkRowValues(this.table, rows, values);
@@ -287,7 +287,7 @@ class LayerRetrieval {
     if (rows * headDim > this.#values.length) this.#values = new Float32Array(rows * headDim);
   }
 
-  /** Room for rows at rest. */
+  /** Space for encoded rows. */
   #scratch(rows: number): Uint8Array {
     const bytes = rows * this.table.format.rowBytes;
     if (bytes > this.#bytes.length) this.#bytes = new Uint8Array(bytes);
@@ -301,8 +301,8 @@ interface DealOut {
 }
 
 /**
- * Rows are numbered by first use, so fresh rows lie in runs; a run goes out as one block. A short one is
- * copied by a loop, which beats making two views of it (about 100 ns).
+ * Rows are numbered by first use, so new rows form runs, and a run is copied as one block. Short runs are copied by a
+ * loop, which is faster than making two views (about 100 ns).
  */
 function dealOut(values: Float32Array, index: Uint32Array, { into, headDim }: DealOut): void {
   for (let i = 0; i < index.length;) {

@@ -1,6 +1,6 @@
 /**
- * Bytes of table rows <-> floats. A format has its sizes and functions; nobody else asks which it is.
- * Rows are little endian and lie back to back. Knows nothing of tables, files or addresses.
+ * Bytes of table rows <-> floats. A format has its sizes and functions, so no other code branches on its name. Rows
+ * are little endian and lie back to back. Knows nothing of tables, files or addresses.
  *
  *   f32   d float32                                              4 d bytes
  *   bf16  d bfloat16                                             2 d bytes
@@ -9,12 +9,12 @@
  *   int4  ceil(d/2) bytes of two codes, low half first, then     ceil(d/2) + 2 ceil(d/32) bytes
  *         ceil(d/32) bf16 scales
  *
- * A scale serves 32 neighbouring values (the last run of a row may be shorter), in int8 the whole row.
- * Why: with one scale for a row, the largest of its values sets everybody's step. At 8 bits a step is
- * then still below 1 % of the row's largest value and another scale would buy little; at 4 bits it is 14 %
- * of it, and the largest of 32 normal values is about three quarters of the largest of 256. bf16,
- * because eight bits of scale are exactly enough (numerics/scaled-int.ts) and two more bytes are 11 % of a
- * row of 16 values. A row of zeros is zero bytes in every format but fp8 (whose zero bytes are zeros too).
+ * A scale belongs to 32 neighbouring values (the last run of a row may be shorter); in int8 to the whole row. With
+ * one scale for a row, the row's largest value sets the step. At 8 bits a step is below 1 % of it, so more scales
+ * would gain little. At 4 bits it is 14 % of it, and the largest of 32 normal values is about three quarters of the
+ * largest of 256. Scales are bf16, because 8 bits of precision are enough (numerics/scaled-int.ts) and two more bytes
+ * would be 11 % of a row of 16 values. A row of zeros is zero bytes in every format but fp8 (whose zero bytes are
+ * zeros too).
  */
 import { InvalidConfigError, ShapeError } from "../errors.ts";
 import {
@@ -37,8 +37,7 @@ export interface RowFormat {
   /** Encodes whole rows: `values` is [rows, d]; the bytes go to the start of `into`. */
   encode(values: Float32Array, into: Uint8Array): void;
   /**
-   * The memory of `values` as rows at rest, where they are the same bytes: reading into it is decoding.
-   * Undefined where rows must be converted.
+   * The memory of `values` as encoded rows, for formats in which both are the same bytes. Undefined for the others.
    */
   rowsOf(values: Float32Array): Uint8Array | undefined;
   /** Decodes whole rows from the start of `bytes`: `into` is [rows, d]. */
@@ -134,14 +133,14 @@ export function rowFormat(name: string, headDim: number): RowFormat {
   };
 }
 
-/** Codes and scales lie in one array. */
+/** Codes and scales are in one array. */
 function fp8Row(scales: Uint8Array, codesAt: number, count: number) {
   return { scales, count, codesAt, scalesAt: codesAt + count };
 }
 
 type WritablePlace = { -readonly [K in keyof ScaledIntPlace]: ScaledIntPlace[K] };
 
-/** One place object for all runs: `visit` must not keep it. */
+/** All runs share one place object: `visit` must not keep it. */
 function eachInt8Row(rows: number, d: number, visit: (place: ScaledIntPlace) => void): void {
   const place: WritablePlace = { count: d, valuesAt: 0, codesAt: 0, scaleAt: d };
   for (let row = 0; row < rows; row++) {

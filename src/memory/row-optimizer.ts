@@ -1,23 +1,24 @@
 /**
- * The optimizer of table rows: touches only rows of the batch. One second moment a row, kept beside
- * the table; no first moment, no weight decay (a row that is not read does not move), and a learning
- * rate of its own, a multiple of the backbone's as in arXiv 2601.07372, appendix A. Knows rows as arrays
- * of numbers; not which n-gram they belong to or where they are kept.
+ * The optimizer of table rows: changes only rows of the batch. Each row has one second moment, which is kept beside
+ * the table. There is no first moment and no weight decay: a row that is not read does not change. The learning rate
+ * is a multiple of the backbone's, as in arXiv 2601.07372, appendix A. Knows rows as arrays of numbers; not their
+ * n-grams, nor where they are kept.
  *
  *   s = mean of g^2 over all rows of the batch
  *   v <- v + mean(g^2) / s
  *   row <- row - lr g / sqrt(s v)
  *
- * This is Adagrad (Duchi et al. 2011) with one accumulator a row, on gradients in units of their batch's
- * own size. Each row has a learning rate of its own that falls with its own visits, about 1/sqrt(k) at the
- * k-th: an n-gram met once is remembered by a step of length lr, a row read at every step settles. Without
- * s, the first steps' gradients, many times larger than all later ones because the residual stream is
- * still small, stand in v for good and rows hardly move again. A moving average in v's place, at a quarter
- * of the rate, gained a tenth to two fifths less over the first 600 steps (docs/log.md).
+ * This is Adagrad (Duchi et al. 2011) with one accumulator a row, on gradients divided by the root mean square of
+ * their batch. The learning rate of a row falls with its visits, at the k-th about as 1/sqrt(k): an n-gram that is
+ * met once gets a step of length lr, and a row that is read at every step settles. The first gradients of a run are
+ * many times larger than all later ones, because the residual stream is still small. Without s they would stay in v
+ * for good, and rows would hardly move again. A moving average instead of v, at a quarter of the rate, gained a tenth
+ * to two fifths less over the first 600 steps (docs/log.md).
  */
 
-/** Updates `count` rows of `width` values in place, with one moment each. A row whose gradient is all
- *  zero is left as it is. */
+/**
+ * Updates `count` rows of `width` values in place, with one moment each. A row whose gradient is zero stays as it is.
+ */
 export function updateRows(
   {
     values,

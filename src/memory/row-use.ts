@@ -1,15 +1,15 @@
 /**
- * How often each row of a table was asked for, in one byte a row: what training learns about the language for the
- * caches of whoever runs the model later. Knows rows by number and codes by byte; not what rows hold, nor where
- * codes are kept (any store of rows of one byte will do).
+ * How often each row of a table was read in training, in one byte a row. Caches are warmed with it when the model is
+ * run. Knows rows by number and codes by byte; not what rows hold, nor where codes are kept (any store with rows of
+ * one byte).
  *
- * A code counts exactly to 32; from there on each step stands for another 2^(1/8) and is taken by chance, so that
- * the count it stands for is right on average (Morris, CACM 21, 1978). Chance follows from the row, the turn and the
- * place in the batch, never from a clock: the same batches give the same codes, resumed or not. 255 stands for
- * about 8 thousand million.
+ * Codes up to 32 are exact counts. Above, each code stands for 2^(1/8) times the count of the one before, and a use
+ * increments the code with a probability that makes the count right on average (Morris, CACM 21, 1978). The random
+ * numbers depend on row, turn and position in the batch only, so the same batches give the same codes, resumed or
+ * not. 255 stands for about 8 thousand million.
  */
 
-/** A table's codes are rows of so many bytes. */
+/** Bytes of a code. The codes of a table are a store with rows of this size. */
 export const USE_CODE_BYTES = 1;
 
 /** Codes up to here are counts. */
@@ -22,12 +22,12 @@ export function countOfCode(code: number): number {
   return code <= EXACT ? code : EXACT * 2 ** ((code - EXACT) / STEPS_PER_DOUBLING);
 }
 
-/** Chance of a step up from each code, of 2^32: the reciprocal of how far the next one is. */
+/** Probability of an increment from each code, times 2^32: the reciprocal of the distance to the next count. */
 const CHANCES = Float64Array.from({ length: MAX_CODE }, (_, code) =>
   code < EXACT ? 2 ** 32 : 2 ** 32 / (countOfCode(code + 1) - countOfCode(code)),
 );
 
-/** The uses of one batch: distinct rows, and for every use its row's place among them. */
+/** The uses of one batch: distinct rows, and for every use the index of its row among them. */
 export interface RowUses {
   readonly unique: Uint32Array;
   readonly index: Uint32Array;
@@ -45,7 +45,7 @@ export function countUses(codes: Uint8Array, { unique, index, turn }: RowUses): 
   }
 }
 
-/** 32 bits that look random (the finalizer of MurmurHash3 over the three numbers). */
+/** 32 pseudo-random bits: the finalizer of MurmurHash3 over the three numbers. */
 function chance(row: number, turn: number, place: number): number {
   let h = Math.imul(row, 0x9e3779b1) ^ Math.imul(turn, 0x27d4eb2f) ^ place;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -53,7 +53,7 @@ function chance(row: number, turn: number, place: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** The codes of a whole table in the order of its rows, in pieces of any size; as often as wanted. */
+/** The codes of a whole table in row order, in pieces of any size. May be called again. */
 export type UseCodes = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** Rows with their counts: what `CachedStore.warm` takes. */
@@ -69,14 +69,14 @@ export interface HottestRowsOptions {
   readonly sliceRows: number;
 }
 
-/** Shares of the rows found after which the next band begins. */
+/** Ends of the bands, as shares of the rows to return. */
 const BANDS = [1 / 64, 1 / 16, 1 / 4, 1] as const;
 
 /**
- * The `most` rows used most often (of equals those with lower numbers), a slice at a time: the hottest sixty-fourth
- * first, then the hottest sixteenth, and so on, and within such a band in the order they lie in, so that whoever
- * reads them has most of the good early and jumps little. Goes through the codes once for each band and once before;
- * holds one slice.
+ * The `most` rows with the most uses, a slice at a time; of equal rows those with lower numbers. They come in bands:
+ * the hottest sixty-fourth first, then up to the hottest sixteenth, and so on. Within a band they come in row order.
+ * So the most useful rows are read early, and the disk seeks little. Reads the codes once for each band and once
+ * before; holds one slice.
  */
 export async function* hottestRows(
   codes: UseCodes,
@@ -87,7 +87,7 @@ export async function* hottestRows(
   let found = 0;
   let last = MAX_CODE + 1;
   while (last > 1 && found < most) found += sizes[--last]!;
-  /** Of the rows with the last code only the first fit. */
+  /** Of the rows with the last code, only the first ones fit. */
   let leftOfLast = sizes[last]! - Math.max(0, found - most);
   found = 0;
   let below = MAX_CODE + 1;

@@ -1,6 +1,6 @@
 /**
- * Rows of a table by id. A store knows nothing of tokens, hashes, number formats or tensors: ids in,
- * bytes out. Everything else (cache, overlay, meter) is another store around one of these.
+ * Rows of a table by id. A store knows nothing of tokens, hashes, number formats or tensors: ids in, bytes out.
+ * Everything else (cache, meter) is a store that wraps another one.
  */
 import { InvalidConfigError, StoreError } from "../errors.ts";
 import type { RowCounts } from "./stores/cache/cache-options.ts";
@@ -9,32 +9,32 @@ import type { StoreReport } from "./tiers.ts";
 /**
  * Rows by id. Implementations must pass `storeConformance`.
  *
- * A read that begins after a write has resolved finds what was written, through every store around this one, too. A
- * read that is under way while one of its rows is written gets that row as it was or as it will be, whole. Of writes of
- * one row under way together one is what remains. After a write that failed each of its rows is as before or as written.
+ * A read that begins after a write has resolved returns what was written. That holds through every wrapper, too. A
+ * read that overlaps a write of one of its rows returns the old or the new row, whole. Of overlapping writes of one
+ * row, one wins. After a write that failed, each of its rows is the old or the new one.
  */
 export interface RowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   /**
-   * Fills the first `rows.length * rowBytes` bytes of `into`, in the order of `rows` (repeats
-   * allowed), or throws `StoreError` and leaves no promise about `into`. Never short, never wrong.
+   * Fills the first `rows.length * rowBytes` bytes of `into`, in the order of `rows` (repeats allowed), or throws
+   * `StoreError`; the contents of `into` are then undefined. Never short, never wrong.
    */
   read(rows: Uint32Array, into: Uint8Array): Promise<void>;
   /**
-   * As `read`, where that takes no waiting, and true; or false, with nothing started and no promise about `into`.
-   * A store without it always has to wait.
+   * As `read`, but only without waiting: returns true if it could. Otherwise returns false, starts nothing, and
+   * leaves the contents of `into` undefined. A store without it always waits.
    */
   readNow?(rows: Uint32Array, into: Uint8Array): boolean;
-  /** A hint that `rows` will be read soon. Dropping it changes speed, never results. */
+  /** A hint that `rows` will be read soon. It changes speed, never results. */
   prefetch?(rows: Uint32Array): void;
-  /** Takes in the most used of these rows, as many as there is room for. Only caches have it. */
+  /** Loads the most used of these rows, as many as fit. Only caches have it. */
   warm?(used: RowCounts): Promise<void>;
   /** Writes `rows.length` rows from the start of `from`. Ids must not repeat. A store without it can only be read. */
   write?(rows: Uint32Array, from: Uint8Array): Promise<void>;
-  /** The store that this one stands around. */
+  /** The store that this one wraps. */
   readonly inner?: RowStore;
-  /** What it is, and what it did since it was made. A store without it only passes on. */
+  /** What the store is, and what it has done since it was made. A store without it only forwards calls. */
   report?(): StoreReport;
   close(): Promise<void>;
 }
@@ -42,7 +42,7 @@ export interface RowStore {
 /** Rows by id, to read and write. */
 export type WritableRowStore = RowStore & Required<Pick<RowStore, "write">>;
 
-/** What a store around `Store` can do besides reading. */
+/** What a wrapper of `Store` can do besides reading. */
 export type WriteOf<Store> = Store extends WritableRowStore ? WritableRowStore : unknown;
 
 type TableSize = Pick<RowStore, "numRows" | "rowBytes">;

@@ -29,10 +29,9 @@
  *     ...            zeros up to a multiple of 4096
  *     rows    n·r    row i at (offset of the rows) + i · (bytes a row)
  *
- * "Sum" is CRC-32C without the first and last inversion, so zeros have sum 0: a table whose rows were never
- * written is a header and a hole, of any size. A block is whole rows, about 4 KiB of them and never more than 1 MiB: a
- * reader that misses one row reads its block in one call and knows whether it is right. Row id times row size is the
- * offset, scales included: one row, one read.
+ * "Sum" is CRC-32C without the first and last inversion, so zeros have sum 0: a table whose rows were never written
+ * is a header and a hole in the file, whatever its size. A block has whole rows, about 4 KiB and at most 1 MiB: to
+ * read a row, a reader reads its block in one call and checks it. Scales lie in the row, so one row is one read.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import { crc32c } from "../numerics/index.ts";
@@ -44,14 +43,14 @@ export const TABLE_HEADER_BYTES = 4096;
 const MAGIC = Uint8Array.of(0x89, 0x45, 0x4e, 0x47, 0x54, 0x42, 0x4c, 0x0a);
 const VERSION = 1;
 const PAGE_BYTES = 4096;
-/** A reader holds a whole block to check it, whatever a header claims. */
+/** A reader must hold a whole block to check it, so a header may not ask for more. */
 const MAX_BLOCK_BYTES = 2 ** 20;
 const NO_LAYER = 0xffffffff;
 const HEADER_SUM_AT = TABLE_HEADER_BYTES - 4;
 const FORMAT_NAME_BYTES = 8;
 export const DIGEST_BYTES = 32;
 
-/** What a table is, wherever it lies. */
+/** Identifies a table, wherever it is stored. */
 export interface TableIdentity {
   readonly format: RowFormatName;
   readonly headDim: number;
@@ -82,7 +81,7 @@ export interface TableFileHeader extends TableFileLayout {
   readonly checksumsSum: number;
 }
 
-/** Rows of about a page: what a disk reads in any case. */
+/** As many rows as fill a page: a disk reads that much in any case. */
 export function defaultRowsPerBlock(rowBytes: number): number {
   return Math.max(1, Math.floor(PAGE_BYTES / rowBytes));
 }
@@ -141,8 +140,8 @@ export function encodeTableHeader(header: TableFileHeader): Uint8Array {
 }
 
 /**
- * Reads the first 4,096 bytes of a file that is `fileBytes` long. Throws `FormatError` that says which of
- * its promises the file breaks; what is returned is consistent.
+ * Reads the first 4,096 bytes of a file that is `fileBytes` long. Throws `FormatError` that says what is
+ * inconsistent.
  */
 export function parseTableHeader(bytes: Uint8Array, fileBytes: number): TableFileHeader {
   if (bytes.length < TABLE_HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte))
@@ -154,7 +153,8 @@ export function parseTableHeader(bytes: Uint8Array, fileBytes: number): TableFil
   const view = new DataView(bytes.buffer, bytes.byteOffset, TABLE_HEADER_BYTES);
   const version = view.getUint32(8, true);
   const sum = crc32c(bytes.subarray(0, HEADER_SUM_AT));
-  // A version from the future may sum otherwise, so it is looked at first; a flipped bit in it says both.
+  // The version comes before the checksum, because a later version may compute it in another way. The
+  // message names both causes.
   if (version !== VERSION)
     throw new FormatError(
       `a table file of version ${version}, this program reads ${VERSION}` +
@@ -220,14 +220,14 @@ function readSpec(bytes: Uint8Array, view: DataView): TableFileSpec {
   return spec;
 }
 
-/** SHA-256 of the constants' JSON (`hashConstants`): two tables with the same are addressed alike. */
+/** SHA-256 of the constants' JSON (`hashConstants`). Tables with equal digests have equal addresses. */
 export async function hashConstantsDigest(constants: LayerConstants): Promise<Uint8Array> {
   const { layer, multipliers, primes, offsets, rows } = constants;
   const text = JSON.stringify({ layer, multipliers, primes, offsets, rows });
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }
 
-/** Throws `FormatError` unless the table is the one that was meant. */
+/** Throws `FormatError` unless the table is the expected one. */
 export function checkTableFile(table: TableIdentity, expected: Partial<TableIdentity>): void {
   for (const key of ["format", "headDim", "numRows", "layerId"] as const)
     if (expected[key] !== undefined && expected[key] !== table[key])

@@ -1,31 +1,31 @@
 /**
- * Where the rows of tables lie, and how often each place was asked: what the caches, meters and stores around one
- * another say of themselves, from the outside in. Knows none of them by name.
+ * Where the rows of tables are, and how often each tier was read: the reports of caches, meters and stores, from the
+ * outermost to the innermost. Knows no kind of store by name.
  */
 import type { RetrievalTable } from "./retrieval.ts";
 import type { CacheStats } from "./stores/cache/cache-options.ts";
 import type { StoreStats } from "./stores/wrappers/measured.ts";
 import type { RowStore } from "./store.ts";
 
-/** One place for rows, all tables together. */
+/** One tier, all tables together. */
 export interface TierReport {
   /** "ram", or as its meters say: "disk", "remote". */
   readonly tier: string;
-  /** Rows that lie there now, and their bytes. What a cache holds lies in two tiers. */
+  /** Rows in this tier now, and their bytes. Rows in a cache are in two tiers. */
   readonly rows: number;
   readonly bytes: number;
   /**
-   * Rows that were asked of this tier since the tables were opened, and those that it had: a cache does not have all.
-   * Absent where nothing counts, as in tables that lie in RAM as a whole.
+   * Rows requested from this tier since the tables were opened, and rows that it served: a cache does not serve all.
+   * Absent where nothing counts them, as for tables that are in RAM as a whole.
    */
   readonly rowsAsked?: number;
   readonly rowsServed?: number;
   readonly bytesRead?: number;
-  /** Seconds that reads took, each by itself; several may be under way at once. Absent for RAM, where no clock runs. */
+  /** Sum of the times of all reads, in seconds; reads may overlap. Absent for RAM, which is not timed. */
   readonly readSeconds?: number;
 }
 
-/** What the caches of all tables did together. */
+/** The sums over the caches of all tables. */
 export type CacheTotals = Omit<CacheStats, "capacityRows" | "capacityBytes" | "residentRows">;
 
 export interface TableReport {
@@ -34,14 +34,14 @@ export interface TableReport {
   readonly cache: CacheTotals | undefined;
 }
 
-/** What a store says of itself; each part where it applies. */
+/** The report of a store; each part where it applies. */
 export interface StoreReport {
   readonly tier?: TierReport;
   readonly cache?: CacheStats;
   readonly meter?: StoreStats;
 }
 
-/** A store and those it stands around, from the outside in. */
+/** A store and those that it wraps, from the outermost to the innermost. */
 export function storesFrom(store: RowStore): RowStore[] {
   return store.inner === undefined ? [store] : [store, ...storesFrom(store.inner)];
 }
@@ -72,7 +72,7 @@ export function mergeReports(reports: readonly TableReport[]): TableReport {
   return { tiers: [...tiers.values()], cache: totals };
 }
 
-/** Adds numbers by name; texts are the same in both. A number that one of them lacks is not known of both together. */
+/** Adds numbers by name; texts are equal in both. Where one lacks a number, the sum lacks it, too. */
 function sum<Report extends object>(before: Report | undefined, more: Report): Report {
   if (before === undefined) return more;
   const old = before as Record<string, unknown>;

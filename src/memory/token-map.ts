@@ -1,7 +1,7 @@
 /**
- * Token compression: ids whose text normalises to the same string share one compressed id, numbered by
- * first occurrence. The map is part of a checkpoint: one id more or less and every address changes, so
- * its SHA-256 (int32, little endian) is its name. Needs of a tokenizer only how it spells its ids.
+ * Token compression: ids whose text normalises to the same string share one compressed id, numbered by first
+ * occurrence. The map is part of a checkpoint: with one id more or less, every address changes. So it is identified
+ * by its SHA-256 (int32, little endian). Of a tokenizer it needs only the spellings of ids.
  */
 import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
@@ -14,12 +14,12 @@ export interface TokenMap {
   readonly compressedVocabSize: number;
 }
 
-/** What is asked of a tokenizer. `decode([id])` keeps special tokens. */
+/** The part of a tokenizer that is needed. `decode([id])` keeps special tokens. */
 export type TokenSpellings = Pick<Tokenizer, "vocabSize" | "decode" | "rawToken">;
 
 export function buildTokenMap(tokenizer: TokenSpellings): TokenMap {
   const map = new Int32Array(tokenizer.vocabSize);
-  // Raw forms and normal forms share one namespace on purpose: the released map was built that way.
+  // Raw forms and normal forms share one namespace, because the released map was built that way.
   const ranks = new Map<string, number>();
   for (let id = 0; id < map.length; id++) {
     const text = tokenizer.decode([id]);

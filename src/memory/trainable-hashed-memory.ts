@@ -1,6 +1,6 @@
 /**
- * A hashed memory that learns: rows move along the gradients of the vectors they were read into, and each
- * use of a row is counted. Knows rows and arrays of numbers; not the graph that the gradients come from.
+ * A hashed memory that is trained: the gradients of its vectors update the rows, and uses of rows are counted. Knows
+ * rows and arrays of numbers; not the graph that the gradients come from.
  *
  * U distinct rows of a batch, d values a row.
  */
@@ -15,7 +15,7 @@ import type { WritableRowStore } from "./store.ts";
 export interface RowTrainingState {
   /** One f32 a row. */
   readonly moments: WritableRowStore;
-  /** One code a row: how often the text asked for it. */
+  /** One code a row: how often it was read. */
   readonly uses: WritableRowStore;
 }
 
@@ -60,7 +60,7 @@ class TrainableHashedReader extends HashedReader implements TrainableReader {
     }
   }
 
-  /** Sums the gradient of each distinct row over all places that read it, and moves the rows. */
+  /** Sums the gradient of each distinct row over all positions that read it, and updates the rows. */
   async #move(
     batch: RowBatch,
     store: WritableRowStore,
