@@ -11,7 +11,7 @@
  * articles that were not trained on are read, one after another. Hits in percent of rows asked for: over the first
  * 2,000 tokens of all; over the first 128 tokens of each later article, where the subject has just changed; over
  * tokens 512 and later of an article, its continuation; over everything. Bytes are all of the cache's memory, index,
- * lists and counters included, so policies compete at equal memory; the waiting room for hints is left out.
+ * lists and counters included, so policies compete at equal memory; the prefetch buffer is left out.
  */
 import "./setup/command-line.ts";
 import { parseArgs } from "node:util";

@@ -1,40 +1,40 @@
 /**
- * Who gets a slot of a cache when all are taken, and who loses one. Knows rows by number and slots; not bytes, nor
- * why a row is read.
+ * Admission and eviction: which row gets a slot of a full cache, and which row loses one. Knows rows by number and
+ * slots; not bytes, nor why a row is read.
  *
- * - `lru`: every missed row, for the one used longest ago.
- * - `frequency`: only a row asked for more often lately than that one (TinyLFU, arXiv 1512.00727).
- * - `windowed`: every missed row enters a window of recent rows; the one that leaves the window gets a slot of the
- *   rest only if it was asked for more often lately than the row there that would lose its own (W-TinyLFU, same
- *   paper). The rest is in two parts, rows used once since they came and rows used again (segmented LRU).
- * - `none`: nobody; what came first (or was warmed) stays.
+ * - `lru`: every missed row replaces the least recently used one.
+ * - `frequency`: a missed row does so only if it was read more often lately (TinyLFU, arXiv 1512.00727).
+ * - `windowed`: every missed row enters a window of recent rows. A row that leaves the window replaces a row of the
+ *   main part only if it was read more often lately (W-TinyLFU, same paper). The main part has two segments: rows
+ *   used once since they came, and rows used again (segmented LRU).
+ * - `none`: no replacement. The rows that came first, or were warmed, stay.
  */
 import { FrequencySketch } from "./frequency-sketch.ts";
 import { RowSlots } from "./row-slots.ts";
 
 export type CachePolicy = "lru" | "frequency" | "windowed" | "none";
 
-/** Slots and what is known about rows. */
+/** The slots, and what the policy knows about rows. */
 export interface Admission {
   readonly slots: RowSlots;
-  /** Somebody asked for `row`, which may have a slot (or -1). */
+  /** `row` was read; `slot` is its slot, or -1. */
   asked(row: number, slot: number): void;
   /**
-   * `row` was missed and has been read: gives it a slot, and takes that of another away where all are taken.
-   * -1 if it gets none. Read `slots.isFull` before to know whether a row lost its slot.
+   * Gives a missed row a slot, and evicts another row if all slots are taken. Returns -1 if the row is not admitted.
+   * To know whether a row was evicted, read `slots.isFull` before the call.
    */
   admit(row: number): number;
-  /** A free slot for a row that shall be kept whatever it is worth: one that was warmed or written. */
+  /** A free slot for a row that is admitted in any case: one that was warmed or written. */
   keep(row: number): number;
-  /** `row` was asked for so often in the past. */
+  /** `row` was read `count` times in the past. */
   teach(row: number, count: number): void;
 }
 
 /** Shares of the slots, by measurement on running text (docs/log.md). */
 export interface WindowShares {
-  /** Of all slots. */
+  /** The window's share of all slots. */
   readonly window: number;
-  /** Of those outside the window, for rows used again; the paper's value. */
+  /** The share of the other slots that is for rows used again. The value is the paper's. */
   readonly protected: number;
 }
 
@@ -69,7 +69,7 @@ export function createAdmission(
   };
 }
 
-/** What a policy's counters and slots take, rows not counted. */
+/** Bytes of a policy's counters and slots, without the rows. */
 export function admissionBytes(policy: CachePolicy, capacity: number): number {
   if (policy === "windowed")
     return RowSlots.bytes(capacity, { lists: 3 }) + FrequencySketch.bytes(capacity);
@@ -88,7 +88,10 @@ function windowed(capacity: number, shares: WindowShares): Admission {
   const windowSlots = Math.max(1, Math.round(shares.window * capacity));
   const protectedSlots = Math.floor(shares.protected * (capacity - windowSlots));
   const rest = (): number => (slots.sizeOf(PROBATION) > 0 ? PROBATION : PROTECTED);
-  /** The window is over its share: its oldest row moves on, or, where all slots are taken, it or another goes. */
+  /**
+   * The window is over its share. Its oldest row moves to the main part; if all slots are taken, that row or another
+   * is evicted.
+   */
   const leaveWindow = (): void => {
     const candidate = slots.oldest(RECENT);
     if (!slots.isFull) {

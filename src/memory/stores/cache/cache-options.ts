@@ -1,5 +1,5 @@
 /**
- * What a cache is told, what it tells, and how many rows fit into given memory. Knows no rows and no stores.
+ * Options and statistics of a cache, and how many rows fit into given memory. Knows no rows and no stores.
  */
 import { InvalidConfigError } from "../../../errors.ts";
 import type { RowStore } from "../../store.ts";
@@ -7,38 +7,40 @@ import type { StoreReport } from "../../tiers.ts";
 import { admissionBytes, type CachePolicy } from "./admission.ts";
 
 export interface CacheOptions {
-  /** All memory the cache may take: rows, index, counters and the waiting room. */
+  /** Memory of the whole cache: rows, index, counters and the prefetch buffer. */
   readonly bytes: number;
-  /** Default `windowed`, which had most hits on articles, warmed, and as many as `lru` unwarmed (docs/log.md). */
+  /**
+   * Default `windowed`: on articles it had the most hits when warmed, and as many as `lru` when not (docs/log.md).
+   */
   readonly policy?: CachePolicy;
 }
 
-/** Since the store was made. Rows are counted as asked for, repeats included. */
+/** Counts since the store was made. Rows are counted with repeats. */
 export interface CacheStats {
   readonly hits: number;
-  /** Not there and not on their way. */
+  /** Rows that were not in the cache and not being loaded. */
   readonly misses: number;
-  /** On their way for another read, which was joined. */
+  /** Rows that another read was loading already. */
   readonly joined: number;
-  /** A hint had brought them, or was bringing them. */
+  /** Rows that a hint had loaded, or was loading. */
   readonly prefetchHits: number;
-  /** Rows that hints had read, and those among them dropped before anyone asked. */
+  /** Rows that hints loaded, and those among them that were dropped unused. */
   readonly prefetchedRows: number;
   readonly prefetchesWasted: number;
-  /** Read from the other store. */
+  /** Bytes read from the inner store. */
   readonly bytesRead: number;
-  /** Rows that warming brought in. */
+  /** Rows loaded by warming. */
   readonly warmedRows: number;
   readonly evictions: number;
-  /** Missed rows that got no slot. */
+  /** Missed rows that were not admitted. */
   readonly rejected: number;
   readonly residentRows: number;
   readonly capacityRows: number;
-  /** What the cache takes, all of it reserved at the start. */
+  /** Memory of the cache. All of it is reserved at the start. */
   readonly capacityBytes: number;
 }
 
-/** What a cache over rows of so many bytes says of itself. */
+/** The report of a cache with rows of `rowBytes` bytes. */
 export function reportCache(stats: CacheStats, rowBytes: number): StoreReport {
   const rowsServed = stats.hits + stats.prefetchHits;
   const tier = {
@@ -52,19 +54,19 @@ export function reportCache(stats: CacheStats, rowBytes: number): StoreReport {
   return { tier, cache: stats };
 }
 
-/** How often rows were used, for warming. Any order; both as long as each other. */
+/** How often rows were used, for warming. In any order; both arrays have the same length. */
 export interface RowCounts {
   readonly rows: Uint32Array;
   readonly counts: Uint32Array;
 }
 
-/** Share of `bytes` for hinted rows. */
-export const WAITING_SHARE: number = 1 / 8;
-/** What an entry of the waiting room takes besides its row: an object and a place in a map. */
-export const WAITING_OVERHEAD: number = 100;
+/** Share of `bytes` for the prefetch buffer. */
+export const PREFETCH_SHARE: number = 1 / 8;
+/** Bytes of an entry of the prefetch buffer besides its row: an object and a map entry. */
+export const PREFETCH_OVERHEAD: number = 100;
 type RowSize = Pick<RowStore, "rowBytes" | "numRows">;
 
-/** Bytes that a cache for so many rows takes, without its waiting room. */
+/** Bytes of a cache for `capacity` rows, without its prefetch buffer. */
 export function footprint(capacity: number, { rowBytes }: RowSize, policy: CachePolicy): number {
   return capacity * rowBytes + admissionBytes(policy, capacity);
 }
@@ -72,13 +74,13 @@ export function footprint(capacity: number, { rowBytes }: RowSize, policy: Cache
 /** Slots and the heads of their lists have 29 bits (`row-slots.ts`). */
 const MOST_SLOTS = 2 ** 29 - 4;
 
-/** The most rows, but no more than there are, whose footprint is within `bytes`. */
+/** The largest number of rows, up to the size of the table, whose footprint is within `bytes`. */
 export function largestCapacity(bytes: number, table: RowSize, policy: CachePolicy): number {
   const least = footprint(1, table, policy);
   if (!(bytes >= least))
     throw new InvalidConfigError(
       `a cache for rows of ${table.rowBytes} bytes needs at least ` +
-        `${Math.ceil(least / (1 - WAITING_SHARE))} bytes, got ${Math.round(bytes / (1 - WAITING_SHARE))}`,
+        `${Math.ceil(least / (1 - PREFETCH_SHARE))} bytes, got ${Math.round(bytes / (1 - PREFETCH_SHARE))}`,
     );
   let fits = 1;
   let tooMany = Math.min(table.numRows, MOST_SLOTS) + 1;

@@ -280,7 +280,10 @@ test("a hint is used once asked for, and a wrong one pushes nothing out", async 
   const { evictions, prefetchedRows, prefetchesWasted, residentRows } = store.stats;
   assert.equal(evictions, 0);
   assert.equal(residentRows, 1);
-  assert.ok(prefetchedRows - prefetchesWasted <= 10_000 / 8 / 100, "the waiting room is bounded");
+  assert.ok(
+    prefetchedRows - prefetchesWasted <= 10_000 / 8 / 100,
+    "the prefetch buffer is bounded",
+  );
   await read([8]);
   assert.equal(store.stats.hits, 1);
 });

@@ -1,13 +1,12 @@
 /**
- * A bounded cache around any store. Hits are copied at once; the rows a batch misses are read together,
- * once each, however many reads want them at the time. Writes go through. Hints are loaded into a small
- * waiting room of their own, so that a wrong guess pushes nothing out; a few rows at a time, and only while nobody
- * waits for others, so that it holds nobody up. Knows nothing of what rows hold
- * nor of where the other store keeps them.
+ * A bounded cache around any store. Hits are copied at once. The missed rows of a batch are read together, each once
+ * even if several reads want it at the same time. Writes go through. Hinted rows are loaded into a small prefetch
+ * buffer, so that a wrong hint evicts nothing. They are loaded a few at a time, and only while no read waits, so that
+ * they delay no read. Knows nothing of what rows hold, nor of where the inner store keeps them.
  *
- * Never a stale row: a write first takes its rows out of the cache, the waiting room and every load under
- * way (which then answers those who joined it before, and keeps nothing), and puts the new bytes in when
- * the other store has them, unless another write of the same row was under way with it.
+ * A row is never stale. A write first removes its rows from the cache, the prefetch buffer and every load in flight
+ * (such a load still answers the reads that joined it before, but keeps nothing). It inserts the new bytes when the
+ * inner store has them, unless another write of the same row overlaps.
  */
 import { InvalidConfigError, StoreError } from "../../../errors.ts";
 import { checkRead, checkRows, checkWrite, type RowStore, type WriteOf } from "../../store.ts";
@@ -20,28 +19,28 @@ import {
   largestCapacity,
   reportCache,
   type RowCounts,
-  WAITING_OVERHEAD,
-  WAITING_SHARE,
+  PREFETCH_OVERHEAD,
+  PREFETCH_SHARE,
 } from "./cache-options.ts";
 import { HintQueue } from "./hint-queue.ts";
 import { RamStore } from "../ram/ram.ts";
 import { type Load, type LoadEntry, newLoad, type WriteState } from "./row-loads.ts";
 import type { RowSlots } from "./row-slots.ts";
 
-/**
- * Hinted rows of one load, and loads at a time: a read that comes meanwhile waits for at most these. Few enough for a
- * disk, and a load is one round trip to a remote store.
- */
+/** Hinted rows in one load, and loads in flight: the most that a read may have to wait for. */
 const HINT_ROWS = 8;
 const HINT_LOADS = 2;
-/** Loads found at hand in a row, after which no more are tried: trying costs this thread a few us a row. */
+/**
+ * After this many loads in a row that the inner store could answer at once, the rest of the queue is dropped: trying
+ * costs this thread a few microseconds a row.
+ */
 const MOST_AT_HAND = 4;
-/** Hinted rows that may wait for their turn; takes 4 bytes each. */
+/** Hinted rows in the queue, 4 bytes each. */
 const QUEUED_ROWS = 65_536;
 /** Rows read at a time while warming. */
 const WARM_ROWS = 4096;
 
-/** Puts a cache of at most `bytes` around `store`, which it then owns. */
+/** Wraps `store` in a cache of at most `bytes`. Owns `store`. */
 export function cached<Store extends RowStore>(
   store: Store,
   options: CacheOptions,
@@ -59,18 +58,18 @@ export class CachedStore implements RowStore {
   readonly #slab: RamStore;
   readonly #admission: Admission;
   readonly #capacityBytes: number;
-  readonly #waitingBytes: number;
-  /** Rows on their way, and hinted rows that nobody has asked for yet. */
+  readonly #prefetchBytes: number;
+  /** Rows in flight, and the prefetch buffer: hinted rows that no read has used yet. */
   readonly #coming = new Map<number, LoadEntry>();
-  /** Loads of hints, oldest first. */
+  /** Loads for hints, oldest first. */
   readonly #hints = new Set<Load>();
   #hintBytes = 0;
   #numHintLoads = 0;
-  /** Hinted rows that nobody reads yet. */
+  /** Hinted rows whose load has not started. */
   readonly #queue: HintQueue;
-  /** Reads that wait for the other store. */
+  /** Reads that wait for the inner store. */
   #numDemands = 0;
-  /** Settled when no read waits any more; there while somebody waits for that. */
+  /** Resolves when no read waits any more. Present only while somebody waits for that. */
   #quiet: PromiseWithResolvers<void> | undefined;
   readonly #writing = new Map<number, WriteState>();
   readonly #count = {
@@ -87,7 +86,7 @@ export class CachedStore implements RowStore {
   };
   #slotOf = new Uint32Array(0);
   readonly #oneSlot = new Uint32Array(1);
-  /** Room for hinted rows that turn out to be at hand. */
+  /** Scratch space for hinted rows that the inner store answers at once. */
   readonly #scratch: Uint8Array;
   #isClosed = false;
 
@@ -107,13 +106,13 @@ export class CachedStore implements RowStore {
           this.#endWrite(rows, from, isWritten);
         }
       };
-    this.#waitingBytes = Math.floor(bytes * WAITING_SHARE);
+    this.#prefetchBytes = Math.floor(bytes * PREFETCH_SHARE);
     this.#scratch = new Uint8Array(HINT_ROWS * this.rowBytes);
     this.#queue = new HintQueue(
-      Math.min(QUEUED_ROWS, Math.floor(this.#waitingBytes / (this.rowBytes + WAITING_OVERHEAD))),
+      Math.min(QUEUED_ROWS, Math.floor(this.#prefetchBytes / (this.rowBytes + PREFETCH_OVERHEAD))),
     );
-    const capacity = largestCapacity(bytes - this.#waitingBytes, inner, policy);
-    this.#capacityBytes = footprint(capacity, inner, policy) + this.#waitingBytes;
+    const capacity = largestCapacity(bytes - this.#prefetchBytes, inner, policy);
+    this.#capacityBytes = footprint(capacity, inner, policy) + this.#prefetchBytes;
     this.#admission = createAdmission(policy, capacity);
     this.#slots = this.#admission.slots;
     this.#slab = new RamStore({ numRows: capacity, rowBytes: inner.rowBytes });
@@ -142,7 +141,7 @@ export class CachedStore implements RowStore {
     }
     this.#numDemands++;
     try {
-      // The other store has begun when this comes back with its promise: what is here is copied while that works.
+      // The inner store's read has started when this returns its promise, so hits are copied while it works.
       const others = this.#serveMissing(rows, { into, missing });
       this.#serveFound(rows, { into, missing });
       await others;
@@ -155,7 +154,7 @@ export class CachedStore implements RowStore {
     }
   }
 
-  /** Serves rows that are in the cache, that a hint has brought, or that the other store has at hand. */
+  /** Serves rows from the cache, from the prefetch buffer, or from an inner store that answers at once. */
   readNow(rows: Uint32Array, into: Uint8Array): boolean {
     this.#checkOpen();
     checkRead(this, rows, into);
@@ -194,7 +193,7 @@ export class CachedStore implements RowStore {
     return true;
   }
 
-  /** Queues rows for reading when there is nothing better to do. What finds no room is forgotten. */
+  /** Queues rows to be loaded while no read waits. Rows that do not fit into the queue are dropped. */
   prefetch(rows: Uint32Array): void {
     if (this.#isClosed) return;
     this.#queue.push(rows.slice());
@@ -203,8 +202,8 @@ export class CachedStore implements RowStore {
 
   #readHints(): void {
     const { rowBytes } = this;
-    const cost = rowBytes + WAITING_OVERHEAD;
-    const room = Math.min(HINT_ROWS, Math.floor(this.#waitingBytes / cost));
+    const cost = rowBytes + PREFETCH_OVERHEAD;
+    const room = Math.min(HINT_ROWS, Math.floor(this.#prefetchBytes / cost));
     const isWanted = (row: number): boolean =>
       row < this.numRows &&
       !this.#coming.has(row) &&
@@ -214,13 +213,14 @@ export class CachedStore implements RowStore {
     while (!this.#isClosed && this.#numDemands === 0 && this.#numHintLoads < HINT_LOADS) {
       const wanted = room === 0 ? [] : this.#queue.take(room, isWanted);
       if (wanted.length === 0) return;
-      // What the other store has at hand needs no hint; nor, most likely, does what else is queued.
+      // Rows that the inner store answers at once need no hint. Most likely the rest of the queue needs
+      // none, either.
       if (this.inner.readNow?.(Uint32Array.from(wanted), this.#scratch) === true) {
         if (++numAtHand === MOST_AT_HAND) this.#queue.clear();
         continue;
       }
       for (const oldest of this.#hints) {
-        if (this.#hintBytes + wanted.length * cost <= this.#waitingBytes) break;
+        if (this.#hintBytes + wanted.length * cost <= this.#prefetchBytes) break;
         this.#dropHint(oldest);
       }
       this.#hintBytes += wanted.length * cost;
@@ -240,8 +240,8 @@ export class CachedStore implements RowStore {
   }
 
   /**
-   * Fills free slots with the most used of `rows`, and teaches the frequency policy what is usual. Reads
-   * them in the order they lie in, and begins no read while somebody waits for one of his own.
+   * Fills free slots with the most used of `rows`, and gives the counts to the admission policy. Loads the rows in
+   * row order, and starts no load while a read waits.
    */
   async warm({ rows, counts }: RowCounts): Promise<void> {
     this.#checkOpen();
@@ -270,7 +270,7 @@ export class CachedStore implements RowStore {
     await this.inner.close();
   }
 
-  /** Before the other store is written: nobody may find the old bytes from now on. */
+  /** Comes before the write to the inner store: from now on no read may find the old bytes. */
   #beginWrite(rows: Uint32Array, from: Uint8Array): void {
     this.#checkOpen();
     checkWrite(this, rows, from);
@@ -295,7 +295,7 @@ export class CachedStore implements RowStore {
     }
   }
 
-  /** After it: `isWritten` says that the other store now holds `from`. */
+  /** Comes after the write. `isWritten`: the inner store now holds `from`. */
   #endWrite(rows: Uint32Array, from: Uint8Array, isWritten: boolean): void {
     for (const [i, row] of rows.entries()) {
       const state = this.#writing.get(row)!;
@@ -309,21 +309,21 @@ export class CachedStore implements RowStore {
     }
   }
 
-  /** Notes in `#slotOf` where rows are; returns the places in the batch of those that are not here. */
+  /** Writes the slots of rows to `#slotOf`; returns the batch indices of rows that are not in the cache. */
   #find(rows: Uint32Array): number[] {
     if (this.#slotOf.length < rows.length) this.#slotOf = new Uint32Array(rows.length);
     const slotOf = this.#slotOf;
     const missing: number[] = [];
     for (let i = 0; i < rows.length; i++) {
       const slot = this.#slots.find(rows[i]!);
-      // A missing row's place gets slot 0's bytes for now: one copy of everything is the fastest.
+      // Missing rows get the bytes of slot 0 for now: one copy of the whole batch is the fastest.
       slotOf[i] = Math.max(0, slot);
       if (slot < 0) missing.push(i);
     }
     return missing;
   }
 
-  /** After `#find`, with nothing in between: copies what is here, and tells the policy who was asked for. */
+  /** Copies the hits and tells the policy about all reads. Comes directly after `#find`. */
   #serveFound(
     rows: Uint32Array,
     { into, missing }: { into: Uint8Array; missing: readonly number[] },
@@ -376,7 +376,7 @@ export class CachedStore implements RowStore {
     if (failed.length > 0) await this.#readAgain(rows, { into, places: failed });
   }
 
-  /** Another's load failed, which need not mean that ours would; and a hint never fails a read. */
+  /** The load of another read failed. Ours may succeed, and a failed hint must never fail a read. */
   async #readAgain(
     rows: Uint32Array,
     { into, places }: { into: Uint8Array; places: readonly number[] },
@@ -397,9 +397,9 @@ export class CachedStore implements RowStore {
     { isHint = false, isWarming = false }: { isHint?: boolean; isWarming?: boolean },
   ): Load {
     const load = newLoad(new Uint8Array(rows.length * this.rowBytes), { isHint, isWarming });
-    load.numWaiting = rows.length;
+    load.numUnread = rows.length;
     for (const [place, row] of rows.entries()) {
-      // A row that is being written is read for who asked, and not kept: its bytes may be old.
+      // A row that is being written is read but not kept: its bytes may be old.
       const isKept = !this.#writing.has(row);
       const entry: LoadEntry = { row, place, load, isKept };
       load.entries.push(entry);
@@ -421,7 +421,7 @@ export class CachedStore implements RowStore {
       for (const entry of load.entries) this.#forget(entry);
       throw error;
     }
-    // Hinted rows wait in `#coming` for who asks; they are admitted then.
+    // Hinted rows stay in the prefetch buffer (`#coming`) and are admitted when they are read.
     if (load.isHint) return;
     for (const entry of load.entries) {
       this.#forget(entry);
@@ -433,7 +433,7 @@ export class CachedStore implements RowStore {
     if (this.#coming.get(entry.row) === entry) this.#coming.delete(entry.row);
   }
 
-  /** A hinted row was asked for: it leaves the waiting room and may get a slot. */
+  /** A hinted row was read: it leaves the prefetch buffer and may get a slot. */
   #takeHint(entry: LoadEntry): void {
     if (this.#coming.get(entry.row) !== entry) return;
     this.#coming.delete(entry.row);
@@ -442,12 +442,12 @@ export class CachedStore implements RowStore {
   }
 
   #leaveWaiting(load: Load): void {
-    if (--load.numWaiting === 0) this.#dropHint(load);
+    if (--load.numUnread === 0) this.#dropHint(load);
   }
 
   #dropHint(load: Load): void {
     if (!this.#hints.delete(load)) return;
-    this.#hintBytes -= load.entries.length * (this.rowBytes + WAITING_OVERHEAD);
+    this.#hintBytes -= load.entries.length * (this.rowBytes + PREFETCH_OVERHEAD);
     for (const entry of load.entries)
       if (this.#coming.get(entry.row) === entry) {
         this.#coming.delete(entry.row);

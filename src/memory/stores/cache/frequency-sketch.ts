@@ -1,15 +1,17 @@
 /**
- * How often rows were asked for lately, roughly and in little room: four small counters a row, shared
- * with other rows, of which the smallest is believed (a count-min sketch); all are halved now and then,
- * so that what was hot last week does not stay so. An estimate is never too low but for the halving.
- * This is TinyLFU's memory (Einziger, Friedman, Manes: arXiv 1512.00727). The four of a row lie in two blocks
- * of 64 bytes, so that counting is two accesses to main memory and not four; one block would count worse. Knows nothing of caches.
+ * A count-min sketch of how often rows were read lately. A row has four small counters, which it shares with other
+ * rows; the smallest is the estimate. Now and then all counters are halved, so that old uses fade. Apart from the
+ * halving an estimate is never too low. This is the sketch of TinyLFU (Einziger, Friedman, Manes: arXiv 1512.00727).
+ * The counters of a row are in two blocks of 64 bytes, so that counting takes two accesses to main memory and not
+ * four. With one block the estimates would be worse. Knows nothing of caches.
  */
 
 const MAX_COUNT = 255;
 /** Halve after this many uses for each row the cache can hold; the paper uses 8 to 10. */
 const USES_PER_ROW = 10;
-/** Counters are shared by more rows where there are fewer; this many, at a byte each, beside rows of 64 bytes. */
+/**
+ * Counters for each row that the cache can hold, one byte each. With fewer counters, more rows share each of them.
+ */
 const COUNTERS_PER_ROW = 4;
 
 export class FrequencySketch {
@@ -37,7 +39,7 @@ export class FrequencySketch {
     const target = Math.min(MAX_COUNT, this.#least(places) + times);
     for (let i = 0; i < places.length; i++)
       if (counters[places[i]!]! < target) counters[places[i]!] = target;
-    // Seeding with large counts is not the passing of time.
+    // Counts from warming do not let old uses fade.
     if (times === 1 && ++this.#uses >= this.#period) this.#halve();
   }
 
@@ -54,15 +56,15 @@ export class FrequencySketch {
     return least;
   }
 
-  /** A row's counters, two in each of two blocks; valid until the next call. */
+  /** Indices of a row's counters, two in each of two blocks. Valid until the next call. */
   #placesOf(row: number): Uint32Array {
     const places = this.#places;
     let hash = row;
     for (let i = 0; i < places.length; i += 2) {
       hash = mixed(hash, i);
-      // High bits choose the block, as a share of the blocks, of which there need not be a power of two.
+      // The high bits choose the block, by multiplication: the number of blocks need not be a power of two.
       const block = BLOCK * Math.floor(((hash >>> 0) / 2 ** 32) * this.#numBlocks);
-      // Others choose within each half of it.
+      // Other bits choose a counter in each half of the block.
       const bits = Math.imul(hash ^ (hash >>> 15), 0x9e3779b1);
       places[i] = block + (bits & (HALF - 1));
       places[i + 1] = block + HALF + ((bits >>> 8) & (HALF - 1));
@@ -80,7 +82,7 @@ const COUNTERS = 4;
 const BLOCK = 64;
 const HALF = BLOCK / 2;
 
-/** Neighbouring rows far apart: two rounds of multiply and shift. */
+/** Two rounds of multiply and shift, so that neighbouring rows get unrelated hashes. */
 function mixed(row: number, salt: number): number {
   const once = Math.imul(row ^ (row >>> 16) ^ salt, 0x85ebca6b);
   return Math.imul(once ^ (once >>> 13), 0xc2b2ae35);

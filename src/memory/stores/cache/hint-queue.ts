@@ -1,6 +1,6 @@
 /**
- * Rows that hints ask for and that nobody reads yet: the newest hint first, within a hint in its order. Bounded; what
- * does not fit is forgotten, the oldest first, because a hint soon turns stale. Knows no cache and no store.
+ * A queue of hinted rows whose load has not started. The newest hint comes first; within a hint the order is kept. It
+ * is bounded and drops the oldest hints first, because hints age fast. Knows no cache and no store.
  */
 export class HintQueue {
   readonly #most: number;
@@ -16,7 +16,7 @@ export class HintQueue {
     return this.#size;
   }
 
-  /** The queue keeps `rows`; of a hint too long for it, the beginning. */
+  /** Keeps a reference to `rows`. Of a hint that is too long it keeps the beginning. */
   push(rows: Uint32Array): void {
     const kept = rows.subarray(0, this.#most);
     if (kept.length === 0) return;
@@ -28,7 +28,7 @@ export class HintQueue {
     }
   }
 
-  /** Takes out rows until `count` of them are `wanted`; the others are forgotten. */
+  /** Removes rows until `count` of them are `wanted`, and returns those; the others are dropped. */
   take(count: number, wanted: (row: number) => boolean): number[] {
     const taken: number[] = [];
     for (let hint = this.#hints.at(-1); hint !== undefined; hint = this.#hints.at(-1)) {

@@ -1,5 +1,6 @@
 /**
- * Rows that a cache has asked another store for, and who they are for. Knows no store; the cache runs them.
+ * Loads: rows that a cache reads from the inner store, and the reads that wait for them. Knows no store; the cache
+ * runs the loads.
  */
 
 /** Rows that are read together. */
@@ -7,12 +8,12 @@ export interface Load {
   readonly entries: LoadEntry[];
   readonly bytes: Uint8Array;
   readonly isHint: boolean;
-  /** The bytes have come. Only loads of hints stay behind with it. */
+  /** The bytes have arrived. Only loads for hints stay after that. */
   isHere: boolean;
-  /** Keep the rows wherever there is a free slot, without asking the policy. */
+  /** Keep the rows while there are free slots, without asking the policy. */
   readonly isWarming: boolean;
-  /** Entries that nobody has asked for yet: a hint leaves the waiting room with its last one. */
-  numWaiting: number;
+  /** Entries that no read has used yet. At 0 the load leaves the prefetch buffer. */
+  numUnread: number;
   done: Promise<void>;
 }
 
@@ -20,7 +21,7 @@ export interface LoadEntry {
   readonly row: number;
   readonly place: number;
   readonly load: Load;
-  /** False once a write has made the bytes old. */
+  /** False once a write has made the bytes stale. */
   isKept: boolean;
 }
 
@@ -29,11 +30,11 @@ export function newLoad(
   bytes: Uint8Array,
   { isHint = false, isWarming = false }: { isHint?: boolean; isWarming?: boolean },
 ): Load {
-  const load = { entries: [], bytes, isHint, isHere: false, isWarming, numWaiting: 0 };
+  const load = { entries: [], bytes, isHint, isHere: false, isWarming, numUnread: 0 };
   return { ...load, done: Promise.resolve() };
 }
 
-/** A row that is on its way to be written. */
+/** A row with a write in flight. */
 export interface WriteState {
   writers: number;
   isContested: boolean;

@@ -1,13 +1,16 @@
 /**
- * Which rows sit in which of a fixed number of slots, on which of a few lists, and which row of a list was used
- * longest ago: an index by open addressing and doubly linked lists, all in flat arrays, so that a million rows make
- * no garbage. What is known of a slot lies together: in a table larger than the processor's caches every line of
- * memory that is touched is waited for. Knows nothing of bytes, stores or why a row deserves its slot.
+ * Which rows are in which of a fixed number of slots, and the slots in LRU order on a few lists. An index by open
+ * addressing and doubly linked lists, all in flat arrays, so that a million rows make no garbage. The fields of a
+ * slot are next to each other, because in an array larger than the processor's caches each cache line costs a miss.
+ * Knows nothing of bytes, stores or why a row has its slot.
  */
 
 const NONE = -1;
 
-/** A slot's record: its row, the slot used next before it, the slot used next after it with its list above. */
+/**
+ * Fields of a slot: its row, the previous slot of its list, the next slot (with the number of the list in the high
+ * bits).
+ */
 const FIELDS = 3;
 const ROW = 0;
 const NEXT = 1;
@@ -18,12 +21,15 @@ const SLOT_MASK = 2 ** LIST_SHIFT - 1;
 export class RowSlots {
   readonly capacity: number;
   #size = 0;
-  /** Slot + 1 of a row near where its hash points, 0 where free. At most half full. */
+  /** Hash table of slot + 1; 0 where free. At most half full. */
   readonly #index: Int32Array;
   readonly #shift: number;
-  /** Of each slot; record `capacity + l` is the head of list l (next: used last, previous: used longest ago). */
+  /**
+   * The fields of each slot. Record `capacity + l` is the head of list l (next: most recently used, previous: least
+   * recently used).
+   */
   readonly #records: Int32Array;
-  /** Slots given back, chained through their next. */
+  /** Free slots, linked through their next field. */
   #free = NONE;
   #fresh = 0;
   readonly #sizes: number[];
@@ -39,7 +45,7 @@ export class RowSlots {
       this.#records[FIELDS * head + NEXT] = this.#records[FIELDS * head + PREVIOUS] = head;
   }
 
-  /** What the arrays of so many slots take. */
+  /** Bytes of the arrays for `capacity` slots. */
   static bytes(capacity: number, { lists = 1 }: { lists?: number } = {}): number {
     return 4 * (2 ** indexBits(capacity) + FIELDS * (capacity + lists));
   }
@@ -62,7 +68,7 @@ export class RowSlots {
     }
   }
 
-  /** Rows on a list. */
+  /** Number of rows on a list. */
   sizeOf(list: number): number {
     return this.#sizes[list]!;
   }
@@ -71,14 +77,14 @@ export class RowSlots {
     return this.#records[FIELDS * slot + PREVIOUS]! >>> LIST_SHIFT;
   }
 
-  /** Notes that `slot` was used just now; it stays on its list unless another is named. */
+  /** Makes `slot` the most recently used of its list, or moves it to another list. */
   touch(slot: number, list: number = this.listOf(slot)): void {
     if (this.#records[FIELDS * (this.capacity + list) + NEXT] === slot) return;
     this.#unlink(slot);
     this.#linkFirst(slot, list);
   }
 
-  /** The slot of a list that was used longest ago. Only where there is one. */
+  /** The least recently used slot of a list, which must not be empty. */
   oldest(list = 0): number {
     return this.#records[FIELDS * (this.capacity + list) + PREVIOUS]! & SLOT_MASK;
   }
@@ -87,7 +93,7 @@ export class RowSlots {
     return this.#records[FIELDS * slot + ROW]! >>> 0;
   }
 
-  /** Gives `row`, which has no slot yet, a free one. There must be one. */
+  /** Gives `row`, which has no slot, a free one. There must be one. */
   insert(row: number, list = 0): number {
     let slot = this.#free;
     if (slot === NONE) slot = this.#fresh++;
@@ -103,7 +109,7 @@ export class RowSlots {
     return slot;
   }
 
-  /** Frees the slot of `row`; says whether it had one. */
+  /** Frees the slot of `row`; returns whether it had one. */
   remove(row: number): boolean {
     const index = this.#index;
     const mask = index.length - 1;

@@ -1,9 +1,9 @@
 /**
- * Which slots of a row log are taken: a count of live records for each segment, what checkpoints still
- * hold, where to write next, and which segment is worth emptying. Numbers only; knows no file and no row.
+ * Space management of a row log: the live records of each segment, the records that checkpoints need, where to write
+ * next, and which segment to empty. Numbers only; knows no file and no row.
  *
- * A segment may be written again once no row's present version lies in it and no kept checkpoint ("pin")
- * refers to it. Nothing else is ever overwritten: that alone makes checkpoints safe against crashes.
+ * A segment may be overwritten once it has no row's newest version and no kept checkpoint ("pin") refers to it.
+ * Nothing else is ever overwritten. That makes checkpoints safe against crashes.
  */
 import { StoreError } from "../../../errors.ts";
 import { MAX_SLOTS } from "./row-log-format.ts";
@@ -16,7 +16,7 @@ export interface SlotRun {
 /** Live records of each segment at the time of a checkpoint. */
 export type Pin = Uint32Array;
 
-/** Segments that may be sparsely filled before emptying begins. */
+/** Segments in use before sparse ones are emptied. */
 const SLACK_SEGMENTS = 8;
 
 export class LogSegments {
@@ -25,13 +25,13 @@ export class LogSegments {
   #numSegments = 0;
   #total = 0;
   #pins: readonly Pin[] = [];
-  /** Segment being filled, and how many of its slots are given out. */
+  /** The segment being filled, and how many of its slots are allocated. */
   #open = -1;
   #used: number;
   #free: number[] = [];
-  /** Their last rows are in memory, about to be written elsewhere. */
+  /** Their last rows are in memory and will be written elsewhere. */
   readonly #emptied = new Set<number>();
-  /** Whether anything became free since `#free` was gathered. */
+  /** Whether a segment may have become free since `#free` was computed. */
   #mayHaveFree = false;
 
   constructor(recordsPerSegment: number) {
@@ -59,7 +59,7 @@ export class LogSegments {
     return this.#live[segment]!;
   }
 
-  /** Counts a record that a checkpoint says is live; before anything is allocated. */
+  /** Counts a record that is live in a checkpoint. Comes before the first `allocate`. */
   restore(slot: number): void {
     const segment = this.segmentOf(slot);
     this.#grow(segment + 1);
@@ -79,21 +79,21 @@ export class LogSegments {
     return { firstSlot, count: taken };
   }
 
-  /** The record in `slot` is nobody's present version any more. */
+  /** The record in `slot` is no longer the newest version of its row. */
   release(slot: number): void {
     const segment = this.segmentOf(slot);
     this.#total--;
     if (--this.#live[segment]! === 0) this.#mayHaveFree = true;
   }
 
-  /** What a checkpoint taken now refers to. Held until `keepPins` leaves it out. */
+  /** The records that a checkpoint taken now refers to. They are kept until `keepPins` leaves the pin out. */
   pin(): Pin {
     const pin = this.#live.slice(0, this.#numSegments);
     this.#pins = [...this.#pins, pin];
     return pin;
   }
 
-  /** Holds what an older checkpoint refers to. */
+  /** Keeps the records that an older checkpoint refers to. */
   addPin(pin: Pin): void {
     this.#grow(pin.length);
     this.#pins = [...this.#pins, pin];
@@ -105,8 +105,8 @@ export class LogSegments {
   }
 
   /**
-   * The segment with the fewest live records, if less than half of what is occupied is live: emptying it
-   * moves at most one record for each that it frees. Undefined if there is nothing to gain.
+   * The segment with the fewest live records, if less than half of the occupied slots are live. Emptying it then
+   * moves at most one record for each slot that it frees. Undefined if there is nothing to gain.
    */
   victim(): number | undefined {
     let occupied = 0;
@@ -122,7 +122,7 @@ export class LogSegments {
     return 2 * this.#live[best]! <= this.recordsPerSegment ? best : undefined;
   }
 
-  /** What was live in this segment is on its way out; it is no victim again until it was refilled. */
+  /** The live records of this segment are being moved. It is not chosen again until it was refilled. */
   markEmptied(segment: number): void {
     this.#emptied.add(segment);
   }

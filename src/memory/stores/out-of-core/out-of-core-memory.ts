@@ -1,7 +1,6 @@
 /**
- * What an out-of-core table does with the memory it may use: the map of rows first, with the count of each
- * one's uses, then buffers, then rows.
- * Counts every array that grows with the table or the budget; knows no files.
+ * How an out-of-core table divides its memory: first the map of rows and the counts of their uses, then buffers, then
+ * cached rows. Counts every array that grows with the table or the budget; knows no files.
  */
 import { InvalidConfigError } from "../../../errors.ts";
 import { USE_CODE_BYTES } from "../../row-use.ts";
@@ -16,30 +15,30 @@ export interface TableMemory {
 }
 
 export interface TableMemoryPlan extends TableMemory {
-  /** Four bytes a row say where it is. */
+  /** The map: four bytes for each row. */
   readonly mapBytes: number;
-  /** And a byte how often training asked for it, which is kept beside the table. */
+  /** The counts of uses, one byte for each row, which are kept beside the table. */
   readonly countBytes: number;
   readonly bufferBytes: number;
   readonly cacheBytes: number;
-  /** All of these: at most what was allowed. */
+  /** The sum, at most what was allowed. */
   readonly totalBytes: number;
 }
 
 export interface TableMemoryRequest {
   readonly numRows: number;
   readonly rowBytes: number;
-  /** What the table may use. */
+  /** Memory that the table may use. */
   readonly bytes: number;
-  /** Rows that must fit at once: those of two steps. */
+  /** Rows that must fit: those of two steps. */
   readonly leastRows: number;
 }
 
-/** One batch being written, its parts, and one being read, twice (as it comes, and sorted out). */
+/** Buffers for a batch that is written, for its parts, and for a batch that is read (raw and sorted). */
 const NUM_BUFFERS = 5;
 const MOST_IO_BYTES = 2 ** 20;
 const LEAST_IO_BYTES = 2 ** 14;
-/** A place in memory also has an entry in the list of rows that are due to be written. */
+/** Each place of the cache also has an entry in the writer's list. */
 const DUE_BYTES = 4;
 
 /** Throws `InvalidConfigError`, with the numbers, where the rows of two steps do not fit. */

@@ -5,7 +5,7 @@
 
 export class RecencyList {
   readonly capacity: number;
-  /** The list's links; entry `capacity` is its head (next: used last, previous: used longest ago). */
+  /** The links; entry `capacity` is the head (next: most recently used, previous: least recently used). */
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
 
@@ -17,17 +17,17 @@ export class RecencyList {
     this.#previous[capacity] = capacity;
   }
 
-  /** The slot used longest ago, or `capacity` where the list is empty. */
+  /** The least recently used slot, or `capacity` if the list is empty. */
   get oldest(): number {
     return this.#previous[this.capacity]!;
   }
 
-  /** The slot used next after `slot`, or `capacity` behind the youngest. */
+  /** The slot that was used next after `slot`, or `capacity` after the last. */
   younger(slot: number): number {
     return this.#previous[slot]!;
   }
 
-  /** Puts a slot that is not in the list at its young end. */
+  /** Adds a slot as the most recently used one. It must not be in the list. */
   add(slot: number): void {
     const head = this.capacity;
     const first = this.#next[head]!;
@@ -44,7 +44,7 @@ export class RecencyList {
     this.#previous[next] = previous;
   }
 
-  /** Notes that `slot`, which is in the list, was used just now. */
+  /** Makes `slot`, which is in the list, the most recently used one. */
   touch(slot: number): void {
     if (this.#next[this.capacity] === slot) return;
     this.remove(slot);

@@ -1,20 +1,22 @@
 /**
- * Where each row of a table is, and the rows that are in memory: a location a row (four bytes), and a fixed
- * number of places with the rows' bytes, the order of their use, and whether they were changed. A row may
- * have several parts (values, moment) that are read and written apart but travel together. Knows no files;
- * "log slot" is a number to it.
+ * The map of a table, and the cache of its rows. The map has a location (four bytes) for each row. The cache has a
+ * fixed number of places with the bytes of rows, their LRU order, and whether they were changed. A row may have
+ * several parts (values, moment), which are read and written separately but cached together. Knows no files: a log
+ * slot is only a number here.
  */
 import { RamStore } from "../ram/ram.ts";
 import { RecencyList } from "./recency-list.ts";
 
-/** Set in a location that means a place in memory; the rest is its number. Otherwise: a log slot, 0 for
- *  a row that was never written. */
+/**
+ * Set in a location that is a place of the cache; the other bits are its number. Otherwise the location is a log
+ * slot, 0 for a row that was never written.
+ */
 const IN_MEMORY = 0x80000000;
 
 const CLEAN = 0;
-/** Changed since it was last handed to the log. */
+/** Changed since it was last given to the writer. */
 const DIRTY = 1;
-/** Handed to the log, not yet written. */
+/** Given to the writer, not yet written. */
 const WRITING = 2;
 
 export interface RecordCacheOptions {
@@ -26,7 +28,7 @@ export interface RecordCacheOptions {
 export class RecordCache {
   readonly capacity: number;
   parts: readonly RamStore[];
-  /** A location a row: for the map in a checkpoint, to be filled before the first use when resuming. */
+  /** The location of each row. When resuming, the map of the checkpoint is written here before the first use. */
   readonly locations: Uint32Array;
   #homes: Uint32Array;
   #rows: Uint32Array;
@@ -49,7 +51,7 @@ export class RecordCache {
     this.#numFree = capacity;
   }
 
-  /** What one row in memory takes beside its own bytes: home, row, state, two links, free list. */
+  /** Bytes of a cached row besides its own: log slot, row, state, two links, free list. */
   static readonly extraBytes: number = 4 + 4 + 1 + 8 + 4;
 
   get numFree(): number {
@@ -64,15 +66,15 @@ export class RecordCache {
     return this.locations[row]! >= IN_MEMORY;
   }
 
-  /** The log slot of the newest record of a row: what a checkpoint after a flush must name. */
+  /** The log slot of a row's newest record, for the map of a checkpoint after a flush. */
   logSlotOf(row: number): number {
     const location = this.locations[row]!;
     return location >= IN_MEMORY ? this.#homes[location - IN_MEMORY]! : location;
   }
 
   /**
-   * The places of `rows`, used just now; undefined if one of them is not in memory. Valid until the next
-   * call.
+   * The places of `rows`, which become the most recently used ones; undefined if one of them is not in memory. Valid
+   * until the next call.
    */
   locate(rows: Uint32Array): Uint32Array | undefined {
     if (this.#places.length < rows.length) this.#places = new Uint32Array(rows.length);
@@ -87,7 +89,7 @@ export class RecordCache {
     return places;
   }
 
-  /** Notes that a row, if it is in memory, is used; says whether it is. */
+  /** Makes a row the most recently used one, if it is in memory; returns whether it is. */
   touch(row: number): boolean {
     const location = this.locations[row]!;
     if (location < IN_MEMORY) return false;
@@ -95,7 +97,7 @@ export class RecordCache {
     return true;
   }
 
-  /** Gives a row that is not in memory a place, clean. There must be a free one; its bytes are stale. */
+  /** Gives a row that is not in memory a free place, marked unchanged. There must be one. Its bytes are undefined. */
   insert(row: number): number {
     const place = this.#free[--this.#numFree]!;
     this.#homes[place] = this.locations[row]!;
@@ -106,8 +108,10 @@ export class RecordCache {
     return place;
   }
 
-  /** Throws rows out, used longest ago first, until `count` places are free, among the `within` oldest.
-   *  Passes over what is not yet in the log; says whether it succeeded. */
+  /**
+   * Evicts rows among the `within` least recently used ones until `count` places are free. Skips rows that are not
+   * yet in the log; returns whether it succeeded.
+   */
   evict(count: number, within: number): boolean {
     let place = this.#order.oldest;
     for (let seen = 0; seen < within && place !== this.capacity; seen++) {
@@ -127,7 +131,10 @@ export class RecordCache {
     for (let i = 0; i < places.length; i++) this.#setDirty(places[i]!);
   }
 
-  /** Wants the row's record moved: from `slot` it will be gone. No-op where a newer one is due anyway. */
+  /**
+   * Marks the row to be written again, because the record in `slot` has to move. Does nothing if a newer version will
+   * be written anyway.
+   */
   rewrite(row: number): void {
     this.#setDirty(this.locations[row]! - IN_MEMORY);
   }
@@ -139,7 +146,7 @@ export class RecordCache {
     this.#numDirty++;
   }
 
-  /** Places to write back, oldest first, at most `into.length`, among the `within` oldest. */
+  /** Changed places among the `within` least recently used ones, oldest first, at most `into.length`. */
   collectDirty(within: number, into: Uint32Array): number {
     let count = 0;
     let place = this.#order.oldest;
@@ -154,7 +161,7 @@ export class RecordCache {
     return this.#rows[place]!;
   }
 
-  /** The rows in these places are being written as they are now. */
+  /** The rows in these places are now being written. */
   beginWriting(places: Uint32Array): void {
     for (let i = 0; i < places.length; i++) this.#states[places[i]!] = WRITING;
     this.#numDirty -= places.length;
@@ -168,7 +175,7 @@ export class RecordCache {
     return before;
   }
 
-  /** The writing failed: the rows are as changed as before. */
+  /** The write failed: the rows are marked as changed again. */
   abandonWriting(places: Uint32Array): void {
     for (let i = 0; i < places.length; i++) {
       this.#states[places[i]!]! &= ~WRITING;
@@ -183,7 +190,7 @@ export class RecordCache {
     else this.locations[row] = slot;
   }
 
-  /** Gives the memory of all rows back, none of which may be changed; where they are stays known. */
+  /** Frees the memory of all rows, none of which may be changed. The map stays. */
   release(): void {
     this.evict(this.capacity, this.capacity);
     this.parts = [];

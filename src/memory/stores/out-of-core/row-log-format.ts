@@ -1,7 +1,7 @@
 /**
- * The row log: a file to which new versions of rows are appended, never written over while anybody may
- * still want them. Builds and checks header and record bytes and says what lies where; reads and writes no
- * files, and does not know which record of a row is the present one (a map of rows says that).
+ * The format of the row log: a file to which new versions of rows are appended, and in which no version is
+ * overwritten while it may be needed. Builds and checks header and record bytes; reads and writes no files. Does not
+ * know which record of a row is the newest: a map of rows says that.
  *
  * Everything is little endian. Version 1:
  *
@@ -18,8 +18,8 @@
  *
  *     record: the row's bytes; its id (4); CRC-32C of both (4)
  *
- * A record says whose it is and whether it is whole, so a torn write, a hole or a map that points elsewhere
- * is found when the record is read. Segments are runs of records that are reused together.
+ * A record has its row and a checksum, so a torn write, a hole or a wrong map is detected when the record is read.
+ * Segments are runs of records that are reused together.
  */
 import { FormatError, InvalidConfigError } from "../../../errors.ts";
 import { crc32c } from "../../../numerics/index.ts";
@@ -31,9 +31,9 @@ const VERSION = 1;
 const HEADER_SUM_AT = LOG_HEADER_BYTES - 4;
 const IDENTITY_AT = 24;
 export const IDENTITY_BYTES = 16;
-/** What a record has beside the row: id and sum. */
+/** Bytes of a record besides the row: id and checksum. */
 export const RECORD_EXTRA_BYTES = 8;
-/** A location has one bit to say whether it means a record. */
+/** One bit of a location says whether it is a record. */
 export const MAX_SLOTS: number = 2 ** 31 - 1;
 
 export interface RowLogSpec {
@@ -46,7 +46,7 @@ export interface RowLogSpec {
 /** Throws `InvalidConfigError` for tables whose log could not address its records. */
 export function checkLogSize({ numRows, rowBytes }: Omit<RowLogSpec, "identity">): void {
   checkTableSize({ numRows, rowBytes });
-  // Twice the rows: while a row's old version is kept for a checkpoint, its new one lies elsewhere.
+  // Twice the rows: a row's old version may be kept for a checkpoint beside its new one.
   if (2 * numRows > MAX_SLOTS)
     throw new InvalidConfigError(
       `a table kept in a row log has at most ${Math.floor(MAX_SLOTS / 2)} rows, got ${numRows}; use ` +
@@ -97,7 +97,7 @@ export function parseLogHeader(bytes: Uint8Array): RowLogSpec {
   };
 }
 
-/** Records in a buffer, one behind the other. */
+/** Records back to back in a buffer. */
 export class RecordBuffer {
   readonly bytes: Uint8Array;
   readonly recordBytes: number;
@@ -109,14 +109,14 @@ export class RecordBuffer {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Completes record `i`, whose row is in place: whose it is, and its sum. */
+  /** Completes record `i`, whose row bytes are in place, with its id and checksum. */
   seal(i: number, row: number): void {
     const end = (i + 1) * this.recordBytes;
     this.#view.setUint32(end - 8, row, true);
     this.#view.setUint32(end - 4, this.#sum(end), true);
   }
 
-  /** The row of the record that begins at byte `at`, or -1 where there is no whole record. */
+  /** The row of the record at byte `at`, or -1 if there is no undamaged record. */
   rowAt(at: number): number {
     const end = at + this.recordBytes;
     return this.#view.getUint32(end - 4, true) === this.#sum(end)

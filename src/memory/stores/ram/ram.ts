@@ -1,7 +1,7 @@
 /**
- * A table in memory: segments of SharedArrayBuffer, zero at first. Pages that were never touched cost
- * nothing, so a table may be larger than what a run uses of it. Rows are copied by WebAssembly where it
- * is there and by loops otherwise. Knows nothing of tokens, number formats or tensors.
+ * A table in memory: segments of SharedArrayBuffer, zero at first. Pages that were never touched take no memory, so a
+ * table may be larger than the part that a run uses. Rows are copied by WebAssembly where it is available, otherwise
+ * by loops. Knows nothing of tokens, number formats or tensors.
  */
 import { InvalidConfigError, StoreError } from "../../../errors.ts";
 import { checkRead, checkTableSize, checkWrite, type WritableRowStore } from "../../store.ts";
@@ -14,11 +14,11 @@ export interface RamStoreOptions {
   readonly rowBytes: number;
   /** Upper limit of a segment's size, at most 4 GiB; segments hold a power of two of rows. */
   readonly segmentBytes?: number;
-  /** Called once a segment before its first use: the place to ask for huge pages. */
+  /** Called once for each segment before its first use, to ask for huge pages. */
   readonly advise?: ((buffer: SharedArrayBuffer) => void) | undefined;
   /**
-   * Tables below this size are copied by JavaScript loops: they fit a cache, and each WebAssembly
-   * memory takes 10 GiB of address space on V8. `Infinity` turns WebAssembly off.
+   * Smaller tables are copied by JavaScript loops: they fit into the processor's caches, and each WebAssembly memory
+   * takes 10 GiB of address space on V8. `Infinity` turns WebAssembly off.
    */
   readonly wasmFromBytes?: number;
 }
@@ -53,7 +53,7 @@ export class RamStore implements WritableRowStore {
     this.readSync(rows, into);
   }
 
-  /** `read` for callers that cannot wait; nothing here does. */
+  /** `read` without a promise: a table in memory never waits. */
   readSync(rows: Uint32Array, into: Uint8Array): void {
     this.#checkOpen();
     checkRead(this, rows, into);

@@ -1,6 +1,6 @@
 /**
- * A table file (`memory/table-file.ts`) behind a web server. Network and server are not believed: every block is
- * checked against its sum each time it is read.
+ * A table file (`memory/table-file.ts`) behind a web server. Network and server are not trusted: every block is
+ * checked against its checksum each time it is read.
  */
 import { type HttpOptions, openHttpRanges } from "../../../bytes/index.ts";
 import { type OpenTableOptions, openTableStore, type TableFileStore } from "./table-file.ts";

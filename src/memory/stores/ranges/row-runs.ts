@@ -1,9 +1,9 @@
 /**
- * A batch of rows as runs of neighbours, for stores where rows lie in order and a call costs more than
- * a few unwanted bytes: files, HTTP ranges. Knows nothing of what carries the bytes.
+ * Splits a batch into runs of neighbouring rows, for stores where a call costs more than a few unneeded bytes: files,
+ * HTTP ranges. Knows nothing of what reads the bytes.
  */
 
-/** Rows that one call covers, in the order they lie in, and their places in the batch. */
+/** Rows of one call, in row order, and their indices in the batch. */
 export interface RowRun {
   readonly firstRow: number;
   lastRow: number;
@@ -13,15 +13,15 @@ export interface RowRun {
 
 export interface RowRunLimits {
   readonly rowBytes: number;
-  /** Rows whose gap is at most this share a call. 0: only neighbours do. */
+  /** Rows share a call if the gap between them is at most this. 0: only neighbours do. */
   readonly maxGapBytes: number;
   readonly maxCallBytes: number;
 }
 
-/** Rows sorted together. A row and its place in the batch fit into one double: 2^32 * 2^20 < 2^53. */
+/** Rows sorted together. A row and its index in the batch fit into one double: 2^32 * 2^20 < 2^53. */
 const SORT_ROWS = 2 ** 20;
 
-/** Repeated rows are in the same run, each with its place. */
+/** Repeated rows are in the same run, each with its index. */
 export function rowRuns(rows: Uint32Array, limits: RowRunLimits): RowRun[] {
   const { rowBytes, maxGapBytes, maxCallBytes } = limits;
   const runs: RowRun[] = [];
@@ -51,12 +51,12 @@ export function rowRuns(rows: Uint32Array, limits: RowRunLimits): RowRun[] {
 export interface RowPlaces {
   readonly into: Uint8Array;
   readonly rowBytes: number;
-  /** Bytes from one row's place in `into` to the next, and of what stands there before it. */
+  /** Bytes from one row to the next in `into`, and bytes before each row's part there. */
   readonly stride?: number;
   readonly shift?: number;
 }
 
-/** Deals the bytes of a run, from its first row to its last, out to the rows' places. */
+/** Copies the bytes of a run, from its first row to its last, to the positions of its rows. */
 export function dealOutRun(
   { firstRow, rows, places }: RowRun,
   bytes: Uint8Array,
@@ -69,8 +69,8 @@ export function dealOutRun(
 }
 
 /**
- * Serves all runs, at most `maxInFlight` at a time. Fails with the first failure, but only once nothing is
- * under way any more: the caller may use its buffer again.
+ * Serves all runs, at most `maxInFlight` at a time. Rejects with the first failure, but only after all calls have
+ * ended, so that the caller may reuse its buffer.
  */
 export async function serveRuns<Run>(
   runs: readonly Run[],

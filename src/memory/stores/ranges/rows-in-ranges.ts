@@ -1,6 +1,5 @@
 /**
- * Rows that lie one after another in bytes that are read by range. What rows hold, and whether they are right, is
- * somebody else's business.
+ * A store of rows that lie back to back in byte ranges. Does not check what rows hold.
  */
 import type { ByteRanges } from "../../../bytes/index.ts";
 import { StoreError } from "../../../errors.ts";

@@ -1,8 +1,7 @@
 /**
- * A table file (`memory/table-file.ts`) as a store, wherever its bytes are read from. Opening reads the header. A block
- * of rows is checked against its checksum: on a disk of ours the first time one of its rows is read, and trusted from
- * then on; elsewhere each time. Damage is refused with the file, the block and its rows. Read only. Knows nothing of
- * what rows hold.
+ * A table file (`memory/table-file.ts`) as a store over any byte ranges. Opening reads the header. Blocks of rows are
+ * checked against their checksums: on a local disk when one of their rows is first read, elsewhere at each read. An
+ * error for damage names the file, the block and its rows. Read only. Knows nothing of what rows hold.
  */
 import { FormatError, StoreError } from "../../../errors.ts";
 import { refuseForeign } from "../../../foreign-file.ts";
@@ -23,22 +22,22 @@ import { serveRuns } from "./row-runs.ts";
 export interface OpenTableOptions {
   /** What the table must be; each given part is compared. */
   readonly expected?: Partial<TableIdentity>;
-  /** Memory for checksums that were read; 64 MiB are those of 64 GiB of rows. */
+  /** Memory for cached checksums. 64 MiB are the checksums of 64 GiB of rows. */
   readonly checksumBytes?: number;
 }
 
 export interface TableStoreOptions extends OpenTableOptions {
-  /** Bytes that were right once stay right. */
+  /** Blocks that were checked once need no second check. */
   readonly isTrusted: boolean;
 }
 
-/** Checksums are read by pages of this many. */
+/** Checksums in a page; they are read by pages. */
 const PAGE_SUMS = 1024;
-/** Bytes of the blocks that are held to be checked at a time. */
+/** Bytes of the blocks that are read and checked at a time. */
 const BATCH_BYTES = 4 * 2 ** 20;
 /** Lists are read in pieces of this many bytes. */
 const PIECE_BYTES = 1 << 20;
-/** Hot rows that are kept of the list. */
+/** Hot rows that are read from the list. */
 const MOST_HOT = 2 ** 20;
 const DAMAGED_SUMS = "the list of checksums is damaged; rows can no longer be checked";
 
@@ -53,7 +52,7 @@ export async function openTableStore(
     const header = parseTableHeader(start, ranges.size);
     if (options.expected !== undefined) checkTableFile(header, options.expected);
     const store = new TableFileStore(ranges, { ...options, header });
-    // A short list is itself checked at once.
+    // A short list of checksums is itself checked at once.
     if (4 * header.numBlocks <= PIECE_BYTES && !(await store.checksumsAreWhole()))
       throw new FormatError(DAMAGED_SUMS);
     return store;
@@ -71,7 +70,7 @@ export class TableFileStore implements RowStore {
   readonly header: TableFileHeader;
   readonly #ranges: ByteRanges;
   readonly #rows: RowStore;
-  /** One bit a block that was right; none where nothing is trusted. */
+  /** One bit for each checked block. Empty where blocks are checked at each read. */
   readonly #isChecked: Uint8Array;
   /** Pages of checksums, oldest first. */
   readonly #pages = new Map<number, Promise<Uint32Array>>();
@@ -98,7 +97,7 @@ export class TableFileStore implements RowStore {
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
     const { rowsPerBlock } = this.header;
     const unchecked = new Set<number>();
-    // Rows out of range are for those below to refuse, as is everything once they are closed.
+    // The inner reads refuse rows out of range, and everything after `close`.
     for (const row of rows)
       if (row < this.numRows && !this.#checked(Math.floor(row / rowsPerBlock)))
         unchecked.add(Math.floor(row / rowsPerBlock));
@@ -114,7 +113,7 @@ export class TableFileStore implements RowStore {
     if (known.length > 0) await this.#readPlaces(known, asked, into);
   }
 
-  /** The rows that were used most when the table was written, most used first; to warm a cache. */
+  /** The most used rows when the table was written, most used first. For warming a cache. */
   async hotRows(): Promise<RowCounts> {
     const { numHot, hotAt, hotSum } = this.header;
     const most = Math.min(numHot, MOST_HOT);
@@ -145,7 +144,7 @@ export class TableFileStore implements RowStore {
     }
   }
 
-  /** Whether the list of checksums is as it was written. */
+  /** Whether the list of checksums is undamaged. */
   async checksumsAreWhole(): Promise<boolean> {
     const { numBlocks, checksumsAt, checksumsSum } = this.header;
     return (await this.#sumOf(checksumsAt, 4 * numBlocks)) === checksumsSum;
@@ -159,7 +158,7 @@ export class TableFileStore implements RowStore {
     return (((this.#isChecked[block >>> 3] ?? 0) >>> (block & 7)) & 1) === 1;
   }
 
-  /** Reads whole blocks (rising), checks them, and copies those of `rows` that lie in them. */
+  /** Reads whole blocks (in ascending order), checks them, and copies those of `rows` that are in them. */
   async #readAndCheck(blocks: Uint32Array, rows: Uint32Array, into: Uint8Array): Promise<void> {
     const { rowsPerBlock } = this.header;
     const { rowBytes, numRows } = this;
@@ -178,7 +177,7 @@ export class TableFileStore implements RowStore {
       const found = linearCrc32c(bytes.subarray(start * rowBytes, (start + size) * rowBytes));
       const expected = (await this.#page(Math.floor(block / PAGE_SUMS)))[block % PAGE_SUMS]!;
       if (found !== expected) this.#refuse(block, size);
-      // Says nothing where nothing is trusted: the list has no place for it.
+      // Has no effect where blocks are checked at each read: the array is empty then.
       this.#isChecked[block >>> 3]! |= 1 << (block & 7);
     }
     for (const [place, row] of rows.entries()) {
@@ -201,7 +200,7 @@ export class TableFileStore implements RowStore {
       into.set(bytes.subarray(i * rowBytes, (i + 1) * rowBytes), place * rowBytes);
   }
 
-  /** So that pages come together, not one after another. */
+  /** Reads the pages together, not one after another. */
   async #loadSums(blocks: Uint32Array): Promise<void> {
     const numbers = new Set(Array.from(blocks, (block) => Math.floor(block / PAGE_SUMS)));
     const missing = [...numbers].filter((number) => !this.#pages.has(number));
@@ -217,7 +216,7 @@ export class TableFileStore implements RowStore {
       page = this.#readPage(number);
       if (this.#pages.size >= this.#maxPages) this.#pages.delete(this.#pages.keys().next().value!);
       this.#pages.set(number, page);
-      // What failed is read anew the next time.
+      // A failed page is read again the next time.
       page.catch(() => this.#pages.delete(number));
     }
     return page;
@@ -231,7 +230,7 @@ export class TableFileStore implements RowStore {
     return page;
   }
 
-  /** The sum of `length` bytes, which are shown to `look` piece by piece, each with its place among them. */
+  /** The checksum of `length` bytes. `look` gets them piece by piece, each with its offset. */
   async #sumOf(
     from: number,
     length: number,

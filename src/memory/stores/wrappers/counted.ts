@@ -1,7 +1,7 @@
 /**
- * A count around any store: how often the rows of each block of the table were asked for. A block is one row
- * in tables of up to `maxBlocks` rows and a power of two of rows in larger ones, so the counts never take more
- * than four bytes a block. Changes nothing. Knows nothing of what rows hold, nor of who asks.
+ * A wrapper that counts how often the rows of each block of the table were read. A block is one row in tables of up
+ * to `maxBlocks` rows, and 2, 4, 8 … rows in larger ones, so that memory is bounded. Changes no result. Knows nothing
+ * of what rows hold, nor of who reads them.
  */
 import { InvalidConfigError } from "../../../errors.ts";
 import type { RowStore, WriteOf } from "../../store.ts";
@@ -18,7 +18,7 @@ export interface RowBins {
   readonly bins: number;
 }
 
-/** Counts what is read of `store`, which it then owns. */
+/** Counts the reads of `store`. Owns `store`. */
 export function counted<Store extends RowStore>(
   store: Store,
   options: CountOptions = {},
@@ -26,7 +26,7 @@ export function counted<Store extends RowStore>(
   return new CountedStore(store, options) as CountedStore & WriteOf<Store>;
 }
 
-/** A block read more often than this stays there: 50 days of a thousand reads a second. */
+/** Counts stop here: 50 days of a thousand reads a second. */
 const MAX_COUNT = 2 ** 32 - 1;
 
 export class CountedStore implements RowStore {
@@ -51,7 +51,7 @@ export class CountedStore implements RowStore {
     while (Math.ceil(inner.numRows / 2 ** shift) > maxBlocks) shift++;
     this.#shift = shift;
     this.rowsPerBlock = 2 ** shift;
-    // Pages of counts that nobody touches cost nothing.
+    // Pages that were never touched take no memory.
     this.#counts = new Uint32Array(Math.ceil(inner.numRows / 2 ** shift));
   }
 
@@ -60,7 +60,7 @@ export class CountedStore implements RowStore {
     return this.inner.read(rows, into);
   }
 
-  /** Counts only what was answered: who hears false asks again with `read`. */
+  /** Counts only answered reads: after `false` the caller calls `read`. */
   readNow(rows: Uint32Array, into: Uint8Array): boolean {
     if (this.inner.readNow?.(rows, into) !== true) return false;
     this.#count(rows);
@@ -78,14 +78,14 @@ export class CountedStore implements RowStore {
   #count(rows: Uint32Array): void {
     const counts = this.#counts;
     const shift = this.#shift;
-    // What is outside the table is the store's to refuse; a typed array ignores it.
+    // The store refuses rows outside the table; a typed array ignores them.
     for (let i = 0; i < rows.length; i++) {
       const block = rows[i]! >>> shift;
       if (counts[block]! < MAX_COUNT) counts[block]!++;
     }
   }
 
-  /** Reads of each bin so far. A block that reaches into several bins counts for each by its share. */
+  /** Reads of each bin so far. A block that overlaps several bins is divided in proportion. */
   reads({ from, to, bins }: RowBins): Float64Array {
     checkBins(this, { from, to, bins });
     const sums = new Float64Array(bins);
@@ -108,7 +108,7 @@ export class CountedStore implements RowStore {
   }
 }
 
-/** Refuses bins that are no parts of the table. */
+/** Refuses bins that are not within the table. */
 export function checkBins(
   { numRows }: Pick<RowStore, "numRows">,
   { from, to, bins }: RowBins,

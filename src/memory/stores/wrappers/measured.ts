@@ -1,14 +1,14 @@
 /**
- * A meter around any store: how often, how much, how long. Times are from the call to the answer as the
- * caller sees them. Changes nothing. Knows nothing of what the store does in between.
+ * A wrapper that measures any store: reads, rows, bytes, times. A time is from the call to the answer, as the caller
+ * sees it. Changes no result. Knows nothing of what the store does in between.
  */
 import type { RowStore, WriteOf } from "../../store.ts";
 import type { StoreReport } from "../../tiers.ts";
 
-/** Since the meter was made. */
+/** Counts since the meter was made. */
 export interface StoreStats {
   readonly reads: number;
-  /** Rows asked for, repeats included, and their bytes; failed reads are not in it. */
+  /** Rows read, repeats included, and their bytes. Failed reads do not count. */
   readonly rowsRead: number;
   readonly bytesRead: number;
   readonly writes: number;
@@ -18,11 +18,11 @@ export interface StoreStats {
   readonly maxInFlight: number;
   readonly readTime: LatencySummary;
   readonly writeTime: LatencySummary;
-  /** The times of all reads that were answered, without empty buckets. */
+  /** Histogram of the times of all answered reads, without empty buckets. */
   readonly readTimes: readonly LatencyBucket[];
 }
 
-/** Milliseconds. Quantiles are upper ends of buckets, at most 10 % above the true ones. */
+/** In milliseconds. Quantiles are upper ends of buckets, at most 10 % too high. */
 export interface LatencySummary {
   readonly total: number;
   readonly p50: number;
@@ -30,20 +30,20 @@ export interface LatencySummary {
   readonly max: number;
 }
 
-/** Times above the bucket before and at most `upTo` milliseconds. */
+/** Reads that took at most `upTo` milliseconds, and longer than the bucket before. */
 export interface LatencyBucket {
   readonly upTo: number;
   readonly count: number;
 }
 
 export interface MeterOptions {
-  /** What the place is called where rows are accounted for: "disk", "remote". */
+  /** Name of the tier in reports: "disk", "remote". */
   readonly tier?: string;
-  /** Milliseconds, never going back. */
+  /** A monotonic clock, in milliseconds. */
   readonly now?: () => number;
 }
 
-/** Puts a meter around `store`, which it then owns. */
+/** Measures `store`. Owns `store`. */
 export function measured<Store extends RowStore>(
   store: Store,
   options: MeterOptions = {},
@@ -56,7 +56,7 @@ export class MeasuredStore implements RowStore {
   readonly rowBytes: number;
   readonly inner: RowStore;
   readonly tier: string | undefined;
-  /** Absent where the store has none: who asks is spared the preparation. */
+  /** Absent if the store has none, so that callers need not prepare the call. */
   readonly readNow?: (rows: Uint32Array, into: Uint8Array) => boolean;
   readonly write?: (rows: Uint32Array, from: Uint8Array) => Promise<void>;
   readonly #now: () => number;
@@ -118,7 +118,7 @@ export class MeasuredStore implements RowStore {
   }
 
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
-    // Rows are the caller's to reuse once this returns, and counting needs only how many there were.
+    // The caller may reuse `rows` after this returns. Only their number is needed later.
     const numRows = rows.length;
     await this.#time(this.#readTime, () => this.inner.read(rows, into));
     this.#countRead(numRows);

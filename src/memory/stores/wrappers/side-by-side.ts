@@ -1,6 +1,7 @@
 /**
- * Rows whose bytes lie in several stores: row r is row r of the first, then row r of the second, and so on. For tables
- * kept as tensors of codes and of scales. Read only; knows nothing of what the parts hold.
+ * A store whose rows are the concatenation of rows of several stores: row r is row r of the first, then row r of the
+ * second, and so on. For tables whose codes and scales are separate tensors. Read only; knows nothing of what the
+ * parts hold.
  */
 import { closeAll } from "../../../disposal-stack.ts";
 import { InvalidConfigError } from "../../../errors.ts";
@@ -12,7 +13,7 @@ export class SideBySideStore implements RowStore {
   readonly #parts: readonly RowStore[];
   #scratch = new Uint8Array(0);
 
-  /** Owns `parts`, at least one, which have as many rows as each other. */
+  /** Owns `parts`: at least one, all with the same number of rows. */
   constructor(parts: readonly RowStore[]) {
     const sizes = new Set(parts.map(({ numRows }) => numRows));
     const [numRows] = sizes;
@@ -29,7 +30,7 @@ export class SideBySideStore implements RowStore {
     checkRead(this, rows, into);
     const asked = rows.slice();
     const pieces = this.#parts.map(({ rowBytes }) => new Uint8Array(asked.length * rowBytes));
-    // All of them, so that nothing is under way any more when this fails.
+    // Waits for all of them, so that no read is in flight when this fails.
     const answers = await Promise.allSettled(
       this.#parts.map((part, i) => part.read(asked, pieces[i]!)),
     );

@@ -1,8 +1,6 @@
 /**
- * A store in which some rows read as zeros, whatever the store around which it stands holds there: how
- * a memory is looked at with a part of it gone. Rows of zeros are zero bytes in every row format. Knows
- * rows, not which order or head they belong to. Closing it leaves the inner store open: that one has an
- * owner.
+ * A wrapper in which some rows read as zeros, for ablations. Rows of zeros are zero bytes in every row format. Knows
+ * rows, not their orders or heads. Closing it does not close the inner store, which has another owner.
  */
 import { InvalidConfigError, StoreError } from "../../../errors.ts";
 import type { RowStore } from "../../store.ts";

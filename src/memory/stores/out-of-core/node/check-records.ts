@@ -1,6 +1,6 @@
 /**
- * Whether a row log still has every record that a map of rows refers to: one pass over the file, in its order, in
- * bounded memory. Reads only. Knows records; not what made the map.
+ * Checks that a row log has every record that a map of rows refers to, in one sequential pass and bounded memory.
+ * Reads only. Knows records; not where the map comes from.
  */
 import { FormatError } from "../../../../errors.ts";
 import { LOG_HEADER_BYTES, RecordBuffer, slotOffset } from "../row-log-format.ts";
@@ -9,10 +9,13 @@ import { RowLog } from "./row-log.ts";
 
 /** Bytes read at a time. */
 const PIECE_BYTES = 1 << 20;
-/** Rows looked up at a time, once it is known that one is missing. */
+/** Rows looked up at a time, when a record is missing, to name its row. */
 const SEARCH_ROWS = 4096;
 
-/** `slots`: for each row the slot of its record, 0 for none. Throws `FormatError` that names the first row without. */
+/**
+ * `slots`: for each row the slot of its record, 0 for none. Throws `FormatError` that names the first row whose
+ * record is missing.
+ */
 export async function checkRecords(
   log: RowLog,
   slots: Uint32Array,
@@ -48,7 +51,7 @@ export async function checkRecords(
   if (found < wanted) await refuseFirstMissing(log, slots);
 }
 
-/** As `checkRecords`, for the log at `path`, which is only read. Throws `FormatError` if it is another log, too. */
+/** As `checkRecords`, for the log at `path`. Also throws `FormatError` if it is another log. */
 export async function checkRowLog(
   path: string,
   { identity, slots }: { readonly identity: Uint8Array; readonly slots: Uint32Array },
@@ -64,7 +67,7 @@ export async function checkRowLog(
   }
 }
 
-/** Throws `FormatError` for a log that was begun anew, or is another run's. */
+/** Throws `FormatError` for the log of another run, or one that was created again. */
 export function checkIdentity({ path, spec }: RowLog, identity: Uint8Array): void {
   if (Buffer.compare(spec.identity, identity) === 0) return;
   throw new FormatError(

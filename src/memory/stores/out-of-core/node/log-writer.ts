@@ -1,8 +1,8 @@
 /**
- * The background half of an out-of-core table: hands changed rows to the log, those first that were used
- * longest ago, and empties sparsely filled segments so that the log does not grow without end. One thing
- * at a time; rows may be read and changed meanwhile. What fails once fails for good: the table says so at
- * its next use, and what was saved stays saved. Knows nothing of who reads or writes rows.
+ * The background writer of an out-of-core table: appends changed rows to the log, least recently used first, and
+ * empties sparse segments so that the log does not grow without bound. It does one thing at a time; rows may be read
+ * and changed meanwhile. A failure is final: the next use of the table reports it, and what was saved stays saved.
+ * Knows nothing of who reads or writes rows.
  */
 import { StoreError } from "../../../../errors.ts";
 import type { LogSegments } from "../log-segments.ts";
@@ -10,9 +10,11 @@ import type { RecordCache } from "../record-cache.ts";
 import { RecordBuffer } from "../row-log-format.ts";
 import type { RowLog } from "./row-log.ts";
 
-/** Among how many of the rows used longest ago the writer keeps all clean, so that reading finds room. */
+/**
+ * The writer keeps this share of the cache clean, least recently used rows first, so that reads find rows to evict.
+ */
 const CLEAN_SHARE = 1 / 4;
-/** Segments emptied after each that was filled: more than one, so that emptying can catch up. */
+/** Segments emptied for each one filled: more than one, so that emptying can catch up. */
 const EMPTIED_PER_BATCH = 2;
 
 export interface LogWriterOptions {
@@ -31,7 +33,7 @@ export class LogWriter {
   readonly #parts: readonly Uint8Array[];
   readonly #slots: Uint32Array;
   readonly #moved: Uint32Array;
-  /** Places to write in this pass. */
+  /** Cache places to write in this pass. */
   readonly #due: Uint32Array;
   #tail: Promise<void> = Promise.resolve();
   #isKicked = false;
@@ -52,12 +54,12 @@ export class LogWriter {
     this.#due = new Uint32Array(cache.capacity);
   }
 
-  /** Throws what failed in the background. */
+  /** Throws the failure of the background writer, if there was one. */
   checkHealth(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Looks, soon, for changed rows among those used longest ago, and writes them. */
+  /** Schedules a search for changed rows among the least recently used ones, which are then written. */
   kick(): void {
     if (this.#isKicked) return;
     this.#isKicked = true;
@@ -68,7 +70,7 @@ export class LogWriter {
     }).catch(() => undefined);
   }
 
-  /** Writes the changed rows among the `within` used longest ago. */
+  /** Writes the changed rows among the `within` least recently used ones. */
   cleanOldest(within: number): Promise<void> {
     return this.#queue(() => this.#pass(within));
   }
@@ -79,7 +81,7 @@ export class LogWriter {
     await this.settled();
   }
 
-  /** Resolves once nothing is under way; rejects if something failed. */
+  /** Resolves when the writer is idle; rejects if it failed. */
   async settled(): Promise<void> {
     await this.#tail;
     this.checkHealth();
@@ -136,7 +138,7 @@ export class LogWriter {
     this.rowsWritten += places.length;
   }
 
-  /** Copies what is live in a segment elsewhere, or has it rewritten if it is in memory. */
+  /** Moves the live records of a segment. Rows that are in memory are written again instead. */
   async #empty(segment: number): Promise<void> {
     const { recordBytes, path, spec } = this.#log;
     const { bytes } = this.#records;
@@ -163,10 +165,10 @@ export class LogWriter {
           `${firstSlot + count - 1}, only ${found} are whole there; the file is damaged, go on from a copy or begin anew`,
       );
     this.#segments.markEmptied(segment);
-    // Where each row was: its record's place before it was moved together.
+    // The index of each row's record before the records were moved together.
     const sources = this.#moved.slice(0, numMoved).map((row) => this.#cache.logSlotOf(row));
     await this.#append(numMoved);
-    // Nobody else writes to the log, so no newer record can have come between; rows may have entered memory.
+    // Only this writer appends, so there is no newer record. But rows may have entered memory meanwhile.
     for (let i = 0; i < numMoved; i++) {
       this.#cache.relocate(this.#moved[i]!, this.#slots[i]!);
       this.#segments.release(sources[i]!);

@@ -1,14 +1,14 @@
 /**
- * A table that is larger than the memory it may use, for training: rows in use lie in a cache, new versions
- * of changed rows go to a row log in the background, oldest first, and a map says where each row's present
- * version is. Reads see every write that was awaited before them, to the bit, wherever the row is.
+ * A trainable table that is larger than its memory. Rows in use are in a cache. New versions of changed rows are
+ * appended to a row log in the background, least recently used first. A map says where the newest version of each row
+ * is. A read sees every write that was awaited before it, bit for bit, wherever the row is.
  *
- * Nothing that a checkpoint refers to is ever overwritten: a checkpoint is the map, after everything changed
- * has been appended and forced to disk. Going on from it needs no replay; what was appended later is
- * unreferenced space. See docs/decisions/0019. Knows nothing of what rows hold.
+ * A checkpoint is the map, after all changes have been appended and forced to disk. Records that a checkpoint refers
+ * to are never overwritten. Resuming needs no replay: records appended later are free space. See docs/decisions/0019.
+ * Knows nothing of what rows hold.
  *
- * Who touches what: rows enter and leave memory only in turn (`#inTurn`), one operation after the other; a
- * batch that is in memory as a whole is answered at once, beside them. One background writer appends.
+ * Concurrency: rows enter and leave memory only in `#inTurn`, one operation after the other. A batch that is in
+ * memory as a whole is answered at once, without a turn. One background writer appends to the log.
  */
 import { DisposalStack } from "../../../../disposal-stack.ts";
 import { InvariantError, StoreError } from "../../../../errors.ts";
@@ -24,15 +24,15 @@ import { RowLog } from "./row-log.ts";
 
 export interface OutOfCoreOptions {
   readonly numRows: number;
-  /** Bytes of each part of a row; parts are stores of their own, and one record on disk. */
+  /** Bytes of each part of a row. Each part is a store; on disk all parts are one record. */
   readonly partBytes: readonly number[];
   readonly memory: TableMemory;
-  /** Instead of the file at the path: for tests of disks that fail. */
+  /** Used instead of the file at the path, for tests with failing disks. */
   readonly file?: PositionalFile;
 }
 
 export interface OutOfCoreStats {
-  /** Rows that were in memory when asked for, and that were not (those never written included). */
+  /** Rows that were in memory when read, and rows that were not (including those never written). */
   readonly hits: number;
   readonly misses: number;
   readonly reads: number;
@@ -50,7 +50,7 @@ export const MAP_CHUNK_ROWS = 16_384;
 export class OutOfCoreTable {
   readonly numRows: number;
   readonly path: string;
-  /** One store for each part, over the same rows. Closing one closes nothing else. */
+  /** One store for each part, over the same rows. Closing one does not close the table. */
   readonly parts: readonly WritableRowStore[];
   readonly #log: RowLog;
   readonly #cache: RecordCache;
@@ -58,14 +58,14 @@ export class OutOfCoreTable {
   readonly #writer: LogWriter;
   readonly #fetcher: RowFetcher;
   readonly #bringRows: number;
-  /** Rows served together: at most half of those that fit, so that a batch never displaces its own. */
+  /** Rows served together: at most half of those that fit, so that a batch never evicts its own rows. */
   readonly #batchRows: number;
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   #isSealed = false;
   #hits = 0;
   #misses = 0;
-  /** Rows that entered memory since the writer last looked for old changes. */
+  /** Rows that entered memory since the writer was last started. */
   #entered = 0;
   #missing: Uint32Array = new Uint32Array(0);
 
@@ -83,7 +83,7 @@ export class OutOfCoreTable {
     this.parts = partBytes.map((rowBytes, part) => this.#part(part, rowBytes));
   }
 
-  /** Makes a table of zeros; what was at `path` is gone. */
+  /** Creates a table of zeros. A file at `path` is removed. */
   static async create(path: string, options: OutOfCoreOptions): Promise<OutOfCoreTable> {
     const { numRows, partBytes, memory } = options;
     const rowBytes = partBytes.reduce((sum, bytes) => sum + bytes, 0);
@@ -101,7 +101,7 @@ export class OutOfCoreTable {
     return table;
   }
 
-  /** Opens a table as a checkpoint has it: `fill` puts the checkpoint's map into the array it is given. */
+  /** Opens a table at a checkpoint: `fill` writes the checkpoint's map into the given array. */
   static async open(
     path: string,
     options: OutOfCoreOptions & {
@@ -118,7 +118,8 @@ export class OutOfCoreTable {
       const table = new OutOfCoreTable(log, options);
       await fill(table.#cache.locations);
       const { locations } = table.#cache;
-      // Found now, a damaged record costs a checkpoint; found in mid-training, every run from here on.
+      // A damaged record that is found now costs one checkpoint. Found later, it would fail every run from
+      // this checkpoint.
       await checkRecords(log, locations);
       for (const slot of locations) if (slot !== 0) table.#segments.restore(slot);
       return table;
@@ -153,8 +154,8 @@ export class OutOfCoreTable {
   }
 
   /**
-   * Everything written so far is on disk when this resolves. Nobody may write meanwhile. The pin holds what
-   * the checkpoint that follows refers to; give it to `keepPins` as long as that checkpoint is kept.
+   * Resolves when everything written so far is on disk. Nobody may write meanwhile. The pin keeps the records of the
+   * checkpoint that follows; pass it to `keepPins` as long as that checkpoint is kept.
    */
   async flush(): Promise<Pin> {
     this.#checkOpen();
@@ -165,12 +166,12 @@ export class OutOfCoreTable {
     });
   }
 
-  /** Only these checkpoints are still wanted. */
+  /** Keeps only the records of these checkpoints. */
   keepPins(pins: readonly Pin[]): void {
     this.#segments.keepPins(pins);
   }
 
-  /** The pin of another checkpoint of this log, from its map. It is held until `keepPins` leaves it out. */
+  /** The pin of another checkpoint of this log, from its map. It stays until `keepPins` leaves it out. */
   async pinMap(chunks: AsyncIterable<Uint32Array> | Iterable<Uint32Array>): Promise<Pin> {
     const live: number[] = [];
     for await (const chunk of chunks)
@@ -185,7 +186,7 @@ export class OutOfCoreTable {
     return pin;
   }
 
-  /** Where each row's newest record is, in the order of rows; after a flush. A chunk is valid until the next. */
+  /** The slot of each row's newest record, in row order; call it after a flush. A chunk is valid until the next. */
   *map(): Generator<Uint32Array> {
     const chunk = new Uint32Array(MAP_CHUNK_ROWS);
     for (let first = 0; first < this.numRows; first += chunk.length) {
@@ -196,8 +197,8 @@ export class OutOfCoreTable {
   }
 
   /**
-   * Writes back what was changed and gives the memory of all rows back. From now on rows are only read past it
-   * (`readAside`), for a pass over the whole table.
+   * Writes all changes and frees the memory of all rows. After that, rows can only be read with `readAside`, for a
+   * pass over the whole table.
    */
   async seal(): Promise<void> {
     await this.flush();
@@ -205,8 +206,10 @@ export class OutOfCoreTable {
     this.#cache.release();
   }
 
-  /** Reads rows without bringing them into memory; after a flush. `deliver` gets each row that was ever
-   *  written, in any order: its place in `rows`, its bytes. */
+  /**
+   * Reads rows without caching them; call it after a flush. `deliver` gets each row that was ever written, in any
+   * order: its index in `rows`, its bytes.
+   */
   async readAside(
     rows: Uint32Array,
     deliver: (place: number, record: Uint8Array) => void,
@@ -216,7 +219,7 @@ export class OutOfCoreTable {
     await this.#fetcher.readAside(rows, deliver);
   }
 
-  /** Waits until nothing is under way in the background. */
+  /** Waits until the background writer is idle. */
   async settled(): Promise<void> {
     await this.#inTurn(async () => undefined);
     await this.#writer.settled();
@@ -279,7 +282,7 @@ export class OutOfCoreTable {
     };
   }
 
-  /** Calls `use` with the places of all rows, at once or part by part once they are in memory. */
+  /** Calls `use` with the cache places of all rows: at once, or part by part as they enter memory. */
   async #serve(
     rows: Uint32Array,
     use: (places: Uint32Array, first: number) => void,
@@ -303,10 +306,10 @@ export class OutOfCoreTable {
     });
   }
 
-  /** Half of the cache may be filled ahead: the other half is for the rows in use. */
+  /** Prefetching may fill half of the cache. The other half is for the rows in use. */
   #prefetch(rows: Uint32Array): void {
     const some = rows.subarray(0, this.#batchRows);
-    // What cannot be read ahead fails again, and is reported, when it is read.
+    // A failed prefetch is not reported: the read of the same rows will fail and report it.
     this.#inTurn(() => this.#bring(some)).catch(() => undefined);
   }
 
@@ -317,7 +320,7 @@ export class OutOfCoreTable {
     return mine;
   }
 
-  /** Makes sure that all of `rows` (at most half of what fits) are in memory. Only in turn. */
+  /** Brings all of `rows` (at most half of what fits) into memory. Only in `#inTurn`. */
   async #bring(rows: Uint32Array): Promise<void> {
     const cache = this.#cache;
     let count = 0;
@@ -341,7 +344,7 @@ export class OutOfCoreTable {
   }
 
   async #makeRoom(count: number): Promise<void> {
-    // The younger half may hold rows of this very batch.
+    // The more recently used half may hold rows of this batch.
     const within = Math.max(1, this.#cache.capacity >> 1);
     while (!this.#cache.evict(count, within)) await this.#writer.cleanOldest(within);
   }

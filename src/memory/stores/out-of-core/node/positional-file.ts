@@ -1,7 +1,7 @@
 /**
- * A file that is read and written at positions: the four calls a row log makes, so that tests can put a
- * disk that fails in their place. Calls back instead of awaiting inside: thousands of small reads a second
- * go through here, and Node's promises for file handles cost several times the read. Knows no format.
+ * A file that is read and written at positions: the four calls of a row log, as an interface that tests implement
+ * with a failing disk. Uses callbacks inside: thousands of small reads a second go through here, and Node's promises
+ * for file handles cost several times the read. Knows no format.
  */
 import { close, constants, fdatasync, fstat, open, read, write } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -23,7 +23,7 @@ const closeFd = promisify(close);
 const syncFd = promisify(fdatasync);
 const statFd = promisify(fstat);
 
-/** Opens a file that is there; with `isNew`, makes one, in the place of any that is there. */
+/** Opens an existing file. With `isNew` creates one, and replaces an existing one. */
 export async function openPositionalFile(
   path: string,
   {
@@ -35,7 +35,7 @@ export async function openPositionalFile(
   const flags = isNew ? O_RDWR | O_CREAT | O_EXCL : isReadOnly ? O_RDONLY : O_RDWR;
   let fd: number;
   try {
-    // Never through a link that lies there, which could lead to any file.
+    // Never follows an existing link, which could lead to any file.
     if (isNew) await rm(path, { force: true });
     fd = await openFd(path, flags, 0o666);
   } catch (cause) {

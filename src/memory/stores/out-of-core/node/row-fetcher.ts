@@ -1,13 +1,13 @@
 /**
- * Brings rows of an out-of-core table from the log into memory: in the order they lie in, checked, each into a
- * free place. Trusts its caller that there is room and that nobody else brings rows meanwhile. Does not
- * know when to fetch what, nor what becomes of changed rows.
+ * Reads rows of an out-of-core table from the log into free places of the cache, in log order, and checks them. The
+ * caller ensures that there is space and that nobody else fetches at the same time. Does not know when to fetch which
+ * rows, nor what happens to changed rows.
  */
 import { StoreError } from "../../../../errors.ts";
 import type { RecordCache } from "../record-cache.ts";
 import type { RowLog } from "./row-log.ts";
 
-/** A slot and a place in the batch are sorted as one double: 2^31 * 2^22 = 2^53. */
+/** A slot and an index in the batch are sorted as one double: 2^31 * 2^22 = 2^53. */
 export const MAX_BATCH_ROWS: number = 2 ** 22;
 
 export interface RowFetcherOptions {
@@ -27,8 +27,7 @@ export class RowFetcher {
     this.#partBytes = partBytes;
   }
 
-  /** Rows that are not in memory, so that those read together lie together; each once, but for rows that
-   *  were never written. */
+  /** The rows that are not in memory, in log order. No row is repeated, except rows that were never written. */
   inLogOrder(rows: Uint32Array): Uint32Array {
     const keys = new Float64Array(rows.length);
     for (let i = 0; i < rows.length; i++)
@@ -46,8 +45,7 @@ export class RowFetcher {
     return ordered.subarray(0, count);
   }
 
-  /** Reads rows that are not in memory, there is room for, and that nobody else brings. In log order: those
-   *  that were never written stand before the others. */
+  /** Fetches rows that are not in memory. They must be in log order, those that were never written first. */
   async fetch(rows: Uint32Array): Promise<void> {
     const cache = this.#cache;
     let numFresh = 0;
@@ -62,13 +60,13 @@ export class RowFetcher {
     while (asked.length > 0) asked = await this.#fetchLogged(asked);
   }
 
-  /** Returns the rows whose records were moved away while they were being read. */
+  /** Returns the rows whose records were moved during the read. */
   async #fetchLogged(rows: Uint32Array): Promise<Uint32Array> {
     const { rowBytes } = this.#log.spec;
     const slots = new Uint32Array(rows.length);
     for (let i = 0; i < rows.length; i++) slots[i] = this.#cache.logSlotOf(rows[i]!);
     const bytes = new Uint8Array(rows.length * rowBytes);
-    /** Places in `rows` of those that came, in the order they lie in `bytes`. */
+    /** Indices in `rows` of those that arrived, in the order of `bytes`. */
     const came = new Uint32Array(rows.length);
     const isThere = new Uint8Array(rows.length);
     let count = 0;
@@ -89,7 +87,7 @@ export class RowFetcher {
       return part;
     });
     if (count === rows.length) return new Uint32Array(0);
-    // The log may have moved a record, and used its slot again, while it was being read.
+    // The writer may have moved a record and reused its slot during the read.
     const moved = rows.filter(
       (row, i) => isThere[i] === 0 && this.#cache.logSlotOf(row) !== slots[i],
     );
@@ -97,7 +95,7 @@ export class RowFetcher {
     return moved;
   }
 
-  /** Puts rows into memory; `bytesOf` gives a part's bytes by where it begins in the row. */
+  /** Inserts rows into the cache; `bytesOf` returns the bytes of a part by its offset in the row. */
   #insert(rows: Uint32Array, bytesOf: (from: number, partBytes: number) => Uint8Array): void {
     if (rows.length === 0) return;
     const places = new Uint32Array(rows.length);
@@ -109,7 +107,7 @@ export class RowFetcher {
     }
   }
 
-  /** Reads rows without giving them a place. `deliver` gets each that was ever written, in any order. */
+  /** Reads rows without caching them. `deliver` gets each row that was ever written, in any order. */
   async readAside(
     rows: Uint32Array,
     deliver: (place: number, record: Uint8Array) => void,

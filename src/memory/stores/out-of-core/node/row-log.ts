@@ -1,7 +1,7 @@
 /**
- * A row log's file: appends records, reads records by slot, checks each. Neighbouring slots share a call, and
- * several calls are under way at once. Does not know which record of a row is the present one, nor when
- * a slot may be used again: `LogSegments` counts that.
+ * The file of a row log: appends records, reads records by slot, checks each. Neighbouring slots share a call, and
+ * several calls are in flight at once. Does not know which record of a row is the newest, nor when a slot may be
+ * reused: that is for `LogSegments`.
  */
 import { randomBytes } from "node:crypto";
 import { EngramError, FormatError, StoreError } from "../../../../errors.ts";
@@ -21,16 +21,16 @@ import type { PositionalFile } from "./positional-file.ts";
 
 /** Records whose gap is smaller share a read: a page comes from the disk in any case. */
 const MAX_GAP_BYTES = 4096;
-/** Reads under way at once. Node itself runs 4 unless UV_THREADPOOL_SIZE says more. */
+/** Reads in flight. Node itself runs 4 unless UV_THREADPOOL_SIZE says more. */
 const MAX_IN_FLIGHT = 8;
-/** A slot and its place in the batch in one double: 2^31 * 2^22 = 2^53. */
+/** A slot and its index in the batch in one double: 2^31 * 2^22 = 2^53. */
 const PLACES: number = 2 ** 22;
 
 export interface ReadRecords {
   /** Slots to read, distinct. */
   readonly slots: Uint32Array;
   readonly count: number;
-  /** Receives each record that is whole and whose slot was asked: place in `slots`, row, bytes from `at`. */
+  /** Receives each record that is undamaged: its index in `slots`, its row, its bytes from `at` on. */
   readonly deliver: (place: number, row: number, bytes: Uint8Array, at: number) => void;
 }
 
@@ -56,7 +56,7 @@ export class RowLog {
     this.#buffers = Array.from({ length: MAX_IN_FLIGHT }, () => new Uint8Array(this.#callBytes));
   }
 
-  /** Begins a log in an empty file. Owns `file` from now on. `bufferBytes`: what all reads under way hold. */
+  /** Creates a log in an empty file. Owns `file`. `bufferBytes`: memory of all reads in flight. */
   static async create(
     path: string,
     file: PositionalFile,
@@ -69,7 +69,7 @@ export class RowLog {
     return log;
   }
 
-  /** Opens a log. Throws `FormatError` where it is none, or not of such rows, if their size is known. */
+  /** Opens a log. Throws `FormatError` if it is not one, or has rows of another size than the given one. */
   static async open(
     path: string,
     file: PositionalFile,
@@ -97,13 +97,16 @@ export class RowLog {
     return this.#file.size();
   }
 
-  /** How many whole slots the file has from `slot` on. */
+  /** Number of whole slots in the file from `slot` on. */
   async slotsFrom(slot: number): Promise<number> {
     const bytes = (await this.#file.size()) - slotOffset(slot, this.recordBytes);
     return Math.max(0, Math.floor(bytes / this.recordBytes));
   }
 
-  /** Writes `count` records to slots taken from `segments`; returns the slots. Fails with all given back. */
+  /**
+   * Writes `count` records to slots allocated from `segments`; returns the slots. After a failure all slots are
+   * released.
+   */
   async append(
     bytes: Uint8Array,
     { count, segments, slots }: { count: number; segments: LogSegments; slots: Uint32Array },
@@ -128,7 +131,7 @@ export class RowLog {
     }
   }
 
-  /** Reads records in the order they lie in. What is not whole is not delivered. Awaits all its calls. */
+  /** Reads records in slot order. Damaged ones are not delivered. Awaits all of its calls. */
   async read({ slots, count, deliver }: ReadRecords): Promise<void> {
     const { recordBytes } = this;
     const keys = new Float64Array(count);
@@ -169,7 +172,7 @@ export class RowLog {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** Reads neighbouring records as they lie, checked by nobody. */
+  /** Reads neighbouring records without checks. */
   async readRun(firstSlot: number, into: Uint8Array): Promise<void> {
     await this.#guard("read", () => this.#file.read(into, slotOffset(firstSlot, this.recordBytes)));
     this.stats.reads++;

@@ -1,8 +1,7 @@
 /**
- * A sealed out-of-core table as a store that is read from its first row to its last: each window of rows is
- * read once, in the order the log has them, into a buffer of a given size, so that the disk reads along
- * instead of jumping for every row. Rows in another order are answered, too, slowly. Keeps only the
- * first part of each row.
+ * A sealed out-of-core table as a store for reading from the first row to the last. A window of rows is read into a
+ * buffer in log order, so that the disk reads sequentially. Reading in another order works, but is slow. Returns only
+ * the first part of each row.
  */
 import { checkRead, type RowStore } from "../../../store.ts";
 import type { OutOfCoreTable } from "./out-of-core-table.ts";
@@ -25,7 +24,7 @@ export function rowsInOrder(
   let first = 0;
   let end = 0;
   async function load(row: number): Promise<void> {
-    // What is in the window is nobody's until it is whole.
+    // The window is empty until it is complete.
     end = 0;
     const count = Math.min(windowRows, numRows - row);
     window.fill(0);

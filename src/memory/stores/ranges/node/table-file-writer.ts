@@ -1,7 +1,7 @@
 /**
- * Writes a table file (`memory/table-file.ts`): rows stream in, checksums are taken on the way. The file has
- * another name until it is whole and on disk, and its header says "being written" until then, so neither a
- * crash nor a copy of the unfinished file passes for a table. Knows nothing of what rows hold.
+ * Writes a table file (`memory/table-file.ts`): rows stream in and are checksummed on the way. Until the file is
+ * whole and on disk, it has another name and its header says "being written". So neither the rest of a crash nor a
+ * copy of the unfinished file is taken for a table. Knows nothing of what rows hold.
  */
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
@@ -19,7 +19,7 @@ import {
 import { rowFormat, type RowFormatName } from "../../../row-format.ts";
 import type { RowCounts } from "../../cache/cache-options.ts";
 
-/** Whole rows one after another, or a number of rows that are all zero and take no disk. */
+/** Whole rows, or a number of rows of zeros, which take no space on disk. */
 export type RowChunk = Uint8Array | { readonly zeroRows: number };
 
 export interface WriteTableOptions {
@@ -35,7 +35,7 @@ export interface WriteTableOptions {
   readonly rowsPerBlock?: number;
 }
 
-/** Throws `StoreError` when the disk is full, say; a file that was at `path` is then as before. */
+/** Throws `StoreError`, for example when the disk is full. An older file at `path` is then unchanged. */
 export async function writeTableFile(
   path: string,
   options: WriteTableOptions,
@@ -120,7 +120,7 @@ async function writeRows(
     const index = Math.ceil(at / block.length) - 1;
     const bytes = block.subarray(0, at - index * block.length);
     sums[index] = linearCrc32c(bytes);
-    // A block that holds anything but zeros may sum to 0, once in 2^32: it is written all the same.
+    // A block that is not zero has the sum 0 once in 2^32. It is written, too.
     if (sums[index] !== 0 || bytes.some((byte) => byte !== 0))
       await writeAt(file, bytes, rowsAt + index * block.length);
     block.fill(0);
@@ -131,7 +131,7 @@ async function writeRows(
       throw new InvalidConfigError(`the table ${wrongSize(numRows, rowBytes)} were given more`);
     for (let done = 0; done < length;) {
       const inBlock = at % block.length;
-      // Whole blocks of zeros need nothing at all, however many there are.
+      // Whole blocks of zeros need no work, however many there are.
       if (!(chunk instanceof Uint8Array) && inBlock === 0 && length - done >= block.length) {
         const whole = Math.floor((length - done) / block.length) * block.length;
         at += whole;
@@ -167,7 +167,7 @@ function encodeHot(hot: RowCounts | undefined, numRows: number): Uint8Array {
   return new Uint8Array(Uint32Array.from(order.flatMap((i) => [rows[i]!, counts[i]!])).buffer);
 }
 
-/** Leaves pages of zeros out: what is a hole in the rows is a hole in their sums. */
+/** Skips pages of zeros: a hole in the rows gives a hole in the checksums. */
 async function writeSparse(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   const page = 1 << 16;
   const zeros = new Uint8Array(page);

@@ -1,5 +1,5 @@
 /**
- * The way to a Redis or Valkey cluster that keeps tables, and what a table there is described by. Knows no rows.
+ * Connects to a Redis or Valkey cluster that stores tables, and reads the description of a table. Knows no rows.
  */
 import type { Cluster } from "iovalkey";
 import { FormatError, InvalidConfigError, StoreError } from "../../../../errors.ts";
@@ -16,15 +16,15 @@ export interface ValkeyOptions {
   readonly password?: string;
   /** TLS to every node, with certificates that this system trusts. */
   readonly isEncrypted?: boolean;
-  /** Milliseconds that one try may take. */
+  /** Milliseconds for one try. */
   readonly timeout?: number;
-  /** How often what failed is asked for again, after the cluster was asked who has it now. */
+  /** Retries of a failed read. Before each, the client asks the cluster for its slot assignment again. */
   readonly retries?: number;
-  /** Milliseconds before that. */
+  /** Milliseconds before a retry. */
   readonly retryDelay?: number;
 }
 
-/** A table as a table file's header describes it, and how its rows lie in the cluster. */
+/** The same description as in the header of a table file, and how rows are stored in the cluster. */
 export interface TableMeta extends TableIdentity {
   readonly generation: string;
   readonly rowBytes: number;
@@ -32,13 +32,13 @@ export interface TableMeta extends TableIdentity {
 }
 
 const VERSION = 2;
-/** Of a row's sum, which stands behind it. */
+/** Bytes of a row's checksum, which follows the row. */
 export const SUM_BYTES = 4;
-/** A description has a few hundred bytes; what has more is none, and is not fetched. */
+/** A description has a few hundred bytes. A longer value is not a description and is not fetched. */
 const MAX_META_BYTES = 4096;
 const MAX_SEGMENT_BYTES = 2 ** 24;
 
-/** What sums of a generation start with; the row's number is added, so that rows in wrong places do not pass. */
+/** The checksum depends on the generation and on the row's number, so that a row in the wrong place is detected. */
 export function sumOfRow(bytes: Uint8Array, row: number, seed: number): number {
   return crc32c(bytes, (seed ^ row) >>> 0);
 }
@@ -47,7 +47,7 @@ export function seedOf(generation: string): number {
   return crc32c(new TextEncoder().encode(generation));
 }
 
-/** Of one segment, or what all of them begin with. */
+/** The key of a segment, or the prefix of all segment keys. */
 export function segmentKey(table: string, generation: string, segment: number | ""): string {
   return `engram:${table}:${generation}:${segment}`;
 }
@@ -71,7 +71,7 @@ export async function connect(options: ValkeyOptions): Promise<Cluster> {
     nodes.map(({ host, port }) => ({ host, port })),
     {
       lazyConnect: true,
-      // Ours is the second try; the client's own would go on for seconds.
+      // We retry ourselves: the client's own retries would go on for seconds.
       maxRedirections: 3,
       retryDelayOnFailover: 50,
       retryDelayOnClusterDown: 50,
@@ -87,7 +87,7 @@ export async function connect(options: ValkeyOptions): Promise<Cluster> {
       },
     },
   );
-  // Without a listener the client prints; what matters comes with the commands that fail.
+  // Without a listener the client prints errors. Commands that fail report them to us.
   cluster.on("error", () => undefined);
   try {
     await withLimit(cluster.connect(), options);
@@ -166,11 +166,11 @@ function parseMeta(text: string, options: ValkeyOptions): TableMeta {
 /** @internal */
 export async function refreshSlots(cluster: Cluster, options: ValkeyOptions): Promise<void> {
   const refreshed = new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()));
-  // No node may be there to ask; the tries after this will say so.
+  // Perhaps no node answers. The retries after this will report that.
   await withLimit(refreshed, options).catch(() => undefined);
 }
 
-/** `answer`, or a failure after the time limit. */
+/** Resolves as `answer`, or rejects after the time limit. */
 export async function withLimit<T>(
   answer: Promise<T>,
   { timeout = 2000 }: ValkeyOptions,
@@ -190,7 +190,7 @@ export function describe({ table, nodes }: ValkeyOptions): string {
   return `table "${table}" at ${nodes.map(({ host, port }) => `${host}:${port}`).join(", ")}`;
 }
 
-/** Errors of the client carry the command that failed, with the password in it: only their text is passed on. */
+/** Errors of the client contain the failed command with the password. Only their text is passed on. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

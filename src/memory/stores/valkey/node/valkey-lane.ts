@@ -1,9 +1,9 @@
 /**
- * A connection to one node of a cluster for nothing but reading pieces of strings, with as little work a piece as can
- * be: all of a read is one write, answers are copied from where the socket put them, and there is one callback for
- * all of it. A client's general path makes several objects, promises and a timer for each, which took longer than the
- * network did (docs/log.md). Follows no redirects and tries nothing twice: what it does not get is for who asked to ask
- * for by the client. Knows no rows and no tables. (RESP2, as the Redis documentation describes it)
+ * A connection to one node of a cluster that only reads pieces of strings, with little work for each piece. A read of
+ * many pieces is one socket write; answers are copied directly from the socket's buffer; there is one callback for
+ * all of them. A general client makes several objects, promises and a timer for each piece, which took longer than
+ * the network (docs/log.md). Follows no redirects and does not retry: the caller asks the general client for pieces
+ * that did not arrive. Knows no rows and no tables. (RESP2, as the Redis documentation describes it)
  */
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectEncrypted } from "node:tls";
@@ -20,7 +20,7 @@ export interface LaneOptions {
   readonly pieceBytes: number;
 }
 
-/** What did not come, by its place. */
+/** A piece that did not arrive, by its place. */
 export interface Refusal {
   readonly place: number;
   readonly reason: string;
@@ -28,7 +28,7 @@ export interface Refusal {
   readonly isLate: boolean;
 }
 
-/** Pieces that were asked for together: [i] goes to `places[i]` of `into`. */
+/** Pieces that were requested together: [i] goes to `places[i]` of `into`. */
 interface Batch {
   readonly places: readonly number[];
   readonly into: Uint8Array;
@@ -39,27 +39,27 @@ interface Batch {
   next: number;
 }
 
-/** Milliseconds after a connection was lost in which none is tried. */
+/** Milliseconds without a connection attempt after a connection was lost. */
 const PAUSE = 500;
 const READ_BUFFER = 64 * 1024;
-/** The longest line that can be an answer: an error's text. */
+/** The longest possible line of an answer: the text of an error. */
 const MOST_LINE = 4096;
 
-/** See the head of this file. Connects at once, and again when it is used after it lost the connection. */
+/** Connects at once. After it lost the connection, it connects again when it is used. */
 export class ValkeyLane {
   readonly #options: LaneOptions;
-  /** What every piece's answer begins with. */
+  /** The first bytes of every answer with a piece. */
   readonly #header: Uint8Array;
   #socket: Socket | undefined;
   #isReady = false;
   #isClosed = false;
   #lostAt = -Infinity;
-  /** Asked for and not yet sent: commands, and where their answers go. */
+  /** Requests that were not yet sent: the commands, and the places of their answers. */
   #text = "";
   #places: number[] = [];
   /** Sent and not yet answered to the end, oldest first. */
   readonly #batches: Batch[] = [];
-  /** The beginning of an answer whose end has not come. */
+  /** The beginning of an incomplete answer. */
   #rest: Uint8Array = new Uint8Array(0);
   #timer: NodeJS.Timeout | undefined;
 
@@ -77,7 +77,10 @@ export class ValkeyLane {
     return this.#places.length;
   }
 
-  /** Resolves when it is known whether a connection can be had. Does nothing where there is one, or none was had lately. */
+  /**
+   * Resolves when the connection attempt has succeeded or failed. Does nothing if there is a connection, or if an
+   * attempt failed lately.
+   */
   open(): Promise<void> {
     const { host, port, timeout, isEncrypted = false } = this.#options;
     if (this.#isClosed || this.#socket !== undefined || performance.now() < this.#lostAt + PAUSE)
@@ -120,7 +123,7 @@ export class ValkeyLane {
     });
   }
 
-  /** Asks for the piece that begins at byte `at` of string `key` (ASCII). Sent by `send`. Only where the lane is ready. */
+  /** Requests the piece at byte `at` of the string `key` (ASCII). `send` sends it. Only if the lane is ready. */
   ask(key: string, { at, place }: { at: number; place: number }): void {
     const first = `${at}`;
     const last = `${at + this.#options.pieceBytes - 1}`;
@@ -131,7 +134,8 @@ export class ValkeyLane {
   }
 
   /**
-   * Sends what was asked for; `done` hears once what of it did not come. Pieces come to their places in `into`.
+   * Sends the requests. Pieces are copied to their places in `into`. `done` is called once, with the pieces that did
+   * not arrive.
    */
   send(into: Uint8Array, done: (refused: readonly Refusal[]) => void): void {
     const { timeout } = this.#options;
@@ -159,7 +163,7 @@ export class ValkeyLane {
     socket.write(`*${words.length}\r\n${text}`);
   }
 
-  /** Answers have come, or parts of some. */
+  /** Answers have arrived, or parts of them. */
   #take(fresh: Uint8Array): void {
     const bytes = this.#rest.length === 0 ? fresh : Buffer.concat([this.#rest, fresh]);
     let at = 0;
@@ -172,11 +176,11 @@ export class ValkeyLane {
       }
       at = end;
     }
-    // The buffer is used again for what comes next.
+    // The socket reuses its buffer, so the rest is copied.
     this.#rest = new Uint8Array(bytes.subarray(at));
   }
 
-  /** Where the answer at `at` ends; undefined if its end has not come, negative if it is none. */
+  /** The end of the answer at `at`; undefined if it is incomplete, negative if it is invalid. */
   #takeAnswer(bytes: Uint8Array, at: number): number | undefined {
     const batch = this.#batches[0];
     const { pieceBytes } = this.#options;
@@ -228,7 +232,7 @@ export class ValkeyLane {
     batch.done(batch.refused);
   }
 
-  /** Answers may not be told apart after one that never came: who waits too long ends the connection. */
+  /** After a missing answer, later answers could not be told apart. So a timeout ends the connection. */
   #checkTime(): void {
     this.#timer = undefined;
     const [oldest] = this.#batches;
@@ -236,7 +240,7 @@ export class ValkeyLane {
     const left = oldest.deadline - performance.now();
     if (left > 0) this.#timer = setTimeout(() => this.#checkTime(), Math.ceil(left));
     else
-      // It may be this thread that was late: first it takes what has come meanwhile.
+      // Perhaps this thread was late. It first takes what has arrived meanwhile.
       setImmediate(() => {
         if (this.#batches[0] === oldest)
           this.#lose(`no answer within ${this.#options.timeout} ms`, { isLate: true });

@@ -24,7 +24,7 @@ import {
 const SEGMENT_BYTES = 16 * 1024;
 /** Bytes of one batch while writing. */
 const WRITE_BYTES = 4 * 2 ** 20;
-/** Commands under way at a time while removing. */
+/** Commands in flight while removing. */
 const PIPELINE = 4096;
 
 export interface WriteValkeyOptions
@@ -37,8 +37,8 @@ export interface WriteValkeyOptions
 }
 
 /**
- * Copies all rows of a store into the cluster. Readers see the table once the last row is there; an older
- * table of that name is removed then. Interrupted, it leaves keys of a generation that nobody reads.
+ * Copies all rows of a store into the cluster. Readers see the table when the last row is there; then an older table
+ * of that name is removed. An interrupted copy leaves keys of a generation that nobody reads.
  */
 export async function writeValkeyTable(options: WriteValkeyOptions): Promise<void> {
   const { rows: source, table, format, headDim, layerId } = options;
@@ -57,7 +57,7 @@ export async function writeValkeyTable(options: WriteValkeyOptions): Promise<voi
   const cluster = await connect(options);
   try {
     const before = await readMeta(cluster, options).catch((error: unknown) => {
-      // What is no description, or one of an older version, is written over.
+      // An invalid or older description is overwritten.
       if (!(error instanceof FormatError)) throw error;
       return undefined;
     });

@@ -1,6 +1,6 @@
 /**
- * A table in a Valkey or Redis cluster, for tables that outgrow a machine and for many servers that share
- * one. Read only; `writeValkeyTable` puts a table there. Knows nothing of what rows hold.
+ * A table in a Valkey or Redis cluster, for tables that are too large for one machine, or that many servers share.
+ * Read only; `writeValkeyTable` puts a table there. Knows nothing of what rows hold.
  *
  * Rows lie in segments of about 16 KiB, one string each, and a row with its sum is one GETRANGE of its segment:
  *
@@ -9,16 +9,16 @@
  *     engram:NAME:G:S        rows S * rowsPerSegment .. of generation G, each with its sum, back to back (the last
  *                            segment may be short)
  *
- * A sum (4 bytes, little endian) is the CRC-32C of the row, continued from that of the text G xor the row's number. It
- * is checked each time: whoever may write there may write anything. Zeros, other rows, and rows of other tables and
- * generations do not pass.
+ * A sum (4 bytes, little endian) is the CRC-32C of the row, continued from that of the text G xor the row's number.
+ * It is checked at each read, because any client of the cluster may overwrite the data. The check detects zeros,
+ * other rows, and rows of other tables and generations.
  *
- * A key for each row would allow MGET, but only within one hash slot, and costs 60 to 130 bytes a row beside
- * rows of 17 to 264; segments cost under one. The cluster spreads segments over its nodes by hash slot; a
- * batch is one write to each node that has some of it (`valkey-lane.ts`). What does not come that way is asked for by
- * the client, which follows redirects and finds nodes again. A string that is not there answers like an empty one, so every segment is
- * written, zeros too, and an answer that has not exactly a row's bytes is a failure. Writing a table anew
- * makes another generation: who reads the old one is told that it is gone, and gets no mixture.
+ * A key for each row would allow MGET, but only within one hash slot, and costs 60 to 130 bytes a row beside rows of
+ * 17 to 264; segments cost under one. The cluster spreads segments over its nodes by hash slot; a batch is one write
+ * to each node that has some of it (`valkey-lane.ts`). Rows that do not arrive that way are read by the client, which
+ * follows redirects and finds nodes again. The cluster answers for a missing string as for an empty one. So every
+ * segment is written, zeros too, and an answer of another size than a row is a failure. Writing a table again makes a
+ * new generation. Readers of the old generation then get an error, never a mixture.
  */
 import type { Cluster } from "iovalkey";
 import { FormatError, StoreError } from "../../../../errors.ts";
@@ -86,20 +86,20 @@ export class ValkeyStore implements RowStore {
   readonly #cluster: Cluster;
   readonly #options: ValkeyOptions;
   readonly #meta: TableMeta;
-  /** What all segments' keys begin with. */
+  /** The prefix of all segment keys. */
   readonly #prefix: string;
-  /** By "host:port". */
+  /** By node, "host:port". */
   readonly #lanes = new Map<string, ValkeyLane>();
-  /** Of the prefix. */
+  /** CRC-16 of the prefix. */
   readonly #crc: number;
   readonly #seed: number;
-  /** A row and its sum. */
+  /** Bytes of a row and its checksum. */
   readonly #pieceBytes: number;
   #isClosed = false;
 
   /**
-   * Use `openValkeyStore`, which asks what the table is. Owns `cluster` from now on.
-   * @internal as are all types of the optional iovalkey: whoever has not installed it compiles without.
+   * Use `openValkeyStore`, which reads the description. Owns `cluster`. @internal as are all types of the optional
+   * iovalkey: whoever has not installed it compiles without.
    */
   constructor(cluster: Cluster, options: ValkeyOptions & { readonly meta: TableMeta }) {
     const { table, meta } = options;
@@ -115,9 +115,9 @@ export class ValkeyStore implements RowStore {
     this.rowBytes = meta.rowBytes;
   }
 
-  /** Connects to the nodes that have rows now; a node that is not there is asked again when it is needed. */
+  /** Connects to the nodes that have rows now. A node that does not answer is tried again when it is needed. */
   async openLanes(): Promise<void> {
-    // Slots that no node has are holes, which this leaves out.
+    // Slots without a node are holes in the array, which `flatMap` skips.
     const nodes = new Set(this.#cluster.slots.flatMap((having) => having.slice(0, 1)));
     await Promise.all([...nodes].map((node) => this.#laneTo(node).open()));
   }
@@ -125,7 +125,7 @@ export class ValkeyStore implements RowStore {
   async read(rows: Uint32Array, into: Uint8Array): Promise<void> {
     this.#checkOpen();
     checkRead(this, rows, into);
-    // The caller may use them again before the last has come.
+    // The caller may reuse its array before the last row has arrived.
     const asked = rows.slice();
     const { retries = 1, retryDelay = 200 } = this.#options;
     const pieces = new Uint8Array(asked.length * this.#pieceBytes);
@@ -148,7 +148,7 @@ export class ValkeyStore implements RowStore {
     this.#cluster.disconnect();
   }
 
-  /** Checks the pieces that came and copies their rows; returns those that are wrong. */
+  /** Checks the pieces that arrived and copies their rows; returns the pieces that are wrong. */
   #take(
     rows: Uint32Array,
     answer: {
@@ -179,7 +179,7 @@ export class ValkeyStore implements RowStore {
     return wrong;
   }
 
-  /** Asks for the pieces at `places`; returns those that did not come. */
+  /** Requests the pieces at `places`; returns those that did not arrive. */
   async #ask(
     rows: Uint32Array,
     { places, into }: { places: readonly number[]; into: Uint8Array },
@@ -222,7 +222,7 @@ export class ValkeyStore implements RowStore {
     });
   }
 
-  /** By the client: one pipeline for each set of nodes. */
+  /** Reads through the client, with one pipeline for each set of nodes. */
   async #askClient(
     rows: Uint32Array,
     { places, into }: { places: readonly number[]; into: Uint8Array },
@@ -265,7 +265,7 @@ export class ValkeyStore implements RowStore {
     return withLimit(pipeline.exec(), this.#options);
   }
 
-  /** A row and its sum, or why these are none. */
+  /** A row and its checksum, or what is wrong. */
   #pieceOf(answer: [Error | null, unknown] | undefined, row: number): Uint8Array | string {
     const [error, bytes] = answer ?? [new Error("no answer"), undefined];
     if (error !== null) return error.message;
@@ -290,12 +290,12 @@ export class ValkeyStore implements RowStore {
     return `${this.#prefix}${this.#segmentOf(row)}`;
   }
 
-  /** The nodes that have a segment, "host:port", the one that decides first. */
+  /** The nodes that have a segment, "host:port", the primary first. */
   #nodesWith(segment: number): readonly string[] {
     return this.#cluster.slots[hashSlot(`${segment}`, this.#crc)] ?? [];
   }
 
-  /** The same as text; keys with the same nodes may share a pipeline. */
+  /** The same as text. Keys with the same nodes share a pipeline. */
   #nodesOf(segment: number): string {
     return this.#nodesWith(segment).join(", ") || "no node";
   }
