@@ -1,13 +1,13 @@
 /**
  * Which n-grams of a corpus fall on a row: every distinct n-gram of compressed ids with its exact count,
- * and for each column of a table its n-grams in the order of their rows. Knows addresses; no row contents.
+ * and for each column of a table the row of each. Knows addresses; no row contents.
  *
  * An n-gram is numbered by first occurrence within its order. It is the pair of its last n-1 ids' number
  * and its first id, so a 53-bit key tells all of them apart, whatever the order. Memory: 4 bytes a token,
- * about 44 a distinct n-gram and order, and 8 a distinct n-gram for each column that was asked for.
+ * about 44 a distinct n-gram and order, and 4 a distinct n-gram for each column that was asked for.
  */
 import { RequestError } from "../errors.ts";
-import { addressBatch, compressIds, type HashedMemory, NgramIndex } from "../memory/index.ts";
+import { addressBatch, compressInto, type HashedMemory, NgramIndex } from "../memory/index.ts";
 import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
 import type { CorpusReport, RowReport } from "./report.ts";
 
@@ -18,18 +18,18 @@ interface Order {
 }
 
 interface Column {
-  /** row * 2^22 + n-gram, ascending: both are found by one binary search. */
-  readonly keys: Float64Array;
+  /** Of each n-gram. */
+  readonly rows: Uint32Array;
   readonly usedRows: number;
 }
 
-/** Numbers of n-grams have 22 bits, so that row and n-gram fit a double; and memory stays bounded. */
+/** So that memory stays bounded. */
 const maxTokens = 2 ** 22;
-const ngramSpan = 2 ** 22;
 /** N-grams told of one row. */
 const maxListed = 24;
-/** Positions between two chances for others to run. */
-const breath = 50_000;
+/** Positions between two looks at the clock, and milliseconds between two chances for others to run. */
+const stretch = 4096;
+const turn = 5;
 
 export class CorpusIndex {
   readonly report: CorpusReport;
@@ -68,7 +68,13 @@ export class CorpusIndex {
       throw new RequestError(
         `a corpus to look rows up in has 1..${maxTokens} tokens, got ${ids.length}; send a part of it`,
       );
-    const compressed = compressIds(memory.tokenMap, ids);
+    const rest = takingTurns();
+    const compressed = new Int32Array(ids.length);
+    for (let from = 0; from < ids.length; from += stretch) {
+      const into = compressed.subarray(from, from + stretch);
+      compressInto(memory.tokenMap, { ids, from, into });
+      await rest();
+    }
     const { maxNgramSize } = memory.addressing.layout.config;
     const orders: Order[] = [];
     // The number of the (n-1)-gram that ends at each position; of one id, the id.
@@ -84,9 +90,9 @@ export class CorpusIndex {
         longer[t] = ngram;
         if (ngram === first.length) first.push(t);
         counts[ngram] = (counts[ngram] ?? 0) + 1;
-        if (t % breath === 0) await rest();
+        if (t % stretch === 0) await rest();
       }
-      orders.push({ first: Uint32Array.from(first), counts: Uint32Array.from(counts) });
+      orders.push({ first: new Uint32Array(first), counts: new Uint32Array(counts) });
       shorter = longer;
     }
     return new CorpusIndex(parts, { ids, compressed, orders });
@@ -95,16 +101,15 @@ export class CorpusIndex {
   /** What falls on each of `rows` of a layer, in the order given. */
   async lookUp(layer: number, rows: readonly number[]): Promise<RowReport[]> {
     const reports: RowReport[] = [];
+    const rest = takingTurns();
     for (const row of rows) {
+      await rest();
       const place = columnOf(this.#memory, { layer, row });
       const column = await this.#column(layer, place.index);
       const { order, head } = place;
       const { counts } = this.#orders[order - 2]!;
       const ngrams: number[] = [];
-      for (let i = lowerBound(column.keys, row * ngramSpan); i < column.keys.length; i++) {
-        if (Math.floor(column.keys[i]! / ngramSpan) !== row) break;
-        ngrams.push(column.keys[i]! % ngramSpan);
-      }
+      for (let at = -1; (at = column.rows.indexOf(row, at + 1)) !== -1;) ngrams.push(at);
       ngrams.sort((a, b) => counts[b]! - counts[a]! || a - b);
       reports.push({
         row,
@@ -146,35 +151,36 @@ export class CorpusIndex {
     const at = addressing.layout.layers.findIndex(({ layerId }) => layerId === layer);
     const { numHeads } = addressing.layout.config;
     const C = addressing.numColumns;
-    const keys = Array.from(
+    const columns = Array.from(
       { length: C },
-      (_, column) => new Float64Array(this.#orders[Math.floor(column / numHeads)]!.first.length),
+      (_, column) => new Uint32Array(this.#orders[Math.floor(column / numHeads)]!.first.length),
     );
+    const rest = takingTurns();
     const done = new Uint32Array(this.#orders.length);
     const lookBack = this.#orders.length;
-    for (let from = 0; from < this.#ids.length; from += breath) {
+    for (let from = 0; from < this.#ids.length; from += stretch) {
       const begin = Math.max(0, from - lookBack);
-      const part = this.#compressed.subarray(begin, from + breath);
+      const part = this.#compressed.subarray(begin, from + stretch);
       const rows = addressBatch(addressing, part, { sequenceLength: part.length })[at]!;
       for (const [o, { first }] of this.#orders.entries()) {
         let ngram = done[o]!;
-        for (; ngram < first.length && first[ngram]! < from + breath; ngram++)
+        for (; ngram < first.length && first[ngram]! < from + stretch; ngram++)
           for (let column = o * numHeads; column < (o + 1) * numHeads; column++)
-            keys[column]![ngram] = rows[(first[ngram]! - begin) * C + column]! * ngramSpan + ngram;
+            columns[column]![ngram] = rows[(first[ngram]! - begin) * C + column]!;
         done[o] = ngram;
       }
       await rest();
     }
-    for (const [column, sorted] of keys.entries()) {
-      sorted.sort();
+    const { primes, offsets } = addressing.layout.layers[at]!;
+    for (const [column, rows] of columns.entries()) {
+      const isUsed = new Uint8Array(primes[column]!);
       let usedRows = 0;
-      let last = -1;
-      for (const key of sorted) {
-        const row = Math.floor(key / ngramSpan);
-        if (row !== last) usedRows++;
-        last = row;
+      for (const row of rows) {
+        const place = row - offsets[column]!;
+        usedRows += 1 - isUsed[place]!;
+        isUsed[place] = 1;
       }
-      this.#columns.set(`${layer} ${column}`, { keys: sorted, usedRows });
+      this.#columns.set(`${layer} ${column}`, { rows, usedRows });
       await rest();
     }
   }
@@ -201,19 +207,12 @@ export function columnOf(
   };
 }
 
-/** Index of the first key >= x. */
-function lowerBound(keys: Float64Array, x: number): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (keys[middle]! < x) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Lets requests be answered while an index is built. */
-function rest(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
+/** Lets requests be answered while an index is built: what it gives is to be called often. */
+function takingTurns(): () => Promise<void> {
+  let began = performance.now();
+  return async () => {
+    if (performance.now() - began < turn) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    began = performance.now();
+  };
 }

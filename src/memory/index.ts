@@ -159,6 +159,7 @@ export {
   buildTokenMap,
   checkTokenMap,
   compressIds,
+  compressInto,
   parseTokenMap,
   type TokenMap,
   tokenMapBytes,
