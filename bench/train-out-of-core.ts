@@ -55,12 +55,8 @@ import {
   Trainer,
   type TrainingState,
 } from "../src/training/index.ts";
-import {
-  OutOfCoreTrainedTable,
-  RamTable,
-  saveTrainingState,
-  type TrainedTable,
-} from "../src/training/node/index.ts";
+import { OutOfCoreTrainedTable, RamTable, type TrainedTable } from "../src/at-rest/node/index.ts";
+import { saveTrainingState } from "../src/training/node/index.ts";
 import { median } from "./setup/training-run.ts";
 
 const sample = fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url));

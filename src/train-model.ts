@@ -11,6 +11,7 @@
  *     README.md             its model card
  *     config.json, …        the model, at the end
  */
+import { type TableShape, type TrainedTable, trainedTables } from "./at-rest/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
@@ -43,6 +44,8 @@ import {
   type ParamLayout,
   paramViews,
 } from "./model/index.ts";
+import { modelOfPreset } from "./model-of-preset.ts";
+import { planTraining } from "./plan-training.ts";
 import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
 import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
@@ -54,12 +57,10 @@ import {
   type FlatArrays,
   flatArrays,
   modelCard,
-  modelOfPreset,
   overridePreset,
   type Overrides,
   Pace,
   packDocuments,
-  planTraining,
   type Preset,
   type StepReport,
   type TrainableModel,
@@ -74,9 +75,6 @@ import {
   readAll,
   readPart,
   RunDirectory,
-  type TableShape,
-  type TrainedTable,
-  trainedTables,
 } from "./training/node/index.ts";
 
 /** What to train, on what, and where to leave it. */
@@ -203,9 +201,9 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     makeTables: (shapes, columns) =>
       trainedTables(shapes, {
         columns,
-        recipe,
+        positions: recipe.batch * recipe.length * recipe.accumulate,
         tableMemory,
-        logPath: (layerId) => run.rowLogPath(layerId),
+        directory: run.rowLogs,
       }),
   });
   const { config, layout, arrays, tables } = parts;

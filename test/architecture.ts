@@ -31,20 +31,23 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   inference: ["model", "src/memory/memory.ts", "tensor", "numerics"],
   // `memory` for its stores: what is measured is what will be read through.
   machine: ["bytes", "memory", "numerics"],
+  "at-rest": ["bytes", "checkpoint", "memory", "numerics", "type model", "model.layerName"],
+  // Of memory the seam, and of tables what they add to a checkpoint.
   // `inference` for its scorer and windows: validation while training is the same count of bits per
   // byte that `engram eval` makes (docs/decisions/0008).
   training: [
     "model",
     "src/memory/memory.ts",
-    "memory",
+    "type at-rest",
+    "at-rest.isRowLogState",
     "tensor",
     "checkpoint",
     "numerics",
     "inference",
-    "machine",
   ],
   // The files at the root put text, memory and model together; they alone may see all of it.
-  "at-rest": ["bytes", "checkpoint", "memory", "type model", "model.layerName"],
+  "model-of-preset.ts": ["memory", "model", "type training"],
+  "plan-training.ts": ["machine", "memory", "model", "type training"],
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "model-weights.ts"],
@@ -82,6 +85,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   "generate-text.ts": ["tokenizer", "inference"],
   "train-model.ts": [
+    "at-rest",
     "tokenizer",
     "memory",
     "model",
@@ -89,6 +93,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "inference",
     "training",
     "machine",
+    "model-of-preset.ts",
+    "plan-training.ts",
     "save-model.ts",
     "generate-text.ts",
   ],
@@ -118,6 +124,7 @@ const openToAll: readonly string[] = ["disposal-stack.ts", "errors.ts", "foreign
 
 /** Folders below a folder that others may import, through an `index.ts` of their own. */
 export const nestedEntryPoints: readonly string[] = [
+  "src/at-rest/node/index.ts",
   "src/bytes/node/index.ts",
   "src/checkpoint/node/index.ts",
   "src/machine/node/index.ts",

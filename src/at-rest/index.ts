@@ -1,5 +1,6 @@
 /** A model's tables at rest: where they are, how they are opened, how they are put elsewhere. */
 export { type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
+export { isRowLogState, rowLogName, type RowLogState, rowMapName } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";
 export {
   releasedTensorNames,

@@ -17,7 +17,8 @@ import {
 } from "../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
 import { openTableFile } from "../memory/stores/ranges/node/index.ts";
-import { checkGrownFile, checkRowLogs, readState } from "../training/node/index.ts";
+import { checkRowLogs } from "../at-rest/node/index.ts";
+import { checkGrownFile, readState } from "../training/node/index.ts";
 
 /** What became of a file. */
 export interface FileCheck {
@@ -167,7 +168,8 @@ async function* checkReferences(
   { within, ...options }: VerifyOptions & { readonly within: string },
 ): AsyncGenerator<FileCheck> {
   try {
-    for await (const { file, damage } of checkRowLogs(checkpoint, options)) {
+    const { logs = [] } = await readState(checkpoint);
+    for await (const { file, damage } of checkRowLogs(checkpoint, { ...options, logs })) {
       const bytes = await sizeOf(join(checkpoint, "..", file));
       const by = `its own sums, for ${basename(checkpoint)}`;
       yield { file: `${within}/${file}`, bytes, by, damage: damage === undefined ? [] : [damage] };

@@ -5,7 +5,6 @@ export { adamW, type DenseOptimizer, type FlatArrays, globalNorm, muon } from ".
 export {
   findPreset,
   type MemorySizes,
-  modelOfPreset,
   type Preset,
   presetNames,
   type TrainingRecipe,
@@ -14,7 +13,6 @@ export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
 export { excerptOf } from "./excerpt.ts";
 export { CARD_MARK, modelCard } from "./model-card.ts";
 export { Pace } from "./pace.ts";
-export { planTraining } from "./plan.ts";
 export {
   type DataFile,
   publicName,

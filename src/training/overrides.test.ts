@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { InvalidConfigError } from "../errors.ts";
-import { findPreset, modelOfPreset, overridePreset, parseOverride, presetNames } from "./index.ts";
+import { modelOfPreset } from "../model-of-preset.ts";
+import { findPreset, overridePreset, parseOverride, presetNames } from "./index.ts";
 
 const tiny = findPreset("tiny");
 

@@ -3,8 +3,7 @@
  * else branches on its name.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { engramConfigToJson, parseEngramConfig } from "../memory/index.ts";
-import { type ModelConfig, modelConfigToJson, parseModelConfig } from "../model/index.ts";
+import type { ModelConfig } from "../model/index.ts";
 
 /** How a model is trained. */
 export interface TrainingRecipe {
@@ -146,34 +145,4 @@ export function findPreset(name: string): Preset {
   if (preset === undefined)
     throw new InvalidConfigError(`unknown preset "${name}"; there are: ${presetNames.join(", ")}`);
   return preset;
-}
-
-/**
- * The model that a preset and a vocabulary make. Checked as it will be when it is loaded: throws `InvalidConfigError`
- * for sizes that do not fit together.
- */
-export function modelOfPreset(
-  preset: Preset,
-  {
-    memory,
-    vocabSize,
-    eosTokenId,
-    compressedVocabSize,
-  }: { memory: boolean; vocabSize: number; eosTokenId: number; compressedVocabSize: number },
-): ModelConfig {
-  const hasRows = memory && preset.memory.layerIds.length > 0;
-  const { order } = preset.counted;
-  // Look-back before a text's start reads as the end of the text before.
-  const engram = { ...preset.memory, padTokenId: eosTokenId, compressedVocabSize, seed: 0 };
-  const config: ModelConfig = {
-    ...preset.model,
-    vocabSize,
-    documentStart: eosTokenId,
-    ...(hasRows && { engram }),
-    ...(memory && order > 0 && { counted: { order } }),
-  };
-  return parseModelConfig(
-    modelConfigToJson(config),
-    hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
-  );
 }

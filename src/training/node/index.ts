@@ -8,18 +8,10 @@ export {
   readDocuments,
   readPart,
 } from "./read-documents.ts";
-export { checkGrownFile, checkRowLogs, type ReferenceCheck } from "./check-run.ts";
+export { checkGrownFile } from "./check-grown-file.ts";
 export { readState } from "./state-file.ts";
 export { carryRecord, fingerprint, readRunRecord, RunDirectory } from "./run-directory.ts";
 export { describeFile, describeRun } from "./run-facts.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 export { checkRunDirectory, openRuns, type Run, type RunState, type RunSummary } from "./runs.ts";
 export { restoreTrainingState, saveTrainingState } from "./training-state.ts";
-export {
-  OutOfCoreTrainedTable,
-  RamTable,
-  type TableShape,
-  type TrainedTable,
-  trainedTables,
-  type TrainedTablesOptions,
-} from "./trained-table.ts";

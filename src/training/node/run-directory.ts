@@ -28,7 +28,6 @@ import {
 import { MetricsLog, type MetricsLine } from "./metrics-log.ts";
 import { Resumption } from "./resumption.ts";
 import { clearLock, refuseIfHeld, RunLock } from "./run-lock.ts";
-import { rowLogName } from "./trained-table.ts";
 import {
   type CheckpointContents,
   type RestoredContents,
@@ -215,9 +214,9 @@ export class RunDirectory {
     if (there.includes(CARD_MARK)) await writeDurably(file, (handle) => handle.writeFile(text));
   }
 
-  /** Where a table that is kept out of core has its rows: gone with the checkpoints that refer to it. */
-  rowLogPath(layerId: number): string {
-    return join(this.#checkpoints, rowLogName(layerId));
+  /** Where tables out of core have their logs: gone with the checkpoints that refer to them. */
+  get rowLogs(): string {
+    return this.#checkpoints;
   }
 
   async log(line: MetricsLine): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isRowLogState, type RowLogState } from "../../at-rest/index.ts";
 import {
   checkPlainName,
   type FileRecord,
@@ -29,16 +30,9 @@ export interface StateFile {
   /** Everything that must be the same for the run to go on. */
   readonly identity: Readonly<Record<string, unknown>>;
   /** Of tables kept out of core. */
-  readonly logs?: readonly TableState[];
+  readonly logs?: readonly RowLogState[];
   /** What files of the run that do not lie in the checkpoint were then, by name. */
   readonly beside: ReadonlyMap<string, FileRecord>;
-}
-
-/** The log a checkpoint's map belongs to, and the map's checksum, both as hexadecimal digits. */
-export interface TableState {
-  readonly layerId: number;
-  readonly log: string;
-  readonly mapSum: string;
 }
 
 export async function writeState(
@@ -84,7 +78,7 @@ export async function readState(path: string): Promise<StateFile> {
     Number.isInteger(step) &&
     isObject(identity) &&
     isObject(beside) &&
-    (logs === undefined || (Array.isArray(logs) && logs.every(isTableState)));
+    (logs === undefined || (Array.isArray(logs) && logs.every(isRowLogState)));
   if (!isState)
     throw new FormatError(
       `${file}: expected version, step and identity of a run, and logs of its tables; found ` +
@@ -106,12 +100,6 @@ export function checkVersion(path: string, { version }: Pick<StateFile, "version
     `${path}: expected a checkpoint of version ${oldestVersion} to ${stateVersion}, it has ${version}; finish that run ` +
       "with the release that began it, or train into another --out",
   );
-}
-
-function isTableState(value: unknown): value is TableState {
-  if (!isObject(value)) return false;
-  const isHex = (text: unknown): boolean => typeof text === "string" && /^[0-9a-f]+$/.test(text);
-  return Number.isInteger(value["layerId"]) && isHex(value["log"]) && isHex(value["mapSum"]);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

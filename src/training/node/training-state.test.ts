@@ -8,7 +8,8 @@ import { SafetensorsFile, tensorSource, writeSafetensors } from "../../checkpoin
 import { FormatError } from "../../errors.ts";
 import { paramLayout, paramViews } from "../../model/index.ts";
 import { flatArrays } from "../index.ts";
-import { RamTable, restoreTrainingState, saveTrainingState } from "./index.ts";
+import { RamTable } from "../../at-rest/node/index.ts";
+import { restoreTrainingState, saveTrainingState } from "./index.ts";
 
 const shape = { layerId: 1, headDim: 2, numRows: 5 };
 const layout = paramLayout(smallConfig);

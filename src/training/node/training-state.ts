@@ -14,6 +14,7 @@
  * Before version 4 all tensors were in state.safetensors: weights flat as "params", tables as "table.L", uses as "counts.L".
  */
 import { join } from "node:path";
+import type { SavedTable, TrainedTable } from "../../at-rest/node/index.ts";
 import { type FileRecord } from "../../checkpoint/index.ts";
 import {
   type Checkpoint,
@@ -30,7 +31,6 @@ import type { FlatArrays } from "../optimizer.ts";
 import { checkVersion, readState, type StateFile, writeState } from "./state-file.ts";
 import { type ParamLayout, paramViews } from "../../model/index.ts";
 import type { Values } from "../../tensor/index.ts";
-import { type SavedTable, type TrainedTable, usesName, valuesName } from "./trained-table.ts";
 
 export interface CheckpointContents {
   readonly step: number;
@@ -53,7 +53,7 @@ export type RestoredContents = Pick<
 >;
 
 const modelName = "model.safetensors";
-export const tensorsName = "state.safetensors";
+const tensorsName = "state.safetensors";
 
 function flat(name: string, data: Float32Array): TensorSource {
   return tensorSource({ name, dtype: "F32", shape: [data.length] }, data);
@@ -192,13 +192,10 @@ function savedTable(
 ): SavedTable {
   const { layerId } = table;
   const own = state.logs?.find((log) => log.layerId === layerId);
-  const names = files.hasModel
-    ? { rows: valuesName(layerId), uses: usesName(layerId) }
-    : { rows: `table.${layerId}`, uses: `counts.${layerId}` };
   return {
     path,
     model: files.model,
-    names,
+    hasModelNames: files.hasModel,
     tensors: files.state,
     state: own,
     hasUses: state.version >= 3,

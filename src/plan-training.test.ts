@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { smallConfig, smallEngram } from "../../test/models/random-model.ts";
-import { buildLayout } from "../memory/index.ts";
-import { paramLayout } from "../model/index.ts";
-import { findPreset, flatArrays, planTraining } from "./index.ts";
+import { smallConfig, smallEngram } from "../test/models/random-model.ts";
+import { buildLayout } from "./memory/index.ts";
+import { paramLayout } from "./model/index.ts";
+import { planTraining } from "./plan-training.ts";
+import { findPreset, flatArrays } from "./training/index.ts";
 
 const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
 const recipe = { ...findPreset("tiny").training, batch: 4, length: 32, accumulate: 1 };

@@ -2,10 +2,10 @@
  * What a training run will take of memory, from its sizes and recipe, before anything is allocated. Knows no files and
  * asks no machine.
  */
-import { type MachineMemory, type MemoryPlan, planMemory } from "../machine/index.ts";
-import { buildLayout, memoryWidth, USE_CODE_BYTES } from "../memory/index.ts";
-import { activationBytes, keyValueBytes, type ModelConfig, paramLayout } from "../model/index.ts";
-import type { TrainingRecipe } from "./presets.ts";
+import { type MachineMemory, type MemoryPlan, planMemory } from "./machine/index.ts";
+import { buildLayout, memoryWidth, USE_CODE_BYTES } from "./memory/index.ts";
+import { activationBytes, keyValueBytes, type ModelConfig, paramLayout } from "./model/index.ts";
+import type { TrainingRecipe } from "./training/index.ts";
 
 export function planTraining(
   config: ModelConfig,

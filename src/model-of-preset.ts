@@ -1,0 +1,34 @@
+/** The configuration of the model that a preset makes with a vocabulary. Knows no weights and no texts. */
+import { engramConfigToJson, parseEngramConfig } from "./memory/index.ts";
+import { type ModelConfig, modelConfigToJson, parseModelConfig } from "./model/index.ts";
+import type { Preset } from "./training/index.ts";
+
+/**
+ * Checked as it will be when it is loaded. Throws `InvalidConfigError`
+ * for sizes that do not fit together.
+ */
+export function modelOfPreset(
+  preset: Preset,
+  {
+    memory,
+    vocabSize,
+    eosTokenId,
+    compressedVocabSize,
+  }: { memory: boolean; vocabSize: number; eosTokenId: number; compressedVocabSize: number },
+): ModelConfig {
+  const hasRows = memory && preset.memory.layerIds.length > 0;
+  const { order } = preset.counted;
+  // Look-back before a text's start reads as the end of the text before.
+  const engram = { ...preset.memory, padTokenId: eosTokenId, compressedVocabSize, seed: 0 };
+  const config: ModelConfig = {
+    ...preset.model,
+    vocabSize,
+    documentStart: eosTokenId,
+    ...(hasRows && { engram }),
+    ...(memory && order > 0 && { counted: { order } }),
+  };
+  return parseModelConfig(
+    modelConfigToJson(config),
+    hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
+  );
+}
