@@ -76,7 +76,8 @@ export function printResults(results: readonly SideResult[]): void {
   const [base] = results;
   for (const { name, times, decoder } of results) {
     const [median, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
-    const { steps, stepsAhead, stalls, stallSeconds, guesses, guessesRight } = decoder.meter.costs;
+    const { steps, stepsAhead, stalls, stallSeconds, speculated, speculatedRight } =
+      decoder.meter.costs;
     console.log(
       `${name.padEnd(30)} p10 ${quantile(times, 0.1).toFixed(3)} ms, median ${median.toFixed(3)} ms, ` +
         `p99 ${p99.toFixed(3)} ms; ` +
@@ -86,7 +87,7 @@ export function printResults(results: readonly SideResult[]): void {
     if (stepsAhead > 0)
       console.log(
         `  of ${steps} steps ${stepsAhead} began before their rows, ${stalls} stalled, ` +
-          `${((1000 * stallSeconds) / steps).toFixed(3)} ms a step; guesses ${guesses}, right ${guessesRight}`,
+          `${((1000 * stallSeconds) / steps).toFixed(3)} ms a step; candidates ${speculated}, right ${speculatedRight}`,
       );
   }
 }

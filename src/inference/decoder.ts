@@ -10,10 +10,10 @@ import {
   type MemoryInputs,
 } from "../model/index.ts";
 import type { Graph } from "../tensor/index.ts";
-import { Guesses } from "./guesses.ts";
 import { ExecutableCache, type LanguageModel } from "./language-model.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { SpeculativePrefetch } from "./speculative-prefetch.ts";
 
 export interface DecodeKey extends MemoryInputs {
   readonly batch: number;
@@ -36,8 +36,8 @@ export class Decoder {
   /** For sessions and batches. */
   readonly executables: ExecutableCache<DecodeKey>;
   readonly meter: MemoryMeter = new MemoryMeter();
-  /** Absent where no store would take hints. */
-  readonly guesses: Guesses | undefined;
+  /** Absent where no store takes hints. */
+  readonly prefetch: SpeculativePrefetch | undefined;
 
   constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
     const { maxPositions, vocabSize } = model.config;
@@ -47,7 +47,8 @@ export class Decoder {
       );
     this.model = model;
     this.capacity = capacity;
-    if (model.memory?.takesHints === true) this.guesses = new Guesses(vocabSize, this.meter);
+    if (model.memory?.takesHints === true)
+      this.prefetch = new SpeculativePrefetch(vocabSize, this.meter);
     this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
   }
 

@@ -1,26 +1,26 @@
 /**
- * What the memory cost the steps of a decoder: how many had to begin before their rows were there, how long the
- * engine stood still for rows, and how good the guesses about next tokens were. Changes nothing. Does not ask
- * stores; `reportMemory` puts what they say of themselves beside it.
+ * What the memory cost the steps of a decoder: how many began before their rows were there, how long the engine
+ * stalled, and how much of the speculative prefetch was useful. Changes nothing. Does not ask stores: `reportMemory` puts
+ * their own reports beside it.
  */
 import type { LookUp, Memory, TableReport } from "../memory/memory.ts";
 
 /** Since the meter was made. */
 export interface MemoryCosts {
-  /** Runs of the model that read rows: a prompt's piece, or one token of each of some texts. */
+  /** Runs of the model that read rows: a piece of a prompt, or one token of each text of a batch. */
   readonly steps: number;
-  /** What they asked for, repeats included. */
+  /** Rows that they read, repeats included. */
   readonly rows: number;
-  /** Those steps that began before all their rows were at hand. */
+  /** Steps that began before all of their rows were at hand. */
   readonly stepsAhead: number;
-  /** Those of these in which the engine then had to wait, and for how long altogether. */
+  /** Steps among these in which the engine then waited, and the time of all waits. */
   readonly stalls: number;
   readonly stallSeconds: number;
-  /** Next tokens whose rows were asked for before they were known. */
-  readonly guesses: number;
-  /** Those that came true, and those that did not. The others' texts ended or are not that far. */
-  readonly guessesRight: number;
-  readonly guessesWrong: number;
+  /** Candidates for next tokens whose rows were prefetched. */
+  readonly speculated: number;
+  /** Candidates that were the next token, and those that were not. The rest belong to texts that ended or are not that far. */
+  readonly speculatedRight: number;
+  readonly speculatedWrong: number;
 }
 
 export class MemoryMeter {
@@ -30,9 +30,9 @@ export class MemoryMeter {
     stepsAhead: 0,
     stalls: 0,
     stallSeconds: 0,
-    guesses: 0,
-    guessesRight: 0,
-    guessesWrong: 0,
+    speculated: 0,
+    speculatedRight: 0,
+    speculatedWrong: 0,
   };
   readonly #now: () => number;
 
@@ -73,25 +73,25 @@ export class MemoryMeter {
     this.#costs.stalls++;
   }
 
-  /** So many tokens are candidates for one position. */
-  guessed(count: number): void {
-    this.#costs.guesses += count;
+  /** `count` tokens are candidates for one position. */
+  speculated(count: number): void {
+    this.#costs.speculated += count;
   }
 
   /** The position's token is known: one of the candidates, or none. */
-  settled(count: number, isRight: boolean): void {
-    if (isRight) this.#costs.guessesRight++;
-    this.#costs.guessesWrong += isRight ? count - 1 : count;
+  resolved(count: number, isRight: boolean): void {
+    if (isRight) this.#costs.speculatedRight++;
+    this.#costs.speculatedWrong += isRight ? count - 1 : count;
   }
 }
 
-/** All that there is to say about a memory in use: its places, its caches, what it cost. */
+/** A memory in use: its tiers, its caches, what it cost. */
 export interface MemoryReport extends TableReport {
-  /** Absent where no session or batch has used the memory, so that nothing was measured: scoring has no steps. */
+  /** Absent where no session or batch has used the memory: scoring has no steps, so nothing was measured. */
   readonly costs?: MemoryCosts;
 }
 
-/** `meter` is that of the decoder that uses the memory, if one does. */
+/** `meter`: of the decoder that uses the memory, if there is one. */
 export function reportMemory(memory: Memory, meter?: MemoryMeter): MemoryReport {
   return { ...memory.report(), ...(meter && { costs: meter.costs }) };
 }

@@ -124,7 +124,7 @@ export class Session implements Slot {
    * slow stores may begin to read. Changes speed, never results.
    */
   expect(ids: readonly number[], { skip = 0 }: { skip?: number } = {}): void {
-    this.#decoder.guesses?.expect(this, { ids, skip });
+    this.#decoder.prefetch?.expect(this, { ids, skip });
   }
 
   /** Forgets everything from position `length` on. */

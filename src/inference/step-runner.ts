@@ -98,13 +98,13 @@ export class StepRunner {
         staged.push({ row, timeline, view, reader, span: timeline.stage(ids) });
       }
       const asked = this.#ask(step, staged, shape);
-      const { guesses } = this.#decoder;
-      if (asked !== undefined && guesses !== undefined)
+      const { prefetch } = this.#decoder;
+      if (asked !== undefined && prefetch !== undefined)
         for (const { timeline, span } of staged)
-          guesses.read(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
+          prefetch.observe(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
       this.#place(step, staged, shape);
       await step.run(asked?.lookUp, () => {
-        if (guesses !== undefined) for (const one of staged) guesses.guess(one);
+        if (prefetch !== undefined) for (const one of staged) prefetch.speculate(one);
       });
       return staged.map((one, i) => this.#reading(step, one, asked?.parts[i]));
     } catch (error) {

@@ -428,8 +428,8 @@ describe("what a server says of itself", () => {
       engram_memory_rows_total: (promptTokens + 1 + 22) * columns,
       engram_memory_steps_ahead_total: 0,
       engram_memory_stall_seconds_total: 0,
-      engram_memory_guessed_tokens_total: 0,
-      'engram_memory_guesses_total{outcome="right"}': 0,
+      engram_memory_speculated_tokens_total: 0,
+      'engram_memory_speculation_outcomes_total{outcome="right"}': 0,
       'engram_memory_tier_rows{tier="ram"}': tables.reduce((n, { store }) => n + store.numRows, 0),
     };
     for (const [name, value] of Object.entries(expected))

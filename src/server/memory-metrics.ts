@@ -1,5 +1,5 @@
 /**
- * What the memory did, as metrics: look-ups and stalls, caches, guesses, and the rows of each tier. A model without a
+ * What the memory did, as metrics: look-ups and stalls, caches, speculative prefetch, and the rows of each tier. A model without a
  * memory has the same metrics, all zero or without values. Knows no stores.
  */
 import type { MemoryCosts, MemoryReport } from "../inference/index.ts";
@@ -45,16 +45,24 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     cost("steps_ahead", "Runs that began before all their rows were at hand.", "stepsAhead"),
     cost("stalls", "Runs in which the engine then waited for rows.", "stalls"),
     cost("stall_seconds", "Time that the engine waited for rows.", "stallSeconds"),
-    cost("guessed_tokens", "Next tokens whose rows were asked for on a guess.", "guesses"),
+    cost(
+      "speculated_tokens",
+      "Candidates for next tokens whose rows were prefetched.",
+      "speculated",
+    ),
     labelled(
-      "guesses_total",
-      { help: "Guessed tokens by what became of them.", label: "outcome", type: "counter" },
+      "speculation_outcomes_total",
+      {
+        help: "Candidates that were the next token, and those that were not.",
+        label: "outcome",
+        type: "counter",
+      },
       ({ costs }) =>
         costs === undefined
           ? []
           : [
-              ["right", costs.guessesRight],
-              ["wrong", costs.guessesWrong],
+              ["right", costs.speculatedRight],
+              ["wrong", costs.speculatedWrong],
             ],
     ),
     labelled(
@@ -77,7 +85,7 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     labelled(
       "hinted_rows_total",
       {
-        help: "Rows that hints and guesses had read, and those of them dropped unused.",
+        help: "Prefetched rows that were read, and those of them that were dropped unused.",
         label: "outcome",
         type: "counter",
       },

@@ -12,9 +12,9 @@ import {
 } from "../memory/index.ts";
 import { referenceBackend } from "../tensor/index.ts";
 import { emptyCaches } from "./key-values.ts";
-import { Guesses } from "./guesses.ts";
 import { BatchDecoder, Decoder, type LanguageModel } from "./index.ts";
 import { MemoryMeter } from "./memory-meter.ts";
+import { SpeculativePrefetch } from "./speculative-prefetch.ts";
 import { Timeline } from "./timeline.ts";
 
 const near = { rtol: 1e-4, atol: 1e-5 };
@@ -42,7 +42,7 @@ function behindCaches(
   return { ...model, memory: behind };
 }
 
-test("guessed rows change no prediction, and a text that repeats itself is guessed right", async () => {
+test("rows prefetched on speculation change no prediction, and most candidates are right in a text that repeats itself", async () => {
   const model = await randomModel(referenceBackend(), config);
   const remote = behindCaches(model);
   const decoder = new Decoder(remote);
@@ -52,17 +52,20 @@ test("guessed rows change no prediction, and a text that repeats itself is guess
     const id = i % 13 === 12 ? (i * 7) % 40 : phrase[i % phrase.length]!;
     toBeClose((await far.append([id])).logits, (await here.append([id])).logits, near);
   }
-  const { guesses, guessesRight, guessesWrong, stepsAhead } = decoder.meter.costs;
+  const { speculated, speculatedRight, speculatedWrong, stepsAhead } = decoder.meter.costs;
   assert.ok(stepsAhead > 10, `${stepsAhead} steps were late`);
-  assert.ok(guessesRight > 20, `${guessesRight} of ${guesses} guesses came true`);
-  assert.ok(guesses - guessesRight - guessesWrong <= 4, "all but the last position's are settled");
+  assert.ok(speculatedRight > 20, `${speculatedRight} of ${speculated} were right`);
+  assert.ok(
+    speculated - speculatedRight - speculatedWrong <= 4,
+    "all but the last position's are resolved",
+  );
   const { store } = remote.memory!.tables[0]!;
   assert.ok(store instanceof CachedStore);
   const { prefetchHits, prefetchedRows, prefetchesWasted } = store.stats;
   assert.ok(prefetchHits > 0 && prefetchedRows >= prefetchesWasted);
 });
 
-test("whatever is expected, guessed, rewound or forked, the predictions are those of a table in RAM", async () => {
+test("whatever is expected, speculated, rewound or forked, the predictions are those of a table in RAM", async () => {
   const model = await randomModel(referenceBackend(), config);
   const step = fc.oneof(
     fc.record({ append: fc.array(fc.nat(39), { minLength: 1, maxLength: 20 }) }),
@@ -89,7 +92,7 @@ test("whatever is expected, guessed, rewound or forked, the predictions are thos
   );
 });
 
-test("texts of a batch are guessed each by itself", async () => {
+test("each text of a batch has candidates of its own", async () => {
   const model = await randomModel(referenceBackend(), config);
   const decoder = new Decoder(behindCaches(model));
   const batch = new BatchDecoder(decoder, { slots: 2 });
@@ -100,28 +103,28 @@ test("texts of a batch are guessed each by itself", async () => {
     for (const [slot, id] of ids.entries())
       toBeClose(results[slot]!.logits, (await here[slot]!.append([id])).logits, near);
   }
-  const { guessesRight, guessesWrong } = decoder.meter.costs;
-  assert.ok(guessesRight > 30, `${guessesRight} right, ${guessesWrong} wrong`);
+  const { speculatedRight, speculatedWrong } = decoder.meter.costs;
+  assert.ok(speculatedRight > 30, `${speculatedRight} right, ${speculatedWrong} wrong`);
 });
 
-test("nothing is guessed where no row was late for a while, nor where no store takes hints", async () => {
+test("there is no speculation where no row was late for a while, nor where no store takes hints", async () => {
   const model = await randomModel(referenceBackend(), config);
-  assert.equal(new Decoder(model).guesses, undefined);
+  assert.equal(new Decoder(model).prefetch, undefined);
   const decoder = new Decoder(behindCaches(model, { isSlow: false }));
   const session = decoder.createSession();
   for (let i = 0; i < 40; i++) await session.append([i % 4]);
   const before = decoder.meter.costs;
   for (let i = 0; i < 40; i++) await session.append([i % 4]);
   const after = decoder.meter.costs;
-  assert.equal(after.guesses, before.guesses);
+  assert.equal(after.speculated, before.speculated);
   assert.equal(after.stepsAhead, 0);
 });
 
-test("guessing ends while late rows hold up nothing, and begins again once they do", async () => {
+test("speculation ends while late rows hold up nothing, and begins again once they do", async () => {
   const model = behindCaches(await randomModel(referenceBackend(), config));
   let time = 0;
   const meter = new MemoryMeter({ now: () => time });
-  const guesses = new Guesses(config.vocabSize, meter);
+  const prefetch = new SpeculativePrefetch(config.vocabSize, meter);
   const timeline = new Timeline(model.config, {
     capacity: 32,
     caches: emptyCaches({ model, capacity: 32 }, 1),
@@ -130,12 +133,12 @@ test("guessing ends while late rows hold up nothing, and begins again once they 
   let position = 0;
   /** Reads tokens whose rows are late each time, and the engine waits so many milliseconds. */
   async function steps(count: number, stall: number): Promise<number> {
-    const before = meter.costs.guesses;
+    const before = meter.costs.speculated;
     for (let i = 0; i < count; i++) {
       const id = [5, 9, 13][position % 3]!;
       const staged = timeline.stage([id]);
-      guesses.read(timeline, { start: position++, isLate: true });
-      guesses.guess({ timeline, reader });
+      prefetch.observe(timeline, { start: position++, isLate: true });
+      prefetch.speculate({ timeline, reader });
       const lookUp = {
         hasArrived: () => false,
         arrival: async () => void (time += stall),
@@ -143,7 +146,7 @@ test("guessing ends while late rows hold up nothing, and begins again once they 
       await meter.waitFor(lookUp, [0]);
       timeline.commit(staged, () => new Float32Array(0));
     }
-    return meter.costs.guesses - before;
+    return meter.costs.speculated - before;
   }
   assert.ok((await steps(10, 0)) > 0, "at first nothing is known");
   await steps(60, 0.05);
