@@ -4,8 +4,7 @@ import { type ModelConfig, modelConfigToJson, parseModelConfig } from "./model/i
 import type { Preset } from "./training/index.ts";
 
 /**
- * Checked as it will be when it is loaded. Throws `InvalidConfigError`
- * for sizes that do not fit together.
+ * Checked as it will be when it is loaded. Throws `InvalidConfigError` for sizes that do not fit together.
  */
 export function modelOfPreset(
   preset: Preset,
