@@ -1,7 +1,7 @@
 /**
- * A model directory's settings and tensors held against each other, before anything is built from either: every size is
- * the weights', every tensor is used, or harmless by a short list, or refused by name. Reads headers alone. Knows what
- * tensors a model has; not what is in them.
+ * Checks the settings and tensors of a model directory against each other before anything is built from them. Every
+ * size agrees with the weights. Every tensor is used, or known to be harmless, or refused by name. Reads headers
+ * only. Knows which tensors a model has; not their contents.
  */
 import {
   countsName,
@@ -16,14 +16,14 @@ import { buildLayout, type EngramLayout, findEngramConfig } from "./memory/index
 import { type ModelConfig, parseModelConfig, parseQuantization } from "./model/index.ts";
 import { type ExpectedTensor, weightTensors } from "./model-weights.ts";
 
-/** What a directory holds, all of it sound as far as headers say. */
+/** The contents of a directory, as far as headers tell it. */
 export interface CheckedModel {
   readonly config: ModelConfig;
   /** Absent for a model without a memory. */
   readonly layout: EngramLayout | undefined;
-  /** By name. Those of tables are left out where these are not read, or read elsewhere. */
+  /** By name. Without those of tables that are not read, or read from elsewhere. */
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
-  /** In the order of the layout's layers; none where the memory is left out. */
+  /** In the order of the layout's layers; empty without memory. */
   readonly tables: readonly TableAtRest[];
 }
 
@@ -34,15 +34,15 @@ const harmless: readonly (readonly [pattern: RegExp, reason: string])[] = [
 ];
 
 export interface CheckModelOptions {
-  /** false leaves the tables' files alone, which need not even be there. */
+  /** false does not read the tables, which may then be missing. */
   readonly memory?: boolean;
   /** Where tables are read, if not in the directory. */
   readonly place?: Place | undefined;
 }
 
 /**
- * Throws `InvalidConfigError` for settings that are not computed here or not the weights', and `FormatError` for
- * tensors that are missing, of another type or shape, or too many.
+ * Throws `InvalidConfigError` for settings that are not supported or disagree with the weights, and `FormatError` for
+ * tensors that are missing, unknown, or of another type or shape.
  */
 export async function checkModel(
   files: ModelDirectory,
@@ -69,7 +69,7 @@ export async function checkModel(
   return { config, layout, tensors, tables };
 }
 
-/** Before names are made for so many layers. */
+/** Comes before names are made for that many layers. */
 function checkNumLayers(
   files: ModelDirectory,
   { config, tensors }: Pick<CheckedModel, "config" | "tensors">,

@@ -1,18 +1,18 @@
 /**
- * What was opened step by step, to be closed in reverse: where a later step of opening fails, what the earlier ones
- * opened is closed, and where all succeed, it moves to its owner. The part of the platform's `AsyncDisposableStack`
- * that we use, which Node 22 does not have. Knows nothing of what it holds.
+ * Collects resources that are opened one after another, and closes them in reverse. If a later step fails, the
+ * earlier resources are closed; if all succeed, they move to their owner. It is the part of the platform's
+ * `AsyncDisposableStack` that we use: Node 22 does not have that class. Knows nothing of what it holds.
  */
 export class DisposalStack implements AsyncDisposable {
   #disposers: (() => unknown)[] = [];
 
-  /** Returns `value`, which `dispose` closes when this stack is closed. */
+  /** Returns `value`. Closing the stack calls `dispose` with it. */
   adopt<T>(value: T, dispose: (value: T) => unknown): T {
     this.#disposers.push(() => dispose(value));
     return value;
   }
 
-  /** Everything goes to the stack that comes back; this one has nothing left to close. */
+  /** Moves everything to a new stack; this one is empty afterwards. */
   move(): DisposalStack {
     const moved = new DisposalStack();
     moved.#disposers = this.#disposers;
@@ -20,7 +20,7 @@ export class DisposalStack implements AsyncDisposable {
     return moved;
   }
 
-  /** Closes all, every one even where another fails; rejects with what failed. */
+  /** Closes all, also if some fail; rejects with the failure. */
   async [Symbol.asyncDispose](): Promise<void> {
     const failures: unknown[] = [];
     for (let dispose = this.#disposers.pop(); dispose; dispose = this.#disposers.pop())
@@ -35,7 +35,7 @@ export class DisposalStack implements AsyncDisposable {
   }
 }
 
-/** Closes all in reverse, every one even where another fails. */
+/** Closes all in reverse, also if some fail. */
 export async function closeAll(owners: Iterable<{ close(): Promise<void> }>): Promise<void> {
   await using stack = new DisposalStack();
   for (const owner of owners) stack.adopt(owner, (one) => one.close());

@@ -1,7 +1,7 @@
 /**
  * Measures this machine for a table, or for a model with its tables, and forecasts decoding with the table in each
- * tier. Puts measurements (`machine/node`), stores and models together; prints nothing. What it says is checked
- * against decoding by `bench/doctor-forecast.ts`.
+ * tier. Combines measurements (`machine/node`), stores and models; prints nothing. `bench/doctor-forecast.ts` checks
+ * the forecasts against real decoding.
  */
 import { isReleasedLayout, locateTables } from "./at-rest/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
@@ -46,14 +46,14 @@ export interface ExamineOptions {
   /** Or a table of this size, for which a scratch file in `directory` is written and read. */
   readonly table?: TableToPlan;
   readonly directory: string;
-  /** Told what is being measured. */
+  /** Called with what is being measured. */
   readonly onPhase?: (text: string) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface TierForecast extends Forecast {
   readonly tier: string;
-  /** Of all tables' bytes, for a cache. */
+  /** Size of a cache, as a share of the bytes of all tables. */
   readonly share?: number;
   readonly hitRate: number;
   /** Weights, keys and values of one text, and the tables' share. */
@@ -79,7 +79,7 @@ export interface DoctorReport {
     readonly usesCounted: boolean;
     /** Milliseconds of a token, its rows at hand; where there is a backbone that we can run. */
     readonly compute?: Spread;
-    /** The same if its rows come while it computes: in parts. */
+    /** The same if its rows arrive while it computes: in parts. */
     readonly computeInParts?: Spread;
     readonly weightBytes?: number;
     readonly keyValueBytes?: number;
@@ -88,13 +88,13 @@ export interface DoctorReport {
   readonly reads: {
     readonly memory: readonly RowTime[];
     readonly diskWarm: readonly RowTime[];
-    /** Not to be had where the page cache cannot be emptied, or the disk is memory itself. */
+    /** Absent if the page cache cannot be emptied, or the disk is in memory itself. */
     readonly diskCold?: readonly RowTime[];
   };
   readonly disk: {
     readonly where: string;
     readonly isInMemory: boolean;
-    /** Reads that Node has under way at a time. */
+    /** Reads that Node has in flight. */
     readonly readThreads: number;
   };
   readonly tiers: readonly TierForecast[];
@@ -108,9 +108,9 @@ const WARM_ROWS = 16_384;
 const STALL_SHARE = 0.05;
 
 /**
- * Hits of a cache of so large a share of the table on English articles, with the subject changing from article to
- * article (docs/log.md): of one that was warmed with the training text's counts, as `loadModel` does where a directory
- * has them, and of one that was empty at first. What another text does is another matter.
+ * Hit rates on English articles, whose subject changes from article to article, by the cache's share of the table
+ * (docs/log.md): of a cache warmed with the counts of training, as `loadModel` does if a directory has them, and of
+ * one that started empty. Other texts have other rates.
  */
 export const usualHitRates: readonly {
   readonly share: number;
@@ -295,14 +295,14 @@ async function openModelSubject(model: string): Promise<Subject> {
   };
 }
 
-/** Of a table that is as large, or large enough that the processor's caches do not help. */
+/** Times of a table of the same size, or one large enough that the processor's caches do not help. */
 async function timeInMemory(
   { numRows, rowBytes }: TableToPlan,
   signal: AbortSignal | undefined,
 ): Promise<RowTime[]> {
   const rows = Math.max(1, Math.min(numRows, Math.floor(SCRATCH_BYTES / rowBytes)));
   const store = new RamStore({ numRows: rows, rowBytes });
-  // A page that was never written is the same page of zeros for all rows.
+  // All pages that were never written are one page of zeros.
   for (const segment of store.segments) segment.fill(1);
   try {
     return await timeRows(store, { milliseconds: 300, before: processorCacheEvictor(), signal });
@@ -316,11 +316,11 @@ async function timeOnDisk(
   signal: AbortSignal | undefined,
 ): Promise<{ warm: RowTime[]; cold: RowTime[] | undefined }> {
   const { store, rowBytes } = tables[0]!;
-  // As decoding reads: through a cache, which has hardly any of these rows.
+  // Reads as decoding does: through a cache, which has hardly any of these rows.
   const behindCache = cached(store, { bytes: SPARE_CACHE_BYTES / 16 });
   const before = processorCacheEvictor();
   let isCold = !isInMemory;
-  // Until a twentieth of its pages has come back: from then on some rows would be warm.
+  // Until a twentieth of its pages is in the page cache again: after that, some rows would be warm.
   const pages = (store.numRows * rowBytes) / 4096;
   const cold = isCold
     ? await timeRows(behindCache, {
@@ -397,7 +397,7 @@ async function timeTokens(
 /** For all tables together; nothing is read through these caches. */
 const SPARE_CACHE_BYTES = 16 * 2 ** 20;
 
-/** Answers with whatever stands in the caller's array: at once, or only to those who wait. */
+/** A store that leaves the caller's array as it is, and answers at once or only with waiting. */
 export function nowhere(
   { numRows, rowBytes }: Pick<RowStore, "numRows" | "rowBytes">,
   { isLate }: { isLate: boolean },

@@ -1,11 +1,10 @@
 /**
- * Kinds of files that turn up where another kind was expected, by their first bytes: so that a reader can say
- * what it was given instead of what it is not. Open to all folders, as `errors.ts` is. Knows first bytes only;
- * not files, and none of our own formats.
+ * Recognises files of a wrong kind by their first bytes, so that an error can say what the file is. Open to all
+ * folders, as `errors.ts` is. Knows first bytes only; not files, and none of our own formats.
  */
 import { FormatError } from "./errors.ts";
 
-/** So many first bytes are enough to tell. */
+/** First bytes that are needed to recognise a file. */
 export const FOREIGN_HEAD_BYTES = 64;
 
 const GIT_LFS_ADVICE =
@@ -21,12 +20,12 @@ const signatures: readonly (readonly [begin: string, kind: string, advice: strin
   ["BZh91AY&SY", "compressed with bzip2", "decompress it (bunzip2)"],
   ["PK\x03\x04", "a ZIP archive", "unpack it"],
   ["7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"],
-  // Letters alone could begin a text: the version or a length behind them could not.
+  // With the version or a length after the letters: letters alone could begin a text.
   ["GGUF\x02\0", "a GGUF file", "convert it to safetensors"],
   ["GGUF\x03\0", "a GGUF file", "convert it to safetensors"],
   ["PAR1\x15", "a Parquet file", "convert it to JSON lines"],
   ["%PDF-1.", "a PDF file", "extract its text"],
-  // UTF-32 before UTF-16: its mark begins with the same two bytes.
+  // UTF-32 comes before UTF-16, because its byte order mark begins with the same two bytes.
   ["\xff\xfe\0\0", "UTF-32 text", "convert it (iconv -f utf-32 -t utf-8)"],
   ["\0\0\xfe\xff", "UTF-32 text", "convert it (iconv -f utf-32 -t utf-8)"],
   ["\xff\xfe", "UTF-16 text", "convert it (iconv -f utf-16 -t utf-8)"],

@@ -7,7 +7,7 @@ import type { Tokenizer } from "./tokenizer/index.ts";
 
 /** How to continue a text. */
 export interface GenerateTextOptions extends SamplingOptions {
-  /** Default 128, or what the model's context still holds, if that is less. */
+  /** Default 128, or the rest of the model's context, if that is less. */
   readonly maxTokens?: number;
   /** Text that ends the generation; it is not part of the result. */
   readonly stop?: readonly string[];
@@ -99,7 +99,7 @@ export class StopStrings {
     return certain;
   }
 
-  /** What was held back and turned out not to be a stop string. */
+  /** Text that was held back and is not a stop string. */
   end(): string {
     const rest = this.found ? "" : this.#held;
     this.#held = "";
@@ -107,7 +107,7 @@ export class StopStrings {
   }
 }
 
-/** Length of the longest end of `text` that is a beginning of `stop`. */
+/** Length of the longest suffix of `text` that is a prefix of `stop`. */
 function overlap(text: string, stop: string): number {
   for (let n = Math.min(text.length, stop.length - 1); n > 0; n--)
     if (stop.startsWith(text.slice(text.length - n))) return n;

@@ -1,7 +1,7 @@
 /**
- * A model's weights between a directory and memory, as numbers or packed. One matrix at a time is in
- * memory twice. Weights that are not finite are refused by name and place. Knows the tensors' names and types; not
- * tables, tokenizers or engines.
+ * Reads and writes a model's weights, as numbers or packed. At most one matrix at a time is in memory twice. Weights
+ * that are not finite are refused by name and index. Knows the tensors' names and types; not tables, tokenizers or
+ * engines.
  *
  * A packed matrix [M,K] called `X.weight` rests as three tensors, in the layout of compressed-tensors:
  *
@@ -42,7 +42,9 @@ export interface ModelWeights {
   readonly quantized: QuantizedWeights;
 }
 
-/** In which form the weights of `files` will be held; `wanted` is refused where they rest in another packing. */
+/**
+ * The form in which the weights of `files` will be held. `wanted` is refused if they are stored in another packing.
+ */
 export function dtypeToHold(files: ModelDirectory, wanted: WeightDtype | undefined): WeightDtype {
   const stored = parseQuantization(files.config);
   if (stored === "f32") return wanted ?? "f32";
@@ -70,7 +72,7 @@ export interface ExpectedTensor {
   readonly shape: readonly number[];
 }
 
-/** The tensors in which weights rest that are `stored` so. */
+/** The tensors of weights that are `stored` in this form. */
 export function weightTensors(config: ModelConfig, stored: WeightDtype): ExpectedTensor[] {
   const bits = bitsOf(stored);
   return paramSpecs(config).flatMap((spec) => {
@@ -147,7 +149,7 @@ async function readPacked(
   return { shape: [rows, width], bits, codes, scales };
 }
 
-/** While the numbers are in the processor's caches, or about to be: at load and never again. */
+/** Checked once at load, when the numbers are in the processor's caches anyway. */
 function checkFinite(
   files: ModelDirectory,
   { name, shape }: Pick<TensorSource, "name" | "shape">,
@@ -181,10 +183,10 @@ function packedSpecs(
   };
 }
 
-/** How weights that are not packed rest. */
+/** How weights that are not packed are stored. */
 export type NumberFormat = "f32" | "bf16";
 
-/** How those of `files` do. */
+/** How those of `files` are stored. */
 export async function numberFormatOf(files: ModelDirectory): Promise<NumberFormat> {
   return (await files.find(finalNormName))?.dtype === "BF16" ? "bf16" : "f32";
 }

@@ -1,6 +1,6 @@
 /**
- * What a training run will take of memory, from its sizes and recipe, before anything is allocated. Knows no files and
- * asks no machine.
+ * Plans the memory of a training run from its sizes and recipe, before anything is allocated. Knows no files and asks
+ * no machine.
  */
 import { type MachineMemory, type MemoryPlan, planMemory } from "./machine/index.ts";
 import { buildLayout, memoryWidth, USE_CODE_BYTES } from "./memory/index.ts";
@@ -16,7 +16,7 @@ export function planTraining(
   }: {
     recipe: TrainingRecipe;
     machine: MachineMemory;
-    /** As `MemoryUse` has it. A row on disk has its moment beside it; the count of its uses is in RAM. */
+    /** As in `MemoryUse`. On disk a row has its moment beside it; the counts of uses are in RAM. */
     tableMemory?: number | undefined;
   },
 ): MemoryPlan {

@@ -1,7 +1,6 @@
 /**
- * A model directory -> a smaller one: weights packed, rows of tables in another format. What a choice would
- * do to the model is to be had before anything is written. Knows files, weights and tables; measuring
- * is `eval/certify.ts`'s business.
+ * A model directory -> a smaller one: weights packed, rows of tables in another format. The converted model can be
+ * used, and measured, before anything is written. Knows files, weights and tables; `eval/certify.ts` measures.
  */
 import { ModelDirectory, writeModelDir } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
@@ -39,7 +38,7 @@ type HashedModel = LanguageModel<HashedMemory>;
 /** Cache for tables that are too large to be read whole: they are converted in one pass. */
 const TABLE_CACHE_BYTES = 2 ** 30;
 
-/** Opens a model to be quantised; its tables stay on disk where they would fill half of the memory. */
+/** Opens a model to be quantised. Its tables stay on disk if they would fill half of the memory. */
 export async function openOriginal(
   directory: string,
   options: Pick<LoadModelOptions, "backend"> = {},
@@ -62,7 +61,7 @@ export function formatsOf({ quantized, memory }: HashedModel): ModelFormats {
   };
 }
 
-/** Refuses to quantise what is quantised: errors would add up, and a certificate would not show it. */
+/** Refuses to quantise twice: errors would add up, and the certificate would not show it. */
 export function checkFormats(model: HashedModel, to: ModelFormats): void {
   const from = formatsOf(model);
   if (from.weights !== "f32" && to.weights !== from.weights)
@@ -78,7 +77,7 @@ export function checkFormats(model: HashedModel, to: ModelFormats): void {
     );
 }
 
-/** The model as it would be in these formats. Shares with the original whatever is not converted. */
+/** The model in these formats. Shares with the original what is not converted. */
 export function inFormats(model: HashedModel, to: ModelFormats): HashedModel {
   checkFormats(model, to);
   const { memory, config } = model;
@@ -97,7 +96,7 @@ export function inFormats(model: HashedModel, to: ModelFormats): HashedModel {
   return { ...model, params, quantized, memory: converted };
 }
 
-/** A table whose rows come out as they would from a table in format `name`: nothing is stored twice. */
+/** A table whose rows read as if stored in format `name`, without a second copy. */
 function asIfConverted({ layerId, store, format }: RetrievalTable, name: RowFormatName) {
   if (name === format.name) return { layerId, store, format };
   const target = rowFormat(name, format.headDim);
@@ -115,7 +114,7 @@ function asIfConverted({ layerId, store, format }: RetrievalTable, name: RowForm
   return { layerId, store, format: through };
 }
 
-/** Bytes on disk of weights and rows in these formats; weights that are not packed stay as they are. */
+/** Bytes on disk of weights and rows in these formats. Weights that are not packed stay as they are. */
 export async function bytesInFormats(
   { path, language: { config, memory } }: Pick<Model, "path" | "language">,
   to: ModelFormats,
@@ -144,7 +143,7 @@ export interface WriteInFormatsOptions {
   readonly beside?: readonly string[];
 }
 
-/** Writes `model`, opened from the directory that `model.path` names, into `out`: whole or not at all. */
+/** Writes `model`, which was opened from the directory `model.path`, into `out`: as a whole or not at all. */
 export async function writeInFormats(
   model: Model,
   { out, formats, certificate, beside = [] }: WriteInFormatsOptions,

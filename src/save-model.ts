@@ -1,6 +1,6 @@
 /**
- * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted to the
- * format they shall rest in while they are streamed, so a table is never held twice.
+ * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted while they are
+ * streamed, so a table is never in memory twice.
  */
 import { countsSources, tableParts } from "./at-rest/index.ts";
 import { type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
@@ -25,17 +25,17 @@ export interface ModelToSave {
   readonly eosTokenId: number;
   readonly params: Values;
   readonly tables: readonly RetrievalTable[];
-  /** How table rows rest on disk. Default f32: exactly what was trained. */
+  /** Row format on disk. Default f32: exactly what was trained. */
   readonly tableFormat?: RowFormatName;
-  /** Names of files already in the directory that the model vouches for, such as the log of its training. */
+  /** Names of files in the directory that belong to the model and get checksums, such as its training log. */
   readonly beside?: readonly string[];
-  /** How weights rest on disk; bf16 rounds them to half the bytes. Default f32. */
+  /** Number format of weights on disk; bf16 rounds them to half the bytes. Default f32. */
   readonly weightFormat?: NumberFormat;
 }
 
 /**
- * Writes a model directory; a model that stood there is replaced as a whole or not at all. Throws
- * `StoreError` when the disk is full.
+ * Writes a model directory. An older model there is replaced as a whole or not at all. Throws `StoreError` when the
+ * disk is full.
  */
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
   const { config, eosTokenId, tableFormat = "f32", weightFormat = "f32" } = model;
@@ -71,7 +71,7 @@ export function configFile(
   };
 }
 
-/** A table as it will rest: its rows in `format`, and how often training asked for each, where that is known. */
+/** The tensors of a table: its rows in `format`, and the counts of their uses if known. */
 export function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
   const target = rowFormat(format, table.format.headDim);
   const rows = tableParts(table.layerId, target).map(({ name, dtype, columns, from, to }) => ({

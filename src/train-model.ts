@@ -1,7 +1,7 @@
 /**
- * Text files -> a model directory: tokenizer, token stream, training, checkpoints, the finished model.
- * The second place (beside `load-model.ts`) where text, memory and model are put together. Says what
- * happens through `onEvent`; does not print.
+ * Text files -> a model directory: tokenizer, token stream, training, checkpoints, the finished model. Beside
+ * `load-model.ts` the second place that combines text, memory and model. Reports progress through `onEvent`; does not
+ * print.
  *
  * In the output directory:
  *     run.json              what the run is, with all that is needed to make it again
@@ -90,8 +90,8 @@ export interface TrainModelOptions {
   readonly seed?: number;
   readonly memory?: boolean;
   /**
-   * Bytes of RAM for the memory's tables, which then lie on disk below `out` while they are trained.
-   * Without it they are held in RAM. Changes no result.
+   * Bytes of RAM for the memory's tables, which are then on disk, below `out`, while they are trained. Default:
+   * tables are in RAM. Changes no result.
    */
   readonly tableMemory?: number;
   readonly resume?: boolean;
@@ -104,7 +104,7 @@ export interface TrainModelOptions {
   readonly onEvent?: (event: TrainEvent) => void;
   /** Aborting saves a checkpoint and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** The command line, for run.json; its paths as others may see them (`publicName`). */
+  /** The command line, for run.json, with paths that may be published (`publicName`). */
   readonly command?: string;
 }
 
@@ -122,7 +122,7 @@ export type TrainEvent =
   | { readonly type: "sample"; readonly step: number; readonly text: string }
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string };
 
-/** What came of a run; also kept as training.json, but for `out`. */
+/** The result of a run; training.json has the same, without `out`. */
 export interface TrainResult {
   readonly out: string;
   readonly steps: number;
@@ -134,9 +134,9 @@ export interface TrainResult {
   /** Bits per byte of the held-out text, all of it, and with the memory left out. */
   readonly bitsPerByte: number;
   readonly bitsPerByteWithoutMemory: number | undefined;
-  /** The first lines of the held-out text: what the model is shown with. */
+  /** The first lines of the held-out text, to show the model with. */
   readonly heldOutExcerpt: string;
-  /** Spent on steps since the run was begun or last resumed. */
+  /** Time of steps since the run was started or last resumed. */
   readonly seconds: number;
 }
 
@@ -145,9 +145,8 @@ const validationTokens = 40_000;
 const validationsPerRun = 5;
 
 /**
- * Trains a model and saves it. Throws `InvalidConfigError` or `FormatError` for settings and texts that
- * cannot be used, before anything is written; rejects with the signal's reason, checkpoint saved, when
- * it is aborted.
+ * Trains a model and saves it. Throws `InvalidConfigError` or `FormatError` for unusable settings and texts before
+ * anything is written. When aborted, it saves a checkpoint and rejects with the signal's reason.
  */
 export async function trainModel(options: TrainModelOptions): Promise<TrainResult> {
   const { out, seed = 0, memory = true, resume = false, signal } = options;
@@ -161,7 +160,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       `windows of ${recipe.length} tokens (training.length) do not fit into a context of ` +
         `${preset.model.maxPositions} (model.maxPositions); --context sets both`,
     );
-  // Sizes that do not fit together are found before a tokenizer is trained, which may take minutes.
+  // Refuses sizes that do not fit together before it trains a tokenizer, which may take minutes.
   const { vocabSize } = preset;
   modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
   if (!memory && options.tableMemory !== undefined)
@@ -309,7 +308,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     heldOutExcerpt: excerptOf(beginningOf(valid, tokenizer)),
     seconds: pace.seconds,
   };
-  // Where it lies on this machine is nothing to keep with a model.
+  // The path on this machine does not belong into a model.
   const { out: _out, ...summary } = result;
   await run.summarize(summary);
   await run.card((name) => modelCard(name, record, result));
@@ -334,7 +333,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   return result;
 }
 
-/** Of the first document; tokens enough for any excerpt. */
+/** The beginning of the first document, long enough for any excerpt. */
 function beginningOf({ tokens, starts }: TokenStream, tokenizer: Tokenizer): string {
   const [from = 0, to = tokens.length] = starts;
   const ids = tokens.subarray(from, Math.min(to, from + 1024));
@@ -391,7 +390,7 @@ function createParts({
   tokenizer: Tokenizer;
   seed: number;
   memory: boolean;
-  /** Throws where such a model cannot be trained here. */
+  /** Throws if such a model does not fit into this machine. */
   plan: (model: ModelConfig) => void;
   makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
 }): ModelParts {

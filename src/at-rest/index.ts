@@ -1,4 +1,4 @@
-/** A model's tables at rest: where they are, how they are opened, how they are put elsewhere. */
+/** A model's tables at rest: where they are, how they are opened, how they are copied to other places. */
 export { type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
 export { isRowLogState, rowLogName, type RowLogState, rowMapName } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";

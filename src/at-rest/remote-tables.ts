@@ -1,7 +1,7 @@
 /**
  * Tables outside the model's directory: in a Redis or Valkey cluster, and as table files behind a web server or in a
- * directory. Opens them, and puts them there. No password, key or query of an address comes into a message. Knows no
- * model: what a table must be it is told.
+ * directory. Opens and writes them. No message contains the password, key or query of an address. Knows no model: the
+ * caller says what a table must be.
  */
 import { InvalidConfigError } from "../errors.ts";
 import {
@@ -26,12 +26,12 @@ export interface Place {
 }
 
 export interface TableWanted {
-  /** The model's directory, which tables in a cluster have their name from unless the address has one. */
+  /** The model's directory. Tables in a cluster are named after it, unless the address has a name. */
   readonly model: string;
   readonly expected: Omit<TableIdentity, "format">;
 }
 
-/** The file of a layer's table, behind a web server and in a directory. */
+/** The file name of a layer's table, on a web server or in a directory. */
 export function tableFileName(layerId: number): string {
   return `engram-${layerId}.tbl`;
 }
@@ -55,7 +55,7 @@ export async function openElsewhere(
   return { store, format: store.format };
 }
 
-/** Writes the rows of `source` as a layer's table. Readers find the whole table, or the one that was there. */
+/** Writes the rows of `source` as a layer's table. Readers see the new table as a whole, or the old one. */
 export async function writeElsewhere(
   { address }: Place,
   { model, source, ...table }: { model: string; source: RowStore } & TableIdentity,

@@ -1,6 +1,6 @@
 /**
- * How often training asked for each row, beside the table in a model directory; and caches warmed with it. Knows the
- * tensor's name and how to read it; what a code stands for is `memory/row-use.ts`'s business.
+ * The counts of how often training read each row, which are stored beside the table, and cache warming with them.
+ * Knows the tensor and how to read it; `memory/row-use.ts` knows what a code stands for.
  */
 import { ModelDirectory, type TensorSource } from "../checkpoint/node/index.ts";
 import { FormatError } from "../errors.ts";
@@ -12,18 +12,18 @@ export function countsName(layerId: number): string {
   return layerName(layerId, "engram.counts");
 }
 
-/** What goes into a table's file beside its rows; nothing where uses were not counted. */
+/** The tensor with the counts; none where uses were not counted. */
 export function countsSources({ layerId, store, useCodes }: RetrievalTable): TensorSource[] {
   if (useCodes === undefined) return [];
   return [{ name: countsName(layerId), dtype: "U8", shape: [store.numRows], chunks: useCodes }];
 }
 
-/** Bytes read at a time: some 50 us of going through them. */
+/** Bytes read at a time: about 50 us of work. */
 const PIECE_BYTES = 65_536;
 
 /**
- * The use codes of a table; undefined in directories without. Throws `FormatError` where they are not the table's.
- * `files` may be closed afterwards: whoever reads the codes opens the directory again.
+ * The use codes of a table; undefined if the directory has none. Throws `FormatError` if they do not fit the table.
+ * `files` may be closed afterwards: reading the codes opens the directory again.
  */
 export async function findUseCodes(
   files: Pick<ModelDirectory, "path" | "find">,
@@ -50,15 +50,15 @@ export async function findUseCodes(
 }
 
 /**
- * Rows read at a time while warming: what a read that comes meanwhile may find before it in the disk's queue. As
- * many as hints have under way (`memory/stores/cache/cached.ts`).
+ * Rows read at a time while warming. A read that arrives meanwhile has at most these before it in the disk's queue.
+ * As many as hints have in flight (`memory/stores/cache/cached.ts`).
  */
 const SLICE_ROWS = 16;
 
 /**
- * Fills the caches of `tables` with the rows used most in training, hottest first, while others read: their reads go
- * first, and this thread is given back after every few rows. Never fails: a store that cannot be read is named by
- * the next read that needs it, and a cache that was not warmed is only slower.
+ * Fills the caches of `tables` in the background with the rows that training used most. Other reads go first, and the
+ * thread is yielded after every few rows. Never fails: a cache that was not warmed is only slower, and the next read
+ * reports a store that cannot be read.
  */
 export async function warmCaches(
   tables: readonly RetrievalTable[],
@@ -70,7 +70,7 @@ export async function warmCaches(
       const most = cache?.report?.().cache?.capacityRows;
       if (cache === undefined || most === undefined || useCodes === undefined) return;
       try {
-        // Whoever opened the model comes first.
+        // The caller that opened the model goes first.
         await othersTurn(signal);
         const codes = untilAborted(useCodes, signal);
         const options = { most, sliceRows: SLICE_ROWS };
@@ -79,13 +79,13 @@ export async function warmCaches(
           await othersTurn(signal);
         }
       } catch {
-        // Closed meanwhile, or unreadable: see above.
+        // The store was closed meanwhile, or cannot be read: see above.
       }
     }),
   );
 }
 
-/** Lets everything run that waits to. */
+/** Yields the thread. */
 async function othersTurn(signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => void setImmediate(resolve));
   signal.throwIfAborted();

@@ -1,6 +1,6 @@
 /**
- * How a table's rows rest in a model directory: which tensors hold which bytes of a row. The element type of
- * the first says which format it is, so nothing else needs to. Knows names, types and sizes; reads nothing.
+ * How a table's rows are stored in a model directory: which tensors hold which bytes of a row. The element type of
+ * the first tensor determines the row format. Knows names, types and sizes; reads nothing.
  *
  *   format  X.weight               X.scale
  *   f32     F32     [rows, d]
@@ -21,12 +21,12 @@ export interface TablePart {
   readonly dtype: FileDType;
   /** Elements of a row. */
   readonly columns: number;
-  /** Bytes of a row that are in it: `from` inclusive, `to` exclusive. */
+  /** Bytes of a row in this tensor: `from` inclusive, `to` exclusive. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Of rows, and of their scales where a format has some. */
+/** Element types of codes, and of scales if the format has some. */
 const DTYPES: Readonly<Record<RowFormatName, readonly [FileDType, FileDType?]>> = {
   f32: ["F32"],
   bf16: ["BF16"],
@@ -35,7 +35,7 @@ const DTYPES: Readonly<Record<RowFormatName, readonly [FileDType, FileDType?]>> 
   int4: ["U8", "BF16"],
 };
 
-/** The tensors of a layer's table, in the order in which their bytes stand in a row. */
+/** The tensors of a layer's table, in the order of their bytes in a row. */
 export function tableParts(layerId: number, format: RowFormat): readonly TablePart[] {
   const [rows, scales] = DTYPES[format.name];
   const { headDim, rowBytes } = format;

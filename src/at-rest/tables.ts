@@ -1,7 +1,7 @@
 /**
- * The tables of a model where they rest, and each of them in the place from which it is read. They rest in the
- * directory's tensors, in our layout or the released one, or in table files and clusters elsewhere (`remote-tables.ts`);
- * they are read where they are, through a cache, or from RAM. Nobody else opens a table. Knows no ids and no weights.
+ * Finds and opens the tables of a model. They are stored in the directory's tensors, in our layout or the released
+ * one, or elsewhere, in table files and clusters (`remote-tables.ts`). They are read in place, through a cache, or
+ * from RAM. All tables are opened here. Knows no ids and no weights.
  */
 import type { LocatedTensor, ModelDirectory } from "../checkpoint/node/index.ts";
 import { FormatError } from "../errors.ts";
@@ -28,19 +28,19 @@ import { openElsewhere, type Place } from "./remote-tables.ts";
 import { findUseCodes } from "./table-counts.ts";
 import { formatOfTable, releasedTensorNames, tableName, tableParts } from "./table-tensors.ts";
 
-/** What is needed of a `ModelDirectory` here. */
+/** The part of a `ModelDirectory` that is needed here. */
 export type TableFiles = Pick<ModelDirectory, "path" | "find" | "pathOf">;
 
-/** One table; nothing of it is in memory yet. */
+/** A table that is not yet open. */
 export interface TableAtRest {
   readonly layerId: number;
   readonly numRows: number;
   readonly format: RowFormat;
   readonly tier: "disk" | "remote";
-  /** Its tensors in the directory, in the order in which their bytes stand in a row; none if it lies elsewhere. */
+  /** Its tensors in the directory, in the order of their bytes in a row; none if it is elsewhere. */
   readonly tensors: readonly LocatedTensor[];
   readonly useCodes: UseCodes | undefined;
-  /** A store of its own with each call, to be closed by who asked. */
+  /** Opens a new store with each call. The caller closes it. */
   open(): Promise<RowStore>;
 }
 
@@ -75,7 +75,10 @@ export async function locateTables(
   return tables;
 }
 
-/** A directory need not have what is read elsewhere; what it has is compared, and must be sound for that. */
+/**
+ * A directory need not have tables that are read from elsewhere. If it has them, they are compared, and must be
+ * valid.
+ */
 async function hasTable(files: TableFiles, layerId: number): Promise<boolean> {
   try {
     return (await findTable(files, layerId)) !== undefined;
@@ -86,7 +89,7 @@ async function hasTable(files: TableFiles, layerId: number): Promise<boolean> {
   }
 }
 
-/** What each table must be, wherever it is. */
+/** What each table must be, wherever it is stored. */
 export function tableIdentity(engram: EngramConfig): Promise<Omit<TableIdentity, "format">[]> {
   const layout = buildLayout(engram);
   return Promise.all(
@@ -192,7 +195,10 @@ async function locateElsewhere(
   };
 }
 
-/** Rows that are compared when a table is opened elsewhere: another training of the same model differs in most. */
+/**
+ * Rows that are compared when a table is opened from elsewhere. Another training run of the same model differs in
+ * most rows.
+ */
 const SAMPLE_ROWS = 64;
 
 async function compareSome(local: TableAtRest, store: RowStore): Promise<void> {
@@ -207,7 +213,7 @@ async function compareSome(local: TableAtRest, store: RowStore): Promise<void> {
   }
 }
 
-/** Throws `FormatError` that names the first of `rows` that is another one in `store` than in `own`. */
+/** Throws `FormatError` that names the first of `rows` that differs between `store` and `own`. */
 export async function compareRows(
   rows: Uint32Array,
   { own, store, layerId }: { own: RowStore; store: RowStore; layerId: number },
@@ -236,23 +242,23 @@ function checkTensor(
     );
 }
 
-/** Puts a store around a store of a table: `name` says what it is, `isOuter` that the model asks it. */
+/** Wraps a store of a table. `name` says what the store is, `isOuter` that the model reads from it. */
 export type WrapStore = (
   store: RowStore,
   place: { readonly layerId: number; readonly name: string; readonly isOuter: boolean },
 ) => RowStore;
 
 export interface OpenTableOptions {
-  /** Memory for this table's cache, all of it; without it the table is read into RAM, whole. */
+  /** Memory for this table's cache. Without it the whole table is read into RAM. */
   readonly cacheBytes: number | undefined;
-  /** What of the directory reads it whole. */
+  /** The part of the directory that reads whole tables. */
   readonly files: Pick<ModelDirectory, "readRange">;
   readonly wrapStore: WrapStore;
   /** See `RamStoreOptions`. */
   readonly advise?: (buffer: SharedArrayBuffer) => void;
 }
 
-/** Opens a table for a model to read from. Closing its store closes all that is below it. */
+/** Opens a table for a model. Closing its store closes all stores below it. */
 export async function openTable(
   table: TableAtRest,
   { cacheBytes, wrapStore, ...options }: OpenTableOptions,
@@ -284,7 +290,7 @@ async function readWhole(
   { files, advise }: Pick<OpenTableOptions, "files" | "advise">,
 ): Promise<RamStore> {
   const { rowBytes } = format;
-  // A saved table is mostly used, so whole huge pages are no waste; they halve the time of a row.
+  // Most rows of a saved table are used, so huge pages waste little, and they halve the time of a read.
   const store = new RamStore({ numRows, rowBytes, advise });
   const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
   for (const [part, { from, to }] of tableParts(layerId, format).entries()) {

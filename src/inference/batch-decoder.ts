@@ -1,8 +1,7 @@
 /**
- * Several timelines on one engine: slots whose caches lie side by side, so that one run of a graph
- * extends them all by a token each, whatever their lengths. A slot is a `Session`; a prompt goes in
- * through it, alone. One thing at a time: whoever owns this takes care that no two calls overlap.
- * Knows nothing of requests, queues or sampling.
+ * Batched decoding: slots whose caches are adjacent, so that one run of a graph appends a token to each, whatever
+ * their lengths. A slot is a `Session`; prompts are appended to it alone. The owner must not overlap calls. Knows
+ * nothing of requests, queues or sampling.
  *
  */
 import { InvariantError } from "../errors.ts";
@@ -30,7 +29,7 @@ export class BatchDecoder {
     this.#runner = new StepRunner(decoder, { slots: this.sessions, caches });
   }
 
-  /** Appends one token to each of the named slots; readings in the order given, valid until the next call. */
+  /** Appends one token to each of the given slots. Returns readings in the same order, valid until the next call. */
   async step(entries: readonly BatchEntry[]): Promise<Reading[]> {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined)
@@ -51,7 +50,7 @@ export class BatchDecoder {
     await this.#runner.dispose();
   }
 
-  /** Rows of a run are a power of two or all slots: few graphs, at most half of a run idle. */
+  /** A run has a power of two of rows, or all slots. So there are few graphs, and at most half of a run is idle. */
   #batchFor(needed: number): number {
     let batch = 2;
     while (batch < needed) batch *= 2;

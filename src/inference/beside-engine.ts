@@ -1,16 +1,16 @@
 /**
- * Work for this thread that can wait until the engine's threads are at work, such as telling clients of a token.
- * Knows neither engine nor work.
+ * Defers work of this thread, such as sending tokens to clients, until the engine's threads are busy. Knows neither
+ * engine nor work.
  *
- * The thread that the engine runs on was woken by this one a moment ago, and the system likes to put it on the very
- * core that this one still holds, even where others are free: it then stands still for as long as JavaScript goes
- * on. So this thread first sleeps for a moment; whoever waits behind it gets the core, and it finds itself another.
- * It stood still so for 0.13 to 0.15 ms in one step of two of preset `small` (docs/log.md).
+ * This thread has just woken the engine's thread. The system often puts that on the core of this thread, even if
+ * other cores are free, and then it waits for as long as JavaScript runs. So this thread first sleeps for a moment:
+ * the engine's thread gets the core, and this one gets another. In preset `small`, one step of two waited 0.13 to
+ * 0.15 ms (docs/log.md).
  */
 
-/** Enough to make the system choose anew. It adds some 50 us of its own. */
+/** Enough for the system to reschedule. The system adds about 50 us. */
 const SLEEP_MS = 0.02;
-/** Where runs are shorter, the sleep costs what it gains or more. */
+/** For shorter runs the sleep costs as much as it gains, or more. */
 const SHORTEST_RUN_MS = 1;
 
 export class BesideEngine {
@@ -18,12 +18,12 @@ export class BesideEngine {
   #work: (() => void)[] = [];
   #lastRunMs = 0;
 
-  /** What the engine's last run took: the next will most probably take as long. */
+  /** The time of the engine's last run, as an estimate for the next. */
   ran(milliseconds: number): void {
     this.#lastRunMs = milliseconds;
   }
 
-  /** Calls `work` soon: after the run that is about to be started, if one is. What waits together is called together. */
+  /** Calls `work` soon: after the start of the next run, if one is about to start. */
   add(work: () => void): void {
     this.#work.push(work);
     if (this.#work.length === 1) setImmediate(() => this.#doAll());

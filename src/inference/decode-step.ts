@@ -1,9 +1,9 @@
 /**
- * One shape of decode step, ready to run: the model's graph as a whole, and in parts cut before each Engram layer.
- * Where every row of the memory is at hand, the whole runs, for one run costs less than several. Where rows are still
- * on their way, the parts run, each as soon as its own rows are there, so that the layers before an Engram layer
- * cover its look-up. Both compute the same operations in the same order. Either is compiled when it is first needed.
- * Knows no tokens, sessions or slots. (docs/decisions/0016-prefetch-and-guesses.md)
+ * A decode step of one shape: the model's graph as a whole, and split before each Engram layer. If all rows of the
+ * memory have arrived, the whole graph runs, because one run costs less than several. Otherwise the parts run, each
+ * as soon as its own rows have arrived, so that the layers before an Engram layer hide the latency of its look-up.
+ * Both compute the same operations in the same order. Each is compiled when it is first needed. Knows no tokens,
+ * sessions or slots. (docs/decisions/0016-prefetch-and-guesses.md)
  */
 import type { LookUp } from "../memory/memory.ts";
 import { decodeParts, io, type LayerRange } from "../model/index.ts";
@@ -17,17 +17,17 @@ interface Part {
   readonly layerIds: readonly number[];
 }
 
-/** See the head of this file. Dispose it when nothing runs. */
+/** Dispose it when nothing runs. */
 export class DecodeStep {
-  /** By the graph's names, without weights. The whole and the parts share them: what is set counts for either. */
+  /** By the graph's names, without weights. The whole graph and the parts share these arrays. */
   readonly inputs: Readonly<Record<string, Value>>;
   readonly outputs: Readonly<Record<string, Value>>;
-  /** Those of the inputs that the memory fills, [B*T, E] by layer. */
+  /** The inputs that the memory fills, [B*T, E] by layer. */
   readonly vectors: ReadonlyMap<number, Float32Array>;
   readonly key: DecodeKey;
   readonly #decoder: Decoder;
   readonly #cuts: readonly LayerRange[];
-  /** What enters each part but the first. */
+  /** The inputs of each part but the first. */
   readonly #streams: Record<string, Value> = {};
   #whole: Promise<Part[]> | undefined;
   #parts: Promise<Part[]> | undefined;
@@ -61,8 +61,8 @@ export class DecodeStep {
   }
 
   /**
-   * Runs on the inputs as they are, and on the rows that `lookUp` brings. Rejects if those cannot be had. Either way
-   * nothing is under way any more when it comes back. `meanwhile` is called once the engine has begun.
+   * Runs on the present inputs and the rows of `lookUp`. Rejects if the rows cannot be read. In both cases nothing is
+   * in flight when it settles. `meanwhile` is called once the engine has started.
    */
   async run(lookUp?: LookUp, meanwhile: () => void = () => undefined): Promise<void> {
     const { meter } = this.#decoder;
@@ -79,7 +79,8 @@ export class DecodeStep {
     try {
       const parts = await this.#inParts();
       const [first] = parts as [Part];
-      // Asking takes this thread a while: it does so beside the engine, where the first part needs no rows.
+      // Starting the reads takes this thread a while. If the first part needs no rows, that happens while
+      // the engine runs.
       const needsRows = first.layerIds.length > 0;
       if (needsRows) lookUp.begin();
       for (const part of parts) {
@@ -107,7 +108,7 @@ export class DecodeStep {
   #wholes(): Promise<Part[]> {
     if (this.#whole === undefined) {
       this.#whole = this.#bindAll([undefined]);
-      // A failed compile must not be what every later step is told.
+      // A failed compilation is not cached: the next step tries again.
       this.#whole.catch(() => (this.#whole = undefined));
     }
     return this.#whole;
@@ -122,7 +123,7 @@ export class DecodeStep {
     return this.#parts;
   }
 
-  /** All of them, or none. */
+  /** Binds all of them, or none. */
   async #bindAll(cuts: readonly (LayerRange | undefined)[]): Promise<Part[]> {
     const results = await Promise.allSettled(cuts.map((cut) => this.#bind(cut)));
     const bound = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
@@ -141,7 +142,7 @@ export class DecodeStep {
     const produced = { ...this.outputs, ...this.#streams };
     const outputs = Object.fromEntries([...graph.outputs.keys()].map((n) => [n, produced[n]!]));
     const { from, to } = part ?? { from: 0, to: model.config.numLayers };
-    // Behind the last layer stands what the top reads.
+    // After the last layer comes the input of the output head.
     const end = to === model.config.numLayers ? to + 1 : to;
     const layerIds = [...this.vectors.keys()].filter((layer) => layer >= from && layer < end);
     return { binding: executable.bind(inputs, outputs), layerIds };

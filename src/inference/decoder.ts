@@ -19,7 +19,7 @@ export interface DecodeKey extends MemoryInputs {
   readonly batch: number;
   readonly length: number;
   readonly logits: DecodeShape["logits"];
-  /** With the sizes of what the memory wrote. */
+  /** Whether to return the norms of what the memory added. */
   readonly sizes?: boolean;
   /** Only these layers. Default: the whole model. */
   readonly part?: LayerRange;

@@ -1,7 +1,7 @@
 /**
- * How far models are from another one on the same ids: the nats that each needs, and the mean divergence
- * of its next-token chances from those of the other, over the full softmax. Knows ids and nats; not what
- * makes the models differ.
+ * Compares models with a reference on the same ids: the cross-entropy of each, and the mean KL divergence of its
+ * next-token probabilities from those of the reference, over the full softmax. Knows ids and nats; not what makes the
+ * models differ.
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { InvariantError } from "../errors.ts";
@@ -26,7 +26,7 @@ export interface Comparison {
   readonly candidates: readonly Divergence[];
 }
 
-/** Chances that a batch may hold: 64 MiB of them for each model. */
+/** Probabilities in a batch: 64 MiB for each model. */
 const MAX_CHANCES = 2 ** 24;
 
 export interface CompareOptions extends Pick<ScoreOptions, "onProgress" | "signal"> {

@@ -16,8 +16,8 @@ export interface GenerateOptions {
 }
 
 /**
- * Appends `promptIds` to the session, then yields one sampled id after another. The session holds
- * every yielded id but the last, which nothing has read yet.
+ * Appends `promptIds` to the session, then yields one sampled id after another. The session holds every yielded id
+ * but the last.
  */
 export async function* generate(
   session: Session,
@@ -34,7 +34,7 @@ export async function* generate(
     const id = sampler(logits, session.ids);
     if (stopIds.includes(id)) return "stop";
     const isLast = count >= maxTokens || session.remaining === 0;
-    // Rows can be on their way while the caller shows the token.
+    // Rows can be read while the caller shows the token.
     if (!isLast) session.expect([id]);
     yield id;
     if (isLast) return "length";

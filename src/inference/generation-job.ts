@@ -1,7 +1,6 @@
 /**
- * One generation on its way through the scheduler: what was asked, how far it is, and its steps until
- * somebody takes them. Decides which token comes next and which is the last; reads nothing itself and
- * knows no engine.
+ * One generation in the scheduler: its request, its progress, and its steps until the caller takes them. Chooses the
+ * next token and decides which is the last. Knows no engine.
  */
 import { RequestError } from "../errors.ts";
 import type { BesideEngine } from "./beside-engine.ts";
@@ -17,7 +16,7 @@ export interface GenerationRequest {
   readonly sampler: Sampler;
   /** Ids that end the text; the one that did is the last step. */
   readonly stopIds?: readonly number[];
-  /** Multiplies what the memory adds; 0 is the model without it. Default 1. */
+  /** Factor of what the memory adds; 0 is the model without memory. Default 1. */
   readonly scale?: number;
   /** Log-probabilities of each token, and of that many of the likeliest. Default: none. */
   readonly topLogProbs?: number;
@@ -30,7 +29,7 @@ export interface GenerationRequest {
   readonly signal?: AbortSignal;
 }
 
-/** What the memory did at positions that were read, in order. */
+/** Gates and rows of the memory at positions that were read, in order. */
 export interface Trace {
   /** Position of the first. */
   readonly start: number;
@@ -50,7 +49,7 @@ export interface PromptStep {
   readonly trace: Trace | undefined;
   /** [D], if `poolPrompt` asked for it. */
   readonly pooled: Float32Array | undefined;
-  /** When it got its slot. */
+  /** When the generation got its slot. */
   readonly startTime: number;
   /** Milliseconds on the clock of `performance.now()`, as for all steps. */
   readonly time: number;
@@ -62,7 +61,7 @@ export interface TokenStep {
   /** Whether the token is one of `stopIds`: it ends the text and does not belong to it. */
   readonly isStop: boolean;
   readonly logProbs: TokenLogProbs | undefined;
-  /** Of the token before this one: what led to this one. The last token of a text is never read. */
+  /** Of the previous token, because that led to this one. The last token of a text is never read. */
   readonly trace: Trace | undefined;
   readonly time: number;
 }
@@ -73,11 +72,11 @@ export type Generation = AsyncGenerator<GenerationStep, FinishReason>;
 
 type Ending = { readonly reason: FinishReason } | { readonly error: unknown };
 
-/** One generation on its way: what it still needs, and its steps until somebody takes them. */
+/** One generation: what it still needs, and its steps until the caller takes them. */
 export class GenerationJob {
   readonly request: GenerationRequest;
   readonly #besideEngine: BesideEngine;
-  /** The sampled token that nothing has read yet; undefined while the prompt is being read. */
+  /** The sampled token that was not yet appended; undefined while the prompt is being read. */
   next: number | undefined;
   #session: Session | undefined;
   #slot = -1;
@@ -115,13 +114,13 @@ export class GenerationJob {
     this.#startTime = performance.now();
   }
 
-  /** Takes the logits after each of `ids`, which stand next in the prompt. */
+  /** Takes the logits after each of `ids`, the next ids of the prompt. */
   scorePrompt(ids: readonly number[], logits: Float32Array): void {
     const { promptIds, topLogProbs: top = 0 } = this.request;
     const vocabSize = logits.length / ids.length;
     for (let t = 0; t < ids.length; t++) {
       const id = promptIds[this.#logProbs.length];
-      // What follows the prompt's last token is the first sampled one's business.
+      // After the prompt's last token comes the first sampled one, which has log-probabilities of its own.
       if (id === undefined) return;
       const row = logits.subarray(t * vocabSize, (t + 1) * vocabSize);
       this.#logProbs.push(logProbsOf(row, { id, top }));
@@ -181,7 +180,7 @@ export class GenerationJob {
     this.#end({ error });
   }
 
-  /** To be iterated once; whoever breaks it off ends the job. */
+  /** May be iterated once. To break out of the loop ends the job. */
   async *steps(): Generation {
     try {
       for (;;) {
@@ -193,14 +192,14 @@ export class GenerationJob {
         } else await new Promise<void>((resolve) => (this.#notify = resolve));
       }
     } finally {
-      // Takes a job that still runs out of its slot; one that has ended ignores it.
+      // Removes a running job from its slot; a job that has ended ignores it.
       if (!this.isOver) this.fail(new RequestError("this generation was broken off"));
     }
   }
 
   /**
-   * Whoever takes the steps is told when the engine is at work on the token after: what is done with a step, down to
-   * the socket, costs the next one no time.
+   * The consumer gets the step while the engine computes the next token. So its work, down to the socket, does not
+   * delay the next step.
    */
   #push(step: GenerationStep): void {
     this.#ready.push(step);

@@ -1,9 +1,9 @@
 /**
- * The key-value caches of a timeline, one pair a layer, by their graph names. The document that is being read lies at
- * the front, where the engine attends to it from position 0 on. Documents before it, which nothing attends to any
- * more, wait at the back, so that a rewind across a border brings their keys back: the document of tokens s..e-1 is at
- * capacity-e..capacity-s-1. Both ends never meet, since all tokens together fit the capacity. Without a border nothing
- * is ever moved. Knows positions; not ids, sessions or graphs.
+ * The key-value caches of a timeline, one pair for each layer, by their graph names. The current document is at the
+ * front, and the engine attends to it from position 0 on. Earlier documents are kept at the back for a rewind: the
+ * document of tokens s..e-1 is at capacity-e..capacity-s-1. The two ends never overlap, because all tokens together
+ * fit into the capacity. Without a document border nothing is ever moved. Knows positions; not ids, sessions or
+ * graphs.
  *
  * K key heads, C capacity, d head width.
  */
@@ -26,18 +26,18 @@ export function emptyCaches(
   return caches;
 }
 
-/** See the head of this file. */
+/** The caches of one timeline. */
 export class KeyValues {
   /** [1,K,C,d] each. */
   readonly caches: Caches;
-  /** Where the document at the front starts in the timeline; what is before it is at the back. */
+  /** Start of the current document in the timeline. Earlier tokens are at the back. */
   #start = 0;
 
   constructor(caches: Caches) {
     this.caches = caches;
   }
 
-  /** A document starts at `position`: the one at the front, which ends there, goes to the back. */
+  /** A document starts at `position`. The one before it is moved to the back. */
   begin(position: number): void {
     const count = position - this.#start;
     this.#copy(this, { from: 0, to: this.#capacity - position, count });
@@ -79,15 +79,15 @@ export class KeyValues {
   }
 
   /**
-   * Zeroes what a step that failed left behind the first `length` tokens: a kernel may multiply positions that nothing
-   * attends to by zero, and zero times NaN is NaN.
+   * Zeroes what a failed step wrote after the first `length` tokens. A kernel may multiply masked positions by zero,
+   * and zero times NaN is NaN.
    */
   clear(length: number): void {
     for (const name of Object.keys(this.caches))
       for (const values of this.#unused(name, length)) values.fill(0);
   }
 
-  /** Of each head, what lies between token `position` of the timeline and the documents at the back. */
+  /** For each head, the space between token `position` of the timeline and the documents at the back. */
   #unused(name: string, position: number): Float32Array[] {
     const { data, shape } = this.caches[name]!;
     const [, heads, capacity, width] = shape as [number, number, number, number];

@@ -1,7 +1,6 @@
 /**
- * What a session or a scorer runs: sizes, an engine, weights and, unless it is switched off, a memory.
- * This is where rows and graphs are put side by side; both stay ignorant of each other. Knows nothing
- * of text, files or training.
+ * What a session or a scorer runs: configuration, engine, weights and, unless it is switched off, a memory. Memory
+ * and graphs meet here, and do not know each other. Knows nothing of text, files or training.
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { RequestError } from "../errors.ts";
@@ -10,8 +9,8 @@ import type { ModelConfig, QuantizedWeights } from "../model/index.ts";
 import type { Backend, Executable, Graph, Values } from "../tensor/index.ts";
 
 /**
- * Weights, sizes, engine and memory: what is needed to go from ids to logits. Sessions and scorers need no more of
- * the memory than its interface; whoever opened it may know its kind.
+ * Configuration, engine, weights and memory: all that is needed to go from ids to logits. Sessions and scorers use
+ * only the interface of the memory; the code that opened it may know its kind.
  */
 export interface LanguageModel<OfMemory extends Memory = Memory> {
   /** Has `engram` or `counted`, or both, exactly if `memory` is there. */
@@ -24,7 +23,7 @@ export interface LanguageModel<OfMemory extends Memory = Memory> {
   readonly memory: OfMemory | undefined;
 }
 
-/** The same weights with the memory left out: not read, not added, not paid for. */
+/** The same model without the memory: its rows are not read, and its layers are not computed. */
 export function withoutMemory<OfMemory extends Memory>(
   model: LanguageModel<OfMemory>,
 ): LanguageModel<OfMemory> {
@@ -47,7 +46,10 @@ export function checkTokenIds(ids: ArrayLike<number>, vocabSize: number): void {
   }
 }
 
-/** Compiles a graph once a key, however many ask for it at the same time; what failed is tried again. */
+/**
+ * Compiles a graph once for each key, also if several callers ask at the same time. A failed compilation is tried
+ * again.
+ */
 export class ExecutableCache<Key> {
   readonly #backend: Backend;
   readonly #build: (key: Key) => Graph;

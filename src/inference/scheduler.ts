@@ -1,8 +1,7 @@
 /**
- * Many generations on one engine, by continuous batching: a bounded queue, slots, prompts read in
- * chunks between the steps of those that are generating, and one run a step for all of them. A prompt
- * that begins as another one did, running or finished, takes that one's cache instead of being read
- * again. Knows ids; not text, HTTP or time limits.
+ * Continuous batching: many generations on one engine, with a bounded queue and slots. Prompts are read in chunks
+ * between the steps of generating slots, and one run makes a step for all of them. A prompt that shares a prefix with
+ * another one, running or finished, reuses its cache. Knows ids; not text, HTTP or time limits.
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { InvariantError, RequestError, UnavailableError } from "../errors.ts";
@@ -23,25 +22,27 @@ import { choosePlace } from "./slot-choice.ts";
 export interface SchedulerOptions {
   /** Generations at a time. Default 4. */
   readonly parallel?: number;
-  /** Generations that may wait for a slot, those of accepted requests that are not begun yet included. Default 1024. */
+  /**
+   * Generations that may wait for a slot, including those of accepted requests that have not started. Default 1024.
+   */
   readonly maxQueue?: number;
   /** Tokens of prompt and answer together. Default: the model's `maxPositions`. */
   readonly contextSize?: number;
 }
 
 /**
- * Places in the queue for the generations of one request, taken together or not at all. Disposing gives back those
- * that were not used.
+ * Places in the queue for the generations of one request, taken all together or not at all. Disposing releases unused
+ * ones.
  */
 export interface Places extends Disposable {
   /**
-   * Queues a generation at once. Throws `RequestError` for what cannot be answered. The generation ends when its
-   * iterator is returned from (`break`) or `signal` aborts, which makes it throw the signal's reason.
+   * Queues a generation at once. Throws `RequestError` for requests that cannot be answered. The generation ends when
+   * the caller breaks out of its iteration, or when `signal` aborts; then it throws the signal's reason.
    */
   submit(request: GenerationRequest): Generation;
 }
 
-/** Prompt tokens read between two steps of those that are generating. */
+/** Prompt tokens read between two steps of the generating slots. */
 const chunkLength = 256;
 
 export class Scheduler {
@@ -53,18 +54,18 @@ export class Scheduler {
   readonly #besideEngine = new BesideEngine();
   readonly #waiting: GenerationJob[] = [];
   readonly #slots: (GenerationJob | undefined)[];
-  /** When each slot's content was last used, in steps. */
+  /** The step in which each slot was last used. */
   readonly #lastUse: number[];
   #clock = 0;
   #loop: Promise<void> | undefined;
-  /** Taken places whose generations are not begun. */
+  /** Reserved places whose generations have not started. */
   #numReserved = 0;
-  /** Settles when one of them is used or given back. */
+  /** Settles when one of them is used or released. */
   #placeLeft = Promise.withResolvers<void>();
-  /** Takes no more requests; those it took may still begin their generations. */
+  /** No new requests are accepted; accepted ones may still start their generations. */
   #isDraining = false;
   #isClosed = false;
-  /** Prompt tokens asked for and those of them that the prefix cache had, since the start. */
+  /** Prompt tokens since the start, and those of them that came from the prefix cache. */
   readonly prefixCache: { queries: number; hits: number } = { queries: 0, hits: 0 };
 
   constructor(model: LanguageModel, options: SchedulerOptions = {}) {
@@ -101,8 +102,8 @@ export class Scheduler {
   }
 
   /**
-   * Takes places for `count` generations. Throws `RequestError` for more than the queue ever holds, and
-   * `UnavailableError` where too many wait or `drain` was called.
+   * Reserves places for `count` generations. Throws `RequestError` for more than the queue can hold, and
+   * `UnavailableError` if too many wait or `drain` was called.
    */
   reserve(count: number): Places {
     const places = this.#maxQueue + this.parallel;
@@ -126,7 +127,7 @@ export class Scheduler {
     };
     return {
       submit: (request) => {
-        // Before the places, which whoever aborts may have given back.
+        // Comes before the check of places, which an aborting caller may have released.
         request.signal?.throwIfAborted();
         if (left === 0)
           throw new InvariantError(`${count} places were taken, and one more is asked for`);
@@ -138,7 +139,7 @@ export class Scheduler {
     };
   }
 
-  /** Queues one generation at once, as a place of its own would; throws what `reserve` and `Places` throw. */
+  /** Reserves one place and queues a generation there. Throws what `reserve` and `Places` throw. */
   submit(request: GenerationRequest): Generation {
     using places = this.reserve(1);
     return places.submit(request);
@@ -164,7 +165,7 @@ export class Scheduler {
     return job.steps();
   }
 
-  /** Takes no more requests; resolves when those that were taken are done, with all their generations. */
+  /** Accepts no more requests; resolves when all generations of accepted ones have ended. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     while (this.#loop !== undefined || (this.#numReserved > 0 && !this.#isClosed))
@@ -174,7 +175,7 @@ export class Scheduler {
   /** Ends everything at once and frees the engine's memory. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    // A `drain` that waits for places waits no longer.
+    // Ends a `drain` that waits for places.
     this.#placeLeft.resolve();
     for (const job of [...this.#waiting, ...this.#slots]) job?.fail(shuttingDown());
     await using parts = new DisposalStack();
@@ -195,7 +196,7 @@ export class Scheduler {
       .catch(failAll)
       .finally(() => {
         this.#loop = undefined;
-        // A request may have come between the last look and this line.
+        // A request may have arrived since the last check.
         if (this.#waiting.length > 0) this.#wake();
       });
   }
@@ -214,7 +215,7 @@ export class Scheduler {
     }
   }
 
-  /** What fails in a step fails the jobs of that step and no others. */
+  /** A failed step fails its own jobs and no others. */
   async #attempt(jobs: readonly GenerationJob[], step: () => Promise<void>): Promise<void> {
     try {
       await step();
@@ -295,7 +296,7 @@ export class Scheduler {
       results = await this.#batch.step(entries);
     } catch (error) {
       if (jobs.length === 1) throw error;
-      // The step was undone. One by one, only those fail that cannot go on.
+      // The step was undone. Run one by one, only the faulty jobs fail.
       for (const job of jobs) await this.#attempt([job], () => this.#write([job]));
       return;
     }
@@ -316,7 +317,7 @@ function shuttingDown(): UnavailableError {
   });
 }
 
-/** What the memory did at `ids`, which begin at position `start`. */
+/** The trace of the memory at `ids`, which start at position `start`. */
 function traceOf(
   { gates, rows }: Reading,
   { start, ids }: { start: number; ids: readonly number[] },

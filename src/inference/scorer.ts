@@ -28,18 +28,20 @@ export interface Score {
 }
 
 export interface ScoreOptions {
-  /** Tokens a window moves on; each scored token has at least window - stride of context, where its
-   *  document has as much. Default: half a window. */
+  /**
+   * Tokens from one window to the next. Each scored token has at least window - stride tokens of context, if its
+   * document is that long. Default: half a window.
+   */
   readonly stride?: number;
   /** Score at most about this many tokens, spread evenly over the stream. Default: all. */
   readonly maxTokens?: number;
   readonly onProgress?: (done: number, total: number) => void;
-  /** Told the nats of each scored token, by its place in the stream, and where its window began. */
+  /** Called for each scored token with its position in the stream, its nats, and the start of its window. */
   readonly onToken?: (at: number, nats: number, windowStart: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** A token that is scored: where in the batch its chances lie, and where in the stream it and its window. */
+/** A scored token: its index in the batch, and the positions of it and of its window in the stream. */
 export interface ScoredToken {
   readonly at: number;
   readonly label: number;
@@ -75,7 +77,7 @@ export class Scorer {
   readonly #outputs: Record<string, Value>;
   readonly #compiled: CompiledGraph;
   readonly #binding: Binding;
-  /** Chances of all tokens at each position, [B*T,V], where `create` was asked for them. */
+  /** Probabilities of all tokens at each position, [B*T,V], with the option `probs`. */
   readonly probs: Value | undefined;
 
   private constructor(

@@ -1,9 +1,9 @@
 /**
- * Where a new prompt goes: which slot, whose cache it may take over, and what is worth keeping. Pure:
- * looks at slots, changes none.
+ * Slot assignment: which slot a new prompt gets, which cached prefix it reuses, and which cache to keep. Pure:
+ * changes no slot.
  *
- * Running generations sit in the lowest slots, since a run covers all slots up to the highest one in
- * use; the free ones above keep what has been read before.
+ * Running generations get the lowest slots, because a run covers all slots up to the highest one in use. The free
+ * slots above keep the caches of finished ones.
  */
 import { commonPrefix, type Session } from "./session.ts";
 import { sameView, type View } from "./view.ts";
@@ -16,15 +16,15 @@ export interface SlotView {
 
 export interface Place {
   readonly slot: number;
-  /** Tokens of the prompt that need not be read. */
+  /** Tokens of the prompt that the reused cache has. */
   readonly prefix: number;
   /** The slot that has them, `slot` itself included. */
   readonly from: number;
-  /** A free slot to which `slot`'s present content should be copied first. */
+  /** A free slot to which the present content of `slot` should be copied first. */
   readonly keepIn?: number;
 }
 
-/** Shorter texts are read again as fast as they are kept. */
+/** Shorter texts are not worth keeping: they are read again as fast as they are copied. */
 const worthKeeping = 16;
 
 export interface PlaceOptions {

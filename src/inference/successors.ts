@@ -1,8 +1,7 @@
 /**
- * What usually follows each token: for every id the few ids seen most often right after it, counted as texts go by.
- * Memory is fixed: where an id has more successors than places, a new one takes the place of the rarest and its count
- * (space-saving counts; Metwally, Agrawal and El Abbadi 2005), so that a frequent one is never lost for long. Knows no
- * rows.
+ * The most frequent successors of each id, counted while texts are read. Memory is fixed: each id has a few counters.
+ * A new successor replaces the rarest one and takes over its count (the space-saving algorithm; Metwally, Agrawal and
+ * El Abbadi 2005), so that a frequent one is never lost for long. Knows no rows.
  */
 export class Successors {
   readonly #places: number;

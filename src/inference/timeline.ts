@@ -1,7 +1,7 @@
 /**
- * What a sequence of token ids determines: where its documents start, its key-value caches, and the past of
- * short convolutions. Rewinding is forgetting and copying is forking, since nothing else is state. Knows no
- * engine, no memory and no sampling; sessions and batches share it.
+ * A sequence of token ids and all state that depends on it: document starts, key-value caches, and the past of short
+ * convolutions. There is no other state, so to rewind is to truncate, and to fork is to copy. Sessions and batches
+ * share it. Knows no engine, no memory and no sampling.
  *
  * D model width.
  */
@@ -17,7 +17,7 @@ export class Timeline {
   /** Never empty; ascending from 0. */
   readonly #documents: number[] = [0];
   readonly #keyValues: KeyValues;
-  /** Inputs of each short convolution at every position, behind `history` rows of zeros. */
+  /** Inputs of each short convolution at every position, after `history` rows of zeros. */
   readonly #conv = new Map<number, Float32Array>();
   readonly #history: number;
 
@@ -43,14 +43,14 @@ export class Timeline {
     return this.#keyValues.caches;
   }
 
-  /** Where the document starts that the next ids see. While ids are staged, their own. */
+  /** Start of the document of the next ids; while ids are staged, of those. */
   get documentStart(): number {
     return this.#documents.at(-1)!;
   }
 
   /**
-   * Appends ids that have not been read yet, of which the first may start a document, and no other. To be followed by
-   * `commit`, or by `rewind` to the length before.
+   * Appends ids before they are computed. Only the first of them may start a document. Call `commit` afterwards, or
+   * `undo`.
    */
   stage(ids: readonly number[]): TokenSpan {
     const { documentStart } = this.#config;
@@ -65,7 +65,10 @@ export class Timeline {
     return { ids: this.#ids, begin: this.documentStart, from, to: this.length };
   }
 
-  /** Calls `use` with the spans that `next` would be if it followed, all but its first `skip` ids. Changes nothing. */
+  /**
+   * Calls `use` with the spans that `next` would be if it were appended, without its first `skip` ids. Changes
+   * nothing.
+   */
   ifNext(next: readonly number[], skip: number, use: (spans: readonly TokenSpan[]) => void): void {
     const { documentStart } = this.#config;
     const start = this.length;
@@ -82,14 +85,14 @@ export class Timeline {
     this.#ids.length = start;
   }
 
-  /** The ids of a span have been read; `conv` gives the convolutions' inputs at their positions, [n, D]. */
+  /** The ids of a span were computed; `conv` returns the convolutions' inputs at their positions, [n, D]. */
   commit({ from, to }: TokenSpan, conv: (layer: number) => Float32Array): void {
     const width = this.#config.hiddenSize;
     for (const [layer, past] of this.#conv)
       past.set(conv(layer).subarray(0, (to - from) * width), (from + this.#history) * width);
   }
 
-  /** The convolution's inputs before `position`, [history, D]; zeros where those are not its document's. */
+  /** The convolution's inputs before `position`, [history, D]; zeros before the start of the document. */
   convPast(layer: number, position: number): Float32Array {
     const width = this.#config.hiddenSize;
     const at = position * width;
@@ -116,7 +119,7 @@ export class Timeline {
     this.#keyValues.become(this.#keyValues, { length, starts });
   }
 
-  /** Forgets a step that failed, from position `length` on, with what it left in the caches. */
+  /** Undoes a failed step: truncates to `length`, and zeroes what it wrote to the caches. */
   undo(length: number): void {
     this.rewind(length);
     this.#keyValues.clear(length);

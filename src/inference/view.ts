@@ -1,6 +1,6 @@
 /**
- * How a model is read: with which memory, and how much of it. Sessions, forks and cached prefixes carry it,
- * and what was computed under one view is never used under another. Knows which inputs of a graph say it; no ids.
+ * A view of a model: which memory it reads, and how much of it. Sessions, forks and cached prefixes carry their view.
+ * Results of one view are never reused under another. Knows the inputs of a graph that a view sets; no ids.
  */
 import { RequestError } from "../errors.ts";
 import type { Memory } from "../memory/memory.ts";
@@ -9,15 +9,18 @@ import type { Values } from "../tensor/index.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 export interface View {
-  /** In place of the model's own, and with the same inputs. Undefined for a model without. */
+  /** Replaces the model's memory; has the same inputs. Undefined for a model without memory. */
   readonly memory: Memory | undefined;
   /** Multiplies what the memory adds: 1 as trained, 0 as without. */
   readonly scale: number;
-  /** By layer, in place of what the gate computes at each position: 0..1. Default: as trained. */
+  /** Fixed gates by layer, 0..1, instead of the computed ones. Default: none. */
   readonly gates?: ReadonlyMap<number, number> | undefined;
 }
 
-/** The view with what is not said of it as trained. Throws `RequestError` for gates that the model does not have. */
+/**
+ * A whole view; parts that are not given are as trained. Throws `RequestError` for gates that the model does not
+ * have.
+ */
 export function viewOf({ memory, config }: LanguageModel, view: Partial<View> = {}): View {
   const layerIds = config.engram?.layerIds ?? [];
   for (const [layer, gate] of view.gates ?? [])

@@ -4,8 +4,10 @@
  */
 import type { TokenSpan } from "../memory/memory.ts";
 
-/** Each document is its end-of-text token followed by its tokens: the token both closes the document
- *  before and is what a document's first word is predicted from. */
+/**
+ * Each document is its end-of-text token followed by its tokens. That token closes the previous document, and the
+ * first token of the document is predicted from it.
+ */
 export interface TokenStream {
   readonly tokens: Uint16Array | Uint32Array;
   /** Index of each document's first token in `tokens`, ascending, the first 0. */
@@ -14,7 +16,7 @@ export interface TokenStream {
   readonly numBytes: number;
 }
 
-/** Index of the first id after `from` that starts a document, being `documentStart`; or where the ids end. */
+/** Index of the first `documentStart` after `from`, or the number of ids. */
 export function documentEnd(
   ids: ArrayLike<number>,
   { from, documentStart }: { from: number; documentStart: number | undefined },
@@ -111,7 +113,7 @@ export interface Window {
   readonly from: number;
 }
 
-/** Windows of `length` over a stream that move on by `stride`; every label but the first is in one. */
+/** Windows of `length` over a stream, `stride` apart; every label but the first is in one. */
 export function windowStarts(
   numTokens: number,
   { length, stride, maxTokens }: { length: number; stride: number; maxTokens?: number },

@@ -1,12 +1,12 @@
 /**
- * How fast a model will decode with its table in this tier or that: arithmetic on measurements, nothing measured
- * here. Knows no store, no model and no machine.
+ * Forecasts how fast a model decodes with its table in a given tier, from measurements. Measures nothing itself;
+ * knows no store, no model and no machine.
  *
- * A token's time is what the engine computes plus what it waits for its rows. All rows of a token (every Engram
- * layer's) are asked for at once. Behind a cache each of them is missed with the same chance, so the number of
- * misses is binomial; the cache answers for the rest, the slower store for the misses. Spreads are taken as
- * independent, so distances from mean to 99th percentile add up as the sides of a right angle do: exact for bell
- * curves, a little low for longer tails.
+ * The time of a token is the time to compute plus the wait for its rows. All rows of a token (of all Engram layers)
+ * are requested at once. Behind a cache each row is missed with the same probability, so the number of misses is
+ * binomial. The cache serves the hits, the slower store the misses. Spreads are assumed to be independent, so
+ * distances from mean to 99th percentile add as the root of the sum of squares: exact for normal distributions, a
+ * little low for longer tails.
  */
 import { InvalidConfigError } from "../errors.ts";
 
@@ -16,7 +16,7 @@ export interface Spread {
   readonly p99: number;
 }
 
-/** What reading so many random rows at once took. */
+/** The time to read `rows` random rows at once. */
 export interface RowTime extends Spread {
   readonly rows: number;
 }
@@ -24,7 +24,7 @@ export interface RowTime extends Spread {
 export interface ForecastInput {
   /** Of all Engram layers together. */
   readonly rowsPerToken: number;
-  /** A token without any waiting for rows; unknown for a table without a model. */
+  /** A token without waiting for rows; unknown for a table without a model. */
   readonly compute?: Spread | undefined;
   /** Where hits are served from. */
   readonly memory: readonly RowTime[];
@@ -66,8 +66,8 @@ export function forecast(input: ForecastInput): Forecast {
 }
 
 /**
- * What `rows` rows at once take: between the measurements on a straight line, below the first as the first, beyond the
- * last along the last line. More rows never take less: where a measurement says so, noise does.
+ * The time to read `rows` rows at once: linear interpolation between measurements, constant below the first, linear
+ * beyond the last. More rows never take less time: a measurement that says so is noise.
  */
 export function timeOfRows(times: readonly RowTime[], rows: number): Spread {
   if (times.length === 0) throw new InvalidConfigError("a forecast needs at least one measurement");
@@ -85,7 +85,7 @@ export function timeOfRows(times: readonly RowTime[], rows: number): Spread {
   const [low, high] =
     at > 0 ? [rising[at - 1]!, rising[at]!] : [rising.at(-2) ?? first, rising.at(-1)!];
   const span = high.rows - low.rows;
-  // One measurement only: so much a row.
+  // Only one measurement: proportional to the rows.
   if (span === 0) {
     const factor = rows / high.rows;
     return { mean: high.mean * factor, p99: high.p99 * factor };

@@ -1,17 +1,17 @@
 /**
- * What a model will take of a machine's memory, part by part, before anything is allocated: sizes in, plan out.
- * Knows numbers only: no files, no stores, and not how the machine's memory was found out (`node/machine-memory.ts`).
+ * Plans how much memory a model will take, part by part, before anything is allocated. Knows numbers only: no files,
+ * no stores, and not how the machine's memory is measured (`node/machine-memory.ts`).
  *
- * Counted is what grows with the model and what its user chooses: weights, keys and values, tables or the caches
- * in front of them, and in training gradients, optimizer state and the largest activations. Not counted is what the
- * program takes of its own (engine, JavaScript: about 150 MiB), most of which is taken already when a plan is made.
+ * A plan counts what depends on the model and on options: weights, keys and values, tables or their caches, and in
+ * training gradients, optimizer state and the largest activations. It does not count the program itself (engine,
+ * JavaScript: about 150 MiB), which is mostly allocated before the plan is made.
  */
 import { InvalidConfigError } from "../errors.ts";
 
 /** What there is, in bytes. */
 export interface MachineMemory {
   readonly totalBytes: number;
-  /** What can be taken without pushing out what others use, under the limit, if there is one. */
+  /** Memory that can be allocated without evicting pages in use, within the limit if there is one. */
   readonly availableBytes: number;
   /** Set for this program or its container by a control group, where it is less than the total. */
   readonly limitBytes?: number;
@@ -31,9 +31,9 @@ export interface ModelSizes {
   readonly tables: readonly TableSize[];
 }
 
-/** What the model shall be used for. */
+/** What the model is used for. */
 export interface MemoryUse {
-  /** Positions of all texts that are open at a time, for their keys and values. */
+  /** Positions of all open texts together, for their keys and values. */
   readonly positions?: number;
   /** Memory for all tables together, which then stay on disk. Without it they are held whole. */
   readonly tableMemory?: number | undefined;
@@ -117,8 +117,8 @@ export function checkPlan(
 }
 
 /**
- * The parts and their sum in one unit, with so many digits that the smallest part is told to a tenth (at most three
- * behind the point), and rounded so that what is read adds up: where each were rounded by itself, it would not.
+ * The parts and their sum in one unit, with enough digits for a tenth of the smallest part (at most three decimals).
+ * They are rounded so that the printed numbers add up.
  */
 function describeSum({ parts, bytes }: MemoryPlan): { parts: string; sum: string } {
   let unit = 0;
@@ -147,7 +147,7 @@ function describeSum({ parts, bytes }: MemoryPlan): { parts: string; sum: string
   return { parts: described.join(" + "), sum: format(sum(steps)) };
 }
 
-/** Whole numbers near `values` that sum up to `total`: rounded down, and up again where most was cut off. */
+/** Rounds `values` to integers with the sum `total`: rounds all down, then up where the remainder is largest. */
 function apportion(values: readonly number[], total: number): number[] {
   const whole = values.map(Math.floor);
   const byLoss = values

@@ -1,12 +1,12 @@
 /**
- * How long a store takes for so many random rows at once. Knows a store as something that reads; not where it
- * keeps its rows, nor whether they are warm.
+ * Measures how long a store takes to read a number of random rows at once. Does not know where the store keeps its
+ * rows, nor whether they are warm.
  */
 import type { RowStore } from "../memory/index.ts";
 import { Random } from "../numerics/index.ts";
 import type { RowTime } from "./forecast.ts";
 
-/** Rows asked for at once, and so the most that a store can have under way for one token. */
+/** Rows read at once: the most that a store can have in flight for one token. */
 export const DEPTHS: readonly number[] = [1, 4, 16, 64];
 
 export interface RowTimesOptions {

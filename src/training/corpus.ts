@@ -18,7 +18,7 @@ export interface DocumentEncoder {
   ): Int32Array | Promise<Int32Array>;
 }
 
-/** Packs documents into one stream, each behind its end-of-text token (see `TokenStream`). */
+/** Packs documents into one stream, each after an end-of-text token (see `TokenStream`). */
 export async function packDocuments(
   documents: AsyncIterable<Document> | Iterable<Document>,
   tokenizer: DocumentEncoder,

@@ -15,7 +15,7 @@ export class WindowOrder {
   readonly #length: number;
   readonly #seed: number;
   readonly perEpoch: number;
-  /** Offsets at which an epoch's windows can begin, so that the last label of the last one is the stream's at most. */
+  /** Number of offsets at which an epoch's windows can start, so that the last label is within the stream. */
   readonly #numOffsets: number;
   #epoch = -1;
   #offset = 0;
@@ -25,7 +25,7 @@ export class WindowOrder {
     const numTokens = stream.tokens.length;
     this.#length = length;
     this.#seed = seed;
-    // The first token is no label. One window or more is given up to the offset.
+    // The first token is not a label. An offset costs at least one window.
     this.perEpoch = Math.floor((numTokens - 1) / length) - 1;
     if (this.perEpoch < 1)
       throw new InvalidConfigError(

@@ -1,11 +1,11 @@
-/** A few lines of a text, to be shown to people. */
+/** A few lines of a text, for display. */
 
-/** UTF-16 units: what a reader takes in at a glance, and a small model in half a second. */
+/** UTF-16 units: short enough to read at a glance, and for a small model to read in half a second. */
 const most = 240;
 
 /**
- * The beginning of `text`, at most 240 characters of it: from the first paragraph that begins within as many, to the
- * end of the last paragraph, line, sentence or word that fits.
+ * The beginning of `text`, at most 240 characters: from the first paragraph that starts within them, to the end of
+ * the last paragraph, line, sentence or word that fits.
  */
 export function excerptOf(text: string): string {
   const gap = text.slice(0, most).search(/\n\s*\n/);
@@ -16,7 +16,7 @@ export function excerptOf(text: string): string {
     (kind) => [...part.matchAll(kind)].at(-1)?.index ?? -1,
   );
   const end = ends.find((at) => at > most / 2) ?? most;
-  // Never between the two units of one character.
+  // Never splits a surrogate pair.
   const cut = /[\uD800-\uDBFF]/.test(part[end - 1]!) ? end - 1 : end;
   return part.slice(0, cut).trimEnd();
 }

@@ -1,13 +1,13 @@
 /**
- * Where one JSON document ends and the next begins, in text that comes in pieces of any size. Holds one document at a
- * time. Knows lines and brackets; does not parse, and knows nothing of what a document should hold.
+ * Splits text that comes in pieces of any size into JSON documents. Holds one document at a time. Knows lines and
+ * brackets; does not parse, and does not know what a document should contain.
  */
 import { FormatError } from "../errors.ts";
 
 /** The longest string of V8 (2^29 - 24 characters), on every 64-bit platform. */
 export const MAX_DOCUMENT_CHARACTERS = 0x1fffffe8;
 
-/** Pieces of one document, joined once it is whole. */
+/** Pieces of one document, which are joined when it is complete. */
 class Gathered {
   readonly #what: string;
   #parts: string[] = [];
@@ -62,7 +62,7 @@ const [QUOTE, BACKSLASH, COMMA, END] = ['"', "\\", ",", "]"].map((c) => c.charCo
 const OPENING: ReadonlySet<number> = new Set(["[", "{"].map((c) => c.charCodeAt(0)));
 const CLOSING: ReadonlySet<number> = new Set(["]", "}"].map((c) => c.charCodeAt(0)));
 
-/** The elements of one JSON array, each as its text, which need not be JSON yet. */
+/** The elements of one JSON array, each as text. The text is not checked to be JSON. */
 export async function* splitArray(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   const element = new Gathered("an element");
   let depth = 0;

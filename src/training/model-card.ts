@@ -1,10 +1,10 @@
 /**
- * A model card: README.md of a model directory, for people and for the model hubs that read its head. Says what the
- * run's record and its result say, and nothing that only its owner can know. Makes text; reads no files.
+ * The model card: README.md of a model directory, for people and for model hubs, which read its head. Contains what
+ * the run's record and result say, and leaves the rest to the owner. Makes text; reads no files.
  */
 import type { RunRecord } from "./run-record.ts";
 
-/** What came of the run, as far as the card tells it. */
+/** The part of the run's result that is in the card. */
 export interface CardResult {
   readonly numParams: number;
   readonly numRows: number;
@@ -13,7 +13,7 @@ export interface CardResult {
   readonly seconds: number;
 }
 
-/** In a card that nobody has taken over: such a one may be written anew. */
+/** Marks a card that nobody has edited: only such a card may be replaced. */
 export const CARD_MARK = "<!-- Written by engram. Remove this line to keep your own text. -->";
 
 export function modelCard(name: string, run: RunRecord, result: CardResult): string {
@@ -88,7 +88,7 @@ export function modelCard(name: string, run: RunRecord, result: CardResult): str
   ].join("\n");
 }
 
-/** Without what Markdown would read as more than a name. */
+/** Without characters that have a meaning in Markdown. */
 function plain(text: string): string {
   return text.replaceAll(/[`<>|\p{Cc}\s]+/gu, " ").trim();
 }

@@ -1,7 +1,7 @@
 /**
- * Changes to a preset's numbers by their names: "training.lr", or "lr" where no other name ends so. Closed: a name or a
- * value that is not known here is refused with what is. Knows single values; whether they fit together is checked where
- * the model is made of them.
+ * Changes to a preset's numbers by their names: "training.lr", or "lr" where no other name ends so. Unknown names and
+ * values are refused, and the known ones listed. Checks single values; whether they fit together is checked when the
+ * model is made.
  */
 import { InvalidConfigError } from "../errors.ts";
 import type { CountedSizes, MemorySizes, Preset, TrainingRecipe } from "./presets.ts";

@@ -18,11 +18,15 @@ export interface TrainingRecipe {
   readonly weightDecay: number;
   /** Rule for hidden matrices; embeddings and gains always use AdamW. */
   readonly matrices: "muon" | "adamw";
-  /** The tables' learning rate as a multiple of `lr`. 5 in arXiv 2601.07372, appendix A, for Adam, whose
-   *  steps keep their length; here they shrink with a row's visits and so begin longer (docs/log.md). */
+  /**
+   * The tables' learning rate as a multiple of `lr`. It is 5 in arXiv 2601.07372, appendix A, for Adam. Here steps
+   * shrink with a row's visits, so they start longer (docs/log.md).
+   */
   readonly tableLrFactor: number;
-  /** Share of the run over which the memory fades in: at its start every sequence is trained with the
-   *  memory off, from its end on none is (`memoryOffShare`). 0: the memory is there from the first step. */
+  /**
+   * Share of the run over which the memory fades in. At first every sequence is trained with the memory off, at the
+   * end of the fade none (`memoryOffShare`). 0: the memory is on from the first step.
+   */
   readonly memoryFadeIn: number;
   /** Longest allowed gradient. */
   readonly clip: number;

@@ -39,7 +39,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
   readonly #path: string;
   readonly #memory: TableMemoryPlan;
   #table: OutOfCoreTable | undefined;
-  /** What each checkpoint on disk holds, by its path. */
+  /** The pin of each checkpoint on disk, by its path. */
   #pins = new Map<string, Uint32Array>();
   #newest: Uint32Array | undefined;
 
@@ -87,7 +87,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
       throw new InvalidConfigError(
         `${path} keeps its tables in memory; resume without a memory for them (--table-memory)`,
       );
-    // A second attempt, with an older checkpoint: nothing of the first may stay.
+    // In a second attempt with an older checkpoint, nothing of the first may remain.
     await this.#table?.close();
     this.#pins.clear();
     for (const segment of this.uses.segments) if (this.#table !== undefined) segment.fill(0);
@@ -99,7 +99,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
         let at = 0;
         for await (const chunk of this.#map(saved)) {
           sum = chained(sum, chunk);
-          // Zeros stay untouched memory.
+          // Zeros are not written, so that their pages stay untouched.
           for (let i = 0; i < chunk.length; i++) if (chunk[i] !== 0) map[at + i] = chunk[i]!;
           at += chunk.length;
         }
@@ -115,7 +115,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
 
   async hold(saved: SavedTable): Promise<void> {
     const table = this.#opened();
-    // A checkpoint of another log holds nothing here.
+    // A checkpoint of another log needs no rows here.
     if (saved.state?.log !== hexOf(table.identity)) return;
     this.#pins.set(saved.path, await table.pinMap(this.#map(saved)));
   }
@@ -171,7 +171,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     return this.#table;
   }
 
-  /** A part of the table that will be opened. */
+  /** A store over a part of the table, which is opened later. */
   #part(part: number, rowBytes: number): WritableRowStore {
     const store = (): WritableRowStore => this.#opened().parts[part]!;
     return {
@@ -198,7 +198,10 @@ export class OutOfCoreTrainedTable implements TrainedTable {
   }
 }
 
-/** The sum of all chunks so far, of the sizes that `map` gives: of the sum before and the chunk's own. */
+/**
+ * The chained checksum of all chunks so far, with the chunk sizes of `map`: CRC of the previous checksum and the
+ * chunk's.
+ */
 function chained(sum: number, chunk: Uint32Array): number {
   const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   return linearCrc32c(new Uint8Array(Uint32Array.of(sum, linearCrc32c(bytes)).buffer));

@@ -1,5 +1,5 @@
 /**
- * A table while it is trained, as checkpoints see it: what it adds to one, and how it is restored from one. The two kinds
+ * The interface of a table in training: what it adds to a checkpoint, and how it is restored from one. The two kinds
  * are in `ram-table.ts` and `out-of-core-table.ts`. Knows tensors by name; not steps, texts or recipes.
  */
 import type { SafetensorsFile, TensorSource } from "../../checkpoint/node/index.ts";
@@ -15,11 +15,11 @@ export interface TableShape {
 
 /** What a table adds to a checkpoint. */
 export interface TableSnapshot {
-  /** What is part of the model. */
+  /** Tensors of the model. */
   readonly model: readonly TensorSource[];
-  /** What only training needs. */
+  /** Tensors that only training needs. */
   readonly tensors: readonly TensorSource[];
-  /** What state.json says of it, once the tensors have been written; undefined: nothing. */
+  /** Its entry in state.json, known after the tensors were written; undefined: none. */
   state(): RowLogState | undefined;
 }
 
@@ -39,20 +39,20 @@ export interface SavedTable {
 export interface TrainedTable extends TableShape {
   readonly values: WritableRowStore;
   readonly moments: WritableRowStore;
-  /** A code a row (`countUses`), in RAM wherever the table lies. */
+  /** A use code for each row (`countUses`), always in RAM. */
   readonly uses: RamStore;
-  /** Where it lies and in how much memory, in words, if that is not simply RAM. */
+  /** A sentence on its place and memory; undefined for a table in RAM. */
   readonly plan: string | undefined;
-  /** Makes a table of zeros. Either this or `restore` comes before the first use. */
+  /** Creates a table of zeros. Call either this or `restore` before the first use. */
   begin(): Promise<void>;
   restore(saved: SavedTable): Promise<void>;
-  /** Another checkpoint that must stay whole. */
+  /** Keeps the rows of another checkpoint. */
   hold(saved: SavedTable): Promise<void>;
-  /** For a checkpoint, while no step is under way. */
+  /** For a checkpoint. No step may run meanwhile. */
   snapshot(): Promise<TableSnapshot>;
-  /** The last snapshot is now on disk, at `path`; `kept` are all that are. */
+  /** The last snapshot is now on disk at `path`. `kept` are the paths of all checkpoints on disk. */
   committed(path: string, kept: readonly string[]): void;
-  /** The values from first row to last, once training has ended; nothing is written after that. */
+  /** The final values, to be read from first row to last. Nothing may be written after that. */
   finished(): Promise<RowStore>;
   close(): Promise<void>;
 }
@@ -65,7 +65,7 @@ export function usesSource({
   return { name: countsName(layerId), dtype: "U8", shape: [numRows], chunks: () => uses.segments };
 }
 
-/** Checkpoints of version 2 have no uses: those before are then forgotten, and counting begins at zero. */
+/** Checkpoints of version 2 have no uses: counts then start at zero. */
 export async function restoreUses(
   { layerId, uses }: Pick<TrainedTable, "layerId" | "uses">,
   { model, hasModelNames, hasUses }: SavedTable,
@@ -82,7 +82,7 @@ export async function fill(
   let begin = 0;
   for (const segment of into.segments) {
     const end = begin + segment.length;
-    // The store is fresh, so rows that no step has met yet can stay untouched memory.
+    // The store is new, so pages of zeros can stay untouched.
     await from.readRange(name, { begin, end, into: segment, isZeroed: true });
     begin = end;
   }

@@ -11,7 +11,7 @@ export interface TrainedTablesOptions {
   readonly columns: number;
   /** Positions of a step, all of its passes together. */
   readonly positions: number;
-  /** Bytes of RAM for all tables together, which then lie on disk; undefined: they are held in RAM. */
+  /** Bytes of RAM for all tables together, which are then on disk; undefined: tables are in RAM. */
   readonly tableMemory: number | undefined;
   /** For the logs of tables on disk. */
   readonly directory: string;
@@ -30,7 +30,7 @@ export function trainedTables(
       // A row and its moment are one record.
       rowBytes: 4 * shape.headDim + 4,
       bytes: Math.floor((tableMemory * shape.numRows) / allRows),
-      // Those of this step and of the next, which are read ahead; in the worst case all distinct.
+      // The rows of this step and of the next, which are prefetched; in the worst case all are distinct.
       leastRows: 2 * positions * columns,
     });
     return new OutOfCoreTrainedTable(shape, {

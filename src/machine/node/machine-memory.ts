@@ -1,7 +1,6 @@
 /**
- * How much memory this machine has, and how much of it this program may take: the kernel's own estimate, and the
- * limits of the control groups that the program is in (containers are made of those), of all of them up to the
- * root. Reads; decides nothing.
+ * How much memory this machine has, and how much this program may use: the kernel's estimate, and the limits of all
+ * control groups of the program, up to the root (containers use control groups). Reads; decides nothing.
  *
  * A group's use counts the files it has read, which the kernel gives back when asked, so they are taken off
  * (`inactive_file`), as container engines do when they show memory in use.
@@ -71,7 +70,7 @@ function* groupsOf(read: ReadText): Generator<GroupMemory> {
           ? version1
           : undefined;
     if (files === undefined) continue;
-    // Inside a container the path may be the host's, of which only the root is to be seen here.
+    // Inside a container the path may be the host's, of which only the root is visible.
     const parts = path.split("/").filter((part) => part !== "");
     for (let depth = parts.length; depth >= 0; depth--) {
       const folder = [files.root, ...parts.slice(0, depth)].join("/");

@@ -1,9 +1,9 @@
-/** Making a file cold again: what has been read or written of it is forgotten by the operating system. */
+/** Removes a file from the operating system's page cache, so that it is cold again. */
 import { spawnSync } from "node:child_process";
 
 /**
- * Throws the file at `path` out of the page cache, but for pages that are not on the disk yet. False where this
- * system offers no way. posix_fadvise(DONTNEED) on the whole file, by GNU dd, which spares us a foreign call.
+ * Evicts the file at `path` from the page cache, except pages that are not on disk yet. Returns false if this system
+ * has no way to do it. Uses posix_fadvise(DONTNEED) on the whole file through GNU dd, without a foreign call.
  */
 export function emptyPageCache(path: string): boolean {
   if (process.platform !== "linux") return false;

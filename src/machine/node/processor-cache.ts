@@ -1,11 +1,11 @@
 /**
- * Throwing out what the processor has cached, code included: between two tokens an engine reads all its weights, so
- * whatever runs then runs cold, and takes several times what it takes in a loop.
+ * Evicts the processor's caches, code included. Between two tokens an engine reads all its weights, so other code
+ * runs cold then, and takes several times as long as in a loop.
  */
 
-/** As large as the last-level caches of most machines' share for one program. */
+/** About one program's share of the last-level cache on most machines. */
 const BYTES = 32 * 2 ** 20;
-/** Of a line of the cache one number is enough. */
+/** One number of each cache line is enough. */
 const STRIDE = 8;
 
 /** A function that does it, in a few milliseconds. */
@@ -14,7 +14,7 @@ export function processorCacheEvictor(): () => void {
   let sum = 0;
   return () => {
     for (let i = 0; i < numbers.length; i += STRIDE) sum += numbers[i]!;
-    // Written, so that reading cannot be left out.
+    // Stored, so that the reads cannot be optimised away.
     numbers[0] = sum % 2;
   };
 }

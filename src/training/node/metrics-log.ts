@@ -1,7 +1,7 @@
 /**
- * The record of a run: one JSON object a line, appended as training goes. Its first line says what the run is
- * to be, under step 0. Reading it back (`run-log.ts`) may meet half a line at the end; resuming first drops what
- * lies beyond the checkpoint, half lines included. Knows what it has written so far, for a checkpoint to vouch for.
+ * The metrics log of a run: one JSON object on each line, appended during training. The first line is the plan of the
+ * run, under step 0. A reader (`run-log.ts`) may meet half a line at the end. Resuming first drops the lines after
+ * the checkpoint, half lines included. Keeps size and checksum of the log, for checkpoints.
  */
 import { appendFile, readFile } from "node:fs/promises";
 import { type FileRecord } from "../../checkpoint/index.ts";
@@ -14,11 +14,11 @@ export interface MetricsLine {
 }
 
 export interface GoOnOptions {
-  /** The checkpoint's: lines after it will be trained, and written, again. */
+  /** Step of the checkpoint: later lines are dropped, because those steps will run again. */
   readonly step: number;
-  /** What the log was when the checkpoint was saved; undefined where that is not known. */
+  /** Size and checksum of the log when the checkpoint was saved; undefined if not known. */
   readonly record: FileRecord | undefined;
-  /** Told if it is that no longer. The lines that can be read are kept. */
+  /** Called if the log has changed. The lines that can be read are kept. */
   readonly onDamage: (text: string) => void;
 }
 
@@ -31,14 +31,14 @@ export class MetricsLog {
     this.#file = file;
   }
 
-  /** Begins a log that says what the run is to be, in the place of any that is there. */
+  /** Starts a new log with the plan of the run, and replaces an older one. */
   static async begin(file: string, head: Omit<MetricsLine, "step">): Promise<MetricsLog> {
     const log = new MetricsLog(file);
     await log.#write(encode({ step: 0, ...head }));
     return log;
   }
 
-  /** Goes on with the log as it was at the checkpoint. */
+  /** Continues the log as it was at the checkpoint. */
   static async goOn(file: string, { step, record, onDamage }: GoOnOptions): Promise<MetricsLog> {
     const log = new MetricsLog(file);
     let bytes: Uint8Array | undefined;
@@ -62,13 +62,13 @@ export class MetricsLog {
     this.#count(bytes);
   }
 
-  /** Size and sum of what it holds by now. */
+  /** Size and checksum of the present log. */
   get record(): FileRecord {
     return { bytes: this.#bytes, partBytes: this.#bytes, sums: [this.#sum] };
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    // Aside and renamed: a crash meanwhile must not take the history with it.
+    // Written beside and renamed: a crash must not destroy the history.
     await writeDurably(this.#file, (handle) => handle.writeFile(bytes));
     this.#count(bytes);
   }

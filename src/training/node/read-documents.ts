@@ -1,8 +1,7 @@
 /**
- * Text files -> documents, and which of them are held out. A file holds one text, or JSON documents with a string
- * under "text": one a line, or the elements of one array. Which of these it is, its content and its name say; how it
- * is compressed and encoded is `text-chunks.ts`'s. Refuses what is not text: a model trained on it would be noise
- * nobody notices.
+ * Text files -> documents, and which of them are held out. A file has one text, or JSON documents with a string under
+ * "text": one on each line, or the elements of one array. Content and name tell which; `text-chunks.ts` handles
+ * compression and encoding. Refuses files that are not text: training would accept the noise unnoticed.
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
@@ -18,11 +17,11 @@ export type DocumentFormat = "text" | "json-lines" | "json-array";
 interface OpenedFile {
   readonly format: DocumentFormat;
   readonly documents: AsyncGenerator<Document>;
-  /** For whoever does not read the documents. */
+  /** For callers that do not read the documents. */
   close(): Promise<unknown>;
 }
 
-/** Characters that are looked at to tell the format. */
+/** Characters that are examined to detect the format. */
 const HEAD_CHARACTERS = 1 << 16;
 
 /** Documents of a file in order; of JSON documents one is in memory at a time. */
@@ -50,7 +49,7 @@ async function openDocuments(file: string): Promise<OpenedFile> {
   return { format, documents, close: () => chunks.return(undefined) };
 }
 
-/** By content where that leaves no doubt, else by name. */
+/** By content if that is certain, otherwise by name. */
 function formatOf(file: string, head: string): DocumentFormat {
   const begin = head.trimStart();
   const isJson = /\.(?:jsonl|ndjson|json)(?:\.gz)?$/i.test(file) || looksLikeDocuments(begin);
@@ -63,7 +62,7 @@ function looksLikeDocuments(begin: string): boolean {
   if (/^\[\s*\{\s*"/.test(begin)) return /"text"\s*:\s*"/.test(begin);
   if (!/^\{\s*"/.test(begin)) return false;
   const end = begin.indexOf("\n");
-  // A line that is longer than what is looked at cannot be parsed yet.
+  // A line that is longer than the examined part cannot be parsed yet.
   if (end < 0 && begin.length >= HEAD_CHARACTERS) return /"text"\s*:\s*"/.test(begin);
   try {
     return typeof textIn(JSON.parse(end < 0 ? begin : begin.slice(0, end))) === "string";
@@ -122,7 +121,7 @@ function kindOf(value: unknown): string {
     : `${text === null ? "null" : typeof text} there`;
 }
 
-/** Names the file in what is refused about its framing, and refuses one without a document. */
+/** Adds the file's name to errors about its framing, and refuses a file without documents. */
 async function* withFile(
   file: string,
   documents: AsyncGenerator<Document>,
@@ -140,18 +139,18 @@ async function* withFile(
   if (found === 0) throw new FormatError(`${file} holds no document with text in it`);
 }
 
-/** Part of what a checkpoint belongs to: changes when other documents are held out. */
+/** Part of a checkpoint's identity: it changes when other documents are held out. */
 export const HOLD_OUT_RULE = "a text's last tenth; JSON documents whose SHA-256 is 0 mod 20";
 
 /**
- * One document in twenty: the first four bytes of its text's SHA-256, as a big-endian integer, are divisible by 20. So
- * it depends neither on where the file lies nor on its order, and the same text is never on both sides.
+ * One document in twenty: the first four bytes of its text's SHA-256, as a big-endian integer, are divisible by 20.
+ * So it depends neither on the file's path nor on the order of documents, and the same text is never in both parts.
  */
 export function isHeldOut(text: string): boolean {
   return createHash("sha256").update(text).digest().readUInt32BE(0) % 20 === 0;
 }
 
-/** A text's last tenth, cut at a line's end so that neither side begins in mid-sentence. */
+/** Splits off a text's last tenth at the end of a line, so that neither part begins in mid-sentence. */
 export function splitLastTenth(text: string): readonly [string, string] {
   const at = Math.floor(text.length * 0.9);
   const line = text.indexOf("\n", at);
@@ -159,7 +158,7 @@ export function splitLastTenth(text: string): readonly [string, string] {
   return [text.slice(0, cut), text.slice(cut)];
 }
 
-/** `at`, or one before it where that is the middle of a character of two units. */
+/** `at`, or `at` - 1 where `at` would split a surrogate pair. */
 function wholeCharacters(text: string, at: number): number {
   return (text.charCodeAt(at) & 0xfc00) === 0xdc00 ? at - 1 : at;
 }
@@ -200,9 +199,9 @@ export async function* readAll(files: readonly string[]): AsyncGenerator<Documen
 }
 
 /**
- * Opens each file far enough to throw what reading it would throw at once: it is missing, empty, no text. For what is
- * to come before the reading. `isReadOnce`: a pipe will do; otherwise it is refused, since its text is gone once it was
- * read.
+ * Opens each file far enough to find the errors that reading would find at once: the file is missing, empty or not
+ * text. For checks before long work. `isReadOnce`: pipes are allowed; otherwise they are refused, because a pipe can
+ * be read only once.
  */
 export async function checkTexts(
   files: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * From which checkpoint a run goes on: the newest that is whole, and what was wrong with newer ones. Changes nothing
- * on disk. Knows checkpoints; not what is in a run's other files.
+ * Chooses the checkpoint from which a run is resumed: the newest undamaged one, and the reasons against newer ones.
+ * Changes nothing on disk. Knows checkpoints; not a run's other files.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import {
   restoreTrainingState,
 } from "./training-state.ts";
 
-/** A checkpoint that nothing can go on from. */
+/** A checkpoint that cannot be used. */
 export interface DamagedCheckpoint extends Checkpoint {
   /** File, expected and found. */
   readonly reason: string;
@@ -21,7 +21,7 @@ export interface DamagedCheckpoint extends Checkpoint {
 
 export class Resumption {
   readonly damaged: DamagedCheckpoint[] = [];
-  /** Newest first: the whole one that was found, and older ones, of which nothing is known yet. */
+  /** Newest first: the undamaged one that was found, and older ones that were not checked. */
   #left: readonly Checkpoint[];
   #state: StateFile;
   #tokenizer: string;
@@ -35,8 +35,9 @@ export class Resumption {
   }
 
   /**
-   * Finds the newest whole one of `checkpoints`, given oldest first; undefined if there are none. Reads every byte of
-   * those it looks at. Throws `FormatError` if none is whole, or the one found is of another release.
+   * Finds the newest undamaged one of `checkpoints`, which are given oldest first; undefined if there are none. Reads
+   * every byte of those that it checks. Throws `FormatError` if all are damaged, or the one found is from another
+   * release.
    */
   static async find(
     checkpoints: readonly Checkpoint[],
@@ -71,8 +72,8 @@ export class Resumption {
   }
 
   /**
-   * Fills arrays and tables from the checkpoint; from an older one where a table's log no longer has what the newer
-   * one refers to. Those that stay are held. Throws as `find` and `restoreTrainingState` do.
+   * Fills arrays and tables from the checkpoint, or from an older one if a table's log lacks records of the newer
+   * one. Keeps the records of remaining checkpoints. Throws as `find` and `restoreTrainingState` do.
    */
   async restore(contents: RestoredContents): Promise<void> {
     for (;;) {
@@ -93,7 +94,7 @@ export class Resumption {
       this.#state = next.#state;
       this.#tokenizer = next.#tokenizer;
     }
-    // Only tables out of core share anything with older checkpoints.
+    // Only tables out of core share data with older checkpoints.
     if (this.#state.logs === undefined) return;
     for (const older of this.#left.slice(1))
       await unlessDamaged(older, this.damaged, async () => {
@@ -122,7 +123,7 @@ async function read(checkpoint: Checkpoint, signal: AbortSignal | undefined): Pr
   return { state, tokenizer };
 }
 
-/** What `use` gives; undefined, with the reason kept, if it fails because bytes are not what was saved. */
+/** The result of `use`; undefined if it fails because of damage, whose reason is kept. */
 async function unlessDamaged<T>(
   checkpoint: Checkpoint,
   damaged: DamagedCheckpoint[],

@@ -1,6 +1,6 @@
 /**
- * The directory of one training run: its checkpoints and its metrics log. Refuses to start over a run
- * that could be resumed, and to resume what is none. Knows files; not what is trained.
+ * The directory of one training run: its checkpoints and its metrics log. Refuses to overwrite a run that could be
+ * resumed, and to resume where there is no run. Knows files; not what is trained.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -34,7 +34,7 @@ import {
   saveTrainingState,
 } from "./training-state.ts";
 
-/** What a run is to be: the first line of its log. */
+/** The plan of a run: the first line of its log. */
 export interface RunPlan {
   readonly steps: number;
   readonly numParams: number;
@@ -43,7 +43,7 @@ export interface RunPlan {
 
 export interface OpenRunOptions {
   readonly resume: boolean;
-  /** Told, in words, what is wrong with files of the run that it does not depend on, and from where it goes on. */
+  /** Called with notes on damage that does not stop the run, and with the step from which it resumes. */
   readonly onNote?: (text: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -65,8 +65,8 @@ export async function readRunRecord(directory: string): Promise<StoredRun | unde
 }
 
 /**
- * Copies how a model was made, run.json and its card, to the directory of another that is made of it, with `note` at
- * the card's end. Gives the names of what is now there.
+ * Copies run.json and the model card to the directory of a model that is derived from this one, with `note` at the
+ * card's end. Returns the names of the files.
  */
 export async function carryRecord(
   from: string,
@@ -89,7 +89,7 @@ export class RunDirectory {
   readonly #out: string;
   readonly #checkpoints: string;
   readonly #resumption: Resumption | undefined;
-  /** What was there when the run was opened. */
+  /** Checkpoints that existed when the run was opened. */
   readonly #found: readonly Checkpoint[];
   readonly #note: (text: string) => void;
   #lock: RunLock | undefined;
@@ -111,8 +111,8 @@ export class RunDirectory {
   }
 
   /**
-   * Throws `InvalidConfigError` where a run cannot begin, or go on, in `out`, and `FormatError` where it has
-   * checkpoints and none is whole. Changes nothing but the lock of a run that has ended.
+   * Throws `InvalidConfigError` if a run cannot start or resume in `out`, and `FormatError` if all of its checkpoints
+   * are damaged. Changes nothing but the lock of a run that has ended.
    */
   static async open(
     out: string,
@@ -144,7 +144,7 @@ export class RunDirectory {
     return new RunDirectory(out, { found, resumption, note: onNote });
   }
 
-  /** The text of the tokenizer.json that the run was begun with; undefined if this one begins it. */
+  /** The text of tokenizer.json of the resumed run; undefined for a new run. */
   get tokenizer(): string | undefined {
     return this.#resumption?.tokenizer;
   }
@@ -154,7 +154,7 @@ export class RunDirectory {
     return this.#resumption?.checkpoint.step ?? 0;
   }
 
-  /** Fills arrays and tables from the newest whole checkpoint; false if this run begins at its beginning. */
+  /** Fills arrays and tables from the newest undamaged checkpoint; returns false if the run starts at step 0. */
   async restore(contents: RestoredContents): Promise<boolean> {
     if (this.#resumption === undefined) return false;
     await this.#resumption.restore(contents);
@@ -163,8 +163,10 @@ export class RunDirectory {
     return true;
   }
 
-  /** Makes the directory and begins the log, or takes from it what will be trained again. Called once the text has
-   *  been read, so that a run that is refused leaves nothing behind. From now on nobody else may train there. */
+  /**
+   * Creates the directory and the log, or drops the log's lines after the checkpoint. Call it when the text was read,
+   * so that a refused run leaves no files. From now on the directory is locked.
+   */
   async begin(plan: RunPlan): Promise<void> {
     await mkdir(this.#out, { recursive: true });
     this.#lock = await RunLock.take(this.#out);
@@ -174,7 +176,7 @@ export class RunDirectory {
       throw new InvalidConfigError(
         `${this.#out} was trained into by another run in the meantime; begin again`,
       );
-    // Out of the way of those to come, which would otherwise be removed as older than these.
+    // Moves damaged checkpoints away. New ones have lower steps and would otherwise be removed as older.
     for (const checkpoint of this.#resumption?.damaged ?? []) {
       const aside = await setAside(this.#checkpoints, checkpoint);
       this.#note(`${checkpoint.path} is now ${basename(aside)}, and goes when the run has ended`);
@@ -191,8 +193,8 @@ export class RunDirectory {
   }
 
   /**
-   * Writes run.json, before the first step; of a run that goes on, adds to it with what it goes on. One that is damaged
-   * or of another release is replaced: it is a record, and nothing depends on it.
+   * Writes run.json before the first step; a resumed run adds an entry. A file that is damaged or from another
+   * release is replaced: nothing depends on it.
    */
   async record(run: RunRecord): Promise<void> {
     const file = join(this.#out, runName);
@@ -206,7 +208,7 @@ export class RunDirectory {
     await writeManifest(this.#out, [runName]);
   }
 
-  /** Writes the model card, README.md, unless somebody has written one of their own. */
+  /** Writes the model card, README.md, unless there is one that somebody has edited. */
   async card(write: (name: string) => string): Promise<void> {
     const text = write(basename(resolve(this.#out)));
     const file = join(this.#out, cardName);
@@ -226,34 +228,34 @@ export class RunDirectory {
   /** Resolves to the checkpoint's path. */
   async save(contents: Omit<CheckpointContents, "beside">): Promise<string> {
     const beside = new Map<string, FileRecord>();
-    // As far as it has come: lines are added to it.
+    // Its present length: lines will be added.
     if (this.#log !== undefined) beside.set(metricsName, this.#log.record);
     return (await saveTrainingState(this.#checkpoints, { ...contents, beside })).path;
   }
 
-  /** Names of the run's own files that are there by now, the model's card among them. */
+  /** Names of the run's own files that exist, including the model card. */
   get files(): readonly string[] {
     return [...runNames, cardName].filter((name) => existsSync(join(this.#out, name)));
   }
 
-  /** What came of the run, as training.json. Written before the model, so that no model lacks it. */
+  /** Writes the result of the run, training.json. It comes before the model, so that no model lacks it. */
   async summarize(summary: object): Promise<void> {
     const text = `${JSON.stringify(summary, undefined, 2)}\n`;
     await writeDurably(join(this.#out, "training.json"), (file) => file.writeFile(text));
   }
 
-  /** Others may train there. */
+  /** Unlocks the directory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lock?.release();
   }
 
-  /** Once the model is saved, its checkpoints have done their work. */
+  /** When the model is saved, its checkpoints are no longer needed. */
   async removeCheckpoints(): Promise<void> {
     await rm(this.#checkpoints, { recursive: true, force: true });
   }
 }
 
-/** Tells one text from another: SHA-256 of the tokens and where documents start. */
+/** Identifies a text: SHA-256 of the tokens and document starts. */
 export function fingerprint({ tokens, starts }: TokenStream): string {
   return createHash("sha256").update(tokens).update(starts).digest("hex");
 }

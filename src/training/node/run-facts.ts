@@ -1,6 +1,6 @@
 /**
- * A run's record (`run-record.ts`), with what only the system knows: sums of files, the machine, versions, the commit.
- * Writes nothing.
+ * Makes a run's record (`run-record.ts`) with facts from the system: checksums of files, the machine, versions, the
+ * commit. Writes nothing.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,11 +15,11 @@ import type { MemorySizes, Preset } from "../presets.ts";
 import { type DataFile, publicName, type RunRecord, type RunSurroundings } from "../run-record.ts";
 import { HOLD_OUT_RULE } from "./read-documents.ts";
 
-/** What a run is told to be. */
+/** The settings of a run. */
 export interface RunSettings {
   readonly command: string | undefined;
   readonly presetName: string | undefined;
-  /** With the overrides in it. */
+  /** With the overrides applied. */
   readonly preset: Omit<Preset, "memory"> & { readonly memory: MemorySizes | undefined };
   readonly overrides: Overrides;
   readonly seed: number;
@@ -30,7 +30,7 @@ export interface RunSettings {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The record of a run that begins, or goes on, now. Reads the texts once more, for their sums. */
+/** The record of a run that starts or resumes now. Reads the texts once more, for their checksums. */
 export async function describeRun(settings: RunSettings): Promise<RunRecord> {
   const { command, presetName, preset, overrides, seed, data, valid, tokens, signal } = settings;
   const described = (files: readonly string[]): Promise<DataFile[]> =>
@@ -53,7 +53,7 @@ export async function describeRun(settings: RunSettings): Promise<RunRecord> {
   };
 }
 
-/** Size and SHA-256 of a file's bytes as they lie, compressed or not. */
+/** Size and SHA-256 of a file's bytes as stored, compressed or not. */
 export async function describeFile(
   file: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
@@ -104,7 +104,7 @@ function versionIn(packageJson: URL | string): string {
 
 const run = promisify(execFile);
 
-/** Undefined where the sources are no checkout of their own: an installed package lies in somebody else's. */
+/** Undefined if the sources are not a checkout: an installed package is inside the checkout of another project. */
 async function sourceCommit(): Promise<string | undefined> {
   const directory = fileURLToPath(root);
   try {

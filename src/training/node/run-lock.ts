@@ -1,6 +1,6 @@
 /**
- * One training at a time in a directory: a file that names the process which has it. Whoever finds the file asks
- * whether that process still lives, so a killed run keeps nobody out. Knows nothing of what is trained.
+ * A lock file, so that one training at a time runs in a directory. It names the process that holds it. A lock is void
+ * if that process has ended, so a killed run does not lock the directory for ever. Knows nothing of what is trained.
  */
 import { readFileSync } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { InvalidConfigError } from "../../errors.ts";
 interface Holder {
   readonly pid: number;
   readonly host: string;
-  /** Tells apart processes of one number: containers hand out the same few again and again. */
+  /** Distinguishes processes with the same number: containers reuse the same few numbers. */
   readonly started?: string | undefined;
 }
 
@@ -24,7 +24,7 @@ export class RunLock {
     this.#path = path;
   }
 
-  /** Throws `InvalidConfigError` where a training runs in `directory`, which must exist to be taken. */
+  /** Throws `InvalidConfigError` if a training runs in `directory`, which must exist. */
   static async take(directory: string): Promise<RunLock> {
     const path = join(directory, NAME);
     for (;;) {
@@ -40,7 +40,8 @@ export class RunLock {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       }
       await refuseIfHeld(directory);
-      // Two that find a dead holder in the same instant could both go on; who starts two runs at once has two --out.
+      // Two processes that find a dead holder at the same moment could both continue. We accept that: runs
+      // that start at once should have two --out.
       await rm(path, { force: true });
     }
   }
@@ -56,7 +57,7 @@ export async function clearLock(directory: string): Promise<void> {
   await rm(join(directory, NAME), { force: true });
 }
 
-/** Throws as `RunLock.take` does, and takes nothing. */
+/** Throws as `RunLock.take` does, but does not lock. */
 export async function refuseIfHeld(directory: string): Promise<void> {
   const path = join(directory, NAME);
   const text = await readFile(path, "utf8").catch(() => undefined);
@@ -65,7 +66,7 @@ export async function refuseIfHeld(directory: string): Promise<void> {
   try {
     holder = JSON.parse(text) as Holder;
   } catch {
-    // Cut short: whoever wrote it did not live to train.
+    // Truncated: its writer was killed before it trained.
     return;
   }
   const { pid, host } = holder;
@@ -84,7 +85,7 @@ function isAlive({ pid, started }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Not ours to signal, but there.
+    // We may not signal the process, but it exists.
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   const now = startOf(pid);
@@ -94,8 +95,8 @@ function isAlive({ pid, started }: Holder): boolean {
 const DEAD = "dead";
 
 /**
- * When a process began, in words of its own system; undefined where that is not to be had. A process that is dead and
- * only waits for its parent to notice says `DEAD`: in a container nobody may ever notice.
+ * The start time of a process, in a form of its system; undefined where that is unknown. For a zombie it is `DEAD`:
+ * in a container its parent may never reap it.
  */
 function startOf(pid: number): string | undefined {
   try {

@@ -1,8 +1,8 @@
 /**
- * A run's metrics.jsonl, read while it grows: each call goes on where the last one stopped, so that neither side
- * keeps the history for the other. A line that is not whole yet is left for the next call. A log that was cut back
- * (a resumed run) or replaced is noticed by what stands before the cursor and read again from its beginning.
- * Knows lines; not what they mean.
+ * Reads a run's metrics.jsonl while it grows. Each call continues where the last one stopped, so neither side stores
+ * the history. An incomplete line is left for the next call. A log that was truncated (by a resumed run) or replaced
+ * is detected by a checksum of the bytes before the cursor, and read again from its start. Knows lines; not what they
+ * mean.
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
@@ -11,25 +11,25 @@ import type { MetricsLine } from "./metrics-log.ts";
 
 export interface RunLogPart {
   readonly lines: readonly MetricsLine[];
-  /** Where the next call goes on. */
+  /** Where the next call continues. */
   readonly cursor: string;
-  /** What was read before is no longer what the log says: forget it, `lines` begin anew. */
+  /** Earlier lines are no longer valid: `lines` start from the beginning. */
   readonly isRestart: boolean;
-  /** These are the last lines there are by now. */
+  /** These are the last lines so far. */
   readonly isEnd: boolean;
 }
 
 export interface ReadRunLogOptions {
-  /** From an earlier call; "" begins at the beginning. */
+  /** From an earlier call; "" is the start of the log. */
   readonly cursor?: string;
   /** Bytes of lines for one call. */
   readonly maxBytes?: number;
 }
 
-/** Bytes before the cursor that are compared: a line or two, with their times, which no other run repeats. */
+/** Bytes before the cursor that are compared: one or two lines, whose times are different in every run. */
 const CHECKED_BYTES = 512;
 
-/** A log that does not exist (yet) has no lines. Throws `InvalidConfigError` for what is no cursor. */
+/** A log that does not exist (yet) has no lines. Throws `InvalidConfigError` for an invalid cursor. */
 export async function readRunLog(
   file: string,
   { cursor = "", maxBytes = 2 ** 20 }: ReadRunLogOptions = {},
@@ -79,7 +79,7 @@ function parseCursor(cursor: string): LogPlace {
   return { offset: Number(offset), check };
 }
 
-/** "" if the file is shorter: no cursor says that. */
+/** "" if the file is shorter: no cursor has that. */
 async function checkOf(handle: FileHandle, offset: number): Promise<string> {
   const length = Math.min(offset, CHECKED_BYTES);
   const bytes = await readAt(handle, { offset: offset - length, length });
@@ -95,14 +95,14 @@ async function readAt(
   let filled = 0;
   while (filled < bytes.length) {
     const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, offset + filled);
-    // Cut back since it was measured.
+    // Truncated since its size was read.
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
   return bytes.subarray(0, filled);
 }
 
-/** What is no JSON object with a step is no line of ours, and is passed over. */
+/** Skips lines that are not a JSON object with a step. */
 function parseLines(bytes: Uint8Array): MetricsLine[] {
   return new TextDecoder()
     .decode(bytes)

@@ -1,6 +1,6 @@
 /**
- * Runs by their directories, going or finished, and how far each is: what `engram dash` lists. Reads metrics.jsonl,
- * run.json and training.json; changes nothing and starts nothing.
+ * Runs in given directories, and the progress of each, for `engram dash`. Reads metrics.jsonl, run.json and
+ * training.json; changes nothing.
  */
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
@@ -11,12 +11,12 @@ import { readRunRecord } from "./run-directory.ts";
 import { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 
 /**
- * `finished`: training.json says what came of it. `running`: not finished, and its log grew a short while ago.
- * `stopped`: its log has been quiet since. `empty`: there is no log yet.
+ * `finished`: there is a training.json. `running`: not finished, and the log grew lately. `stopped`: not finished,
+ * and the log did not grow lately. `empty`: there is no log yet.
  */
 export type RunState = "finished" | "running" | "stopped" | "empty";
 
-/** How far a run is. What no line has said yet is undefined. */
+/** The progress of a run. Values that are not in the log yet are undefined. */
 export interface RunSummary {
   readonly name: string;
   readonly path: string;
@@ -26,9 +26,9 @@ export interface RunSummary {
   /** Updates done, and to be done. */
   readonly step: number;
   readonly steps: number | undefined;
-  /** Trained on so far, repeats included. */
+  /** Tokens trained on so far, repeats included. */
   readonly tokens: number;
-  /** Spent on steps, without validation and checkpoints. */
+  /** Time of steps, without validation and checkpoints. */
   readonly seconds: number;
   readonly numParams: number | undefined;
   readonly numRows: number | undefined;
@@ -42,14 +42,14 @@ export interface RunSummary {
   readonly validStep: number | undefined;
   /** The same with the memory switched off; only finished runs measure it. */
   readonly bitsPerByteWithoutMemory: number | undefined;
-  /** The same of a model trained without a memory, where somebody has trained one for comparison. */
+  /** The same of a model that was trained without memory, if there is one for comparison. */
   readonly bitsPerByteTrainedWithout: number | undefined;
   /** What the run is, from run.json: "training.lr" -> "0.003". Empty where that is not there or cannot be read. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface Run {
-  /** Tells it from the others: the last part of its path, or more where another ends in the same. */
+  /** A unique name: the last part of its path, or more parts if another run has the same. */
   readonly name: string;
   readonly path: string;
   summary(): Promise<RunSummary>;
@@ -63,7 +63,7 @@ export function openRuns(directories: readonly string[]): Run[] {
   return paths.map((path, i) => openRun(path, names[i]!));
 }
 
-/** Ends of paths, as short as they are told apart by: a server shows them to whoever asks. */
+/** The shortest unique ends of paths, because a server shows them to any client. */
 function namesOf(paths: readonly string[]): string[] {
   const ends = (count: number): string[] =>
     paths.map((path) => path.split(sep).slice(-count).join("/"));
@@ -122,7 +122,7 @@ function openRun(path: string, name: string): Run {
   };
 }
 
-/** A run that is going writes a line a step; even one on a busy machine is not silent for longer. */
+/** A running training writes a line for each step, also on a busy machine within this time. */
 const QUIET_MS = 60_000;
 
 interface Progress {
@@ -163,7 +163,7 @@ function advance(progress: Progress, line: MetricsLine): void {
   if (progress.losses.length > MEAN_STEPS) progress.losses.shift();
 }
 
-/** Logs of earlier versions have no `seconds`; their pace, smoothed as it is, sums up to nearly the same. */
+/** Logs of earlier versions have no `seconds`; their smoothed pace gives nearly the same sum. */
 function secondsOf(line: MetricsLine): number {
   const pace = numberIn(line, "tokensPerSecond") ?? 0;
   return numberIn(line, "seconds") ?? (pace > 0 ? (numberIn(line, "numTokens") ?? 0) / pace : 0);
@@ -220,7 +220,7 @@ function numberIn(
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
-/** Half a file, or none, is no result. */
+/** A missing or incomplete file is no result. */
 async function readResult(file: string): Promise<Record<string, unknown> | undefined> {
   try {
     const result: unknown = JSON.parse(await readFile(file, "utf8"));

@@ -1,6 +1,6 @@
 /**
- * A checkpoint's state.json: what its tensors belong to. Reads and writes that text; knows no tensors, and does not
- * say whether a run may go on from it.
+ * Reads and writes a checkpoint's state.json, which says what its tensors belong to. Knows no tensors, and does not
+ * decide whether a run may resume from it.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,9 +17,9 @@ import { FormatError } from "../../errors.ts";
 const stateName = "state.json";
 
 /**
- * 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else.
- * 3: uses of rows are counted. Version 2 is read, too: all that learns is the same, and uses are counted from there on.
- * 4: weights and tables have a file of their own, which makes the checkpoint a model directory. 2 and 3 are read, too.
+ * 2: tables learn by row-wise Adagrad in units of the batch; moments of version 1 mean something else. 3: uses of
+ * rows are counted. Version 2 is read, too: trained values are the same, and counts start at zero. 4: weights and
+ * tables have a file of their own, which makes the checkpoint a model directory. 2 and 3 are read, too.
  */
 const stateVersion = 4;
 const oldestVersion = 2;
@@ -27,11 +27,11 @@ const oldestVersion = 2;
 export interface StateFile {
   readonly version: number;
   readonly step: number;
-  /** Everything that must be the same for the run to go on. */
+  /** Everything that must be equal to resume the run. */
   readonly identity: Readonly<Record<string, unknown>>;
-  /** Of tables kept out of core. */
+  /** The logs of tables out of core. */
   readonly logs?: readonly RowLogState[];
-  /** What files of the run that do not lie in the checkpoint were then, by name. */
+  /** Size and checksums of files of the run outside the checkpoint, at that time, by name. */
   readonly beside: ReadonlyMap<string, FileRecord>;
 }
 
@@ -58,7 +58,7 @@ export async function writeState(
   await writeDurably(join(directory, stateName), (file) => file.writeFile(text));
 }
 
-/** What the checkpoint at `path` says of itself. Throws `FormatError` where that is damaged. */
+/** Reads state.json of the checkpoint at `path`. Throws `FormatError` if it is damaged. */
 export async function readState(path: string): Promise<StateFile> {
   const file = join(path, stateName);
   let parsed: Record<string, unknown>;

@@ -1,6 +1,7 @@
 /**
- * A file or a pipe -> its text in pieces, decompressed (gzip, by content) and checked: UTF-8 or refused, with the place
- * and what it is instead where that can be told. Holds one piece at a time. Knows nothing of documents.
+ * A file or a pipe -> its text in pieces, decompressed (gzip, by content) and checked: bytes that are not UTF-8 are
+ * refused, with their place and, if known, their real encoding. Holds one piece at a time. Knows nothing of
+ * documents.
  */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -12,19 +13,19 @@ import { FOREIGN_HEAD_BYTES, refuseForeign } from "../../foreign-file.ts";
 /** Bytes read at a time. */
 const CHUNK_BYTES = 1 << 18;
 
-/** A mark at the beginning (U+FEFF) is not part of the text. Throws `FormatError` for what is no text. */
+/** A byte order mark at the beginning is not part of the text. Throws `FormatError` for a file that is not text. */
 export async function* readTextChunks(file: string): AsyncGenerator<string> {
   const found = await stat(file);
   if (found.isDirectory())
     throw new InvalidConfigError(`${file} is a directory; name the text files in it one by one`);
-  // A pipe has no size; whether there is text in it shows when it is read.
+  // A pipe has no size: an empty one is noticed when it is read.
   if (found.isFile() && found.size === 0)
     throw new FormatError(`${file} is empty; expected text to read`);
   const bytes = createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Uint8Array>;
   yield* decoded(file, decompressed(file, withHead(bytes)));
 }
 
-/** The same bytes, the first piece long enough to tell what they are. */
+/** The same bytes, with a first piece that is long enough to recognise their kind. */
 async function* withHead(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let head: Uint8Array | undefined = new Uint8Array(0);
   for await (const chunk of source) {
@@ -49,7 +50,7 @@ async function* decompressed(
   const all = putBack(first.value, source);
   if (!isGzip(first.value)) return yield* all;
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
-  // Whoever reads `gunzip` hears of errors of both.
+  // The reader of `gunzip` gets the errors of both.
   pipeline(Readable.from(all), gunzip, () => undefined);
   try {
     yield* withHead(gunzip as AsyncIterable<Uint8Array>);
@@ -105,10 +106,10 @@ function notUtf8(file: string, byte: number, cause: unknown): FormatError {
   );
 }
 
-/** Where the first character begins that is none: bytes one by one, for a message only. */
+/** Offset of the first invalid character. Goes byte by byte, because it is only for messages. */
 function firstInvalid(chunk: Uint8Array): number {
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  // At most three bytes of a character may be left of the piece before; it counts as sound.
+  // Up to three bytes of a character from the previous piece may come first; they count as valid.
   let begin = 0;
   while (begin < 3 && (chunk[begin]! & 0xc0) === 0x80) begin++;
   for (let i = begin; i < chunk.length; i++)
@@ -120,7 +121,7 @@ function firstInvalid(chunk: Uint8Array): number {
   return begin;
 }
 
-/** UTF-16 without its mark: Latin text has a zero in every second byte. */
+/** Detects UTF-16 without a byte order mark: Latin text has a zero in every second byte. */
 function refuseWideCharacters(file: string, head: Uint8Array): void {
   const pairs = Math.min(head.length, FOREIGN_HEAD_BYTES) >> 1;
   const zeros = [0, 0];

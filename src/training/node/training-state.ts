@@ -1,7 +1,7 @@
 /**
  * A training state as checkpoint files: a model directory, which opens like any other, with the optimizer's state
- * beside it and a JSON description that says what all of it belongs to. Restoring gives back every bit, so a resumed
- * run continues as if it had never stopped.
+ * beside it and a JSON description that says what all of it belongs to. Restoring is exact, so a resumed run
+ * continues as if it had never stopped.
  *
  *     config.json, tokenizer.json
  *     model.safetensors     weights, tables and how often their rows were used, under the names that they will have in
@@ -59,7 +59,7 @@ function flat(name: string, data: Float32Array): TensorSource {
   return tensorSource({ name, dtype: "F32", shape: [data.length] }, data);
 }
 
-/** Two are kept: the newest, and the one before it in case the newest is lost with its disk block. */
+/** Two are kept: the newest, and the one before in case the newest gets damaged. */
 export async function saveTrainingState(
   root: string,
   contents: CheckpointContents,
@@ -108,7 +108,7 @@ export async function restoreTrainingState(
   if (state.step !== step)
     throw new FormatError(`${path}: expected the state of step ${step}, it is of ${state.step}`);
   const now = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
-  // Another rule matters only where it gives another text.
+  // Another rule matters only if it gives another text.
   const rules = { was: state.identity["holdOut"], now: now["holdOut"] };
   const difference = firstDifference(
     { ...state.identity, holdOut: undefined },
@@ -144,7 +144,7 @@ async function readWhole(
   await file.readRange(name, { begin: 0, end: into.length, into });
 }
 
-/** Keeps another checkpoint whole while the run goes on: rows that it refers to are not written over. */
+/** Keeps another checkpoint usable while the run continues: the rows that it refers to are not overwritten. */
 export async function holdTrainingState(
   { path }: Checkpoint,
   tables: readonly TrainedTable[],
