@@ -142,6 +142,50 @@ test("eval counts the bytes of the file, with memory and without", () => {
   assert.notEqual(off["bitsPerByte"], document["bitsPerByte"]);
 });
 
+test("an audit scores what training held out, counts the rest, and draws it", () => {
+  const { bitsPerByte, trainTokens } = trainedModel() as Record<string, number>;
+  const svg = join(scratch, "audit.svg");
+  const document = json("audit", model, "--trained", text, "--svg", svg);
+  const rows = document["rows"] as { name: string; bitsPerByte: number }[];
+  const bitsOf = (name: string): number => rows.find((row) => row.name === name)!.bitsPerByte;
+  assert.ok(Math.abs(bitsOf("on") - bitsPerByte!) < 1e-5, "the held-out tenth, as training had it");
+  assert.equal((document["trained"] as { tokens: number }).tokens, trainTokens);
+  assert.ok(
+    bitsOf("Kneser-Ney 3") < bitsOf("on"),
+    "four steps of training are worth less than counting",
+  );
+  assert.match(readFileSync(svg, "utf8"), /^<svg[^]*<\/svg>\n$/);
+  // Named, the same text is the same: the model's run.json says what was held out.
+  const held = join(scratch, "held-out.txt");
+  const whole = readFileSync(text, "utf8");
+  const cut = whole.indexOf("\n", Math.floor(0.9 * whole.length)) + 1;
+  writeFileSync(held, whole.slice(cut));
+  const shown = engram("audit", model, "--text", held, "--trained", text, "--limit", "200");
+  assert.equal(shown.status, 0, shown.stderr);
+  const numTrained = trainTokens!.toLocaleString("en-US");
+  assert.match(shown.stdout, new RegExp(`^199 tokens, .*; trained on ${numTrained} tokens`));
+  assert.match(shown.stdout, /^on +\d\.\d{4} +\d\.\d{4}$/m);
+  assert.match(shown.stdout, /^rows shuffled +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4}/m);
+});
+
+test("an audit that cannot be is refused before anything is read", () => {
+  trainedModel();
+  for (const [words, message] of [
+    [[], /give --text, a text to score, or --trained/],
+    [["--text", join(scratch, "nowhere.txt")], /nowhere\.txt/],
+    [["--text", text, "--svg", join(scratch, "play.txt")], /ends in \.svg/],
+    [["--text", text, "--svg", join(scratch, "none", "a.svg")], /no directory/],
+    [["--text", text, "--without", join(scratch, "none")], /none/],
+    [["--text", text, "--without", model], /has a memory/],
+    [["--text", text, "--limit", "1"], /at least 2/],
+  ] as const) {
+    const { status, stderr, stdout } = engram("audit", model, ...words);
+    assert.notEqual(status, 0, words.join(" "));
+    assert.match(stderr, message);
+    assert.equal(stdout, "");
+  }
+});
+
 test("a quantised model is worth on a text what its certificate says", () => {
   trainedModel();
   const file = join(scratch, "certify.txt");
