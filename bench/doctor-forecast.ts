@@ -17,9 +17,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ModelDirectory } from "../src/checkpoint/node/index.ts";
+import { openModelDirectory } from "../src/checkpoint/node/index.ts";
 import { examine, type TierForecast } from "../src/doctor.ts";
-import { loadModel, type Model } from "../src/load-model.ts";
+import { loadModel } from "../src/load-model.ts";
+import type { Model } from "../src/open-model.ts";
 import { spreadOf } from "../src/machine/index.ts";
 import { emptyPageCache } from "../src/machine/node/index.ts";
 import {
@@ -100,7 +101,7 @@ try {
   }
 
   async function tableFiles(): Promise<string[]> {
-    await using files = await ModelDirectory.open(directory);
+    await using files = await openModelDirectory(directory);
     const layers = files.config["engram_layer_ids"] as number[];
     const found = await Promise.all(layers.map((layer) => files.find(tableName(layer))));
     return found.map((tensor) => join(directory, tensor!.file));

@@ -6,11 +6,11 @@
 import {
   countsName,
   locateTables,
-  type Place,
+  type OpenElsewhere,
   type TableAtRest,
   tableNames,
 } from "./at-rest/index.ts";
-import type { LocatedTensor, ModelDirectory } from "./checkpoint/node/index.ts";
+import type { LocatedTensor, ModelFiles } from "./checkpoint/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import { buildLayout, type EngramLayout, findEngramConfig } from "./memory/index.ts";
 import { type ModelConfig, parseModelConfig, parseQuantization } from "./model/index.ts";
@@ -36,8 +36,8 @@ const harmless: readonly (readonly [pattern: RegExp, reason: string])[] = [
 export interface CheckModelOptions {
   /** false does not read the tables, which may then be missing. */
   readonly memory?: boolean;
-  /** Where tables are read, if not in the directory. */
-  readonly place?: Place | undefined;
+  /** Opens the tables, if they are not the model's tensors. */
+  readonly elsewhere?: OpenElsewhere | undefined;
 }
 
 /**
@@ -45,8 +45,8 @@ export interface CheckModelOptions {
  * tensors that are missing, unknown, or of another type or shape.
  */
 export async function checkModel(
-  files: ModelDirectory,
-  { memory = true, place }: CheckModelOptions = {},
+  files: ModelFiles,
+  { memory = true, elsewhere }: CheckModelOptions = {},
 ): Promise<CheckedModel> {
   const engram = findEngramConfig(files.config);
   const config = parseModelConfig(files.config, engram);
@@ -54,7 +54,7 @@ export async function checkModel(
   const ofTables = new Set(
     engram?.layerIds.flatMap((layer) => [...tableNames(layer), countsName(layer)]),
   );
-  const readsTables = memory && place === undefined;
+  const readsTables = memory && elsewhere === undefined;
   const tensors = await files.tensors(readsTables ? {} : { without: (name) => ofTables.has(name) });
   checkNumLayers(files, { config, tensors });
   const used = new Set(readsTables ? [] : ofTables);
@@ -62,7 +62,7 @@ export async function checkModel(
     checkTensor(files, tensors.get(weight.name), weight);
     used.add(weight.name);
   }
-  const tables = memory && engram ? await locateTables(files, engram, { place }) : [];
+  const tables = memory && engram ? await locateTables(files, engram, { elsewhere }) : [];
   for (const { layerId, tensors: own } of tables)
     for (const name of [countsName(layerId), ...own.map((tensor) => tensor.name)]) used.add(name);
   checkUnused(files, { tensors, used });
@@ -71,7 +71,7 @@ export async function checkModel(
 
 /** Comes before names are made for that many layers. */
 function checkNumLayers(
-  files: ModelDirectory,
+  files: ModelFiles,
   { config, tensors }: Pick<CheckedModel, "config" | "tensors">,
 ): void {
   const layers = new Set<string>();
@@ -86,7 +86,7 @@ function checkNumLayers(
 }
 
 function checkTensor(
-  files: ModelDirectory,
+  files: ModelFiles,
   found: LocatedTensor | undefined,
   { name, dtypes, shape }: ExpectedTensor,
 ): void {
@@ -108,7 +108,7 @@ function checkTensor(
 const MOST_SHOWN = 4;
 
 function checkUnused(
-  files: ModelDirectory,
+  files: ModelFiles,
   { tensors, used }: { tensors: CheckedModel["tensors"]; used: ReadonlySet<string> },
 ): void {
   const unused = [...tensors.values()].filter(

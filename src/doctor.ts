@@ -5,7 +5,7 @@
  */
 import { isReleasedLayout, locateTables } from "./at-rest/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
-import { ModelDirectory } from "./checkpoint/node/index.ts";
+import { openModelDirectory } from "./checkpoint/node/index.ts";
 import { Decoder, type LanguageModel } from "./inference/index.ts";
 import { loadModel } from "./load-model.ts";
 import {
@@ -271,12 +271,14 @@ async function openSubject({
 
 async function openModelSubject(model: string): Promise<Subject> {
   await using opened = new DisposalStack();
-  const files = opened.adopt(await ModelDirectory.open(model), (one) => one.close());
+  const files = opened.adopt(await openModelDirectory(model), (one) => one.close());
   const engram = parseEngramConfig(files.config);
   const tables = await locateTables(files, engram);
   const stores: RowStore[] = [];
   for (const table of tables) stores.push(opened.adopt(await table.open(), (one) => one.close()));
-  const paths = tables.flatMap(({ tensors }) => tensors.map(({ file }) => files.pathOf(file)));
+  const paths = tables.flatMap(({ tensors }) =>
+    tensors.map(({ file }) => files.source.nameOf(file)),
+  );
   const layout = (await isReleasedLayout(files, engram)) ? "released" : "engram";
   const usesCounted = tables[0]!.useCodes !== undefined;
   const owned = opened.move();

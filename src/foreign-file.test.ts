@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { ModelDirectory, readJsonFile, SafetensorsFile } from "./checkpoint/node/index.ts";
+import { openModelDirectory, openSafetensors, readJsonFile } from "./checkpoint/node/index.ts";
 import { loadTokenizer } from "./cli/load-tokenizer.ts";
 import { FormatError } from "./errors.ts";
 import { openTableFile } from "./memory/stores/ranges/node/index.ts";
@@ -16,13 +16,13 @@ before(async () => void (directory = await mkdtemp(join(tmpdir(), "engram-foreig
 after(() => rm(directory, { recursive: true, force: true }));
 
 const readers: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
-  "model.safetensors": (file) => SafetensorsFile.open(file),
+  "model.safetensors": (file) => openSafetensors(file),
   "table.engram": (file) => openTableFile(file),
   "text.jsonl": (file) => readDocuments(file).next(),
   "tokenizer.json": (file) => loadTokenizer(file),
   "ranks.tiktoken": (file) => loadTokenizer(file),
   "some.json": (file) => readJsonFile(file),
-  "config.json": () => ModelDirectory.open(directory),
+  "config.json": () => openModelDirectory(directory),
 };
 
 for (const [name, read] of Object.entries(readers))
@@ -43,7 +43,7 @@ test("a model's tokenizer and chat template that are pointers are named, too", a
   await writeFile(join(model, "config.json"), "{}");
   await writeFile(join(model, "tokenizer.json"), pointer);
   await writeFile(join(model, "chat_template.jinja"), pointer);
-  await using files = await ModelDirectory.open(model);
+  await using files = await openModelDirectory(model);
   await assert.rejects(files.tokenizer(), /tokenizer\.json is a git-LFS pointer/);
   await assert.rejects(files.chatTemplate(), /chat_template\.jinja is a git-LFS pointer/);
 });

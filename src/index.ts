@@ -23,7 +23,8 @@ export {
 } from "./generate-text.ts";
 export type { LanguageModel, SamplingOptions, Session } from "./inference/index.ts";
 export { MemoryInspector, TableTraffic } from "./inspect/index.ts";
-export { loadModel, type LoadModelOptions, type Model } from "./load-model.ts";
+export { loadModel, type LoadModelOptions } from "./load-model.ts";
+export type { Model } from "./open-model.ts";
 export {
   cached,
   type CacheOptions,

@@ -1,274 +1,34 @@
-/**
- * A directory -> a model that runs: tokenizer, weights, tables and engine put together. The only place
- * that knows all four.
- */
-import { openTable, type Place, warmCaches, type WrapStore } from "./at-rest/index.ts";
-import { checkModel } from "./check-model.ts";
-import { DisposalStack } from "./disposal-stack.ts";
-import { ModelDirectory } from "./checkpoint/node/index.ts";
-import { FormatError, InvalidConfigError } from "./errors.ts";
-import {
-  Decoder,
-  type LanguageModel,
-  type MemoryReport,
-  reportMemory,
-  type Session,
-  type SessionOptions,
-  withoutMemory,
-} from "./inference/index.ts";
-import { checkPlan, type MemoryPlan, planMemory } from "./machine/index.ts";
+/** Opens models on Node: from a directory, on ONNX Runtime, with threads, in the memory of this machine. */
+import { openPlace, type Place } from "./at-rest/node/index.ts";
+import { openDirectory } from "./checkpoint/node/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
-import {
-  buildAddressing,
-  buildTokenMap,
-  checkStoredConstants,
-  compressedPad,
-  type EngramLayout,
-  HashedMemory,
-  type RetrievalTable,
-  type RowStore,
-} from "./memory/index.ts";
-import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
-import { dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
+import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
-import type { Tokenizer } from "./tokenizer/index.ts";
-import { openTokenizerFile } from "./tokenizer/node/index.ts";
-
-/** For tables that are read from elsewhere. */
-const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
+import { startTokenizerWorker } from "./tokenizer/node/index.ts";
 
 /** How to open a model. */
-export interface LoadModelOptions {
+export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
   /** Default: ONNX Runtime on all cores. */
   readonly backend?: Backend;
-  /** false opens the model without its tables. Default true. */
-  readonly memory?: boolean;
-  /**
-   * Bytes of memory for all tables together: they stay in their files, behind caches of that size. Default: tables
-   * are read into memory whole, and must fit.
-   */
-  readonly tableMemory?: number;
   /**
    * Where the tables are, if not in the directory, which then need not have them. They are read from there behind
    * `tableMemory` bytes of RAM, by default 256 MiB.
    */
   readonly table?: Place | undefined;
-  /**
-   * Whether those caches are filled in the background with the rows used most in training, where the directory says
-   * which these are. Default true; false is for measuring.
-   */
-  readonly warm?: boolean;
-  /**
-   * How to hold the weights: as numbers, or packed in 8 or 4 bits, which are then multiplied as they are. Default:
-   * as they rest in the directory.
-   */
-  readonly dtype?: WeightDtype | undefined;
-  /**
-   * Called with each store of a table as it is opened, from the innermost to the outermost; what it returns takes
-   * the store's place. Where meters go (`TableTraffic`).
-   */
-  readonly wrapStore?: WrapStore;
-  /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
-  readonly texts?: number;
-  readonly contextSize?: number | undefined;
-  /** Told what the model will take, before anything large is allocated. */
-  readonly onPlan?: (plan: MemoryPlan) => void;
 }
 
-/** An open model. `close` it to give its memory back. */
-export class Model {
-  readonly path: string;
-  readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
-  readonly language: LanguageModel<HashedMemory>;
-  /** Jinja source that turns messages into a prompt; a base model has none. */
-  readonly chatTemplate: string | undefined;
-  readonly #decoders = new Map<boolean, Decoder>();
-  readonly #ownsBackend: boolean;
-  readonly #closing = new AbortController();
-  /** Settles when the caches of its tables are as warm as they get without being used. */
-  readonly warmed: Promise<void>;
-
-  constructor(
-    path: string,
-    parts: {
-      tokenizer: Tokenizer;
-      language: LanguageModel<HashedMemory>;
-      ownsBackend: boolean;
-      chatTemplate?: string | undefined;
-      warm?: boolean;
-    },
-  ) {
-    this.chatTemplate = parts.chatTemplate;
-    this.path = path;
-    this.config = parts.language.config;
-    this.tokenizer = parts.tokenizer;
-    this.language = parts.language;
-    this.#ownsBackend = parts.ownsBackend;
-    const tables = parts.warm === true ? (parts.language.memory?.tables ?? []) : [];
-    this.warmed = warmCaches(tables, this.#closing.signal);
-  }
-
-  get hasMemory(): boolean {
-    return this.language.memory !== undefined;
-  }
-
-  /** The model as it runs with its memory, or without. */
-  languageModel({
-    memory = this.hasMemory,
-  }: { memory?: boolean } = {}): LanguageModel<HashedMemory> {
-    if (memory && !this.hasMemory)
-      throw new InvalidConfigError("the model was opened without a memory, or has none");
-    return memory ? this.language : withoutMemory(this.language);
-  }
-
-  /** A timeline of its own; many may be open. */
-  createSession({
-    memory = this.hasMemory,
-    ...options
-  }: { memory?: boolean } & Pick<SessionOptions, "view"> = {}): Session {
-    const language = this.languageModel({ memory });
-    const key = language.memory !== undefined;
-    let decoder = this.#decoders.get(key);
-    if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    return decoder.createSession(options);
-  }
-
-  /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */
-  get memoryReport(): MemoryReport | undefined {
-    const { memory } = this.language;
-    return memory && reportMemory(memory, this.#decoders.get(true)?.meter);
-  }
-
-  async close(): Promise<void> {
-    this.#closing.abort();
-    this.tokenizer.close?.();
-    await this.warmed;
-    await using parts = new DisposalStack();
-    const { backend, memory } = this.language;
-    if (this.#ownsBackend) parts.adopt(backend, (one) => one.dispose());
-    for (const { store } of memory?.tables ?? []) parts.adopt(store, (one) => one.close());
-    for (const decoder of this.#decoders.values()) parts.adopt(decoder, (one) => one.dispose());
-    this.#decoders.clear();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-}
-
-/**
- * Opens the model in `directory`. Throws `FormatError` for files that are not what they should be, and
- * `InvalidConfigError` with the numbers where tokenizer, configuration and tables do not belong
- * together or the tables do not fit into memory. Nothing large is allocated before all that is checked.
- */
-export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { backend, memory = true, dtype, texts = 1, contextSize, onPlan } = options;
-  const { wrapStore = asItIs, warm = true, table: place } = options;
-  await using files = await ModelDirectory.open(directory);
-  const { config, layout, tables: atRest } = await checkModel(files, { memory, place });
-  await using opened = new DisposalStack();
-  const tokenizer = opened.adopt(await readTokenizer(files), (one) => one.close?.());
-  if (tokenizer.vocabSize !== config.vocabSize)
-    throw new InvalidConfigError(
-      `${directory}: config.json says vocab_size ${config.vocabSize}, tokenizer.json has ${tokenizer.vocabSize} tokens`,
-    );
-  checkSpecialTokens(files, tokenizer);
-  const parts =
-    layout === undefined ? undefined : prepareMemory(files, { config, layout, tokenizer });
-  const weightDtype = dtypeToHold(files, dtype);
-  const sizes = atRest.map(({ layerId, numRows, format: { rowBytes } }) => ({
-    layerId,
-    numRows,
-    rowBytes,
-  }));
-  const tableBytes = sizes.reduce((sum, { numRows, rowBytes }) => sum + numRows * rowBytes, 0);
-  const tableMemory =
-    options.tableMemory ??
-    (place === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
-  const plan = planMemory(
-    {
-      weightBytes: weightBytes(config, weightDtype),
-      positionBytes: keyValueBytes(config),
-      tables: sizes,
-    },
-    {
-      use: { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
-      machine: readMachineMemory(),
-    },
-  );
-  onPlan?.(plan);
-  checkPlan(plan, {
-    subject: directory,
-    advice:
-      "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
-  });
-  const { params, quantized } = await readWeights(files, config, weightDtype);
-  const cacheBytes = tableMemory && tableMemory / atRest.length;
-  const tables: RetrievalTable[] = [];
-  for (const atRestTable of atRest) {
-    const table = await openTable(atRestTable, {
-      cacheBytes,
-      files,
-      wrapStore,
-      advise: adviseHugePages,
-    });
-    opened.adopt(table.store, (store) => store.close());
-    tables.push(table);
-  }
-  const chatTemplate = await files.chatTemplate();
-  const ownsBackend = backend === undefined;
-  const full: LanguageModel<HashedMemory> = {
-    config,
-    backend: backend ?? ortBackend(),
-    params,
-    quantized,
-    memory: memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined,
+/** Opens the model in `directory`; throws as `openModel` does. */
+export async function loadModel(
+  directory: string,
+  { backend, table, ...placement }: LoadModelOptions = {},
+): Promise<Model> {
+  const engine: Engine = {
+    backend: backend ?? (() => ortBackend()),
+    startWorker: startTokenizerWorker,
+    machine: readMachineMemory,
+    advise: adviseHugePages,
   };
-  const language = full.memory === undefined ? withoutMemory(full) : full;
-  opened.move();
-  return new Model(directory, { tokenizer, language, ownsBackend, chatTemplate, warm });
-}
-
-function asItIs(store: RowStore): RowStore {
-  return store;
-}
-
-async function readTokenizer(files: ModelDirectory): Promise<Tokenizer> {
-  const text = await files.tokenizer();
-  if (text === undefined)
-    throw new FormatError(`${files.path}: tokenizer.json is missing; the model is not complete`);
-  return openTokenizerFile(text);
-}
-
-/** Texts are begun and ended with the tokenizer's token, so settings that name another are another model's. */
-function checkSpecialTokens({ path, config }: ModelDirectory, { eosTokenId }: Tokenizer): void {
-  for (const key of ["bos_token_id", "eos_token_id"]) {
-    const value = config[key] ?? undefined;
-    if (value !== undefined && value !== eosTokenId)
-      throw new InvalidConfigError(
-        `${path}: config.json says ${key} ${JSON.stringify(value)}, but documents begin and end with ` +
-          `${eosTokenId ?? "no token"} by tokenizer.json`,
-      );
-  }
-}
-
-function prepareMemory(
-  files: ModelDirectory,
-  {
-    config: { engram },
-    layout,
-    tokenizer,
-  }: { config: ModelConfig; layout: EngramLayout; tokenizer: Tokenizer },
-) {
-  const tokenMap = buildTokenMap(tokenizer);
-  if (tokenMap.compressedVocabSize !== engram!.compressedVocabSize)
-    throw new InvalidConfigError(
-      `${files.path}: config.json expects ${engram!.compressedVocabSize} compressed ids ` +
-        `(engram_compressed_vocab_size), tokenizer.json gives ${tokenMap.compressedVocabSize}; every ` +
-        "address would change, so this tokenizer does not belong to this model",
-    );
-  checkStoredConstants(layout, files.config);
-  return { tokenMap, addressing: buildAddressing(layout, compressedPad(engram!, tokenMap)) };
+  const elsewhere = table && openPlace(table);
+  return openModel(await openDirectory(directory), engine, { ...placement, elsewhere });
 }

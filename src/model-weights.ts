@@ -9,8 +9,12 @@
  *   X.weight_scale   BF16 [M, K/32]
  *   X.weight_shape   I64  [2]             M and K
  */
-import type { FileDType } from "./checkpoint/index.ts";
-import { type ModelDirectory, tensorSource, type TensorSource } from "./checkpoint/node/index.ts";
+import {
+  type FileDType,
+  type ModelFiles,
+  tensorSource,
+  type TensorSource,
+} from "./checkpoint/index.ts";
 import { FormatError, InvalidConfigError, NonFiniteError } from "./errors.ts";
 import {
   bitsOf,
@@ -45,7 +49,7 @@ export interface ModelWeights {
 /**
  * The form in which the weights of `files` will be held. `wanted` is refused if they are stored in another packing.
  */
-export function dtypeToHold(files: ModelDirectory, wanted: WeightDtype | undefined): WeightDtype {
+export function dtypeToHold(files: ModelFiles, wanted: WeightDtype | undefined): WeightDtype {
   const stored = parseQuantization(files.config);
   if (stored === "f32") return wanted ?? "f32";
   if (wanted === undefined || wanted === stored) return stored;
@@ -87,7 +91,7 @@ const NUMBERS: readonly FileDType[] = ["F32", "BF16"];
 
 /** The tensors are there, of these types and shapes (`checkModel`). */
 export async function readWeights(
-  files: ModelDirectory,
+  files: ModelFiles,
   config: ModelConfig,
   dtype: WeightDtype,
 ): Promise<ModelWeights> {
@@ -115,7 +119,7 @@ export async function readWeights(
 }
 
 async function readNumbers(
-  files: ModelDirectory,
+  files: ModelFiles,
   { name, shape }: ParamSpec,
   { data }: Value,
 ): Promise<void> {
@@ -130,7 +134,7 @@ async function readNumbers(
 }
 
 async function readPacked(
-  files: ModelDirectory,
+  files: ModelFiles,
   { name, shape }: ParamSpec,
   bits: QuantizedBits,
 ): Promise<QuantizedMatrix> {
@@ -151,7 +155,7 @@ async function readPacked(
 
 /** Checked once at load, when the numbers are in the processor's caches anyway. */
 function checkFinite(
-  files: ModelDirectory,
+  files: ModelFiles,
   { name, shape }: Pick<TensorSource, "name" | "shape">,
   values: Float32Array,
 ): void {
@@ -187,7 +191,7 @@ function packedSpecs(
 export type NumberFormat = "f32" | "bf16";
 
 /** How those of `files` are stored. */
-export async function numberFormatOf(files: ModelDirectory): Promise<NumberFormat> {
+export async function numberFormatOf(files: ModelFiles): Promise<NumberFormat> {
   return (await files.find(finalNormName))?.dtype === "BF16" ? "bf16" : "f32";
 }
 

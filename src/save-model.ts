@@ -3,7 +3,8 @@
  * streamed, so a table is never in memory twice.
  */
 import { countsSources, tableParts } from "./at-rest/index.ts";
-import { type TensorSource, writeModelDir } from "./checkpoint/node/index.ts";
+import type { TensorSource } from "./checkpoint/index.ts";
+import { writeModelDir } from "./checkpoint/node/index.ts";
 import {
   buildLayout,
   convertedRows,

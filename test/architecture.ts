@@ -18,6 +18,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "disposal-stack.ts": [],
   "errors.ts": [],
   "foreign-file.ts": [],
+  "next-turn.ts": [],
   numerics: [],
   bytes: [],
   // Work that can be stopped, for whoever has some.
@@ -51,19 +52,22 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "model-weights.ts"],
-  "load-model.ts": [
+  // Knows no platform; "load-model.ts" has Node's.
+  "open-model.ts": [
     "at-rest",
+    "bytes",
     "check-model.ts",
-    "tokenizer",
+    "checkpoint",
+    "inference",
+    "machine",
     "memory",
     "model",
-    "checkpoint",
-    "tensor",
-    "inference",
     "model-weights.ts",
-    "numerics",
-    "machine",
+    "tensor",
+    "tokenizer",
+    "worker",
   ],
+  "load-model.ts": ["at-rest", "checkpoint", "machine", "open-model.ts", "tensor", "tokenizer"],
   "quantize-model.ts": [
     "checkpoint",
     "memory",
@@ -71,6 +75,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "type inference",
     "load-model.ts",
+    "open-model.ts",
     "model-weights.ts",
     "save-model.ts",
   ],
@@ -100,7 +105,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   // Of training only how documents become one stream of tokens. An audit takes a memory's rows and addresses apart.
   eval: [
-    "load-model.ts",
+    "open-model.ts",
     "generate-text.ts",
     "inference",
     "memory",
@@ -109,9 +114,9 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "training.packDocuments",
   ],
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
-  inspect: ["load-model.ts", "inference", "memory", "tokenizer"],
+  inspect: ["open-model.ts", "inference", "memory", "tokenizer"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["load-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer", "worker"],
+  server: ["open-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer", "worker"],
   cli: ["*"],
   // What the package exports: `.` and its sub-paths.
   "index.ts": ["*"],
@@ -119,8 +124,13 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "index-training.ts": ["*"],
 };
 
-/** What any reader may say of the bytes it was given, and how anybody closes what was opened. */
-const openToAll: readonly string[] = ["disposal-stack.ts", "errors.ts", "foreign-file.ts"];
+/** What any reader may say of the bytes it was given, how anybody closes what was opened, and gives way to others. */
+const openToAll: readonly string[] = [
+  "disposal-stack.ts",
+  "errors.ts",
+  "foreign-file.ts",
+  "next-turn.ts",
+];
 
 /** Folders below a folder that others may import, through an `index.ts` of their own. */
 export const nestedEntryPoints: readonly string[] = [
@@ -141,14 +151,9 @@ export const nestedEntryPoints: readonly string[] = [
 
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
-  "src/check-model.ts",
   "src/doctor.ts",
   "src/load-model.ts",
-  "src/model-weights.ts",
   "src/quantize-model.ts",
-  "src/at-rest/tables.ts",
-  "src/at-rest/remote-tables.ts",
-  "src/at-rest/table-counts.ts",
   "src/save-model.ts",
   "src/train-model.ts",
   "src/index.ts",

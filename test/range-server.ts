@@ -16,15 +16,18 @@ export interface RangeServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Serves `bytes` under every path. */
+/** Serves bytes under every path, or files under their names. */
 export async function startRangeServer(
-  bytes: Uint8Array,
+  content: Uint8Array | Readonly<Record<string, Uint8Array>>,
   answer: Answer = () => false,
 ): Promise<RangeServer> {
   const requests: IncomingMessage[] = [];
   const server = createServer((request, response) => {
     requests.push(request);
-    if (!answer(request, response)) sendRange(bytes, request.headers.range, response);
+    if (answer(request, response)) return;
+    const bytes = content instanceof Uint8Array ? content : content[nameIn(request)];
+    if (bytes === undefined) response.writeHead(404).end("nothing here");
+    else sendRange(bytes, request.headers.range, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -44,6 +47,11 @@ export async function startRangeServer(
 export function rangeOf(range: string | undefined): { begin: number; end: number } | undefined {
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
   return first === undefined ? undefined : { begin: Number(first), end: Number(last) + 1 };
+}
+
+/** The last part of the path that a request asks for. */
+export function nameIn({ url = "" }: IncomingMessage): string {
+  return decodeURIComponent(url.replace(/\?.*/, "").split("/").at(-1)!);
 }
 
 function sendRange(bytes: Uint8Array, asked: string | undefined, response: ServerResponse): void {

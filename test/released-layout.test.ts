@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ModelDirectory } from "../src/checkpoint/node/index.ts";
+import type { ModelFiles } from "../src/checkpoint/index.ts";
+import { openModelDirectory } from "../src/checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../src/errors.ts";
 import {
   buildLayout,
@@ -22,8 +23,12 @@ import {
   rowFormat,
   rowsForIds,
 } from "../src/memory/index.ts";
-import { isReleasedLayout, locateTables, releasedTensorNames } from "../src/at-rest/index.ts";
-import { openFileRanges } from "../src/bytes/node/index.ts";
+import {
+  isReleasedLayout,
+  locateTables,
+  releasedTensorNames,
+  type TableFiles,
+} from "../src/at-rest/index.ts";
 import { rowPattern, storeConformance } from "./conformance/store.ts";
 import { madeUpValues, releasedSizes, writeReleasedDirectory } from "./released-directory.ts";
 
@@ -35,7 +40,7 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
-async function openRetrieval(files: ModelDirectory): Promise<Retrieval> {
+async function openRetrieval(files: ModelFiles): Promise<Retrieval> {
   const tables = [];
   for (const { layerId, format, open } of await locateTables(
     files,
@@ -48,7 +53,7 @@ async function openRetrieval(files: ModelDirectory): Promise<Retrieval> {
 }
 
 async function checkRows(directory: string, rows: Record<string, number[][]>): Promise<void> {
-  await using files = await ModelDirectory.open(directory);
+  await using files = await openModelDirectory(directory);
   const retrieval = await openRetrieval(files);
   for (const [layer, positions] of Object.entries(rows)) {
     const asked = positions.flat();
@@ -136,20 +141,24 @@ test("rows are decoded from the bytes that they are made of, and from hardly any
   const directory = await newFolder();
   const rows: Record<string, number[][]> = golden.v41.cases.A.rows;
   await writeReleasedDirectory(directory, { sizes: releasedSizes, rows: new Map() });
-  await using files = await ModelDirectory.open(directory);
+  await using files = await openModelDirectory(directory);
   const ranges: { path: string; begin: number; end: number }[] = [];
-  const tables = await locateTables(files, parseEngramConfig(files.config), {
-    openRanges: async (path) => {
-      const { readNow: _none, ...inner } = await openFileRanges(path);
+  const watched: TableFiles = {
+    path: files.path,
+    source: files.source,
+    find: (name) => files.find(name),
+    async openFile(file) {
+      const { readNow: _none, ...inner } = await files.openFile(file);
       return {
         ...inner,
         read(begin, into): Promise<void> {
-          ranges.push({ path, begin, end: begin + into.length });
+          ranges.push({ path: inner.name, begin, end: begin + into.length });
           return inner.read(begin, into);
         },
       };
     },
-  });
+  };
+  const tables = await locateTables(watched, parseEngramConfig(files.config));
   assert.ok(await isReleasedLayout(files, parseEngramConfig(files.config)));
   const asked = Uint32Array.from(rows["14"]!.flat());
   const store = await tables[1]!.open();
@@ -167,7 +176,7 @@ test("rows are decoded from the bytes that they are made of, and from hardly any
         const width = [256, 8][i]!;
         const isThere = (row: number): boolean =>
           first + row * width >= begin && first + (row + 1) * width <= end;
-        return files.pathOf(file) === path && asked.some(isThere);
+        return files.source.nameOf(file) === path && asked.some(isThere);
       }),
       `bytes ${begin} to ${end} of ${path} hold no row that was asked for`,
     );
@@ -231,7 +240,7 @@ test("at reduced size: every row that a text addresses is decoded exactly", asyn
 
 test("tables of other shapes, and shards that are cut, are refused by name", async () => {
   const directory = await writeReduced();
-  await using files = await ModelDirectory.open(directory);
+  await using files = await openModelDirectory(directory);
   const [numRows] = reducedRows();
   const engram = parseEngramConfig(files.config);
   const names = releasedTensorNames(1);
@@ -239,7 +248,8 @@ test("tables of other shapes, and shards that are cut, are refused by name", asy
     locateTables(
       {
         path: files.path,
-        pathOf: (file) => files.pathOf(file),
+        source: files.source,
+        openFile: (file) => files.openFile(file),
         find: async (name) =>
           name === of ? { ...(await files.find(name))!, ...change } : files.find(name),
       },

@@ -1,5 +1,4 @@
 /** A model's tables at rest: where they are, how they are opened, how they are copied to other places. */
-export { type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
 export { isRowLogState, rowLogName, type RowLogState, rowMapName } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";
 export {
@@ -19,3 +18,4 @@ export {
   type TableFiles,
   type WrapStore,
 } from "./tables.ts";
+export { type OpenElsewhere, webTables } from "./web-tables.ts";

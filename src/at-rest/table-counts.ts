@@ -2,10 +2,11 @@
  * The counts of how often training read each row, which are stored beside the table, and cache warming with them.
  * Knows the tensor and how to read it; `memory/row-use.ts` knows what a code stands for.
  */
-import { ModelDirectory, type TensorSource } from "../checkpoint/node/index.ts";
+import { ModelFiles, type TensorSource } from "../checkpoint/index.ts";
 import { FormatError } from "../errors.ts";
 import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
 import { layerName } from "../model/index.ts";
+import { nextTurn } from "../next-turn.ts";
 
 /** Tensor of a layer's use codes, [rows]. */
 export function countsName(layerId: number): string {
@@ -23,10 +24,10 @@ const PIECE_BYTES = 65_536;
 
 /**
  * The use codes of a table; undefined if the directory has none. Throws `FormatError` if they do not fit the table.
- * `files` may be closed afterwards: reading the codes opens the directory again.
+ * `files` may be closed afterwards: reading the codes opens the model again.
  */
 export async function findUseCodes(
-  files: Pick<ModelDirectory, "path" | "find">,
+  files: Pick<ModelFiles, "path" | "source" | "find">,
   { layerId, numRows }: { readonly layerId: number; readonly numRows: number },
 ): Promise<UseCodes | undefined> {
   const name = countsName(layerId);
@@ -39,7 +40,7 @@ export async function findUseCodes(
         `it is ${dtype} [${shape.join(", ")}]`,
     );
   return async function* () {
-    await using again = await ModelDirectory.open(files.path);
+    await using again = await ModelFiles.open(files.source);
     const buffer = new Uint8Array(Math.min(PIECE_BYTES, numRows));
     for (let begin = 0; begin < numRows; begin += buffer.length) {
       const end = Math.min(numRows, begin + buffer.length);
@@ -87,7 +88,7 @@ export async function warmCaches(
 
 /** Yields the thread. */
 async function othersTurn(signal: AbortSignal): Promise<void> {
-  await new Promise((resolve) => void setImmediate(resolve));
+  await nextTurn();
   signal.throwIfAborted();
 }
 

@@ -1,9 +1,9 @@
 /**
- * Finds and opens the tables of a model. They are stored in the directory's tensors, in our layout or the released
- * one, or elsewhere, in table files and clusters (`remote-tables.ts`). They are read in place, through a cache, or
+ * Finds and opens the tables of a model. They are stored in the model's tensors, in our layout or the released
+ * one, or elsewhere, in table files and clusters (`OpenElsewhere`). They are read in place, through a cache, or
  * from RAM. All tables are opened here. Knows no ids and no weights.
  */
-import type { LocatedTensor, ModelDirectory } from "../checkpoint/node/index.ts";
+import { type LocatedTensor, MissingFileError, type ModelFiles } from "../checkpoint/index.ts";
 import { FormatError } from "../errors.ts";
 import {
   buildLayout,
@@ -23,13 +23,12 @@ import {
   type TableIdentity,
   type UseCodes,
 } from "../memory/index.ts";
-import { openFileRanges } from "../bytes/node/index.ts";
-import { openElsewhere, type Place } from "./remote-tables.ts";
 import { findUseCodes } from "./table-counts.ts";
 import { formatOfTable, releasedTensorNames, tableName, tableParts } from "./table-tensors.ts";
+import type { OpenElsewhere } from "./web-tables.ts";
 
-/** The part of a `ModelDirectory` that is needed here. */
-export type TableFiles = Pick<ModelDirectory, "path" | "find" | "pathOf">;
+/** The part of a `ModelFiles` that is needed here. */
+export type TableFiles = Pick<ModelFiles, "path" | "source" | "find" | "openFile">;
 
 /** A table that is not yet open. */
 export interface TableAtRest {
@@ -45,10 +44,8 @@ export interface TableAtRest {
 }
 
 export interface LocateOptions {
-  /** Where the tables are, if not in the directory. */
-  readonly place?: Place | undefined;
-  /** For tests that look at what is read. */
-  readonly openRanges?: typeof openFileRanges;
+  /** Opens the tables, if they are not the model's tensors. */
+  readonly elsewhere?: OpenElsewhere | undefined;
 }
 
 /**
@@ -58,18 +55,18 @@ export interface LocateOptions {
 export async function locateTables(
   files: TableFiles,
   engram: EngramConfig,
-  { place, openRanges = openFileRanges }: LocateOptions = {},
+  { elsewhere }: LocateOptions = {},
 ): Promise<TableAtRest[]> {
   const tables: TableAtRest[] = [];
   const { headDim } = engram;
-  const identities = place && (await tableIdentity(engram));
+  const identities = elsewhere && (await tableIdentity(engram));
   for (const [i, layer] of buildLayout(engram).layers.entries()) {
-    const isHere = place === undefined || (await hasTable(files, layer.layerId));
-    const local = isHere ? await locateTensors(files, layer, { headDim, openRanges }) : undefined;
+    const isHere = elsewhere === undefined || (await hasTable(files, layer.layerId));
+    const local = isHere ? await locateTensors(files, layer, headDim) : undefined;
     tables.push(
-      place === undefined
+      elsewhere === undefined
         ? local!
-        : await locateElsewhere(place, { files, identity: identities![i]!, local }),
+        : await locateElsewhere(elsewhere, { files, identity: identities![i]!, local }),
     );
   }
   return tables;
@@ -83,8 +80,7 @@ async function hasTable(files: TableFiles, layerId: number): Promise<boolean> {
   try {
     return (await findTable(files, layerId)) !== undefined;
   } catch (error) {
-    const cause = error instanceof FormatError ? error.cause : undefined;
-    if ((cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return false;
+    if (error instanceof MissingFileError) return false;
     throw error;
   }
 }
@@ -119,7 +115,7 @@ function findTable(files: TableFiles, layerId: number): Promise<LocatedTensor | 
 async function locateTensors(
   files: TableFiles,
   layer: LayerLayout,
-  { headDim, openRanges }: { headDim: number; openRanges: typeof openFileRanges },
+  headDim: number,
 ): Promise<TableAtRest> {
   const { layerId, numRows } = layer;
   const codes = await findTable(files, layerId);
@@ -150,7 +146,7 @@ async function locateTensors(
     try {
       for (const [i, { from, to }] of parts.entries()) {
         const { file, begin: offset } = tensors[i]!;
-        const ranges = await openRanges(files.pathOf(file));
+        const ranges = await files.openFile(file, { isRandom: true });
         stores.push(rowsInRanges(ranges, { numRows, rowBytes: to - from, offset }));
       }
       return stores.length === 1 ? stores[0]! : new SideBySideStore(stores);
@@ -164,7 +160,7 @@ async function locateTensors(
 }
 
 async function locateElsewhere(
-  place: Place,
+  elsewhere: OpenElsewhere,
   {
     files,
     identity,
@@ -176,8 +172,8 @@ async function locateElsewhere(
   },
 ): Promise<TableAtRest> {
   const { layerId, numRows, headDim } = identity;
-  const open = (): ReturnType<typeof openElsewhere> =>
-    openElsewhere(place, { model: files.path, expected: identity });
+  const open = (): ReturnType<OpenElsewhere> =>
+    elsewhere({ model: files.path, expected: identity });
   const { store, format } = await open();
   try {
     if (local?.format.name === format) await compareSome(local, store);
@@ -252,10 +248,10 @@ export interface OpenTableOptions {
   /** Memory for this table's cache. Without it the whole table is read into RAM. */
   readonly cacheBytes: number | undefined;
   /** The part of the directory that reads whole tables. */
-  readonly files: Pick<ModelDirectory, "readRange">;
+  readonly files: Pick<ModelFiles, "readRange">;
   readonly wrapStore: WrapStore;
   /** See `RamStoreOptions`. */
-  readonly advise?: (buffer: SharedArrayBuffer) => void;
+  readonly advise?: (buffer: ArrayBufferLike) => void;
 }
 
 /** Opens a table for a model. Closing its store closes all stores below it. */

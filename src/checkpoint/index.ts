@@ -1,4 +1,4 @@
-/** Weights at rest, without files: the formats. `node/index.ts` reads and writes them on disk. */
+/** Models at rest, wherever their bytes are: the formats, and the reading. `node/index.ts` writes them to disks. */
 export {
   type FileRecord,
   type Manifest,
@@ -6,7 +6,19 @@ export {
   recordFromJson,
   recordToJson,
 } from "./manifest.ts";
+export {
+  type JsonObject,
+  type LocatedTensor,
+  MissingFileError,
+  ModelFiles,
+} from "./model-files.ts";
 export { checkPlainName } from "./plain-name.ts";
+export {
+  type ReadRangeOptions,
+  SafetensorsFile,
+  tensorSource,
+  type TensorSource,
+} from "./safetensors-file.ts";
 export {
   elementBytes,
   type FileDType,
@@ -20,3 +32,4 @@ export {
   type TensorSpan,
   type TensorSpec,
 } from "./safetensors.ts";
+export { checkBytes, type CheckOptions, type Damage, findDamageIn } from "./sums.ts";

@@ -3,7 +3,7 @@
  * lie. Opens the files of the memory's tensors and no others: a directory that has only those will do.
  */
 import { locateTables } from "../at-rest/index.ts";
-import type { LocatedTensor, ModelDirectory } from "../checkpoint/node/index.ts";
+import type { LocatedTensor, ModelFiles } from "../checkpoint/index.ts";
 import type { EngramConfig } from "../memory/index.ts";
 
 interface Place {
@@ -37,7 +37,7 @@ export interface ReleasedDocument {
 }
 
 export async function describeReleased(
-  files: ModelDirectory,
+  files: ModelFiles,
   engram: EngramConfig,
   { hasConstants }: { hasConstants: boolean },
 ): Promise<ReleasedDocument> {

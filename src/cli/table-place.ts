@@ -2,7 +2,7 @@
  * `--table PLACE` and `--table-memory SIZE`: from where a model's tables are read, for all commands that load one.
  */
 import * as z from "zod";
-import type { Place } from "../at-rest/index.ts";
+import type { Place } from "../at-rest/node/index.ts";
 import { InvalidConfigError } from "../errors.ts";
 import type { LoadModelOptions } from "../load-model.ts";
 import { byteSize } from "./arguments.ts";

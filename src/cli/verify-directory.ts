@@ -12,8 +12,8 @@ import {
   findDamage,
   findForeignSum,
   modelPlaces,
+  openSafetensors,
   readManifest,
-  SafetensorsFile,
 } from "../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
 import { openTableFile } from "../memory/stores/ranges/node/index.ts";
@@ -120,7 +120,7 @@ async function checkListed(
 async function tensorsAt(path: string, begin: number, end: number): Promise<string> {
   if (!path.endsWith(".safetensors") || begin === end) return "";
   try {
-    await using file = await SafetensorsFile.open(path);
+    await using file = await openSafetensors(path);
     const spans = [...file.tensors.values()].filter((span) => span.begin < end && span.end > begin);
     const names = spans.slice(0, 3).map((span) => `"${span.name}"`);
     if (names.length === 0) return "";
@@ -153,7 +153,7 @@ async function checkAlone(
       const text = `expected the digest ${sum.digest}, found ${found}`;
       return { ...check, by: sum.source, damage: found === sum.digest ? [] : [text] };
     }
-    if (name.endsWith(".safetensors")) await (await SafetensorsFile.open(path)).close();
+    if (name.endsWith(".safetensors")) await (await openSafetensors(path)).close();
     return { ...check, damage: [] };
   } catch (error) {
     if (error instanceof FormatError || error instanceof StoreError)

@@ -5,7 +5,7 @@
  */
 import { InvalidConfigError } from "../errors.ts";
 import { Scorer, type ScoreOptions, type TokenStream } from "../inference/index.ts";
-import type { Model } from "../load-model.ts";
+import type { Model } from "../open-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
 /** What `bitsPerByte` finds. */

@@ -4,7 +4,7 @@
  * `passes.ts`; this puts it beside what tokenizer and tables say.
  */
 import { RequestError } from "../errors.ts";
-import type { Model } from "../load-model.ts";
+import type { Model } from "../open-model.ts";
 import { type Ablation, checkRowValues, type RetrievalTable } from "../memory/index.ts";
 import { tokenText } from "../tokenizer/index.ts";
 import { type Reading, readBothWays } from "./passes.ts";

@@ -4,7 +4,7 @@
  * sequences than a context are read in windows, those in which a `Scorer` scores them. Knows ids; no text.
  */
 import { logProbsOf, type Reading as PieceReading, windowStarts } from "../inference/index.ts";
-import type { Model } from "../load-model.ts";
+import type { Model } from "../open-model.ts";
 import { ablated, type Ablation } from "../memory/index.ts";
 
 export interface PassOptions {

@@ -1,6 +1,6 @@
 /** Messages -> the prompt a model was trained on, by the model's own template, in a worker. Knows no request. */
 import { RequestError } from "../errors.ts";
-import type { Model } from "../load-model.ts";
+import type { Model } from "../open-model.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ChatTask, ChatTemplate, ChatText } from "./chat-task.ts";

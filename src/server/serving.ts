@@ -5,7 +5,7 @@
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
-import type { Model } from "../load-model.ts";
+import type { Model } from "../open-model.ts";
 import { onThisThread, type StartWorker, type StoppableWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { Bodies, BodyName } from "./body-task.ts";

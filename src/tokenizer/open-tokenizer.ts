@@ -3,6 +3,7 @@
  * the file is long. Its patterns may take for ever, so texts are encoded by a worker that can be stopped - but for
  * short texts where the vocabulary is one of those whose cost is known. Knows no platform.
  */
+import { nextTurn } from "../next-turn.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
 import { hasBoundedCost } from "./bounded-cost.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
@@ -154,18 +155,4 @@ class WorkerTokenizer implements Tokenizer {
     });
     return ids as Int32Array;
   }
-}
-
-/** Others on this thread have had their turn. A timer would wait for a millisecond, which is 8 KB of text. */
-function nextTurn(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    const onMessage = (): void => {
-      port1.close();
-      resolve();
-    };
-    port1.addEventListener("message", onMessage, { once: true });
-    port1.start();
-    port2.postMessage(undefined);
-  });
 }

@@ -12,7 +12,7 @@ import {
   type Page,
 } from "playwright-core";
 import { inspectorPage } from "../../src/cli/inspector-page.ts";
-import type { Model } from "../../src/load-model.ts";
+import type { Model } from "../../src/open-model.ts";
 import { createServer, type ServerOptions } from "../../src/server/index.ts";
 import { listen } from "../../src/server/node/index.ts";
 import { servedModel } from "../models/served-model.ts";

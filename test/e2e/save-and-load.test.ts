@@ -4,7 +4,8 @@ import { mkdtemp, open, readFile, rm, truncate, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { ModelDirectory, tensorSource, writeSafetensors } from "../../src/checkpoint/node/index.ts";
+import { tensorSource } from "../../src/checkpoint/index.ts";
+import { openModelDirectory, writeSafetensors } from "../../src/checkpoint/node/index.ts";
 import {
   bitsPerByte,
   FormatError,
@@ -155,7 +156,7 @@ test("uses counted in training survive a rewrite in another format, and a direct
   await using model = await loadModel(first, { backend: referenceBackend() });
   const { tables } = model.language.memory!;
   await saveModel(second, { ...saved, tables, tableFormat: "fp8" });
-  await using files = await ModelDirectory.open(second);
+  await using files = await openModelDirectory(second);
   assert.deepEqual(await files.read("model.layers.1.engram.counts"), codes);
   await using without = await loadModel(join(root, "f32"), { backend: referenceBackend() });
   assert.equal(without.language.memory!.tables[0]!.useCodes, undefined);

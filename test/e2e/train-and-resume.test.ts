@@ -9,7 +9,7 @@ import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { ModelDirectory } from "../../src/checkpoint/node/index.ts";
+import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { bitsPerByte, generateText, loadModel, referenceBackend } from "../../src/index.ts";
 import { readPart } from "../../src/training/node/index.ts";
 import { miniPreset } from "../models/mini-preset.ts";
@@ -208,7 +208,7 @@ test("the trained model loads, writes, scores, and has use for its memory", asyn
 });
 
 test("the model keeps how often each row was used, and a small cache warmed with it has more hits and the same answers", async () => {
-  await using files = await ModelDirectory.open(whole);
+  await using files = await openModelDirectory(whole);
   const codes = await files.read("model.layers.1.engram.counts");
   const uses = codes.reduce((sum, code) => sum + countOfCode(code), 0);
   // 40 steps of 2 passes of 4 texts of 32 tokens, 4 rows each; counts above 32 are right on average only.

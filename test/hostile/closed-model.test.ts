@@ -7,11 +7,8 @@ import { cp, mkdtemp, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import {
-  SafetensorsFile,
-  tensorSource,
-  writeSafetensors,
-} from "../../src/checkpoint/node/index.ts";
+import { tensorSource } from "../../src/checkpoint/index.ts";
+import { openSafetensors, writeSafetensors } from "../../src/checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, loadModel } from "../../src/index.ts";
 import { saveModel } from "../../src/index-training.ts";
 import { commands } from "../../src/cli/registry.ts";
@@ -60,7 +57,7 @@ const tensors =
     const path = join(directory, file);
     const sources = [];
     {
-      await using old = await SafetensorsFile.open(path);
+      await using old = await openSafetensors(path);
       for (const span of old.tensors.values())
         sources.push(tensorSource(span, await old.read(span.name)));
     }

@@ -22,8 +22,8 @@ import {
   Scorer,
 } from "../../src/inference/index.ts";
 import { inspectIds } from "../../src/inspect/index.ts";
-import type { Model } from "../../src/load-model.ts";
-import { ModelDirectory } from "../../src/checkpoint/node/index.ts";
+import type { Model } from "../../src/open-model.ts";
+import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
 import {
   checkRowValues,
   convertedRows,
@@ -356,7 +356,7 @@ describe("a model directory", () => {
     { at, bytes }: { at: number; bytes: Uint8Array },
   ) {
     await removeSums(directory);
-    await using files = await ModelDirectory.open(directory);
+    await using files = await openModelDirectory(directory);
     const { file, begin } = (await files.find(name))!;
     const handle = await open(join(directory, file), "r+");
     await handle.write(bytes, 0, bytes.length, begin + at * bytes.length);

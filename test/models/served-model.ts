@@ -4,7 +4,7 @@
  */
 import type { SamplingOptions } from "../../src/inference/index.ts";
 import { generateText } from "../../src/generate-text.ts";
-import { Model } from "../../src/load-model.ts";
+import { Model } from "../../src/open-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { openTokenizer, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
 import { startTokenizerWorker } from "../../src/tokenizer/node/index.ts";

@@ -2,7 +2,7 @@
  * Whether the row logs that a checkpoint refers to still have every record that it needs. Reads only.
  */
 import { join } from "node:path";
-import { SafetensorsFile } from "../../checkpoint/node/index.ts";
+import { openSafetensors } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
 import { checkRowLog } from "../../memory/stores/out-of-core/node/index.ts";
 import { rowLogName, type RowLogState, rowMapName } from "../row-logs.ts";
@@ -22,7 +22,7 @@ export async function* checkRowLogs(
     signal,
   }: { readonly logs: readonly RowLogState[]; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<RowLogCheck> {
-  await using tensors = await SafetensorsFile.open(join(path, "state.safetensors"));
+  await using tensors = await openSafetensors(join(path, "state.safetensors"));
   for (const { layerId, log } of logs) {
     const file = rowLogName(layerId);
     try {

@@ -1,6 +1,7 @@
-/** Tables while they are trained, and the row logs of checkpoints. */
+/** Tables in other places, tables while they are trained, and the row logs of checkpoints. */
 export { checkRowLogs, type RowLogCheck } from "./check-row-logs.ts";
 export { OutOfCoreTrainedTable } from "./out-of-core-table.ts";
 export { RamTable } from "./ram-table.ts";
+export { openPlace, type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
 export type { SavedTable, TableShape, TableSnapshot, TrainedTable } from "./trained-table.ts";
 export { trainedTables, type TrainedTablesOptions } from "./trained-tables.ts";

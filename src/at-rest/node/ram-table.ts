@@ -1,6 +1,6 @@
 /** A trained table in memory: a checkpoint holds a copy of all of it. */
 import { closeAll } from "../../disposal-stack.ts";
-import type { TensorSource } from "../../checkpoint/node/index.ts";
+import type { TensorSource } from "../../checkpoint/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { RamStore, type RowStore, USE_CODE_BYTES } from "../../memory/index.ts";
 import { tableName } from "../table-tensors.ts";

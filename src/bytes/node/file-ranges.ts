@@ -4,13 +4,21 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { StoreError } from "../../errors.ts";
-import type { ByteRanges } from "../byte-ranges.ts";
+import { type ByteRanges, EndedError } from "../byte-ranges.ts";
 import { MAX_READ_NOW, pageCacheReader } from "./page-cache.ts";
 
 export interface FileOptions {
   /** System calls under way at once (Node itself runs 4 unless UV_THREADPOOL_SIZE says more). */
   readonly maxInFlight?: number | undefined;
+  /**
+   * Whether small reads first look into what the system has in memory. Default true. Loads koffi, whose settings must
+   * have come before.
+   */
+  readonly readsNow?: boolean;
 }
+
+/** Linux moves at most 2^31 - 4096 bytes a call; smaller pieces keep the thread pool fair. */
+const MAX_TRANSFER = 1 << 28;
 
 export async function openFileRanges(path: string, options: FileOptions = {}): Promise<ByteRanges> {
   const file = await open(path, "r").catch((cause: Error) => {
@@ -30,7 +38,7 @@ export function rangesOf(
   file: FileHandle,
   options: FileOptions & { readonly name: string; readonly size: number },
 ): ByteRanges {
-  const { name, size, maxInFlight = 16 } = options;
+  const { name, size, maxInFlight = 16, readsNow = true } = options;
   let isClosed = false;
   const readNow = (begin: number, into: Uint8Array): boolean => {
     if (isClosed) throw new StoreError(`the store of ${name} was closed; open it again`);
@@ -46,19 +54,16 @@ export function rangesOf(
     maxGapBytes: 4096,
     maxCallBytes: 256 * 1024,
     maxInFlight,
-    readNow,
+    ...(readsNow && { readNow }),
     async read(begin, into): Promise<void> {
-      if (readNow(begin, into)) return;
+      if (readsNow && readNow(begin, into)) return;
       for (let done = 0; done < into.length;) {
         const { bytesRead } = await file
-          .read(into, done, into.length - done, begin + done)
+          .read(into, done, Math.min(MAX_TRANSFER, into.length - done), begin + done)
           .catch((cause: Error) => {
             throw new StoreError(`${name}: byte ${begin + done}: ${cause.message}`, { cause });
           });
-        if (bytesRead === 0)
-          throw new StoreError(
-            `${name} ends at byte ${begin + done}; it has shrunk since it was opened`,
-          );
+        if (bytesRead === 0) throw new EndedError(name, begin + done);
         done += bytesRead;
       }
     },

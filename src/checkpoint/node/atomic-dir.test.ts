@@ -20,7 +20,8 @@ import {
   saveCheckpoint,
   setAside,
 } from "./atomic-dir.ts";
-import { tensorSource, writeSafetensors } from "./safetensors-file.ts";
+import { tensorSource } from "../safetensors-file.ts";
+import { writeSafetensors } from "./safetensors-file.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "engram-checkpoints-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -187,7 +188,8 @@ test("a checkpoint that was set aside is no checkpoint any more, and keeps its b
 /** Saves checkpoints of 8 MiB without end and prints each step once it is said to be saved. */
 const endlessWriter = `
   import { saveCheckpoint } from ${JSON.stringify(new URL("atomic-dir.ts", import.meta.url).href)};
-  import { tensorSource, writeSafetensors } from ${JSON.stringify(new URL("safetensors-file.ts", import.meta.url).href)};
+  import { tensorSource } from ${JSON.stringify(new URL("../safetensors-file.ts", import.meta.url).href)};
+  import { writeSafetensors } from ${JSON.stringify(new URL("safetensors-file.ts", import.meta.url).href)};
   const root = process.argv[1];
   for (let step = Number(process.argv[2]); ; step++) {
     const data = new Uint8Array(8 << 20).fill(1 + step % 255);

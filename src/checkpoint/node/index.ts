@@ -1,19 +1,7 @@
-/** Weights on disk: safetensors files, model directories, checkpoint series. */
-export {
-  type ReadRangeOptions,
-  SafetensorsFile,
-  tensorSource,
-  type TensorSource,
-  writeSafetensors,
-} from "./safetensors-file.ts";
-export {
-  type JsonObject,
-  type LocatedTensor,
-  ModelDirectory,
-  modelPlaces,
-  type ModelFiles,
-  writeModelDir,
-} from "./model-dir.ts";
+/** Models on disk: safetensors files, model directories, checkpoint series. */
+export { openSafetensors, writeSafetensors } from "./safetensors-file.ts";
+export { modelPlaces, type ModelToWrite, writeModelDir } from "./model-dir.ts";
+export { openDirectory, openModelDirectory } from "./directory-source.ts";
 export {
   type Checkpoint,
   checkCheckpoint,
@@ -24,15 +12,7 @@ export {
   setAside,
   type SaveCheckpointOptions,
 } from "./atomic-dir.ts";
-export {
-  checkBytes,
-  type CheckOptions,
-  type Damage,
-  findDamage,
-  findDamageIn,
-  readManifest,
-  writeManifest,
-} from "./checked-file.ts";
+export { findDamage, readManifest, writeManifest } from "./checked-file.ts";
 export { digestLike, findForeignSum } from "./foreign-sums.ts";
 export { filesIn, sealDirectory } from "./seal.ts";
 export { writeDurably } from "./durable.ts";

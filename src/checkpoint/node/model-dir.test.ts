@@ -19,8 +19,9 @@ import { basename, join } from "node:path";
 import test, { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FormatError, StoreError } from "../../errors.ts";
-import { ModelDirectory, type ModelFiles, writeModelDir } from "./model-dir.ts";
-import { type TensorSource, tensorSource } from "./safetensors-file.ts";
+import { type TensorSource, tensorSource } from "../safetensors-file.ts";
+import { openModelDirectory } from "./directory-source.ts";
+import { type ModelToWrite, writeModelDir } from "./model-dir.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "engram-model-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -32,7 +33,7 @@ function f32(name: string, shape: number[], value: number): TensorSource {
   return tensorSource({ name, dtype: "F32", shape }, data);
 }
 
-const files: ModelFiles = {
+const files: ModelToWrite = {
   config: { model_type: "engram", engram_layer_ids: [1, 2], eps: 1e-20, third: 1 / 3 },
   generationConfig: { temperature: 0.8 },
   tokenizer: '{"version":"1.0"}',
@@ -64,7 +65,7 @@ test("a model comes back as it was written", async () => {
     "model.safetensors.index.json",
     "tokenizer.json",
   ]);
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.deepEqual(model.config, files.config);
   assert.deepEqual(model.generationConfig, files.generationConfig);
   assert.equal(await model.tokenizer(), files.tokenizer);
@@ -102,7 +103,7 @@ test("a model without tables is one file without an index", async () => {
     "manifest.json",
     "model.safetensors",
   ]);
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.equal((await model.find("w"))?.file, "model.safetensors");
   assert.equal(await model.find("v"), undefined);
   assert.equal(model.generationConfig, undefined);
@@ -113,7 +114,7 @@ test("a tensor is found although other files of the model are missing", async ()
   const path = freshPath();
   await writeModelDir(path, files);
   rmSync(join(path, "model-engram-00002-of-00002.safetensors"));
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.deepEqual((await model.find("embed.weight"))?.shape, [4, 2]);
   await assert.rejects(
     model.read("layers.2.engram.embed.weight"),
@@ -123,19 +124,19 @@ test("a tensor is found although other files of the model are missing", async ()
 
 test("what is no model directory is refused with what was found", async () => {
   const path = freshPath();
-  await assert.rejects(ModelDirectory.open(path), /expected a model directory, there is nothing/);
+  await assert.rejects(openModelDirectory(path), /expected a model directory, there is nothing/);
   writeFileSync(path, "x");
-  await assert.rejects(ModelDirectory.open(path), /expected a model directory, it is a file/);
+  await assert.rejects(openModelDirectory(path), /expected a model directory, it is a file/);
   const empty = freshPath();
   mkdirSync(empty);
-  await assert.rejects(ModelDirectory.open(empty), /it has no config.json/);
+  await assert.rejects(openModelDirectory(empty), /it has no config.json/);
   writeFileSync(join(empty, "config.json"), "{");
   await assert.rejects(
-    ModelDirectory.open(empty),
+    openModelDirectory(empty),
     (e) => e instanceof FormatError && /config.json is not JSON/.test(e.message),
   );
   writeFileSync(join(empty, "config.json"), "[]");
-  await assert.rejects(ModelDirectory.open(empty), /expected a JSON object/);
+  await assert.rejects(openModelDirectory(empty), /expected a JSON object/);
 });
 
 test("an index that leads out of the directory is refused", async () => {
@@ -150,7 +151,7 @@ test("an index that leads out of the directory is refused", async () => {
   ]) {
     const index = { weight_map: { "embed.weight": file } };
     writeFileSync(join(path, "model.safetensors.index.json"), JSON.stringify(index));
-    await assert.rejects(ModelDirectory.open(path), /expected the name of a .safetensors file/);
+    await assert.rejects(openModelDirectory(path), /expected the name of a .safetensors file/);
   }
 });
 
@@ -160,11 +161,11 @@ test("an index and files that disagree are refused by tensor", async () => {
   const index = JSON.parse(readFileSync(indexPath, "utf8"));
   const { "norm.weight": _, ...fewer } = index.weight_map;
   writeFileSync(indexPath, JSON.stringify({ weight_map: fewer }));
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   await assert.rejects(model.tensors(), /holds tensor "norm.weight".* in no file/);
   const more = { ...index.weight_map, bias: "model.safetensors" };
   writeFileSync(indexPath, JSON.stringify({ weight_map: more }));
-  await using other = await ModelDirectory.open(path);
+  await using other = await openModelDirectory(path);
   await assert.rejects(other.tensors(), /has no tensor "bias"/);
   await assert.rejects(other.find("bias"), /has no tensor "bias"/);
 });
@@ -202,7 +203,7 @@ test("a full disk in mid-table is a store error, and the old model is whole", as
     (e) => e instanceof StoreError && /the disk is full/.test(e.message),
   );
   assert.deepEqual(readdirSync(path).toSorted(), before);
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.equal((await model.tensors()).size, 4);
 });
 
@@ -238,7 +239,7 @@ async function halfReplaced(): Promise<string> {
 test("a replacement stopped between its renames is read as the new model, and nothing is changed", async () => {
   const path = await halfReplaced();
   const before = contentsOf(path);
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.deepEqual(model.config, { second: true });
   assert.deepEqual([...(await model.tensors()).keys()], ["w"]);
   assert.deepEqual(new Float32Array((await model.read("w")).buffer), Float32Array.of(9));
@@ -281,7 +282,7 @@ test("a list of files in a stranger's directory deletes, replaces and moves noth
     writeFileSync(join(staging, "READY.json"), JSON.stringify({ files: listed, stale }));
     const before = contentsOf(path);
     const refusal = /\.saving-1-a.READY\.json: expected/;
-    await assert.rejects(ModelDirectory.open(path), refusal, JSON.stringify(listed));
+    await assert.rejects(openModelDirectory(path), refusal, JSON.stringify(listed));
     await assert.rejects(writeModelDir(path, files), refusal, JSON.stringify(listed));
     assert.deepEqual(contentsOf(path), before);
   }
@@ -291,7 +292,7 @@ test("a list of files in a stranger's directory deletes, replaces and moves noth
   const ready = { files: ["config.json", "model.safetensors"], stale: [] };
   writeFileSync(join(outside, "READY.json"), JSON.stringify(ready));
   symlinkSync(outside, join(path, ".saving-1-a"));
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.deepEqual(model.config, files.config);
   await writeModelDir(path, files);
   rmSync(join(outside, "READY.json"));
@@ -302,7 +303,7 @@ test("a model whose writer is killed at any moment is one model, whole", async (
   const path = freshPath();
   const program = `
     import { writeModelDir } from ${JSON.stringify(new URL("model-dir.ts", import.meta.url).href)};
-    import { tensorSource } from ${JSON.stringify(new URL("safetensors-file.ts", import.meta.url).href)};
+    import { tensorSource } from ${JSON.stringify(new URL("../safetensors-file.ts", import.meta.url).href)};
     for (let i = 1; ; i++) {
       const data = new Float32Array(1 << 18).fill(i);
       const source = (name) => tensorSource({ name, dtype: "F32", shape: [data.length] }, data);
@@ -321,7 +322,7 @@ test("a model whose writer is killed at any moment is one model, whole", async (
     await sleep(delay);
     child.kill("SIGKILL");
     await once(child, "close");
-    await using model = await ModelDirectory.open(path);
+    await using model = await openModelDirectory(path);
     const i = model.config["i"] as number;
     const tensors = await model.tensors();
     assert.deepEqual([...tensors.keys()].toSorted(), i % 2 ? ["t", "w"] : ["w"]);
@@ -340,7 +341,7 @@ test("a table may lie elsewhere, behind a symbolic link", async () => {
   writeFileSync(elsewhere, readFileSync(join(path, name)));
   rmSync(join(path, name));
   symlinkSync(elsewhere, join(path, name));
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   assert.equal((await model.read("layers.1.engram.embed.weight")).length, 40);
 });
 
@@ -348,7 +349,7 @@ test("any flipped byte of any file is found when the model is read, and the file
   const path = freshPath();
   await writeModelDir(path, { ...files, chatTemplate: "{{ messages }}" });
   const readAll = async (): Promise<void> => {
-    await using model = await ModelDirectory.open(path);
+    await using model = await openModelDirectory(path);
     await model.tokenizer();
     await model.chatTemplate();
     await model.tensors();
@@ -381,7 +382,7 @@ test("damage says what was expected, what was found, and where", async () => {
   const bytes = readFileSync(file);
   bytes[150_000] = 1;
   writeFileSync(file, bytes);
-  await using model = await ModelDirectory.open(path);
+  await using model = await openModelDirectory(path);
   await assert.rejects(
     model.read("w"),
     /model\.safetensors: expected CRC-32C [0-9a-f]{8} of bytes 131072 to 196607, found [0-9a-f]{8}/,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { FormatError } from "../../errors.ts";
 import { loadTokenizer } from "../../cli/load-tokenizer.ts";
-import { ModelDirectory, readJsonFile, readTextFile } from "./index.ts";
+import { openModelDirectory, readJsonFile, readTextFile } from "./index.ts";
 
 let directory = "";
 let file = "";
@@ -47,7 +47,7 @@ test("every file of settings may begin with the mark: config, generation, index,
     '{"added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}';
   await put("tokenizer.json", tokenizer);
   await put("tokenizer_config.json", '{"chat_template": "from the settings"}');
-  await using files = await ModelDirectory.open(model);
+  await using files = await openModelDirectory(model);
   assert.deepEqual(files.config, { model_type: "engram" });
   assert.deepEqual(files.generationConfig, { do_sample: true });
   assert.equal((await files.tensors()).size, 0);

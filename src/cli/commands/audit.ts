@@ -4,7 +4,8 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { audit, auditSvg, firstTokens } from "../../eval/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
-import { loadModel, type Model } from "../../load-model.ts";
+import { loadModel } from "../../load-model.ts";
+import type { Model } from "../../open-model.ts";
 import { type DataFile, packDocuments, publicName } from "../../training/index.ts";
 import {
   checkTexts,

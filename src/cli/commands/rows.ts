@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import * as z from "zod";
 import { locateTables } from "../../at-rest/index.ts";
-import { ModelDirectory, readJsonFile } from "../../checkpoint/node/index.ts";
+import { openModelDirectory, readJsonFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import {
   buildLayout,
@@ -111,7 +111,7 @@ async function readValues(
     throw new InvalidConfigError(
       `--values reads the tables beside the config, which is then called config.json; got ${config}`,
     );
-  await using files = await ModelDirectory.open(dirname(config));
+  await using files = await openModelDirectory(dirname(config));
   const engram = parseEngramConfig(files.config);
   const { headDim } = engram;
   const tables: RetrievalTable[] = [];

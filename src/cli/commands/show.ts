@@ -2,8 +2,8 @@
 import * as z from "zod";
 import { isReleasedLayout, tableName } from "../../at-rest/index.ts";
 import { checkModel } from "../../check-model.ts";
-import { elementBytes } from "../../checkpoint/index.ts";
-import { type LocatedTensor, ModelDirectory } from "../../checkpoint/node/index.ts";
+import { elementBytes, type LocatedTensor } from "../../checkpoint/index.ts";
+import { openModelDirectory } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import { buildLayout, checkStoredConstants, findEngramConfig } from "../../memory/index.ts";
 import { numParams, paramSpecs, parseQuantization, type WeightDtype } from "../../model/index.ts";
@@ -25,7 +25,7 @@ export const showCommand: Command = defineCommand({
   examples: ["show models/tiny", "show models/tiny --json"],
   schema: z.object({ model: path }),
   async run({ model }, { print, progress }) {
-    await using files = await ModelDirectory.open(model);
+    await using files = await openModelDirectory(model);
     const { config } = files;
     const engram = findEngramConfig(config);
     // A wrong constant makes every address wrong: better no description than one of another table.

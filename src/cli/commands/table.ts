@@ -2,16 +2,9 @@
  * `engram table push` and `engram table verify`: a model's tables put elsewhere, and looked at there, row by row.
  */
 import * as z from "zod";
-import {
-  compareRows,
-  locateTables,
-  type Place,
-  rowChunks,
-  type TableAtRest,
-  tableIdentity,
-  writeElsewhere,
-} from "../../at-rest/index.ts";
-import { ModelDirectory } from "../../checkpoint/node/index.ts";
+import { compareRows, locateTables, type TableAtRest, tableIdentity } from "../../at-rest/index.ts";
+import { openPlace, type Place, rowChunks, writeElsewhere } from "../../at-rest/node/index.ts";
+import { openModelDirectory } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { type EngramConfig, parseEngramConfig, type RowStore } from "../../memory/index.ts";
 import { path } from "../arguments.ts";
@@ -40,7 +33,7 @@ export const tablePushCommand: Command = defineCommand({
   examples: ["table push models/wiki redis://127.0.0.1:7000/wiki", "table push models/wiki tables"],
   async run(input, context) {
     const place = given(input.place);
-    await using files = await ModelDirectory.open(input.model);
+    await using files = await openModelDirectory(input.model);
     const engram = parseEngramConfig(files.config);
     const tables = await locateTables(files, engram);
     for (const [i, table] of tables.entries()) {
@@ -69,9 +62,9 @@ export const tableVerifyCommand: Command = defineCommand({
   examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
   async run(input, context) {
     const place = given(input.place);
-    await using files = await ModelDirectory.open(input.model);
+    await using files = await openModelDirectory(input.model);
     const engram: EngramConfig = parseEngramConfig(files.config);
-    const there = await locateTables(files, engram, { place });
+    const there = await locateTables(files, engram, { elsewhere: openPlace(place) });
     const here = await locateTables(files, engram).catch(() => undefined);
     for (const [i, table] of there.entries()) {
       const own = here?.[i]?.format.name === table.format.name ? here[i] : table;

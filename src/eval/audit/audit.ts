@@ -5,7 +5,7 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { type TokenStream, withoutMemory } from "../../inference/index.ts";
-import type { Model } from "../../load-model.ts";
+import type { Model } from "../../open-model.ts";
 import { classesOf } from "./classes.ts";
 import { continuations, type Place, placesIn } from "./continuations.ts";
 import { LEAST_RUN, longestRuns } from "./copied.ts";

@@ -1,6 +1,6 @@
 /** The beginning of a stream, with the bytes of its own text. Knows tokens; not what they are read for. */
 import type { TokenStream } from "../../inference/index.ts";
-import type { Model } from "../../load-model.ts";
+import type { Model } from "../../open-model.ts";
 
 /** The first `most` tokens of a stream, or all of it. */
 export function firstTokens(

@@ -1,5 +1,5 @@
 /** The server with threads of Node for what strangers wrote. Opens no port. */
-import type { Model } from "../../load-model.ts";
+import type { Model } from "../../open-model.ts";
 import type { StartWorker } from "../../worker/index.ts";
 import { nodeWorker } from "../../worker/node/index.ts";
 import { createServer as createServerOn, type EngramServer } from "../app.ts";

@@ -1,7 +1,6 @@
 /** Whether the beginning of a run's own file is as it was when a checkpoint was saved. Reads only. */
 import { readFile } from "node:fs/promises";
-import type { FileRecord } from "../../checkpoint/index.ts";
-import { findDamageIn } from "../../checkpoint/node/index.ts";
+import { type FileRecord, findDamageIn } from "../../checkpoint/index.ts";
 
 /** What is wrong with a file of the run that has grown since the checkpoint was saved. */
 export async function checkGrownFile(

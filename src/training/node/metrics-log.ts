@@ -4,8 +4,8 @@
  * the checkpoint, half lines included. Keeps size and checksum of the log, for checkpoints.
  */
 import { appendFile, readFile } from "node:fs/promises";
-import { type FileRecord } from "../../checkpoint/index.ts";
-import { findDamageIn, writeDurably } from "../../checkpoint/node/index.ts";
+import { type FileRecord, findDamageIn } from "../../checkpoint/index.ts";
+import { writeDurably } from "../../checkpoint/node/index.ts";
 import { crc32c } from "../../numerics/index.ts";
 
 export interface MetricsLine {

@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Checkpoint, checkCheckpoint } from "../../checkpoint/node/index.ts";
+import { checkCheckpoint, type Checkpoint } from "../../checkpoint/node/index.ts";
 import { FormatError, RequestError, StoreError } from "../../errors.ts";
 import { checkVersion, readState, type StateFile } from "./state-file.ts";
 import {

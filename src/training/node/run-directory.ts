@@ -6,14 +6,14 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { type FileRecord } from "../../checkpoint/index.ts";
+import type { FileRecord } from "../../checkpoint/index.ts";
 import {
   type Checkpoint,
   findCheckpoints,
   readTextFile,
   setAside,
-  writeManifest,
   writeDurably,
+  writeManifest,
 } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { TokenStream } from "../../inference/index.ts";

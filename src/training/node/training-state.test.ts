@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { smallConfig } from "../../../test/models/random-model.ts";
-import { SafetensorsFile, tensorSource, writeSafetensors } from "../../checkpoint/node/index.ts";
+import { tensorSource } from "../../checkpoint/index.ts";
+import { openSafetensors, writeSafetensors } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import { paramLayout, paramViews } from "../../model/index.ts";
 import { flatArrays } from "../index.ts";
@@ -80,8 +81,8 @@ test("a checkpoint gives back values, moments and uses of rows", async () => {
 async function asBefore(path: string, version: 2 | 3): Promise<void> {
   await setVersion(path, version);
   const [model, file] = [join(path, "model.safetensors"), join(path, "state.safetensors")];
-  await using tensors = await SafetensorsFile.open(model);
-  await using state = await SafetensorsFile.open(file);
+  await using tensors = await openSafetensors(model);
+  await using state = await openSafetensors(file);
   const params = new Uint8Array(4 * layout.length);
   for (const { name } of layout.specs)
     params.set(await tensors.read(name), 4 * layout.offsets.get(name)!);

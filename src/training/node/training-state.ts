@@ -15,14 +15,17 @@
  */
 import { join } from "node:path";
 import type { SavedTable, TrainedTable } from "../../at-rest/node/index.ts";
-import { type FileRecord } from "../../checkpoint/index.ts";
+import {
+  type FileRecord,
+  type SafetensorsFile,
+  tensorSource,
+  type TensorSource,
+} from "../../checkpoint/index.ts";
 import {
   type Checkpoint,
   listCheckpoints,
-  SafetensorsFile,
+  openSafetensors,
   saveCheckpoint,
-  tensorSource,
-  type TensorSource,
   writeDurably,
   writeSafetensors,
 } from "../../checkpoint/node/index.ts";
@@ -166,10 +169,10 @@ class TensorFiles {
   }
 
   static async open(path: string, { version }: StateFile): Promise<TensorFiles> {
-    const state = await SafetensorsFile.open(join(path, tensorsName));
+    const state = await openSafetensors(join(path, tensorsName));
     if (version < 4) return new TensorFiles(state, state);
     try {
-      return new TensorFiles(await SafetensorsFile.open(join(path, modelName)), state);
+      return new TensorFiles(await openSafetensors(join(path, modelName)), state);
     } catch (error) {
       await state.close();
       throw error;

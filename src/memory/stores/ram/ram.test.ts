@@ -114,3 +114,19 @@ test("impossible sizes are refused with the numbers", () => {
     (error) => error instanceof StoreError && /8589934592 GiB.*does not fit/.test(error.message),
   );
 });
+
+test("a page that may not share memory has tables, too", async () => {
+  const { SharedArrayBuffer: shared } = globalThis;
+  Reflect.deleteProperty(globalThis, "SharedArrayBuffer");
+  try {
+    const store = new RamStore({ numRows: 100, rowBytes: 4, segmentBytes: 256 });
+    const rows = Uint32Array.of(99, 3);
+    await store.write(rows, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    const back = new Uint8Array(8);
+    await store.read(rows, back);
+    assert.deepEqual([...back], [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert.ok(store.segments.every(({ buffer }) => buffer instanceof ArrayBuffer));
+  } finally {
+    globalThis.SharedArrayBuffer = shared;
+  }
+});

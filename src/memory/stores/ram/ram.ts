@@ -1,5 +1,5 @@
 /**
- * A table in memory: segments of SharedArrayBuffer, zero at first. Pages that were never touched take no memory, so a
+ * A table in memory: segments of SharedArrayBuffer where there is one, zero at first. Pages that were never touched take no memory, so a
  * table may be larger than the part that a run uses. Rows are copied by WebAssembly where it is available, otherwise
  * by loops. Knows nothing of tokens, number formats or tensors.
  */
@@ -15,7 +15,7 @@ export interface RamStoreOptions {
   /** Upper limit of a segment's size, at most 4 GiB; segments hold a power of two of rows. */
   readonly segmentBytes?: number;
   /** Called once for each segment before its first use, to ask for huge pages. */
-  readonly advise?: ((buffer: SharedArrayBuffer) => void) | undefined;
+  readonly advise?: ((buffer: ArrayBufferLike) => void) | undefined;
   /**
    * Smaller tables are copied by JavaScript loops: they fit into the processor's caches, and each WebAssembly memory
    * takes 10 GiB of address space on V8. `Infinity` turns WebAssembly off.
@@ -27,7 +27,7 @@ export class RamStore implements WritableRowStore {
   readonly numRows: number;
   readonly rowBytes: number;
   /** All rows in order, `rowsPerSegment` to a segment (the last may have fewer): for snapshots. */
-  readonly segments: readonly Uint8Array<SharedArrayBuffer>[];
+  readonly segments: readonly Uint8Array[];
   readonly rowsPerSegment: number;
   readonly #copier: RowCopier;
   #isClosed = false;
@@ -91,7 +91,7 @@ export class RamStore implements WritableRowStore {
 }
 
 interface Allocated {
-  readonly segments: Uint8Array<SharedArrayBuffer>[];
+  readonly segments: Uint8Array[];
   readonly copier: RowCopier;
 }
 
@@ -99,15 +99,16 @@ function allocate(options: RamStoreOptions, shift: number): Allocated {
   const { numRows, rowBytes, wasmFromBytes = 16 * 2 ** 20, advise } = options;
   const wasm = numRows * rowBytes < wasmFromBytes ? undefined : createWasmRowCopy();
   const memories: WasmMemory[] = [];
-  const segments: Uint8Array<SharedArrayBuffer>[] = [];
+  const segments: Uint8Array[] = [];
+  // Web pages have it only where their server isolates them.
+  const Memory = globalThis.SharedArrayBuffer ?? ArrayBuffer;
   const rowsPerSegment = 2 ** shift;
   for (let first = 0; first < numRows; first += rowsPerSegment) {
     const bytes = Math.min(rowsPerSegment, numRows - first) * rowBytes;
     try {
       const memory = wasm?.allocate(bytes, { shared: true });
       if (memory !== undefined) memories.push(memory);
-      const buffer = memory?.buffer ?? new SharedArrayBuffer(bytes);
-      segments.push(new Uint8Array(buffer as SharedArrayBuffer, 0, bytes));
+      segments.push(new Uint8Array(memory?.buffer ?? new Memory(bytes), 0, bytes));
     } catch (cause) {
       throw new StoreError(
         `a table of ${numRows} rows of ${rowBytes} bytes (${(numRows * rowBytes) / 2 ** 30} GiB) does ` +

@@ -3,19 +3,15 @@
  * directory. Opens and writes them. No message contains the password, key or query of an address. Knows no model: the
  * caller says what a table must be.
  */
-import { InvalidConfigError } from "../errors.ts";
-import {
-  openHttpStore,
-  type RowFormatName,
-  type RowStore,
-  type TableIdentity,
-} from "../memory/index.ts";
-import { openTableFile, writeTableFile } from "../memory/stores/ranges/node/index.ts";
+import { InvalidConfigError } from "../../errors.ts";
+import type { RowStore, TableIdentity } from "../../memory/index.ts";
+import { openTableFile, writeTableFile } from "../../memory/stores/ranges/node/index.ts";
 import {
   openValkeyStore,
   type ValkeyOptions,
   writeValkeyTable,
-} from "../memory/stores/valkey/node/index.ts";
+} from "../../memory/stores/valkey/node/index.ts";
+import { type OpenElsewhere, tableFileName, webTables } from "../web-tables.ts";
 
 /** Where tables are, if not in their model's directory. */
 export interface Place {
@@ -25,34 +21,19 @@ export interface Place {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface TableWanted {
-  /** The model's directory. Tables in a cluster are named after it, unless the address has a name. */
-  readonly model: string;
-  readonly expected: Omit<TableIdentity, "format">;
-}
-
-/** The file name of a layer's table, on a web server or in a directory. */
-export function tableFileName(layerId: number): string {
-  return `engram-${layerId}.tbl`;
-}
-
-export async function openElsewhere(
-  { address, headers = {} }: Place,
-  { model, expected }: TableWanted,
-): Promise<{ store: RowStore; format: RowFormatName }> {
+/** Opens a place's tables. Throws `InvalidConfigError` for an address of another kind. */
+export function openPlace({ address, headers }: Place): OpenElsewhere {
   const url = urlOf(address);
-  const layerId = expected.layerId!;
-  if (url === undefined) {
+  if (url !== undefined && isWeb(url)) return webTables(url.href, headers);
+  return async ({ model, expected }) => {
+    const layerId = expected.layerId!;
+    if (url !== undefined) {
+      const store = await openValkeyStore({ ...clusterOf(url, { model, layerId }), expected });
+      return { store, format: store.format };
+    }
     const store = await openTableFile(`${address}/${tableFileName(layerId)}`, { expected });
     return { store, format: store.header.format };
-  }
-  if (isWeb(url)) {
-    url.pathname = `${url.pathname.replace(/\/$/, "")}/${tableFileName(layerId)}`;
-    const store = await openHttpStore(url.href, { headers, expected });
-    return { store, format: store.header.format };
-  }
-  const store = await openValkeyStore({ ...clusterOf(url, { model, layerId }), expected });
-  return { store, format: store.format };
+  };
 }
 
 /** Writes the rows of `source` as a layer's table. Readers see the new table as a whole, or the old one. */

@@ -1,0 +1,59 @@
+/** Bodies of answers, read no further than they may go: a server may send less than it should, more, or without end. */
+import { FormatError, StoreError } from "../errors.ts";
+import { PassingError } from "./http-requests.ts";
+
+/** Exactly as many bytes as there is room for. */
+export async function readBody(
+  response: Response,
+  { where, into }: { where: string; into: Uint8Array },
+): Promise<void> {
+  const length = response.headers.get("content-length");
+  const tooLong = (size: string): StoreError =>
+    new StoreError(`${where}: the body has ${size} bytes instead of ${into.length}`);
+  if (length !== null && Number(length) > into.length) throw tooLong(length);
+  let done = 0;
+  for await (const part of partsOf(response)) {
+    if (done + part.length > into.length) throw tooLong(`more than ${into.length}`);
+    into.set(part, done);
+    done += part.length;
+  }
+  if (done !== into.length)
+    throw new PassingError(`${where}: the body has ${done} bytes instead of ${into.length}`);
+}
+
+/** All of a body that has at most `most` bytes. */
+export async function readWholeBody(
+  response: Response,
+  { where, most }: { where: string; most: number },
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of partsOf(response)) {
+    size += part.length;
+    if (size > most)
+      throw new FormatError(`${where} is longer than ${most} bytes; expected a file of settings`);
+    parts.push(part);
+  }
+  const { headers } = response;
+  const length = headers.get("content-encoding") === null ? headers.get("content-length") : null;
+  if (length !== null && Number(length) !== size)
+    throw new PassingError(`${where}: the body has ${size} bytes instead of ${length}`);
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Not by `for await` over the stream itself, which not every browser has. */
+async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
+  const reader = body?.getReader();
+  try {
+    for (let part = await reader?.read(); part?.value !== undefined; part = await reader!.read())
+      yield part.value;
+  } finally {
+    reader?.releaseLock();
+  }
+}

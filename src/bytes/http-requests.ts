@@ -1,0 +1,189 @@
+/**
+ * Requests to one address of a web server. A failure that may pass is tried again, each try within a time limit.
+ * Headers of the caller go to the origin they were given for and to no other. Uses `fetch`, so it runs in browsers.
+ * Knows nothing of what is asked for.
+ */
+import { EngramError, InvalidConfigError, StoreError } from "../errors.ts";
+
+export interface HttpOptions {
+  /** Sent with every request to the origin of the address (authorization, say). */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly maxInFlight?: number;
+  /** How often a request is tried again. */
+  readonly retries?: number;
+  /** Milliseconds that one try may take, its body and redirects included. */
+  readonly timeout?: number;
+  /** Milliseconds before the first retry; each further one waits twice as long. */
+  readonly retryDelay?: number;
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+/** A failure that another try may not have. */
+export class PassingError extends StoreError {}
+
+/** The server says that there is nothing at the address. */
+export class NothingThereError extends StoreError {}
+
+const MAX_REDIRECTS = 5;
+
+export class HttpRequests {
+  /** The address, for messages. */
+  readonly name: string;
+  readonly #url: URL;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #options: HttpOptions;
+  readonly #closing = new AbortController();
+
+  constructor(address: string, options: HttpOptions) {
+    const url = URL.canParse(address) ? new URL(address) : undefined;
+    if (url === undefined || !/^https?:$/.test(url.protocol))
+      throw new InvalidConfigError(
+        `expected an http or https address, got ${url === undefined ? "something else" : url.protocol}`,
+      );
+    this.#headers = { ...credentialsOf(url), ...options.headers };
+    url.username = url.password = "";
+    this.name = nameOf(url);
+    for (const [key, value] of Object.entries(this.#headers)) checkHeader(this.name, key, value);
+    this.#url = url;
+    this.#options = options;
+  }
+
+  /**
+   * What `take` makes of an answer, which it reads as far as it wants. `where` names what is asked for in messages,
+   * `headers` are sent besides the caller's.
+   */
+  async get<T>(
+    { where, headers }: { where: string; headers: Readonly<Record<string, string>> },
+    take: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    const { retries = 2, retryDelay = 100 } = this.#options;
+    const { signal } = this.#closing;
+    if (signal.aborted) throw new StoreError(`the store of ${this.name} was closed; open it again`);
+    for (let tries = 0; ; tries++)
+      try {
+        return await this.#try({ where, headers }, take);
+      } catch (error) {
+        if (signal.aborted)
+          throw new StoreError(`the store of ${this.name} was closed while it was read`);
+        if (!(error instanceof PassingError)) throw error;
+        if (tries === retries)
+          throw new StoreError(`${error.message} (tried ${tries + 1} times)`, { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, retryDelay * 2 ** tries));
+      }
+  }
+
+  /** Requests under way are given up. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #try<T>(
+    { where, headers }: { where: string; headers: Readonly<Record<string, string>> },
+    take: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    const { timeout = 10_000 } = this.#options;
+    const limit = AbortSignal.timeout(timeout);
+    const signal = AbortSignal.any([this.#closing.signal, limit]);
+    try {
+      const response = await this.#request(headers, { where, signal });
+      try {
+        return await take(response);
+      } catch (error) {
+        // The body may be the whole table, or have no end: it is not read.
+        await response.body?.cancel().catch(() => undefined);
+        throw error;
+      }
+    } catch (cause) {
+      if (cause instanceof EngramError) throw cause;
+      const reason = limit.aborted ? `no answer within ${timeout} ms` : messageOf(cause);
+      throw new PassingError(`${where}: ${reason}`, { cause });
+    }
+  }
+
+  /**
+   * With headers to keep, redirects are followed here, step by step; `fetch` takes only some of them off on the way to
+   * another origin. A browser does not show where a redirect leads: it is refused there.
+   */
+  async #request(
+    asked: Readonly<Record<string, string>>,
+    { where, signal }: { where: string; signal: AbortSignal },
+  ): Promise<Response> {
+    const { fetch = globalThis.fetch } = this.#options;
+    const redirect = Object.keys(this.#headers).length > 0 ? "manual" : "follow";
+    let url = this.#url;
+    for (let steps = 0; steps <= MAX_REDIRECTS; steps++) {
+      const own = url.origin === this.#url.origin ? this.#headers : {};
+      const response = await fetch(url.href, { headers: { ...own, ...asked }, redirect, signal });
+      const location = response.headers.get("location");
+      const isRedirect = [301, 302, 303, 307, 308].includes(response.status) && location !== null;
+      if (response.redirected) checkStep(where, url, response.url);
+      if (!isRedirect && response.type !== "opaqueredirect") return response;
+      await response.body?.cancel();
+      if (location === null)
+        throw new StoreError(
+          `${where}: the server redirects, and this platform does not say where to; headers must not ` +
+            "follow to another origin, so give the address that it leads to",
+        );
+      url = checkStep(where, url, location);
+    }
+    throw new StoreError(`${where}: redirected more than ${MAX_REDIRECTS} times`);
+  }
+}
+
+/** The error for an answer of another kind than was `expected`. */
+export function unexpectedStatus(
+  { status, statusText }: Response,
+  { where, expected }: { where: string; expected: string },
+): StoreError {
+  const message = `${where}: expected ${expected}, got ${status} ${statusText}`.trimEnd();
+  if (status >= 500 || status === 429 || status === 408) return new PassingError(message);
+  return status === 404 || status === 410
+    ? new NothingThereError(message)
+    : new StoreError(message);
+}
+
+/** An address without what may be secret in it. */
+export function nameOf({ origin, pathname }: URL): string {
+  return `${origin}${pathname}`;
+}
+
+/** Where a redirect leads: never from https to http. */
+function checkStep(where: string, from: URL, location: string): URL {
+  const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
+  const isSafe =
+    to?.protocol === "https:" || (to?.protocol === "http:" && from.protocol === "http:");
+  if (to !== undefined && isSafe) return to;
+  throw new StoreError(
+    `${where}: the server redirects from ${from.protocol} to ${to === undefined ? "no address" : nameOf(to)}; ` +
+      "that is not followed",
+  );
+}
+
+/** User and password of an address, as the header that carries them. */
+function credentialsOf({ username, password }: URL): Record<string, string> {
+  if (username === "" && password === "") return {};
+  let bytes: Uint8Array;
+  try {
+    bytes = new TextEncoder().encode(
+      `${decodeURIComponent(username)}:${decodeURIComponent(password)}`,
+    );
+  } catch {
+    throw new InvalidConfigError("user and password of an address are percent-encoded UTF-8");
+  }
+  return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
+}
+
+/** `fetch` would show the value in its error. */
+function checkHeader(name: string, key: string, value: string): void {
+  // Visible Latin-1, spaces and tabs inside: what `Headers` takes as it is.
+  if (/^[\w!#$%&'*+.^`|~-]+$/.test(key) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return;
+  throw new InvalidConfigError(
+    `${name}: the value for the header ${JSON.stringify(key)} is none that a header can carry`,
+  );
+}
+
+/** Node's fetch says "fetch failed" and has the reason in the cause. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
