@@ -11,7 +11,12 @@
  *     README.md             its model card
  *     config.json, …        the model, at the end
  */
-import { type TableShape, type TrainedTable, trainedTables } from "./at-rest/node/index.ts";
+import {
+  tablesFrom,
+  type TableShape,
+  type TrainedTable,
+  trainedTables,
+} from "./at-rest/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
@@ -32,6 +37,7 @@ import {
   compressedPad,
   CrossFittedCounts,
   numColumns,
+  type RetrievalTable,
   rowFormat,
   type TokenMap,
   TrainableComposedMemory,
@@ -94,6 +100,8 @@ export interface TrainModelOptions {
    * tables are in RAM. Changes no result.
    */
   readonly tableMemory?: number;
+  /** Rows that tables begin with, in place of zeros: of each layer's size. A `tableLrFactor` of 0 leaves them so. */
+  readonly startTables?: readonly RetrievalTable[];
   readonly resume?: boolean;
   /** Text of a tokenizer.json to use instead of training one. */
   readonly tokenizer?: string;
@@ -207,6 +215,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   });
   const { config, layout, arrays, tables } = parts;
   for (const table of tables) owned.adopt(table, (one) => one.close());
+  const begin = tablesFrom(options.startTables, tables);
   // The tokenizer says where documents start, and checkpoints of earlier versions do not.
   const { documentStart: _, ...sizes } = config;
   const identity = {
@@ -229,16 +238,16 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     seed,
     data: options.data,
     valid: options.valid,
+    startRows: options.startTables !== undefined,
     tokens: { train: stream.tokens.length, valid: valid.tokens.length },
     tokenizer: { text: tokenizerJson, trained: options.tokenizer === undefined },
     signal,
   });
   await run.record(record);
-  if (!isResumed) for (const table of tables) await table.begin();
+  if (!isResumed) await begin();
   say(
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
-
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
   const counts = memory ? countText(stream, config, preset.counted.folds) : undefined;
   const model = languageModel(parts, { backend: options.backend, counts });

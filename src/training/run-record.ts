@@ -56,6 +56,8 @@ export interface RunRecord extends RunSurroundings {
   readonly tokens: { readonly train: number; readonly valid: number };
   /** SHA-256 of tokenizer.json, and whether the run trained it. */
   readonly tokenizer: { readonly sha256: string; readonly trained: boolean };
+  /** Whether tables began with rows that the program gave, which are not told here, and not with zeros. */
+  readonly startRows?: true;
   /** Where it was gone on with. */
   readonly resumed?: readonly (RunSurroundings & { readonly step: number })[];
 }

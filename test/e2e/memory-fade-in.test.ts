@@ -7,6 +7,7 @@ import test, { after, before } from "node:test";
 import { loadModel, ortBackend } from "../../src/index.ts";
 import { type Preset, trainModel } from "../../src/index-training.ts";
 import { Decoder } from "../../src/inference/index.ts";
+import { RamStore, rowFormat } from "../../src/memory/index.ts";
 import { Trainer, WindowOrder } from "../../src/training/index.ts";
 import { toBeClose } from "../conformance/close.ts";
 import { miniPreset } from "../models/mini-preset.ts";
@@ -110,4 +111,34 @@ test("reported gates are those of the sequences whose memory is on, and none whe
     `${found} is no mean of some of ${gates.join(", ")}`,
   );
   await decoder.dispose();
+});
+
+test("tables begin with the rows they are given, and stay so where rows do not learn", async () => {
+  await using origin = await loadModel(join(directory, "never"), { backend });
+  const noise = Float32Array.from({ length: 8 }, (_, i) => i - 3.5);
+  const given = origin.language.memory!.withTables((table) => {
+    const store = new RamStore({ numRows: table.store.numRows, rowBytes: 32 });
+    for (let row = 0; row < store.numRows; row++)
+      store.writeSync(Uint32Array.of(row), new Uint8Array(noise.map((x) => x * (row + 1)).buffer));
+    return { ...table, store, format: rowFormat("f32", 8) };
+  }).tables;
+  const training = { ...miniPreset.training, steps: 3, tableLrFactor: 0, memoryFadeIn: 0 };
+  const options = { data: [data], preset: { ...miniPreset, training }, backend };
+  await trainModel({ ...options, out: join(directory, "frozen"), startTables: given });
+  await using frozen = await loadModel(join(directory, "frozen"), { backend });
+  const { numRows } = given[0]!.store;
+  const rows = Uint32Array.from({ length: numRows }, (_, row) => row);
+  const [begun, ended] = [new Uint8Array(32 * numRows), new Uint8Array(32 * numRows)];
+  await given[0]!.store.read(rows, begun);
+  await frozen.language.memory!.tables[0]!.store.read(rows, ended);
+  assert.deepEqual(ended, begun);
+  const record = JSON.parse(await readFile(join(directory, "frozen", "run.json"), "utf8"));
+  assert.equal(record.startRows, true, "the run's record says that zeros do not make it again");
+  const wrong = trainModel({
+    ...options,
+    out: join(directory, "x"),
+    memory: false,
+    startTables: given,
+  });
+  await assert.rejects(wrong, /tables to begin with are layer 1: .* the model's are none/);
 });

@@ -5,3 +5,4 @@ export { RamTable } from "./ram-table.ts";
 export { openPlace, type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
 export type { SavedTable, TableShape, TableSnapshot, TrainedTable } from "./trained-table.ts";
 export { trainedTables, type TrainedTablesOptions } from "./trained-tables.ts";
+export { tablesFrom } from "./tables-from.ts";

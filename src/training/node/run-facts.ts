@@ -25,6 +25,7 @@ export interface RunSettings {
   readonly seed: number;
   readonly data: readonly string[];
   readonly valid: readonly string[] | undefined;
+  readonly startRows: boolean;
   readonly tokens: RunRecord["tokens"];
   readonly tokenizer: { readonly text: string; readonly trained: boolean };
   readonly signal: AbortSignal | undefined;
@@ -49,6 +50,7 @@ export async function describeRun(settings: RunSettings): Promise<RunRecord> {
     vocabSize: preset.vocabSize,
     model: preset.model,
     ...(preset.memory !== undefined && { memory: preset.memory }),
+    ...(settings.startRows && { startRows: true as const }),
     training: preset.training,
   };
 }
