@@ -35,13 +35,8 @@ export type AddressConfig = Omit<EngramConfig, "headDim">;
 
 /** Ids are below 2^31 and so are buckets; the hash is proven exact within these bounds. */
 const LIMIT = 2 ** 31 - 1;
-/**
- * Runs of buckets (one for each order of each layer), and buckets, of a whole model: twenty and forty times what the
- * released one has. The primes of a run are looked for past those of all runs before it, which at these limits takes a
- * second or two.
- */
-const MAX_RUNS = 128;
-const MAX_BUCKETS = 2048;
+/** Buckets of a whole model: 340 times those of the released one. To find their primes takes a second. */
+const MAX_BUCKETS = 16_384;
 /** Orders beyond this have no use and would only make look-back slow. */
 const MAX_NGRAM = 64;
 
@@ -236,12 +231,12 @@ function minBucketRows(keys: Keys, numOrders: number): number[] {
 /** Comes before the search for primes. */
 function checkNumBuckets(config: AddressConfig): void {
   const { layerIds: layers, maxNgramSize, numHeads } = config;
-  const runs = layers.length * (maxNgramSize - 1);
-  if (runs <= MAX_RUNS && runs * numHeads <= MAX_BUCKETS) return;
+  const buckets = layers.length * (maxNgramSize - 1) * numHeads;
+  if (buckets <= MAX_BUCKETS) return;
   throw new InvalidConfigError(
-    `config.json asks for ${runs * numHeads} buckets of rows: ${layers.length} layers ("engram_layer_ids"), ` +
-      `${maxNgramSize - 1} orders ("engram_max_ngram_size"), ${numHeads} heads ("engram_n_heads"); at most ` +
-      `${MAX_BUCKETS} are read, of at most ${MAX_RUNS} layers times orders`,
+    `config.json asks for ${buckets} buckets of rows: ${layers.length} layers ("engram_layer_ids"), ` +
+      `${maxNgramSize - 1} orders ("engram_max_ngram_size"), ${numHeads} heads ("engram_n_heads"); the limit ` +
+      `is ${MAX_BUCKETS}`,
   );
 }
 

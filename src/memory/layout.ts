@@ -5,7 +5,7 @@
  * are BigInt or decimal strings, never JSON numbers. Knows nothing of tokens, rows' contents or stores.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
-import { nextPrime, Pcg64 } from "../numerics/index.ts";
+import { Pcg64, UnusedPrimes } from "../numerics/index.ts";
 import type { AddressConfig } from "./config.ts";
 
 export interface LayerLayout {
@@ -39,7 +39,7 @@ export function buildLayout(config: AddressConfig): EngramLayout {
     );
   // Shared over orders and layers: no two buckets of a model have the same size, so n-grams that
   // collide in one column have no reason to collide in another.
-  const seen = new Set<number>();
+  const unused = new UnusedPrimes();
   const layers = layerIds.map((layerId) => {
     const primes: number[] = [];
     const offsets: number[] = [];
@@ -47,8 +47,7 @@ export function buildLayout(config: AddressConfig): EngramLayout {
     for (const base of minBucketRows) {
       let prime = base - 1;
       for (let head = 0; head < numHeads; head++) {
-        prime = nextPrime(prime, seen);
-        seen.add(prime);
+        prime = unused.takeAbove(prime);
         offsets.push(numRows);
         primes.push(prime);
         numRows += prime;

@@ -22,7 +22,7 @@ export {
   SCALE_BLOCK,
 } from "./float8.ts";
 export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
-export { isPrime, nextPrime } from "./primes.ts";
+export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";
 export {
   dequantizeBlocks,
   QUANTIZED_BLOCK,

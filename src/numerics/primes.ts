@@ -29,12 +29,35 @@ export function isPrime(n: number): boolean {
   return bases.every((base) => passes(base, { n, odd, twos, multiply }));
 }
 
-/** The smallest prime above `n` that is not in `seen`. */
-export function nextPrime(n: number, seen?: ReadonlySet<number>): number {
+/** The smallest prime above `n`. */
+export function nextPrime(n: number): number {
   let candidate = Math.max(n + 1, 2);
-  // Those seen are prime, which is dear to find out again.
-  while (seen?.has(candidate) || !isPrime(candidate)) candidate++;
+  while (!isPrime(candidate)) candidate++;
   return candidate;
+}
+
+/** Primes that are returned once each. A search does not repeat the tests of earlier ones. */
+export class UnusedPrimes {
+  readonly #used = new Set<number>();
+  /** Keys n, values p: every prime above n, up to p, is used. */
+  readonly #usedUpTo = new Map<number, number>();
+
+  /** The smallest unused prime above `n`; it is used from now on. */
+  takeAbove(n: number): number {
+    let from = n;
+    while (true) {
+      for (let to; (to = this.#usedUpTo.get(from)) !== undefined;) from = to;
+      let candidate = Math.max(from + 1, 2);
+      while (!this.#used.has(candidate) && !isPrime(candidate)) candidate++;
+      this.#usedUpTo.set(from, candidate);
+      if (!this.#used.has(candidate)) {
+        this.#used.add(candidate);
+        this.#usedUpTo.set(n, candidate);
+        return candidate;
+      }
+      from = candidate;
+    }
+  }
 }
 
 interface Witness {
