@@ -7,6 +7,7 @@ import { NonFiniteError } from "../errors.ts";
 import type { Distributions, LookUp, MemoryReader } from "../memory/memory.ts";
 import { evalGraph, io, ropeAngles } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
+import { Decoder } from "./decoder.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
 import { mixedLoss, mixProbs, weightsUnder } from "./mixture.ts";
 import { controlsOf, setControls, type View, viewOf } from "./view.ts";
@@ -161,6 +162,11 @@ export class Scorer {
     });
     const isStart = new Uint8Array(stream.tokens.length + 1);
     for (const start of stream.starts) isStart[start] = 1;
+    const documentStart = (label: number): number => {
+      let start = label - 1;
+      while (start > Math.max(0, label - length) && isStart[start] === 0) start--;
+      return start;
+    };
     for (let at = 0; at < windows.length; at += batch) {
       signal?.throwIfAborted();
       const group = windows.slice(at, at + batch);
@@ -178,14 +184,29 @@ export class Scorer {
           const place = row * length + t;
           if (!Number.isFinite(losses[place]))
             throw new NonFiniteError(
-              `the loss of token ${label} is ${losses[place]}: numbers overflowed on the way; the weights are too ` +
-                "large to compute with, as training that diverged leaves them",
+              `the loss of token ${label} is ${losses[place]}: ` +
+                (await this.#overflowIn(stream.tokens.subarray(documentStart(label), label))),
             );
           tokens.push({ at: place, label, windowStart: start });
         }
       yield { tokens, losses, gates };
       onProgress?.(Math.min(at + batch, windows.length), windows.length);
     }
+  }
+
+  /** Where numbers overflow in a text. A session reads it again, because a session looks into every layer. */
+  async #overflowIn(ids: ArrayLike<number>): Promise<string> {
+    await using decoder = new Decoder(this.#model);
+    try {
+      await decoder.createSession({ view: this.#view }).append(Array.from(ids));
+    } catch (error) {
+      if (error instanceof NonFiniteError) return error.message;
+      throw error;
+    }
+    return (
+      "numbers overflowed, in no layer when the text was read alone; the weights are too large to compute with, " +
+      "as training that diverged leaves them"
+    );
   }
 
   get #layers(): readonly number[] {
