@@ -18,6 +18,7 @@ import {
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
 import { openTableFile } from "../memory/stores/ranges/node/index.ts";
 import { checkRowLogs } from "../at-rest/node/index.ts";
+import { CARD_NAME } from "../training/index.ts";
 import { checkGrownFile, readState } from "../training/node/index.ts";
 
 /** What became of a file. */
@@ -27,6 +28,8 @@ export interface FileCheck {
   readonly bytes: number;
   /** Who has sums of it; undefined: nobody, so that only what its format says could be checked. */
   readonly by: string | undefined;
+  /** A model card that is not as it was saved: it is for people to edit, so that is no damage. */
+  readonly isEdited?: boolean;
   /** What is wrong with it, each with its place; none: it is as it was. */
   readonly damage: readonly string[];
 }
@@ -113,7 +116,10 @@ async function checkListed(
   const damage: string[] = [];
   for await (const { begin, end, text } of findDamage(path, record, { signal }))
     damage.push(`${text}${await tensorsAt(path, begin, end)}`);
-  return { file: name, bytes: record.bytes, by: manifestName, damage };
+  const check = { file: name, bytes: record.bytes, by: manifestName, damage };
+  if (name !== CARD_NAME || damage.length === 0) return check;
+  const bytes = await sizeOf(path);
+  return bytes === 0 ? check : { ...check, bytes, by: undefined, isEdited: true, damage: [] };
 }
 
 /** Which tensors of a safetensors file have some of these bytes, in words. */

@@ -11,7 +11,7 @@ export {
 } from "./presets.ts";
 export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
 export { excerptOf } from "./excerpt.ts";
-export { CARD_MARK, modelCard } from "./model-card.ts";
+export { CARD_MARK, CARD_NAME, modelCard } from "./model-card.ts";
 export { Pace } from "./pace.ts";
 export {
   type DataFile,

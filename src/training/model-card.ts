@@ -13,6 +13,9 @@ export interface CardResult {
   readonly seconds: number;
 }
 
+/** Where model hubs look for the card. */
+export const CARD_NAME = "README.md";
+
 /** Marks a card that nobody has edited: only such a card may be replaced. */
 export const CARD_MARK = "<!-- Written by engram. Remove this line to keep your own text. -->";
 

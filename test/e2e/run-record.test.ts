@@ -174,6 +174,19 @@ test("a card that somebody took over stays", () => {
   assert.equal(readFileSync(join(out, "README.md"), "utf8"), "# Mine\n");
 });
 
+test("a card that somebody edited is no damage, and a missing one is", () => {
+  const card = join(scratch, "own", "README.md");
+  writeFileSync(card, "# Mine, and better\n");
+  const edited = engram("verify", "own");
+  assert.equal(edited.status, 0, edited.stderr);
+  assert.match(edited.stdout, /^README\.md .* bytes, edited$/m);
+  assert.match(edited.stdout, /files are what was saved; the model card was edited/);
+  rmSync(card);
+  const missing = engram("verify", "own");
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /README\.md/);
+});
+
 test("what cannot be trained is refused before a tokenizer is", () => {
   for (const [words, expected] of [
     [["--data", "play.txt", "--valid", "none.txt"], /none\.txt: no such file/],

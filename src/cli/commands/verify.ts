@@ -39,11 +39,11 @@ export const verifyCommand: Command = defineCommand({
     }
     progress.end();
     const damaged = files.flatMap(({ file, damage }) => damage.map((text) => `${file}: ${text}`));
-    for (const { file, bytes, by, damage } of files)
-      if (damage.length === 0)
-        print(
-          `${file}  ${bytes.toLocaleString("en-US")} bytes, ${by === undefined ? "no checksum" : `whole (${by})`}\n`,
-        );
+    for (const { file, bytes, by, isEdited, damage } of files) {
+      if (damage.length > 0) continue;
+      const state = isEdited ? "edited" : by === undefined ? "no checksum" : `whole (${by})`;
+      print(`${file}  ${bytes.toLocaleString("en-US")} bytes, ${state}\n`);
+    }
     if (damaged.length > 0) {
       const more = damaged.length > maxShown ? `; and ${damaged.length - maxShown} more` : "";
       throw new EngramError(
@@ -51,9 +51,11 @@ export const verifyCommand: Command = defineCommand({
         `${dir}: not what was saved: ${damaged.slice(0, maxShown).join("; ")}${more}`,
       );
     }
-    const unknown = files.filter(({ by }) => by === undefined).length;
+    const unknown = files.filter(({ by, isEdited }) => by === undefined && !isEdited).length;
+    const edited = files.filter(({ isEdited }) => isEdited).length;
     print(
-      `${dir}: ${files.length - unknown} files are what was saved` +
+      `${dir}: ${files.length - unknown - edited} files are what was saved` +
+        (edited === 0 ? "" : "; the model card was edited") +
         (unknown === 0 ? "\n" : `; ${unknown} have no checksum (--seal makes some for a model)\n`),
     );
     return { dir, files: files.map(({ file, bytes, by = null }) => ({ file, bytes, by })) };

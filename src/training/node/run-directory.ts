@@ -17,7 +17,7 @@ import {
 } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { TokenStream } from "../../inference/index.ts";
-import { CARD_MARK } from "../model-card.ts";
+import { CARD_MARK, CARD_NAME } from "../model-card.ts";
 import {
   formatRunRecord,
   parseRunRecord,
@@ -50,7 +50,6 @@ export interface OpenRunOptions {
 
 const metricsName = "metrics.jsonl";
 const runName = "run.json";
-const cardName = "README.md";
 /** A run's own files, in the order in which they are written. */
 const runNames = [runName, metricsName, "training.json"] as const;
 
@@ -73,12 +72,12 @@ export async function carryRecord(
   { to, note }: { readonly to: string; readonly note: string },
 ): Promise<string[]> {
   const carried: string[] = [];
-  for (const name of [runName, cardName]) {
+  for (const name of [runName, CARD_NAME]) {
     const text = await readFile(join(from, name), "utf8").catch(() => undefined);
     if (text === undefined) continue;
     await mkdir(to, { recursive: true });
     await writeDurably(join(to, name), (handle) =>
-      handle.writeFile(name === cardName ? `${text.trimEnd()}\n\n${note}\n` : text),
+      handle.writeFile(name === CARD_NAME ? `${text.trimEnd()}\n\n${note}\n` : text),
     );
     carried.push(name);
   }
@@ -211,7 +210,7 @@ export class RunDirectory {
   /** Writes the model card, README.md, unless there is one that somebody has edited. */
   async card(write: (name: string) => string): Promise<void> {
     const text = write(basename(resolve(this.#out)));
-    const file = join(this.#out, cardName);
+    const file = join(this.#out, CARD_NAME);
     const there = await readFile(file, "utf8").catch(() => CARD_MARK);
     if (there.includes(CARD_MARK)) await writeDurably(file, (handle) => handle.writeFile(text));
   }
@@ -235,7 +234,7 @@ export class RunDirectory {
 
   /** Names of the run's own files that exist, including the model card. */
   get files(): readonly string[] {
-    return [...runNames, cardName].filter((name) => existsSync(join(this.#out, name)));
+    return [...runNames, CARD_NAME].filter((name) => existsSync(join(this.#out, name)));
   }
 
   /** Writes the result of the run, training.json. It comes before the model, so that no model lacks it. */
