@@ -35,6 +35,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--max-tokens <N>",
     "--no-memory",
     "--dtype <KIND>",
+    // Several programs share a machine, and this one cannot know what the others need.
+    "--threads <N>",
     // Where a table is kept for many servers, no model can know.
     "--table <PLACE>",
     // Whether a model fits depends on the machine it runs on, which no file can know.
@@ -69,6 +71,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--bpb <FILE...>",
     "--no-memory",
     "--dtype <KIND>",
+    "--threads <N>",
     "--table <PLACE>",
     "--table-memory <SIZE>",
   ],

@@ -1,11 +1,13 @@
 /** `engram eval`: what a model is worth on a text, with its memory and without. */
 import * as z from "zod";
+import { DisposalStack } from "../../disposal-stack.ts";
 import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
 import { path, weightDtype } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { showPlan } from "../show-plan.ts";
 import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 
@@ -23,6 +25,7 @@ export const evalCommand: Command = defineCommand({
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
     },
+    threadsOption,
     ...tableOptions,
   ],
   examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
@@ -31,14 +34,18 @@ export const evalCommand: Command = defineCommand({
     bpb: z.array(path),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
+    ...threadsSchema,
     ...tableSchema,
   }),
   async run(
-    { model: directory, bpb, memory, dtype, table, tableMemory },
+    { model: directory, bpb, memory, dtype, threads, table, tableMemory },
     { print, progress, signal },
   ) {
     await checkTexts(bpb, { isReadOnce: true });
+    await using owned = new DisposalStack();
+    const backend = owned.adopt(engineOf(threads), (one) => one.dispose());
     await using model = await loadModel(directory, {
+      backend,
       memory,
       dtype,
       onPlan: showPlan(progress),

@@ -1,9 +1,11 @@
 /** `engram generate`: a prompt in, its continuation out, as it comes. */
 import * as z from "zod";
+import { DisposalStack } from "../../disposal-stack.ts";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
 import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { showPlan } from "../show-plan.ts";
 import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 
@@ -21,6 +23,7 @@ export const generateCommand: Command = defineCommand({
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
     },
+    threadsOption,
     ...tableOptions,
     { flags: "--seed <S>", description: "of the random choice (default 0)" },
     { flags: "--temperature <T>", description: "0 takes the likeliest token (default 0.8)" },
@@ -40,6 +43,7 @@ export const generateCommand: Command = defineCommand({
     maxTokens: wholeNumber(0).optional(),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
+    ...threadsSchema,
     ...tableSchema,
     seed: wholeNumber(0).optional(),
     temperature: decimal(0, 100).optional(),
@@ -50,10 +54,23 @@ export const generateCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(
-    { model: directory, prompt, memory, dtype, table, tableMemory, temperature = 0.8, ...options },
+    {
+      model: directory,
+      prompt,
+      memory,
+      dtype,
+      threads,
+      table,
+      tableMemory,
+      temperature = 0.8,
+      ...options
+    },
     { print, progress, signal },
   ) {
+    await using owned = new DisposalStack();
+    const backend = owned.adopt(engineOf(threads), (one) => one.dispose());
     await using model = await loadModel(directory, {
+      backend,
       memory,
       dtype,
       onPlan: showPlan(progress),

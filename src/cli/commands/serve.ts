@@ -8,9 +8,9 @@ import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
-import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
@@ -67,11 +67,7 @@ export const serveCommand: Command = defineCommand({
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
       env: "ENGRAM_DTYPE",
     },
-    {
-      flags: "--threads <N>",
-      description: "threads for the computation (default: all cores)",
-      env: "ENGRAM_THREADS",
-    },
+    { ...threadsOption, env: "ENGRAM_THREADS" },
     ...tableOptions,
     {
       flags: "--keep-alive <SECONDS>",
@@ -98,7 +94,7 @@ export const serveCommand: Command = defineCommand({
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     dtype: weightDtype.optional(),
-    threads: wholeNumber(1).optional(),
+    ...threadsSchema,
     ...tableSchema,
     keepAlive: wholeNumber(1).optional(),
     insecure: flag.default(false),
@@ -132,7 +128,7 @@ export const serveCommand: Command = defineCommand({
     checkAccess(access);
     const placement = tablePlacement({ table, tableMemory });
     await using owned = new DisposalStack();
-    const backend = ortBackend(threads === undefined ? {} : { threads });
+    const backend = engineOf(threads);
     owned.adopt(backend, (one) => one.dispose());
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);

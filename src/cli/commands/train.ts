@@ -3,7 +3,6 @@ import { Option } from "commander";
 import * as z from "zod";
 import { readTextFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
-import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
 import {
   findPreset,
@@ -15,6 +14,7 @@ import {
 } from "../../training/index.ts";
 import { decimal, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { formatTrainingStatus } from "../progress.ts";
 import { tablePlacement, tableSchema } from "../table-place.ts";
 
@@ -60,7 +60,7 @@ export const trainCommand: Command = defineCommand({
       flags: "--checkpoint-every <N>",
       description: "steps between checkpoints (default: a tenth)",
     },
-    { flags: "--threads <N>", description: "threads of the engine (default: all cores)" },
+    threadsOption,
   ],
   examples: [
     "train --data book.txt --preset tiny --out models/book",
@@ -85,7 +85,7 @@ export const trainCommand: Command = defineCommand({
     resume: z.boolean().optional(),
     tokenizer: path.optional(),
     checkpointEvery: wholeNumber(1).optional(),
-    threads: wholeNumber(1).optional(),
+    ...threadsSchema,
   }),
   async run(input, context) {
     const {
@@ -110,7 +110,7 @@ export const trainCommand: Command = defineCommand({
       throw new InvalidConfigError(
         "training writes rows, and writes them to ram or cache:SIZE; put the table elsewhere afterwards: engram table push",
       );
-    const backend = ortBackend(threads === undefined ? {} : { threads });
+    const backend = engineOf(threads);
     try {
       const result = await trainModel({
         ...definedOnly(options),
