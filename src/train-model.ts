@@ -57,6 +57,7 @@ import type { Backend } from "./tensor/index.ts";
 import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import {
+  type CountedSizes,
   type Document,
   excerptOf,
   findPreset,
@@ -249,7 +250,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
-  const counts = memory ? countText(stream, config, preset.counted.folds) : undefined;
+  const counts = memory ? countText(stream, config, preset.counted) : undefined;
   const model = languageModel(parts, { backend: options.backend, counts });
   const state: TrainingState = {
     layout,
@@ -461,15 +462,11 @@ function languageModel(
 function countText(
   stream: TokenStream,
   { counted, vocabSize, numLayers }: ModelConfig,
-  folds: number,
+  { folds, maxBytes }: CountedSizes,
 ): CrossFittedCounts | undefined {
   if (counted === undefined) return undefined;
-  return new CrossFittedCounts(stream, {
-    order: counted.order,
-    vocabSize,
-    folds,
-    layerId: numLayers,
-  });
+  const sizes = { order: counted.order, vocabSize, layerId: numLayers, folds };
+  return new CrossFittedCounts(stream, { ...sizes, ...(maxBytes > 0 && { maxBytes }) });
 }
 
 /** Bits per byte of a text; of a part spread over it, scaled to the whole, if the options say so. */

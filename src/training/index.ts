@@ -3,6 +3,7 @@ export { type Document, type DocumentEncoder, packDocuments, utf8Length } from "
 export { fillBatch, WindowOrder } from "./dataset.ts";
 export { adamW, type DenseOptimizer, type FlatArrays, globalNorm, muon } from "./optimizer.ts";
 export {
+  type CountedSizes,
   findPreset,
   type MemorySizes,
   type Preset,

@@ -73,6 +73,7 @@ const memory: Readonly<Record<keyof MemorySizes, Kind>> = {
 const counted: Readonly<Record<keyof CountedSizes, Kind>> = {
   order: countOrNone,
   folds: count,
+  maxBytes: countOrNone,
 };
 const training: Readonly<Record<keyof TrainingRecipe, Kind>> = {
   batch: count,

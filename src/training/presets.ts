@@ -47,6 +47,8 @@ export interface CountedSizes {
   readonly order: number;
   /** Contiguous parts of the training text; a place is read from what the others wrote. */
   readonly folds: number;
+  /** Of the table: what is listed is what gains most a byte. 0: all is. */
+  readonly maxBytes: number;
 }
 
 /** A model's sizes with the recipe they were tried with. */
@@ -88,7 +90,7 @@ const presets: Readonly<Record<string, Preset>> = {
       headDim: 16,
       minBucketRows: [4000, 8000],
     },
-    counted: { order: 0, folds: 5 },
+    counted: { order: 0, folds: 5, maxBytes: 0 },
     training: {
       batch: 16,
       length: 128,
@@ -123,7 +125,7 @@ const presets: Readonly<Record<string, Preset>> = {
       headDim: 16,
       minBucketRows: [1_000_000, 1_000_000],
     },
-    counted: { order: 0, folds: 5 },
+    counted: { order: 0, folds: 5, maxBytes: 0 },
     training: {
       batch: 8,
       length: 256,

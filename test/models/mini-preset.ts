@@ -24,7 +24,7 @@ export const miniPreset: Preset = {
     headDim: 8,
     minBucketRows: [500, 900],
   },
-  counted: { order: 0, folds: 5 },
+  counted: { order: 0, folds: 5, maxBytes: 0 },
   training: {
     batch: 4,
     length: 32,

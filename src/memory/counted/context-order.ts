@@ -2,7 +2,8 @@
  * The places of a text, sorted by the ids before them: places with the same context lie side by side, whatever its
  * length, so one walk counts what followed each context. Knows ids and documents; no counts, no formats.
  *
- * A radix sort from the least significant key on: as many linear passes as an n-gram has ids.
+ * Places are put into groups by the id before them, and each group is sorted by itself, near enough to the processor
+ * to take little time.
  */
 import { InvalidConfigError } from "../../errors.ts";
 
@@ -28,6 +29,11 @@ export const MAX_ORDER = 16;
 
 const uncounted = 255;
 
+/** Of the keys of a sort, at a time. */
+const DIGIT_BITS = 8;
+/** Up to as many are sorted by insertion, which is the fastest for few. */
+const few = 24;
+
 /** Sorts every place of the text that has something before it. Throws `InvalidConfigError` for an order or ids out of range. */
 export function sortByContext(
   text: CountedText,
@@ -38,34 +44,117 @@ export function sortByContext(
   const { tokens } = text;
   checkIds(tokens, vocabSize);
   const depths = depthsOf(text, order - 1);
-  let places = new Uint32Array(depths.length);
-  let numPlaces = 0;
-  for (const [at, depth] of depths.entries()) if (depth !== uncounted) places[numPlaces++] = at;
-  places = places.subarray(0, numPlaces);
-  let sorted = new Uint32Array(numPlaces);
-  const ends = new Uint32Array(vocabSize + 2);
-  for (let pass = 0; pass < order; pass++) {
-    // The id at the place first, then those before it, the farthest first.
-    const back = pass === 0 ? 0 : order - pass;
-    ends.fill(0);
-    // Where the document is too short the key is 0, which sorts before all ids.
-    for (const at of places) ends[(depths[at]! >= back ? tokens[at - back]! + 1 : 0) + 1]!++;
-    for (let key = 1; key < ends.length; key++) ends[key]! += ends[key - 1]!;
-    for (const at of places) sorted[ends[depths[at]! >= back ? tokens[at - back]! + 1 : 0]!++] = at;
-    [places, sorted] = [sorted, places];
-  }
+  const { places, ends } = groupByIdBefore(tokens, depths, vocabSize);
+  // The id at the place first, then those before it, the farthest first.
+  const backs = [0, ...Array.from({ length: order - 2 }, (_, i) => order - 1 - i)];
+  const sorter = new GroupSorter({ tokens, depths, vocabSize });
+  for (let id = 0; id < vocabSize; id++)
+    sorter.sort(places.subarray(id === 0 ? 0 : ends[id - 1]!, ends[id]!), backs);
   return { text, order, places, depths };
+}
+
+/** Every place that has something before it, by the id before it, and where each id's end. */
+function groupByIdBefore(
+  tokens: ArrayLike<number>,
+  depths: Uint8Array,
+  vocabSize: number,
+): { places: Uint32Array; ends: Uint32Array } {
+  const ends = new Uint32Array(vocabSize + 1);
+  let numPlaces = 0;
+  for (let at = 0; at < depths.length; at++)
+    if (depths[at] !== uncounted) {
+      ends[tokens[at - 1]! + 1]!++;
+      numPlaces++;
+    }
+  for (let id = 1; id <= vocabSize; id++) ends[id]! += ends[id - 1]!;
+  const places = new Uint32Array(numPlaces);
+  for (let at = 0; at < depths.length; at++)
+    if (depths[at] !== uncounted) places[ends[tokens[at - 1]!]!++] = at;
+  return { places, ends };
+}
+
+/** Sorts groups of places by ids near them, with scratch arrays that are used again. */
+class GroupSorter {
+  readonly #tokens: ArrayLike<number>;
+  readonly #depths: Uint8Array;
+  /** Bits of an id + 1. */
+  readonly #bits: number;
+  readonly #ends = new Uint32Array((1 << DIGIT_BITS) + 1);
+  #keys = new Uint32Array(0);
+  #ranks = new Uint32Array(0);
+  #others = new Uint32Array(0);
+  #group = new Uint32Array(0);
+
+  constructor(of: { tokens: ArrayLike<number>; depths: Uint8Array; vocabSize: number }) {
+    this.#tokens = of.tokens;
+    this.#depths = of.depths;
+    this.#bits = 32 - Math.clz32(of.vocabSize);
+  }
+
+  /** In place, by the ids `backs` before each place, the last of them first. */
+  sort(places: Uint32Array, backs: readonly number[]): void {
+    const { length } = places;
+    if (length < 2) return;
+    if (this.#keys.length < length) {
+      const room = Math.max(1024, 2 * length);
+      this.#keys = new Uint32Array(room);
+      this.#ranks = new Uint32Array(room);
+      this.#others = new Uint32Array(room);
+      this.#group = new Uint32Array(room);
+    }
+    const [keys, group] = [this.#keys, this.#group];
+    group.set(places);
+    for (let i = 0; i < length; i++) this.#ranks[i] = i;
+    for (const back of backs) {
+      // Where the document is too short the key is 0, which sorts before all ids.
+      for (let i = 0; i < length; i++) {
+        const at = group[i]!;
+        keys[i] = this.#depths[at]! >= back ? this.#tokens[at - back]! + 1 : 0;
+      }
+      for (let shift = 0; shift < this.#bits; shift += DIGIT_BITS) this.#pass(length, shift);
+    }
+    const ranks = this.#ranks;
+    for (let i = 0; i < length; i++) places[i] = group[ranks[i]!]!;
+  }
+
+  /** Sorts the ranks by one digit of their keys; equal ones stay as they are. */
+  #pass(length: number, shift: number): void {
+    const [keys, ranks, others, ends] = [this.#keys, this.#ranks, this.#others, this.#ends];
+    const mask = (1 << DIGIT_BITS) - 1;
+    if (length <= few) {
+      for (let i = 1; i < length; i++) {
+        const rank = ranks[i]!;
+        const digit = (keys[rank]! >>> shift) & mask;
+        let at = i;
+        for (; at > 0 && ((keys[ranks[at - 1]!]! >>> shift) & mask) > digit; at--)
+          ranks[at] = ranks[at - 1]!;
+        ranks[at] = rank;
+      }
+      return;
+    }
+    ends.fill(0);
+    for (let i = 0; i < length; i++) ends[((keys[i]! >>> shift) & mask) + 1]!++;
+    for (let digit = 1; digit <= mask; digit++) ends[digit]! += ends[digit - 1]!;
+    for (let i = 0; i < length; i++) {
+      const rank = ranks[i]!;
+      others[ends[(keys[rank]! >>> shift) & mask]!++] = rank;
+    }
+    this.#ranks = others;
+    this.#others = ranks;
+  }
 }
 
 /** How many ids of their contexts two places have in common, `depth` at most. */
 export function commonDepth(
   { text: { tokens }, depths }: ContextOrder,
-  [one, other]: readonly [number, number],
+  one: number,
+  other: number,
   depth: number,
 ): number {
+  const [deep, deepOther] = [depths[one]!, depths[other]!];
   for (let back = 1; back <= depth; back++) {
-    const [has, hasOther] = [depths[one]! >= back, depths[other]! >= back];
-    if (has !== hasOther || (has && tokens[one - back] !== tokens[other - back])) return back - 1;
+    if (deep < back || deepOther < back) return deep < back && deepOther < back ? depth : back - 1;
+    if (tokens[one - back] !== tokens[other - back]) return back - 1;
   }
   return depth;
 }

@@ -7,16 +7,18 @@
  */
 import { commonDepth, type ContextOrder } from "./context-order.ts";
 
-/** What followed one context. Arrays are views, valid during the visit. */
+/** What followed one context, to be read during the visit only. */
 export interface ContextRow {
   /** Ids of the context: 0 is the row of all ids. */
   readonly depth: number;
   /** A place in the text whose `depth` ids before it are the context. */
   readonly place: number;
-  /** Ids that followed, in no order, each once. */
+  /** How many ids followed, and which: the first `size`, each once, the most frequent first, then the smallest. */
+  readonly size: number;
   readonly successors: Uint32Array;
-  /** Of each id, its count, by id. */
+  /** [V] How often each id followed. */
   readonly counts: Uint32Array;
+  readonly total: number;
 }
 
 /** Places that are left out: a fold. */
@@ -32,57 +34,104 @@ export function countContexts(
   visit: (row: ContextRow) => void,
 ): void {
   const { places, depths, text } = order;
+  const { tokens } = text;
   const deepest = order.order - 1;
-  const open = Array.from({ length: order.order }, () => new OpenRow(vocabSize));
-  let last = -1;
-  const close = (to: number): void => {
+  const open = Array.from({ length: order.order }, (_, depth) => new OpenRow(depth, vocabSize));
+  const longest = open[deepest]!;
+  const close = (last: number, to: number): void => {
     for (let depth = deepest; depth >= to; depth--) {
       const row = open[depth]!;
       const isWhole = depths[last]! >= depth;
-      if (isWhole) visit({ depth, place: last, successors: row.successors, counts: row.counts });
-      if (depth > 0)
-        for (const id of row.successors) open[depth - 1]!.add(id, isWhole ? 1 : row.counts[id]!);
+      if (depth > 0) row.countInto(open[depth - 1]!, isWhole);
+      if (isWhole) {
+        row.place = last;
+        row.sort();
+        visit(row);
+      }
       row.clear();
     }
   };
-  for (const place of places) {
-    if (except !== undefined && place >= except.from && place < except.to) continue;
-    if (last !== -1) close(commonDepth(order, [last, place], deepest) + 1);
-    open[deepest]!.add(text.tokens[place]!, 1);
+  const [from, to] = except === undefined ? [0, 0] : [except.from, except.to];
+  let last = -1;
+  for (let i = 0; i < places.length; i++) {
+    const place = places[i]!;
+    if (place >= from && place < to) continue;
+    if (last !== -1) {
+      const common = commonDepth(order, last, place, deepest);
+      if (common < deepest) close(last, common + 1);
+    }
+    longest.add(tokens[place]!, 1);
     last = place;
   }
-  if (last !== -1) close(0);
+  if (last !== -1) close(last, 0);
 }
 
+/** Up to as many successors are sorted by insertion, which is the fastest for few. */
+const few = 24;
+
 /** A row that still grows. */
-class OpenRow {
+class OpenRow implements ContextRow {
+  readonly depth: number;
   readonly counts: Uint32Array;
-  #listed: Uint32Array;
-  #size = 0;
+  successors = new Uint32Array(64);
+  size = 0;
+  total = 0;
+  place = -1;
 
-  constructor(vocabSize: number) {
+  constructor(depth: number, vocabSize: number) {
+    this.depth = depth;
     this.counts = new Uint32Array(vocabSize);
-    this.#listed = new Uint32Array(64);
-  }
-
-  get successors(): Uint32Array {
-    return this.#listed.subarray(0, this.#size);
   }
 
   add(id: number, count: number): void {
-    if (this.counts[id] === 0) {
-      if (this.#size === this.#listed.length) {
-        const grown = new Uint32Array(2 * this.#size);
-        grown.set(this.#listed);
-        this.#listed = grown;
+    const before = this.counts[id]!;
+    if (before === 0) {
+      if (this.size === this.successors.length) {
+        const grown = new Uint32Array(2 * this.size);
+        grown.set(this.successors);
+        this.successors = grown;
       }
-      this.#listed[this.#size++] = id;
+      this.successors[this.size++] = id;
     }
-    this.counts[id]! += count;
+    this.counts[id] = before + count;
+    this.total += count;
+  }
+
+  /** Each successor once, or with its count where nothing stands before. */
+  countInto(shorter: OpenRow, isWhole: boolean): void {
+    for (let i = 0; i < this.size; i++) {
+      const id = this.successors[i]!;
+      shorter.add(id, isWhole ? 1 : this.counts[id]!);
+    }
+  }
+
+  sort(): void {
+    const { successors, counts, size } = this;
+    if (size > few) {
+      // Exact for counts of 32 bits and ids of 21.
+      const keys = new Float64Array(size);
+      for (let i = 0; i < size; i++)
+        keys[i] = (2 ** 32 - 1 - counts[successors[i]!]!) * 2 ** 21 + successors[i]!;
+      keys.sort();
+      for (let i = 0; i < size; i++) successors[i] = keys[i]! % 2 ** 21;
+      return;
+    }
+    for (let i = 1; i < size; i++) {
+      const id = successors[i]!;
+      const count = counts[id]!;
+      let at = i;
+      for (; at > 0; at--) {
+        const other = successors[at - 1]!;
+        if (counts[other]! > count || (counts[other] === count && other < id)) break;
+        successors[at] = other;
+      }
+      successors[at] = id;
+    }
   }
 
   clear(): void {
-    for (let i = 0; i < this.#size; i++) this.counts[this.#listed[i]!] = 0;
-    this.#size = 0;
+    for (let i = 0; i < this.size; i++) this.counts[this.successors[i]!] = 0;
+    this.size = 0;
+    this.total = 0;
   }
 }

@@ -248,8 +248,7 @@ class CountedRows implements Distributions {
         const place = position * this.count + depth - 1;
         const range = { from: from[place]!, to: to[place]! };
         const context = { ids, place: ends[position]!, depth };
-        // A context was met only where those that it ends in were.
-        if (!this.#scanner.find(bytes.get(of)!, range, context, this.#heads[place]!)) break;
+        this.#scanner.find(bytes.get(of)!, range, context, this.#heads[place]!);
       }
     }
   }

@@ -7,9 +7,10 @@
  */
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
-import { countContexts, type ContextRow, type PlaceRange } from "./count-contexts.ts";
+import { countContexts, type PlaceRange } from "./count-contexts.ts";
 import type { ContextOrder } from "./context-order.ts";
-import { type RowToWrite, RowWriter } from "./row-bytes.ts";
+import { leastGainFor, type Prune, prunedRows } from "./prune-rows.ts";
+import { type RowHead, RowScanner, RowWriter } from "./row-bytes.ts";
 
 /** Bytes of one row of the store that buckets lie in. */
 export const BLOCK_BYTES = 64;
@@ -60,60 +61,114 @@ export function bucketOf(
   return vocabSize + (((hash ^ (hash >>> 13)) >>> 0) % (offsets.length - 1 - vocabSize));
 }
 
-/** Counts a text that was sorted. `except` leaves out a fold. Throws `InvalidConfigError` for more bytes than a directory addresses. */
+/** A table just counted. */
+export interface BuiltTable extends CountedBytes {
+  /** What is listed saves at least so many nats a byte: 0 where all is. */
+  readonly leastGain: number;
+}
+
+/**
+ * Counts a text that was sorted. `except` leaves out a fold; `prune` lists less than all. Takes twice the table's
+ * bytes, before it is pruned, of memory. Throws `InvalidConfigError` for more bytes than a directory addresses, and
+ * for less room than it needs.
+ */
 export function buildCountedTable(
   sorted: ContextOrder,
-  { vocabSize, except }: { vocabSize: number; except?: PlaceRange | undefined },
-): CountedBytes {
+  {
+    vocabSize,
+    except,
+    prune,
+  }: { vocabSize: number; except?: PlaceRange | undefined; prune?: Prune | undefined },
+): BuiltTable {
   const { order, text } = sorted;
   const once = new Float64Array(order);
   const twice = new Float64Array(order);
   const unigrams = new Uint32Array(vocabSize);
+  const writer = new RowWriter(vocabSize);
   let numContexts = 0;
-  const walk = (visit: (row: ContextRow) => void): void =>
-    countContexts(sorted, { vocabSize, except }, visit);
-  walk(({ depth, successors, counts }) => {
-    for (const id of successors) {
-      if (counts[id] === 1) once[depth]!++;
-      else if (counts[id] === 2) twice[depth]!++;
-      if (depth === 0) unigrams[id] = counts[id]!;
+  countContexts(sorted, { vocabSize, except }, (row) => {
+    const { depth, place, successors, counts, size, total } = row;
+    // The most frequent first.
+    for (let i = size - 1; i >= 0; i--) {
+      const count = counts[successors[i]!]!;
+      if (count > 2) break;
+      if (count === 1) once[depth]!++;
+      else twice[depth]!++;
+    }
+    if (depth === 0) {
+      for (let i = 0; i < size; i++) unigrams[successors[i]!] = counts[successors[i]!]!;
+      return;
     }
     if (depth > 1) numContexts++;
+    writer.write({ depth, ids: text.tokens, place, successors, counts, size, total, unlisted: 0 });
   });
-  const numBuckets = vocabSize + Math.max(1, Math.ceil(numContexts / contextsPerBucket));
-  const offsets = new Uint32Array(numBuckets + 1);
-  const directory = {
+  const counted = {
     order,
     vocabSize,
     discounts: Float64Array.from(once, (n, depth) => discountOf({ once: n, twice: twice[depth]! })),
     unigrams,
-    offsets,
   };
-  const rows = new RowWriter(vocabSize);
-  const bytesOf = (row: ContextRow): Uint8Array => rows.write(rowToWrite(row, text.tokens));
-  const bucket = ({ place, depth }: ContextRow): number =>
-    bucketOf(directory, { ids: text.tokens, place, depth });
-  let size = 0;
-  walk((row) => {
-    if (row.depth === 0) return;
-    const { length } = bytesOf(row);
-    offsets[bucket(row) + 1]! += length;
-    size += length;
-  });
+  const all = { ...counted, segments: writer.finish() };
+  if (prune === undefined) return { ...placed(all, numContexts), leastGain: 0 };
+  const leastGain =
+    "leastGain" in prune
+      ? prune.leastGain
+      : leastGainFor(all, prune.bytes, (rowBytes, contexts) =>
+          tableBytes({ order, vocabSize, rowBytes, numContexts: contexts }),
+        );
+  const kept = prunedRows(all, leastGain);
+  return { ...placed({ ...counted, segments: kept.segments }, kept.numContexts), leastGain };
+}
+
+/** Of a table at rest: its rows and its directory. */
+function tableBytes(of: {
+  order: number;
+  vocabSize: number;
+  rowBytes: number;
+  numContexts: number;
+}): number {
+  const { order, vocabSize, rowBytes, numContexts } = of;
+  const blocks = Math.ceil(rowBytes / BLOCK_BYTES) * BLOCK_BYTES;
+  return blocks + 8 * order + 4 * (vocabSize + numBucketsFor(numContexts, vocabSize) + 1);
+}
+
+function numBucketsFor(numContexts: number, vocabSize: number): number {
+  return vocabSize + Math.max(1, Math.ceil(numContexts / contextsPerBucket));
+}
+
+/** The table of rows that were written: each is placed into its bucket, in the order of their writing. */
+function placed(
+  { segments, ...counted }: Omit<CountedDirectory, "offsets"> & { segments: Uint8Array[] },
+  numContexts: number,
+): CountedBytes {
+  const { vocabSize, order } = counted;
+  const offsets = new Uint32Array(numBucketsFor(numContexts, vocabSize) + 1);
+  const size = segments.reduce((sum, { length }) => sum + length, 0);
   if (size > 2 ** 32 - 1)
     throw new InvalidConfigError(
       `the counts take ${size} bytes, and a table holds ${2 ** 32 - 1}: count less text, or shorter n-grams`,
     );
+  const directory = { ...counted, offsets };
+  const scanner = new RowScanner(vocabSize);
+  const head: RowHead = { total: 0, distinct: 0, largest: 0, listed: 0, at: 0, isSingle: false };
+  const context = new Uint32Array(order);
+  const walk = (visit: (bucket: number, from: number, to: number) => void, bytes: Uint8Array) => {
+    for (let from = 0; from < bytes.length; from = scanner.end) {
+      const depth = scanner.open(bytes, { from, to: bytes.length }, { context, head });
+      visit(bucketOf(directory, { ids: context, place: depth, depth }), from, scanner.end);
+    }
+  };
+  for (const segment of segments)
+    walk((bucket, from, to) => (offsets[bucket + 1]! += to - from), segment);
   for (let at = 1; at < offsets.length; at++) offsets[at]! += offsets[at - 1]!;
   const bytes = new Uint8Array(Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES);
   const ends = offsets.slice();
-  walk((row) => {
-    if (row.depth === 0) return;
-    const of = bytesOf(row);
-    const at = bucket(row);
-    bytes.set(of, ends[at]);
-    ends[at]! += of.length;
-  });
+  for (const segment of segments)
+    walk((bucket, from, to) => {
+      let at = ends[bucket]!;
+      for (let i = from; i < to; i++) bytes[at++] = segment[i]!;
+      ends[bucket] = at;
+    }, segment);
   return { ...directory, bytes };
 }
 
@@ -135,18 +190,4 @@ export function checkDirectory(
             : undefined;
   if (problem !== undefined)
     throw new FormatError(`the counted memory's directory does not have ${problem}`);
-}
-
-function rowToWrite(
-  { depth, place, successors, counts }: ContextRow,
-  tokens: ArrayLike<number>,
-): RowToWrite {
-  const ids = successors.toSorted((a, b) => counts[b]! - counts[a]! || a - b);
-  return {
-    context: Uint32Array.from({ length: depth }, (_, back) => tokens[place - 1 - back]!),
-    ids,
-    counts: Uint32Array.from(ids, (id) => counts[id]!),
-    total: ids.reduce((sum, id) => sum + counts[id]!, 0),
-    unlisted: 0,
-  };
 }

@@ -17,6 +17,8 @@ export interface CrossFitOptions {
   readonly vocabSize: number;
   readonly folds: number;
   readonly layerId: number;
+  /** Of the whole text's table; those without a fold list what gains as much a byte. Default: all is listed. */
+  readonly maxBytes?: number | undefined;
 }
 
 export class CrossFittedCounts implements TrainableMemory {
@@ -27,7 +29,8 @@ export class CrossFittedCounts implements TrainableMemory {
   readonly bytes: CountedBytes;
 
   /** Counts the text once as a whole and once without each fold. Throws `InvalidConfigError`. */
-  constructor(text: CountedText, { order, vocabSize, folds, layerId }: CrossFitOptions) {
+  constructor(text: CountedText, options: CrossFitOptions) {
+    const { order, vocabSize, folds, layerId, maxBytes } = options;
     const { length } = text.tokens;
     if (!Number.isInteger(folds) || folds < 2 || folds > length)
       throw new InvalidConfigError(
@@ -35,12 +38,20 @@ export class CrossFittedCounts implements TrainableMemory {
       );
     const sorted = sortByContext(text, { order, vocabSize });
     this.#foldLength = Math.ceil(length / folds);
-    this.bytes = buildCountedTable(sorted, { vocabSize });
+    const { leastGain, ...bytes } = buildCountedTable(sorted, {
+      vocabSize,
+      ...(maxBytes !== undefined && { prune: { bytes: maxBytes } }),
+    });
+    this.bytes = bytes;
     this.#whole = new CountedMemory(tableInRam(this.bytes), { layerId });
     this.#withoutFold = Array.from({ length: folds }, (_, fold) => {
       const except = { from: fold * this.#foldLength, to: (fold + 1) * this.#foldLength };
-      const bytes = buildCountedTable(sorted, { vocabSize, except });
-      return new CountedMemory(tableInRam(bytes), { layerId });
+      const others = buildCountedTable(sorted, {
+        vocabSize,
+        except,
+        ...(leastGain > 0 && { prune: { leastGain } }),
+      });
+      return new CountedMemory(tableInRam(others), { layerId });
     });
   }
 
@@ -83,9 +94,10 @@ export class CrossFittedCounts implements TrainableMemory {
 export function tableInRam({ bytes, ...directory }: CountedBytes): CountedMemory["table"] {
   const numRows = bytes.length / BLOCK_BYTES;
   const buckets = new RamStore({ numRows, rowBytes: BLOCK_BYTES });
-  buckets.writeSync(
-    Uint32Array.from({ length: numRows }, (_, row) => row),
-    bytes,
-  );
+  let at = 0;
+  for (const segment of buckets.segments) {
+    segment.set(bytes.subarray(at, at + segment.length));
+    at += segment.length;
+  }
   return { ...directory, buckets };
 }

@@ -31,10 +31,14 @@ export interface RowHead {
 
 /** A row to write. */
 export interface RowToWrite {
-  /** The nearest first. */
-  readonly context: ArrayLike<number>;
-  /** The most frequent first. */
+  /** The context: the `depth` ids before `place`. */
+  readonly depth: number;
   readonly ids: ArrayLike<number>;
+  readonly place: number;
+  /** The first `size` are listed, the most frequent first. */
+  readonly successors: ArrayLike<number>;
+  readonly size: number;
+  /** By id. */
   readonly counts: ArrayLike<number>;
   /** Sum of all counts, listed or not. */
   readonly total: number;
@@ -47,39 +51,67 @@ function idBytesOf(vocabSize: number): number {
   return vocabSize <= 1 << 16 ? 2 : 3;
 }
 
+/** Bytes of a row before its successors, of `depth` ids of context; `rest` bytes of successors follow. */
+export function headBytes(
+  { total, distinct, listed, isSingle }: Omit<RowHead, "at" | "largest">,
+  { depth, rest, vocabSize }: { depth: number; rest: number; vocabSize: number },
+): number {
+  const context = 1 + depth * idBytesOf(vocabSize);
+  if (isSingle) return context;
+  const numbers = varintBytes(listed) + varintBytes(total) + varintBytes(distinct - listed);
+  return context + varintBytes(numbers + rest) + numbers;
+}
+
+/** Bytes of a successor and its count. */
+export function successorBytes(count: number, vocabSize: number): number {
+  return idBytesOf(vocabSize) + varintBytes(count);
+}
+
+/** Writes rows one behind another, into segments that hold whole rows and never move. */
 export class RowWriter {
   readonly #idBytes: number;
-  #bytes = new Uint8Array(256);
+  readonly segments: Uint8Array[] = [];
+  #bytes: Uint8Array = new Uint8Array(0);
   #size = 0;
 
   constructor(vocabSize: number) {
     this.#idBytes = idBytesOf(vocabSize);
   }
 
-  /** The row's bytes: a view, valid until the next row. */
-  write({ context, ids, counts, total, unlisted }: RowToWrite): Uint8Array {
-    this.#size = 0;
-    const isSingle = ids.length === 1 && total === 1;
-    this.#reserve(32 + (context.length + 1) * this.#idBytes + ids.length * (this.#idBytes + 5));
-    this.#bytes[this.#size++] = context.length + (isSingle ? single : 0);
-    for (let i = 0; i < context.length; i++) this.#id(context[i]!);
+  /** The rows written, once all are. */
+  finish(): Uint8Array[] {
+    this.#close();
+    return this.segments;
+  }
+
+  write(row: RowToWrite): void {
+    const { depth, ids, place, successors, counts, size, total, unlisted } = row;
+    const idBytes = this.#idBytes;
+    this.#reserve(32 + (depth + 1) * idBytes + size * (idBytes + 5));
+    const isSingle = size === 1 && total === 1;
+    this.#bytes[this.#size++] = depth + (isSingle ? single : 0);
+    for (let back = 1; back <= depth; back++) this.#id(ids[place - back]!);
     if (isSingle) {
-      this.#id(ids[0]!);
-      return this.#bytes.subarray(0, this.#size);
+      this.#id(successors[0]!);
+      return;
     }
-    let size = varintBytes(ids.length) + varintBytes(total) + varintBytes(unlisted);
-    for (let i = 0; i < ids.length; i++) size += this.#idBytes + varintBytes(counts[i]!);
-    for (const number of [size, ids.length, total, unlisted]) this.#varint(number);
-    for (let i = 0; i < ids.length; i++) {
-      this.#id(ids[i]!);
-      this.#varint(counts[i]!);
+    let rest = varintBytes(size) + varintBytes(total) + varintBytes(unlisted);
+    for (let i = 0; i < size; i++) rest += idBytes + varintBytes(counts[successors[i]!]!);
+    this.#varint(rest);
+    this.#varint(size);
+    this.#varint(total);
+    this.#varint(unlisted);
+    for (let i = 0; i < size; i++) {
+      const id = successors[i]!;
+      this.#id(id);
+      this.#varint(counts[id]!);
     }
-    return this.#bytes.subarray(0, this.#size);
   }
 
   #id(id: number): void {
-    for (let shift = 0; shift < 8 * this.#idBytes; shift += 8)
-      this.#bytes[this.#size++] = id >>> shift;
+    this.#bytes[this.#size++] = id;
+    this.#bytes[this.#size++] = id >>> 8;
+    if (this.#idBytes === 3) this.#bytes[this.#size++] = id >>> 16;
   }
 
   #varint(value: number): void {
@@ -89,9 +121,19 @@ export class RowWriter {
   }
 
   #reserve(size: number): void {
-    if (this.#bytes.length < size) this.#bytes = new Uint8Array(2 * size);
+    if (this.#bytes.length - this.#size >= size) return;
+    this.#close();
+    this.#bytes = new Uint8Array(Math.max(SEGMENT_BYTES, size));
+  }
+
+  #close(): void {
+    if (this.#size > 0) this.segments.push(this.#bytes.subarray(0, this.#size));
+    this.#bytes = new Uint8Array(0);
+    this.#size = 0;
   }
 }
+
+const SEGMENT_BYTES = 2 ** 22;
 
 export class RowScanner {
   readonly #vocabSize: number;
@@ -99,6 +141,8 @@ export class RowScanner {
   /** Of the row that was read last. */
   ids: Uint32Array = new Uint32Array(64);
   counts: Uint32Array = new Uint32Array(64);
+  /** Where the row ends that was opened last. */
+  end = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
@@ -130,9 +174,7 @@ export class RowScanner {
       if (first >= single) {
         this.#need(this.#idBytes);
         if (isIt) {
-          head.total = head.distinct = head.largest = head.listed = 1;
-          head.at = this.#at;
-          head.isSingle = true;
+          setSingle(head, this.#at);
           return true;
         }
         this.#at += this.#idBytes;
@@ -148,6 +190,36 @@ export class RowScanner {
       this.#at += size;
     }
     return false;
+  }
+
+  /**
+   * Reads the head and the context, the nearest id last, of the row that begins at `from`; returns its depth. `end` is
+   * where the next one begins. Throws `FormatError` for bytes that are no row.
+   */
+  open(
+    bytes: Uint8Array,
+    { from, to }: { from: number; to: number },
+    into: { readonly context: Uint32Array; readonly head: RowHead },
+  ): number {
+    this.#bytes = bytes;
+    this.#at = from;
+    this.#end = to;
+    this.#need(1);
+    const first = bytes[this.#at++]!;
+    const depth = first & (single - 1);
+    if (depth > into.context.length) throw damaged(`a row of ${depth} ids of context`);
+    for (let back = 1; back <= depth; back++) into.context[depth - back] = this.#id();
+    if (first >= single) {
+      setSingle(into.head, this.#at);
+      this.#id();
+      this.end = this.#at;
+    } else {
+      const size = this.#varint();
+      this.#need(size);
+      this.end = this.#end = this.#at + size;
+      this.#head(into.head);
+    }
+    return depth;
   }
 
   /**
@@ -223,10 +295,14 @@ export class RowScanner {
   }
 }
 
+function setSingle(head: RowHead, at: number): void {
+  head.total = head.distinct = head.largest = head.listed = 1;
+  head.at = at;
+  head.isSingle = true;
+}
+
 function varintBytes(value: number): number {
-  let n = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) n++;
-  return n;
+  return value < 2 ** 7 ? 1 : value < 2 ** 14 ? 2 : value < 2 ** 21 ? 3 : value < 2 ** 28 ? 4 : 5;
 }
 
 function damaged(what: string): FormatError {
