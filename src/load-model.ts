@@ -1,5 +1,5 @@
 /** Opens models on Node: from a directory, on ONNX Runtime, with threads, in the memory of this machine. */
-import { openPlace, type Place } from "./at-rest/node/index.ts";
+import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import { openDirectory } from "./checkpoint/node/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
@@ -29,6 +29,11 @@ export async function loadModel(
     machine: readMachineMemory,
     advise: adviseHugePages,
   };
-  const elsewhere = table && openPlace(table);
+  const elsewhere =
+    table !== undefined
+      ? openPlace(table)
+      : placement.memory === false
+        ? undefined
+        : await checkpointTables(directory);
   return openModel(await openDirectory(directory), engine, { ...placement, elsewhere });
 }

@@ -126,9 +126,7 @@ async function locateTensors(
     throw new FormatError(
       `${files.path}: expected the table "${codes?.name ?? tableName(layerId)}" as ` +
         `${isReleased ? "F8_E4M3" : "F32, BF16, F8_E4M3, I8 or U8"}, ` +
-        (codes === undefined
-          ? "there is none; a run with --table-memory has it only when it has ended: open its checkpoint with --no-memory"
-          : `it is ${codes.dtype}`),
+        (codes === undefined ? "there is none" : `it is ${codes.dtype}`),
     );
   const format = rowFormat(name, headDim);
   const parts = tableParts(layerId, format);
@@ -174,7 +172,7 @@ async function locateElsewhere(
   const { layerId, numRows, headDim } = identity;
   const open = (): ReturnType<OpenElsewhere> =>
     elsewhere({ model: files.path, expected: identity });
-  const { store, format } = await open();
+  const { store, format, tier = "remote" } = await open();
   try {
     if (local?.format.name === format) await compareSome(local, store);
   } finally {
@@ -184,7 +182,7 @@ async function locateElsewhere(
     layerId: layerId!,
     numRows,
     format: rowFormat(format, headDim),
-    tier: "remote",
+    tier,
     tensors: [],
     useCodes: local?.useCodes,
     open: async () => (await open()).store,

@@ -13,9 +13,12 @@ export interface TableWanted {
 }
 
 /** Opens a table that is not among its model's files. */
-export type OpenElsewhere = (
-  wanted: TableWanted,
-) => Promise<{ readonly store: RowStore; readonly format: RowFormatName }>;
+export type OpenElsewhere = (wanted: TableWanted) => Promise<{
+  readonly store: RowStore;
+  readonly format: RowFormatName;
+  /** Default "remote". */
+  readonly tier?: "disk" | "remote";
+}>;
 
 /** The file name of a layer's table, on a web server or in a directory. */
 export function tableFileName(layerId: number): string {

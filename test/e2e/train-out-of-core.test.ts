@@ -2,12 +2,21 @@
 import assert from "node:assert/strict";
 import { spawn, type StdioOptions } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import {
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../../src/index.ts";
+import { generateText, loadModel, type RowStore } from "../../src/index.ts";
 
 const program = fileURLToPath(new URL("train-process.ts", import.meta.url));
 const sample = new URL("../../assets/tinyshakespeare.txt", import.meta.url);
@@ -152,12 +161,83 @@ test("a checkpoint does not copy the table, and says which way it keeps it", asy
   const refused = await run(out, { resume: true, bytes: 0 });
   assert.match(refused.text, /keeps its tables on disk; resume with a memory for them/);
   const checkpoint = join(checkpoints, names[0]!);
-  await assert.rejects(
-    loadModel(checkpoint),
-    /there is none; a run with --table-memory has it only/,
-  );
   await using model = await loadModel(checkpoint, { memory: false });
   assert.equal(model.hasMemory, false);
+});
+
+async function checkpointsOf(out: string): Promise<string[]> {
+  const names = await readdir(join(out, "checkpoints"));
+  return names.filter((name) => /^step-\d+$/.test(name)).toSorted();
+}
+
+async function allRows(store: RowStore): Promise<Uint8Array> {
+  const rows = Uint32Array.from({ length: store.numRows }, (_, row) => row);
+  const bytes = new Uint8Array(store.numRows * store.rowBytes);
+  await store.read(rows, bytes);
+  return bytes;
+}
+
+test("a checkpoint opens whole from the log beside it: the rows and the text of one with tables in memory", async () => {
+  const out = join(directory, "stopped");
+  const other = join(directory, "stopped-in-memory");
+  await run(other, { bytes: 0, until: "checkpoint 9", delay: 0 });
+  const name = (await checkpointsOf(out)).findLast((one) =>
+    existsSync(join(other, "checkpoints", one)),
+  );
+  assert.ok(name !== undefined, "a step that both have");
+  const logged = await loadModel(join(out, "checkpoints", name));
+  const whole = await loadModel(join(other, "checkpoints", name));
+  const [table] = logged.language.memory!.tables;
+  const expected = await allRows(whole.language.memory!.tables[0]!.store);
+  assert.ok(expected.some((byte) => byte !== 0));
+  assert.deepEqual(await allRows(table!.store), expected);
+  const texts = await Promise.all(
+    [logged, whole].map(async (model) => {
+      let text = "";
+      for await (const piece of generateText(model, "ROMEO:", { maxTokens: 20, seed: 1 }))
+        text += piece;
+      return text;
+    }),
+  );
+  assert.equal(texts[0], texts[1]);
+  assert.deepEqual(
+    logged.memoryReport!.tiers.map(({ tier }) => tier),
+    ["ram", "disk"],
+  );
+  await logged.close();
+  await whole.close();
+});
+
+test("of a damaged log no row is served, nor of another, nor once the checkpoint is gone", async () => {
+  const out = join(directory, "stopped");
+  const [name] = await checkpointsOf(out);
+  const checkpoint = join(out, "checkpoints", name!);
+  const log = join(out, "checkpoints", "layer-1.rows");
+  const sound = await readFile(log);
+  // A record is a row of 32 bytes with its moment, its id and its sum.
+  const damaged = Uint8Array.from(sound);
+  for (let at = 4096 + 5; at < damaged.length; at += 44) damaged[at]! ^= 1;
+  await writeFile(log, damaged);
+  const options = { tableMemory: 100_000 };
+  const model = await loadModel(checkpoint, options);
+  await assert.rejects(
+    allRows(model.language.memory!.tables[0]!.store),
+    /the record of row \d+ is damaged/,
+  );
+  await model.close();
+  damaged.set(sound);
+  damaged[30]! ^= 1;
+  await writeFile(log, damaged);
+  await assert.rejects(loadModel(checkpoint, options), /layer-1\.rows/);
+  await writeFile(log, sound);
+  const left = await loadModel(checkpoint, options);
+  await rename(checkpoint, `${checkpoint}-gone`);
+  await assert.rejects(
+    allRows(left.language.memory!.tables[0]!.store),
+    /was removed or replaced by its run/,
+  );
+  await left.close();
+  await rename(`${checkpoint}-gone`, checkpoint);
 });
 
 test("no more room for the log ends the run with words, and with room it goes on to the same model", async (t) => {

@@ -3,7 +3,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
+import { InvalidConfigError, StoreError } from "../../errors.ts";
 import { closeAll } from "../../disposal-stack.ts";
 import {
   RamStore,
@@ -13,13 +13,12 @@ import {
   type WritableRowStore,
 } from "../../memory/index.ts";
 import {
-  MAP_CHUNK_ROWS,
   type OutOfCoreStats,
   OutOfCoreTable,
   rowsInOrder,
 } from "../../memory/stores/out-of-core/node/index.ts";
-import { linearCrc32c } from "../../numerics/index.ts";
 import { rowMapName } from "../row-logs.ts";
+import { chainedSum, readRowMap, rowMapChunks, sumText } from "./row-map.ts";
 import {
   restoreUses,
   type SavedTable,
@@ -91,23 +90,10 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     await this.#table?.close();
     this.#pins.clear();
     for (const segment of this.uses.segments) if (this.#table !== undefined) segment.fill(0);
-    let sum = 0;
     this.#table = await OutOfCoreTable.open(this.#path, {
       ...this.#options(),
       identity: Buffer.from(state.log, "hex"),
-      fill: async (map) => {
-        let at = 0;
-        for await (const chunk of this.#map(saved)) {
-          sum = chained(sum, chunk);
-          // Zeros are not written, so that their pages stay untouched.
-          for (let i = 0; i < chunk.length; i++) if (chunk[i] !== 0) map[at + i] = chunk[i]!;
-          at += chunk.length;
-        }
-        if (hex(sum) !== state.mapSum)
-          throw new FormatError(
-            `${path}: expected the checksum ${state.mapSum} of the map of layer ${this.layerId}'s rows, found ${hex(sum)}; it is damaged`,
-          );
-      },
+      fill: (map) => readRowMap(path, { tensors: saved.tensors, state, map }),
     });
     this.#pins.set(path, await this.#table.pinMap(this.#map(saved)));
     await restoreUses(this, saved);
@@ -134,13 +120,13 @@ export class OutOfCoreTrainedTable implements TrainedTable {
           shape: [numRows],
           chunks: function* () {
             for (const chunk of table.map()) {
-              sum = chained(sum, chunk);
+              sum = chainedSum(sum, chunk);
               yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
             }
           },
         },
       ],
-      state: () => ({ layerId, log: hexOf(table.identity), mapSum: hex(sum) }),
+      state: () => ({ layerId, log: hexOf(table.identity), mapSum: sumText(sum) }),
     };
   }
 
@@ -185,30 +171,9 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     };
   }
 
-  async *#map({ tensors }: SavedTable): AsyncGenerator<Uint32Array> {
-    const chunk = new Uint32Array(MAP_CHUNK_ROWS);
-    for (let first = 0; first < this.numRows; first += MAP_CHUNK_ROWS) {
-      const part = chunk.subarray(0, Math.min(MAP_CHUNK_ROWS, this.numRows - first));
-      const into = new Uint8Array(part.buffer, 0, part.byteLength);
-      const begin = 4 * first;
-      const end = begin + into.length;
-      await tensors.readRange(rowMapName(this.layerId), { begin, end, into });
-      yield part;
-    }
+  #map({ tensors }: SavedTable): AsyncGenerator<Uint32Array> {
+    return rowMapChunks(tensors, this);
   }
-}
-
-/**
- * The chained checksum of all chunks so far, with the chunk sizes of `map`: CRC of the previous checksum and the
- * chunk's.
- */
-function chained(sum: number, chunk: Uint32Array): number {
-  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  return linearCrc32c(new Uint8Array(Uint32Array.of(sum, linearCrc32c(bytes)).buffer));
-}
-
-function hex(sum: number): string {
-  return sum.toString(16).padStart(8, "0");
 }
 
 function hexOf(bytes: Uint8Array): string {

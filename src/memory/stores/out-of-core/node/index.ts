@@ -1,5 +1,6 @@
 /** Tables that are trained on disk, in a row log. */
 export { checkRowLog } from "./check-records.ts";
+export { type LoggedRowsOptions, openLoggedRows } from "./logged-rows.ts";
 export {
   MAP_CHUNK_ROWS,
   type OutOfCoreOptions,

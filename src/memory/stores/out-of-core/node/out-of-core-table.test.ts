@@ -8,7 +8,7 @@ import { rowPattern, storeConformance } from "../../../../../test/conformance/st
 import { SimulatedDisk } from "../../../../../test/simulated-disk.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../../../errors.ts";
 import { planTableMemory, RamStore } from "../../../index.ts";
-import { OutOfCoreTable, rowsInOrder } from "./index.ts";
+import { openLoggedRows, OutOfCoreTable, rowsInOrder } from "./index.ts";
 
 const mib = 2 ** 20;
 
@@ -65,6 +65,22 @@ for (const { name, cacheRows, before, after, reopened } of [
       };
     },
   });
+
+storeConformance("rows of a checkpoint, from their log", {
+  makeStore: async ({ numRows, rowBytes, rows }) => {
+    const { path, dispose } = await scratchPath();
+    const memory = { cacheRows: 70, ioBytes: 16_384 };
+    const table = await OutOfCoreTable.create(path, { numRows, partBytes: [rowBytes, 4], memory });
+    for (const [row, bytes] of rows) await table.parts[0]!.write(Uint32Array.of(row), bytes);
+    await table.flush();
+    const slots = mapOf(table);
+    const { identity } = table;
+    await table.close();
+    const checkKept = async (): Promise<void> => undefined;
+    const store = await openLoggedRows(path, { identity, slots, rowBytes, checkKept });
+    return { store, dispose };
+  },
+});
 
 const numRows = 60;
 const partBytes = [12, 4] as const;
