@@ -1,10 +1,10 @@
 /**
- * What the words on a command line may hold, as schemas: text in, value out. Knows no command.
+ * Schemas for the words of a command line: text in, value out. Knows no command.
  */
 import * as z from "zod";
 import { type WeightDtype, WEIGHT_DTYPES } from "../model/index.ts";
 
-/** A path; whether something is there is found out by opening it. */
+/** A path. Whether it exists is found out when it is opened. */
 export const path: z.ZodString = z.string().min(1, "expected a path, got an empty text");
 
 /** How weights are held. */
@@ -20,7 +20,7 @@ export function oneOf<Word extends string>(words: readonly Word[]): z.ZodType<Wo
   });
 }
 
-/** A whole number of at least `least`, at most what a number counts exactly. */
+/** A whole number from `least` to the largest exact one. */
 export function wholeNumber(least: number): z.ZodType<number, string> {
   return z.string().transform((text, context) => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
@@ -35,7 +35,7 @@ export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value
   if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
 });
 
-/** An option without a value, which a variable of the environment can stand for: 1 or true, 0 or false. */
+/** An option without a value. Its environment variable is 1 or true, 0 or false. */
 export const flag: z.ZodType<boolean, boolean | string> = z
   .union([z.boolean(), z.string()])
   .transform((value, context) => {

@@ -1,31 +1,30 @@
 /**
- * What a command of `engram` is: words, options, a schema for what they may hold, and a function. The
- * frame (`run-cli.ts`) knows all commands only through this; a command does not know how it was
- * called, nor whether its result becomes JSON or an exit code.
+ * A command of `engram`: words, options, a schema for them, and a function. `run-cli.ts` knows commands only through
+ * this interface. A command does not know how it was called, nor whether its result becomes JSON or an exit code.
  */
 import type * as z from "zod";
 import type { Progress } from "./progress.ts";
 
-/** What a command may use of the world besides its input. */
+/** What a command may use besides its input. */
 export interface CommandContext {
   /** Whether stdout is kept for the JSON document. */
   readonly isJson: boolean;
   /** Writes text for a reader to stdout; does nothing under `--json`. */
   print(text: string): void;
   /**
-   * Under `--json`, prints the command's document now: for commands that have said all there is to say and go on.
-   * What `run` resolves to is then printed no more.
+   * Under `--json`, prints the command's document now, for commands that continue to run. The result of `run` is then
+   * not printed.
    */
   answer(document: JsonDocument): void;
-  /** What is going on, on stderr. */
+  /** Shows progress on stderr. */
   readonly progress: Progress;
-  /** How this command line was begun, for hints: "engram", or the npm script that ran it. */
+  /** The program's name for hints: "engram", or the npm script that ran it. */
   readonly program: string;
   /** Aborted by Ctrl-C, SIGTERM, or the end of the terminal. */
   readonly signal: AbortSignal;
-  /** Somebody sits at the terminal and reads what is printed; never under `--json` or in CI. */
+  /** A person is at the terminal; false under `--json` and in CI. */
   readonly isInteractive: boolean;
-  /** Shows a page to whoever sits there; absent where there is no screen to show it on. */
+  /** Opens a page in the person's browser; absent without a screen. */
   readonly openBrowser: ((url: string) => void) | undefined;
 }
 
@@ -37,7 +36,7 @@ export interface CommandSpec<Schema extends z.ZodType> {
   readonly path: string;
   /** One line, for the list of commands. */
   readonly summary: string;
-  /** What the command does and what it leaves behind, for someone who has never run it. */
+  /** What the command does and which files it leaves, for a first-time user. */
   readonly description: string;
   readonly arguments?: readonly CommandArgument[];
   readonly options: readonly CommandOption[];
@@ -60,11 +59,11 @@ export interface CommandOption {
   readonly flags: string;
   readonly description: string;
   readonly isRequired?: boolean;
-  /** The environment variable that is read where the option is not written. */
+  /** The environment variable that is used if the option is not given. */
   readonly env?: string;
 }
 
-/** A command with the type of its input forgotten, so that they fit into one list. */
+/** A command without the type of its input, so that all fit into one list. */
 export type Command = CommandSpec<z.ZodType<never>>;
 
 /** Checks a command's types against each other. */

@@ -1,6 +1,6 @@
 /**
- * What an error means to whoever called the command: an exit code, a stable word, a sentence. Does
- * not print and does not end the process.
+ * What an error means to the caller of a command: an exit code, a stable word, a sentence. Does not print and does
+ * not end the process.
  */
 import { CommanderError } from "commander";
 import {
@@ -11,7 +11,7 @@ import {
   ShapeError,
 } from "../errors.ts";
 
-/** Success; failure; bad use or bad input, which trying again will not cure; stopped by Ctrl-C. */
+/** Success; failure; wrong use or input, which fails again when retried; stopped by Ctrl-C. */
 export const exitCodes = { success: 0, failure: 1, badInput: 2, interrupted: 130 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

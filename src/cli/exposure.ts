@@ -1,6 +1,5 @@
 /**
- * Whether other machines may reach what a command puts on a port: only where somebody said so. Knows host names;
- * opens nothing.
+ * Decides whether other machines may reach a port: only if the user asked for it. Knows host names; opens nothing.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { isLoopbackName } from "../server/index.ts";
@@ -8,15 +7,15 @@ import type { CommandContext } from "./command.ts";
 
 export interface Exposure {
   readonly host: string;
-  /** Asked for on every request that tells anything. */
+  /** Required for every request that returns data. */
   readonly apiKey?: string | undefined;
-  /** `--insecure`: it may be open to whoever reaches it. */
+  /** `--insecure`: the port may be open to everybody. */
   readonly insecure: boolean;
-  /** How others could be kept out: "give it a key (--api-key)". */
+  /** How to keep others out: "give it a key (--api-key)". */
   readonly remedy: string;
 }
 
-/** Throws `InvalidConfigError` for an open door that nobody asked for; notes the one that somebody did. */
+/** Throws `InvalidConfigError` for an open port that nobody asked for; notes one that the user did ask for. */
 export function checkExposure(
   { host, apiKey, insecure, remedy }: Exposure,
   { progress }: Pick<CommandContext, "progress">,

@@ -1,6 +1,6 @@
 /**
- * What a model's directory tells of the text that its training held out, in training.json: the beginning of it, and
- * how well the model tells it. Models of others have no such file; what is not known is absent.
+ * Facts on the held-out text of a model's training, from training.json: its beginning, and the model's bits per byte
+ * on it. Models of others have no such file; unknown values are absent.
  */
 import { join } from "node:path";
 import * as z from "zod";
@@ -11,7 +11,7 @@ const figure = z.number().positive().optional().catch(undefined);
 
 const schema = z
   .object({
-    // Shown to people at first sight: no place for a book.
+    // It is the first thing that the page shows, so it must be short.
     heldOutExcerpt: z.string().min(1).max(2000).optional().catch(undefined),
     bitsPerByte: figure,
     bitsPerByteWithoutMemory: figure,
@@ -20,7 +20,7 @@ const schema = z
   .catch({});
 
 export async function heldOutOf(directory: string): Promise<HeldOut> {
-  // A damaged report of a run keeps nobody from using the model.
+  // A damaged file must not prevent the use of the model.
   const report = await readJsonFile(join(directory, "training.json")).catch(() => undefined);
   const found = schema.parse(report);
   return {

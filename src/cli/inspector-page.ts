@@ -1,7 +1,6 @@
 /**
- * The inspector page's files: those that came with the package, or, in a checkout, those that its sources
- * build. A checkout builds the page when somebody first looks at it and whenever its sources are newer,
- * so that it is never missing and never old.
+ * The files of the inspector page: from the package, or, in a checkout, built from its sources. A checkout builds the
+ * page at its first request and whenever its sources are newer.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -19,7 +18,7 @@ const isCheckout = import.meta.url.endsWith(".ts");
 const root = join(here, "..", "..");
 const built = isCheckout ? join(root, "dist", "web") : join(here, "..", "web");
 
-/** Rejects with words for the reader if there is no page and none can be built. */
+/** Rejects with an explanation if there is no page and none can be built. */
 export async function inspectorPage({ note }: { note: (line: string) => void }): Promise<Page> {
   if (isCheckout && (await isOld())) {
     note("building the inspector page (web/ is newer than dist/web)");
@@ -38,7 +37,7 @@ async function isOld(): Promise<boolean> {
   return false;
 }
 
-/** Beside the old page and then in its place: whoever reads it meanwhile reads a whole one. */
+/** Builds beside the old page and then replaces it, so that readers always see a whole page. */
 async function build(): Promise<void> {
   const vite = viteProgram();
   await mkdir(join(root, "dist"), { recursive: true });
@@ -46,7 +45,7 @@ async function build(): Promise<void> {
   try {
     await run([vite, "build", "web", "--outDir", join(parent, "web"), "--logLevel", "error"]);
     await rename(built, join(parent, "old")).catch(unless("ENOENT"));
-    // Another process may have built the same page meanwhile; then its page stands there.
+    // Another process may have built the same page meanwhile; then that one stays.
     await rename(join(parent, "web"), built).catch(unless("ENOTEMPTY", "EEXIST"));
   } finally {
     await rm(parent, { recursive: true, force: true });

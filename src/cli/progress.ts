@@ -1,15 +1,14 @@
 /**
- * What is going on, on stderr: a line that rewrites itself where someone watches, plain lines at
- * intervals where the output is kept (no TTY, CI, NO_COLOR, a dumb terminal). Knows nothing of what
- * progresses, but for the fields of a training step. Never writes to stdout.
+ * Progress on stderr: one line that is rewritten on a terminal, plain lines at intervals otherwise (no TTY, CI,
+ * NO_COLOR, a dumb terminal). Knows only the fields of a training step. Never writes to stdout.
  */
 
 export interface Progress {
-  /** The present state. Shown at once or not at all: states in between may be dropped. */
+  /** The present state. Some states may be skipped. */
   update(line: string): void;
-  /** Something that stays. */
+  /** A line that stays. */
   note(line: string): void;
-  /** Leaves the last state standing as a line. */
+  /** Leaves the last state as a line. */
   end(): void;
 }
 
@@ -87,7 +86,7 @@ function plainProgress(stream: ProgressStream, now: () => number): Progress {
       show(line);
     },
     note(line) {
-      // What was going on comes before what came of it.
+      // The last state comes before the note.
       if (pending !== undefined) show(pending);
       stream.write(`${line}\n`);
     },

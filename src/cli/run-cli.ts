@@ -1,7 +1,7 @@
 /**
- * The frame around the commands: reads the command line, runs one command, writes its document or its
- * error, and says with which code to exit. Knows no command's business. stdout holds results only: a
- * reader's text, or under `--json` exactly one JSON document, errors included. All else is on stderr.
+ * The frame around the commands: reads the command line, runs one command, writes its document or its error, and says
+ * with which code to exit. Knows no command's work. stdout has results only: text, or under `--json` exactly one JSON
+ * document, errors included. Everything else is on stderr.
  */
 import { Command as Parser, CommanderError, Option } from "commander";
 import * as z from "zod";
@@ -28,7 +28,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
   const isJson = words.slice(0, indexOrLength(words, "--")).includes("--json");
   const progress = createProgress(stderr, { env });
   let isAnswered = false;
-  // Exactly one document, whatever comes after it.
+  // Exactly one document, also if the command continues.
   const answer = (document: object): void => {
     if (isJson && !isAnswered) stdout.write(`${JSON.stringify(document)}\n`);
     isAnswered = true;
@@ -128,7 +128,7 @@ function addCommand(
   });
 }
 
-/** What the environment says for options that have a variable. An empty one says nothing. */
+/** Values from environment variables of options. Empty variables are ignored. */
 function fromEnvironment({ options }: Command, env: CliWorld["env"]): Record<string, string> {
   const found: Record<string, string> = {};
   for (const { flags, env: name } of options) {

@@ -22,8 +22,8 @@ export interface ServeUntilStoppedOptions {
 }
 
 /**
- * Opens the server once it has a port, closes it in the end, and resolves to the address it had. The port is there
- * first, so that nothing is loaded for a server that cannot listen; whoever waits for it sees it answer 503 meanwhile.
+ * Opens the port, then the server; closes it at the end, and resolves to its address. The port comes first, so that
+ * nothing is loaded if it is taken. Requests get 503 until the server is ready.
  */
 export async function serveUntilStopped(
   open: () => EngramServer,

@@ -1,9 +1,9 @@
 /**
- * What a process does when it is told to stop: the first signal asks the command to end in good order, a later one
- * ends it at once. Knows signals and broken streams; not what is being stopped.
+ * What a process does on signals to stop: the first asks the command to end cleanly, a later one ends the process at
+ * once. Knows signals and broken streams; not what is being stopped.
  */
 
-/** Milliseconds in which more signals are the same wish: a key that bounces, a shell and a kernel that both hang up. */
+/** Signals within this time count as one: a key that bounces, a shell and a kernel that both send SIGHUP. */
 const SAME_WISH_MS = 1000;
 
 /** SIGHUP comes when the terminal is closed. */
@@ -37,13 +37,13 @@ export function stopSignalOf(
       } else if (now() - since >= SAME_WISH_MS) process.exit(code);
     });
   process.stdout.on("error", (error) => {
-    // What is under way when the reader goes (a save) matters more than what it would have read.
+    // Work that is in progress when the reader goes away (a save) is more important than the output.
     if (signal.aborted || error.code === "EIO") return;
     // `engram … | head` closes the pipe early; that is no failure.
     if (error.code === "EPIPE") process.exit(0);
     else throw error;
   });
-  // Nobody is left who could be told.
+  // There is nobody left to tell.
   process.stderr.on("error", () => undefined);
   return signal;
 }

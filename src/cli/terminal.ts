@@ -1,6 +1,6 @@
 /**
- * Whether somebody sits in front of this process, and has a screen. Knows the environment's customs; not
- * what is shown.
+ * Whether a person is at the terminal of this process, and has a screen. Knows environment variables; not what is
+ * shown.
  */
 import { spawn } from "node:child_process";
 
@@ -29,7 +29,7 @@ export function terminalOf({ stdin, stdout, env, platform }: ProcessLike): Termi
       ((url) => {
         const [program, ...words] = opener;
         const child = spawn(program, [...words, url], { detached: true, stdio: "ignore" });
-        // Whoever has no such program still has the address on the screen.
+        // Without such a program, the address is still on the screen.
         child.once("error", () => undefined);
         child.unref();
       }),

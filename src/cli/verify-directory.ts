@@ -1,6 +1,6 @@
 /**
- * Reads every file of a model, a training run or a checkpoint and compares it with its sums: those that we keep
- * (manifest.json, table files, row logs), and those of others where they gave some. Changes and prints nothing.
+ * Reads every file of a model, a training run or a checkpoint and compares it with its checksums: ours
+ * (manifest.json, table files, row logs), or those of other publishers if there are any. Changes and prints nothing.
  */
 import { open, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -21,16 +21,16 @@ import { checkRowLogs } from "../at-rest/node/index.ts";
 import { CARD_NAME } from "../training/index.ts";
 import { checkGrownFile, readState } from "../training/node/index.ts";
 
-/** What became of a file. */
+/** The result for a file. */
 export interface FileCheck {
   /** Its path from the directory on. */
   readonly file: string;
   readonly bytes: number;
-  /** Who has sums of it; undefined: nobody, so that only what its format says could be checked. */
+  /** Where its checksums are from; undefined: it has none, so only its format was checked. */
   readonly by: string | undefined;
   /** A model card that is not as it was saved: it is for people to edit, so that is no damage. */
   readonly isEdited?: boolean;
-  /** What is wrong with it, each with its place; none: it is as it was. */
+  /** What is wrong with it, each with its place; empty: nothing. */
   readonly damage: readonly string[];
 }
 
@@ -70,7 +70,7 @@ export async function* verifyDirectory(
     );
 }
 
-/** What the newest checkpoint of a run says of files that have grown since. */
+/** The records in the newest checkpoint of files that have grown since. */
 async function besideNewest(directory: string): Promise<ReadonlyMap<string, FileRecord>> {
   for (const { path } of (await findCheckpoints(join(directory, "checkpoints"))).toReversed()) {
     const state = await readState(path).catch(() => undefined);
@@ -137,7 +137,7 @@ async function tensorsAt(path: string, begin: number, end: number): Promise<stri
   }
 }
 
-/** A file that no manifest lists: by sums of its own, by those of others, or by its format alone. */
+/** Checks a file that is in no manifest: by its own checksums, by those of its publisher, or by its format alone. */
 async function checkAlone(
   { directory, name, path }: { directory: string; name: string; path: string },
   options: VerifyOptions,
@@ -181,7 +181,7 @@ async function* checkReferences(
       yield { file: `${within}/${file}`, bytes, by, damage: damage === undefined ? [] : [damage] };
     }
   } catch (error) {
-    // What the checkpoint itself lacks was said when its files were read.
+    // Damage of the checkpoint itself was reported when its files were read.
     if (!(error instanceof FormatError) && (error as NodeJS.ErrnoException).code !== "ENOENT")
       throw error;
   }

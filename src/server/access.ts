@@ -1,6 +1,6 @@
 /**
- * Who may ask: by which names, from pages of which origins, with which key. Runs before every route, and knows
- * none but those that are open without a key.
+ * Access control: by which host names, from pages of which origins, with which key. Runs before every route; knows
+ * only the routes that are open without a key.
  */
 import type { Hono } from "hono";
 import { cors } from "hono/cors";
@@ -19,7 +19,7 @@ export function guard(
 ): void {
   const granted = parseOrigins(corsOrigins);
   app.use(async (c, next) => {
-    // Whoever has the key is no page that was lured here; a proxy with a name of its own may stand in front.
+    // A client with the key is not an attacker's page, and a proxy with its own name may be in front.
     if (isLoopback && apiKey === undefined) checkHost(c.req.raw);
     checkOrigin(c.req.raw, granted);
     await next();
@@ -53,7 +53,7 @@ function checkKey(header: string | undefined, apiKey: string): void {
   });
 }
 
-/** Takes the same time wherever the texts differ. */
+/** Compares in constant time. */
 function isSame(given: string, expected: string): boolean {
   const [a, b] = [given, expected].map((text) => new TextEncoder().encode(text)) as [
     Uint8Array,

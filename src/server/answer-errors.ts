@@ -1,9 +1,11 @@
-/** Errors of any route, and of none, in the one shape that clients read. Knows no route but by its name. */
+/**
+ * Answers errors of all routes, and of unknown paths, in the one shape that clients read. Knows routes by name only.
+ */
 import type { Hono } from "hono";
 import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
 import { methodsOf } from "./openapi.ts";
 
-/** `onError` is told of failures that are ours; a client that went away is none. */
+/** `onError` gets failures of the server; a client that went away is not one. */
 export function reporter(
   onError: ((error: unknown) => void) | undefined,
 ): (error: unknown) => void {

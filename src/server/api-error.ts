@@ -1,6 +1,6 @@
 /**
- * What goes wrong, as clients of OpenAI's interface read it: a status and
- * `{"error":{message,type,param,code}}`. Bugs of ours say no more than that they are.
+ * Errors as clients of OpenAI's interface read them: a status and `{"error":{message,type,param,code}}`. Internal
+ * errors do not tell details.
  */
 import { EngramError, InvalidConfigError, RequestError, UnavailableError } from "../errors.ts";
 
@@ -41,7 +41,7 @@ export class ApiError extends EngramError {
   }
 }
 
-/** A path that there is, asked for in a way that it does not answer. HEAD goes wherever GET does. */
+/** For a known path with a method that it does not have. HEAD works wherever GET does. */
 export function methodNotAllowed(
   method: string,
   { path, allowed }: { path: string; allowed: readonly string[] },
@@ -57,7 +57,7 @@ export function methodNotAllowed(
 /** Seconds after which a refused client may try again. */
 const retryAfter = "1";
 
-/** Any error as one that can be answered with. */
+/** Any error as an `ApiError`. */
 export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof UnavailableError) {

@@ -1,6 +1,6 @@
 /**
- * Request bodies: read up to a limit, then parsed and checked - large ones in a worker. Whatever comes instead is
- * refused with 400, 413 or 415, and never reaches a route.
+ * Request bodies: read up to a limit, then parsed and checked - large ones in a worker. Other bodies are refused with
+ * 400, 413 or 415, and never reach a route.
  */
 import type { StoppableWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
@@ -54,7 +54,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   let length = 0;
   try {
     for await (const chunk of request.body) {
-      // How gzip begins, said or not; no JSON does, and no UTF-8.
+      // The first bytes of gzip, whether declared or not; neither JSON nor UTF-8 can start with them.
       if (length === 0 && chunk[0] === 0x1f && chunk[1] === 0x8b) throw compressed();
       length += chunk.byteLength;
       if (length > maxBytes) throw tooLarge();
@@ -73,7 +73,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   return bytes;
 }
 
-/** The size of what would come out is nobody's to know beforehand; requests are small. */
+/** Compressed bodies are refused: their real size is unknown beforehand, and requests are small. */
 function compressed(): ApiError {
   return new ApiError(
     "the request body is compressed; send it as it is, without Content-Encoding",

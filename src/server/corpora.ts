@@ -1,16 +1,16 @@
 /**
- * The texts that visitors gave to have rows looked up in. Each is found by an id that only its giver was told, so
- * nobody sees another's text or has it replaced. Room is bounded; those used longest ago go first. Knows no routes.
+ * Texts of visitors, indexed to look up rows in them. Each has an id that only its visitor gets, so nobody can read
+ * or replace another's text. Memory is bounded; the least recently used text goes first. Knows no routes.
  */
 import type { CorpusIndex } from "../inspect/index.ts";
 import { ApiError } from "./api-error.ts";
 
-/** As many as the largest index has: all kept together take no more memory than it alone. */
+/** Tokens of the largest index, and of all indexes together. */
 const mostTokens = 2 ** 22;
 const mostCorpora = 64;
 
 export class Corpora {
-  /** Used longest ago first. */
+  /** Least recently used first. */
   readonly #kept = new Map<string, CorpusIndex>();
 
   /** The id that finds it. */
@@ -27,7 +27,7 @@ export class Corpora {
     return id;
   }
 
-  /** Throws `ApiError` for one that was never given, or had to go. */
+  /** Throws `ApiError` for an unknown id, or one that was dropped. */
   find(id: string): CorpusIndex {
     const corpus = this.#kept.get(id);
     if (corpus === undefined)

@@ -1,6 +1,6 @@
 /**
- * What a request asked to be told about the memory, in the shape of the answer: columns, one entry a
- * position that was read. The last token of a text is never read, so it has none.
+ * The part of an answer about the memory: columns with one entry for each position that was read. The last token of a
+ * text is never read, so it has no entry.
  */
 import type { Trace } from "../inference/index.ts";
 import type { EngramOptions } from "./protocol.ts";

@@ -1,6 +1,6 @@
 /**
- * What the memory did, as metrics: look-ups and stalls, caches, speculative prefetch, and the rows of each tier. A model without a
- * memory has the same metrics, all zero or without values. Knows no stores.
+ * Metrics of the memory: look-ups and stalls, caches, speculative prefetch, and the rows of each tier. A model
+ * without memory has the same metrics, all zero or without values. Knows no stores.
  */
 import type { MemoryCosts, MemoryReport } from "../inference/index.ts";
 import { type Metric, reading } from "./prometheus.ts";

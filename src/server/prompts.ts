@@ -1,6 +1,5 @@
 /**
- * What clients give as prompts - a text, texts, ids, lists of ids - as token ids, checked before anything
- * is queued, so that no part of a request runs in vain.
+ * Prompts of clients (a text, texts, ids, lists of ids) as token ids. All are checked before any is queued.
  */
 import { promptIdsOf } from "../generate-text.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
@@ -12,7 +11,7 @@ type Input = CompletionRequest["prompt"];
 
 export interface Prompt {
   readonly ids: readonly number[];
-  /** Ids at the beginning that the client did not write. */
+  /** Number of leading ids that are not the client's. */
   readonly numHidden: number;
 }
 
@@ -27,7 +26,7 @@ export async function promptsOf(
   const { tokenizer } = serving.model;
   const most = serving.scheduler.contextSize;
   const all = typeof input === "string" ? [input] : isNumbers(input) ? [input] : [...input];
-  // Before any work on one of them.
+  // Comes before any work on one of them.
   for (const one of all) if (typeof one === "string") checkLength(one, { tokenizer, most, param });
   const prompts: Prompt[] = [];
   for (const one of all) {

@@ -16,14 +16,14 @@ import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
 import { serverTasks } from "./server-tasks.ts";
 
-/** Of the text that training held out. What is not known is absent; figures are bits per byte. */
+/** Facts on the held-out text of training. Unknown values are absent; figures are bits per byte. */
 export interface HeldOut {
   /** Its beginning: what the page shows first. */
   readonly excerpt?: string | undefined;
   readonly bitsPerByte?: number | undefined;
-  /** Of the same model with its memory switched off, which it has learned to lean on. */
+  /** The same model with its memory switched off, on which it has learned to rely. */
   readonly memoryOff?: number | undefined;
-  /** Of a model that was trained without a memory: what the memory is worth is told against this. */
+  /** A model that was trained without memory: the reference for what the memory is worth. */
   readonly trainedWithout?: number | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface ServerOptions {
   readonly maxQueue?: number;
   /** Tokens of prompt and answer together. Default: what the model was trained for. */
   readonly contextSize?: number;
-  /** Asked for as a bearer token on every route but `/health`. Default: nobody is asked. */
+  /** Required as a bearer token on every route but `/health`. Default: no key. */
   readonly apiKey?: string;
   /** Origins whose pages may use this server, besides its own; "*" for all. Others' get 403. Default: none. */
   readonly corsOrigins?: readonly string[];
@@ -47,7 +47,7 @@ export interface ServerOptions {
   readonly isLoopback?: boolean;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number;
-  /** Milliseconds of silence in a stream before a sign of life. Default 15 s. */
+  /** Milliseconds of silence in a stream before a keep-alive comment. Default 15 s. */
   readonly pingInterval?: number;
   readonly version?: string;
   /** The inspector page, served at `/`; asked for when somebody first looks. Default: no page. */
@@ -62,7 +62,7 @@ export interface ServerOptions {
    * where the server runs, and cannot be stopped; Node's `createServer` (`node/`) gives its threads.
    */
   readonly startWorker?: StartWorker;
-  /** Told of failures that are ours: requests answered with 500, streams that end in an error. */
+  /** Called for failures of the server: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -83,7 +83,7 @@ export interface Serving {
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "pingInterval" | "version">> &
     Pick<ServerOptions, "page" | "heldOut"> & { readonly runs: readonly RunSource[] };
-  /** Tells whoever runs the server of a failure that is ours; other errors are the client's. */
+  /** Reports a failure of the server to `onError`; other errors belong to the client. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
   serving(): Serving;
@@ -126,7 +126,7 @@ function nameOf(path: string): string {
   return path.split(/[\\/]/).findLast((part) => part !== "" && part !== ".") ?? "engram";
 }
 
-/** Clients that name a model mean this one, or are mistaken. */
+/** Refuses requests that name another model. */
 export function checkModelName({ name }: Serving, asked: string | null | undefined): void {
   if (asked === undefined || asked === null || asked === name) return;
   throw new ApiError(`the model "${asked}" does not exist here; this server has "${name}"`, {

@@ -1,8 +1,8 @@
 /**
- * Keeps texts that others wrote from spelling markup once a template has put them together. Each character at which a
- * mark could begin or end is replaced, one for one, by a stand-in of Unicode's private use, and told afterwards. All
- * other characters stay, so a template that trims, searches or cuts a text does what it always does; most texts stay
- * as they are. Knows no template and no tokenizer.
+ * Prevents texts of users from spelling control tokens after a template has joined them. Each character at which such
+ * a mark could begin or end is replaced by one character of Unicode's private use area, and restored afterwards. All
+ * other characters stay, so a template that trims, searches or cuts a text works as usual. Most texts do not change.
+ * Knows no template and no tokenizer.
  *
  * Not covered: a template that itself cuts a text in two, or takes a part out of its middle, and puts the ends beside
  * markup of its own that is the rest of a mark.

@@ -1,6 +1,6 @@
 /**
- * One generation as text: token steps become pieces of text that are certain, stop strings end it, and
- * what it took is counted. Knows tokens and texts; not whether they are streamed, nor in which shape.
+ * One generation as text: turns token steps into pieces of text that are final, ends at stop strings, and counts
+ * usage. Knows tokens and texts; not whether they are streamed, nor in which shape.
  */
 import { StopStrings } from "../generate-text.ts";
 import {
@@ -33,7 +33,7 @@ export type TextStep =
   | { readonly kind: "prompt"; readonly step: PromptStep }
   | {
       readonly kind: "text";
-      /** Text that became certain: possibly "". */
+      /** Text that became final: possibly "". */
       readonly text: string;
       /** Where the token's text begins, in UTF-16 units from the answer's start; for log-probabilities. */
       readonly offset: number;
@@ -50,14 +50,14 @@ export interface TextEnd {
 
 export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
 
-/** Queues at once, and throws what refuses it; the text comes from the iterator. */
+/** Queues at once and throws if refused; the text comes from the iterator. */
 export function startText(serving: Serving, request: TextRequest): TextGeneration {
   const { scheduler, metrics, model } = serving;
   const { fields, promptIds, maxTokens, places } = request;
   const arrival = performance.now();
   const generation = places.submit({
     promptIds,
-    // Whoever asks for more than fits gets what fits, with finish_reason "length".
+    // A request for more than fits gets what fits, with finish_reason "length".
     maxTokens: Math.min(maxTokens, scheduler.contextSize),
     ...samplingOf(serving, request),
     ...memoryOf(serving, fields.engram),

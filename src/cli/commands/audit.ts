@@ -110,7 +110,7 @@ export const auditCommand: Command = defineCommand({
   },
 });
 
-/** Before minutes of work: the picture can be written, and is not written over something else. */
+/** Comes before minutes of work: checks that the picture can be written and overwrites nothing. */
 async function checkTarget(svg: string): Promise<void> {
   if (!svg.toLowerCase().endsWith(".svg"))
     throw new InvalidConfigError(`--svg: expected a name that ends in .svg, got ${svg}`);

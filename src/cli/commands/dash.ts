@@ -1,6 +1,6 @@
 /**
- * `engram dash`: the page with the curves of training runs, going or finished, on a port of this machine until it
- * is told to stop. Loads no model and touches no run.
+ * `engram dash`: the page with the curves of training runs, on a port of this machine, until it is stopped. Loads no
+ * model and touches no run.
  */
 import * as z from "zod";
 import { createDashboard, differencesOf, isLoopbackName } from "../../server/index.ts";

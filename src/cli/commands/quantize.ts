@@ -108,7 +108,7 @@ export const quantizeCommand: Command = defineCommand({
   },
 });
 
-/** What begins with a dot may be left of a process that was killed while it wrote. */
+/** Names that start with a dot may be left over from a process that was killed while it wrote. */
 async function refuseFull(out: string): Promise<void> {
   const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];

@@ -23,7 +23,7 @@ import { idList, path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
 
-/** What a sequence may be given as; exactly one of them. */
+/** The forms of a sequence; exactly one is given. */
 const sources = ["text", "ids", "compressedIds"] as const;
 
 const schema = z
@@ -78,7 +78,7 @@ export const rowsCommand: Command = defineCommand({
   async run(input, { print, signal }) {
     const json = await readJsonFile(input.config);
     const config = parseAddressConfig(json);
-    // A model saved by engram carries its constants; one that others saved need not.
+    // A model saved by engram has its constants; models of others may lack them.
     checkStoredConstants(buildLayout(config), json);
     const document =
       input.compressedIds === undefined

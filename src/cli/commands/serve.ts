@@ -1,6 +1,6 @@
 /**
- * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is told to
- * stop. The first signal lets running requests finish; the second does not wait.
+ * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is stopped. The first signal
+ * lets running requests finish; the second does not wait.
  */
 import { DisposalStack } from "../../disposal-stack.ts";
 import * as z from "zod";

@@ -28,7 +28,7 @@ export const showCommand: Command = defineCommand({
     await using files = await openModelDirectory(model);
     const { config } = files;
     const engram = findEngramConfig(config);
-    // A wrong constant makes every address wrong: better no description than one of another table.
+    // A wrong constant makes every address wrong, so a wrong one is an error.
     const hasConstants = engram !== undefined && checkStoredConstants(buildLayout(engram), config);
     if (engram !== undefined && (await isReleasedLayout(files, engram))) {
       const released = await describeReleased(files, engram, { hasConstants });
@@ -55,7 +55,7 @@ export const showCommand: Command = defineCommand({
     };
     const run = await readRunRecord(model).catch((error: unknown) => {
       if (!(error instanceof FormatError)) throw error;
-      // A record: the model is what it is without it.
+      // A damaged record is only noted: the model does not depend on it.
       progress.note(error.message);
       return undefined;
     });
@@ -91,7 +91,7 @@ export const showCommand: Command = defineCommand({
   },
 });
 
-/** Where the model comes from, as far as its run.json says. */
+/** The origin of the model according to its run.json. */
 function describeRun(run: StoredRun): string {
   const settings = settingsOf(run);
   const lines = [
@@ -119,7 +119,7 @@ function describeRun(run: StoredRun): string {
     .join("");
 }
 
-/** A stranger's model may hold names that would move the cursor of a terminal. */
+/** Names in a stranger's model may contain control characters for the terminal. */
 function printable(text: string): string {
   return text.replaceAll(/[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
@@ -161,7 +161,7 @@ interface MemorySummary {
   readonly layers: readonly {
     readonly layer: number;
     readonly rows: number;
-    /** How often training asked for each row is kept beside the table. */
+    /** Whether the counts of uses are stored beside the table. */
     readonly usesCounted: boolean;
   }[];
   readonly orders: readonly number[];

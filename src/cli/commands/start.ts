@@ -1,6 +1,6 @@
 /**
- * `engram start`: the first thing a newcomer runs. Finds the sample model, or trains it where there is
- * none, shows what it writes with its memory and without, and serves it to whoever sits there.
+ * `engram start`: the first command of a new user. Finds the sample model, or trains it if there is none, shows what
+ * it writes with its memory and without, and serves it.
  */
 import { DisposalStack } from "../../disposal-stack.ts";
 import { existsSync } from "node:fs";
@@ -29,11 +29,11 @@ const assets = new URL("../../../assets/", import.meta.url);
 const sampleText = fileURLToPath(new URL("tinyshakespeare.txt", assets));
 /** The model that comes along; `scripts/sample-model.ts` makes it. */
 const shipped = fileURLToPath(new URL("shakespeare", assets));
-/** Where the first run leaves one if none came along. */
+/** Where the first run saves a model if the package has none. */
 const trained = join("models", "tiny");
 const prompt = "ROMEO:\n";
 const maxTokens = 160;
-/** The port of `engram serve`, or one of its neighbours, or any. */
+/** The port of `engram serve`, or one of the next, or any. */
 const ports = [...Array.from({ length: 10 }, (_, i) => 8080 + i), 0];
 
 export const startCommand: Command = defineCommand({
@@ -79,7 +79,7 @@ async function train(backend: Backend, context: CommandContext): Promise<void> {
   context.progress.end();
 }
 
-/** Resolves at once where nobody sits at a terminal, and otherwise when the server was stopped. */
+/** Resolves at once if nobody is at the terminal, otherwise when the server was stopped. */
 export async function showAndServe(
   directory: string,
   { backend, context }: { backend: Backend; context: CommandContext },
@@ -123,7 +123,7 @@ export async function showAndServe(
   return document;
 }
 
-/** Where there is no page and none can be built, the server says why; the model is served all the same. */
+/** If there is no page and none can be built, the server says why, and serves the model anyway. */
 async function showPage(
   fetch: (request: Request) => Promise<Response>,
   { url, context }: { url: string; context: CommandContext },
@@ -150,7 +150,10 @@ async function write(
   return text;
 }
 
-/** What the memory is worth is told against a model trained without; one that lost its memory only limps. */
+/**
+ * The worth of the memory is measured against a model trained without one: a model whose memory is switched off has
+ * learned to rely on it.
+ */
 function figures({ bitsPerByte: on, memoryOff: off, trainedWithout }: HeldOut): string {
   if (on === undefined) return "";
   const others = [

@@ -1,5 +1,6 @@
 /**
- * `engram table push` and `engram table verify`: a model's tables put elsewhere, and looked at there, row by row.
+ * `engram table push` and `engram table verify`: copies a model's tables to another place, and compares them there
+ * row by row.
  */
 import * as z from "zod";
 import { compareRows, locateTables, type TableAtRest, tableIdentity } from "../../at-rest/index.ts";

@@ -1,6 +1,5 @@
 /**
- * `engram token-map`: the compression map of a tokenizer, its size and its name. What the map is and
- * how it is made is `memory`'s.
+ * `engram token-map`: the compression map of a tokenizer, its size and its name. `memory` makes the map.
  */
 import * as z from "zod";
 import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";

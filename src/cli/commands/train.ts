@@ -139,7 +139,7 @@ export const trainCommand: Command = defineCommand({
   },
 });
 
-/** What the options say and what --set says, each name once. */
+/** The overrides of options and of --set; each name only once. */
 function overridesOf(
   options: Readonly<Record<string, number | undefined>>,
   words: readonly string[] = [],
@@ -162,7 +162,7 @@ function definedOnly<T extends object>(options: T): { [K in keyof T]?: Exclude<T
   };
 }
 
-/** The command line of these options, each word as `show` has it. */
+/** The command line of these options, with each word passed through `show`. */
 function commandWords(
   input: Readonly<Record<string, unknown>>,
   show: (word: string) => string = (word) => word,
@@ -177,7 +177,7 @@ function commandWords(
   return ["train", ...words].join(" ");
 }
 
-/** As a POSIX shell reads it back. */
+/** Quoted for a POSIX shell. */
 function shellWord(text: string): string {
   return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

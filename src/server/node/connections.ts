@@ -1,19 +1,19 @@
 /**
- * The connections of one HTTP server: how many there may be, and which are being answered. Those that are not -
- * idle between two requests, or with a request that is still on its way - give way to new ones when all places are
- * taken, and do not hold up the server's end. Knows sockets; not what is asked.
+ * The connections of one HTTP server: their limit, and which are being answered. At the limit, connections that are
+ * idle, or whose request has not arrived completely, are closed for new ones. They do not delay the server's end,
+ * either. Knows sockets; not requests.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** Milliseconds that a request on its way has to arrive once the server is closing. */
+/** Milliseconds for an incomplete request to arrive once the server is closing. */
 const GRACE_MS = 1000;
 
-/** What was asked over a connection and is not answered yet. */
+/** Requests of a connection that are not answered yet. */
 type UnderWay = Set<IncomingMessage>;
 
 export class Connections {
-  /** From the longest silence to the last sign of life. */
+  /** Ordered by last activity, oldest first. */
   readonly #open = new Map<Socket, UnderWay>();
   #isClosing = false;
 

@@ -10,11 +10,11 @@ export interface ListenOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   /**
-   * Seconds that a connection is kept between two requests. Default 120: whoever keeps it for reuse must give it up
-   * first, or sends a request into the void; nginx and Amazon's balancer keep theirs for 60, Go for 90.
+   * Seconds that an idle connection is kept. Default 120: clients that reuse connections must close them first, or
+   * their next request is lost. nginx and Amazon's balancer keep them for 60 s, Go for 90 s.
    */
   readonly keepAlive?: number;
-  /** Connections at a time; the one silent for longest gives way to a new one. Default 1024. */
+  /** Connections at a time; at the limit the longest idle one is closed for a new one. Default 1024. */
   readonly maxConnections?: number;
 }
 
@@ -22,13 +22,13 @@ export interface Listener {
   /** Where it can be reached, without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Takes no more connections, waits for the answers under way, and closes what is left. */
+  /** Accepts no more connections, waits for running answers, and closes the rest. */
   close(): Promise<void>;
-  /** Gives the port back and closes every connection at once. */
+  /** Frees the port and closes every connection at once. */
   destroy(): void;
 }
 
-/** Milliseconds that a request's head may take to arrive, and the whole of it. Node's are 60 s and 5 min. */
+/** Milliseconds for the headers of a request, and for all of it. Node's defaults are 60 s and 5 min. */
 const headersTimeout = 15_000;
 const requestTimeout = 120_000;
 
@@ -42,7 +42,7 @@ export function listen(
       keepAliveTimeout: keepAlive * 1000,
       headersTimeout,
       requestTimeout,
-      // How often the two above are looked after; Node's 30 s would make 45 of 15.
+      // How often the two limits are checked; with Node's 30 s, 15 s could become 45 s.
       connectionsCheckingInterval: 1000,
     };
     const server = serve({ fetch, hostname: host, port, serverOptions }, (info: AddressInfo) => {
