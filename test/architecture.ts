@@ -110,6 +110,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "inference",
     "memory",
     "numerics",
+    "worker",
     "type training",
     "training.packDocuments",
   ],
@@ -137,6 +138,8 @@ export const nestedEntryPoints: readonly string[] = [
   "src/at-rest/node/index.ts",
   "src/bytes/node/index.ts",
   "src/checkpoint/node/index.ts",
+  "src/eval/tasks/index.ts",
+  "src/eval/tasks/node/index.ts",
   "src/machine/node/index.ts",
   "src/memory/stores/out-of-core/node/index.ts",
   "src/memory/stores/ranges/node/index.ts",
@@ -170,7 +173,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   hono: ["src/server/"],
   iovalkey: ["src/memory/stores/valkey/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/bytes/node/"],
-  zod: ["src/cli/", "src/server/"],
+  zod: ["src/cli/", "src/server/", "src/eval/tasks/"],
 };
 
 const lineLimit = 500;

@@ -69,6 +69,16 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "dash RUN...": ["--host <ADDRESS>", "--port <N>", "--insecure"],
   "eval MODEL": [
     "--bpb <FILE...>",
+    "--tasks <TASK...>",
+    // Benchmarks are not ours to ship, so where they lie nobody can know.
+    "--data <DIR>",
+    // The harness' three: a part of a benchmark, examples before a question, what was asked and answered.
+    "--limit <N>",
+    "--num-fewshot <N>",
+    "--log-samples <DIR>",
+    // Which part of the memory a figure is owed to.
+    "--ablate <PART...>",
+    "--scale <X>",
     "--no-memory",
     "--dtype <KIND>",
     "--threads <N>",

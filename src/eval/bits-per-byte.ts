@@ -4,7 +4,7 @@
  * not files.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { Scorer, type ScoreOptions, type TokenStream } from "../inference/index.ts";
+import { Scorer, type ScoreOptions, type TokenStream, type View } from "../inference/index.ts";
 import type { Model } from "../open-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
@@ -23,6 +23,8 @@ export interface BitsPerByte {
 export interface BitsPerByteOptions extends Pick<ScoreOptions, "onProgress" | "signal"> {
   /** false scores with the memory off. Default: on, if the model has one. */
   readonly memory?: boolean;
+  /** How the memory is read. Default: as it was trained. */
+  readonly view?: Partial<View>;
 }
 
 /**
@@ -42,10 +44,12 @@ export async function bitsPerByte(
 export async function bitsPerByteOfStream(
   model: Model,
   stream: TokenStream,
-  { memory = model.hasMemory, ...scoring }: BitsPerByteOptions = {},
+  { memory = model.hasMemory, view, ...scoring }: BitsPerByteOptions = {},
 ): Promise<BitsPerByte> {
   if (stream.numBytes === 0) throw new InvalidConfigError("the text to score is empty");
-  await using scorer = await Scorer.create(model.languageModel({ memory }));
+  await using scorer = await Scorer.create(model.languageModel({ memory }), {
+    ...(view && { view }),
+  });
   const score = await scorer.score(stream, scoring);
   return {
     bitsPerByte: score.nats / Math.LN2 / stream.numBytes,

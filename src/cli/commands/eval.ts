@@ -1,25 +1,60 @@
-/** `engram eval`: what a model is worth on a text, with its memory and without. */
+/** `engram eval`: what a model is worth on a text or on benchmarks, with its memory and without. */
 import * as z from "zod";
 import { DisposalStack } from "../../disposal-stack.ts";
+import { InvalidConfigError } from "../../errors.ts";
 import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
+import { ablated, type Ablation, type HashedMemory } from "../../memory/index.ts";
+import type { Model } from "../../open-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
-import { path, weightDtype } from "../arguments.ts";
-import { type Command, defineCommand } from "../command.ts";
+import { ablationSchema } from "../ablation.ts";
+import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
+import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
+import { evalTasks } from "../eval-tasks.ts";
 import { showPlan } from "../show-plan.ts";
 import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
 
+/** What only benchmarks have. */
+const ofTasks = ["data", "limit", "numFewshot", "logSamples"] as const;
+const flagOf = (name: string): string =>
+  `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 export const evalCommand: Command = defineCommand({
   path: "eval",
-  summary: "measure a model on a text",
+  summary: "measure a model on a text or on benchmarks",
   description:
-    "Prints how many bits per byte the model needs for the text in FILE (.txt: one document; .jsonl: " +
-    'one document a line under "text"), its perplexity a token, and the same with the memory off.',
+    "--bpb: how many bits per byte the model needs for the text in FILE (.txt: one document; .jsonl: " +
+    'one document a line under "text"), its perplexity a token, and the same with the memory off.\n\n' +
+    "--tasks: benchmarks, each described by a small file (docs/tasks.md), by the rules of " +
+    "lm-evaluation-harness and with its table: the model as asked for, with the memory off, and the difference " +
+    "document by document. Nothing is downloaded: --data says where the benchmarks' files are.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
-    { flags: "--bpb <FILE...>", description: "text to measure on", isRequired: true },
+    { flags: "--bpb <FILE...>", description: "text to measure on" },
+    {
+      flags: "--tasks <TASK...>",
+      description: "task files, or names of those in assets/tasks, to measure on",
+    },
+    {
+      flags: "--data <DIR>",
+      description: "folder that the tasks' data is in (default: the task's)",
+    },
+    { flags: "--limit <N>", description: "only the first N documents of each task" },
+    {
+      flags: "--num-fewshot <N>",
+      description: "solved examples before each question (default: as the task says)",
+    },
+    {
+      flags: "--log-samples <DIR>",
+      description: "write what was asked and answered, one file a task",
+    },
+    {
+      flags: "--ablate <PART...>",
+      description: "take parts of the memory away: layers=1 orders=2,3 heads=0 rows=LAYER:ROW",
+    },
+    { flags: "--scale <X>", description: "multiply what the memory adds (default 1)" },
     { flags: "--no-memory", description: "measure with the memory off only" },
     {
       flags: "--dtype <KIND>",
@@ -28,61 +63,110 @@ export const evalCommand: Command = defineCommand({
     threadsOption,
     ...tableOptions,
   ],
-  examples: ["eval models/tiny --bpb play.txt", "eval models/wiki --bpb valid.jsonl --json"],
-  schema: z.object({
-    model: path,
-    bpb: z.array(path),
-    memory: z.boolean(),
-    dtype: weightDtype.optional(),
-    ...threadsSchema,
-    ...tableSchema,
-  }),
-  async run(
-    { model: directory, bpb, memory, dtype, threads, table, tableMemory },
-    { print, progress, signal },
-  ) {
-    await checkTexts(bpb, { isReadOnce: true });
+  examples: [
+    "eval models/tiny --bpb play.txt",
+    "eval models/wiki --bpb valid.jsonl --json",
+    "eval models/wiki --tasks lambada blimp --data benchmarks --limit 200",
+    "eval models/wiki --tasks ./mine.json --ablate orders=3 --log-samples samples",
+  ],
+  schema: z
+    .object({
+      model: path,
+      bpb: z.array(path).optional(),
+      tasks: z.array(path).optional(),
+      data: path.optional(),
+      limit: wholeNumber(1).optional(),
+      numFewshot: wholeNumber(0).optional(),
+      logSamples: path.optional(),
+      ablate: ablationSchema.optional(),
+      scale: decimal(-100, 100).optional(),
+      memory: z.boolean(),
+      dtype: weightDtype.optional(),
+      ...threadsSchema,
+      ...tableSchema,
+    })
+    .superRefine((input, context) => {
+      if ((input.bpb === undefined) === (input.tasks === undefined))
+        context.addIssue("say what to measure on: --bpb FILE, or --tasks TASK");
+      for (const name of ofTasks)
+        if (input[name] !== undefined && input.tasks === undefined)
+          context.addIssue(`${flagOf(name)} goes with --tasks; leave it out`);
+      for (const name of ["ablate", "scale"] as const)
+        if (input[name] !== undefined && !input.memory)
+          context.addIssue(`${flagOf(name)} says how to read a memory that --no-memory leaves off`);
+    }),
+  async run(input, context) {
+    const { model: directory, bpb, tasks, memory, dtype } = input;
+    if (bpb !== undefined) await checkTexts(bpb, { isReadOnce: true });
     await using owned = new DisposalStack();
-    const backend = owned.adopt(engineOf(threads), (one) => one.dispose());
+    const backend = owned.adopt(engineOf(input.threads), (one) => one.dispose());
     await using model = await loadModel(directory, {
       backend,
       memory,
       dtype,
-      onPlan: showPlan(progress),
-      ...tablePlacement({ table, tableMemory }),
+      onPlan: showPlan(context.progress),
+      ...tablePlacement(input),
     });
-    const stream = await packDocuments(readAll(bpb), model.tokenizer, { signal });
-    const measure = (on: boolean): Promise<BitsPerByte> =>
-      bitsPerByteOfStream(model, stream, {
-        memory: on,
-        signal,
-        onProgress: (done, total) =>
-          progress.update(`memory ${on ? "on" : "off"}: ${done}/${total} windows`),
-      });
-    const withMemory = model.hasMemory ? await measure(true) : undefined;
-    const withoutMemory = await measure(false);
-    progress.end();
-    const line = (
-      name: string,
-      { bitsPerByte: bits, tokenPerplexity, gates }: BitsPerByte,
-    ): string =>
-      `${name.padEnd(12)}${bits.toFixed(4).padStart(8)} bits per byte   perplexity ${tokenPerplexity.toFixed(3)}` +
-      `${Object.entries(gates)
-        .map(([layer, mean]) => `   gate L${layer} ${mean.toFixed(3)}`)
-        .join("")}\n`;
-    print(`${withoutMemory.tokens} tokens, ${withoutMemory.bytes} bytes\n`);
-    if (withMemory !== undefined) print(line("memory on", withMemory));
-    print(line("memory off", withoutMemory));
-    if (withMemory !== undefined)
-      print(
-        "What a memory is worth, a model trained without one tells (engram train --no-memory): this one has learned to " +
-          "lean on its memory.\n",
-      );
-    return {
-      model: directory,
-      ...(withMemory ?? withoutMemory),
-      memoryOff: withoutMemory,
-      memoryReport: model.memoryReport,
-    };
+    const view = viewOf(model, input);
+    const { memoryReport } = model;
+    if (tasks === undefined)
+      return {
+        model: directory,
+        ...(await evalText(model, { bpb: bpb!, view }, context)),
+        memoryReport,
+      };
+    const { data, limit, numFewshot, logSamples } = input;
+    const given = { tasks, data, limit, numFewshot, logSamples, memory: view };
+    return { model: directory, ...(await evalTasks(model, given, context)), memoryReport };
   },
 });
+
+/** The memory as it is to be read; undefined for a model without one. */
+function viewOf(
+  model: Model,
+  { ablate = {}, scale = 1 }: { ablate?: Ablation | undefined; scale?: number | undefined },
+): { memory: HashedMemory; scale: number } | undefined {
+  const { memory } = model.language;
+  if (memory !== undefined) return { memory: ablated(memory, ablate), scale };
+  if (scale !== 1 || Object.keys(ablate).length > 0)
+    throw new InvalidConfigError(
+      `${model.path} has no memory to read; leave --ablate and --scale out`,
+    );
+  return undefined;
+}
+
+async function evalText(
+  model: Model,
+  {
+    bpb,
+    view,
+  }: { bpb: readonly string[]; view: { memory: HashedMemory; scale: number } | undefined },
+  { print, progress, signal }: CommandContext,
+): Promise<BitsPerByte & { readonly memoryOff: BitsPerByte }> {
+  const stream = await packDocuments(readAll(bpb), model.tokenizer, { signal });
+  const measure = (on: boolean): Promise<BitsPerByte> =>
+    bitsPerByteOfStream(model, stream, {
+      memory: on,
+      ...(on && view && { view }),
+      signal,
+      onProgress: (done, total) =>
+        progress.update(`memory ${on ? "on" : "off"}: ${done}/${total} windows`),
+    });
+  const withMemory = view === undefined ? undefined : await measure(true);
+  const withoutMemory = await measure(false);
+  progress.end();
+  const line = (name: string, { bitsPerByte: bits, tokenPerplexity, gates }: BitsPerByte): string =>
+    `${name.padEnd(12)}${bits.toFixed(4).padStart(8)} bits per byte   perplexity ${tokenPerplexity.toFixed(3)}` +
+    `${Object.entries(gates)
+      .map(([layer, mean]) => `   gate L${layer} ${mean.toFixed(3)}`)
+      .join("")}\n`;
+  print(`${withoutMemory.tokens} tokens, ${withoutMemory.bytes} bytes\n`);
+  if (withMemory !== undefined) print(line("memory on", withMemory));
+  print(line("memory off", withoutMemory));
+  if (withMemory !== undefined)
+    print(
+      "What a memory is worth, a model trained without one tells (engram train --no-memory): this one has learned to " +
+        "lean on its memory.\n",
+    );
+  return { ...(withMemory ?? withoutMemory), memoryOff: withoutMemory };
+}

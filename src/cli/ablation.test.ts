@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ablationSchema } from "./ablation.ts";
+
+test("parts of a memory are named by layers, orders, heads and rows", () => {
+  assert.deepEqual(ablationSchema.parse(["layers=1,5", "orders=2", "heads=0,3", "rows=1:17,5:0"]), {
+    layers: [1, 5],
+    orders: [2],
+    heads: [0, 3],
+    rows: [
+      { layer: 1, row: 17 },
+      { layer: 5, row: 0 },
+    ],
+  });
+});
+
+test("anything else is refused with what was written", () => {
+  for (const part of [
+    "",
+    "layers",
+    "layers=",
+    "layers=x",
+    "layers=-1",
+    "tables=1",
+    "rows=17",
+    "rows=1:2:3",
+    "rows=1:17,",
+    "layers=1 2",
+  ]) {
+    const { success, error } = ablationSchema.safeParse([part]);
+    assert.ok(!success, part);
+    assert.ok(error.message.includes(`got \\"${part}\\"`), error.message);
+  }
+  assert.ok(!ablationSchema.safeParse(["layers=1", "layers=2"]).success);
+});

@@ -1,0 +1,34 @@
+/** `--ablate layers=1 orders=2,3 heads=0 rows=1:17`: parts of a memory to take away, in the server's words. */
+import * as z from "zod";
+import type { Ablation } from "../memory/index.ts";
+import { idList } from "./arguments.ts";
+
+const ids = idList(0);
+const kinds = ["layers", "orders", "heads", "rows"] as const;
+
+export const ablationSchema: z.ZodType<Ablation, string[]> = z
+  .array(z.string())
+  .transform((parts, context) => {
+    const found: { -readonly [Kind in keyof Ablation]: Ablation[Kind] } = {};
+    const refuse = (part: string): never => {
+      context.addIssue(
+        `expected parts such as layers=1, orders=2,3, heads=0 or rows=LAYER:ROW,LAYER:ROW; got "${part}"`,
+      );
+      return z.NEVER;
+    };
+    for (const part of parts) {
+      const [, name, list] = /^(\w+)=(.+)$/.exec(part) ?? [];
+      const kind = kinds.find((one) => one === name);
+      if (kind === undefined || found[kind] !== undefined) return refuse(part);
+      if (kind === "rows") {
+        const rows = list!.split(",").map((one) => /^(\d{1,9}):(\d{1,10})$/.exec(one));
+        if (!rows.every((row) => row !== null)) return refuse(part);
+        found.rows = rows.map(([, layer, row]) => ({ layer: Number(layer), row: Number(row) }));
+      } else {
+        const values = ids.safeParse(list);
+        if (!values.success) return refuse(part);
+        found[kind] = values.data;
+      }
+    }
+    return found;
+  });

@@ -1,0 +1,272 @@
+/**
+ * The tasks of a file on one model under one view: their documents asked, scored and judged, and the figures of them.
+ * Knows tasks and models; not files, tables or threads.
+ */
+import { RequestError } from "../../errors.ts";
+import type { LanguageModel } from "../../inference/index.ts";
+import type { Model } from "../../open-model.ts";
+import { RequestEncoder, type TokenRequest } from "./encode-requests.ts";
+import { generateAnswers } from "./generate-answers.ts";
+import type { Task, TaskSet } from "./group.ts";
+import { type Item, itemsOf } from "./items.ts";
+import type { Judged, JudgeTask } from "./judge.ts";
+import {
+  aggregate,
+  BOOTSTRAP_ITERATIONS,
+  METRIC_KINDS,
+  type MetricValue,
+  standardError,
+  valueOf,
+} from "./metrics.ts";
+import { type Scored, scoreRequests } from "./score-requests.ts";
+import type { MetricName } from "./task-type.ts";
+
+/** What is measured: a model with the memory that it is to read, and how much of it. */
+export interface Subject {
+  readonly tokenizer: Model["tokenizer"];
+  readonly language: LanguageModel;
+  readonly scale: number;
+}
+
+/** Judges answers; whoever runs it may stop it. */
+export type Judge = (task: JudgeTask, signal?: AbortSignal) => Promise<readonly Judged[]>;
+
+export interface EvaluateOptions {
+  readonly judge: Judge;
+  /** Documents of each task. Default: all. */
+  readonly limit?: number | undefined;
+  /** In place of what the task says. */
+  readonly numFewShot?: number | undefined;
+  /** Tokens that the model reads at most. Default: its own. */
+  readonly context?: number;
+  /** Default 100,000, as in the harness; 0 leaves errors that need them out. */
+  readonly bootstrapIterations?: number;
+  readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Figure {
+  readonly metric: MetricName;
+  readonly filter: string;
+  readonly value: number;
+  readonly standardError: number | undefined;
+  readonly higherIsBetter: boolean;
+  /** By document; what the figure was made of. */
+  readonly values: readonly MetricValue[];
+}
+
+export interface Sample {
+  readonly item: Item;
+  /** Scores of the item's requests, or its answer. */
+  readonly responses: readonly Scored[] | string;
+  /** By filter; the answer after it. */
+  readonly filtered: Readonly<Record<string, string>>;
+}
+
+export interface TaskResult {
+  readonly task: Task;
+  readonly numFewShot: number;
+  readonly figures: readonly Figure[];
+  readonly samples: readonly Sample[];
+  /** Requests whose context's beginning did not fit. */
+  readonly numTruncated: number;
+}
+
+/** What was found for all tasks of a file. */
+export interface SetResult {
+  readonly set: TaskSet;
+  readonly results: readonly TaskResult[];
+}
+
+/** A task with what is asked of its documents. */
+interface AskedTask {
+  readonly task: Task;
+  readonly numFewShot: number;
+  readonly items: readonly Item[];
+}
+
+interface Answered {
+  readonly samples: readonly Sample[];
+  readonly values: readonly Pick<Figure, "metric" | "filter" | "values">[];
+  readonly numTruncated: number;
+}
+
+/** Requests of all the set's tasks run together, so that short ones share their runs. */
+export async function evaluateSet(
+  subject: Subject,
+  set: TaskSet,
+  options: EvaluateOptions,
+): Promise<SetResult> {
+  const isGenerated = set.file.output_type === "generate_until";
+  const numFewShot =
+    set.file.output_type === "loglikelihood_rolling"
+      ? 0
+      : (options.numFewShot ?? set.file.num_fewshot);
+  const { limit } = options;
+  const asked = set.tasks.map((task) => ({
+    task,
+    numFewShot,
+    items: [...itemsOf({ ...task, numFewShot, limit })],
+  }));
+  const answered = await (isGenerated ? generated : scored)(subject, { set, asked }, options);
+  const results: TaskResult[] = [];
+  for (const [t, { task }] of asked.entries()) {
+    const { values, ...rest } = answered[t]!;
+    const figures: Figure[] = [];
+    for (const one of values) {
+      const { aggregation, higherIsBetter } = METRIC_KINDS[one.metric];
+      const error = await standardError(aggregation, one.values, {
+        bootstrapIterations: options.bootstrapIterations ?? BOOTSTRAP_ITERATIONS,
+        signal: options.signal,
+      });
+      const value = aggregate(aggregation, one.values);
+      figures.push({ ...one, value, standardError: error, higherIsBetter });
+    }
+    results.push({ task, numFewShot, figures, ...rest });
+  }
+  return { set, results };
+}
+
+interface Work {
+  readonly set: TaskSet;
+  readonly asked: readonly AskedTask[];
+}
+
+async function scored(
+  { tokenizer, language, scale }: Subject,
+  { set: { name, file }, asked }: Work,
+  options: EvaluateOptions,
+): Promise<Answered[]> {
+  const { signal } = options;
+  const context = options.context ?? language.config.maxPositions;
+  const encoder = new RequestEncoder(tokenizer, { context });
+  const requests: TokenRequest[] = [];
+  /** Where the requests of each item begin. */
+  const begins = new Map<Item, number>();
+  for (const { task, items } of asked)
+    for (const item of items) {
+      signal?.throwIfAborted();
+      begins.set(item, requests.length);
+      await named(`${task.name}, document ${item.id}`, async () => {
+        const { request } = item;
+        if (request.kind === "rolling")
+          requests.push(...(await encoder.rolling(request.text, signal)));
+        if (request.kind === "choices")
+          for (const { context: before, continuation } of request.pairs)
+            requests.push(await encoder.pair(before, continuation, signal));
+      });
+    }
+  const scores = await scoreRequests(language, requests, {
+    view: { scale },
+    context,
+    onProgress: (done, total) => options.onProgress?.(`${name}: windows`, done, total),
+    signal,
+  });
+  const ends = [...[...begins.values()].slice(1), requests.length];
+  let next = 0;
+  return asked.map(({ items }) => {
+    let numTruncated = 0;
+    const samples = items.map((item) => {
+      const [begin, end] = [begins.get(item)!, ends[next++]!];
+      for (const request of requests.slice(begin, end)) if (request.isTruncated) numTruncated++;
+      return { item, responses: scores.slice(begin, end), filtered: {} };
+    });
+    const values = file.metric_list.map(({ metric }) => ({
+      metric,
+      filter: file.filter_list[0]!.name,
+      values: samples.map(({ item, responses }) => valueOf(metric, item, responses)),
+    }));
+    return { samples, values, numTruncated };
+  });
+}
+
+async function generated(
+  { tokenizer, language, scale }: Subject,
+  { set: { name, file }, asked }: Work,
+  { judge, onProgress, signal, ...options }: EvaluateOptions,
+): Promise<Answered[]> {
+  const { until, max_gen_toks: maxTokens } = file.generation_kwargs;
+  const context = options.context ?? language.config.maxPositions;
+  const encoder = new RequestEncoder(tokenizer, { context });
+  // Before hours of generating.
+  for (const { filter: filters } of file.filter_list)
+    await judge({ filters, metrics: file.metric_list, answers: [] }, signal);
+  const prompts: { readonly ids: Int32Array; readonly isTruncated: boolean }[] = [];
+  for (const { task, items } of asked)
+    for (const { id, request } of items)
+      await named(`${task.name}, document ${id}`, async () => {
+        if (request.kind === "generate")
+          prompts.push(await encoder.prompt(request.context, { maxTokens, signal }));
+      });
+  const answers = await generateAnswers(
+    language,
+    prompts.map(({ ids }) => ids),
+    {
+      tokenizer,
+      scale,
+      until,
+      maxTokens,
+      context,
+      onProgress: (done, total) => onProgress?.(`${name}: answers`, done, total),
+      signal,
+    },
+  );
+  const found: Answered[] = [];
+  let begin = 0;
+  for (const { items } of asked) {
+    const own = answers.slice(begin, begin + items.length);
+    const numTruncated = prompts
+      .slice(begin, begin + items.length)
+      .filter((one) => one.isTruncated).length;
+    begin += items.length;
+    found.push({ ...(await judged({ file, items, answers: own }, judge, signal)), numTruncated });
+  }
+  return found;
+}
+
+async function judged(
+  {
+    file,
+    items,
+    answers,
+  }: Pick<Task, "file"> & {
+    items: readonly Item[];
+    answers: readonly string[];
+  },
+  judge: Judge,
+  signal: AbortSignal | undefined,
+): Promise<Omit<Answered, "numTruncated">> {
+  const filtered: Record<string, string>[] = items.map(() => ({}));
+  const values: Answered["values"][number][] = [];
+  const given = items.map(({ target }, i) => ({
+    text: answers[i]!,
+    targets: target.kind === "text" ? target.texts : [],
+  }));
+  for (const { name: filter, filter: filters } of file.filter_list) {
+    const found = await judge({ filters, metrics: file.metric_list, answers: given }, signal);
+    for (const [i, { text }] of found.entries()) filtered[i]![filter] = text;
+    for (const [m, { metric }] of file.metric_list.entries())
+      values.push({
+        metric,
+        filter,
+        values: found.map((one) => ({ value: one.values[m]!, weight: 1 })),
+      });
+  }
+  const samples = items.map((item, i) => ({
+    item,
+    responses: answers[i]!,
+    filtered: filtered[i]!,
+  }));
+  return { samples, values };
+}
+
+/** Says where in a task a request was refused. */
+async function named(where: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof RequestError)
+      throw new RequestError(`${where}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,32 @@
+/** A judge of answers on a thread of Node, which is ended where a task's patterns do not come to an end. */
+import { StoppableWorker } from "../../../worker/index.ts";
+import { nodeWorker } from "../../../worker/node/index.ts";
+import type { Judge } from "../evaluate.ts";
+import type { Judged } from "../judge.ts";
+
+const startJudge = nodeWorker("judge-program", { from: import.meta.url, heapMiB: 512 });
+
+/** Answers at a time, and what they may take: a thousand times what honest patterns need. */
+const batch = 1000;
+const limit = 10_000;
+
+export interface OpenJudge extends Disposable {
+  readonly judge: Judge;
+}
+
+export function openJudge({ patience = limit }: { patience?: number } = {}): OpenJudge {
+  const worker = new StoppableWorker(startJudge);
+  const judge: Judge = async (task, signal) => {
+    const all: Judged[] = [];
+    // Once at least: patterns that cannot be used are refused without answers, too.
+    for (let at = 0; at === 0 || at < task.answers.length; at += batch) {
+      const input = { ...task, answers: task.answers.slice(at, at + batch) };
+      const tooSlow = "the task's patterns did not come to an end";
+      all.push(
+        ...((await worker.run("judge", input, { limit: patience, tooSlow, signal })) as Judged[]),
+      );
+    }
+    return all;
+  };
+  return { judge, [Symbol.dispose]: () => worker.close() };
+}

@@ -1,0 +1,53 @@
+/**
+ * What Python means by white space and by the length of a text, where JavaScript means something else: the harness
+ * is written in it, and its figures depend on them. Knows texts.
+ */
+
+/** `str.isspace` of Python 3: unlike `\s` of JavaScript with U+001C..1F and U+0085, without U+FEFF. */
+const space = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
+const spacesAtEnd = new RegExp(`[${space}]+$`);
+const spacesAtBegin = new RegExp(`^[${space}]+`);
+const runOfSpaces = new RegExp(`[${space}]+`);
+const isSpace = new RegExp(`^[${space}]$`);
+
+/** The text without white space at its end, by scanning from there: a pattern would try from every space. */
+export function pythonTrimEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && isSpace.test(text[end - 1]!)) end--;
+  return text.slice(0, end);
+}
+
+export function pythonTrimStart(text: string): string {
+  return text.replace(spacesAtBegin, "");
+}
+
+export function pythonStrip(text: string): string {
+  return pythonTrimEnd(pythonTrimStart(text));
+}
+
+export function endsWithSpace(text: string): boolean {
+  return spacesAtEnd.test(text.slice(-1));
+}
+
+/** `len(re.split(r"\s+", text))`: one more than the runs of white space, those at the ends included. */
+export function countWords(text: string): number {
+  return text.split(runOfSpaces).length;
+}
+
+/** Characters as Python counts them: code points. */
+export function numCharacters(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+const encoder = new TextEncoder();
+
+/** UTF-8 bytes. */
+export function numBytes(text: string): number {
+  return encoder.encode(text).length;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
