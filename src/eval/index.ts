@@ -9,5 +9,6 @@ export type {
   DifferenceReport,
   RowReport,
 } from "./audit/report.ts";
+export { type IntervalPlot, intervalPlots } from "./interval-plot.ts";
 export { type BitsPerByte, bitsPerByte, bitsPerByteOfStream } from "./bits-per-byte.ts";
 export { certify, type Certified, type CertifiedCandidate } from "./certify.ts";
