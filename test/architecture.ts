@@ -114,6 +114,16 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type training",
     "training.packDocuments",
   ],
+  // Trains and measures in processes of its own; of tensors only what opens an engine.
+  study: [
+    "train-model.ts",
+    "load-model.ts",
+    "checkpoint",
+    "eval",
+    "numerics",
+    "tensor",
+    "training",
+  ],
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
   inspect: ["open-model.ts", "inference", "memory", "tokenizer"],
   // Text and requests; tensors and tables it sees only through what these hand out.
@@ -147,6 +157,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/tensor/backends/onnx/node/index.ts",
   "src/tensor/backends/reference/index.ts",
   "src/server/node/index.ts",
+  "src/study/node/index.ts",
   "src/tokenizer/node/index.ts",
   "src/worker/node/index.ts",
   "src/training/node/index.ts",
@@ -173,7 +184,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   hono: ["src/server/"],
   iovalkey: ["src/memory/stores/valkey/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/bytes/node/"],
-  zod: ["src/cli/", "src/server/", "src/eval/tasks/"],
+  zod: ["src/cli/", "src/server/", "src/eval/tasks/", "src/study/"],
 };
 
 const lineLimit = 500;

@@ -97,6 +97,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--table <PLACE>",
     "--table-memory <SIZE>",
   ],
+  // Everything that a result depends on stands in the file, which is registered; these say where and how fast.
+  "study FILE": ["--out <DIR>", "--threads <N>", "--parallel <N>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
   "verify DIR": [
     // Whoever edits a configuration on purpose, and whoever has a model from before there were sums.

@@ -16,8 +16,10 @@ export { CARD_MARK, CARD_NAME, modelCard } from "./model-card.ts";
 export { Pace } from "./pace.ts";
 export {
   type DataFile,
+  type MachineFacts,
   publicName,
   type RunRecord,
+  type RunSurroundings,
   settingsOf,
   type StoredRun,
 } from "./run-record.ts";

@@ -10,6 +10,7 @@ export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";
 export { showCommand } from "./show.ts";
 export { startCommand } from "./start.ts";
+export { studyCommand } from "./study.ts";
 export { tablePushCommand, tableVerifyCommand } from "./table.ts";
 export { tokenMapCommand } from "./token-map.ts";
 export { tokenizerTrainCommand } from "./tokenizer-train.ts";

@@ -163,7 +163,7 @@ function definedOnly<T extends object>(options: T): { [K in keyof T]?: Exclude<T
 }
 
 /** The command line of these options, with each word passed through `show`. */
-function commandWords(
+export function commandWords(
   input: Readonly<Record<string, unknown>>,
   show: (word: string) => string = (word) => word,
 ): string {

@@ -72,7 +72,8 @@ export async function describeFile(
 // Three levels up from the source and from the built file alike.
 const root = new URL("../../../", import.meta.url);
 
-async function readSurroundings(command: string | undefined): Promise<RunSurroundings> {
+/** The machine, the versions and the commit, now. */
+export async function readSurroundings(command: string | undefined): Promise<RunSurroundings> {
   const commit = await sourceCommit();
   return {
     begun: new Date().toISOString(),
