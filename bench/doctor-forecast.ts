@@ -133,7 +133,7 @@ async function writeModel(path: string): Promise<void> {
   const preset = findPreset("small");
   const text = await readFile(new URL("../assets/tinyshakespeare.txt", import.meta.url), "utf8");
   const json = toTokenizerJson(await trainBpe([text], { vocabSize: preset.vocabSize }));
-  const tokenizer = parseTokenizerJson(json);
+  const tokenizer = await parseTokenizerJson(json);
   const { compressedVocabSize } = buildTokenMap(tokenizer);
   const padTokenId = tokenizer.eosTokenId!;
   const engram: EngramConfig = { ...preset.memory, padTokenId, compressedVocabSize, seed: 0 };

@@ -56,7 +56,7 @@ try {
   await saveModel(model, { ...setup, tables: [] });
   await addTable();
   const numPrompt = Number(flags["prompt-tokens"]);
-  const prompt = parseTokenizerJson(setup.tokenizer).decode(ids.slice(0, numPrompt));
+  const prompt = (await parseTokenizerJson(setup.tokenizer)).decode(ids.slice(0, numPrompt));
   console.log(
     `table of ${numRows} rows of ${rowBytes} bytes (${((numRows * rowBytes) / 2 ** 30).toFixed(1)} GiB; this machine ` +
       `has ${(totalmem() / 2 ** 30).toFixed(1)} GiB), preset ${flags.preset}, prompt of ${numPrompt} tokens; load ` +

@@ -42,13 +42,13 @@ function time(limit: number, work: (index: number) => void): { seconds: number; 
   return { seconds: (performance.now() - start) / 1000, done };
 }
 
-const tokenizer = parseTokenizerJson(json);
+const tokenizer = await parseTokenizerJson(json);
 const ids: Int32Array[] = [];
 const whole = time(Infinity, (i) => ids.push(tokenizer.encode(texts[i] ?? "")));
 const decoding = time(Infinity, (i) => {
   if (tokenizer.decode(ids[i] ?? []) !== texts[i]) throw new Error(`document ${i} does not return`);
 });
-const library = createLibraryTokenizer(JSON.parse(json) as object);
+const library = await createLibraryTokenizer(JSON.parse(json) as object);
 const sample = Number(flags["library-mb"]) * 1e6;
 const slow = time(sample, (i) => {
   const expected = library.encode(texts[i] ?? "", { add_special_tokens: false }).ids;

@@ -98,11 +98,11 @@ async function readText(path: string): Promise<string[]> {
 
 async function tokenizerFor(texts: readonly string[]): Promise<Tokenizer> {
   if (flags.tokenizer !== undefined)
-    return parseTokenizerJson(await readFile(flags.tokenizer, "utf8"));
+    return await parseTokenizerJson(await readFile(flags.tokenizer, "utf8"));
   async function* parts(): AsyncGenerator<string> {
     for (const text of texts) yield text.slice(0, 500_000);
   }
-  return parseTokenizerJson(toTokenizerJson(await trainBpe(parts(), { vocabSize: 1024 })));
+  return await parseTokenizerJson(toTokenizerJson(await trainBpe(parts(), { vocabSize: 1024 })));
 }
 
 interface Run {

@@ -51,7 +51,7 @@ let model: TextModel;
 before(async () => {
   const text = "the cat sat on the mat. The mat sat under the cat. ";
   const json = toTokenizerJson(await trainBpe([text.repeat(9)], { vocabSize: 290 }));
-  const tokenizer = parseTokenizerJson(json);
+  const tokenizer = await parseTokenizerJson(json);
   const engram = { ...smallEngram, compressedVocabSize: tokenizer.vocabSize };
   const config = { ...smallConfig, vocabSize: tokenizer.vocabSize, engram };
   const decoder = new Decoder(await randomModel(referenceBackend(), config));

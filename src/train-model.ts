@@ -185,7 +185,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
     );
   await using owned = new DisposalStack();
-  const tokenizer = owned.adopt(openTokenizerFile(tokenizerJson), (one) => one.close?.());
+  const tokenizer = owned.adopt(await openTokenizerFile(tokenizerJson), (one) => one.close?.());
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
   const valid = await packDocuments(documents(options, "valid"), tokenizer, { signal });

@@ -16,9 +16,9 @@ const data = process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../data", impo
 const folder = join(data, "tokenizers/deepseek-v3");
 const needsVocabulary = { skip: !existsSync(folder) && `no vocabulary in ${folder}` };
 
-function readVocabulary(keepId: (id: number) => boolean): ReturnType<typeof parseTiktoken> {
+async function readVocabulary(keepId: (id: number) => boolean): ReturnType<typeof parseTiktoken> {
   const special = parseSpecialTokens(readFileSync(join(folder, "special_tokens.json"), "utf8"));
-  return parseTiktoken(readFileSync(join(folder, "deepseek_v3.tiktoken"), "utf8"), {
+  return await parseTiktoken(readFileSync(join(folder, "deepseek_v3.tiktoken"), "utf8"), {
     specialTokens: new Map([...special].filter(([, id]) => keepId(id))),
   });
 }
@@ -27,7 +27,7 @@ test(
   "V3's ranks and 1,280 more special tokens give the released map",
   needsVocabulary,
   async () => {
-    const { map, compressedVocabSize } = buildTokenMap(readVocabulary((id) => id < 128_000));
+    const { map, compressedVocabSize } = buildTokenMap(await readVocabulary((id) => id < 128_000));
     assert.equal(map.length, 128_000);
     assert.deepEqual(
       [0, 2, 3, 15, 1805, 671, 270, 455, 20_852, 6367].map((id) => map[id]),
@@ -48,8 +48,8 @@ test(
 test(
   "V3's listed special tokens, free ids between them included, stay apart",
   needsVocabulary,
-  () => {
-    const tokenMap = buildTokenMap(readVocabulary(() => true));
+  async () => {
+    const tokenMap = buildTokenMap(await readVocabulary(() => true));
     assert.equal(tokenMap.map.length, 128_806);
     assert.equal(tokenMap.compressedVocabSize, 97_812 + 806);
   },

@@ -54,7 +54,10 @@ export class ArticleReader {
     tokenizerFile: string,
     { bucketRows }: { bucketRows: number },
   ): Promise<ArticleReader> {
-    return new ArticleReader(parseTokenizerJson(await readFile(tokenizerFile, "utf8")), bucketRows);
+    return new ArticleReader(
+      await parseTokenizerJson(await readFile(tokenizerFile, "utf8")),
+      bucketRows,
+    );
   }
 
   /** Articles of a .jsonl file, in order, until they have `maxTokens` tokens together. */

@@ -70,7 +70,7 @@ export async function textModel(options: TextModelOptions): Promise<TextModel> {
     options.tokenizer === undefined
       ? toTokenizerJson(await trainBpe([text.slice(0, 1_000_000)], { vocabSize: 2048 }))
       : readFileSync(options.tokenizer, "utf8");
-  const tokenizer = parseTokenizerJson(json);
+  const tokenizer = await parseTokenizerJson(json);
   const tokenMap = buildTokenMap(tokenizer);
   const { vocabSize } = tokenizer;
   const preset = findBenchPreset(options.preset);

@@ -24,7 +24,7 @@ export async function untrainedModel(preset: Preset): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "engram-bench-"));
   const text = await readFile(sampleText, "utf8");
   const tokenizerJson = toTokenizerJson(await trainBpe([text], { vocabSize: preset.vocabSize }));
-  const tokenizer = parseTokenizerJson(tokenizerJson);
+  const tokenizer = await parseTokenizerJson(tokenizerJson);
   const engram: EngramConfig = {
     ...preset.memory,
     padTokenId: tokenizer.eosTokenId!,

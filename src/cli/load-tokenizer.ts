@@ -24,10 +24,10 @@ export async function loadTokenizer(file: string, special?: string): Promise<Tok
 }
 
 /** What `parse` makes of a file's text, with the file's name in what it throws. */
-async function parseFile<T>(file: string, parse: (text: string) => T): Promise<T> {
+async function parseFile<T>(file: string, parse: (text: string) => T | Promise<T>): Promise<T> {
   const text = await readTextFile(file);
   try {
-    return parse(text);
+    return await parse(text);
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
     throw new FormatError(`${file}: ${cause.message}`, { cause });

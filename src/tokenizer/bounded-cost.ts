@@ -3,18 +3,8 @@
  * on the thread of whoever asks; of all others nobody knows how long their patterns take.
  */
 import type { TokenizerDefinition } from "./definition.ts";
-import { DEEPSEEK_V3_SPLITS, DEFAULT_SPLIT, GPT2_SPLIT, QWEN2_SPLIT } from "./pretokenize.ts";
+import { KNOWN_SPLITS } from "./pretokenize.ts";
 
-/**
- * Read one by one: at no place of a text does one of these go back over more than the run of characters that it then
- * takes as a piece.
- */
-const linearSplits: ReadonlySet<string> = new Set([
-  DEFAULT_SPLIT,
-  GPT2_SPLIT,
-  QWEN2_SPLIT,
-  ...DEEPSEEK_V3_SPLITS,
-]);
 /** Characters of all added tokens: at each place of a text every one of them may be tried. */
 const maxAddedLength = 4096;
 
@@ -22,7 +12,9 @@ export function hasBoundedCost({ splits, addedTokens, unicodeForm }: TokenizerDe
   const addedLength = addedTokens.reduce((sum, { text }) => sum + text.length, 0);
   return (
     splits !== undefined &&
-    splits.every((pattern) => linearSplits.has(pattern)) &&
+    // Read one by one: at no place of a text does one of these go back over more than the run of characters that it
+    // then takes as a piece.
+    splits.every((pattern) => KNOWN_SPLITS.has(pattern)) &&
     // NFKC makes 18 characters of one.
     unicodeForm === undefined &&
     addedLength <= maxAddedLength

@@ -13,7 +13,7 @@ const definition = await trainBpe([TEXT.repeat(2)], {
   vocabSize: 300,
   specialTokens: ["<|endoftext|>", "<|pad|>", "<|pad|>2"],
 });
-const tokenizer = createTokenizer(definition);
+const tokenizer = await createTokenizer(definition);
 const anyId = fc.integer({ min: 0, max: tokenizer.vocabSize - 1 });
 
 function ids(text: string, allowSpecial?: boolean): number[] {
@@ -32,14 +32,14 @@ test("of special tokens that begin alike the longest is found", () => {
   assert.deepEqual(ids("<|pad|>2<|pad|>", true), [299, 298]);
 });
 
-test("a special token that is a whole piece is text unless allowed, even where pieces are looked up", () => {
-  const own = createTokenizer({ ...definition, splits: [], ignoreMerges: true });
+test("a special token that is a whole piece is text unless allowed, even where pieces are looked up", async () => {
+  const own = await createTokenizer({ ...definition, splits: [], ignoreMerges: true });
   assert.ok(!own.encode("<|pad|>").includes(298));
   assert.deepEqual([...own.encode("<|pad|>", { allowSpecial: true })], [298]);
 });
 
-test("added tokens that are not special are found always", () => {
-  const withName = createTokenizer({
+test("added tokens that are not special are found always", async () => {
+  const withName = await createTokenizer({
     ...definition,
     tokens: [...definition.tokens, "ENGRAM"],
     addedTokens: [...definition.addedTokens, { id: 300, text: "ENGRAM", special: false }],
@@ -47,10 +47,10 @@ test("added tokens that are not special are found always", () => {
   assert.deepEqual([...withName.encode("xENGRAM<|pad|>")], [...ids("x"), 300, ...ids("<|pad|>")]);
 });
 
-test("long pieces merge as the library merges them", () => {
+test("long pieces merge as the library merges them", async () => {
   const onePiece: TokenizerDefinition = { ...definition, splits: [] };
-  const whole = createTokenizer(onePiece);
-  const library = createLibraryTokenizer(JSON.parse(toTokenizerJson(onePiece)));
+  const whole = await createTokenizer(onePiece);
+  const library = await createLibraryTokenizer(JSON.parse(toTokenizerJson(onePiece)));
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom(..."the gakpr🙂日"), minLength: 1, maxLength: 400 }),
@@ -62,14 +62,14 @@ test("long pieces merge as the library merges them", () => {
   );
 });
 
-test("merges in a contradictory order come out as the library has them", () => {
+test("merges in a contradictory order come out as the library has them", async () => {
   // Random merges, so that a merge may make a pair whose merge ranks before it.
   const anyMerges = fc.array(fc.tuple(fc.nat(11), fc.nat(11)), { maxLength: 25 });
-  fc.assert(
-    fc.property(
+  await fc.assert(
+    fc.asyncProperty(
       anyMerges,
       fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 150 }),
-      (picks, text) => {
+      async (picks, text) => {
         const tokens = definition.tokens.slice(0, 256);
         const parts = ["a", "b"];
         const merges: number[] = [];
@@ -94,19 +94,19 @@ test("merges in a contradictory order come out as the library has them", () => {
           addedTokens: [],
         };
         if (text === "") return;
-        const library = createLibraryTokenizer(JSON.parse(toTokenizerJson(odd)));
+        const library = await createLibraryTokenizer(JSON.parse(toTokenizerJson(odd)));
         const expected = library.encode(text, { add_special_tokens: false }).ids;
-        assert.deepEqual([...createTokenizer(odd).encode(text)], expected);
+        assert.deepEqual([...(await createTokenizer(odd)).encode(text)], expected);
       },
     ),
     { numRuns: 300 },
   );
 });
 
-test("encoding the same text again gives the same ids from memory", () => {
-  fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {
-      const fresh = createTokenizer(definition).encode(text);
+test("encoding the same text again gives the same ids from memory", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: "binary", maxLength: 60 }), async (text) => {
+      const fresh = (await createTokenizer(definition)).encode(text);
       assert.deepEqual(tokenizer.encode(text), fresh);
       assert.deepEqual(tokenizer.encode(text), fresh);
     }),
@@ -114,8 +114,8 @@ test("encoding the same text again gives the same ids from memory", () => {
   );
 });
 
-test("the memory of pieces survives being filled and emptied", () => {
-  const own = createTokenizer(definition);
+test("the memory of pieces survives being filled and emptied", async () => {
+  const own = await createTokenizer(definition);
   const before = own.encode("the gatekeeper");
   for (let i = 0; i < 300; i++) {
     own.encode(
@@ -160,8 +160,8 @@ test("streamed pieces join to the decoded whole and never split a character", ()
   );
 });
 
-test("a streamed text comes out character by character, as soon as it is certain", () => {
-  const own = createTokenizer({ ...definition, merges: new Int32Array(0) });
+test("a streamed text comes out character by character, as soon as it is certain", async () => {
+  const own = await createTokenizer({ ...definition, merges: new Int32Array(0) });
   const stream = own.stream();
   const parts = Array.from(own.encode("a語🙂"), (id) => stream.push(id));
   assert.deepEqual(parts, ["a", "", "", "語", "", "", "", "🙂"]);
@@ -175,8 +175,8 @@ test("a byte order mark stays in the text, whole or streamed", () => {
   assert.equal(parts.join("") + stream.end(), text);
 });
 
-test("a text cut inside a character ends with U+FFFD", () => {
-  const own = createTokenizer({ ...definition, merges: new Int32Array(0) });
+test("a text cut inside a character ends with U+FFFD", async () => {
+  const own = await createTokenizer({ ...definition, merges: new Int32Array(0) });
   const stream = own.stream();
   for (const id of own.encode("語").subarray(0, 2)) assert.equal(stream.push(id), "");
   assert.equal(stream.end(), "\ufffd");
@@ -188,8 +188,8 @@ test("special tokens decode to their text, or to nothing on request", () => {
   assert.equal(tokenizer.decode(sequence, { skipSpecial: true }), "ab");
 });
 
-test("a token with a character outside the byte alphabet is its own text", () => {
-  const own = createTokenizer({
+test("a token with a character outside the byte alphabet is its own text", async () => {
+  const own = await createTokenizer({
     ...definition,
     tokens: [...definition.tokens, "<｜a▁b｜>"],
     addedTokens: [...definition.addedTokens, { id: 300, text: "<｜a▁b｜>", special: true }],
@@ -211,21 +211,21 @@ test("ids outside the vocabulary are refused with the range", () => {
   }
 });
 
-test("the end-of-document token can be named, and a name that is not there is none", () => {
-  assert.equal(createTokenizer(definition, { eosToken: "<|pad|>" }).eosTokenId, 298);
-  assert.equal(createTokenizer({ ...definition, addedTokens: [] }).eosTokenId, undefined);
+test("the end-of-document token can be named, and a name that is not there is none", async () => {
+  assert.equal((await createTokenizer(definition, { eosToken: "<|pad|>" })).eosTokenId, 298);
+  assert.equal((await createTokenizer({ ...definition, addedTokens: [] })).eosTokenId, undefined);
 });
 
-test("a vocabulary without patterns decodes, and says why it does not encode", () => {
-  const own = createTokenizer({ ...definition, splits: undefined });
+test("a vocabulary without patterns decodes, and says why it does not encode", async () => {
+  const own = await createTokenizer({ ...definition, splits: undefined });
   assert.equal(own.decode(ids("the gate")), "the gate");
   assert.throws(() => own.encode("the gate"), InvalidConfigError);
 });
 
-test("a vocabulary without all bytes is refused", () => {
+test("a vocabulary without all bytes is refused", async () => {
   const tokens = definition.tokens.map((token) => (token === "Ġ" ? "" : token));
-  assert.throws(
-    () => createTokenizer({ ...definition, tokens }),
+  await assert.rejects(
+    createTokenizer({ ...definition, tokens }),
     (error) => error instanceof FormatError && error.message.includes("byte 32"),
   );
 });

@@ -21,11 +21,13 @@ export interface CreateTokenizerOptions {
 }
 
 /** Throws FormatError if the definition contradicts itself. */
-export function createTokenizer(
+export async function createTokenizer(
   definition: TokenizerDefinition,
-  { eosToken }: CreateTokenizerOptions = {},
-): DirectTokenizer {
-  return new ByteLevelTokenizer(definition, eosToken);
+  options: CreateTokenizerOptions = {},
+): Promise<DirectTokenizer> {
+  const { splits } = definition;
+  const split = splits === undefined ? undefined : await buildSplitter(splits);
+  return new ByteLevelTokenizer(definition, { ...options, split });
 }
 
 class ByteLevelTokenizer implements DirectTokenizer {
@@ -41,8 +43,11 @@ class ByteLevelTokenizer implements DirectTokenizer {
   readonly #addedTokens: AddedTokens;
   readonly #ids = new IntList(1 << 12);
 
-  constructor(definition: TokenizerDefinition, eosToken: string | undefined) {
-    const { tokens, addedTokens, splits } = definition;
+  constructor(
+    definition: TokenizerDefinition,
+    { eosToken, split }: CreateTokenizerOptions & { split: Splitter | undefined },
+  ) {
+    const { tokens, addedTokens } = definition;
     this.#tokens = tokens;
     this.vocabSize = tokens.length;
     const special = addedTokens.filter((added) => added.special);
@@ -58,12 +63,12 @@ class ByteLevelTokenizer implements DirectTokenizer {
       addedTokens,
       unicodeForm && ((text) => text.normalize(unicodeForm)),
     );
-    if (splits === undefined) {
+    if (split === undefined) {
       this.#split = refuse;
       this.#encodePiece = refuse;
     } else {
       const encoder = new PieceEncoder(definition);
-      this.#split = buildSplitter(splits);
+      this.#split = split;
       this.#encodePiece = (piece) => encoder.encode(piece, this.#ids);
     }
   }

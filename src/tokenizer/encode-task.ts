@@ -11,8 +11,8 @@ export interface EncodeTask extends Pick<EncodeOptions, "allowSpecial" | "litera
 export function encodeTasks(): Tasks {
   let tokenizer: DirectTokenizer | undefined;
   return {
-    read(json: string) {
-      tokenizer = parseTokenizerJson(json);
+    async read(json: string) {
+      tokenizer = await parseTokenizerJson(json);
     },
     encode({ text, ...options }: EncodeTask) {
       if (tokenizer === undefined) throw new InvariantError("asked to encode before to read");

@@ -15,8 +15,8 @@ const ENCODER = JSON.stringify(
 );
 const MERGES = "#version: 0.2\nĠ t\nh e\nĠt he\n' s\nhe Ġthe\n";
 
-test("GPT-2's two files give a tokenizer that cuts text GPT-2's way", () => {
-  const tokenizer = parseGpt2Files({ encoder: ENCODER, merges: MERGES });
+test("GPT-2's two files give a tokenizer that cuts text GPT-2's way", async () => {
+  const tokenizer = await parseGpt2Files({ encoder: ENCODER, merges: MERGES });
   assert.equal(tokenizer.vocabSize, 262);
   assert.equal(tokenizer.eosTokenId, 261);
   assert.deepEqual(
@@ -26,15 +26,15 @@ test("GPT-2's two files give a tokenizer that cuts text GPT-2's way", () => {
   assert.equal(tokenizer.encode("'st").length, 2);
 });
 
-test("line ends of either kind are read", () => {
+test("line ends of either kind are read", async () => {
   const merges = MERGES.replaceAll("\n", "\r\n");
-  const tokenizer = parseGpt2Files({ encoder: ENCODER, merges });
+  const tokenizer = await parseGpt2Files({ encoder: ENCODER, merges });
   assert.deepEqual([...tokenizer.encode(" the")], [258]);
 });
 
-test("merges without their version line are refused: they are another file", () => {
-  assert.throws(
-    () => parseGpt2Files({ encoder: ENCODER, merges: "Ġ t\n" }),
+test("merges without their version line are refused: they are another file", async () => {
+  await assert.rejects(
+    parseGpt2Files({ encoder: ENCODER, merges: "Ġ t\n" }),
     (error) => error instanceof FormatError && error.message.includes("#version"),
   );
 });

@@ -20,10 +20,10 @@ export interface Gpt2Files {
 const END_OF_TEXT = "<|endoftext|>";
 
 /** Throws FormatError, and nothing else, for files that are not these or do not fit together. */
-export function parseGpt2Files(
+export async function parseGpt2Files(
   files: Gpt2Files,
   options: CreateTokenizerOptions = {},
-): DirectTokenizer {
+): Promise<DirectTokenizer> {
   return createTokenizer(parseGpt2Definition(files), options);
 }
 

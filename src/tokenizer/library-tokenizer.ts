@@ -9,8 +9,8 @@ import { FormatError, RequestError } from "../errors.ts";
 import { AddedTokens } from "./added-tokens.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import { type AddedToken, findEndOfDocument } from "./definition.ts";
-import { createLibraryTokenizer } from "./library.ts";
-import type { LibraryTokenizer } from "./library.ts";
+import { loadLibrary } from "./library.ts";
+import type { LibraryModule, LibraryTokenizer } from "./library.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import { asObject } from "./tokenizer-file.ts";
 import type { Json, TokenizerFile } from "./tokenizer-file.ts";
@@ -19,19 +19,19 @@ import type { DirectTokenizer, EncodeOptions, StreamDecoder, Vocabulary } from "
 const ENCODER = new TextEncoder();
 
 /** What the ids of such a file stand for. Runs none of the file's patterns. */
-export function createLibraryBackedVocabulary(
+export async function createLibraryBackedVocabulary(
   file: TokenizerFile,
   { eosToken }: CreateTokenizerOptions = {},
-): Vocabulary {
-  return new LibraryBackedVocabulary(file, eosToken);
+): Promise<Vocabulary> {
+  return new LibraryBackedVocabulary(file, { eosToken, library: await loadLibrary() });
 }
 
 /** Runs the file's patterns: on its own added tokens here, on every text in `encode`. */
-export function createLibraryBackedTokenizer(
+export async function createLibraryBackedTokenizer(
   file: TokenizerFile,
   { eosToken }: CreateTokenizerOptions = {},
-): DirectTokenizer {
-  return new LibraryBackedTokenizer(file, eosToken);
+): Promise<DirectTokenizer> {
+  return new LibraryBackedTokenizer(file, { eosToken, library: await loadLibrary() });
 }
 
 /** The library takes every `Split` as isolating its matches; these would come out wrong in silence. */
@@ -59,6 +59,11 @@ function refuseDecodingPatterns(step: Json | undefined): void {
   if (Array.isArray(steps)) for (const inner of steps) refuseDecodingPatterns(asObject(inner));
 }
 
+interface LibraryOptions {
+  readonly eosToken: string | undefined;
+  readonly library: LibraryModule;
+}
+
 class LibraryBackedVocabulary implements Vocabulary {
   readonly vocabSize: number;
   readonly specialTokens: ReadonlyMap<string, number>;
@@ -69,7 +74,7 @@ class LibraryBackedVocabulary implements Vocabulary {
   readonly #joinsBytes: boolean;
   readonly #decoder: LibraryTokenizer;
 
-  constructor(file: TokenizerFile, eosToken: string | undefined) {
+  constructor(file: TokenizerFile, { eosToken, library }: LibraryOptions) {
     refuseMergingSplits(file.preTokenizer);
     refuseDecodingPatterns(file.decoder);
     const special = file.addedTokens.filter((added) => added.special);
@@ -83,7 +88,7 @@ class LibraryBackedVocabulary implements Vocabulary {
       ? new TokenBytes(file.tokens, specialIds)
       : new TokenBytes(file.tokens, specialIds, bytesOfPiece);
     const withoutPatterns = { ...file.json, normalizer: null, pre_tokenizer: null };
-    this.#decoder = build({ ...file, json: withoutPatterns }, file.addedTokens);
+    this.#decoder = build(library, { ...file, json: withoutPatterns }, file.addedTokens);
   }
 
   decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean } = {}): string {
@@ -133,9 +138,9 @@ class LibraryBackedTokenizer extends LibraryBackedVocabulary implements DirectTo
   /** For the text between added tokens: the same file without them. */
   readonly #plain: LibraryTokenizer;
 
-  constructor(file: TokenizerFile, eosToken: string | undefined) {
-    super(file, eosToken);
-    this.#plain = build(file, []);
+  constructor(file: TokenizerFile, options: LibraryOptions) {
+    super(file, options);
+    this.#plain = build(options.library, file, []);
     const { normalizer } = this.#plain;
     this.#addedTokens = new AddedTokens(
       file.addedTokens,
@@ -173,19 +178,26 @@ function bytesOfPiece(token: string): Uint8Array {
     : Uint8Array.of(Number.parseInt(hex, 16));
 }
 
-function build(file: TokenizerFile, addedTokens: readonly AddedToken[]): LibraryTokenizer {
+function build(
+  library: LibraryModule,
+  file: TokenizerFile,
+  addedTokens: readonly AddedToken[],
+): LibraryTokenizer {
   try {
-    return createLibraryTokenizer({
-      normalizer: null,
-      pre_tokenizer: null,
-      decoder: null,
-      ...file.json,
-      // It would add special tokens, which a Tokenizer leaves to its caller.
-      post_processor: null,
-      model: file.model,
-      // What else they say is for finding them, which is not left to it.
-      added_tokens: addedTokens.map(({ id, text, special }) => ({ id, content: text, special })),
-    });
+    return new library.Tokenizer(
+      {
+        normalizer: null,
+        pre_tokenizer: null,
+        decoder: null,
+        ...file.json,
+        // It would add special tokens, which a Tokenizer leaves to its caller.
+        post_processor: null,
+        model: file.model,
+        // What else they say is for finding them, which is not left to it.
+        added_tokens: addedTokens.map(({ id, text, special }) => ({ id, content: text, special })),
+      },
+      {},
+    );
   } catch (cause) {
     throw new FormatError(
       "Expected a tokenizer.json that @huggingface/tokenizers can use: " +

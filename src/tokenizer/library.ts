@@ -1,9 +1,9 @@
 /**
  * The parts of @huggingface/tokenizers that are used here, with types. The package's own
  * declarations re-export through paths without extensions, which `nodenext` resolution cannot
- * follow, so its names would arrive as `any` or not at all. Knows nothing of our own types.
+ * follow, so its names would arrive as `any` or not at all. It is loaded where a vocabulary needs it, which most do not.
+ * Knows nothing of our own types.
  */
-import * as untyped from "@huggingface/tokenizers";
 
 /** A tokenizer built from the parsed contents of a tokenizer.json, and the parts it applies to a text in turn. */
 export interface LibraryTokenizer {
@@ -27,7 +27,7 @@ interface LibrarySplit {
   readonly pattern: RegExp | null;
 }
 
-interface LibraryModule {
+export interface LibraryModule {
   Tokenizer: new (json: object, config: object) => LibraryTokenizer;
   SplitPreTokenizer: new (config: {
     type: "Split";
@@ -37,14 +37,16 @@ interface LibraryModule {
   }) => LibrarySplit;
 }
 
-const library = untyped as unknown as LibraryModule;
-
-export function createLibraryTokenizer(json: object): LibraryTokenizer {
-  return new library.Tokenizer(json, {});
+export async function loadLibrary(): Promise<LibraryModule> {
+  return (await import("@huggingface/tokenizers")) as unknown as LibraryModule;
 }
 
-export function translatePattern(pattern: string): RegExp | null {
-  return new library.SplitPreTokenizer({
+export async function createLibraryTokenizer(json: object): Promise<LibraryTokenizer> {
+  return new (await loadLibrary()).Tokenizer(json, {});
+}
+
+export async function translatePattern(pattern: string): Promise<RegExp | null> {
+  return new (await loadLibrary()).SplitPreTokenizer({
     type: "Split",
     pattern: { Regex: pattern },
     behavior: "Isolated",

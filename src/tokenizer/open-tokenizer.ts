@@ -33,9 +33,12 @@ const unitsOfShort = 65_536;
 const limit = { text: 5000, unit: 0.01 };
 
 /** Throws `FormatError`, and nothing else, for text that is not a tokenizer.json or that contradicts itself. */
-export function openTokenizer(json: string, options: OpenTokenizerOptions): Tokenizer {
+export async function openTokenizer(
+  json: string,
+  options: OpenTokenizerOptions,
+): Promise<Tokenizer> {
   const { startWorker, ...others } = options;
-  const { vocabulary, byteLevel } = parseVocabulary(json, others);
+  const { vocabulary, byteLevel } = await parseVocabulary(json, others);
   const isBounded = byteLevel !== undefined && hasBoundedCost(byteLevel.definition);
   return new WorkerTokenizer(vocabulary, {
     direct: isBounded ? byteLevel.direct : undefined,

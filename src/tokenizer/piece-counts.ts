@@ -31,7 +31,7 @@ export async function countPieces(
   texts: Iterable<string> | AsyncIterable<string>,
   { splits, maxPieces = MAX_PIECES, onProgress }: CountPiecesOptions,
 ): Promise<PieceCounts> {
-  const split = buildSplitter(splits);
+  const split = await buildSplitter(splits);
   const countOf = new Map<string, number>();
   const count = (piece: string): void => {
     const seen = countOf.get(piece);

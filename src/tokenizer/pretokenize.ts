@@ -1,7 +1,7 @@
 /**
  * Cuts text into the pieces that merges may not cross. Patterns are given in the dialect of
- * tokenizer.json (Oniguruma) and translated by @huggingface/tokenizers, so that there is one
- * translation in the program. Knows nothing of vocabularies, merges or special tokens.
+ * tokenizer.json (Oniguruma). Those of this file are translated here, all others by @huggingface/tokenizers. Knows
+ * nothing of vocabularies, merges or special tokens.
  */
 import { FormatError, RequestError } from "../errors.ts";
 import { translatePattern } from "./library.ts";
@@ -57,6 +57,26 @@ export const DEEPSEEK_V3_SPLITS: readonly string[] = [
   ].join("|"),
 ];
 
+/** The patterns above: the only ones whose cost and translation are known here. */
+export const KNOWN_SPLITS: ReadonlySet<string> = new Set([
+  DEFAULT_SPLIT,
+  GPT2_SPLIT,
+  QWEN2_SPLIT,
+  ...DEEPSEEK_V3_SPLITS,
+]);
+
+/** One of `KNOWN_SPLITS` for JavaScript, whose `\s` is not Unicode's, and which has no `(?i:` before Node 23. */
+export function translateKnown(pattern: string): RegExp {
+  const source = pattern
+    .replaceAll("\\s", "\\p{White_Space}")
+    .replaceAll("\\S", "\\P{White_Space}")
+    .replace(/\(\?i:([^)]*)\)/, (_, ends: string) => {
+      const anyCase = ends.replaceAll(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+      return `(?:${anyCase})`;
+    });
+  return new RegExp(source, "gu");
+}
+
 /** Calls `visit` with each piece of `text`, in order; joined they are `text`. */
 export type Splitter = (text: string, visit: (piece: string) => void) => void;
 
@@ -64,7 +84,7 @@ export type Splitter = (text: string, visit: (piece: string) => void) => void;
 const MAX_PATTERN_LENGTH = 16_384;
 
 /** One splitter that applies `patterns` one after the other, each to the pieces of the one before. */
-export function buildSplitter(patterns: readonly string[]): Splitter {
+export async function buildSplitter(patterns: readonly string[]): Promise<Splitter> {
   const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
   if (length > MAX_PATTERN_LENGTH) {
     throw new FormatError(
@@ -73,7 +93,8 @@ export function buildSplitter(patterns: readonly string[]): Splitter {
   }
   let splitter: Splitter = visitWhole;
   // Built from the last pattern to the first, so that the innermost visitor is the caller's.
-  for (const pattern of patterns.toReversed()) splitter = splitThen(compile(pattern), splitter);
+  for (const pattern of patterns.toReversed())
+    splitter = splitThen(await compile(pattern), splitter);
   return (text, visit) => {
     try {
       splitter(text, visit);
@@ -98,9 +119,10 @@ export function escapeForRegex(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
-function compile(pattern: string): RegExp {
+async function compile(pattern: string): Promise<RegExp> {
+  if (KNOWN_SPLITS.has(pattern)) return translateKnown(pattern);
   try {
-    const translated = translatePattern(pattern);
+    const translated = await translatePattern(pattern);
     if (translated !== null) return translated;
   } catch (cause) {
     throw new FormatError(

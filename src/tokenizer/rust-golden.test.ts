@@ -47,8 +47,8 @@ test("training makes the merges of the Rust trainer, in the same order", async (
 const byTheLibrary = "a space put before";
 
 for (const { name, ids, ...parts } of golden.variants) {
-  test(`encoding gives the ids of the Rust library (${name})`, () => {
-    const tokenizer = parseTokenizerJson(JSON.stringify({ ...golden.tokenizer, ...parts }));
+  test(`encoding gives the ids of the Rust library (${name})`, async () => {
+    const tokenizer = await parseTokenizerJson(JSON.stringify({ ...golden.tokenizer, ...parts }));
     for (const [index, text] of golden.strings.entries()) {
       if (name === byTheLibrary && /[\u0085\ufeff]/.test(text)) continue;
       const got = [...tokenizer.encode(text, { allowSpecial: true })];
@@ -57,8 +57,8 @@ for (const { name, ids, ...parts } of golden.variants) {
   });
 }
 
-test("decoding gives the text of the Rust library, invalid bytes included", () => {
-  const tokenizer = parseTokenizerJson(JSON.stringify(golden.tokenizer));
+test("decoding gives the text of the Rust library, invalid bytes included", async () => {
+  const tokenizer = await parseTokenizerJson(JSON.stringify(golden.tokenizer));
   for (const { ids, text, plain } of golden.decoded) {
     assert.equal(tokenizer.decode(ids), text);
     assert.equal(tokenizer.decode(ids, { skipSpecial: true }), plain);
@@ -66,8 +66,8 @@ test("decoding gives the text of the Rust library, invalid bytes included", () =
 });
 
 for (const { name, tokenizer: json, strings, ids, texts } of golden.others) {
-  test(`a vocabulary that is not byte-level gives the ids and texts of the Rust library (${name})`, () => {
-    const tokenizer = parseTokenizerJson(JSON.stringify(json));
+  test(`a vocabulary that is not byte-level gives the ids and texts of the Rust library (${name})`, async () => {
+    const tokenizer = await parseTokenizerJson(JSON.stringify(json));
     const special = new Set(tokenizer.specialTokens.values());
     for (const [index, text] of strings.entries()) {
       assert.ok(!tokenizer.encode(text).some((id) => special.has(id)), "plain text unless allowed");

@@ -51,8 +51,8 @@ function encodeSlowly(text: string): number[] {
   }
 }
 
-test("ids are those of merging by lowest rank", () => {
-  const tokenizer = parseTiktoken(file(), { splits: [] });
+test("ids are those of merging by lowest rank", async () => {
+  const tokenizer = await parseTiktoken(file(), { splits: [] });
   const anyText = fc.string({
     unit: fc.constantFrom(..." theab", "aa", "é", "日本", "本"),
     minLength: 1,
@@ -66,11 +66,11 @@ test("ids are those of merging by lowest rank", () => {
   );
 });
 
-test("written as tokenizer.json it gives the same ids", () => {
+test("written as tokenizer.json it gives the same ids", async () => {
   const definition = parseTiktokenDefinition(file(), { splits: [DEFAULT_SPLIT] });
   const [direct, written] = [
-    createTokenizer(definition),
-    parseTokenizerJson(toTokenizerJson(definition)),
+    await createTokenizer(definition),
+    await parseTokenizerJson(toTokenizerJson(definition)),
   ];
   fc.assert(
     fc.property(
@@ -82,8 +82,8 @@ test("written as tokenizer.json it gives the same ids", () => {
   );
 });
 
-test("a rank is an id, its bytes what it decodes to", () => {
-  const tokenizer = parseTiktoken(file());
+test("a rank is an id, its bytes what it decodes to", async () => {
+  const tokenizer = await parseTiktoken(file());
   assert.equal(tokenizer.vocabSize, RANKS.length);
   for (const [id, bytes] of RANKS.entries()) {
     assert.deepEqual(Buffer.from(tokenizer.tokenBytes(id)), bytes);
@@ -91,9 +91,9 @@ test("a rank is an id, its bytes what it decodes to", () => {
   }
 });
 
-test("special tokens follow the ranks, or stand among them", () => {
+test("special tokens follow the ranks, or stand among them", async () => {
   const specialTokens = parseSpecialTokens('{"<｜end▁of▁sentence｜>": 270, "the": 258}');
-  const tokenizer = parseTiktoken(file(), { specialTokens, splits: [] });
+  const tokenizer = await parseTiktoken(file(), { specialTokens, splits: [] });
   assert.equal(tokenizer.vocabSize, 271);
   assert.equal(tokenizer.eosTokenId, 270);
   assert.equal(tokenizer.decode([258, 270]), "the<｜end▁of▁sentence｜>");
@@ -108,8 +108,8 @@ test("special tokens may stand under a key, with remarks beside them", () => {
   );
 });
 
-test("an id free between special tokens becomes a special token of its own", () => {
-  const tokenizer = parseTiktoken(file(), {
+test("an id free between special tokens becomes a special token of its own", async () => {
+  const tokenizer = await parseTiktoken(file(), {
     specialTokens: new Map([
       ["<a>", 271],
       ["<b>", 274],
@@ -139,23 +139,23 @@ const BROKEN: Record<string, string> = {
   "missing bytes": file(RANKS.slice(1)),
 };
 for (const [what, text] of Object.entries(BROKEN)) {
-  test(`${what} is a format error`, () => {
-    assert.throws(() => parseTiktoken(text, { splits: [] }), FormatError);
+  test(`${what} is a format error`, async () => {
+    await assert.rejects(parseTiktoken(text, { splits: [] }), FormatError);
   });
 }
 
-test("lines lost at the end are noticed by the special tokens", () => {
+test("lines lost at the end are noticed by the special tokens", async () => {
   const specialTokens = new Map([["<a>", RANKS.length]]);
-  assert.throws(
-    () => parseTiktoken(file(RANKS.slice(0, -2)), { specialTokens }),
+  await assert.rejects(
+    parseTiktoken(file(RANKS.slice(0, -2)), { specialTokens }),
     (error) => error instanceof FormatError && error.message.includes("truncated"),
   );
 });
 
-test("special tokens of another vocabulary are refused", () => {
+test("special tokens of another vocabulary are refused", async () => {
   for (const list of ['{"<a>": 258}', '{"<a>": 270, "<b>": 270}']) {
     const specialTokens = parseSpecialTokens(list);
-    assert.throws(() => parseTiktoken(file(), { specialTokens }), FormatError);
+    await assert.rejects(parseTiktoken(file(), { specialTokens }), FormatError);
   }
 });
 

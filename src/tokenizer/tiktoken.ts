@@ -29,7 +29,10 @@ const MAX_HOLES = 65_536;
  * Reads the text of a .tiktoken file. Throws FormatError, and nothing else, if it is not one, and
  * if file and special tokens together leave an id without a token: a truncated file does.
  */
-export function parseTiktoken(text: string, options: TiktokenOptions = {}): DirectTokenizer {
+export async function parseTiktoken(
+  text: string,
+  options: TiktokenOptions = {},
+): Promise<DirectTokenizer> {
   return createTokenizer(parseTiktokenDefinition(text, options), options);
 }
 

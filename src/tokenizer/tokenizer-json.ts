@@ -27,7 +27,7 @@ import type { DirectTokenizer, Vocabulary } from "./tokenizer.ts";
 export function parseTokenizerJson(
   text: string,
   options: CreateTokenizerOptions = {},
-): DirectTokenizer {
+): Promise<DirectTokenizer> {
   return reading(() => {
     const file = readTokenizerFile(text);
     const definition = toDefinition(file);
@@ -50,28 +50,32 @@ export interface ParsedVocabulary {
 export function parseVocabulary(
   text: string,
   options: CreateTokenizerOptions = {},
-): ParsedVocabulary {
-  return reading(() => {
+): Promise<ParsedVocabulary> {
+  return reading(async () => {
     const file = readTokenizerFile(text);
     const definition = toDefinition(file);
     if (definition === undefined)
-      return { vocabulary: createLibraryBackedVocabulary(file, options) };
-    const direct = createTokenizer(definition, options);
+      return { vocabulary: await createLibraryBackedVocabulary(file, options) };
+    const direct = await createTokenizer(definition, options);
     return { vocabulary: direct, byteLevel: { definition, direct } };
   });
 }
 
-/** What `read` gives. Steps within steps end at the stack's depth. */
-function reading<T>(read: () => T): T {
+async function reading<T>(read: () => T | Promise<T>): Promise<T> {
   try {
-    return read();
+    return await read();
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new FormatError(
-      `Expected a tokenizer.json with a few steps, got one that is nested or large beyond use: ${cause.message}.`,
-      { cause },
-    );
+    throw asFormatError(cause);
   }
+}
+
+/** Steps within steps end at the stack's depth. */
+function asFormatError(cause: unknown): unknown {
+  if (!(cause instanceof RangeError)) return cause;
+  return new FormatError(
+    `Expected a tokenizer.json with a few steps, got one that is nested or large beyond use: ${cause.message}.`,
+    { cause },
+  );
 }
 
 /**
@@ -79,7 +83,11 @@ function reading<T>(read: () => T): T {
  * express (other models, normalizers or pre-tokenizers). Throws FormatError as above.
  */
 export function parseTokenizerDefinition(text: string): TokenizerDefinition | undefined {
-  return reading(() => toDefinition(readTokenizerFile(text)));
+  try {
+    return toDefinition(readTokenizerFile(text));
+  } catch (cause) {
+    throw asFormatError(cause);
+  }
 }
 
 function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {

@@ -50,9 +50,9 @@ function assertVectors(tokenizer: DirectTokenizer, name: string): void {
 }
 
 /** On the vectors and on random Unicode. */
-function assertLikeLibrary(json: string): void {
-  const library = createLibraryTokenizer(JSON.parse(json) as object);
-  const tokenizer = parseTokenizerJson(json);
+async function assertLikeLibrary(json: string): Promise<void> {
+  const library = await createLibraryTokenizer(JSON.parse(json) as object);
+  const tokenizer = await parseTokenizerJson(json);
   const check = (text: string): void => {
     const { ids } = library.encode(text, { add_special_tokens: false });
     assert.deepEqual([...tokenizer.encode(text, { allowSpecial: true })], ids);
@@ -64,40 +64,40 @@ function assertLikeLibrary(json: string): void {
 test(
   "GPT-2 gives llama.cpp's ids for all 47 strings",
   needs("gpt2/encoder.json", "gpt2/vocab.bpe"),
-  () => {
+  async () => {
     const definition = parseGpt2Definition({
       encoder: read("gpt2/encoder.json"),
       merges: read("gpt2/vocab.bpe"),
     });
-    assertVectors(createTokenizer(definition), "gpt-2");
+    assertVectors(await createTokenizer(definition), "gpt-2");
     const json = toTokenizerJson(definition);
-    assertVectors(parseTokenizerJson(json), "gpt-2");
-    assertLikeLibrary(json);
+    assertVectors(await parseTokenizerJson(json), "gpt-2");
+    await assertLikeLibrary(json);
   },
 );
 
-test("Qwen gives llama.cpp's ids for all 47 strings", needs("qwen/qwen.tiktoken"), () => {
+test("Qwen gives llama.cpp's ids for all 47 strings", needs("qwen/qwen.tiktoken"), async () => {
   const options = { splits: [QWEN2_SPLIT] };
-  assertVectors(parseTiktoken(read("qwen/qwen.tiktoken"), options), "qwen2");
+  assertVectors(await parseTiktoken(read("qwen/qwen.tiktoken"), options), "qwen2");
 });
 
 test(
   "Qwen's ranks written as tokenizer.json give the same ids",
   needs("qwen/qwen.tiktoken"),
-  () => {
+  async () => {
     const definition = parseTiktokenDefinition(read("qwen/qwen.tiktoken"), {
       splits: [QWEN2_SPLIT],
     });
     const json = toTokenizerJson(definition);
-    assertVectors(parseTokenizerJson(json), "qwen2");
-    assertLikeLibrary(json);
+    assertVectors(await parseTokenizerJson(json), "qwen2");
+    await assertLikeLibrary(json);
   },
 );
 
 const DEEPSEEK_FILES = ["deepseek-v3/deepseek_v3.tiktoken", "deepseek-v3/special_tokens.json"];
 
-test("DeepSeek-V3 gives the ids that are known of it", needs(...DEEPSEEK_FILES), () => {
-  const tokenizer = parseTiktoken(read("deepseek-v3/deepseek_v3.tiktoken"), {
+test("DeepSeek-V3 gives the ids that are known of it", needs(...DEEPSEEK_FILES), async () => {
+  const tokenizer = await parseTiktoken(read("deepseek-v3/deepseek_v3.tiktoken"), {
     specialTokens: parseSpecialTokens(read("deepseek-v3/special_tokens.json")),
     splits: DEEPSEEK_V3_SPLITS,
   });

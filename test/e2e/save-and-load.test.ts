@@ -40,7 +40,7 @@ before(async () => {
   const text = "the cat sat on the mat and the Cat sat on THE mat again ";
   const definition = await trainBpe([text.repeat(20)], { vocabSize: 280 });
   const tokenizer = toTokenizerJson(definition);
-  const parsed = parseTokenizerJson(tokenizer);
+  const parsed = await parseTokenizerJson(tokenizer);
   const { compressedVocabSize } = buildTokenMap(parsed);
   // 40 values a row: two fp8 scale blocks, the second one short.
   const engram = { ...smallEngram, headDim, compressedVocabSize };

@@ -13,7 +13,7 @@ export async function modelToSave({
 }: { hasMemory?: boolean } & Partial<ModelConfig> = {}): Promise<ModelToSave> {
   const text = "the cat sat on the mat and the Cat sat on THE mat again ";
   const tokenizer = toTokenizerJson(await trainBpe([text.repeat(20)], { vocabSize: 280 }));
-  const parsed = parseTokenizerJson(tokenizer);
+  const parsed = await parseTokenizerJson(tokenizer);
   const { engram: _, ...backbone } = packableConfig;
   const { compressedVocabSize } = buildTokenMap(parsed);
   const { config, params, memory } = await randomModel(referenceBackend(), {

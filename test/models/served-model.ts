@@ -42,7 +42,7 @@ export async function servedModel({
     vocabSize: 280,
     ...(specialTokens && { specialTokens }),
   });
-  const tokenizer = openTokenizer(toTokenizerJson(definition), { startWorker });
+  const tokenizer = await openTokenizer(toTokenizerJson(definition), { startWorker });
   const { vocabSize } = tokenizer;
   const { engram: _, ...backbone } = smallConfig;
   const language = await randomModel(ortBackend({ threads: 2 }), {

@@ -26,7 +26,7 @@ writeFileSync(text, line.repeat(50));
 const lines = join(scratch, "lines.jsonl");
 writeFileSync(lines, `${JSON.stringify({ id: "1", text: "κόσμε κόσμε κόσμε" })}\n`);
 
-test("a tokenizer is learnt from all files, and reads back", () => {
+test("a tokenizer is learnt from all files, and reads back", async () => {
   const out = join(scratch, "tokenizer.json");
   const { status, stdout, stderr } = train(
     "--data",
@@ -40,7 +40,7 @@ test("a tokenizer is learnt from all files, and reads back", () => {
   );
   assert.equal(status, 0, stderr);
   assert.deepEqual(JSON.parse(stdout), { path: out, vocab: 270 });
-  const tokenizer = parseTokenizerJson(readFileSync(out, "utf8"));
+  const tokenizer = await parseTokenizerJson(readFileSync(out, "utf8"));
   assert.equal(tokenizer.vocabSize, 270);
   const ids = tokenizer.encode(line);
   assert.equal(tokenizer.decode(ids), line);

@@ -11,8 +11,8 @@ after(() => {
   for (const tokenizer of open) tokenizer.close?.();
 });
 
-function opened(json: string): Tokenizer {
-  const tokenizer = openTokenizerFile(json);
+async function opened(json: string): Promise<Tokenizer> {
+  const tokenizer = await openTokenizerFile(json);
   open.push(tokenizer);
   return tokenizer;
 }
@@ -48,8 +48,8 @@ for (const [what, json] of [
   ["of another kind", wordPiece],
 ] as const)
   test(`a vocabulary ${what} encodes as on the caller's thread, short and long texts`, async () => {
-    const tokenizer = opened(json);
-    const direct = parseTokenizerJson(json);
+    const tokenizer = await opened(json);
+    const direct = await parseTokenizerJson(json);
     for (const text of texts)
       for (const allowSpecial of [true, false]) {
         const options = { allowSpecial, literals: text.length > 20 ? [10] : [] };
@@ -62,8 +62,8 @@ for (const [what, json] of [
   });
 
 test("many texts at once come back in their order", async () => {
-  const tokenizer = opened(honest);
-  const direct = parseTokenizerJson(honest);
+  const tokenizer = await opened(honest);
+  const direct = await parseTokenizerJson(honest);
   const many = Array.from({ length: 300 }, (_, i) => `the cat ${i} `.repeat(1 + (i % 40)));
   const all = await Promise.all(many.map((text) => tokenizer.encode(text)));
   assert.deepEqual(
@@ -97,7 +97,7 @@ const explosions: readonly [string, string][] = [
 ];
 for (const [where, json] of explosions)
   test(`${where} that never ends is opened at once, and stopped when somebody asks`, async () => {
-    const tokenizer = opened(json);
+    const tokenizer = await opened(json);
     assert.equal(tokenizer.decode([2, 2]).replaceAll(" ", "").length, 2);
     const controller = new AbortController();
     const ids = tokenizer.encode(explosive, { signal: controller.signal });
@@ -107,7 +107,7 @@ for (const [where, json] of explosions)
   });
 
 test("a pattern that never ends is refused after a while, with what to do, and the next text is read", async () => {
-  const tokenizer = opened(withPattern("(a+)+b|[^a]"));
+  const tokenizer = await opened(withPattern("(a+)+b|[^a]"));
   const stuck = tokenizer.encode(explosive);
   const next = tokenizer.encode("the cat");
   await assert.rejects(
@@ -142,9 +142,9 @@ for (const [what, json, message] of [
     /decoder replaces texts/,
   ],
 ] as const)
-  test(`${what} is refused when the file is opened`, () => {
-    assert.throws(
-      () => openTokenizerFile(json),
+  test(`${what} is refused when the file is opened`, async () => {
+    await assert.rejects(
+      openTokenizerFile(json),
       (error) => error instanceof FormatError && message.test(error.message),
     );
   });

@@ -17,6 +17,9 @@ export const startTokenizerWorker: StartWorker = nodeWorker("encode-program", {
  * The tokenizer in the text of a tokenizer.json, whoever wrote it: what takes long is done beside this thread, within
  * limits. Throws `FormatError`, and nothing else, for text that is not one or that contradicts itself.
  */
-export function openTokenizerFile(json: string, options: CreateTokenizerOptions = {}): Tokenizer {
+export function openTokenizerFile(
+  json: string,
+  options: CreateTokenizerOptions = {},
+): Promise<Tokenizer> {
   return openTokenizer(json, { ...options, startWorker: startTokenizerWorker });
 }
