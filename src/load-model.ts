@@ -1,6 +1,7 @@
 /** Opens models on Node: from a directory, on ONNX Runtime, with threads, in the memory of this machine. */
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import { openDirectory } from "./checkpoint/node/index.ts";
+import { checkPlan, type MemoryPlan, planMemory } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
@@ -16,17 +17,27 @@ export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
    * `tableMemory` bytes of RAM, by default 256 MiB.
    */
   readonly table?: Place | undefined;
+  /** Told what the model will take, before anything large is allocated. */
+  readonly onPlan?: (plan: MemoryPlan) => void;
 }
 
 /** Opens the model in `directory`; throws as `openModel` does. */
 export async function loadModel(
   directory: string,
-  { backend, table, ...placement }: LoadModelOptions = {},
+  { backend, table, onPlan, ...placement }: LoadModelOptions = {},
 ): Promise<Model> {
   const engine: Engine = {
     backend: backend ?? (() => ortBackend()),
     startWorker: startTokenizerWorker,
-    machine: readMachineMemory,
+    admit(sizes, use) {
+      const plan = planMemory(sizes, { use, machine: readMachineMemory() });
+      onPlan?.(plan);
+      checkPlan(plan, {
+        subject: directory,
+        advice:
+          "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
+      });
+    },
     advise: adviseHugePages,
   };
   const elsewhere =

@@ -17,7 +17,7 @@ import {
   type SessionOptions,
   withoutMemory,
 } from "./inference/index.ts";
-import { checkPlan, type MachineMemory, type MemoryPlan, planMemory } from "./machine/index.ts";
+import type { MemoryUse, ModelSizes } from "./machine/index.ts";
 import {
   buildAddressing,
   buildTokenMap,
@@ -47,8 +47,8 @@ export interface Engine {
    * pattern that takes for ever cannot be stopped.
    */
   readonly startWorker?: StartWorker;
-  /** Memory that there is. Default: not known, and models that do not fit are not refused. */
-  readonly machine?: () => MachineMemory;
+  /** Told what a model takes before anything large is allocated; throws where it does not fit. Default: not asked. */
+  readonly admit?: (sizes: ModelSizes, use: MemoryUse) => void;
   /** Called with the memory of tables before its first use. */
   readonly advise?: RamStoreOptions["advise"];
 }
@@ -85,8 +85,6 @@ export interface Placement {
   /** Texts that will be open at a time, and their length, for the plan. Default: one of the longest. */
   readonly texts?: number;
   readonly contextSize?: number | undefined;
-  /** Told what the model will take, before anything large is allocated. */
-  readonly onPlan?: (plan: MemoryPlan) => void;
 }
 
 /** An open model. `close` it to give its memory back. */
@@ -178,10 +176,10 @@ export class Model {
  */
 export async function openModel(
   source: ByteSource,
-  { backend, startWorker = onThisThread(encodeTasks), machine, advise }: Engine,
+  { backend, startWorker = onThisThread(encodeTasks), admit, advise }: Engine,
   placement: Placement = {},
 ): Promise<Model> {
-  const { memory = true, dtype, texts = 1, contextSize, onPlan, elsewhere } = placement;
+  const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
   const { wrapStore = asItIs, warm = true } = placement;
   await using files = await ModelFiles.open(source);
   const { config, layout, tables: atRest } = await checkModel(files, { memory, elsewhere });
@@ -204,25 +202,14 @@ export async function openModel(
   const tableMemory =
     placement.tableMemory ??
     (elsewhere === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
-  if (machine !== undefined) {
-    const plan = planMemory(
-      {
-        weightBytes: weightBytes(config, weightDtype),
-        positionBytes: keyValueBytes(config),
-        tables: sizes,
-      },
-      {
-        use: { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
-        machine: machine(),
-      },
-    );
-    onPlan?.(plan);
-    checkPlan(plan, {
-      subject: source.name,
-      advice:
-        "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
-    });
-  }
+  admit?.(
+    {
+      weightBytes: weightBytes(config, weightDtype),
+      positionBytes: keyValueBytes(config),
+      tables: sizes,
+    },
+    { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
+  );
   const { params, quantized } = await readWeights(files, config, weightDtype);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];

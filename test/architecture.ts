@@ -59,7 +59,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "check-model.ts",
     "checkpoint",
     "inference",
-    "machine",
+    "type machine",
     "memory",
     "model",
     "model-weights.ts",
@@ -131,6 +131,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   cli: ["*"],
   // What the package exports: `.` and its sub-paths.
   "index.ts": ["*"],
+  "index-core.ts": ["*"],
   "index-server.ts": ["*"],
   "index-training.ts": ["*"],
 };
@@ -154,6 +155,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/memory/stores/out-of-core/node/index.ts",
   "src/memory/stores/ranges/node/index.ts",
   "src/memory/stores/valkey/node/index.ts",
+  "src/tensor/backends/onnx/index.ts",
   "src/tensor/backends/onnx/node/index.ts",
   "src/tensor/backends/reference/index.ts",
   "src/server/node/index.ts",

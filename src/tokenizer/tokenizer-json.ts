@@ -3,7 +3,7 @@
  *
  * Reading checks the file and then takes one of two ways: byte-level BPE vocabularies (GPT-2, Llama
  * 3, Qwen, DeepSeek and ours) go to the fast tokenizer; whatever uses a part that it does not know
- * goes to @huggingface/tokenizers as a whole. Writing produces what the Rust `tokenizers` loads.
+ * goes to @huggingface/tokenizers as a whole, which is loaded then. Writing produces what the Rust `tokenizers` loads.
  * Knows no files and no directories.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
@@ -11,10 +11,6 @@ import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import { alphabetChar, unspellBytes } from "./byte-alphabet.ts";
 import type { TokenizerDefinition, UnicodeForm } from "./definition.ts";
-import {
-  createLibraryBackedTokenizer,
-  createLibraryBackedVocabulary,
-} from "./library-tokenizer.ts";
 import { escapeForRegex, GPT2_SPLIT } from "./pretokenize.ts";
 import { asObject, readTokenizerFile } from "./tokenizer-file.ts";
 import type { Json, TokenizerFile } from "./tokenizer-file.ts";
@@ -28,12 +24,12 @@ export function parseTokenizerJson(
   text: string,
   options: CreateTokenizerOptions = {},
 ): Promise<DirectTokenizer> {
-  return reading(() => {
+  return reading(async () => {
     const file = readTokenizerFile(text);
     const definition = toDefinition(file);
-    return definition === undefined
-      ? createLibraryBackedTokenizer(file, options)
-      : createTokenizer(definition, options);
+    if (definition !== undefined) return createTokenizer(definition, options);
+    const { createLibraryBackedTokenizer } = await import("./library-tokenizer.ts");
+    return createLibraryBackedTokenizer(file, options);
   });
 }
 
@@ -54,8 +50,10 @@ export function parseVocabulary(
   return reading(async () => {
     const file = readTokenizerFile(text);
     const definition = toDefinition(file);
-    if (definition === undefined)
+    if (definition === undefined) {
+      const { createLibraryBackedVocabulary } = await import("./library-tokenizer.ts");
       return { vocabulary: await createLibraryBackedVocabulary(file, options) };
+    }
     const direct = await createTokenizer(definition, options);
     return { vocabulary: direct, byteLevel: { definition, direct } };
   });

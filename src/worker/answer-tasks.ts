@@ -1,5 +1,5 @@
 /** The worker's side: a table of tasks, and errors in a form that can be sent. Knows no platform and no task. */
-import { EngramError, FormatError, InvalidConfigError, RequestError } from "../errors.ts";
+import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
 
 /** What a worker can do, by name. A task may keep state between calls; its input was cloned. */
 export type Tasks = Readonly<Record<string, (input: never) => unknown>>;
@@ -24,7 +24,9 @@ export async function answerTasks(tasks: Tasks, message: TaskMessage): Promise<T
     return { output: await task(message.input as never) };
   } catch (cause) {
     const error = cause instanceof Error ? cause : new Error(String(cause));
-    const kind = error instanceof EngramError ? error.constructor.name : error.name;
+    // Not by the class's own name, which bundlers shorten.
+    const known = Object.entries(errorKinds).find(([, Kind]) => error instanceof Kind);
+    const kind = known?.[0] ?? error.name;
     return { error: { kind, message: error.message } };
   }
 }

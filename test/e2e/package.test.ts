@@ -161,6 +161,7 @@ installTest("types resolve without skipLibCheck", () => {
   writeFileSync(
     join(project, "types.mts"),
     `import { loadModel, generateText, openHttpStore, ortBackend, type RowStore } from "engram-lm";
+     import { httpSource, openModel, type ByteSource } from "engram-lm/core";
      import { createServer, listen, type ServerOptions } from "engram-lm/server";
      import { findPreset, trainModel, type Preset } from "engram-lm/training";
      await using model = await loadModel("models/book", { backend: ortBackend() });
@@ -170,6 +171,8 @@ installTest("types resolve without skipLibCheck", () => {
      const wrong: number = store;
      const preset: Preset = findPreset("tiny");
      await trainModel({ preset, data: ["a.txt"], out: "models/a", backend: ortBackend() });
+     const source: ByteSource = httpSource("http://localhost/book");
+     await openModel(source, { backend: ortBackend() });
      const options: ServerOptions = { alias: "book" };
      await listen(createServer(model, options).fetch, { host: "127.0.0.1", port: 0 });
      console.log(wrong);`,
