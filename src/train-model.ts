@@ -11,12 +11,7 @@
  *     README.md             its model card
  *     config.json, …        the model, at the end
  */
-import {
-  tablesFrom,
-  type TableShape,
-  type TrainedTable,
-  trainedTables,
-} from "./at-rest/node/index.ts";
+import { tablesFrom, trainedTables } from "./at-rest/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
@@ -30,39 +25,19 @@ import {
 } from "./inference/index.ts";
 import { checkPlan, describePlan } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
-import {
-  buildAddressing,
-  buildLayout,
-  buildTokenMap,
-  compressedPad,
-  CrossFittedCounts,
-  numColumns,
-  type RetrievalTable,
-  rowFormat,
-  type TokenMap,
-  TrainableComposedMemory,
-  TrainableHashedMemory,
-} from "./memory/index.ts";
-import {
-  initialParams,
-  type ModelConfig,
-  paramLayout,
-  type ParamLayout,
-  paramViews,
-} from "./model/index.ts";
+import { type RetrievalTable, rowFormat } from "./memory/index.ts";
+import type { ModelConfig } from "./model/index.ts";
 import { modelOfPreset } from "./model-of-preset.ts";
+import { createParts, trainableModel } from "./model-to-train.ts";
 import { planTraining } from "./plan-training.ts";
 import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
 import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import {
-  type CountedSizes,
   type Document,
   excerptOf,
   findPreset,
-  type FlatArrays,
-  flatArrays,
   modelCard,
   overridePreset,
   type Overrides,
@@ -70,7 +45,6 @@ import {
   packDocuments,
   type Preset,
   type StepReport,
-  type TrainableModel,
   Trainer,
   type TrainingState,
 } from "./training/index.ts";
@@ -176,6 +150,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     throw new InvalidConfigError(
       "a model without memory has no table to keep on disk; leave out one of the two options",
     );
+  if (recipe.rowFolds > 0) checkFolds(options);
   await using run = await RunDirectory.open(out, { resume, onNote: say, signal });
   await checkTexts([...options.data, ...(options.valid ?? [])], { isReadOnce: false });
   const tokenizerJson =
@@ -250,8 +225,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
-  const counts = memory ? countText(stream, config, preset.counted) : undefined;
-  const model = languageModel(parts, { backend: options.backend, counts });
+  const model = trainableModel(parts, { backend: options.backend, preset, stream });
   const state: TrainingState = {
     layout,
     arrays,
@@ -350,6 +324,19 @@ function beginningOf({ tokens, starts }: TokenStream, tokenizer: Tokenizer): str
   return tokenizer.decode([...ids].filter((id) => id !== tokenizer.eosTokenId));
 }
 
+/** Tables of folds are in no checkpoint and in no log: what would need them there is refused. */
+function checkFolds({ tableMemory, startTables, resume = false }: TrainModelOptions): void {
+  const problem =
+    tableMemory !== undefined
+      ? "tables of folds stay in RAM: leave out --table-memory"
+      : startTables !== undefined
+        ? "tables of folds start at zero: leave out the tables to start from"
+        : resume
+          ? "a checkpoint has no tables of folds, so the run cannot go on as it began: begin it again, into another --out"
+          : undefined;
+  if (problem !== undefined) throw new InvalidConfigError(`training.rowFolds above 0: ${problem}`);
+}
+
 function documents(
   { data, valid, signal }: Pick<TrainModelOptions, "data" | "valid" | "signal">,
   part: "train" | "valid",
@@ -377,96 +364,6 @@ async function trainTokenizer(
     for await (const { text } of documents(options, "train")) yield text;
   }
   return toTokenizerJson(await trainBpe(texts(), { vocabSize }));
-}
-
-/** Everything a run changes, at its start values. */
-interface ModelParts {
-  readonly config: ModelConfig;
-  readonly tokenMap: TokenMap;
-  readonly layout: ParamLayout;
-  readonly arrays: FlatArrays;
-  readonly tables: readonly TrainedTable[];
-}
-
-function createParts({
-  preset,
-  tokenizer,
-  seed,
-  memory,
-  plan,
-  makeTables,
-}: {
-  preset: Preset;
-  tokenizer: Tokenizer;
-  seed: number;
-  memory: boolean;
-  /** Throws if such a model does not fit into this machine. */
-  plan: (model: ModelConfig) => void;
-  makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
-}): ModelParts {
-  const tokenMap = buildTokenMap(tokenizer);
-  const config = modelOfPreset(preset, {
-    memory,
-    vocabSize: tokenizer.vocabSize,
-    eosTokenId: tokenizer.eosTokenId!,
-    compressedVocabSize: tokenMap.compressedVocabSize,
-  });
-  const { engram } = config;
-  const layout = paramLayout(config);
-  plan(config);
-  const tables = engram
-    ? makeTables(
-        buildLayout(engram).layers.map(({ layerId, numRows }) => ({
-          layerId,
-          headDim: engram.headDim,
-          numRows,
-        })),
-        numColumns(engram),
-      )
-    : [];
-  return {
-    config,
-    tokenMap,
-    layout,
-    arrays: flatArrays(layout, initialParams(layout, seed)),
-    tables,
-  };
-}
-
-function languageModel(
-  { config, tokenMap, layout, arrays, tables }: ModelParts,
-  { backend, counts }: { backend: Backend; counts: CrossFittedCounts | undefined },
-): TrainableModel {
-  const { engram } = config;
-  const rows =
-    engram === undefined
-      ? undefined
-      : new TrainableHashedMemory(
-          {
-            tokenMap,
-            addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
-            tables: tables.map(({ layerId, headDim, values }) => ({
-              layerId,
-              store: values,
-              format: rowFormat("f32", headDim),
-            })),
-          },
-          tables,
-        );
-  const memories = [rows, counts].filter((memory) => memory !== undefined);
-  const memory = memories.length > 1 ? new TrainableComposedMemory(memories) : memories[0];
-  return { config, backend, params: paramViews(layout, arrays.params), memory };
-}
-
-/** What followed each context of the text, as a whole and without each fold. */
-function countText(
-  stream: TokenStream,
-  { counted, vocabSize, numLayers }: ModelConfig,
-  { folds, maxBytes }: CountedSizes,
-): CrossFittedCounts | undefined {
-  if (counted === undefined) return undefined;
-  const sizes = { order: counted.order, vocabSize, layerId: numLayers, folds };
-  return new CrossFittedCounts(stream, { ...sizes, ...(maxBytes > 0 && { maxBytes }) });
 }
 
 /** Bits per byte of a text; of a part spread over it, scaled to the whole, if the options say so. */

@@ -43,6 +43,7 @@ export {
   layerOf,
 } from "./layout.ts";
 export { ComposedMemory, TrainableComposedMemory } from "./composed.ts";
+export { CrossFittedRows } from "./cross-fitted-rows.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
 export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
 export { type PlaceRange } from "./counted/count-contexts.ts";

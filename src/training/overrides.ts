@@ -86,6 +86,7 @@ const training: Readonly<Record<keyof TrainingRecipe, Kind>> = {
   matrices: oneOf("muon", "adamw"),
   tableLrFactor: notNegative,
   memoryFadeIn: share,
+  rowFolds: countOrNone,
   clip: positive,
 };
 

@@ -28,6 +28,11 @@ export interface TrainingRecipe {
    * end of the fade none (`memoryOffShare`). 0: the memory is on from the first step.
    */
   readonly memoryFadeIn: number;
+  /**
+   * Contiguous parts of the text in which learned rows are cross-fitted (`CrossFittedRows`): a place is read from a table
+   * that learns from the other parts, in RAM beside the one that is kept. 0: every place is read from the one table.
+   */
+  readonly rowFolds: number;
   /** Longest allowed gradient. */
   readonly clip: number;
 }
@@ -102,6 +107,7 @@ const presets: Readonly<Record<string, Preset>> = {
       matrices: "muon",
       tableLrFactor: 20,
       memoryFadeIn: 0.5,
+      rowFolds: 0,
       clip: 1,
     },
   },
@@ -137,6 +143,7 @@ const presets: Readonly<Record<string, Preset>> = {
       matrices: "muon",
       tableLrFactor: 20,
       memoryFadeIn: 0.5,
+      rowFolds: 0,
       clip: 1,
     },
   },

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { loadModel, ortBackend } from "../../src/index.ts";
+import { InvalidConfigError, loadModel, ortBackend } from "../../src/index.ts";
 import { type Preset, trainModel } from "../../src/index-training.ts";
 import { Decoder } from "../../src/inference/index.ts";
 import { RamStore, rowFormat } from "../../src/memory/index.ts";
@@ -64,6 +64,20 @@ test("one that is there from the first step does not", async () => {
   const without = await losses("without-2", { memory: false });
   assert.equal(now[0], without[0], "tables start at zero");
   assert.notDeepEqual(now, without);
+});
+
+test("rows that are read in folds train another model, and are in no checkpoint to go on from", async () => {
+  const folded = await losses("folded", { memory: true, memoryFadeIn: 0, rowFolds: 3 });
+  const plain = await losses("plain", { memory: true, memoryFadeIn: 0 });
+  assert.equal(folded[0], plain[0], "tables start at zero");
+  assert.notDeepEqual(folded, plain);
+  const training = { ...miniPreset.training, steps: 8, rowFolds: 3 };
+  const options = { data: [data], preset: { ...miniPreset, training }, backend };
+  for (const refused of [{ resume: true }, { tableMemory: 2 ** 20 }])
+    await assert.rejects(
+      trainModel({ ...options, ...refused, out: join(directory, "folded-2") }),
+      (error: unknown) => error instanceof InvalidConfigError && /rowFolds/.test(error.message),
+    );
 });
 
 test("reported gates are those of the sequences whose memory is on, and none where it is on in none", async () => {

@@ -36,6 +36,7 @@ export const miniPreset: Preset = {
     matrices: "muon",
     tableLrFactor: 5,
     memoryFadeIn: 0.5,
+    rowFolds: 0,
     clip: 1,
   },
 };
