@@ -128,6 +128,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Trains and measures in processes of its own; of tensors only what opens an engine.
   study: [
     "train-model.ts",
+    "type open-model.ts",
     "load-model.ts",
     "checkpoint",
     "eval",

@@ -1,6 +1,6 @@
 /** A study's differences as a picture: the predicted ones, then every arm against the base, each seed beside them. */
 import { type IntervalPlot, intervalPlots } from "../eval/index.ts";
-import { metrics } from "./metrics.ts";
+import { metricOf } from "./metrics.ts";
 import { differenceWords } from "./report-markdown.ts";
 import type { StudyReport } from "./report.ts";
 
@@ -10,7 +10,7 @@ export function studySvg(report: StudyReport): string {
   const { title, seeds, sha256, runsDone, runsPlanned, differences } = report;
   const names = [...new Set([...report.predictions, ...differences].map(({ metric }) => metric))];
   const plots = names.flatMap((metric): IntervalPlot[] => {
-    const { unit } = metrics[metric];
+    const { unit } = metricOf(metric)!;
     const predicted = report.predictions.filter((one) => one.metric === metric);
     const against = differences.filter((one) => one.metric === metric);
     return [
@@ -37,7 +37,7 @@ export function studySvg(report: StudyReport): string {
   });
   return intervalPlots(plots, [
     title.slice(0, 110),
-    `${runsDone} of ${runsPlanned} runs; lines are 95 % intervals (Student's t) over ${seeds.length} seeds; right of 0 is worse`,
+    `${runsDone} of ${runsPlanned} runs; lines are 95 % intervals (Student's t) over ${seeds.length} seeds; right of 0 is more, so worse where less is better`,
     `registered as ${sha256}`,
   ]);
 }

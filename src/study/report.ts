@@ -2,8 +2,7 @@
  * What a study found, from what came of its runs so far. Differences are paired over seeds; predictions are judged by
  * their intervals. Knows figures; not files or how they are shown.
  */
-import type { MetricName } from "./metrics.ts";
-import { metrics } from "./metrics.ts";
+import { metricOf } from "./metrics.ts";
 import {
   type BySeed,
   contrast,
@@ -45,11 +44,11 @@ export interface PredictionReport extends Prediction {
 export interface ArmReport {
   readonly arm: string;
   readonly setting: string;
-  readonly figures: readonly (Estimate & { readonly metric: MetricName })[];
+  readonly figures: readonly (Estimate & { readonly metric: string })[];
 }
 
 export interface DifferenceReport extends Estimate {
-  readonly metric: MetricName;
+  readonly metric: string;
   readonly arm: string;
   readonly against: string;
   readonly bySeed: Readonly<Record<string, number>>;
@@ -70,12 +69,12 @@ export function reportStudy(
   },
 ): StudyReport {
   const figuresOf =
-    (metric: MetricName) =>
+    (metric: string) =>
     (arm: string): BySeed =>
       new Map(
         results.flatMap((result) => {
           if (result.arm !== arm || result.measured === undefined) return [];
-          const value = metrics[metric].of(result.measured);
+          const value = metricOf(metric)!.of(result.measured);
           return value === undefined ? [] : [[result.seed, value] as const];
         }),
       );

@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { InvalidConfigError } from "../errors.ts";
 import { findPreset, overridePreset, type Preset } from "../training/index.ts";
-import { metricNames, type MetricName, metrics } from "./metrics.ts";
+import { metricOf, metricWords } from "./metrics.ts";
 
 /** One way to train a model, or a model that is there. Every seed of it is a run. */
 export interface Arm {
@@ -32,9 +32,19 @@ export interface ArmTraining {
  * is by how much "memory" has more than "dense"; with four arms it is a difference of differences.
  */
 export interface Prediction {
-  readonly metric: MetricName;
+  readonly metric: string;
   readonly difference: Readonly<Record<string, number>>;
   readonly bound: { readonly kind: "atMost" | "atLeast"; readonly value: number };
+}
+
+/** Benchmarks that every run is asked. */
+export interface StudyTask {
+  /** A task file. */
+  readonly file: string;
+  /** The folder that its data is in; undefined: its own. */
+  readonly data?: string | undefined;
+  /** Documents of each task; undefined: all. */
+  readonly limit?: number | undefined;
 }
 
 export interface Study {
@@ -46,7 +56,8 @@ export interface Study {
   readonly budget: { readonly steps: number; readonly minutes: number | undefined };
   /** Steps after which a run makes room for the next one; undefined: runs are done whole. */
   readonly slice: number | undefined;
-  readonly metrics: readonly MetricName[];
+  readonly metrics: readonly string[];
+  readonly tasks: readonly StudyTask[];
   readonly arms: readonly Arm[];
   /** The arm that all others are shown against. */
   readonly base: string;
@@ -70,11 +81,9 @@ const path = z
   );
 const paths = z.array(path).min(1).max(1000);
 const words = z.string().trim().min(1, "expected words, got none").max(4000);
-const metric = z.string().transform((name, context): MetricName => {
-  const known = metricNames.find((one) => one === name);
-  if (known !== undefined) return known;
-  context.addIssue(`there is no metric "${name}"; there are: ${metricNames.join(", ")}`);
-  return z.NEVER;
+const metric = z.string().superRefine((name, context) => {
+  if (metricOf(name) === undefined)
+    context.addIssue(`there is no metric "${name}"; there are: ${metricWords}`);
 });
 
 const arm = z.strictObject({
@@ -115,6 +124,10 @@ const schema = z.strictObject({
   budget: z.strictObject({ steps: z.int().min(1), minutes: z.number().positive().optional() }),
   slice: z.int().min(1).optional(),
   metrics: z.array(metric).min(1).refine(isDistinct, "a metric is given twice"),
+  tasks: z
+    .array(z.strictObject({ file: path, data: path.optional(), limit: z.int().min(1).optional() }))
+    .max(64)
+    .optional(),
   base: z.string(),
   arms: z
     .record(armName, arm)
@@ -155,6 +168,7 @@ export function parseStudy(value: unknown, file: string): Study {
     budget: { steps: data.budget.steps, minutes: data.budget.minutes },
     slice: data.slice,
     metrics: data.metrics,
+    tasks: data.tasks ?? [],
     arms,
     base: data.base,
     predictions: data.predictions.map((one, i) =>
@@ -195,14 +209,14 @@ function armOf(name: string, given: StudyFile["arms"][string], study: StudyFile)
 
 function predictionOf(
   { metric: name, difference, atMost, atLeast }: StudyFile["predictions"][number],
-  { arms, measured }: { arms: readonly Arm[]; measured: readonly MetricName[] },
+  { arms, measured }: { arms: readonly Arm[]; measured: readonly string[] },
 ): Prediction {
   if (!measured.includes(name))
     throw new InvalidConfigError(`"${name}" is not among the study's metrics`);
   for (const word of Object.keys(difference)) {
     const found = arms.find((one) => one.name === word);
     if (found === undefined) throw new InvalidConfigError(`there is no arm "${word}"`);
-    if (metrics[name].needsMemory && found.training?.memory === false)
+    if (metricOf(name)!.needsMemory && found.training?.memory === false)
       throw new InvalidConfigError(`arm "${word}" has no memory, so it has no ${name}`);
   }
   const weights = Object.values(difference);

@@ -251,6 +251,74 @@ test("a study that was changed after it was registered is refused by what was ch
   assert.equal(read("whole/report.json"), report);
 });
 
+test("models that are there are measured as eval measures them, benchmarks included", () => {
+  wholeFindings();
+  writeFileSync(join(scratch, "held.txt"), read("play.txt").slice(0, 3000));
+  const needle = JSON.parse(readFileSync(join(root, "assets/tasks/needles.json"), "utf8"));
+  needle.needles = {
+    ...needle.needles,
+    lengths: [8, 9],
+    depths: [0],
+    count: 3,
+    needle: "{key}: {value}",
+  };
+  needle.doc_to_text = "{{key}}:";
+  writeFileSync(join(scratch, "needles.json"), JSON.stringify(needle));
+  const [one, off] = ["needles_8/log_likelihood,none", "needles/log_likelihood,none/off"];
+  writeStudy("tasks.json", {
+    seeds: [5],
+    valid: ["held.txt"],
+    tasks: [{ file: "needles.json", limit: 2 }],
+    metrics: ["bitsPerByte", "bitsPerByteMemoryOff", one, off],
+    arms: {
+      dense: { preset: "tiny", memory: false, set: { ...set, "training.steps": 1 } },
+      memory: { model: "whole/runs/memory-{seed}" },
+    },
+    predictions: [{ metric: one, difference: { memory: 1, dense: -1 }, atLeast: 0 }],
+  });
+  const { status, stderr } = engramStudy("tasks.json", "tasks");
+  assert.equal(status, 0, stderr);
+  const evaluated = (...more: string[]) => {
+    const given = ["eval", "whole/runs/memory-5", ...more, "--threads", "1", "--json"];
+    return JSON.parse(
+      spawnSync(process.execPath, [main, ...given], { encoding: "utf8", cwd: scratch }).stdout,
+    );
+  };
+  const text = evaluated("--bpb", "held.txt");
+  const tasks = evaluated("--tasks", "./needles.json", "--limit", "2");
+  const { measured } = JSON.parse(read("tasks/results/memory-5.json"));
+  assert.deepEqual(measured, {
+    bitsPerByte: text.bitsPerByte,
+    bitsPerByteWithoutMemory: text.memoryOff.bitsPerByte,
+    tasks: {
+      [one]: tasks.results["needles_8"]["log_likelihood,none"],
+      [off]: tasks.memoryOff.results["needles"]["log_likelihood,none"],
+    },
+  });
+  const report = JSON.parse(read("tasks/report.json"));
+  const dense = JSON.parse(read("tasks/results/dense-5.json")).measured.tasks[one];
+  assert.equal(report.predictions[0].found.mean, measured.tasks[one] - dense);
+  assert.equal(report.predictions[0].verdict, "undecided");
+  writeStudy("no-task.json", {
+    tasks: [{ file: "needles.json" }],
+    metrics: ["bitsPerByte", "lambada/acc,none"],
+  });
+  const refused = engramStudy("no-task.json", "refused-task");
+  assert.equal(refused.status, 2, refused.stderr);
+  assert.match(
+    refused.stderr,
+    /no metric "lambada\/acc,none"; the study's tasks have: needles\/acc,none; /,
+  );
+  assert.ok(!existsSync(join(scratch, "refused-task")));
+  // Other questions are another study.
+  needle.needles.seed = 1;
+  writeFileSync(join(scratch, "needles.json"), JSON.stringify(needle));
+  assert.match(
+    engramStudy("tasks.json", "tasks").stderr,
+    /since then needles\.json, needles\.json \(its documents\) changed/,
+  );
+});
+
 test("what cannot be is refused before anything is written", () => {
   writeStudy("no-metric.json", { metrics: ["bitsPerByte", "beauty"] });
   writeStudy("no-time.json", { budget: { steps: 24, minutes: 1e-5 } });

@@ -11,6 +11,7 @@ export {
 export { groupedTasks, type Task, type TaskSet } from "./group.ts";
 export { judgeTasks, type JudgeTask } from "./judge.ts";
 export { harnessResults, type HarnessResults } from "./results.ts";
+export { METRIC_KINDS } from "./metrics.ts";
 export { sampleLines } from "./sample-log.ts";
 export { harnessTable, markdown } from "./table.ts";
 export { parseTaskFile } from "./task-file.ts";

@@ -1,5 +1,6 @@
 /** What a study asks of a process that trains or measures for it, and what that process says. Types only. */
 import type { Measured } from "../metrics.ts";
+import type { StudyTask } from "../study-file.ts";
 
 /** Trains a run, or a part of it: until its next multiple of `slice` steps. */
 export interface TrainJob {
@@ -25,7 +26,10 @@ export interface RehearseJob extends Omit<TrainJob, "kind" | "slice"> {
 export interface MeasureJob {
   readonly kind: "measure";
   readonly model: string;
-  readonly valid: readonly string[];
+  /** undefined: only tasks are asked. */
+  readonly valid: readonly string[] | undefined;
+  readonly tasks: readonly StudyTask[];
+  readonly metrics: readonly string[];
 }
 
 export type Job = (TrainJob | RehearseJob | MeasureJob) & { readonly threads: number };
@@ -53,7 +57,7 @@ export interface Done {
   /** "stopped": on request. "paused": the slice is done. */
   readonly outcome: "finished" | "paused" | "stopped";
   /** Of "measure". */
-  readonly measured?: Measured;
+  readonly measured?: Partial<Measured>;
   /** Of "rehearse". */
   readonly secondsPerStep?: number;
 }

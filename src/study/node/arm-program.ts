@@ -11,9 +11,12 @@ import { loadModel } from "../../load-model.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { trainModel, type TrainEvent } from "../../train-model.ts";
+import type { Model } from "../../open-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { readAll } from "../../training/node/index.ts";
+import type { Measured } from "../metrics.ts";
 import type { Answer, Done, Job, MeasureJob, Order, RehearseJob, TrainJob } from "./arm-job.ts";
+import { askTasks } from "./study-tasks.ts";
 
 /** Steps of a rehearsal; the first also compiles, and is not timed. */
 const REHEARSED_STEPS = 4;
@@ -129,17 +132,23 @@ async function settings(job: TrainJob | RehearseJob) {
   };
 }
 
-async function measure({ model: directory, valid }: MeasureJob, backend: Backend): Promise<Done> {
+async function measure(job: MeasureJob, backend: Backend): Promise<Done> {
   const { signal } = stop;
-  await using model = await loadModel(directory, { backend });
+  await using model = await loadModel(job.model, { backend });
+  const ofText = job.valid === undefined ? {} : await measureText(model, job.valid);
+  const tasks = await askTasks(model, job, signal);
+  return { type: "done", outcome: "finished", measured: { ...ofText, tasks } };
+}
+
+async function measureText(model: Model, valid: readonly string[]): Promise<Measured> {
+  const { signal } = stop;
   const stream = await packDocuments(readAll(valid), model.tokenizer, { signal });
   const bits = async (memory: boolean): Promise<number> =>
     (await bitsPerByteOfStream(model, stream, { memory, signal })).bitsPerByte;
-  const measured = {
+  return {
     bitsPerByte: await bits(model.hasMemory),
     bitsPerByteWithoutMemory: model.hasMemory ? await bits(false) : undefined,
   };
-  return { type: "done", outcome: "finished", measured };
 }
 
 function isAbort(error: unknown): boolean {

@@ -13,6 +13,7 @@ import type { DataFile, RunSurroundings } from "../../training/index.ts";
 import { describeFile, readSurroundings } from "../../training/node/index.ts";
 import { canonicalJson } from "../canonical.ts";
 import type { Arm, Study } from "../study-file.ts";
+import { describeTasks } from "./study-tasks.ts";
 
 /** What the digest is of. */
 export interface Registered {
@@ -31,7 +32,7 @@ export interface Registration {
   readonly surroundings: RunSurroundings;
 }
 
-/** Reads every file that the study names, once. */
+/** Reads every file that the study names, and what its tasks ask. */
 export async function describeStudy(study: Study, signal: AbortSignal): Promise<Registered> {
   const names = new Set(study.valid);
   for (const { training } of study.arms)
@@ -41,6 +42,7 @@ export async function describeStudy(study: Study, signal: AbortSignal): Promise<
     for (const name of await modelFiles(arm, study.seeds)) names.add(name);
   const files: DataFile[] = [];
   for (const name of names) files.push({ ...(await describeFile(name, { signal })), name });
+  files.push(...(await describeTasks(study, signal)));
   return {
     study: study.content,
     arms: Object.fromEntries(

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { readJsonFile, writeDurably } from "../../checkpoint/node/index.ts";
 import { EngramError, InvalidConfigError } from "../../errors.ts";
 import { checkTexts, refuseIfHeld, RunLock } from "../../training/node/index.ts";
+import type { Measured } from "../metrics.ts";
 import { reportStudy, type StudyReport } from "../report.ts";
 import { studyMarkdown } from "../report-markdown.ts";
 import { studySvg } from "../report-svg.ts";
@@ -137,7 +138,7 @@ class StudyRun {
     try {
       const arm = this.#study.arms.find(({ name }) => name === run.arm)!;
       const isDone = await (arm.training === undefined
-        ? this.#measure(run, arm)
+        ? this.#measureArm(run, arm)
         : this.#train(run, arm.training));
       if (!isDone) return this.#stop.signal.aborted ? "stop" : "again";
     } catch (error) {
@@ -184,23 +185,34 @@ class StudyRun {
     this.#states.delete(run);
     this.#spent.set(run, (await readLog(directory)).seconds);
     if (outcome !== "finished") return false;
-    await writeResult(
-      out,
-      await trainedResult(out, { ...this.#named(run), files: this.#registration.registered.files }),
-    );
+    const tasks = await this.#measure(directory, undefined);
+    if (tasks === undefined) return false;
+    const { registered } = this.#registration;
+    const result = await trainedResult(out, { ...this.#named(run), files: registered.files });
+    await writeResult(out, { ...result, measured: { ...result.measured!, ...tasks } });
     return true;
   }
 
-  async #measure(run: RunName, arm: Arm): Promise<boolean> {
-    const { out, threads } = this.#options;
-    const model = modelDirectory(arm, run.seed)!;
+  async #measureArm(run: RunName, arm: Arm): Promise<boolean> {
+    const measured = await this.#measure(modelDirectory(arm, run.seed)!, this.#study.valid);
+    if (measured === undefined) return false;
+    await writeResult(this.#options.out, { ...this.#named(run), measured: measured as Measured });
+    return true;
+  }
+
+  /** What is not known of a model yet: of the text `valid`, if that is given, and of the study's tasks. */
+  async #measure(
+    model: string,
+    valid: readonly string[] | undefined,
+  ): Promise<Partial<Measured> | undefined> {
+    const { tasks, metrics } = this.#study;
+    if (valid === undefined && tasks.length === 0) return {};
+    const { threads } = this.#options;
     const { outcome, measured } = await doJob(
-      { kind: "measure", model, valid: this.#study.valid!, threads },
+      { kind: "measure", model, valid, tasks, metrics, threads },
       { signal: this.#stop.signal },
     );
-    if (outcome === "stopped" || measured === undefined) return false;
-    await writeResult(out, { ...this.#named(run), measured });
-    return true;
+    return outcome === "finished" ? measured : undefined;
   }
 
   /** A study that was killed leaves runs that save and end by themselves. */
