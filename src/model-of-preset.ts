@@ -1,4 +1,5 @@
 /** The configuration of the model that a preset makes with a vocabulary. Knows no weights and no texts. */
+import { InvalidConfigError } from "./errors.ts";
 import { engramConfigToJson, parseEngramConfig } from "./memory/index.ts";
 import { type ModelConfig, modelConfigToJson, parseModelConfig } from "./model/index.ts";
 import type { Preset } from "./training/index.ts";
@@ -30,4 +31,15 @@ export function modelOfPreset(
     modelConfigToJson(config),
     hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
   );
+}
+
+/** Throws `InvalidConfigError` for sizes that do not fit together, whatever vocabulary is learned. */
+export function checkPreset(preset: Preset, { memory }: { memory: boolean }): void {
+  const { vocabSize, model, training } = preset;
+  if (training.length > model.maxPositions)
+    throw new InvalidConfigError(
+      `windows of ${training.length} tokens (training.length) do not fit into a context of ` +
+        `${model.maxPositions} (model.maxPositions); --context sets both`,
+    );
+  modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
 }

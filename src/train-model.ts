@@ -27,7 +27,7 @@ import { checkPlan, describePlan } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type RetrievalTable, rowFormat } from "./memory/index.ts";
 import type { ModelConfig } from "./model/index.ts";
-import { modelOfPreset } from "./model-of-preset.ts";
+import { checkPreset } from "./model-of-preset.ts";
 import { createParts, trainableModel } from "./model-to-train.ts";
 import { planTraining } from "./plan-training.ts";
 import { configFile, saveModel } from "./save-model.ts";
@@ -138,14 +138,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const named = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
   const { preset, overrides } = overridePreset(named, options.overrides ?? {});
   const recipe = preset.training;
-  if (recipe.length > preset.model.maxPositions)
-    throw new InvalidConfigError(
-      `windows of ${recipe.length} tokens (training.length) do not fit into a context of ` +
-        `${preset.model.maxPositions} (model.maxPositions); --context sets both`,
-    );
   // Refuses sizes that do not fit together before it trains a tokenizer, which may take minutes.
-  const { vocabSize } = preset;
-  modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
+  checkPreset(preset, { memory });
   if (!memory && options.tableMemory !== undefined)
     throw new InvalidConfigError(
       "a model without memory has no table to keep on disk; leave out one of the two options",

@@ -127,6 +127,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   // Trains and measures in processes of its own; of tensors only what opens an engine.
   study: [
+    "model-of-preset.ts",
     "train-model.ts",
     "type open-model.ts",
     "load-model.ts",

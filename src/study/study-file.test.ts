@@ -73,6 +73,16 @@ for (const [what, change, expected] of [
     { arms: { ...sound.arms, dense: { preset: "tiny", set: { lr: "fast" } } } },
     /arms\.dense: training\.lr: expected a number above 0/,
   ],
+  [
+    "an arm whose sizes do not fit together",
+    { arms: { ...sound.arms, dense: { preset: "tiny", set: { numKvHeads: 4 } } } },
+    /arms\.dense: .*heads/i,
+  ],
+  [
+    "an arm whose windows do not fit",
+    { arms: { ...sound.arms, dense: { preset: "tiny", set: { length: 4096 } } } },
+    /arms\.dense: windows of 4096 tokens/,
+  ],
   ["an arm that is no folder", { arms: { ...sound.arms, "../x": { preset: "tiny" } } }, /arms/],
   [
     "a path of one machine",

@@ -5,6 +5,7 @@
  */
 import * as z from "zod";
 import { InvalidConfigError } from "../errors.ts";
+import { checkPreset } from "../model-of-preset.ts";
 import { findPreset, overridePreset, type Preset } from "../training/index.ts";
 import { metricOf, metricWords } from "./metrics.ts";
 
@@ -199,6 +200,7 @@ function armOf(name: string, given: StudyFile["arms"][string], study: StudyFile)
       'arms that read different texts must be measured on the same one; give "valid"',
     );
   const { preset, overrides } = overridePreset(findPreset(presetName), set);
+  checkPreset(preset, { memory });
   const tokenizer = given.tokenizer ?? study.tokenizer;
   return {
     name,
