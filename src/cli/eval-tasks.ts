@@ -155,7 +155,12 @@ function differenceTable(gains: readonly Difference[]): string {
     const error = standardError?.toFixed(4) ?? "N/A";
     const row = [task, filter, unit, signed(value), "±", error, String(numDocuments)];
     if (over !== undefined)
-      row.push(signed(over.value), "±", over.standardError.toFixed(4), over.p.toPrecision(2));
+      row.push(
+        signed(over.value),
+        "±",
+        over.standardError.toFixed(4),
+        over.p?.toPrecision(2) ?? "N/A",
+      );
     else if (hasControl) row.push("", "", "", "");
     return row;
   });

@@ -52,6 +52,14 @@ test("differences are paired by document, and told over the control group", () =
   assert.equal(overControl!.control, "t_0");
   assert.ok(Math.abs(overControl!.value - 5 / 3) < 1e-12);
   assert.ok(Math.abs(overControl!.standardError - Math.sqrt(1 / 9 + 1 / 3)) < 1e-12);
-  // z = 2.5: p = 0.012419...
-  assert.ok(Math.abs(overControl!.p - 0.0124193307) < 1e-9);
+  assert.equal(overControl!.p, undefined, "three documents say nothing of tails");
+});
+
+test("large groups have a p, as the normal distribution has it", () => {
+  const repeat = (values: readonly number[]): number[] => Array(10).fill(values).flat();
+  const zeros = repeat([0, 0, 0, 0]);
+  const on = result([repeat([1, -1, 1, -1]), repeat([2, -1, 1, 0])]);
+  const [, stated] = differences([on], [result([zeros, zeros])]);
+  // Means 0 and 0.5, variances 40/39 and 50/39, over 40: z = 0.5 / sqrt(90/39/40) = 2.0816660; erfc(z / sqrt 2).
+  assert.ok(Math.abs(stated!.overControl!.p! - 0.03737298834) < 1e-9, `${stated!.overControl!.p}`);
 });

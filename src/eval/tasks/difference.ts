@@ -21,7 +21,8 @@ export interface Difference {
     readonly control: string;
     readonly value: number;
     readonly standardError: number;
-    readonly p: number;
+    /** Undefined where a group is too small for the normal distribution that it is read from. */
+    readonly p: number | undefined;
   };
 }
 
@@ -80,11 +81,15 @@ function ratio(pairs: readonly MetricValue[]): Pick<Difference, "value" | "stand
   return { value, standardError: n < 2 ? undefined : Math.sqrt((squares * n) / (n - 1)) / weight };
 }
 
+/** Below it a mean's distance from its truth has heavier tails than a normal distribution. */
+const leastDocuments = 30;
+
 function withControl(one: Difference, control: Difference): Difference {
   if (one.standardError === undefined || control.standardError === undefined) return one;
   const value = one.value - control.value;
   const standardError = Math.hypot(one.standardError, control.standardError);
-  const p = standardError === 0 ? 1 : twoSided(value / standardError);
+  const isLarge = Math.min(one.numDocuments, control.numDocuments) >= leastDocuments;
+  const p = isLarge && standardError > 0 ? twoSided(value / standardError) : undefined;
   return { ...one, overControl: { control: control.task, value, standardError, p } };
 }
 

@@ -15,14 +15,14 @@ const keys = [
   ),
 ];
 
-/** Fields: context, key, value, length (words), depth (percent). In the order of lengths, then depths. */
+/** Fields: context, key, value, length (words), depth (percent). A limit takes some of every depth. */
 export function makeNeedles(options: Needles): Fields[] {
   const { lengths, depths, count, seed, needles, needle, filler } = options;
   const random = new PythonRandom(seed);
   const documents: Fields[] = [];
   for (const length of lengths)
-    for (const depth of depths)
-      for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count; i++)
+      for (const depth of depths) {
         const chosen = drawn(random, needles);
         const sentences = fillerOf(filler, length);
         const asked = chosen[0]!;

@@ -17,6 +17,7 @@ import type { Fields } from "../template.ts";
 const MAX_TASK_BYTES = 1 << 20;
 const MAX_DATA_BYTES = 400 * 2 ** 20;
 const MAX_FILES = 1000;
+const ADVICE = "; tasks name files below the folder that --data gives, or below their own";
 
 /** `data`: the folder that the task's paths begin in. Default: the task file's own. */
 export async function openTasks(
@@ -88,7 +89,7 @@ async function matches(folder: string, pattern: string, task: string): Promise<s
   if (directory.includes("*"))
     throw new FormatError(`${task}: the * in "${pattern}" may stand in the file's name only`);
   const [begin, end] = basename(pattern).split("*") as [string, string];
-  const names = await failing(readdir(directory), `${task}: the folder ${directory}`);
+  const names = await failing(readdir(directory), `${task}: the folder ${directory}`, ADVICE);
   const stars = names
     .filter(
       (one) => one.startsWith(begin) && one.endsWith(end) && one.length > begin.length + end.length,
@@ -116,8 +117,7 @@ async function readData(folder: string, relative: string, task: string): Promise
 }
 
 async function readText(path: string, most: number): Promise<string> {
-  const advice = "; tasks name files below the folder that --data gives, or below their own";
-  await using handle = await failing(open(path), path, advice);
+  await using handle = await failing(open(path), path, ADVICE);
   const stats = await handle.stat();
   const { size } = stats;
   if (!stats.isFile()) throw new InvalidConfigError(`${path} is not a file`);
