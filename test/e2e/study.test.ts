@@ -273,6 +273,7 @@ test("models that are there are measured as eval measures them, benchmarks inclu
     arms: {
       dense: { preset: "tiny", memory: false, set: { ...set, "training.steps": 1 } },
       memory: { model: "whole/runs/memory-{seed}" },
+      runaway: { preset: "tiny", memory: false, set: { ...set, "training.lr": 1e30 } },
     },
     predictions: [{ metric: one, difference: { memory: 1, dense: -1 }, atLeast: 0 }],
   });
@@ -296,6 +297,9 @@ test("models that are there are measured as eval measures them, benchmarks inclu
     },
   });
   const report = JSON.parse(read("tasks/report.json"));
+  // Numbers that run away are that arm's result, and no end of the study.
+  assert.equal(report.runsDone, 3);
+  assert.match(JSON.parse(read("tasks/results/runaway-5.json")).failed, /gradient/);
   const dense = JSON.parse(read("tasks/results/dense-5.json")).measured.tasks[one];
   assert.equal(report.predictions[0].found.mean, measured.tasks[one] - dense);
   assert.equal(report.predictions[0].verdict, "undecided");
@@ -317,6 +321,33 @@ test("models that are there are measured as eval measures them, benchmarks inclu
     engramStudy("tasks.json", "tasks").stderr,
     /since then needles\.json, needles\.json \(its documents\) changed/,
   );
+});
+
+test("when its minutes are spent, a study ends with the report of what is finished", () => {
+  wholeFindings();
+  writeFileSync(join(scratch, "scored.txt"), read("play.txt").slice(0, 2000));
+  writeStudy("timed.json", {
+    seeds: [5],
+    valid: ["scored.txt"],
+    budget: { steps: 1, minutes: 30 },
+    metrics: ["bitsPerByte"],
+    arms: {
+      dense: { model: "whole/runs/dense-{seed}" },
+      memory: { model: "whole/runs/memory-{seed}" },
+    },
+  });
+  assert.equal(engramStudy("timed.json", "timed").status, 0);
+  const result = JSON.parse(read("timed/results/dense-5.json"));
+  writeFileSync(
+    join(scratch, "timed/results/dense-5.json"),
+    JSON.stringify({ ...result, seconds: 1801 }),
+  );
+  rmSync(join(scratch, "timed/results/memory-5.json"));
+  const { status, stdout, stderr } = engramStudy("timed.json", "timed", "--json");
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /the budget of 30 minutes is spent/);
+  assert.equal(JSON.parse(stdout).runsDone, 1);
+  assert.match(read("timed/report.md"), /1 of 2 runs are done; what follows is of these/);
 });
 
 test("what cannot be is refused before anything is written", () => {

@@ -140,8 +140,10 @@ class StudyRun {
       const isDone = await (arm.training === undefined
         ? this.#measureArm(run, arm)
         : this.#train(run, arm.training));
+      this.#states.delete(run);
       if (!isDone) return this.#stop.signal.aborted ? "stop" : "again";
     } catch (error) {
+      this.#states.delete(run);
       if (!(error instanceof EngramError)) throw error;
       if (error.code !== "non_finite") {
         error.message = `arm ${run.arm}, seed ${run.seed}: ${error.message}`;
@@ -182,7 +184,6 @@ class StudyRun {
         },
       },
     );
-    this.#states.delete(run);
     this.#spent.set(run, (await readLog(directory)).seconds);
     if (outcome !== "finished") return false;
     const tasks = await this.#measure(directory, undefined);
