@@ -93,7 +93,7 @@ const exact = {
 } as const;
 
 test("a pattern that does not come to an end is stopped, and the next answers are judged", async () => {
-  using judging = openJudge({ patience: 500 });
+  using judging = openJudge({ patience: 4000 });
   const answers = [{ text: `${"a".repeat(40)}!`, targets: ["x"] }];
   const stuck = { filters: [], metrics: [{ ...exact, regexes_to_ignore: ["(a+)+$"] }], answers };
   await assert.rejects(
