@@ -14,7 +14,7 @@ const comesAlong = fileURLToPath(new URL("../assets/shakespeare", import.meta.ur
 const [directory = comesAlong, text = "It is the east, and Jul"] = process.argv.slice(2);
 await using model = await loadModel(directory);
 const { tokenizer, language, config } = model;
-const { tokenMap, addressing, tables } = language.memory!;
+const { tokenMap, addressing, tables } = model.rows!;
 const show = (step: string, value: unknown): void => console.log(step.padEnd(34), value);
 
 // 1. Text becomes token ids; a document begins with the end-of-text token.

@@ -52,7 +52,7 @@ await saveModel(out, {
   tokenizer: await readFile(join(run, "tokenizer.json"), "utf8"),
   eosTokenId: trained.tokenizer.eosTokenId!,
   params: trained.language.params,
-  tables: trained.language.memory!.tables,
+  tables: trained.rows!.tables,
   tableFormat: "fp8",
   weightFormat: "bf16",
 });

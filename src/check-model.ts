@@ -4,7 +4,10 @@
  * only. Knows which tensors a model has; not their contents.
  */
 import {
+  countedNames,
+  type CountsAtRest,
   countsName,
+  locateCounts,
   locateTables,
   type OpenElsewhere,
   type TableAtRest,
@@ -25,6 +28,8 @@ export interface CheckedModel {
   readonly tensors: ReadonlyMap<string, LocatedTensor>;
   /** In the order of the layout's layers; empty without memory. */
   readonly tables: readonly TableAtRest[];
+  /** Absent without memory, and for a model that counts nothing. */
+  readonly counts: CountsAtRest | undefined;
 }
 
 /** Tensors that change nothing, and why. */
@@ -51,10 +56,13 @@ export async function checkModel(
   const engram = findEngramConfig(files.config);
   const config = parseModelConfig(files.config, engram);
   const layout = engram && buildLayout(engram);
-  const ofTables = new Set(
-    engram?.layerIds.flatMap((layer) => [...tableNames(layer), countsName(layer)]),
-  );
   const readsTables = memory && elsewhere === undefined;
+  const ofCounts = config.counted === undefined ? [] : countedNames;
+  const ofTables = new Set([
+    ...(engram?.layerIds.flatMap((layer) => [...tableNames(layer), countsName(layer)]) ?? []),
+    // The directory of the counts is not elsewhere, if their table is.
+    ...(memory ? ofCounts.slice(0, 1) : ofCounts),
+  ]);
   const tensors = await files.tensors(readsTables ? {} : { without: (name) => ofTables.has(name) });
   checkNumLayers(files, { config, tensors });
   const used = new Set(readsTables ? [] : ofTables);
@@ -63,10 +71,13 @@ export async function checkModel(
     used.add(weight.name);
   }
   const tables = memory && engram ? await locateTables(files, engram, { elsewhere }) : [];
-  for (const { layerId, tensors: own } of tables)
-    for (const name of [countsName(layerId), ...own.map((tensor) => tensor.name)]) used.add(name);
+  for (const { layerId, parts } of tables)
+    for (const name of [countsName(layerId), ...parts.map(({ tensor }) => tensor.name)])
+      used.add(name);
+  const counts = memory ? await locateCounts(files, config, { elsewhere }) : undefined;
+  for (const { name } of counts?.tensors ?? []) used.add(name);
   checkUnused(files, { tensors, used });
-  return { config, layout, tensors, tables };
+  return { config, layout, tensors, tables, counts };
 }
 
 /** Comes before names are made for that many layers. */

@@ -26,11 +26,11 @@ import {
 } from "./machine/node/index.ts";
 import {
   cached,
-  type HashedMemory,
   numColumns,
   parseEngramConfig,
   RamStore,
   type RowStore,
+  withRows,
 } from "./memory/index.ts";
 import { keyValueBytes } from "./model/index.ts";
 
@@ -276,8 +276,8 @@ async function openModelSubject(model: string): Promise<Subject> {
   const tables = await locateTables(files, engram);
   const stores: RowStore[] = [];
   for (const table of tables) stores.push(opened.adopt(await table.open(), (one) => one.close()));
-  const paths = tables.flatMap(({ tensors }) =>
-    tensors.map(({ file }) => files.source.nameOf(file)),
+  const paths = tables.flatMap(({ parts }) =>
+    parts.map(({ tensor }) => files.source.nameOf(tensor.file)),
   );
   const layout = (await isReleasedLayout(files, engram)) ? "released" : "engram";
   const usesCounted = tables[0]!.useCodes !== undefined;
@@ -375,13 +375,17 @@ async function backboneOf({
 
 /** Decodes with tables that take no time, but may answer only when they are waited for. */
 async function timeTokens(
-  language: LanguageModel<HashedMemory>,
+  language: LanguageModel,
   { isLate }: { isLate: boolean },
 ): Promise<Spread> {
   const { config, memory } = language;
   await using decoder = new Decoder({
     ...language,
-    memory: memory?.withTables((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
+    memory:
+      memory &&
+      withRows(memory, (rows) =>
+        rows.withTables((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
+      ),
   });
   await using session = decoder.createSession();
   const times: number[] = [];

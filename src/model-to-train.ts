@@ -9,6 +9,7 @@ import {
   buildLayout,
   buildTokenMap,
   compressedPad,
+  type CountedTable,
   CrossFittedCounts,
   CrossFittedRows,
   numColumns,
@@ -92,11 +93,11 @@ export function createParts({
   };
 }
 
-/** The parts as a model that a trainer can step, which reads its memory in folds where the recipe says so. */
+/** The parts, and the counts of what is read, as a model that a trainer can step, which reads its memory in folds where the recipe says so. */
 export function trainableModel(
   { config, tokenMap, layout, arrays, tables }: ModelParts,
   { backend, preset, stream }: { backend: Backend; preset: Preset; stream: TokenStream },
-): TrainableModel {
+): { model: TrainableModel; counts: CountedTable | undefined } {
   const { engram } = config;
   const { rowFolds } = preset.training;
   const counts = countText(stream, { config, sizes: preset.counted });
@@ -125,7 +126,8 @@ export function trainableModel(
         });
   const memories = [fitted, counts].filter((memory) => memory !== undefined);
   const memory = memories.length > 1 ? new TrainableComposedMemory(memories) : memories[0];
-  return { config, backend, params: paramViews(layout, arrays.params), memory };
+  const params = paramViews(layout, arrays.params);
+  return { model: { config, backend, params, memory }, counts: counts?.table };
 }
 
 /** Tables in RAM like those that are kept, for one fold to be read from. */
@@ -159,12 +161,6 @@ function countText(
   }: { config: ModelConfig; sizes: CountedSizes },
 ): CrossFittedCounts | undefined {
   if (counted === undefined) return undefined;
-  const { folds, maxBytes } = sizes;
-  return new CrossFittedCounts(stream, {
-    order: counted.order,
-    vocabSize,
-    folds,
-    layerId: numLayers,
-    ...(maxBytes > 0 && { maxBytes }),
-  });
+  const { order } = counted;
+  return new CrossFittedCounts(stream, { ...sizes, order, vocabSize, layerId: numLayers });
 }

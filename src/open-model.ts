@@ -22,11 +22,15 @@ import {
   buildAddressing,
   buildTokenMap,
   checkStoredConstants,
+  composed,
   compressedPad,
+  CountedMemory,
+  countsOf,
   type EngramLayout,
   HashedMemory,
   type RamStoreOptions,
   type RetrievalTable,
+  rowsOf,
   type RowStore,
 } from "./memory/index.ts";
 import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
@@ -92,7 +96,7 @@ export class Model {
   readonly path: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly language: LanguageModel<HashedMemory>;
+  readonly language: LanguageModel;
   /** Jinja source that turns messages into a prompt; a base model has none. */
   readonly chatTemplate: string | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
@@ -105,7 +109,7 @@ export class Model {
     path: string,
     parts: {
       tokenizer: Tokenizer;
-      language: LanguageModel<HashedMemory>;
+      language: LanguageModel;
       ownsBackend: boolean;
       chatTemplate?: string | undefined;
       warm?: boolean;
@@ -113,11 +117,11 @@ export class Model {
   ) {
     this.chatTemplate = parts.chatTemplate;
     this.path = path;
-    this.config = parts.language.config;
     this.tokenizer = parts.tokenizer;
     this.language = parts.language;
+    this.config = this.language.config;
     this.#ownsBackend = parts.ownsBackend;
-    const tables = parts.warm === true ? (parts.language.memory?.tables ?? []) : [];
+    const tables = parts.warm === true ? (this.rows?.tables ?? []) : [];
     this.warmed = warmCaches(tables, this.#closing.signal);
   }
 
@@ -125,10 +129,18 @@ export class Model {
     return this.language.memory !== undefined;
   }
 
+  /** The learned rows of its memory. */
+  get rows(): HashedMemory | undefined {
+    return rowsOf(this.language.memory);
+  }
+
+  /** The counts of its memory. */
+  get counts(): CountedMemory | undefined {
+    return countsOf(this.language.memory);
+  }
+
   /** The model as it runs with its memory, or without. */
-  languageModel({
-    memory = this.hasMemory,
-  }: { memory?: boolean } = {}): LanguageModel<HashedMemory> {
+  languageModel({ memory = this.hasMemory }: { memory?: boolean } = {}): LanguageModel {
     if (memory && !this.hasMemory)
       throw new InvalidConfigError("the model was opened without a memory, or has none");
     return memory ? this.language : withoutMemory(this.language);
@@ -157,9 +169,9 @@ export class Model {
     this.tokenizer.close?.();
     await this.warmed;
     await using parts = new DisposalStack();
-    const { backend, memory } = this.language;
-    if (this.#ownsBackend) parts.adopt(backend, (one) => one.dispose());
-    for (const { store } of memory?.tables ?? []) parts.adopt(store, (one) => one.close());
+    if (this.#ownsBackend) parts.adopt(this.language.backend, (one) => one.dispose());
+    for (const { store } of this.rows?.tables ?? []) parts.adopt(store, (one) => one.close());
+    if (this.counts !== undefined) parts.adopt(this.counts.table.buckets, (one) => one.close());
     for (const decoder of this.#decoders.values()) parts.adopt(decoder, (one) => one.dispose());
     this.#decoders.clear();
   }
@@ -182,7 +194,9 @@ export async function openModel(
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
   const { wrapStore = asItIs, warm = true } = placement;
   await using files = await ModelFiles.open(source);
-  const { config, layout, tables: atRest } = await checkModel(files, { memory, elsewhere });
+  const checked = await checkModel(files, { memory, elsewhere });
+  const { config, layout, counts: countsAtRest } = checked;
+  const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
   await using opened = new DisposalStack();
   const tokenizer = opened.adopt(await readTokenizer(files, startWorker), (one) => one.close?.());
   if (tokenizer.vocabSize !== config.vocabSize)
@@ -204,7 +218,7 @@ export async function openModel(
     (elsewhere === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
   admit?.(
     {
-      weightBytes: weightBytes(config, weightDtype),
+      weightBytes: weightBytes(config, weightDtype) + (countsAtRest?.directoryBytes ?? 0),
       positionBytes: keyValueBytes(config),
       tables: sizes,
     },
@@ -223,14 +237,20 @@ export async function openModel(
     opened.adopt(table.store, (store) => store.close());
     tables.push(table);
   }
+  let counts: CountedMemory | undefined;
+  if (countsAtRest !== undefined) {
+    const { store: buckets, layerId } = tables.pop()!;
+    counts = new CountedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
+  }
   const chatTemplate = await files.chatTemplate();
   const ownsBackend = typeof backend === "function";
-  const full: LanguageModel<HashedMemory> = {
+  const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
+  const full: LanguageModel = {
     config,
     backend: ownsBackend ? backend() : backend,
     params,
     quantized,
-    memory: memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined,
+    memory: composed([rows, counts]),
   };
   const language = full.memory === undefined ? withoutMemory(full) : full;
   opened.move();

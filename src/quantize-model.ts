@@ -8,11 +8,12 @@ import type { LanguageModel } from "./inference/index.ts";
 import { loadModel, type LoadModelOptions } from "./load-model.ts";
 import type { Model } from "./open-model.ts";
 import {
-  type HashedMemory,
   type RetrievalTable,
   rowFormat,
   type RowFormat,
   type RowFormatName,
+  rowsOf,
+  withRows,
 } from "./memory/index.ts";
 import {
   bitsOf,
@@ -24,7 +25,7 @@ import {
   type WeightDtype,
 } from "./model/index.ts";
 import { numberFormatOf, weightSources } from "./model-weights.ts";
-import { tableSources } from "./save-model.ts";
+import { memoryFiles } from "./save-model.ts";
 import { sizeOf } from "./tensor/index.ts";
 
 /** Formats of a model's weights and rows. */
@@ -33,8 +34,6 @@ export interface ModelFormats {
   /** Undefined for a model without a memory. */
   readonly rows: RowFormatName | undefined;
 }
-
-type HashedModel = LanguageModel<HashedMemory>;
 
 /** Cache for tables that are too large to be read whole: they are converted in one pass. */
 const TABLE_CACHE_BYTES = 2 ** 30;
@@ -54,16 +53,17 @@ export async function openOriginal(
   });
 }
 
-export function formatsOf({ quantized, memory }: HashedModel): ModelFormats {
+/** Counts have no format: they stay as they are. */
+export function formatsOf({ quantized, memory }: LanguageModel): ModelFormats {
   const [matrix] = quantized?.values() ?? [];
   return {
     weights: matrix === undefined ? "f32" : matrix.bits === 8 ? "q8" : "q4",
-    rows: memory?.tables[0]?.format.name,
+    rows: rowsOf(memory)?.tables[0]?.format.name,
   };
 }
 
 /** Refuses to quantise twice: errors would add up, and the certificate would not show it. */
-export function checkFormats(model: HashedModel, to: ModelFormats): void {
+export function checkFormats(model: LanguageModel, to: ModelFormats): void {
   const from = formatsOf(model);
   if (from.weights !== "f32" && to.weights !== from.weights)
     throw new InvalidConfigError(
@@ -79,7 +79,7 @@ export function checkFormats(model: HashedModel, to: ModelFormats): void {
 }
 
 /** The model in these formats. Shares with the original what is not converted. */
-export function inFormats(model: HashedModel, to: ModelFormats): HashedModel {
+export function inFormats(model: LanguageModel, to: ModelFormats): LanguageModel {
   checkFormats(model, to);
   const { memory, config } = model;
   const bits = bitsOf(to.weights);
@@ -93,7 +93,9 @@ export function inFormats(model: HashedModel, to: ModelFormats): HashedModel {
     }
     [params, quantized] = [rest, packed];
   }
-  const converted = memory?.withTables((table) => asIfConverted(table, to.rows!));
+  const converted =
+    memory &&
+    withRows(memory, (rows) => rows.withTables((table) => asIfConverted(table, to.rows!)));
   return { ...model, params, quantized, memory: converted };
 }
 
@@ -117,7 +119,7 @@ function asIfConverted({ layerId, store, format }: RetrievalTable, name: RowForm
 
 /** Bytes on disk of weights and rows in these formats. Weights that are not packed stay as they are. */
 export async function bytesInFormats(
-  { path, language: { config, memory } }: Pick<Model, "path" | "language">,
+  { path, config, rows, counts }: Pick<Model, "path" | "config" | "rows" | "counts">,
   to: ModelFormats,
 ): Promise<number> {
   await using files = await openModelDirectory(path);
@@ -130,8 +132,9 @@ export async function bytesInFormats(
     if (bits === undefined || !isQuantizable(spec)) bytes += numberBytes * size;
     else bytes += (size * bits) / 8 + size / 16 + 16;
   }
-  for (const { store, format } of memory?.tables ?? [])
+  for (const { store, format } of rows?.tables ?? [])
     bytes += store.numRows * rowFormat(to.rows!, format.headDim).rowBytes;
+  if (counts !== undefined) bytes += counts.numBytes;
   return bytes;
 }
 
@@ -172,6 +175,9 @@ export async function writeInFormats(
       quantized: quantized ?? new Map(),
       format: await numberFormatOf(files),
     }),
-    tables: (language.memory?.tables ?? []).map((table) => tableSources(table, formats.rows!)),
+    tables: memoryFiles(
+      { tables: model.rows?.tables ?? [], counts: model.counts?.table },
+      formats.rows ?? "f32",
+    ),
   });
 }

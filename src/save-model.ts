@@ -2,11 +2,12 @@
  * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted while they are
  * streamed, so a table is never in memory twice.
  */
-import { countsSources, tableParts } from "./at-rest/index.ts";
+import { countedSources, countsSources, tableParts } from "./at-rest/index.ts";
 import type { TensorSource } from "./checkpoint/index.ts";
 import { writeModelDir } from "./checkpoint/node/index.ts";
 import {
   buildLayout,
+  type CountedTable,
   convertedRows,
   engramConfigToJson,
   hashConstants,
@@ -26,6 +27,8 @@ export interface ModelToSave {
   readonly eosTokenId: number;
   readonly params: Values;
   readonly tables: readonly RetrievalTable[];
+  /** Of a model that counts (`config.counted`). */
+  readonly counts?: CountedTable | undefined;
   /** Row format on disk. Default f32: exactly what was trained. */
   readonly tableFormat?: RowFormatName;
   /** Names of files in the directory that belong to the model and get checksums, such as its training log. */
@@ -50,7 +53,7 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
         { values: model.params[name]!.data as Float32Array, format: weightFormat },
       ),
     ),
-    tables: model.tables.map((table) => tableSources(table, tableFormat)),
+    tables: memoryFiles(model, tableFormat),
     ...(model.beside !== undefined && { beside: model.beside }),
   });
 }
@@ -72,8 +75,17 @@ export function configFile(
   };
 }
 
+/** The tensors of a memory, a list for each file: learned rows in `format`, and counts. */
+export function memoryFiles(
+  { tables, counts }: Pick<ModelToSave, "tables" | "counts">,
+  format: RowFormatName,
+): TensorSource[][] {
+  const rows = tables.map((table) => tableSources(table, format));
+  return counts === undefined ? rows : [...rows, ...countedSources(counts)];
+}
+
 /** The tensors of a table: its rows in `format`, and the counts of their uses if known. */
-export function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
+function tableSources(table: RetrievalTable, format: RowFormatName): TensorSource[] {
   const target = rowFormat(format, table.format.headDim);
   const rows = tableParts(table.layerId, target).map(({ name, dtype, columns, from, to }) => ({
     name,

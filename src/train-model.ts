@@ -11,6 +11,7 @@
  *     README.md             its model card
  *     config.json, …        the model, at the end
  */
+import { countedSources } from "./at-rest/index.ts";
 import { tablesFrom, trainedTables } from "./at-rest/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
@@ -194,6 +195,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     config: sizes,
     text: fingerprint(stream),
     heldOut: fingerprint(valid),
+    ...(config.counted && { counted: preset.counted }),
     ...(options.valid === undefined && { holdOut: HOLD_OUT_RULE }),
   };
   const settings = configFile(config, { eosTokenId: tokenizer.eosTokenId! });
@@ -219,12 +221,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
-  const model = trainableModel(parts, { backend: options.backend, preset, stream });
-  const state: TrainingState = {
-    layout,
-    arrays,
-    step: run.step,
-  };
+  const { model, counts } = trainableModel(parts, { backend: options.backend, preset, stream });
+  const state: TrainingState = { layout, arrays, step: run.step };
   const pace = new Pace(recipe.steps, state.step);
   const saveCheckpoint = async (): Promise<void> => {
     const { step } = state;
@@ -232,7 +230,11 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     emit({
       type: "checkpoint",
       step: state.step,
-      path: await run.save({ ...contents, config: settings }),
+      path: await run.save({
+        ...contents,
+        config: settings,
+        counts: counts && countedSources(counts),
+      }),
     });
   };
   const validEvery = Math.ceil(recipe.steps / validationsPerRun);
@@ -305,6 +307,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     eosTokenId: tokenizer.eosTokenId!,
     params: model.params,
     tables: finished,
+    counts,
     beside: run.files,
   });
   await run.removeCheckpoints();

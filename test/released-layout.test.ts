@@ -169,10 +169,10 @@ test("rows are decoded from the bytes that they are made of, and from hardly any
   const read = ranges.reduce((n, { begin, end }) => n + end - begin, 0);
   // Rows within a page of each other share a read, with what lies between them.
   assert.ok(read >= distinct * 264 && read <= distinct * (264 + 4096), `${read} bytes`);
-  const tensors = tables[1]!.tensors;
+  const { parts } = tables[1]!;
   for (const { path, begin, end } of ranges)
     assert.ok(
-      tensors.some(({ file, begin: first }, i) => {
+      parts.some(({ tensor: { file, begin: first } }, i) => {
         const width = [256, 8][i]!;
         const isThere = (row: number): boolean =>
           first + row * width >= begin && first + (row + 1) * width <= end;

@@ -1,4 +1,12 @@
 /** A model's tables at rest: where they are, how they are opened, how they are copied to other places. */
+export {
+  countedNames,
+  countedSources,
+  type CountsAtRest,
+  countsIdentity,
+  locateCounts,
+} from "./counted-tensors.ts";
+export { rowChunks } from "./row-chunks.ts";
 export { isRowLogState, rowLogName, type RowLogState, rowMapName } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";
 export {

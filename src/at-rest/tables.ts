@@ -30,6 +30,13 @@ import type { OpenElsewhere } from "./web-tables.ts";
 /** The part of a `ModelFiles` that is needed here. */
 export type TableFiles = Pick<ModelFiles, "path" | "source" | "find" | "openFile">;
 
+/** A tensor, and which bytes of a row it has: `from` inclusive, `to` exclusive. */
+export interface LocatedPart {
+  readonly tensor: LocatedTensor;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A table that is not yet open. */
 export interface TableAtRest {
   readonly layerId: number;
@@ -37,7 +44,7 @@ export interface TableAtRest {
   readonly format: RowFormat;
   readonly tier: "disk" | "remote";
   /** Its tensors in the directory, in the order of their bytes in a row; none if it is elsewhere. */
-  readonly tensors: readonly LocatedTensor[];
+  readonly parts: readonly LocatedPart[];
   readonly useCodes: UseCodes | undefined;
   /** Opens a new store with each call. The caller closes it. */
   open(): Promise<RowStore>;
@@ -63,11 +70,15 @@ export async function locateTables(
   for (const [i, layer] of buildLayout(engram).layers.entries()) {
     const isHere = elsewhere === undefined || (await hasTable(files, layer.layerId));
     const local = isHere ? await locateTensors(files, layer, headDim) : undefined;
-    tables.push(
+    const table =
       elsewhere === undefined
-        ? local!
-        : await locateElsewhere(elsewhere, { files, identity: identities![i]!, local }),
-    );
+        ? local
+        : await locateElsewhere(elsewhere, { files, identity: identities![i]!, local });
+    if (table === undefined)
+      throw new FormatError(
+        `${files.path}: expected the rows of layer ${layer.layerId} with the others, found none`,
+      );
+    tables.push(table);
   }
   return tables;
 }
@@ -129,23 +140,34 @@ async function locateTensors(
         (codes === undefined ? "there is none" : `it is ${codes.dtype}`),
     );
   const format = rowFormat(name, headDim);
-  const parts = tableParts(layerId, format);
-  const tensors: LocatedTensor[] = [];
-  for (const [i, { dtype, columns, ...part }] of parts.entries()) {
-    const wanted = isReleased ? released[i === 0 ? "codes" : "scales"] : part.name;
+  const parts: LocatedPart[] = [];
+  for (const [i, { dtype, columns, from, to, name: own }] of tableParts(
+    layerId,
+    format,
+  ).entries()) {
+    const wanted = isReleased ? released[i === 0 ? "codes" : "scales"] : own;
     const tensor = await files.find(wanted);
     if (tensor === undefined)
       throw new FormatError(`${files.path}: the table's tensor "${wanted}" is missing`);
     checkTensor(files, tensor, { dtype, shape: [numRows, columns] });
-    tensors.push(tensor);
+    parts.push({ tensor, from, to });
   }
+  const useCodes = await findUseCodes(files, layer);
+  return tableInFiles(files, { layerId, numRows, format, parts, useCodes });
+}
+
+/** A table whose rows are in tensors of the model. */
+export function tableInFiles(
+  files: Pick<TableFiles, "openFile">,
+  table: Omit<TableAtRest, "open" | "tier">,
+): TableAtRest {
+  const { numRows, parts } = table;
   const open = async (): Promise<RowStore> => {
     const stores: RowStore[] = [];
     try {
-      for (const [i, { from, to }] of parts.entries()) {
-        const { file, begin: offset } = tensors[i]!;
-        const ranges = await files.openFile(file, { isRandom: true });
-        stores.push(rowsInRanges(ranges, { numRows, rowBytes: to - from, offset }));
+      for (const { tensor, from, to } of parts) {
+        const ranges = await files.openFile(tensor.file, { isRandom: true });
+        stores.push(rowsInRanges(ranges, { numRows, rowBytes: to - from, offset: tensor.begin }));
       }
       return stores.length === 1 ? stores[0]! : new SideBySideStore(stores);
     } catch (error) {
@@ -153,11 +175,10 @@ async function locateTensors(
       throw error;
     }
   };
-  const useCodes = await findUseCodes(files, layer);
-  return { layerId, numRows, format, tier: "disk", tensors, useCodes, open };
+  return { ...table, tier: "disk", open };
 }
 
-async function locateElsewhere(
+export async function locateElsewhere(
   elsewhere: OpenElsewhere,
   {
     files,
@@ -168,11 +189,13 @@ async function locateElsewhere(
     identity: Omit<TableIdentity, "format">;
     local: TableAtRest | undefined;
   },
-): Promise<TableAtRest> {
+): Promise<TableAtRest | undefined> {
   const { layerId, numRows, headDim } = identity;
   const open = (): ReturnType<OpenElsewhere> =>
     elsewhere({ model: files.path, expected: identity });
-  const { store, format, tier = "remote" } = await open();
+  const opened = await open();
+  if (opened === undefined) return undefined;
+  const { store, format, tier = "remote" } = opened;
   try {
     if (local?.format.name === format) await compareSome(local, store);
   } finally {
@@ -183,9 +206,9 @@ async function locateElsewhere(
     numRows,
     format: rowFormat(format, headDim),
     tier,
-    tensors: [],
+    parts: [],
     useCodes: local?.useCodes,
-    open: async () => (await open()).store,
+    open: async () => (await open())!.store,
   };
 }
 
@@ -224,8 +247,8 @@ export async function compareRows(
     );
 }
 
-function checkTensor(
-  { path }: TableFiles,
+export function checkTensor(
+  { path }: Pick<TableFiles, "path">,
   { name, dtype, shape }: LocatedTensor,
   expected: { readonly dtype: string; readonly shape: readonly number[] },
 ): void {
@@ -280,15 +303,15 @@ export async function openTable(
 const CHUNK_BYTES = 1 << 24;
 
 async function readWhole(
-  { layerId, numRows, format, tensors }: TableAtRest,
+  { numRows, format, parts }: TableAtRest,
   { files, advise }: Pick<OpenTableOptions, "files" | "advise">,
 ): Promise<RamStore> {
   const { rowBytes } = format;
   // Most rows of a saved table are used, so huge pages waste little, and they halve the time of a read.
   const store = new RamStore({ numRows, rowBytes, advise });
   const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
-  for (const [part, { from, to }] of tableParts(layerId, format).entries()) {
-    const { name } = tensors[part]!;
+  for (const { tensor, from, to } of parts) {
+    const { name } = tensor;
     const width = to - from;
     const buffer = new Uint8Array(width === rowBytes ? 0 : chunkRows * width);
     for (const [s, segment] of store.segments.entries())

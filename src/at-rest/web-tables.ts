@@ -12,13 +12,16 @@ export interface TableWanted {
   readonly expected: Omit<TableIdentity, "format">;
 }
 
-/** Opens a table that is not among its model's files. */
-export type OpenElsewhere = (wanted: TableWanted) => Promise<{
-  readonly store: RowStore;
-  readonly format: RowFormatName;
-  /** Default "remote". */
-  readonly tier?: "disk" | "remote";
-}>;
+/** Opens a table that is not among its model's files; undefined if it is. */
+export type OpenElsewhere = (wanted: TableWanted) => Promise<
+  | {
+      readonly store: RowStore;
+      readonly format: RowFormatName;
+      /** Default "remote". */
+      readonly tier?: "disk" | "remote";
+    }
+  | undefined
+>;
 
 /** The file name of a layer's table, on a web server or in a directory. */
 export function tableFileName(layerId: number): string {

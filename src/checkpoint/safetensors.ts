@@ -29,10 +29,12 @@ import { checkJsonNames } from "./json-names.ts";
 
 /** Bytes of one element, by the name the format gives the type. */
 export const elementBytes = {
+  F64: 8,
   F32: 4,
   BF16: 2,
   F16: 2,
   I32: 4,
+  U32: 4,
   I64: 8,
   U8: 1,
   I8: 1,

@@ -23,7 +23,7 @@ import {
 } from "../eval/tasks/index.ts";
 import { openJudge, openTasks } from "../eval/tasks/node/index.ts";
 import type { Model } from "../open-model.ts";
-import type { HashedMemory } from "../memory/index.ts";
+import type { Memory } from "../memory/index.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Tasks that come along, by name; their data does not. */
@@ -36,7 +36,7 @@ export interface EvalTasksInput {
   readonly numFewshot: number | undefined;
   readonly logSamples: string | undefined;
   /** What the memory is to be read as; undefined leaves it off. */
-  readonly memory: { readonly memory: HashedMemory; readonly scale: number } | undefined;
+  readonly memory: { readonly memory: Memory; readonly scale: number } | undefined;
 }
 
 type Context = Pick<CommandContext, "print" | "progress" | "signal">;

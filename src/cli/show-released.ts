@@ -43,8 +43,8 @@ export async function describeReleased(
 ): Promise<ReleasedDocument> {
   const layers = [];
   let rowBytes = 0;
-  for (const { layerId, numRows, format, tensors } of await locateTables(files, engram)) {
-    const [codes, scales] = tensors;
+  for (const { layerId, numRows, format, parts } of await locateTables(files, engram)) {
+    const [codes, scales] = parts.map(({ tensor }) => tensor);
     ({ rowBytes } = format);
     const others = [];
     for (const part of ["wkv.weight", "wkv.scale", "q_weight", "k_weight"]) {

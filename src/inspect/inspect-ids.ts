@@ -34,7 +34,7 @@ export async function inspectIds(
     throw new RequestError(
       `an inspection reads 1..${maxInspectedIds} tokens, got ${ids.length}; send less text`,
     );
-  const { tokenizer, language } = model;
+  const { tokenizer } = model;
   const readings = await readBothWays(model, ids, { scale, ablate, top, signal });
   const texts = new Map<number, string>();
   const textOf = (id: number): string => {
@@ -42,7 +42,7 @@ export async function inspectIds(
     if (text === undefined) texts.set(id, (text = tokenText(tokenizer, id)));
     return text;
   };
-  const map = language.memory?.tokenMap.map;
+  const map = model.rows?.tokenMap.map;
   return {
     tokens: ids.map((id) => ({ id, text: textOf(id), compressed: map?.[id] ?? id })),
     num_hidden: numHidden,
@@ -108,7 +108,7 @@ function spellingsOf(
 }
 
 function layerReports(model: Model, readings: readonly Reading[]): Promise<LayerReport[]> {
-  const { memory } = model.language;
+  const memory = model.rows;
   if (memory === undefined) return Promise.resolve([]);
   const { numHeads } = memory.addressing.layout.config;
   return Promise.all(

@@ -12,7 +12,7 @@ import { CorpusIndex, inspectIds, type InspectReport } from "./index.ts";
 const model = await servedModel({ contextSize: 32 });
 after(() => model.close());
 const { tokenizer } = model;
-const memory = model.language.memory!;
+const memory = model.rows!;
 
 const text = "the cat sat on the mat ü and THE Cat sat again ";
 const ids = [tokenizer.eosTokenId!, ...(await tokenizer.encode(text))];

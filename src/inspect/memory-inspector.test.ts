@@ -19,7 +19,7 @@ after(() => rm(directory, { recursive: true, force: true }));
 const backend = ortBackend({ threads: 2 });
 const model = await servedModel();
 after(() => model.close());
-const { memory } = model.language;
+const memory = model.rows;
 const text = "the cat sat on the mat and the Cat sat on THE mat again ";
 const definition = await trainBpe([text.repeat(20)], { vocabSize: 280 });
 const tokenizer = await parseTokenizerJson(toTokenizerJson(definition));
@@ -39,7 +39,7 @@ async function opened(options: { tableMemory?: number } = {}) {
   const traffic = new TableTraffic();
   const watched = await loadModel(directory, { backend, wrapStore: traffic.watch, ...options });
   after(() => watched.close());
-  return { watched, inspector: new MemoryInspector(watched.language.memory!, traffic) };
+  return { watched, inspector: new MemoryInspector(watched.rows!, traffic) };
 }
 
 test("a table's buckets follow each other without a gap and are all of it", () => {
@@ -66,7 +66,7 @@ for (const tier of ["memory", "file"])
   test(`reads are counted for each row as a session asked for it, with the table in ${tier}`, async () => {
     const { watched, inspector } = await opened(tier === "file" ? { tableMemory: 2 ** 16 } : {});
     const ids = await watched.tokenizer.encode("the cat sat on the mat");
-    const { addressing, tokenMap } = watched.language.memory!;
+    const { addressing, tokenMap } = watched.rows!;
     const expected = new Float64Array(inspector.tables()[0]!.rows);
     // One token at a time: each reads its rows once, and two columns never have a row in common.
     const [rows] = addressBatch(addressing, compressIds(tokenMap, ids), {
@@ -107,7 +107,7 @@ test("looking at the rows of a table leaves no trace in its cache, its counts or
 
 test("a bucket's fill is counted over its own rows", async () => {
   const { watched, inspector } = await opened();
-  const { store } = watched.language.memory!.tables[0]!;
+  const { store } = watched.rows!.tables[0]!;
   const { firstRow, rows } = inspector.tables()[0]!.buckets[2]!;
   assert.ok(store.write !== undefined, "a meter around a store that can be written can be written");
   const emptied = Uint32Array.from({ length: 20 }, (_, i) => firstRow + i);

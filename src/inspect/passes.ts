@@ -5,7 +5,7 @@
  */
 import { logProbsOf, type Reading as PieceReading, windowStarts } from "../inference/index.ts";
 import type { Model } from "../open-model.ts";
-import { ablated, type Ablation } from "../memory/index.ts";
+import { type Ablation, withoutParts } from "../memory/index.ts";
 
 export interface PassOptions {
   readonly scale: number;
@@ -48,7 +48,9 @@ export async function readBothWays(
   await using on =
     memory === undefined
       ? model.createSession({ memory: false })
-      : model.createSession({ view: { scale, memory: ablated(memory, ablate) } });
+      : model.createSession({
+          view: { scale, memory: withoutParts(memory, ablate) },
+        });
   const stride = Math.max(1, length >>> 1);
   // As if one more id followed: the last is read, too, though nothing behind it is scored.
   for (const { start, from } of windowStarts(ids.length + 1, { length, stride })) {

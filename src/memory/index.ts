@@ -42,7 +42,7 @@ export {
   layerMultipliers,
   layerOf,
 } from "./layout.ts";
-export { ComposedMemory, TrainableComposedMemory } from "./composed.ts";
+export { TrainableComposedMemory } from "./composed.ts";
 export { CrossFittedRows } from "./cross-fitted-rows.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
 export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
@@ -70,6 +70,7 @@ export type {
 } from "./memory.ts";
 export { NgramIndex } from "./ngrams.ts";
 export { meanRows, noiseRows, shuffledRows } from "./other-rows.ts";
+export { composed, countsOf, rowsOf, withoutParts, withRows } from "./parts.ts";
 export { normalizeToken } from "./normal-form.ts";
 export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
 export {

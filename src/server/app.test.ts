@@ -402,7 +402,7 @@ describe("what a server says of itself", () => {
       values.set(rest === "" ? name : `${name}{${rest!.slice(1)}}`, Number(value));
     }
     const promptTokens = (await model.tokenizer.encode(request.prompt)).length + 1;
-    const { tables, addressing } = model.language.memory!;
+    const { tables, addressing } = model.rows!;
     const columns = tables.length * addressing.numColumns;
     const expected: Record<string, number> = {
       engram_prompt_tokens_total: 2 * promptTokens,

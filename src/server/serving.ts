@@ -110,7 +110,7 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       read: () => scheduler,
       others: memoryMetrics(() => scheduler.memory),
     }),
-    inspector: model.language.memory && new MemoryInspector(model.language.memory, traffic),
+    inspector: model.rows && new MemoryInspector(model.rows, traffic),
     chat: chatWorker(model, startWorker),
     created: Math.floor(Date.now() / 1000),
   };

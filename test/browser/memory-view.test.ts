@@ -23,7 +23,7 @@ describe("the memory in the browser", { skip: noBrowser }, async () => {
   if (noBrowser !== false) return;
   const plain = await servedModel();
   const traffic = new TableTraffic();
-  const memory = plain.language.memory!;
+  const memory = plain.rows!;
   const watched = memory.withTables(({ store, layerId, format }) => ({
     layerId,
     format,

@@ -50,7 +50,7 @@ describe("the text view", { skip: withoutBrowser }, async () => {
     const { layers } = rowsForIds({
       config: inspector.model.config.engram!,
       ids: report.tokens.map(({ id }: { id: number }) => id),
-      tokenMap: inspector.model.language.memory!.tokenMap,
+      tokenMap: inspector.model.rows!.tokenMap,
     });
     for (const t of [0, 3, report.tokens.length - 1]) {
       await tokensOf(page).nth(t).focus();

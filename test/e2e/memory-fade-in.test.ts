@@ -130,7 +130,7 @@ test("reported gates are those of the sequences whose memory is on, and none whe
 test("tables begin with the rows they are given, and stay so where rows do not learn", async () => {
   await using origin = await loadModel(join(directory, "never"), { backend });
   const noise = Float32Array.from({ length: 8 }, (_, i) => i - 3.5);
-  const given = origin.language.memory!.withTables((table) => {
+  const given = origin.rows!.withTables((table) => {
     const store = new RamStore({ numRows: table.store.numRows, rowBytes: 32 });
     for (let row = 0; row < store.numRows; row++)
       store.writeSync(Uint32Array.of(row), new Uint8Array(noise.map((x) => x * (row + 1)).buffer));
@@ -144,7 +144,7 @@ test("tables begin with the rows they are given, and stay so where rows do not l
   const rows = Uint32Array.from({ length: numRows }, (_, row) => row);
   const [begun, ended] = [new Uint8Array(32 * numRows), new Uint8Array(32 * numRows)];
   await given[0]!.store.read(rows, begun);
-  await frozen.language.memory!.tables[0]!.store.read(rows, ended);
+  await frozen.rows!.tables[0]!.store.read(rows, ended);
   assert.deepEqual(ended, begun);
   const record = JSON.parse(await readFile(join(directory, "frozen", "run.json"), "utf8"));
   assert.equal(record.startRows, true, "the run's record says that zeros do not make it again");

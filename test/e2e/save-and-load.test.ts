@@ -81,7 +81,7 @@ for (const tableFormat of ROW_FORMAT_NAMES)
     assert.deepEqual(model.config, saved.config);
     for (const [name, { data }] of Object.entries(saved.params))
       assert.deepEqual(model.language.params[name]!.data, data, name);
-    const [table] = model.language.memory!.tables;
+    const [table] = model.rows!.tables;
     assert.equal(table!.format.name, tableFormat);
     const original = await tableValues(saved.tables[0]!);
     const restored = await tableValues(table!);
@@ -116,7 +116,7 @@ for (const tableFormat of ROW_FORMAT_NAMES)
         rtol: 1e-6,
         atol: 1e-7,
       });
-    for (const { store } of onDisk.language.memory!.tables) {
+    for (const { store } of onDisk.rows!.tables) {
       assert.ok(store instanceof CachedStore);
       assert.ok(store.stats.misses > 0 && store.stats.capacityBytes <= 20_000);
     }
@@ -154,12 +154,12 @@ test("uses counted in training survive a rewrite in another format, and a direct
   const codes = codesOf(table!);
   await saveModel(first, { ...saved, tables: [{ ...table!, useCodes: () => [codes] }] });
   await using model = await loadModel(first, { backend: referenceBackend() });
-  const { tables } = model.language.memory!;
+  const { tables } = model.rows!;
   await saveModel(second, { ...saved, tables, tableFormat: "fp8" });
   await using files = await openModelDirectory(second);
   assert.deepEqual(await files.read("model.layers.1.engram.counts"), codes);
   await using without = await loadModel(join(root, "f32"), { backend: referenceBackend() });
-  assert.equal(without.language.memory!.tables[0]!.useCodes, undefined);
+  assert.equal(without.rows!.tables[0]!.useCodes, undefined);
 });
 
 test("counts that are not one a row are refused by name", async () => {

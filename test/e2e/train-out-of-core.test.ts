@@ -187,8 +187,8 @@ test("a checkpoint opens whole from the log beside it: the rows and the text of 
   assert.ok(name !== undefined, "a step that both have");
   const logged = await loadModel(join(out, "checkpoints", name));
   const whole = await loadModel(join(other, "checkpoints", name));
-  const [table] = logged.language.memory!.tables;
-  const expected = await allRows(whole.language.memory!.tables[0]!.store);
+  const [table] = logged.rows!.tables;
+  const expected = await allRows(whole.rows!.tables[0]!.store);
   assert.ok(expected.some((byte) => byte !== 0));
   assert.deepEqual(await allRows(table!.store), expected);
   const texts = await Promise.all(
@@ -220,10 +220,7 @@ test("of a damaged log no row is served, nor of another, nor once the checkpoint
   await writeFile(log, damaged);
   const options = { tableMemory: 100_000 };
   const model = await loadModel(checkpoint, options);
-  await assert.rejects(
-    allRows(model.language.memory!.tables[0]!.store),
-    /the record of row \d+ is damaged/,
-  );
+  await assert.rejects(allRows(model.rows!.tables[0]!.store), /the record of row \d+ is damaged/);
   await model.close();
   damaged.set(sound);
   damaged[30]! ^= 1;
@@ -232,10 +229,7 @@ test("of a damaged log no row is served, nor of another, nor once the checkpoint
   await writeFile(log, sound);
   const left = await loadModel(checkpoint, options);
   await rename(checkpoint, `${checkpoint}-gone`);
-  await assert.rejects(
-    allRows(left.language.memory!.tables[0]!.store),
-    /was removed or replaced by its run/,
-  );
+  await assert.rejects(allRows(left.rows!.tables[0]!.store), /was removed or replaced by its run/);
   await left.close();
   await rename(`${checkpoint}-gone`, checkpoint);
 });

@@ -53,7 +53,7 @@ const nonFinite = (pattern: RegExp) => (error: unknown) => {
 type HashedModel = LanguageModel<HashedMemory>;
 
 /** The first row of layer 1 that the last of `ids` addresses. */
-function rowBehind({ memory }: HashedModel, ids: readonly number[]): number {
+function rowBehind({ memory }: LanguageModel, ids: readonly number[]): number {
   const span = { ids, from: ids.length - 1, to: ids.length };
   return memory!.reader().address([span]).rows.get(1)![0]!;
 }
@@ -307,7 +307,10 @@ describe("a server", () => {
   });
 
   test("a bad row shows in the table's view, too", async () => {
-    const restore = await damage(model.language, { row: 11, value: NaN });
+    const restore = await damage(
+      { ...model.language, memory: model.rows },
+      { row: 11, value: NaN },
+    );
     const response = await server.fetch(
       new Request("http://engram/engram/memory/rows?layer=1&from=0&to=40&bins=2"),
     );
@@ -320,7 +323,7 @@ describe("a server", () => {
   test("an inspection of ids that read a bad row fails by its name", async () => {
     const ids = [...(await model.tokenizer.encode(sentence))];
     const row = rowBehind(model.language, ids);
-    const restore = await damage(model.language, { row, value: NaN });
+    const restore = await damage({ ...model.language, memory: model.rows }, { row, value: NaN });
     await assert.rejects(inspectIds(model, ids), nonFinite(new RegExp(`row ${row}`)));
     await assert.rejects(
       bitsPerByte(model, [{ text: `${sentence} again` }]),

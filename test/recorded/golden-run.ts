@@ -139,7 +139,7 @@ async function trained({
   for (const key of Object.keys(model.language.params).toSorted())
     weights.add(model.language.params[key]!.data as Float32Array);
   const rows = new Digest();
-  for (const { store } of model.language.memory?.tables ?? []) {
+  for (const { store } of model.rows?.tables ?? []) {
     const bytes = new Uint8Array(store.numRows * store.rowBytes);
     await store.read(
       Uint32Array.from({ length: store.numRows }, (_, row) => row),
@@ -178,7 +178,7 @@ async function texts(
     sessions[`${name}, greedy`] = await alone(model, { prompt, length, temperature: 0 });
     sessions[`${name}, sampled`] = await alone(model, { prompt, length, ...sampled, seed: 3 });
   }
-  const { memory } = model.language;
+  const memory = model.rows;
   if (memory !== undefined) {
     const without = { view: { memory: ablated(memory, { orders: [3] }) } };
     const given = { prompt: first, length, temperature: 0 };

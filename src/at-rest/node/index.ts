@@ -3,7 +3,7 @@ export { checkRowLogs, type RowLogCheck } from "./check-row-logs.ts";
 export { checkpointTables } from "./checkpoint-tables.ts";
 export { OutOfCoreTrainedTable } from "./out-of-core-table.ts";
 export { RamTable } from "./ram-table.ts";
-export { openPlace, type Place, rowChunks, writeElsewhere } from "./remote-tables.ts";
+export { openPlace, type Place, writeElsewhere } from "./remote-tables.ts";
 export type { SavedTable, TableShape, TableSnapshot, TrainedTable } from "./trained-table.ts";
 export { trainedTables, type TrainedTablesOptions } from "./trained-tables.ts";
 export { tablesFrom } from "./tables-from.ts";

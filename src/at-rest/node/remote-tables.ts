@@ -11,6 +11,7 @@ import {
   type ValkeyOptions,
   writeValkeyTable,
 } from "../../memory/stores/valkey/node/index.ts";
+import { chunksOf } from "../row-chunks.ts";
 import { type OpenElsewhere, tableFileName, webTables } from "../web-tables.ts";
 
 /** Where tables are, if not in their model's directory. */
@@ -56,24 +57,6 @@ export async function writeElsewhere(
     ...table,
     rows: source,
   });
-}
-
-/** Rows read at a time. */
-const CHUNK_BYTES = 4 * 2 ** 20;
-
-/** All rows of a store by their ids, some at a time. */
-export function* rowChunks({ numRows, rowBytes }: RowStore): Generator<Uint32Array> {
-  const size = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
-  for (let first = 0; first < numRows; first += size)
-    yield Uint32Array.from({ length: Math.min(size, numRows - first) }, (_, i) => first + i);
-}
-
-async function* chunksOf(source: RowStore): AsyncGenerator<Uint8Array> {
-  for (const rows of rowChunks(source)) {
-    const bytes = new Uint8Array(rows.length * source.rowBytes);
-    await source.read(rows, bytes);
-    yield bytes;
-  }
 }
 
 /** Undefined for a directory. */

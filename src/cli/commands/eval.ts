@@ -4,7 +4,7 @@ import { DisposalStack } from "../../disposal-stack.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
-import { ablated, type Ablation, type HashedMemory } from "../../memory/index.ts";
+import { type Ablation, type Memory, withoutParts } from "../../memory/index.ts";
 import type { Model } from "../../open-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
@@ -125,9 +125,9 @@ export const evalCommand: Command = defineCommand({
 function viewOf(
   model: Model,
   { ablate = {}, scale = 1 }: { ablate?: Ablation | undefined; scale?: number | undefined },
-): { memory: HashedMemory; scale: number } | undefined {
+): { memory: Memory; scale: number } | undefined {
   const { memory } = model.language;
-  if (memory !== undefined) return { memory: ablated(memory, ablate), scale };
+  if (memory !== undefined) return { memory: withoutParts(memory, ablate), scale };
   if (scale !== 1 || Object.keys(ablate).length > 0)
     throw new InvalidConfigError(
       `${model.path} has no memory to read; leave --ablate and --scale out`,
@@ -137,10 +137,7 @@ function viewOf(
 
 async function evalText(
   model: Model,
-  {
-    bpb,
-    view,
-  }: { bpb: readonly string[]; view: { memory: HashedMemory; scale: number } | undefined },
+  { bpb, view }: { bpb: readonly string[]; view: { memory: Memory; scale: number } | undefined },
   { print, progress, signal }: CommandContext,
 ): Promise<BitsPerByte & { readonly memoryOff: BitsPerByte }> {
   const stream = await packDocuments(readAll(bpb), model.tokenizer, { signal });

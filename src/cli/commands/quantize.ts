@@ -5,7 +5,7 @@ import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { certify } from "../../eval/index.ts";
 import type { LanguageModel } from "../../inference/index.ts";
-import { type HashedMemory, ROW_FORMAT_NAMES } from "../../memory/index.ts";
+import { ROW_FORMAT_NAMES } from "../../memory/index.ts";
 import { WEIGHT_DTYPES } from "../../model/index.ts";
 import {
   bytesInFormats,
@@ -122,7 +122,7 @@ async function refuseFull(out: string): Promise<void> {
 }
 
 /** One change at a time: each kind of packing, each format of rows. */
-function everyFormat(model: LanguageModel<HashedMemory>): ModelFormats[] {
+function everyFormat(model: LanguageModel): ModelFormats[] {
   const present = formatsOf(model);
   const canPack = present.weights === "f32";
   const canConvert = present.rows === "f32" || present.rows === "bf16";

@@ -37,9 +37,13 @@ export const showCommand: Command = defineCommand({
     }
     // The checkpoint of a run with --table-memory has no tables, and is described as well.
     const hasTables =
-      engram !== undefined && (await files.find(tableName(engram.layerIds[0]!))) !== undefined;
+      engram === undefined || (await files.find(tableName(engram.layerIds[0]!))) !== undefined;
     const checked = await checkModel(files, { memory: hasTables });
-    const { config: sizes, tables } = checked;
+    const { config: sizes, tables, counts } = checked;
+    const counted = counts && {
+      order: sizes.counted!.order,
+      bytes: counts.tensors.reduce((sum, { begin, end }) => sum + end - begin, 0),
+    };
     const tensors = [...checked.tensors.values()];
     const memory = engram && {
       layers: checked.layout!.layers.map(({ layerId, numRows }, i) => ({
@@ -75,6 +79,7 @@ export const showCommand: Command = defineCommand({
         0,
       ),
       ...(memory === undefined ? {} : { memory }),
+      ...(counted === undefined ? {} : { counted }),
       ...(run === undefined ? {} : { run }),
       files: filesOf(tensors),
       tensors: tensors.map(({ name, dtype, shape, file, begin, end }) => ({
@@ -154,6 +159,7 @@ interface Sizes {
   readonly weights: number;
   readonly weightsAs: WeightDtype;
   readonly tableValues: number;
+  readonly counted?: { readonly order: number; readonly bytes: number };
   readonly files: readonly FileSummary[];
 }
 
@@ -187,6 +193,10 @@ function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
           `over ${count(memory.compressedVocab)} compressed ids${usesCounted ? ", uses counted" : ""}`,
       ),
       hashLine(memory.hashConstants),
+    );
+  if (sizes.counted !== undefined)
+    lines.push(
+      `counts     what followed contexts of up to ${sizes.counted.order - 1} ids, ${count(sizes.counted.bytes)} bytes`,
     );
   lines.push(
     ...sizes.files.map(

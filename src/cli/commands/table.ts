@@ -3,11 +3,23 @@
  * row by row.
  */
 import * as z from "zod";
-import { compareRows, locateTables, type TableAtRest, tableIdentity } from "../../at-rest/index.ts";
-import { openPlace, type Place, rowChunks, writeElsewhere } from "../../at-rest/node/index.ts";
+import {
+  compareRows,
+  countsIdentity,
+  isReleasedLayout,
+  locateCounts,
+  locateTables,
+  type OpenElsewhere,
+  rowChunks,
+  type TableAtRest,
+  tableIdentity,
+} from "../../at-rest/index.ts";
+import { openPlace, type Place, writeElsewhere } from "../../at-rest/node/index.ts";
+import type { ModelFiles } from "../../checkpoint/index.ts";
 import { openModelDirectory } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
-import { type EngramConfig, parseEngramConfig, type RowStore } from "../../memory/index.ts";
+import { findEngramConfig, type RowStore, type TableIdentity } from "../../memory/index.ts";
+import { parseModelConfig } from "../../model/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { placeOf } from "../table-place.ts";
@@ -35,11 +47,10 @@ export const tablePushCommand: Command = defineCommand({
   async run(input, context) {
     const place = given(input.place);
     await using files = await openModelDirectory(input.model);
-    const engram = parseEngramConfig(files.config);
-    const tables = await locateTables(files, engram);
+    const { tables, identities } = await tablesOf(files);
     for (const [i, table] of tables.entries()) {
       context.progress.update(`layer ${table.layerId}: ${table.numRows} rows`);
-      const identity = (await tableIdentity(engram))[i]!;
+      const identity = identities[i]!;
       await withStore(table, (source) =>
         writeElsewhere(place, {
           ...identity,
@@ -64,9 +75,8 @@ export const tableVerifyCommand: Command = defineCommand({
   async run(input, context) {
     const place = given(input.place);
     await using files = await openModelDirectory(input.model);
-    const engram: EngramConfig = parseEngramConfig(files.config);
-    const there = await locateTables(files, engram, { elsewhere: openPlace(place) });
-    const here = await locateTables(files, engram).catch(() => undefined);
+    const { tables: there } = await tablesOf(files, openPlace(place));
+    const here = (await tablesOf(files).catch(() => undefined))?.tables;
     for (const [i, table] of there.entries()) {
       const own = here?.[i]?.format.name === table.format.name ? here[i] : table;
       await withStore(own, (rows) =>
@@ -76,6 +86,27 @@ export const tableVerifyCommand: Command = defineCommand({
     return done("verified", there, context);
   },
 });
+
+/** All tables of a model: of its learned rows, then of its counts. Throws `InvalidConfigError` for one without. */
+async function tablesOf(
+  files: ModelFiles,
+  elsewhere?: OpenElsewhere,
+): Promise<{ tables: TableAtRest[]; identities: Omit<TableIdentity, "format">[] }> {
+  const engram = findEngramConfig(files.config);
+  const tables = engram === undefined ? [] : await locateTables(files, engram, { elsewhere });
+  const identities = engram === undefined ? [] : await tableIdentity(engram);
+  // The released layout has tables and no model that could be computed here.
+  const isReleased = engram !== undefined && (await isReleasedLayout(files, engram));
+  const config = isReleased ? undefined : parseModelConfig(files.config, engram);
+  const counts = config && (await locateCounts(files, config, { elsewhere }));
+  if (counts !== undefined) {
+    tables.push(counts.table);
+    identities.push(await countsIdentity(await counts.directory(), counts.table.layerId));
+  }
+  if (tables.length === 0)
+    throw new InvalidConfigError(`${files.path}: the model has no memory, so it has no tables`);
+  return { tables, identities };
+}
 
 async function check(
   { layerId, numRows }: TableAtRest,

@@ -18,7 +18,7 @@ const model = await servedModel({ contextSize: 32 });
 const without = await servedModel({ contextSize: 16, hasMemory: false });
 after(() => Promise.all([model.close(), without.close()]));
 const { tokenizer } = model;
-const memory = model.language.memory!;
+const memory = model.rows!;
 
 /** The same sizes, and other rows. */
 const donor = new Model("models/donor", {
@@ -193,7 +193,7 @@ describe("an audit", () => {
 
 test("the chances of every path sum to one over the vocabulary", async () => {
   const gates = new Map([[1, 0.3]]);
-  const paths = await pathsOf(memory, { text, gates, donor, seed: 0 });
+  const paths = await pathsOf(model, { text, gates, donor, seed: 0 });
   assert.equal(paths.length, 10);
   const { vocabSize } = tokenizer;
   const readings = [

@@ -66,7 +66,7 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     await read("model", "without", score("trained without", without.language));
   if (memory !== undefined) {
     onProgress("reading the rows of the text");
-    for (const { group, name, view } of await pathsOf(memory, {
+    for (const { group, name, view } of await pathsOf(model, {
       ...options,
       seed,
       gates: on.gates,
@@ -77,12 +77,15 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     readings.flatMap(({ group, name, nats }) => (group === "model" ? [[name, nats]] : [])),
   );
   const { vocabSize } = model.config;
-  const tableBytes = memory?.tables.reduce((n, { store }) => n + store.numRows * store.rowBytes, 0);
+  const tableBytes = tableBytesOf(model);
   const counting = { vocabSize, text, at, models, tableBytes, onProgress, signal };
   const counted = trained === undefined ? [] : await countedReadings({ trained, ...counting });
   readings.push(...counted);
   onProgress("classes of tokens");
-  const longest = memory?.addressing.layout.config.maxNgramSize ?? DEFAULT_LONGEST;
+  const longest =
+    model.rows?.addressing.layout.config.maxNgramSize ??
+    model.counts?.table.order ??
+    DEFAULT_LONGEST;
   const best = bestAlone(counted);
   const classes = await classesOf({
     text,
@@ -137,6 +140,16 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     leastCopiedTokens: LEAST_RUN,
     copied,
   };
+}
+
+/** Bytes of all tables of a model; undefined without a memory. */
+function tableBytesOf({ hasMemory, rows, counts }: Model): number | undefined {
+  if (!hasMemory) return undefined;
+  const ofRows = (rows?.tables ?? []).reduce(
+    (n, { store }) => n + store.numRows * store.rowBytes,
+    0,
+  );
+  return ofRows + (counts?.numBytes ?? 0);
 }
 
 /** The whole counts that predict the text best, mixed with nothing. */

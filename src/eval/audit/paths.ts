@@ -8,10 +8,12 @@ import type { Model } from "../../open-model.ts";
 import {
   ablated,
   type HashedMemory,
+  type Memory,
   meanRows,
   noiseRows,
   shuffledRows,
   type TokenSpan,
+  withRows,
 } from "../../memory/index.ts";
 import type { Group } from "./report.ts";
 
@@ -31,15 +33,21 @@ export interface PathsOptions {
 }
 
 /** The ways beside the model as it is and its memory off. */
-export async function pathsOf(memory: HashedMemory, options: PathsOptions): Promise<Path[]> {
+export async function pathsOf(
+  { rows: own, language }: Model,
+  options: PathsOptions,
+): Promise<Path[]> {
+  if (own === undefined) return [];
   const { text, gates, donor, seed, signal } = options;
-  const { maxNgramSize, numHeads } = memory.addressing.layout.config;
+  const { maxNgramSize, numHeads } = own.addressing.layout.config;
   const orders = Array.from({ length: maxNgramSize - 1 }, (_, i) => i + 2);
   const heads = Array.from({ length: numHeads }, (_, head) => head);
-  const rows = (name: string, other: Partial<View>["memory"]): Path => ({
+  // Counts, if there are some, stay as they are.
+  const memory = (other: HashedMemory): Memory => withRows(language.memory!, () => other);
+  const rows = (name: string, other: HashedMemory): Path => ({
     group: "rows",
     name,
-    view: { memory: other },
+    view: { memory: memory(other) },
   });
   const gate = (name: string, gateOf: (layer: number) => number): Path => ({
     group: "gate",
@@ -47,10 +55,10 @@ export async function pathsOf(memory: HashedMemory, options: PathsOptions): Prom
     view: { gates: new Map([...gates.keys()].map((layer) => [layer, gateOf(layer)])) },
   });
   return [
-    rows("rows shuffled", shuffledRows(memory, { seed })),
-    rows("rows' mean", await meanRows(memory, documentsOf(text), { signal })),
-    rows("noise of rows' lengths", noiseRows(memory, { seed })),
-    ...(donor === undefined ? [] : [rows("donor's table", donor.language.memory!)]),
+    rows("rows shuffled", shuffledRows(own, { seed })),
+    rows("rows' mean", await meanRows(own, documentsOf(text), { signal })),
+    rows("noise of rows' lengths", noiseRows(own, { seed })),
+    ...(donor?.rows === undefined ? [] : [rows("donor's table", donor.rows)]),
     gate("gate at its mean", (layer) => gates.get(layer)!),
     gate("gate at 0.5", () => 0.5),
     ...(orders.length < 2 ? [] : orders).map((order): Path => {
@@ -58,7 +66,7 @@ export async function pathsOf(memory: HashedMemory, options: PathsOptions): Prom
       return {
         group: "parts",
         name: `order ${order} alone`,
-        view: { memory: ablated(memory, { orders: others }) },
+        view: { memory: memory(ablated(own, { orders: others })) },
       };
     }),
     ...(heads.length < 2 ? [] : heads).map((head): Path => {
@@ -66,7 +74,7 @@ export async function pathsOf(memory: HashedMemory, options: PathsOptions): Prom
       return {
         group: "parts",
         name: `head ${head} alone`,
-        view: { memory: ablated(memory, { heads: others }) },
+        view: { memory: memory(ablated(own, { heads: others })) },
       };
     }),
   ];

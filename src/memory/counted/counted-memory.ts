@@ -16,7 +16,7 @@ import type {
   TokenSpan,
 } from "../memory.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
-import { BLOCK_BYTES, bucketOf, type CountedTable } from "./counted-table.ts";
+import { BLOCK_BYTES, bucketOf, countedBytes, type CountedTable } from "./counted-table.ts";
 import { rowChances, type RowChances, unigramChances } from "./distributions.ts";
 import { type RowHead, RowScanner } from "./row-bytes.ts";
 
@@ -46,6 +46,11 @@ export class CountedMemory implements Memory {
 
   get takesHints(): boolean {
     return this.table.buckets.prefetch !== undefined;
+  }
+
+  /** Of its table and the table's directory, at rest. */
+  get numBytes(): number {
+    return countedBytes(this.table);
   }
 
   reader(): MemoryReader {

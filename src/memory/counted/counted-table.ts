@@ -114,22 +114,24 @@ export function buildCountedTable(
     "leastGain" in prune
       ? prune.leastGain
       : leastGainFor(all, prune.bytes, (rowBytes, contexts) =>
-          tableBytes({ order, vocabSize, rowBytes, numContexts: contexts }),
+          bytesAtRest(counted, { rowBytes, numBuckets: numBucketsFor(contexts, vocabSize) }),
         );
   const kept = prunedRows(all, leastGain);
   return { ...placed({ ...counted, segments: kept.segments }, kept.numContexts), leastGain };
 }
 
-/** Of a table at rest: its rows and its directory. */
-function tableBytes(of: {
-  order: number;
-  vocabSize: number;
-  rowBytes: number;
-  numContexts: number;
-}): number {
-  const { order, vocabSize, rowBytes, numContexts } = of;
-  const blocks = Math.ceil(rowBytes / BLOCK_BYTES) * BLOCK_BYTES;
-  return blocks + 8 * order + 4 * (vocabSize + numBucketsFor(numContexts, vocabSize) + 1);
+/** Bytes of a table at rest: its blocks and its directory. */
+export function countedBytes({ buckets, offsets, ...of }: CountedTable): number {
+  const rowBytes = BLOCK_BYTES * buckets.numRows;
+  return bytesAtRest(of, { rowBytes, numBuckets: offsets.length - 1 });
+}
+
+function bytesAtRest(
+  { order, vocabSize }: { order: number; vocabSize: number },
+  { rowBytes, numBuckets }: { rowBytes: number; numBuckets: number },
+): number {
+  const numBlocks = Math.ceil(rowBytes / BLOCK_BYTES);
+  return BLOCK_BYTES * numBlocks + 4 * (numBuckets + 1) + 4 * vocabSize + 8 * order;
 }
 
 function numBucketsFor(numContexts: number, vocabSize: number): number {

@@ -10,27 +10,30 @@ import type { Memory, MemoryReader, TrainableMemory, TrainableReader } from "../
 import { RamStore } from "../stores/ram/ram.ts";
 import { type CountedText, sortByContext } from "./context-order.ts";
 import { CountedMemory, CountedReader } from "./counted-memory.ts";
-import { BLOCK_BYTES, buildCountedTable, type CountedBytes } from "./counted-table.ts";
+import {
+  BLOCK_BYTES,
+  buildCountedTable,
+  type CountedBytes,
+  type CountedTable,
+} from "./counted-table.ts";
 
 export interface CrossFitOptions {
   readonly order: number;
   readonly vocabSize: number;
   readonly folds: number;
   readonly layerId: number;
-  /** Of the whole text's table; those without a fold list what gains as much a byte. Default: all is listed. */
-  readonly maxBytes?: number | undefined;
+  /** Of the whole text's table; those without a fold list what gains as much a byte. 0, the default: all is listed. */
+  readonly maxBytes?: number;
 }
 
 export class CrossFittedCounts implements TrainableMemory {
   readonly #whole: CountedMemory;
   readonly #withoutFold: readonly CountedMemory[];
   readonly #foldLength: number;
-  /** What is saved with the model. */
-  readonly bytes: CountedBytes;
 
   /** Counts the text once as a whole and once without each fold. Throws `InvalidConfigError`. */
   constructor(text: CountedText, options: CrossFitOptions) {
-    const { order, vocabSize, folds, layerId, maxBytes } = options;
+    const { order, vocabSize, folds, layerId, maxBytes = 0 } = options;
     const { length } = text.tokens;
     if (!Number.isInteger(folds) || folds < 2 || folds > length)
       throw new InvalidConfigError(
@@ -38,12 +41,11 @@ export class CrossFittedCounts implements TrainableMemory {
       );
     const sorted = sortByContext(text, { order, vocabSize });
     this.#foldLength = Math.ceil(length / folds);
-    const { leastGain, ...bytes } = buildCountedTable(sorted, {
+    const { leastGain, ...whole } = buildCountedTable(sorted, {
       vocabSize,
-      ...(maxBytes !== undefined && { prune: { bytes: maxBytes } }),
+      ...(maxBytes > 0 && { prune: { bytes: maxBytes } }),
     });
-    this.bytes = bytes;
-    this.#whole = new CountedMemory(tableInRam(this.bytes), { layerId });
+    this.#whole = new CountedMemory(tableInRam(whole), { layerId });
     this.#withoutFold = Array.from({ length: folds }, (_, fold) => {
       const except = { from: fold * this.#foldLength, to: (fold + 1) * this.#foldLength };
       const others = buildCountedTable(sorted, {
@@ -53,6 +55,11 @@ export class CrossFittedCounts implements TrainableMemory {
       });
       return new CountedMemory(tableInRam(others), { layerId });
     });
+  }
+
+  /** Of the whole text: what is saved with the model. */
+  get table(): CountedTable {
+    return this.#whole.table;
   }
 
   get identity(): string {

@@ -29,7 +29,13 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
       engram: model.hasMemory
         ? {
             ...engram,
-            tables: model.language.memory?.tables.map(({ layerId, store, format }) => ({
+            ...(model.counts !== undefined && {
+              counted: {
+                order: model.counts.table.order,
+                bytes: model.counts.numBytes,
+              },
+            }),
+            tables: (model.rows?.tables ?? []).map(({ layerId, store, format }) => ({
               layer: layerId,
               rows: store.numRows,
               row_bytes: store.rowBytes,

@@ -64,9 +64,9 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
 }
 
 function memoryOf({ model, name }: Serving) {
-  if (model.language.memory === undefined)
-    throw new ApiError(`"${name}" has no memory to look into`, { code: "no_memory" });
-  return model.language.memory;
+  if (model.rows === undefined)
+    throw new ApiError(`"${name}" has no learned rows to look into`, { code: "no_memory" });
+  return model.rows;
 }
 
 async function idsOf(

@@ -11,7 +11,7 @@ import { createServer, type EngramServer } from "../index.ts";
 const plain = await servedModel();
 const traffic = new TableTraffic();
 const { tokenizer, language } = plain;
-const memory = language.memory!;
+const memory = plain.rows!;
 const watched = memory.withTables((table) => ({
   ...table,
   store: traffic.watch(table.store, { layerId: table.layerId, name: "memory", isOuter: true }),

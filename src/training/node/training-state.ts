@@ -4,8 +4,9 @@
  * continues as if it had never stopped.
  *
  *     config.json, tokenizer.json
- *     model.safetensors     weights, tables and how often their rows were used, under the names that they will have in
- *                           the finished model; without the rows of a table out of core
+ *     model.safetensors     weights, counts, tables and how often their rows were used, under the names that they will
+ *                           have in the finished model; without the rows of a table out of core. Counts are not
+ *                           restored: they are counted again
  *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core; sums of
  *                           the run's files that do not lie in the checkpoint, as they were then
  *     state.safetensors     "m", "v" [P] F32; "moments.L" [rows] F32, or, for a table out of core, "rows.L" [rows] I32:
@@ -45,6 +46,8 @@ export interface CheckpointContents {
   readonly layout: ParamLayout;
   readonly arrays: FlatArrays;
   readonly tables: readonly TrainedTable[];
+  /** Tensors of the model that are made again of the text when the run is resumed. */
+  readonly counts?: readonly (readonly TensorSource[])[] | undefined;
   /** Files of the run that lie elsewhere, by name. */
   readonly beside?: ReadonlyMap<string, FileRecord>;
 }
@@ -83,6 +86,7 @@ export async function saveTrainingState(
             tensorSource({ name, dtype: "F32", shape }, data),
           ),
           ...snapshots.flatMap(({ model }) => model),
+          ...(contents.counts ?? []).flat(),
         ],
         { format: "pt" },
       );

@@ -1,0 +1,44 @@
+/** What a model's memory is made of: learned rows, counts, or both. The only file that knows all kinds. */
+import { RequestError } from "../errors.ts";
+import { ablated, type Ablation } from "./ablated.ts";
+import { ComposedMemory } from "./composed.ts";
+import { CountedMemory } from "./counted/counted-memory.ts";
+import { HashedMemory } from "./hashed-memory.ts";
+import type { Memory } from "./memory.ts";
+
+function partsOf(memory: Memory | undefined): readonly Memory[] {
+  if (memory instanceof ComposedMemory) return memory.parts;
+  return memory === undefined ? [] : [memory];
+}
+
+/** Its learned rows, if it has some. */
+export function rowsOf(memory: Memory | undefined): HashedMemory | undefined {
+  return partsOf(memory).find((part) => part instanceof HashedMemory);
+}
+
+/** Its counts, if it has some. */
+export function countsOf(memory: Memory | undefined): CountedMemory | undefined {
+  return partsOf(memory).find((part) => part instanceof CountedMemory);
+}
+
+/** Several as one, or the only one, or none. */
+export function composed(parts: readonly (Memory | undefined)[]): Memory | undefined {
+  const present = parts.filter((part) => part !== undefined);
+  return present.length > 1 ? new ComposedMemory(present) : present[0];
+}
+
+/** The same memory with other rows in place of its own, if it has some. */
+export function withRows(memory: Memory, change: (rows: HashedMemory) => HashedMemory): Memory {
+  const rows = rowsOf(memory);
+  if (rows === undefined) return memory;
+  return composed(partsOf(memory).map((part) => (part === rows ? change(rows) : part)))!;
+}
+
+/** The memory with parts of its learned rows reading as zeros. Throws `RequestError` for parts that it does not have. */
+export function withoutParts(memory: Memory, ablation: Ablation): Memory {
+  if (rowsOf(memory) === undefined && Object.values(ablation).some((list) => list?.length > 0))
+    throw new RequestError(
+      "layers, orders, heads and rows are parts of learned rows, and this model has counts alone; switch its memory off, or scale it",
+    );
+  return withRows(memory, (rows) => ablated(rows, ablation));
+}
