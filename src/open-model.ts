@@ -24,7 +24,8 @@ import {
   checkStoredConstants,
   composed,
   compressedPad,
-  CountedMemory,
+  countedMemory,
+  type CountedMemory,
   countsOf,
   type EngramLayout,
   HashedMemory,
@@ -240,7 +241,7 @@ export async function openModel(
   let counts: CountedMemory | undefined;
   if (countsAtRest !== undefined) {
     const { store: buckets, layerId } = tables.pop()!;
-    counts = new CountedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
+    counts = await countedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
   }
   const chatTemplate = await files.chatTemplate();
   const ownsBackend = typeof backend === "function";

@@ -7,18 +7,18 @@ import { type LocatedTensor, MissingFileError, type ModelFiles } from "../checkp
 import { FormatError } from "../errors.ts";
 import {
   buildLayout,
-  cached,
   type EngramConfig,
   hashConstants,
   hashConstantsDigest,
   type LayerLayout,
   measured,
+  openCache,
   RamStore,
   type RetrievalTable,
   type RowFormat,
   rowFormat,
-  type RowStore,
   rowsInRanges,
+  type RowStore,
   SideBySideStore,
   type TableIdentity,
   type UseCodes,
@@ -292,7 +292,7 @@ export async function openTable(
   try {
     const name = tier === "disk" ? "file" : tier;
     const below = wrapStore(measured(store, { tier }), { layerId, name, isOuter: false });
-    return done(cached(below, { bytes: cacheBytes }), "cache");
+    return done(await openCache(below, { bytes: cacheBytes }), "cache");
   } catch (error) {
     await store.close();
     throw error;

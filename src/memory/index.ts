@@ -47,7 +47,9 @@ export { CrossFittedRows } from "./cross-fitted-rows.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
 export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
 export { type PlaceRange } from "./counted/count-contexts.ts";
-export { CountedMemory, evidenceWidth } from "./counted/counted-memory.ts";
+export { CountedMemory } from "./counted/counted-memory.ts";
+export { evidenceWidth } from "./counted/evidence.ts";
+export { countedMemory } from "./counted/when-needed.ts";
 export {
   BLOCK_BYTES,
   buildCountedTable,
@@ -112,6 +114,7 @@ export {
   type RowCounts,
 } from "./stores/cache/cache-options.ts";
 export { cached, CachedStore } from "./stores/cache/cached.ts";
+export { openCache } from "./stores/cache/when-needed.ts";
 export {
   checkBins,
   counted,

@@ -2,7 +2,7 @@
 import { RequestError } from "../errors.ts";
 import { ablated, type Ablation } from "./ablated.ts";
 import { ComposedMemory } from "./composed.ts";
-import { CountedMemory } from "./counted/counted-memory.ts";
+import type { CountedMemory } from "./counted/counted-memory.ts";
 import { HashedMemory } from "./hashed-memory.ts";
 import type { Memory } from "./memory.ts";
 
@@ -18,7 +18,10 @@ export function rowsOf(memory: Memory | undefined): HashedMemory | undefined {
 
 /** Its counts, if it has some. */
 export function countsOf(memory: Memory | undefined): CountedMemory | undefined {
-  return partsOf(memory).find((part) => part instanceof CountedMemory);
+  // No other kind has distributions. Its class is not named here, so that its code is loaded where it is needed.
+  return partsOf(memory).find(({ numDistributions }) => numDistributions !== undefined) as
+    | CountedMemory
+    | undefined;
 }
 
 /** Several as one, or the only one, or none. */

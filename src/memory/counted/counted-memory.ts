@@ -17,16 +17,9 @@ import type {
 } from "../memory.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
 import { BLOCK_BYTES, bucketOf, countedBytes, type CountedTable } from "./counted-table.ts";
+import { EVIDENCE, evidenceWidth } from "./evidence.ts";
 import { rowChances, type RowChances, unigramChances } from "./distributions.ts";
 import { type RowHead, RowScanner } from "./row-bytes.ts";
-
-/** Numbers that a context gives as evidence: log(1 + total) / 2, distinct / total, largest / total; or -1, 0, 0. */
-const EVIDENCE = 3;
-
-/** Numbers of evidence a position, of n-grams of up to `order` ids. */
-export function evidenceWidth(order: number): number {
-  return EVIDENCE * (order - 1);
-}
 
 export class CountedMemory implements Memory {
   readonly identity: string;
