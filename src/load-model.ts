@@ -40,11 +40,13 @@ export async function loadModel(
     },
     advise: adviseHugePages,
   };
+  // Refuses what is no directory, before anything is looked for in it.
+  const source = await openDirectory(directory);
   const elsewhere =
     table !== undefined
       ? openPlace(table)
       : placement.memory === false
         ? undefined
         : await checkpointTables(directory);
-  return openModel(await openDirectory(directory), engine, { ...placement, elsewhere });
+  return openModel(source, engine, { ...placement, elsewhere });
 }
