@@ -29,8 +29,7 @@ const HEADS: Readonly<Record<RowReport["group"], string>> = {
   gate: "with the gate held",
   parts: "with a part of the memory alone",
   counting: "counting the training text (interpolated Kneser-Ney), alone and mixed",
-  "counting at equal bytes":
-    "the same, pruned to the bytes of the model's table (8 bytes an n-gram)",
+  "counting at equal bytes": "the same, pruned to the bytes of the model's table",
 };
 
 function rowLines(rows: readonly RowReport[]): string[] {
@@ -51,7 +50,7 @@ function rowLine({
 }: RowReport): string {
   const notes = [
     ...(counted !== undefined && weights === undefined
-      ? [`${count(counted.ngrams)} n-grams, ${(counted.bytes / 1e6).toFixed(2)} MB`]
+      ? [`${(counted.bytes / 1e6).toFixed(2)} MB`]
       : []),
     ...(weights === undefined ? [] : [`weight ${weights.map((w) => w.toFixed(2)).join(", ")}`]),
   ];

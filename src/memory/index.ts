@@ -57,6 +57,7 @@ export {
   type CountedBytes,
   type CountedDirectory,
   type CountedTable,
+  leastCountedBytes,
 } from "./counted/counted-table.ts";
 export { CrossFittedCounts, tableInRam } from "./counted/cross-fitted.ts";
 export type {

@@ -1,17 +1,23 @@
 /**
- * The rows of an audit that count: Kneser-Ney of the training text, alone and mixed with what models read, whole and
- * at as many bytes as the model's table. Knows readings and counts; no models.
+ * The rows of an audit that count: Kneser-Ney of the training text, which a memory has to beat, alone and mixed with
+ * what models read, whole and at as many bytes as the model's table. Counts as the product's counted memory does, an
+ * own table for each order. Knows readings and counts; no models.
+ *
+ * A text is one sequence here, with its end-of-text tokens as words like others.
  */
 import type { TokenStream } from "../../inference/index.ts";
-import { KneserNey, NgramCounts } from "./kneser-ney.ts";
+import {
+  buildCountedTable,
+  CountedMemory,
+  leastCountedBytes,
+  sortByContext,
+  tableInRam,
+} from "../../memory/index.ts";
 import { mixture } from "./mixture.ts";
 import type { Nats } from "./paired-blocks.ts";
 import type { Group, RowReport } from "./report.ts";
 
-/** What good packed tables take, counts or chances and the way back in it. */
-export const BYTES_PER_NGRAM = 8;
-
-const LONGEST = 5;
+const ORDERS = [2, 3, 4, 5] as const;
 
 /** A row before its figures are taken. */
 export interface Reading extends Pick<RowReport, "counted" | "weights"> {
@@ -34,37 +40,70 @@ export interface CountingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Orders whose directory alone takes more than the table's bytes have no row at equal bytes. */
 export async function countedReadings(options: CountingOptions): Promise<Reading[]> {
-  const { trained, vocabSize, text, at, models, tableBytes, onProgress, signal } = options;
-  onProgress("counting the training text");
-  const counts = await NgramCounts.count(trained.tokens, { maxOrder: LONGEST, vocabSize, signal });
-  const readings: Reading[] = [];
-  const add = (group: Group, model: KneserNey): void => {
-    const { order, numNgrams: ngrams } = model;
-    const counted = { order, ngrams, bytes: BYTES_PER_NGRAM * ngrams };
+  const { trained, vocabSize, text, at, models, tableBytes = 0, onProgress, signal } = options;
+  const whole: Reading[] = [];
+  const pruned: Reading[] = [];
+  for (const order of ORDERS) {
+    // Lets an abort arrive.
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
     const name = `Kneser-Ney ${order}`;
-    const nats = model.nats(text.tokens, at);
-    readings.push({ group, name, nats, counted });
-    for (const [of, other] of models)
-      readings.push({ group, name: `${of} + ${name}`, counted, ...mixture(other, nats) });
-  };
-  const orders = Array.from({ length: LONGEST - 1 }, (_, i) => i + 2);
-  const whole = orders.map((order) => KneserNey.of(counts, order));
-  for (const model of whole) {
-    await step(`Kneser-Ney of order ${model.order}`, options);
-    add("counting", model);
+    onProgress(`counting the training text: ${name}`);
+    const countUpTo = counter(trained.tokens, { order, vocabSize });
+    const readingsOf = (group: Group, counts: CountedMemory): Reading[] => {
+      const counted = { order, bytes: counts.numBytes };
+      const nats = countedNats(counts, text.tokens, at);
+      const mixed = Array.from(models, ([of, other]) => ({
+        group,
+        name: `${of} + ${name}`,
+        counted,
+        ...mixture(other, nats),
+      }));
+      return [{ group, name, nats, counted }, ...mixed];
+    };
+    whole.push(...readingsOf("counting", countUpTo(Infinity)));
+    if (tableBytes >= leastCountedBytes({ order, vocabSize }))
+      pruned.push(...readingsOf("counting at equal bytes", countUpTo(tableBytes)));
   }
-  if (tableBytes !== undefined)
-    for (const model of whole) {
-      await step(`Kneser-Ney of order ${model.order} at equal bytes`, options);
-      add("counting at equal bytes", model.pruned(Math.floor(tableBytes / BYTES_PER_NGRAM)));
-    }
-  return readings;
+  return [...whole, ...pruned];
 }
 
-/** Lets an abort arrive, and says what comes. */
-async function step(what: string, { onProgress, signal }: CountingOptions): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve));
-  signal?.throwIfAborted();
-  onProgress(what);
+/** Counts a text whole, or what is worth most in so many bytes. */
+export function counter(
+  tokens: TokenStream["tokens"],
+  { order, vocabSize }: { order: number; vocabSize: number },
+): (bytes: number) => CountedMemory {
+  const sorted = sortByContext({ tokens, starts: new Uint32Array(0) }, { order, vocabSize });
+  return (bytes) => {
+    const prune = bytes === Infinity ? undefined : { bytes };
+    return new CountedMemory(tableInRam(buildCountedTable(sorted, { vocabSize, prune })), {
+      layerId: 0,
+    });
+  };
+}
+
+/** Positions that are looked up at once. */
+const BATCH = 4096;
+
+/** -ln p of each token `at`, ascending from 1 on, given those before it in `tokens`, by the longest n-grams. */
+export function countedNats(
+  counts: CountedMemory,
+  tokens: ArrayLike<number>,
+  at: ArrayLike<number>,
+): Float64Array {
+  const nats = new Float64Array(at.length);
+  const reader = counts.reader();
+  const chances = new Float32Array(counts.numDistributions);
+  for (let i = 0; i < at.length;) {
+    const from = at[i]! - 1;
+    const to = Math.min(from + BATCH, tokens.length);
+    const { distributions } = reader.lookUp(reader.address([{ ids: tokens, from, to }]), new Map());
+    for (; i < at.length && at[i]! <= to; i++) {
+      distributions!.chances(at[i]! - 1 - from, tokens[at[i]!]!, chances);
+      nats[i] = -Math.log(chances.at(-1)!);
+    }
+  }
+  return nats;
 }

@@ -19,8 +19,8 @@ export interface RowReport {
   readonly natsPerToken: number;
   /** Null for the base itself. */
   readonly difference: DifferenceReport | null;
-  /** Of a counted row: its n-grams of all orders, and their bytes. */
-  readonly counted?: { readonly order: number; readonly ngrams: number; readonly bytes: number };
+  /** Of a counted row: its longest n-grams, and the bytes of its table at rest. */
+  readonly counted?: { readonly order: number; readonly bytes: number };
   /** Of a mixture: the share of counting in each half of the tokens, fitted on the other half. */
   readonly weights?: readonly [number, number];
 }

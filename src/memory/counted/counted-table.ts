@@ -126,6 +126,11 @@ export function countedBytes({ buckets, offsets, ...of }: CountedTable): number 
   return bytesAtRest(of, { rowBytes, numBuckets: offsets.length - 1 });
 }
 
+/** Bytes of a table without any row: no table takes less. */
+export function leastCountedBytes(of: { order: number; vocabSize: number }): number {
+  return bytesAtRest(of, { rowBytes: 0, numBuckets: numBucketsFor(0, of.vocabSize) });
+}
+
 function bytesAtRest(
   { order, vocabSize }: { order: number; vocabSize: number },
   { rowBytes, numBuckets }: { rowBytes: number; numBuckets: number },
