@@ -49,7 +49,6 @@ export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-or
 export { type PlaceRange } from "./counted/count-contexts.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
 export { evidenceWidth } from "./counted/evidence.ts";
-export { countedMemory } from "./counted/when-needed.ts";
 export {
   BLOCK_BYTES,
   buildCountedTable,
@@ -115,7 +114,6 @@ export {
   type RowCounts,
 } from "./stores/cache/cache-options.ts";
 export { cached, CachedStore } from "./stores/cache/cached.ts";
-export { openCache } from "./stores/cache/when-needed.ts";
 export {
   checkBins,
   counted,
@@ -173,3 +171,4 @@ export {
   type TokenSpellings,
 } from "./token-map.ts";
 export { type RowTrainingState, TrainableHashedMemory } from "./trainable-hashed-memory.ts";
+export { countedMemory, openCache } from "./when-needed.ts";
