@@ -1,2 +1,3 @@
 /** Files of this machine. */
 export { type FileOptions, openFileRanges, rangesOf } from "./file-ranges.ts";
+export { syncDirectory, writeAt, writeSparse } from "./file-writes.ts";

@@ -11,11 +11,13 @@
 import { type Dirent } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { syncDirectory } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { type Manifest, manifestName } from "../manifest.ts";
 import type { CheckOptions } from "../sums.ts";
 import { checkFile, readManifest, writeManifest } from "./checked-file.ts";
-import { syncDirectory, syncTree } from "./durable.ts";
+import { syncTree } from "./durable.ts";
+import { isMissing } from "./open-path.ts";
 import { isAbandoned, partialName } from "./partial-name.ts";
 import { filesIn } from "./seal.ts";
 import { writeFailure } from "./write-failure.ts";
@@ -166,7 +168,7 @@ async function entries(root: string): Promise<Dirent[]> {
   try {
     return await readdir(root, { withFileTypes: true });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

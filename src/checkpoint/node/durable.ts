@@ -2,9 +2,9 @@
  * Making files and directories outlive a crash: write, fsync, rename, fsync the directory. Knows
  * nothing of formats. A rename is atomic but is itself only durable after its directory's fsync.
  */
-import { open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type FileHandle } from "node:fs/promises";
+import { syncDirectory } from "../../bytes/node/index.ts";
 
 /**
  * Creates `path` with what `write` puts into the handle. Until that is on disk whole the file has
@@ -31,18 +31,6 @@ export async function writeDurably(
     throw error;
   }
   await syncDirectory(dirname(path));
-}
-
-/** Forces a directory's entries (names, not the files' bytes) to disk. */
-export async function syncDirectory(path: string): Promise<void> {
-  // Windows cannot open directories and makes renames durable without it.
-  if (process.platform === "win32") return;
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /** Forces every file and directory below `path`, and `path` itself, to disk. */

@@ -61,24 +61,18 @@ export async function writeModelDir(directory: string, files: ModelToWrite): Pro
       await writeShard(modelNames.weights, weights);
       for (const [i, table] of tables.entries())
         await writeShard(tableName(i + 1, tables.length), table);
-      if (tables.length > 0)
-        await writeJson(join(staging, modelNames.index), {
-          metadata: { total_size: totalBytes },
-          weight_map: index,
-        });
-      await writeJson(join(staging, modelNames.config), config);
-      if (generationConfig !== undefined)
-        await writeJson(join(staging, modelNames.generation), generationConfig);
-      if (tokenizer !== undefined)
-        await writeDurably(join(staging, modelNames.tokenizer), (file) =>
-          file.writeFile(tokenizer),
-        );
-      if (chatTemplate !== undefined)
-        await writeDurably(join(staging, modelNames.chatTemplate), (file) =>
-          file.writeFile(chatTemplate),
-        );
-      if (certificate !== undefined)
-        await writeJson(join(staging, modelNames.certificate), certificate);
+      const shards = { metadata: { total_size: totalBytes }, weight_map: index };
+      const texts: [name: string, text: string | undefined][] = [
+        [modelNames.index, tables.length > 0 ? jsonText(shards) : undefined],
+        [modelNames.config, jsonText(config)],
+        [modelNames.generation, generationConfig && jsonText(generationConfig)],
+        [modelNames.tokenizer, tokenizer],
+        [modelNames.chatTemplate, chatTemplate],
+        [modelNames.certificate, certificate && jsonText(certificate)],
+      ];
+      for (const [name, text] of texts)
+        if (text !== undefined)
+          await writeDurably(join(staging, name), (file) => file.writeFile(text));
       const others = new Map<string, FileRecord>();
       for (const name of files.beside ?? [])
         others.set(name, await recordOfFile(join(directory, name)));
@@ -100,6 +94,6 @@ function fiveDigits(n: number): string {
   return String(n).padStart(5, "0");
 }
 
-async function writeJson(path: string, value: JsonObject): Promise<void> {
-  await writeDurably(path, (file) => file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`));
+function jsonText(value: JsonObject): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
 }

@@ -8,9 +8,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { syncDirectory } from "../../bytes/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import { checkPlainName } from "../plain-name.ts";
-import { syncDirectory, syncTree, writeDurably } from "./durable.ts";
+import { syncTree, writeDurably } from "./durable.ts";
+import { isMissing } from "./open-path.ts";
 import { isAbandoned, isPartialName, partialName } from "./partial-name.ts";
 import { writeFailure } from "./write-failure.ts";
 
@@ -143,8 +145,4 @@ async function finish(directory: string, { staging, files, stale }: DecidedSave)
   for (const file of stale) await rm(join(directory, file), { force: true });
   await syncDirectory(directory);
   await rm(staging, { recursive: true, force: true });
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "ENOENT";
 }

@@ -3,6 +3,7 @@
  * not know what tensors mean, nor convert elements: bytes in, bytes out.
  */
 import type { FileHandle } from "node:fs/promises";
+import { writeAt, writeSparse } from "../../bytes/node/index.ts";
 import { InvariantError } from "../../errors.ts";
 import { formatSpec, layoutFile, type SafetensorsHeader, type TensorSpan } from "../safetensors.ts";
 import { SafetensorsFile, type TensorSource } from "../safetensors-file.ts";
@@ -47,46 +48,12 @@ async function writeTensor(
 ): Promise<void> {
   let at = span.begin;
   for await (const chunk of sources.get(span.name)!.chunks()) {
-    if (at + chunk.length > span.end) at = Infinity;
-    else at = await writeSparse(file, chunk, at);
+    at = at + chunk.length > span.end ? Infinity : at + chunk.length;
     if (at === Infinity) break;
+    await writeSparse(file, chunk, at - chunk.length);
   }
   if (at !== span.end)
     throw new InvariantError(
       `tensor "${span.name}" (${formatSpec(span)}) needs ${span.end - span.begin} bytes, its source gave ${at < span.end ? at - span.begin : "more"}`,
     );
-}
-
-/** Zeros are looked for in blocks of this size; a hole smaller than a disk block gains nothing. */
-const blockBytes = 1 << 16;
-const zeroBlock: Uint8Array = new Uint8Array(blockBytes);
-
-/** Writes `bytes` at `position`, leaving zero blocks unwritten. Returns the position after them. */
-async function writeSparse(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
-  let from = 0;
-  for (let begin = 0; begin < bytes.length; begin += blockBytes) {
-    const end = Math.min(begin + blockBytes, bytes.length);
-    if (end - begin < blockBytes || !isZero(bytes, begin)) continue;
-    if (from < begin) await writeAt(file, bytes.subarray(from, begin), position + from);
-    from = end;
-  }
-  if (from < bytes.length) await writeAt(file, bytes.subarray(from), position + from);
-  return position + bytes.length;
-}
-
-function isZero(bytes: Uint8Array, begin: number): boolean {
-  // Most blocks that are not zero show it at once; the rest is one memcmp.
-  if (bytes[begin] !== 0) return false;
-  return Buffer.compare(bytes.subarray(begin, begin + blockBytes), zeroBlock) === 0;
-}
-
-/** As `rangesOf` reads at most, for the same reasons. */
-const maxTransfer = 1 << 28;
-
-async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const length = Math.min(maxTransfer, bytes.length - done);
-    const { bytesWritten } = await file.write(bytes, done, length, position + done);
-    done += bytesWritten;
-  }
 }

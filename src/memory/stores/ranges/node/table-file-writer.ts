@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncDirectory, writeAt, writeSparse } from "../../../../bytes/node/index.ts";
 import { EngramError, InvalidConfigError, StoreError } from "../../../../errors.ts";
 import { linearCrc32c } from "../../../../numerics/index.ts";
 import {
@@ -165,32 +166,4 @@ function encodeHot(hot: RowCounts | undefined, numRows: number): Uint8Array {
     );
   const order = Array.from(rows, (_, i) => i).toSorted((a, b) => counts[b]! - counts[a]!);
   return new Uint8Array(Uint32Array.from(order.flatMap((i) => [rows[i]!, counts[i]!])).buffer);
-}
-
-/** Skips pages of zeros: a hole in the rows gives a hole in the checksums. */
-async function writeSparse(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  const page = 1 << 16;
-  const zeros = new Uint8Array(page);
-  for (let at = 0; at < bytes.length; at += page) {
-    const part = bytes.subarray(at, at + page);
-    if (Buffer.compare(part, zeros.subarray(0, part.length)) !== 0)
-      await writeAt(file, part, position + at);
-  }
-}
-
-async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;)
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
-}
-
-/** A rename is on disk once its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  // Windows cannot open directories and makes renames durable without it.
-  if (process.platform === "win32") return;
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
