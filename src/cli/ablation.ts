@@ -1,4 +1,4 @@
-/** `--ablate layers=1 orders=2,3 heads=0 rows=1:17`: parts of a memory to take away, in the server's words. */
+/** `--ablate layers=1 orders=2,3 heads=0 rows=1:17`: parts of a memory to remove, in the words of the server's interface. */
 import * as z from "zod";
 import type { Ablation } from "../memory/index.ts";
 import { idList } from "./arguments.ts";

@@ -4,10 +4,9 @@
 import * as z from "zod";
 import { type WeightDtype, WEIGHT_DTYPES } from "../model/index.ts";
 
-/** A path. Whether it exists is found out when it is opened. */
-export const path: z.ZodString = z.string().min(1, "expected a path, got an empty text");
+/** A path, which need not exist. */
+export const path: z.ZodString = z.string().min(1, "expected a path, got an empty string");
 
-/** How weights are held. */
 export const weightDtype: z.ZodType<WeightDtype, string> = oneOf(WEIGHT_DTYPES);
 
 /** One of a few words. */
@@ -35,7 +34,7 @@ export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value
   if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
 });
 
-/** An option without a value. Its environment variable is 1 or true, 0 or false. */
+/** An option without a value. As an environment variable: 1 or true, 0 or false. */
 export const flag: z.ZodType<boolean, boolean | string> = z
   .union([z.boolean(), z.string()])
   .transform((value, context) => {
@@ -90,7 +89,7 @@ export function idList(least: number): z.ZodType<number[], string> {
       const id = /^\s*-?\d{1,10}\s*$/.test(part) ? Number(part) : Number.NaN;
       if (!(id >= least && id < 2 ** 31)) {
         context.addIssue(
-          `expected ids of at least ${least} with commas between them, such as 1,2,3; got "${part}"`,
+          `expected ids of at least ${least}, separated by commas, such as 1,2,3; got "${part}"`,
         );
         return z.NEVER;
       }

@@ -13,7 +13,7 @@ export const threadsSchema: { threads: z.ZodType<number | undefined> } = {
   threads: wholeNumber(1).optional(),
 };
 
-/** The engine with so many threads. The caller disposes it. */
+/** An engine with this number of threads. The caller disposes it. */
 export function engineOf(threads: number | undefined): Backend {
   return ortBackend(threads === undefined ? {} : { threads });
 }

@@ -1,6 +1,6 @@
 /**
- * `engram eval --tasks`: benchmarks on a model as it was asked for and with its memory off, as the harness' table and
- * what the memory gains. Knows the command's words; the figures are `eval/tasks`'s.
+ * `engram eval --tasks`: measures a model with the chosen options and with its memory off. Prints the harness' table
+ * and what the memory gains. Knows the command's options; `eval/tasks` computes the figures.
  */
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ import type { Model } from "../open-model.ts";
 import type { Memory } from "../memory/index.ts";
 import type { CommandContext } from "./command.ts";
 
-/** Tasks that come along, by name; their data does not. */
+/** The tasks in the package, by name. Their data is not in it. */
 const shipped = fileURLToPath(new URL("../../assets/tasks/", import.meta.url));
 
 export interface EvalTasksInput {
@@ -35,16 +35,16 @@ export interface EvalTasksInput {
   readonly limit: number | undefined;
   readonly numFewshot: number | undefined;
   readonly logSamples: string | undefined;
-  /** What the memory is to be read as; undefined leaves it off. */
+  /** The memory, possibly ablated, and its scale; undefined: off. */
   readonly memory: { readonly memory: Memory; readonly scale: number } | undefined;
 }
 
 type Context = Pick<CommandContext, "print" | "progress" | "signal">;
 
 interface TasksDocument extends HarnessResults {
-  /** With the memory off, if it was on before. */
+  /** The results with the memory off, if the first ones have it on. */
   readonly memoryOff?: HarnessResults;
-  /** Of the first less the second, paired by document. */
+  /** Memory on minus memory off, paired by document. */
   readonly memoryGains?: readonly Difference[];
 }
 
@@ -78,7 +78,7 @@ export async function evalTasks(
   const without = harnessResults(second);
   const gains = differences(first, second);
   context.print(`\nMemory off:\n\n${harnessTable(without)}`);
-  context.print(`\nWith the memory less without, paired by document:\n\n${differenceTable(gains)}`);
+  context.print(`\nMemory on minus memory off, paired by document:\n\n${differenceTable(gains)}`);
   return { ...found, memoryOff: without, memoryGains: gains };
 }
 
@@ -87,7 +87,7 @@ function taskFile(task: string): string {
   const path = join(shipped, `${task}.json`);
   if (/^[\w-]+$/.test(task) && existsSync(path)) return path;
   throw new InvalidConfigError(
-    `there is no task "${task}" among those that come along (${shipped}); a task of your own is given by its path, such as ./${task}.json`,
+    `there is no task "${task}" in the package (${shipped}); give a task of your own by its path, such as ./${task}.json`,
   );
 }
 
@@ -134,13 +134,13 @@ async function writeSamples(
   await writeFile(join(to, `samples_${result.task.name}_${view}.jsonl`), sampleLines(result));
 }
 
-/** Figures of contexts that were cut are not those of the benchmark, so it is said. */
+/** Scores on truncated contexts are not comparable with the benchmark's, so a notice is printed. */
 function sayTruncated(found: readonly SetResult[], { print }: Context): void {
   for (const { results } of found)
     for (const { task, numTruncated } of results)
       if (numTruncated > 0)
         print(
-          `${task.name}: ${numTruncated} contexts are longer than the model's; their beginnings were left out\n`,
+          `${task.name}: ${numTruncated} contexts are longer than the model's context; their beginnings were cut off\n`,
         );
 }
 

@@ -21,7 +21,7 @@ export function checkExposure(
   { progress }: Pick<CommandContext, "progress">,
 ): void {
   if (isLoopbackName(host) || apiKey !== undefined) return;
-  const warning = `${host} can be reached by other machines, and whoever reaches it can use this server`;
+  const warning = `${host} can be reached by other machines, and everybody who reaches it can use this server`;
   if (!insecure)
     throw new InvalidConfigError(`${warning}; ${remedy}, leave out --host, or add --insecure`);
   progress.note(`warning: ${warning}`);

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-/** `npx engram-lm`: the `engram` command, which without a word does what `npm start` does. */
+/** `npx engram-lm`: the `engram` command. Without arguments it runs `engram start`. */
 if (process.argv.length === 2) process.argv.push("start");
 await import("./main.ts");

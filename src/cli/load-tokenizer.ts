@@ -18,12 +18,12 @@ export async function loadTokenizer(file: string, special?: string): Promise<Tok
   }
   if (special !== undefined)
     throw new InvalidConfigError(
-      `${file} holds its special tokens itself; --special is for .tiktoken files`,
+      `${file} contains its special tokens; --special is for .tiktoken files only`,
     );
   return parseFile(file, (text) => openTokenizerFile(text));
 }
 
-/** What `parse` makes of a file's text, with the file's name in what it throws. */
+/** Parses a file's text, and adds the file's name to errors. */
 async function parseFile<T>(file: string, parse: (text: string) => T | Promise<T>): Promise<T> {
   const text = await readTextFile(file);
   try {

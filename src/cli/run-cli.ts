@@ -74,7 +74,7 @@ export function buildParser(
   const root = new Parser("engram")
     .description(
       "Train, keep and run Engram language models: a transformer with a large memory of n-grams " +
-        "that lies in ordinary RAM and is addressed by the words themselves.",
+        "in ordinary RAM. The last tokens of the text are the addresses in it.",
     )
     .version(version)
     .exitOverride()
@@ -89,7 +89,7 @@ export function buildParser(
       "after",
       `
 Every command takes --json (one JSON document on stdout) and --help.
-Exit codes: 0 success, 2 bad use or bad input, 1 failure, 130 stopped by Ctrl-C.`,
+Exit codes: 0 success, 2 wrong usage or input, 1 failure, 130 stopped by Ctrl-C.`,
     );
   for (const command of world.commands) addCommand(root, command, { run, env: world.env });
   return root;
@@ -157,7 +157,7 @@ function parseInput(command: Command, input: Record<string, unknown>): never {
   throw new InvalidConfigError(sentences.join("; "));
 }
 
-/** How the user wrote what the schema calls `key`. */
+/** The name on the command line of the schema's `key`. */
 function nameOf(command: Command, key: string): string {
   const argument = command.arguments?.find(({ name }) => camelCase(name) === key);
   if (argument !== undefined) return argument.name;

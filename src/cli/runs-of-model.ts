@@ -1,4 +1,4 @@
-/** The training run that made a model, where its directory still has the log. */
+/** The training run of a model, if its directory still has the log. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openRuns, type Run } from "../training/node/index.ts";

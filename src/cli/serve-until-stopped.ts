@@ -1,20 +1,20 @@
 /**
- * A server on a port until a signal: opens the port, says when requests are answered, and on the first
- * signal lets the running ones finish. Knows sockets and signals; not which model is served.
+ * Runs a server until a signal. Opens the port, reports when it is ready, and on the first signal lets running
+ * requests finish. Knows sockets and signals; not which model is served.
  */
 import type { EngramServer } from "../server/index.ts";
 import { listen, type Listener } from "../server/node/index.ts";
 import type { CommandContext } from "./command.ts";
 import { untilAborted } from "./until-aborted.ts";
 
-/** Milliseconds that running requests have to finish after the first signal. */
+/** How long running requests may take to finish after the first signal, in milliseconds. */
 const patience = 30_000;
 
 export interface ServeUntilStoppedOptions {
   readonly host: string;
   /** The first of these that is free; 0 takes any. */
   readonly ports: readonly number[];
-  /** Seconds that idle connections are kept. */
+  /** How long idle connections stay open, in seconds. */
   readonly keepAlive?: number | undefined;
   readonly context: Pick<CommandContext, "progress" | "signal">;
   /** Called once requests are answered; the server goes on meanwhile. */

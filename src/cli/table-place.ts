@@ -1,5 +1,5 @@
 /**
- * `--table PLACE` and `--table-memory SIZE`: from where a model's tables are read, for all commands that load one.
+ * `--table PLACE` and `--table-memory SIZE`: where a model's tables are read from. For all commands that load a model.
  */
 import * as z from "zod";
 import type { Place } from "../at-rest/node/index.ts";
@@ -8,16 +8,16 @@ import type { LoadModelOptions } from "../load-model.ts";
 import { byteSize } from "./arguments.ts";
 import type { CommandOption } from "./command.ts";
 
-/** Passwords belong into the environment: other users of a machine see command lines. */
+/** Passwords belong in the environment: other users of a machine can see command lines. */
 export const tableOptions: readonly CommandOption[] = [
   {
     flags: "--table <PLACE>",
-    description: "read the tables from: ram, cache:SIZE, a redis: or http: address, a directory",
+    description: "where the tables are: ram, cache:SIZE, a redis: or http: address, or a directory",
     env: "ENGRAM_TABLE",
   },
   {
     flags: "--table-memory <SIZE>",
-    description: "leave the tables where they are, behind SIZE of RAM, such as 512MiB",
+    description: "do not load the tables; cache them in SIZE of RAM, such as 512MiB",
     env: "ENGRAM_TABLE_MEMORY",
   },
 ];
@@ -26,7 +26,7 @@ export const tableSchema: {
   readonly table: z.ZodOptional<z.ZodString>;
   readonly tableMemory: z.ZodOptional<typeof byteSize>;
 } = {
-  table: z.string().min(1, "expected a place, got an empty text").optional(),
+  table: z.string().min(1, "expected a place, got an empty string").optional(),
   tableMemory: byteSize.optional(),
 };
 
@@ -46,7 +46,7 @@ export function tablePlacement({
   if (table !== "ram" && cache === undefined) return { ...memory, table: placeOf(table) };
   if (tableMemory !== undefined)
     throw new InvalidConfigError(
-      `--table ${table} says how much RAM the tables get; leave --table-memory out`,
+      `--table ${table} already says how much RAM the tables use; leave out --table-memory`,
     );
   if (cache === undefined) return {};
   const size = byteSize.safeParse(cache);
@@ -58,14 +58,16 @@ export function tablePlacement({
 /** A place outside the model's directory. Headers for a web server come from the environment alone. */
 export function placeOf(address: string): Place {
   if (/^(ram$|cache:)/.test(address))
-    throw new InvalidConfigError(`${address} is memory of this machine; give a place that lasts`);
+    throw new InvalidConfigError(
+      `${address} is memory of this process; expected a redis: or http: address, or a directory`,
+    );
   const text = process.env["ENGRAM_TABLE_HEADERS"] ?? "";
   const headers: Record<string, string> = {};
   for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
     const colon = line.indexOf(":");
     if (colon < 1)
       throw new InvalidConfigError(
-        'ENGRAM_TABLE_HEADERS has lines such as "Authorization: Bearer ...", one for each header',
+        'ENGRAM_TABLE_HEADERS: expected one header per line, such as "Authorization: Bearer ..."',
       );
     headers[line.slice(0, colon).trim()] = line.slice(colon + 1).trim();
   }

@@ -5,9 +5,9 @@
 import { spawn } from "node:child_process";
 
 export interface Terminal {
-  /** stdin and stdout are a terminal, and no CI says that it only looks like one. */
+  /** Whether stdin and stdout are a terminal outside CI. */
   readonly isInteractive: boolean;
-  /** Absent where no browser could be seen: over SSH, in a container, without a desktop. */
+  /** Absent where no browser can be shown: over SSH, in a container, without a desktop. */
   readonly openBrowser: ((url: string) => void) | undefined;
 }
 
@@ -36,7 +36,7 @@ export function terminalOf({ stdin, stdout, env, platform }: ProcessLike): Termi
   };
 }
 
-/** The command that shows an address, its words before the address. */
+/** The program, and its arguments before the address, that opens an address in a browser. */
 function openerOf(platform: string, env: ProcessLike["env"]): [string, ...string[]] | undefined {
   const isRemote = Boolean(env["SSH_CONNECTION"] || env["SSH_TTY"]);
   if (platform === "darwin") return isRemote ? undefined : ["open"];

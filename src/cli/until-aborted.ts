@@ -1,4 +1,4 @@
-/** Waiting for Ctrl-C or SIGTERM, for commands that run until they are told to stop. */
+/** Waits for Ctrl-C or SIGTERM. For commands that run until they are stopped. */
 export function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

@@ -23,7 +23,7 @@ import { checkGrownFile, readState } from "../training/node/index.ts";
 
 /** The result for a file. */
 export interface FileCheck {
-  /** Its path from the directory on. */
+  /** Its path, relative to the directory. */
   readonly file: string;
   readonly bytes: number;
   /** Where its checksums are from; undefined: it has none, so only its format was checked. */
@@ -45,7 +45,7 @@ export async function* verifyDirectory(
 ): AsyncGenerator<FileCheck> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined)
-    throw new InvalidConfigError(`${path}: there is nothing; check the path`);
+    throw new InvalidConfigError(`${path}: no such file or directory; check the path`);
   if (found.isFile()) {
     yield await checkAlone({ directory: join(path, ".."), name: basename(path), path }, options);
     return;
@@ -66,7 +66,7 @@ export async function* verifyDirectory(
     yield* checkReferences(path, { within: "..", ...options });
   if (count + checkpoints.length === 0)
     throw new InvalidConfigError(
-      `${path}: expected a model, a run or a checkpoint, it has no files`,
+      `${path}: expected a model, a run or a checkpoint, found no files`,
     );
 }
 
@@ -86,7 +86,7 @@ async function* checkFiles(
 ): AsyncGenerator<FileCheck> {
   const place = await modelPlaces(directory);
   let manifest: Manifest = new Map();
-  const own = { file: manifestName, by: "its own sum" };
+  const own = { file: manifestName, by: "its own checksum" };
   try {
     manifest = await readManifest(place(manifestName));
     const bytes = await sizeOf(join(directory, manifestName));
@@ -151,7 +151,7 @@ async function checkAlone(
       } finally {
         await store.close();
       }
-      return { ...check, by: "its own sums", damage: [] };
+      return { ...check, by: "its own checksums", damage: [] };
     }
     const sum = await findForeignSum(directory, name);
     if (sum !== undefined) {
@@ -165,7 +165,7 @@ async function checkAlone(
     if (error instanceof FormatError || error instanceof StoreError)
       return { ...check, damage: [error.message] };
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return { ...check, damage: ["expected a file, the link to it leads nowhere"] };
+    return { ...check, damage: ["expected a file, found a link to nothing"] };
   }
 }
 
@@ -177,7 +177,7 @@ async function* checkReferences(
     const { logs = [] } = await readState(checkpoint);
     for await (const { file, damage } of checkRowLogs(checkpoint, { ...options, logs })) {
       const bytes = await sizeOf(join(checkpoint, "..", file));
-      const by = `its own sums, for ${basename(checkpoint)}`;
+      const by = `its own checksums, for ${basename(checkpoint)}`;
       yield { file: `${within}/${file}`, bytes, by, damage: damage === undefined ? [] : [damage] };
     }
   } catch (error) {

@@ -1,7 +1,7 @@
-/** The version of the package, which is said in package.json and nowhere else. */
+/** The version of the package, from package.json. */
 import { readFileSync } from "node:fs";
 
-// Two levels up from the source and from the built file alike.
+// The source and the built file are both two levels below it.
 const packageJson = new URL("../../package.json", import.meta.url);
 
 export const version: string = (

@@ -171,7 +171,7 @@ test("an audit scores what training held out, counts the rest, and draws it", ()
 test("an audit that cannot be is refused before anything is read", () => {
   trainedModel();
   for (const [words, message] of [
-    [[], /give --text, a text to score, or --trained/],
+    [[], /give --text \(a text to score\), --trained/],
     [["--text", join(scratch, "nowhere.txt")], /nowhere\.txt/],
     [["--text", text, "--svg", join(scratch, "play.txt")], /ends in \.svg/],
     [["--text", text, "--svg", join(scratch, "none", "a.svg")], /no directory/],

@@ -165,7 +165,7 @@ test("a table file is verified by its own sums, alone or in a directory", async 
   });
   assert.deepEqual(
     (await verify(path)).map(({ by }) => by),
-    ["its own sums"],
+    ["its own checksums"],
   );
   const bytes = readFileSync(file);
   bytes[bytes.length - 8000]! ^= 1;

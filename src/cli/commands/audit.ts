@@ -1,4 +1,4 @@
-/** `engram audit`: what a model's memory is worth, and by what, beside all its controls. */
+/** `engram audit`: measures what a model's memory gains, together with all controls. */
 import { stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as z from "zod";
@@ -25,20 +25,21 @@ export const auditCommand: Command = defineCommand({
   path: "audit",
   summary: "measure a memory beside all its controls",
   description:
-    "Reads a text with the memory on and off, with its rows shuffled, averaged, replaced by noise of their lengths or " +
-    "by a donor's, with its gate held, with each order and head alone, and by a model trained without memory; counts " +
-    "the training text (Kneser-Ney of orders 2 to 5), alone and mixed with these; tells tokens apart by what training " +
-    "and the window showed of them; and looks for what the model copies word for word. Every difference comes with a " +
-    "95 % interval. Without --text, what training held out of the --trained text is scored, and the rest is counted.",
+    "Scores a text with the memory on and off. The controls: rows shuffled, averaged, replaced by noise of the same " +
+    "norms or by another model's rows; the gate held constant; each order and head alone; a model trained without " +
+    "memory; Kneser-Ney models of orders 2 to 5 of the training text, alone and mixed with the model. The audit also " +
+    "groups tokens by whether their n-grams occur in the training text or in the context, and looks for text that the " +
+    "model copies word for word. Every difference has a 95 % interval. Without --text, the held-out part of the " +
+    "--trained text is scored, and the rest is counted.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
     { flags: "--text <FILE...>", description: "text to score" },
     { flags: "--trained <FILE...>", description: "text that MODEL was trained on" },
-    { flags: "--without <DIR>", description: "a model trained without memory, same tokenizer" },
-    { flags: "--donor <DIR>", description: "a model whose table stands in for MODEL's" },
-    { flags: "--limit <N>", description: "score the first N tokens of the text only" },
-    { flags: "--seed <S>", description: "of shuffles, noise and drawn texts (default 0)" },
-    { flags: "--svg <FILE>", description: "draw the result, too" },
+    { flags: "--without <DIR>", description: "model trained without memory, same tokenizer" },
+    { flags: "--donor <DIR>", description: "model whose table replaces MODEL's as a control" },
+    { flags: "--limit <N>", description: "score only the first N tokens of the text" },
+    { flags: "--seed <S>", description: "seed of shuffles, noise and sampled texts (default 0)" },
+    { flags: "--svg <FILE>", description: "also write the result as a picture" },
     ...tableOptions,
   ],
   examples: [
@@ -59,7 +60,7 @@ export const auditCommand: Command = defineCommand({
     })
     .refine(
       ({ text, trained }) => text !== undefined || trained !== undefined,
-      "give --text, a text to score, or --trained, of which training held a part out, or both",
+      "give --text (a text to score), --trained (the training text, whose held-out part is scored), or both",
     ),
   async run(
     { model: directory, text, trained, limit, seed, svg, table, tableMemory, ...neighbours },
@@ -110,7 +111,7 @@ export const auditCommand: Command = defineCommand({
   },
 });
 
-/** Comes before minutes of work: checks that the picture can be written and overwrites nothing. */
+/** Checks before minutes of work that the picture can be written. Overwrites nothing. */
 async function checkTarget(svg: string): Promise<void> {
   if (!svg.toLowerCase().endsWith(".svg"))
     throw new InvalidConfigError(`--svg: expected a name that ends in .svg, got ${svg}`);
@@ -119,7 +120,7 @@ async function checkTarget(svg: string): Promise<void> {
     throw new InvalidConfigError(`--svg: there is no directory ${dirname(svg)}; make it first`);
 }
 
-/** Whether the model's own record says that these texts were its data, and a part of them was held out. */
+/** Whether run.json says that the model was trained on these texts and a part of them was held out. */
 async function isHeldOutOf(directory: string, trained: readonly DataFile[]): Promise<boolean> {
   const record = await readRunRecord(directory);
   if (record?.["holdOut"] !== HOLD_OUT_RULE) return false;

@@ -1,4 +1,4 @@
-/** `engram conformance`: what another implementation must reproduce, and whether it does. */
+/** `engram conformance`: golden values for other implementations, and the check against them. */
 import * as z from "zod";
 import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { EngramError } from "../../errors.ts";
@@ -6,7 +6,7 @@ import { buildConformanceKit, checkAgainstKit } from "../../memory/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 
-/** Differences that a message has room for. */
+/** Differences named in a message. */
 const maxShown = 8;
 
 export const conformanceCommand: Command = defineCommand({
@@ -15,9 +15,11 @@ export const conformanceCommand: Command = defineCommand({
   description:
     "Prints, as JSON, what every implementation of Engram must compute to the last bit: multipliers, primes, " +
     "offsets and rows of three configurations (DeepSeek-V4.1 among them), and the bytes and values of rows in " +
-    "every format. With --check, compares a document of that form, made by another program, with them; parts " +
-    "may be left out. Any difference is a failure (exit code 1).",
-  options: [{ flags: "--check <FILE>", description: "a port's document, in the same form" }],
+    "every format. With --check, compares a document of the same form from another program with these values. " +
+    "The document may leave parts out. Any difference is a failure (exit code 1).",
+  options: [
+    { flags: "--check <FILE>", description: "document of another implementation, same form" },
+  ],
   examples: ["conformance > kit.json", "conformance --check port.json"],
   schema: z.object({ check: path.optional() }),
   async run({ check }, { print }) {

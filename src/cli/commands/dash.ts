@@ -1,6 +1,6 @@
 /**
- * `engram dash`: the page with the curves of training runs, on a port of this machine, until it is stopped. Loads no
- * model and touches no run.
+ * `engram dash`: serves the page with the curves of training runs until it is stopped. Loads no model and changes no
+ * run.
  */
 import * as z from "zod";
 import { createDashboard, differencesOf, isLoopbackName } from "../../server/index.ts";
@@ -17,17 +17,17 @@ export const dashCommand: Command = defineCommand({
   path: "dash",
   summary: "show the curves of training runs",
   description:
-    "Shows loss, validation, gates and speed of training runs in the browser, one or several beside each " +
-    "other, and in what settings they differ. RUN is a directory that engram train was given as --out: finished, stopped, or still going, " +
-    "whose curves then grow as it trains. Only reads. Runs until Ctrl-C; with --json it prints how far the " +
-    "runs are and ends at once.",
+    "Shows loss, validation, gates and speed of one or several training runs in the browser, and which " +
+    "settings differ between them. RUN is the --out directory of engram train. The run may be finished, " +
+    "stopped or still training; curves of a run in training are updated. Changes no files. Serves until " +
+    "Ctrl-C. With --json it prints the progress of the runs and ends at once.",
   arguments: [{ name: "RUN...", description: "directories of training runs" }],
   options: [
-    { flags: "--host <ADDRESS>", description: "to listen on (default 127.0.0.1)" },
-    { flags: "--port <N>", description: "to listen on; 0 takes a free one (default 8081)" },
+    { flags: "--host <ADDRESS>", description: "address to listen on (default 127.0.0.1)" },
+    { flags: "--port <N>", description: "port to listen on; 0 takes a free one (default 8081)" },
     {
       flags: "--insecure",
-      description: "let other machines in, with a --host that they can reach",
+      description: "allow a --host that other machines can reach",
     },
   ],
   examples: [
@@ -38,7 +38,7 @@ export const dashCommand: Command = defineCommand({
   schema: z.object({
     run: z.array(path),
     host: z.string().min(1).default("127.0.0.1"),
-    // Beside `engram serve`, which has 8080.
+    // `engram serve` has 8080.
     port: port.default(8081),
     insecure: flag.default(false),
   }),

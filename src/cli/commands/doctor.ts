@@ -1,4 +1,4 @@
-/** `engram doctor`: what this machine can do for a table, and how a model will decode with it in each tier. */
+/** `engram doctor`: measures this machine, and forecasts decoding speed with a table in each tier. */
 import * as z from "zod";
 import { examine } from "../../doctor.ts";
 import { InvalidConfigError } from "../../errors.ts";
@@ -10,21 +10,21 @@ export const doctorCommand: Command = defineCommand({
   path: "doctor",
   summary: "forecast how fast a table decodes on this machine",
   description:
-    "Measures this machine for about ten seconds (memory, its bandwidth, random rows in memory and on the disk, " +
-    "warm and cold) and says which tiers a table fits, how many tokens a second to expect of each and where " +
-    "decoding would wait. With MODEL the model's own tables are read, in place and only a few rows of them, " +
-    "and thrown out of the page cache to see what a cold start costs; a directory in the layout of " +
-    "DeepSeek-V4.1-Flash will do. With --rows and --row-bytes a scratch file of at most 256 MiB is written to --dir; " +
-    "it has no name and is gone however the program ends.",
+    "Measures this machine for about ten seconds: free memory, memory bandwidth, and random row reads from memory " +
+    "and from disk, warm and cold. Says which tiers the table fits into, how many tokens per second to expect in " +
+    "each, and where decoding would wait. With MODEL it reads a few rows of the model's own tables, and drops them " +
+    "from the page cache to measure a cold start. Directories in the layout of DeepSeek-V4.1-Flash work, too. With " +
+    "--rows and --row-bytes it writes a scratch file of at most 256 MiB to --dir. The file has no name, so it is " +
+    "removed however the program ends.",
   arguments: [
     { name: "MODEL", description: "model directory, in either layout", isOptional: true },
   ],
   options: [
-    { flags: "--rows <N>", description: "rows of a table that need not exist, 16 of them a token" },
-    { flags: "--row-bytes <B>", description: "bytes of one of those rows" },
+    { flags: "--rows <N>", description: "rows of an imagined table (16 rows per token)" },
+    { flags: "--row-bytes <B>", description: "bytes per row of that table" },
     {
       flags: "--dir <DIR>",
-      description: "whose disk to measure for --rows (default: this directory)",
+      description: "directory on the disk to measure with --rows (default: this one)",
     },
   ],
   examples: ["doctor models/tiny", "doctor --rows 384006168 --row-bytes 264 --dir /mnt/nvme"],
@@ -40,7 +40,7 @@ export const doctorCommand: Command = defineCommand({
         model === undefined
           ? rows !== undefined && rowBytes !== undefined
           : rows === undefined && rowBytes === undefined && dir === undefined,
-      "give MODEL, or --rows and --row-bytes (and --dir, if you like)",
+      "give MODEL, or --rows and --row-bytes (and optionally --dir)",
     ),
   async run({ model, rows, rowBytes, dir = "." }, { print, progress, signal }) {
     if (rows !== undefined && rows >= 2 ** 32)

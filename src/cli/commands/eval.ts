@@ -1,4 +1,4 @@
-/** `engram eval`: what a model is worth on a text or on benchmarks, with its memory and without. */
+/** `engram eval`: measures a model on a text or on benchmarks, with its memory on and off. */
 import * as z from "zod";
 import { DisposalStack } from "../../disposal-stack.ts";
 import { InvalidConfigError } from "../../errors.ts";
@@ -25,37 +25,37 @@ export const evalCommand: Command = defineCommand({
   path: "eval",
   summary: "measure a model on a text or on benchmarks",
   description:
-    "--bpb: how many bits per byte the model needs for the text in FILE (.txt: one document; .jsonl: " +
-    'one document a line under "text"), its perplexity a token, and the same with the memory off.\n\n' +
-    "--tasks: benchmarks, each described by a small file (docs/tasks.md), by the rules of " +
-    "lm-evaluation-harness and with its table: the model as asked for, with the memory off, and the difference " +
-    "document by document. Nothing is downloaded: --data says where the benchmarks' files are.",
+    "--bpb: bits per byte of the text in FILE, and perplexity per token, with the memory on and off. A .txt " +
+    'file is one document; a .jsonl file has one document per line under "text".\n\n' +
+    "--tasks: benchmarks by the rules of lm-evaluation-harness, shown in its table format. A small file describes " +
+    "each task (docs/tasks.md). The model is measured with the chosen options and with the memory off; the " +
+    "differences are paired by document. Nothing is downloaded: --data names the folder of the benchmarks' files.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
     { flags: "--bpb <FILE...>", description: "text to measure on" },
     {
       flags: "--tasks <TASK...>",
-      description: "task files, or names of those in assets/tasks, to measure on",
+      description: "task files, or names of tasks in assets/tasks",
     },
     {
       flags: "--data <DIR>",
-      description: "folder that the tasks' data is in (default: the task's)",
+      description: "folder of the benchmarks' files (default: the task file's)",
     },
-    { flags: "--limit <N>", description: "only the first N documents of each task" },
+    { flags: "--limit <N>", description: "use only the first N documents of each task" },
     {
       flags: "--num-fewshot <N>",
-      description: "solved examples before each question (default: as the task says)",
+      description: "solved examples before each question (default: the task's number)",
     },
     {
       flags: "--log-samples <DIR>",
-      description: "write what was asked and answered, one file a task",
+      description: "write all questions and answers, one file per task",
     },
     {
       flags: "--ablate <PART...>",
-      description: "take parts of the memory away: layers=1 orders=2,3 heads=0 rows=LAYER:ROW",
+      description: "remove parts of the memory: layers=1 orders=2,3 heads=0 rows=LAYER:ROW",
     },
     { flags: "--scale <X>", description: "multiply what the memory adds (default 1)" },
-    { flags: "--no-memory", description: "measure with the memory off only" },
+    { flags: "--no-memory", description: "measure only with the memory off" },
     {
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
@@ -129,9 +129,7 @@ function viewOf(
   const { memory } = model.language;
   if (memory !== undefined) return { memory: withoutParts(memory, ablate), scale };
   if (scale !== 1 || Object.keys(ablate).length > 0)
-    throw new InvalidConfigError(
-      `${model.path} has no memory to read; leave --ablate and --scale out`,
-    );
+    throw new InvalidConfigError(`${model.path} has no memory; leave out --ablate and --scale`);
   return undefined;
 }
 

@@ -18,20 +18,26 @@ export const generateCommand: Command = defineCommand({
   options: [
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
-    { flags: "--no-memory", description: "leave the memory out" },
+    { flags: "--no-memory", description: "switch the memory off" },
     {
       flags: "--dtype <KIND>",
       description: "hold the weights as f32, q8 or q4 (default: as they are)",
     },
     threadsOption,
     ...tableOptions,
-    { flags: "--seed <S>", description: "of the random choice (default 0)" },
-    { flags: "--temperature <T>", description: "0 takes the likeliest token (default 0.8)" },
+    { flags: "--seed <S>", description: "seed of the random choice (default 0)" },
+    { flags: "--temperature <T>", description: "0 always takes the likeliest token (default 0.8)" },
     { flags: "--top-k <K>", description: "choose among the K likeliest (default all)" },
-    { flags: "--top-p <P>", description: "choose among the likeliest that sum to P (default 1)" },
-    { flags: "--min-p <P>", description: "drop tokens below P times the likeliest (default 0)" },
+    {
+      flags: "--top-p <P>",
+      description: "choose among the likeliest with total probability P (default 1)",
+    },
+    {
+      flags: "--min-p <P>",
+      description: "drop tokens less likely than P times the likeliest (default 0)",
+    },
     { flags: "--repetition-penalty <X>", description: "above 1 discourages repeats (default 1)" },
-    { flags: "--stop <TEXT...>", description: "end before any of these" },
+    { flags: "--stop <TEXT...>", description: "stop before any of these texts" },
   ],
   examples: [
     'generate models/tiny --prompt "ROMEO:"',

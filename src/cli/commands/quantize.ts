@@ -31,15 +31,15 @@ interface Line extends ModelFormats {
 
 export const quantizeCommand: Command = defineCommand({
   path: "quantize",
-  summary: "make a model smaller, and say what that costs",
+  summary: "make a model smaller, and measure the cost",
   description:
     "Packs the weights of the model in the directory MODEL, converts the rows of its memory, or both, and " +
     "writes the result to the directory DIR. With --text it measures first: bits per byte before and " +
-    "after, and the mean divergence of the next-token chances; that certificate is printed and kept in " +
-    "DIR as quantization.json. With --text alone it measures every format and writes nothing.",
+    "after, and the mean KL divergence of the next-token probabilities. This certificate is printed, and " +
+    "saved in DIR as quantization.json. With --text alone it measures every format and writes nothing.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
-    { flags: "--out <DIR>", description: "where to write the result; must be new or empty" },
+    { flags: "--out <DIR>", description: "directory for the result; must be new or empty" },
     { flags: "--dtype <KIND>", description: "weights as f32, q8 or q4 (default: as they are)" },
     {
       flags: "--rows <FORMAT>",
@@ -137,7 +137,7 @@ function everyFormat(model: LanguageModel): ModelFormats[] {
   if (all.length === 0)
     throw new InvalidConfigError(
       `weights (${present.weights}) and rows (${present.rows ?? "none"}) are quantised already; ` +
-        "measure the model that they were made from",
+        "measure the original model instead",
     );
   return all;
 }

@@ -46,28 +46,28 @@ export const rowsCommand: Command = defineCommand({
   path: "rows",
   summary: "show which rows of the memory a text addresses",
   description:
-    "Prints, for each layer that carries memory and each token, the rows of the layer's table that " +
-    "the token and the ones before it address. Needs the settings of a model (config.json) and no " +
-    "weights. --text and --ids need the model's tokenizer, too: tokenizer.json beside the config, " +
-    "or --tokenizer FILE. With --values the rows are read from the tables beside the config, in our layout or " +
-    "DeepSeek-V4.1-Flash's, and nothing else of them; values are printed in full, as 32-bit floats.",
+    "Prints, for each layer with memory and for each token, the rows of the layer's table that the token " +
+    "and the tokens before it address. Needs the configuration of a model (config.json), but no weights. " +
+    "--text and --ids also need its tokenizer: tokenizer.json beside the config, or --tokenizer FILE. With " +
+    "--values the rows are read from the tables beside the config (in the layout of engram or of " +
+    "DeepSeek-V4.1-Flash); nothing else of the tables is read. Values are printed exactly, as 32-bit floats.",
   options: [
     {
       flags: "--config <FILE>",
       description: "config.json with the engram_* keys",
       isRequired: true,
     },
-    { flags: "--text <TEXT>", description: "a text, tokenized first" },
+    { flags: "--text <TEXT>", description: "text to tokenize" },
     { flags: "--ids <IDS>", description: "token ids, such as 1,2,3" },
     {
       flags: "--compressed-ids <IDS>",
-      description: "ids after compression, -1 for a position without text; needs no tokenizer",
+      description: "ids after compression (-1: a position without text); need no tokenizer",
     },
     {
       flags: "--tokenizer <FILE>",
       description: "tokenizer.json (default: the one beside the config)",
     },
-    { flags: "--values", description: "read and decode the rows, too" },
+    { flags: "--values", description: "also read and decode the rows" },
   ],
   examples: [
     'rows --config models/tiny/config.json --text "Only Alexander the Great could"',
@@ -109,7 +109,7 @@ async function readValues(
 ): Promise<Record<string, number[][][]>> {
   if (basename(config) !== "config.json")
     throw new InvalidConfigError(
-      `--values reads the tables beside the config, which is then called config.json; got ${config}`,
+      `--values reads the tables beside the config; expected a path that ends in config.json, got ${config}`,
     );
   await using files = await openModelDirectory(dirname(config));
   const engram = parseEngramConfig(files.config);

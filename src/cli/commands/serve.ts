@@ -24,42 +24,46 @@ export const serveCommand: Command = defineCommand({
   path: "serve",
   summary: "serve a model over OpenAI's interface",
   description:
-    "Serves the model in the directory MODEL to clients of OpenAI's interface, at /v1, with " +
-    "what the memory did in the field engram of requests and answers, and to people with a browser: " +
-    "the page at / shows the memory at work. Runs until Ctrl-C or SIGTERM, " +
-    "which let running requests finish; with --json it prints its one document when requests are answered. Every option can be given as an environment variable " +
-    "instead: --ctx-size as ENGRAM_CTX_SIZE.",
+    "Serves the model in the directory MODEL over OpenAI's interface at /v1. The field engram of requests " +
+    "controls the memory, and the field engram of answers reports what it did. The page at / shows the " +
+    "memory in a browser. Serves until Ctrl-C or SIGTERM; running requests may then finish. With --json " +
+    "it prints its one document when it is ready for requests. Every option can also be an environment " +
+    "variable: ENGRAM_CTX_SIZE for --ctx-size.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [
     {
       flags: "--host <ADDRESS>",
-      description: "to listen on (default 127.0.0.1: this machine only, by its own names)",
+      description: "address to listen on (default 127.0.0.1: this machine only)",
       env: "ENGRAM_HOST",
     },
     {
       flags: "--port <N>",
-      description: "to listen on; 0 takes a free one (default 8080)",
+      description: "port to listen on; 0 takes a free one (default 8080)",
       env: "ENGRAM_PORT",
     },
-    { flags: "--api-key <KEY>", description: "asked for as a bearer token", env: "ENGRAM_API_KEY" },
+    {
+      flags: "--api-key <KEY>",
+      description: "bearer token that clients must send",
+      env: "ENGRAM_API_KEY",
+    },
     {
       flags: "--cors-origins <ORIGINS>",
-      description: "pages that may call, with commas between them; * for all",
+      description: "origins whose pages may send requests, separated by commas; * for all",
       env: "ENGRAM_CORS_ORIGINS",
     },
     {
       flags: "--alias <NAME>",
-      description: "what clients call the model (default: its directory)",
+      description: "model name for clients (default: its directory)",
       env: "ENGRAM_ALIAS",
     },
     {
       flags: "--parallel <N>",
-      description: "texts generated at a time (default 4)",
+      description: "texts generated at the same time (default 4)",
       env: "ENGRAM_PARALLEL",
     },
     {
       flags: "--ctx-size <N>",
-      description: "tokens of prompt and answer together (default: the model's)",
+      description: "most tokens of prompt and answer together (default: the model's)",
       env: "ENGRAM_CTX_SIZE",
     },
     {
@@ -71,12 +75,12 @@ export const serveCommand: Command = defineCommand({
     ...tableOptions,
     {
       flags: "--keep-alive <SECONDS>",
-      description: "keep idle connections so long; give a proxy less (default 120)",
+      description: "how long idle connections stay open; a proxy needs less (default 120)",
       env: "ENGRAM_KEEP_ALIVE",
     },
     {
       flags: "--insecure",
-      description: "let other machines in without a key, with a --host that they can reach",
+      description: "allow a --host that other machines can reach without an --api-key",
       env: "ENGRAM_INSECURE",
     },
   ],
@@ -85,7 +89,7 @@ export const serveCommand: Command = defineCommand({
     model: path,
     host: z.string().min(1).default("127.0.0.1"),
     port: port.default(8080),
-    apiKey: z.string().min(1, "expected a key, got an empty text").optional(),
+    apiKey: z.string().min(1, "expected a key, got an empty string").optional(),
     corsOrigins: z
       .string()
       .transform((text) => text.split(",").map((origin) => origin.trim()))

@@ -15,11 +15,12 @@ import { describeReleased, describeReleasedAsText, hashLine } from "../show-rele
 
 export const showCommand: Command = defineCommand({
   path: "show",
-  summary: "tell what a model is and where its bytes lie",
+  summary: "describe a model, its memory and its files",
   description:
-    "Prints the sizes of the model in the directory MODEL, its memory's buckets, every file with " +
-    "what is in it, how it was trained (run.json), and checks the hash constants that are stored with it. Reads settings and headers only, so it is quick however large the tables are. Opens " +
-    "directories in the layout of DeepSeek-V4.1-Flash, too, and of those only the memory's files.",
+    "Prints the sizes of the model in the directory MODEL and of its memory, the contents of every file, and " +
+    "how the model was trained (run.json). Checks the stored hash constants. Reads only the configuration and " +
+    "headers, so it is fast even with large tables. Directories in the layout of DeepSeek-V4.1-Flash work, too; " +
+    "only the memory's files of these are described.",
   arguments: [{ name: "MODEL", description: "model directory" }],
   options: [],
   examples: ["show models/tiny", "show models/tiny --json"],

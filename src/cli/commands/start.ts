@@ -27,7 +27,7 @@ import { showTraining } from "./train.ts";
 
 const assets = new URL("../../../assets/", import.meta.url);
 const sampleText = fileURLToPath(new URL("tinyshakespeare.txt", assets));
-/** The model that comes along; `scripts/sample-model.ts` makes it. */
+/** The sample model in the package, made by `scripts/sample-model.ts`. */
 const shipped = fileURLToPath(new URL("shakespeare", assets));
 /** Where the first run saves a model if the package has none. */
 const trained = join("models", "tiny");
@@ -38,14 +38,14 @@ const ports = [...Array.from({ length: 10 }, (_, i) => 8080 + i), 0];
 
 export const startCommand: Command = defineCommand({
   path: "start",
-  summary: "let the sample model write, and serve it",
+  summary: "generate with the sample model, and serve it",
   description:
-    "Continues a prompt with the memory on and with it off, by the sample model (Shakespeare) that " +
-    `comes along; where none does, it is first trained into ${trained}, which takes a few minutes on ` +
-    "two cores and is done once. Then the model is served as by engram serve, on port 8080 or the next " +
-    "free one, until Ctrl-C, and its page is opened where there is a desktop. Where nobody sits at a " +
-    "terminal (a pipe, CI, --json), it ends after the text.\n\n" +
-    "To see a model being trained: engram train --data assets/tinyshakespeare.txt --preset tiny --out " +
+    "Continues a prompt with the included sample model (Shakespeare), with the memory on and with it off. " +
+    `If the package has no sample model, one is trained first and saved in ${trained}; this takes a few ` +
+    "minutes on two cores. Then the model is served like with engram serve, on port 8080 or the next free " +
+    "port, until Ctrl-C. On a desktop its page is opened in the browser. Without a terminal (a pipe, CI, " +
+    "--json) the command ends after the text.\n\n" +
+    "To watch a model being trained: engram train --data assets/tinyshakespeare.txt --preset tiny --out " +
     "models/tiny",
   options: [],
   examples: ["start"],
@@ -73,7 +73,7 @@ async function train(backend: Backend, context: CommandContext): Promise<void> {
     onEvent: showTraining(context),
   }).catch((error: unknown) => {
     if (error instanceof Error && error.name === "AbortError")
-      context.progress.note("stopped; the next start goes on from here");
+      context.progress.note("stopped; the next start continues from here");
     throw error;
   });
   context.progress.end();

@@ -1,4 +1,4 @@
-/** `engram study`: arms and seeds compared as a file says, registered before the first step. */
+/** `engram study`: compares arms over seeds. The plan is a file, registered before the first step. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
@@ -11,17 +11,17 @@ import { commandWords } from "./train.ts";
 
 export const studyCommand: Command = defineCommand({
   path: "study",
-  summary: "compare ways to train, as registered before",
+  summary: "compare ways to train, in a registered study",
   description:
-    "Trains every arm of a study from every seed and reports their differences, paired over seeds, beside what the file " +
-    "predicts of them. File, presets and texts are fixed by a digest before the first step; a study that was changed " +
-    "afterwards is refused. Arms take turns. Ctrl-C saves; the same command goes on, and repeats no finished run. What a " +
-    "study file holds is in docs/studies/README.md.",
+    "Trains every arm of a study from every seed. Reports the differences between arms, paired over seeds, and " +
+    "whether the file's predictions hold. Before the first step a digest of file, presets and texts is registered; " +
+    "a study that was changed afterwards is refused. Arms take turns. Ctrl-C saves; the same command continues and " +
+    "repeats no finished run. docs/studies/README.md describes study files.",
   arguments: [{ name: "FILE", description: "study file, JSON" }],
   options: [
-    { flags: "--out <DIR>", description: "where runs and report go", isRequired: true },
+    { flags: "--out <DIR>", description: "directory for runs and report", isRequired: true },
     { flags: "--threads <N>", description: "engine threads of each run (default: all cores)" },
-    { flags: "--parallel <N>", description: "runs at a time (default 1)" },
+    { flags: "--parallel <N>", description: "runs trained at the same time (default 1)" },
   ],
   examples: ["study docs/studies/memory-share.json --out runs/share --threads 1 --parallel 2"],
   schema: z.object({
@@ -57,7 +57,7 @@ export const studyCommand: Command = defineCommand({
   },
 });
 
-/** What `engram train` would be told to do the same. */
+/** The `engram train` command for the same run. */
 function commandOf(threads: number): CommandOf {
   return ({ arm, seed, presetName, overrides, memory, data, valid, tokenizer }) => {
     const set = Object.entries(overrides).map(

@@ -25,9 +25,10 @@ import { type Command, type CommandContext, defineCommand } from "../command.ts"
 import { placeOf } from "../table-place.ts";
 
 const places =
-  "PLACE is redis[s]://user:password@host:port/NAME, a node of a Redis or Valkey cluster (NAME: the model's " +
-  "directory, if it is left out), a directory of table files, or, to be read, http[s]://host/path, where such files are. " +
-  "It can be given as ENGRAM_TABLE, which other users of the machine do not see; headers for a web server are lines of ENGRAM_TABLE_HEADERS.";
+  "PLACE is one of: redis[s]://user:password@host:port/NAME, a node of a Redis or Valkey cluster (default NAME: the " +
+  "model's directory); a directory of table files; or http[s]://host/path, a web server with such files (read only). " +
+  "The environment variable ENGRAM_TABLE can give it, too, and other users of the machine do not see that. " +
+  "ENGRAM_TABLE_HEADERS has headers for a web server, one per line.";
 
 const words = {
   arguments: [
@@ -41,8 +42,8 @@ const words = {
 export const tablePushCommand: Command = defineCommand({
   ...words,
   path: "table push",
-  summary: "put a model's tables into a cluster, or into files",
-  description: `Copies the tables of the model in the directory MODEL to PLACE, each row with a sum. ${places}`,
+  summary: "copy a model's tables to a cluster, or to files",
+  description: `Copies the tables of the model in the directory MODEL to PLACE, with a checksum for each row or block. ${places}`,
   examples: ["table push models/wiki redis://127.0.0.1:7000/wiki", "table push models/wiki tables"],
   async run(input, context) {
     const place = given(input.place);
@@ -67,10 +68,10 @@ export const tablePushCommand: Command = defineCommand({
 export const tableVerifyCommand: Command = defineCommand({
   ...words,
   path: "table verify",
-  summary: "check every row of tables that were put elsewhere",
+  summary: "check every row of tables that were copied",
   description:
-    "Reads all rows of the tables of the model in the directory MODEL at PLACE, checks their sums, and compares them " +
-    `with the rows in MODEL, where it has some of the same format. ${places}`,
+    "Reads all rows at PLACE and verifies their checksums. Compares them with the tables of the model in the " +
+    `directory MODEL, if these have the same row format. ${places}`,
   examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
   async run(input, context) {
     const place = given(input.place);
@@ -144,7 +145,7 @@ function stoppable(source: RowStore, signal: AbortSignal): RowStore {
 function given(place: string | undefined): Place {
   const address = place ?? process.env["ENGRAM_TABLE"];
   if (address === undefined)
-    throw new InvalidConfigError("where? give PLACE, or ENGRAM_TABLE in the environment");
+    throw new InvalidConfigError("expected PLACE, or ENGRAM_TABLE in the environment; got neither");
   return placeOf(address);
 }
 

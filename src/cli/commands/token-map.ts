@@ -1,6 +1,4 @@
-/**
- * `engram token-map`: the compression map of a tokenizer, its size and its name. `memory` makes the map.
- */
+/** `engram token-map`: the compression map of a tokenizer, its size and its digest. `memory` makes the map. */
 import * as z from "zod";
 import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";
 import { buildTokenMap, tokenMapBytes, tokenMapSha256 } from "../../memory/index.ts";
@@ -13,15 +11,15 @@ export const tokenMapCommand: Command = defineCommand({
   summary: "show how a tokenizer's ids compress",
   description:
     "Tokens whose texts differ only in case, accents or surrounding space share one id in the " +
-    "memory. Prints how many ids a tokenizer has before and after that, and the SHA-256 of the map " +
-    "(int32, little endian), by which two programs can tell that they address the same rows.",
+    "memory. Prints how many ids a tokenizer has before and after this compression, and the SHA-256 of " +
+    "the map (int32, little endian). Two programs with the same SHA-256 address the same rows.",
   arguments: [{ name: "FILE", description: "tokenizer.json, or .tiktoken ranks" }],
   options: [
     {
       flags: "--special <FILE>",
       description: 'special tokens of a .tiktoken file, as JSON: {"<text>": id, ...}',
     },
-    { flags: "--out <FILE>", description: "write the map there: int32, little endian" },
+    { flags: "--out <FILE>", description: "file for the map: int32, little endian" },
   ],
   examples: [
     "token-map models/tiny/tokenizer.json",

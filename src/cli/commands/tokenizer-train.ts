@@ -1,7 +1,4 @@
-/**
- * `engram tokenizer train`: texts -> tokenizer.json. Reading texts is `training`'s, learning the
- * vocabulary `tokenizer`'s.
- */
+/** `engram tokenizer train`: texts -> tokenizer.json. `training` reads the texts, `tokenizer` learns the vocabulary. */
 import * as z from "zod";
 import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";
 import { toTokenizerJson, trainBpe } from "../../tokenizer/index.ts";
@@ -14,17 +11,17 @@ export const tokenizerTrainCommand: Command = defineCommand({
   summary: "learn a vocabulary from text",
   description:
     "Learns a byte-level BPE vocabulary from texts and writes it as tokenizer.json, which Hugging " +
-    'Face\'s libraries read, too. JSON lines and JSON arrays hold documents under "text";\n' +
-    "any other file is one text in UTF-8; .gz is read, too. `engram train` does this by itself; use it to share one vocabulary " +
-    "between models.",
+    'Face\'s libraries can read. JSON lines and JSON arrays have documents under "text"; any other file ' +
+    "is one text in UTF-8. Files may be compressed with gzip (.gz). `engram train` learns a vocabulary by " +
+    "itself; use this command to share one vocabulary between models.",
   options: [
     { flags: "--data <FILE...>", description: "texts to learn from", isRequired: true },
     {
       flags: "--vocab-size <N>",
-      description: "entries, the 256 bytes and one end-of-document token included",
+      description: "number of tokens, with the 256 bytes and one end-of-document token",
       isRequired: true,
     },
-    { flags: "--out <FILE>", description: "where to write tokenizer.json", isRequired: true },
+    { flags: "--out <FILE>", description: "file to write, tokenizer.json", isRequired: true },
   ],
   examples: ["tokenizer train --data book.txt --vocab-size 8192 --out tokenizer.json"],
   schema: z.object({

@@ -1,4 +1,4 @@
-/** `engram train`: text in, model directory out. Shows what `train-model.ts` reports; trains nothing itself. */
+/** `engram train`: text in, model directory out. Shows the progress of `train-model.ts`, which trains. */
 import { Option } from "commander";
 import * as z from "zod";
 import { readTextFile } from "../../checkpoint/node/index.ts";
@@ -22,43 +22,47 @@ export const trainCommand: Command = defineCommand({
   path: "train",
   summary: "train a model on your own text",
   description:
-    "Trains a tokenizer and a model with a memory on text files (plain text is one document; JSON " +
-    'lines and JSON arrays hold documents under "text"; .gz is read, too) and leaves a model directory. A part of the text is held out to ' +
-    "measure on, unless --valid names other text. Ctrl-C saves; --resume goes on bit for bit. " +
-    "A table that shall not be held in RAM is kept on disk by --table-memory, with the same result.\n\n" +
+    "Trains a tokenizer and a model with memory on text files, and writes a model directory. Plain text is " +
+    'one document; JSON lines and JSON arrays have documents under "text". Files may be compressed with gzip ' +
+    "(.gz). A part of the text is held out for validation, unless --valid gives other text. Ctrl-C saves; " +
+    "--resume continues, with the same result as a run that never stopped. --table-memory keeps the table on " +
+    "disk and limits its RAM; the result is the same.\n\n" +
     `Presets:\n${presetNames.map((name) => `  ${name.padEnd(8)} ${findPreset(name).description}`).join("\n")}`,
   options: [
     { flags: "--data <FILE...>", description: "text to train on", isRequired: true },
     { flags: "--preset <NAME>", description: presetNames.join(" or "), isRequired: true },
-    { flags: "--out <DIR>", description: "where the model goes", isRequired: true },
-    { flags: "--valid <FILE...>", description: "text to measure on, instead of holding out some" },
-    { flags: "--steps <N>", description: "updates, if not the preset's number" },
-    { flags: "--lr <RATE>", description: "highest learning rate, if not the preset's" },
-    { flags: "--batch <N>", description: "texts of a pass, if not the preset's number" },
+    { flags: "--out <DIR>", description: "directory for the model", isRequired: true },
+    {
+      flags: "--valid <FILE...>",
+      description: "validation text (default: a part of the data is held out)",
+    },
+    { flags: "--steps <N>", description: "number of updates (default: the preset's)" },
+    { flags: "--lr <RATE>", description: "peak learning rate (default: the preset's)" },
+    { flags: "--batch <N>", description: "sequences per update (default: the preset's)" },
     {
       flags: "--context <N>",
-      description: "tokens of a text at a time, if not the preset's number",
+      description: "tokens per sequence (default: the preset's)",
     },
     {
       flags: "--set <NAME=VALUE...>",
       description:
-        "any other number of the preset, such as numLayers=6 clip=0.5 (a wrong name lists them)",
+        "other numbers of the preset, such as numLayers=6 clip=0.5 (a wrong name lists all)",
     },
-    { flags: "--seed <S>", description: "start values and order of the text (default 0)" },
-    { flags: "--no-memory", description: "train the same backbone without its memory" },
+    { flags: "--seed <S>", description: "seed of initial weights and data order (default 0)" },
+    { flags: "--no-memory", description: "train the same backbone without memory" },
     {
       flags: "--table <PLACE>",
-      description: "keep the memory's table in: ram, or cache:SIZE (on disk, behind SIZE of RAM)",
+      description: "where the table is: ram, or cache:SIZE (on disk, with a cache of SIZE in RAM)",
     },
     {
       flags: "--table-memory <SIZE>",
       description: "the same as --table cache:SIZE (such as 2GiB)",
     },
-    { flags: "--resume", description: "go on from the last checkpoint in DIR" },
+    { flags: "--resume", description: "continue from the last checkpoint in DIR" },
     { flags: "--tokenizer <FILE>", description: "use this tokenizer.json instead of training one" },
     {
       flags: "--checkpoint-every <N>",
-      description: "steps between checkpoints (default: a tenth)",
+      description: "steps between checkpoints (default: a tenth of all)",
     },
     threadsOption,
   ],
@@ -108,7 +112,7 @@ export const trainCommand: Command = defineCommand({
     const placement = tablePlacement({ table, tableMemory });
     if (placement.table !== undefined)
       throw new InvalidConfigError(
-        "training writes rows, and writes them to ram or cache:SIZE; put the table elsewhere afterwards: engram table push",
+        "training can keep its table only in ram or cache:SIZE; copy it to another place afterwards with engram table push",
       );
     const backend = engineOf(threads);
     try {

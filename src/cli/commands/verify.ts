@@ -13,15 +13,15 @@ export const verifyCommand: Command = defineCommand({
   path: "verify",
   summary: "read every file and compare it with its checksums",
   description:
-    "Reads all of a model, a training run or a checkpoint in the directory DIR, or a table file, and compares it with " +
-    "the checksums it was saved with: manifest.json, those in table files and row logs, and for models of others the " +
-    "SHA-256 that came with their download, where there is one. Names the file and the place of what differs and then " +
-    "ends with code 1. Files that nobody has sums of are listed. --seal makes sums of a model as it is now.",
+    "Reads every byte of a model, a training run, a checkpoint or a table file, and compares it with saved " +
+    "checksums: those in manifest.json, in table files and in row logs, and for downloaded models the SHA-256 of " +
+    "the download, if there is one. Names the file and the bytes that differ, and then exits with code 1. Files " +
+    "without checksums are listed. --seal computes new checksums of a model as it is now.",
   arguments: [{ name: "DIR", description: "model, training run, checkpoint or table file" }],
   options: [
     {
       flags: "--seal",
-      description: "make the checksums of DIR anew, after it was changed on purpose",
+      description: "compute the checksums of DIR again, after a change on purpose",
     },
   ],
   examples: [
@@ -48,7 +48,7 @@ export const verifyCommand: Command = defineCommand({
       const more = damaged.length > maxShown ? `; and ${damaged.length - maxShown} more` : "";
       throw new EngramError(
         "damaged",
-        `${dir}: not what was saved: ${damaged.slice(0, maxShown).join("; ")}${more}`,
+        `${dir}: differs from what was saved: ${damaged.slice(0, maxShown).join("; ")}${more}`,
       );
     }
     const unknown = files.filter(({ by, isEdited }) => by === undefined && !isEdited).length;
