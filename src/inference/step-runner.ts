@@ -102,7 +102,7 @@ export class StepRunner {
       if (asked !== undefined && prefetch !== undefined)
         for (const { timeline, span } of staged)
           prefetch.observe(timeline, { start: span.from, isLate: !asked.lookUp.isDone });
-      this.#place(step, staged, shape);
+      this.#fillInputs(step, staged, shape);
       await step.run(asked?.lookUp, () => {
         if (prefetch !== undefined) for (const one of staged) prefetch.speculate(one);
       });
@@ -144,8 +144,8 @@ export class StepRunner {
     return { lookUp: joinLookUps(lookUps), parts };
   }
 
-  /** Says where every row of the run stands, and what its convolutions have seen. */
-  #place(
+  /** Fills in the position of every row of the run, and the earlier inputs of its convolutions. */
+  #fillInputs(
     { inputs, key }: DecodeStep,
     staged: readonly Staged[],
     { batch, length }: StepShape,
@@ -153,8 +153,8 @@ export class StepRunner {
     const { headDim, ropeTheta: theta, engram } = this.#decoder.model.config;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
     const past = inputs[io.past]!.data;
-    // A row that only fills the batch writes one position behind its slot's end, which is read by
-    // nobody. The last position of a full slot is lost to it: `reuse` in the scheduler knows.
+    // A row that only pads the batch writes one position behind the end of its slot, which nobody
+    // reads. In a full slot it overwrites the last position: `reuse` in the scheduler allows for that.
     for (let row = 0; row < batch; row++)
       past[row] = Math.min(this.#slots[row]!.timeline.length, this.#decoder.capacity - 1);
     for (const { row, span } of staged) past[row] = span.from;

@@ -38,7 +38,7 @@ export interface TableMemoryRequest {
 const NUM_BUFFERS = 5;
 const MOST_IO_BYTES = 2 ** 20;
 const LEAST_IO_BYTES = 2 ** 14;
-/** Each place of the cache also has an entry in the writer's list. */
+/** Each cache entry also has an element in the writer's list. */
 const DUE_BYTES = 4;
 
 /** Throws `InvalidConfigError`, with the numbers, where the rows of two steps do not fit. */

@@ -1,6 +1,6 @@
 /**
  * The map of a table, and the cache of its rows. The map has a location (four bytes) for each row. The cache has a
- * fixed number of places with the bytes of rows, their LRU order, and whether they were changed. A row may have
+ * fixed number of entries with the bytes of rows, their LRU order, and whether they were changed. A row may have
  * several parts (values, moment), which are read and written separately but cached together. Knows no files: a log
  * slot is only a number here.
  */
@@ -8,7 +8,7 @@ import { RamStore } from "../ram/ram.ts";
 import { RecencyList } from "./recency-list.ts";
 
 /**
- * Set in a location that is a place of the cache; the other bits are its number. Otherwise the location is a log
+ * Set in a location that is an entry of the cache; the other bits are its number. Otherwise the location is a log
  * slot, 0 for a row that was never written.
  */
 const IN_MEMORY = 0x80000000;
@@ -37,7 +37,7 @@ export class RecordCache {
   readonly #free: Uint32Array;
   #numFree: number;
   #numDirty = 0;
-  #places: Uint32Array = new Uint32Array(0);
+  #entries: Uint32Array = new Uint32Array(0);
 
   constructor({ numRows, partBytes, capacity }: RecordCacheOptions) {
     this.capacity = capacity;
@@ -73,20 +73,20 @@ export class RecordCache {
   }
 
   /**
-   * The places of `rows`, which become the most recently used ones; undefined if one of them is not in memory. Valid
+   * The entries of `rows`, which become the most recently used ones; undefined if one of them is not in memory. Valid
    * until the next call.
    */
   locate(rows: Uint32Array): Uint32Array | undefined {
-    if (this.#places.length < rows.length) this.#places = new Uint32Array(rows.length);
-    const places = this.#places.subarray(0, rows.length);
+    if (this.#entries.length < rows.length) this.#entries = new Uint32Array(rows.length);
+    const entries = this.#entries.subarray(0, rows.length);
     const { locations } = this;
     for (let i = 0; i < rows.length; i++) {
       const location = locations[rows[i]!]!;
       if (location < IN_MEMORY) return undefined;
-      places[i] = location - IN_MEMORY;
+      entries[i] = location - IN_MEMORY;
     }
-    for (let i = 0; i < places.length; i++) this.#order.touch(places[i]!);
-    return places;
+    for (let i = 0; i < entries.length; i++) this.#order.touch(entries[i]!);
+    return entries;
   }
 
   /** Makes a row the most recently used one, if it is in memory; returns whether it is. */
@@ -97,38 +97,38 @@ export class RecordCache {
     return true;
   }
 
-  /** Gives a row that is not in memory a free place, marked unchanged. There must be one. Its bytes are undefined. */
+  /** Gives a row that is not in memory a free entry, marked unchanged. There must be one. Its bytes are undefined. */
   insert(row: number): number {
-    const place = this.#free[--this.#numFree]!;
-    this.#homes[place] = this.locations[row]!;
-    this.#rows[place] = row;
-    this.#states[place] = CLEAN;
-    this.locations[row] = IN_MEMORY + place;
-    this.#order.add(place);
-    return place;
+    const entry = this.#free[--this.#numFree]!;
+    this.#homes[entry] = this.locations[row]!;
+    this.#rows[entry] = row;
+    this.#states[entry] = CLEAN;
+    this.locations[row] = IN_MEMORY + entry;
+    this.#order.add(entry);
+    return entry;
   }
 
   /**
-   * Evicts rows among the `within` least recently used ones until `count` places are free. Skips rows that are not
+   * Evicts rows among the `within` least recently used ones until `count` entries are free. Skips rows that are not
    * yet in the log; returns whether it succeeded.
    */
   evict(count: number, within: number): boolean {
-    let place = this.#order.oldest;
-    for (let seen = 0; seen < within && place !== this.capacity; seen++) {
+    let entry = this.#order.oldest;
+    for (let seen = 0; seen < within && entry !== this.capacity; seen++) {
       if (this.#numFree >= count) return true;
-      const younger = this.#order.younger(place);
-      if (this.#states[place] === CLEAN) {
-        this.locations[this.#rows[place]!] = this.#homes[place]!;
-        this.#order.remove(place);
-        this.#free[this.#numFree++] = place;
+      const younger = this.#order.younger(entry);
+      if (this.#states[entry] === CLEAN) {
+        this.locations[this.#rows[entry]!] = this.#homes[entry]!;
+        this.#order.remove(entry);
+        this.#free[this.#numFree++] = entry;
       }
-      place = younger;
+      entry = younger;
     }
     return this.#numFree >= count;
   }
 
-  markDirty(places: Uint32Array): void {
-    for (let i = 0; i < places.length; i++) this.#setDirty(places[i]!);
+  markDirty(entries: Uint32Array): void {
+    for (let i = 0; i < entries.length; i++) this.#setDirty(entries[i]!);
   }
 
   /**
@@ -139,47 +139,47 @@ export class RecordCache {
     this.#setDirty(this.locations[row]! - IN_MEMORY);
   }
 
-  #setDirty(place: number): void {
-    const state = this.#states[place]!;
+  #setDirty(entry: number): void {
+    const state = this.#states[entry]!;
     if ((state & DIRTY) !== 0) return;
-    this.#states[place] = state | DIRTY;
+    this.#states[entry] = state | DIRTY;
     this.#numDirty++;
   }
 
-  /** Changed places among the `within` least recently used ones, oldest first, at most `into.length`. */
+  /** Changed entries among the `within` least recently used ones, oldest first, at most `into.length`. */
   collectDirty(within: number, into: Uint32Array): number {
     let count = 0;
-    let place = this.#order.oldest;
-    for (let seen = 0; seen < within && place !== this.capacity && count < into.length; seen++) {
-      if (this.#states[place] === DIRTY) into[count++] = place;
-      place = this.#order.younger(place);
+    let entry = this.#order.oldest;
+    for (let seen = 0; seen < within && entry !== this.capacity && count < into.length; seen++) {
+      if (this.#states[entry] === DIRTY) into[count++] = entry;
+      entry = this.#order.younger(entry);
     }
     return count;
   }
 
-  rowIn(place: number): number {
-    return this.#rows[place]!;
+  rowIn(entry: number): number {
+    return this.#rows[entry]!;
   }
 
-  /** The rows in these places are now being written. */
-  beginWriting(places: Uint32Array): void {
-    for (let i = 0; i < places.length; i++) this.#states[places[i]!] = WRITING;
-    this.#numDirty -= places.length;
+  /** The rows in these entries are now being written. */
+  beginWriting(entries: Uint32Array): void {
+    for (let i = 0; i < entries.length; i++) this.#states[entries[i]!] = WRITING;
+    this.#numDirty -= entries.length;
   }
 
-  /** The row in `place` is in the log, in `slot`. Returns the slot of the version before, or 0. */
-  endWriting(place: number, slot: number): number {
-    const before = this.#homes[place]!;
-    this.#homes[place] = slot;
-    this.#states[place]! &= ~WRITING;
+  /** The row in `entry` is in the log, in `slot`. Returns the slot of the version before, or 0. */
+  endWriting(entry: number, slot: number): number {
+    const before = this.#homes[entry]!;
+    this.#homes[entry] = slot;
+    this.#states[entry]! &= ~WRITING;
     return before;
   }
 
   /** The write failed: the rows are marked as changed again. */
-  abandonWriting(places: Uint32Array): void {
-    for (let i = 0; i < places.length; i++) {
-      this.#states[places[i]!]! &= ~WRITING;
-      this.#setDirty(places[i]!);
+  abandonWriting(entries: Uint32Array): void {
+    for (let i = 0; i < entries.length; i++) {
+      this.#states[entries[i]!]! &= ~WRITING;
+      this.#setDirty(entries[i]!);
     }
   }
 
@@ -194,7 +194,7 @@ export class RecordCache {
   release(): void {
     this.evict(this.capacity, this.capacity);
     this.parts = [];
-    this.#homes = this.#rows = this.#places = new Uint32Array(0);
+    this.#homes = this.#rows = this.#entries = new Uint32Array(0);
     this.#order = new RecencyList(0);
     this.#numFree = 0;
   }

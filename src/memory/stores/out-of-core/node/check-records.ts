@@ -90,13 +90,13 @@ async function refuseFirstMissing(log: RowLog, slots: Uint32Array): Promise<neve
     await log.read({
       slots: asked,
       count,
-      deliver: (place, row) => void (isThere[place] = Number(row === rows[place])),
+      deliver: (index, row) => void (isThere[index] = Number(row === rows[index])),
     });
-    const place = isThere.indexOf(0);
-    if (place < 0) continue;
-    const begin = slotOffset(asked[place]!, recordBytes);
+    const index = isThere.indexOf(0);
+    if (index < 0) continue;
+    const begin = slotOffset(asked[index]!, recordBytes);
     throw new FormatError(
-      `${path}: expected row ${rows[place]} and its checksum in bytes ${begin} to ${begin + recordBytes - 1}, found ` +
+      `${path}: expected row ${rows[index]} and its checksum in bytes ${begin} to ${begin + recordBytes - 1}, found ` +
         "something else; the log is damaged",
     );
   }

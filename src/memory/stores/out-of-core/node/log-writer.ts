@@ -33,7 +33,7 @@ export class LogWriter {
   readonly #parts: readonly Uint8Array[];
   readonly #slots: Uint32Array;
   readonly #moved: Uint32Array;
-  /** Cache places to write in this pass. */
+  /** Cache entries to write in this pass. */
   readonly #due: Uint32Array;
   #tail: Promise<void> = Promise.resolve();
   #isKicked = false;
@@ -112,30 +112,30 @@ export class LogWriter {
     }
   }
 
-  async #writeBatch(places: Uint32Array): Promise<void> {
+  async #writeBatch(entries: Uint32Array): Promise<void> {
     const { bytes } = this.#records;
     const { recordBytes } = this.#log;
     let from = 0;
     for (const [part, partBytes] of this.#partBytes.entries()) {
       const source = this.#parts[part]!;
-      this.#cache.parts[part]!.readSync(places, source);
-      for (let i = 0, at = 0, to = from; i < places.length; i++, to += recordBytes - partBytes)
+      this.#cache.parts[part]!.readSync(entries, source);
+      for (let i = 0, at = 0, to = from; i < entries.length; i++, to += recordBytes - partBytes)
         for (const end = at + partBytes; at < end; at++, to++) bytes[to] = source[at]!;
       from += partBytes;
     }
-    for (let i = 0; i < places.length; i++) this.#records.seal(i, this.#cache.rowIn(places[i]!));
-    this.#cache.beginWriting(places);
+    for (let i = 0; i < entries.length; i++) this.#records.seal(i, this.#cache.rowIn(entries[i]!));
+    this.#cache.beginWriting(entries);
     try {
-      await this.#append(places.length);
+      await this.#append(entries.length);
     } catch (error) {
-      this.#cache.abandonWriting(places);
+      this.#cache.abandonWriting(entries);
       throw error;
     }
-    for (let i = 0; i < places.length; i++) {
-      const before = this.#cache.endWriting(places[i]!, this.#slots[i]!);
+    for (let i = 0; i < entries.length; i++) {
+      const before = this.#cache.endWriting(entries[i]!, this.#slots[i]!);
       if (before !== 0) this.#segments.release(before);
     }
-    this.rowsWritten += places.length;
+    this.rowsWritten += entries.length;
   }
 
   /** Moves the live records of a segment. Rows that are in memory are written again instead. */

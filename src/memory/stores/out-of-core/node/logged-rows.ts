@@ -53,7 +53,7 @@ export async function openLoggedRows(
     const { unique, index } = deduper.dedupe(rows);
     const bytes = new Uint8Array(unique.length * rowBytes);
     const logged = unique.filter((row) => slots[row] !== 0);
-    const places = new Map(Array.from(unique, (row, place) => [row, place]));
+    const indices = new Map(Array.from(unique, (row, i) => [row, i]));
     for (let from = 0; from < logged.length; from += BATCH_ROWS) {
       const batch = logged.subarray(from, from + BATCH_ROWS);
       const missing = new Set(batch);
@@ -62,7 +62,7 @@ export async function openLoggedRows(
         count: batch.length,
         deliver: (i, row, record, at) => {
           if (row !== batch[i]) return;
-          bytes.set(record.subarray(at, at + rowBytes), places.get(row)! * rowBytes);
+          bytes.set(record.subarray(at, at + rowBytes), indices.get(row)! * rowBytes);
           missing.delete(row);
         },
       });

@@ -212,7 +212,7 @@ export class OutOfCoreTable {
    */
   async readAside(
     rows: Uint32Array,
-    deliver: (place: number, record: Uint8Array) => void,
+    deliver: (index: number, record: Uint8Array) => void,
   ): Promise<void> {
     this.#checkOpen();
     checkRows({ numRows: this.numRows, rowBytes: this.#log.spec.rowBytes }, rows);
@@ -250,26 +250,26 @@ export class OutOfCoreTable {
       read: async (rows, into) => {
         checkPart();
         checkRead(table, rows, into);
-        await this.#serve(rows, (places, first) =>
-          this.#cache.parts[part]!.readSync(places, into.subarray(first * rowBytes)),
+        await this.#serve(rows, (entries, first) =>
+          this.#cache.parts[part]!.readSync(entries, into.subarray(first * rowBytes)),
         );
       },
       readNow: (rows, into) => {
         checkPart();
         checkRead(table, rows, into);
         this.#writer.checkHealth();
-        const places = this.#cache.locate(rows);
-        if (places === undefined) return false;
+        const entries = this.#cache.locate(rows);
+        if (entries === undefined) return false;
         this.#hits += rows.length;
-        this.#cache.parts[part]!.readSync(places, into);
+        this.#cache.parts[part]!.readSync(entries, into);
         return true;
       },
       write: async (rows, from) => {
         checkPart();
         checkWrite(table, rows, from);
-        await this.#serve(rows, (places, first) => {
-          this.#cache.parts[part]!.writeSync(places, from.subarray(first * rowBytes));
-          this.#cache.markDirty(places);
+        await this.#serve(rows, (entries, first) => {
+          this.#cache.parts[part]!.writeSync(entries, from.subarray(first * rowBytes));
+          this.#cache.markDirty(entries);
         });
       },
       prefetch: (rows) => {
@@ -282,17 +282,17 @@ export class OutOfCoreTable {
     };
   }
 
-  /** Calls `use` with the cache places of all rows: at once, or part by part as they enter memory. */
+  /** Calls `use` with the cache entries of all rows: at once, or part by part as they enter memory. */
   async #serve(
     rows: Uint32Array,
-    use: (places: Uint32Array, first: number) => void,
+    use: (entries: Uint32Array, first: number) => void,
   ): Promise<void> {
     this.#writer.checkHealth();
     const batch = this.#batchRows;
-    const places = rows.length <= batch ? this.#cache.locate(rows) : undefined;
-    if (places !== undefined) {
+    const entries = rows.length <= batch ? this.#cache.locate(rows) : undefined;
+    if (entries !== undefined) {
       this.#hits += rows.length;
-      use(places, 0);
+      use(entries, 0);
       return;
     }
     await this.#inTurn(async () => {

@@ -1,5 +1,5 @@
 /**
- * Reads rows of an out-of-core table from the log into free places of the cache, in log order, and checks them. The
+ * Reads rows of an out-of-core table from the log into free entries of the cache, in log order, and checks them. The
  * caller ensures that there is space and that nobody else fetches at the same time. Does not know when to fetch which
  * rows, nor what happens to changed rows.
  */
@@ -73,11 +73,11 @@ export class RowFetcher {
     await this.#log.read({
       slots,
       count: slots.length,
-      deliver: (place, row, buffer, at) => {
-        if (row !== rows[place]) return;
-        isThere[place] = 1;
+      deliver: (index, row, buffer, at) => {
+        if (row !== rows[index]) return;
+        isThere[index] = 1;
         copyBytes(buffer, at, { into: bytes, to: count * rowBytes, count: rowBytes });
-        came[count++] = rows[place]!;
+        came[count++] = rows[index]!;
       },
     });
     this.#insert(came.subarray(0, count), (from, partBytes) => {
@@ -98,11 +98,11 @@ export class RowFetcher {
   /** Inserts rows into the cache; `bytesOf` returns the bytes of a part by its offset in the row. */
   #insert(rows: Uint32Array, bytesOf: (from: number, partBytes: number) => Uint8Array): void {
     if (rows.length === 0) return;
-    const places = new Uint32Array(rows.length);
-    for (let i = 0; i < rows.length; i++) places[i] = this.#cache.insert(rows[i]!);
+    const entries = new Uint32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) entries[i] = this.#cache.insert(rows[i]!);
     let from = 0;
     for (const [i, partBytes] of this.#partBytes.entries()) {
-      this.#cache.parts[i]!.writeSync(places, bytesOf(from, partBytes));
+      this.#cache.parts[i]!.writeSync(entries, bytesOf(from, partBytes));
       from += partBytes;
     }
   }
@@ -110,19 +110,19 @@ export class RowFetcher {
   /** Reads rows without caching them. `deliver` gets each row that was ever written, in any order. */
   async readAside(
     rows: Uint32Array,
-    deliver: (place: number, record: Uint8Array) => void,
+    deliver: (index: number, record: Uint8Array) => void,
   ): Promise<void> {
     const { rowBytes } = this.#log.spec;
-    const places = rows.map((_, i) => i).filter((i) => this.#cache.logSlotOf(rows[i]!) !== 0);
-    const slots = places.map((i) => this.#cache.logSlotOf(rows[i]!));
+    const indices = rows.map((_, i) => i).filter((i) => this.#cache.logSlotOf(rows[i]!) !== 0);
+    const slots = indices.map((i) => this.#cache.logSlotOf(rows[i]!));
     let delivered = 0;
     await this.#log.read({
       slots,
       count: slots.length,
-      deliver: (place, row, bytes, at) => {
-        if (row !== rows[places[place]!]) return;
+      deliver: (index, row, bytes, at) => {
+        if (row !== rows[indices[index]!]) return;
         delivered++;
-        deliver(places[place]!, bytes.subarray(at, at + rowBytes));
+        deliver(indices[index]!, bytes.subarray(at, at + rowBytes));
       },
     });
     if (delivered < slots.length) this.#refuse(slots.length - delivered);

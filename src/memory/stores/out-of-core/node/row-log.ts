@@ -31,7 +31,7 @@ export interface ReadRecords {
   readonly slots: Uint32Array;
   readonly count: number;
   /** Receives each record that is undamaged: its index in `slots`, its row, its bytes from `at` on. */
-  readonly deliver: (place: number, row: number, bytes: Uint8Array, at: number) => void;
+  readonly deliver: (index: number, row: number, bytes: Uint8Array, at: number) => void;
 }
 
 export class RowLog {

@@ -6,7 +6,7 @@
 import { checkRead, type RowStore } from "../../../store.ts";
 import type { OutOfCoreTable } from "./out-of-core-table.ts";
 
-/** Ids, slots, places and sorting keys of a window, for each of its rows. */
+/** Ids, slots, indices and sorting keys of a window, for each of its rows. */
 const EXTRA_BYTES = 32;
 const MOST_ROWS: number = 2 ** 22;
 
@@ -29,8 +29,8 @@ export function rowsInOrder(
     const count = Math.min(windowRows, numRows - row);
     window.fill(0);
     const rows = Uint32Array.from({ length: count }, (_, i) => row + i);
-    await table.readAside(rows, (place, record) =>
-      window.set(record.subarray(0, rowBytes), place * rowBytes),
+    await table.readAside(rows, (index, record) =>
+      window.set(record.subarray(0, rowBytes), index * rowBytes),
     );
     first = row;
     end = row + count;
