@@ -1,20 +1,20 @@
 /**
- * Finds a vocabulary's added tokens in a text, as the Rust library `tokenizers` does (`added_vocabulary.rs`): first those
- * that are looked for in the text as written, then, in what is left, those that are looked for in its normalised form;
- * in each round from the left, the longest at each place. Knows nothing of what becomes of the text between them.
+ * Finds a vocabulary's added tokens in a text, as the Rust library `tokenizers` does (`added_vocabulary.rs`). The first
+ * round searches the text as written; the second searches the rest in its normalised form. Each round goes from left to
+ * right and takes the longest token at each position. Does not know what happens to the text between them.
  *
- * @huggingface/tokenizers 0.2.0 does this otherwise: it takes a `single_word` token inside a word, lets `lstrip` and
- * `rstrip` take JavaScript's white space (no U+0085, but U+FEFF), and looks for both kinds in one map of texts. So it is
- * given no added tokens, and the text between them only.
+ * @huggingface/tokenizers 0.2.0 differs: it matches a `single_word` token inside a word, its `lstrip` and `rstrip` use
+ * JavaScript's white space (no U+0085, but U+FEFF), and it searches for both kinds at once. It is therefore given no
+ * added tokens, only the text between them.
  */
 import type { AddedToken } from "./definition.ts";
 import { escapeForRegex } from "./pretokenize.ts";
 import type { EncodeOptions } from "./tokenizer.ts";
 
-/** What becomes of the parts of a text, from left to right. */
+/** Receives the parts of a text, from left to right. */
 export interface AddedTokenVisitor {
   readonly token: (id: number) => void;
-  /** Normalised, never empty. `isStart`: it begins where the text begins. */
+  /** Normalised text, never empty. `isStart`: it is at the start of the text. */
   readonly plain: (text: string, isStart: boolean) => void;
 }
 
@@ -42,8 +42,8 @@ export class AddedTokens {
   }
 
   /**
-   * Without `allowSpecial`, special tokens are text like any other; they still hide what lies inside them. Those that
-   * would cover one of the `literals` hide nothing: what stands behind may be the caller's own markup.
+   * Without `allowSpecial`, special tokens are ordinary text, but no token inside them is found. Tokens that would
+   * cover one of the `literals` hide nothing, because what follows may be the caller's own markup.
    */
   visit(
     text: string,
@@ -55,7 +55,7 @@ export class AddedTokens {
       token,
       plain: (written, offset) => {
         const normal = this.#normalize?.(written) ?? written;
-        // Nobody knows where an offset lies in the normal form.
+        // Offsets are not known in the normal form.
         const isKnown =
           this.#normalize === undefined || nextLiteral(literals, offset) >= offset + written.length;
         find(this.#normalized, normal, {
@@ -78,7 +78,7 @@ interface Finder {
 function buildFinder(tokens: readonly AddedToken[], normalize?: Normalize): Finder | undefined {
   if (tokens.length === 0) return undefined;
   const tokenOf = new Map<string, AddedToken>();
-  // Of two with the same text the special one counts, then the earlier one.
+  // Of two tokens with the same text, a special one wins, then the earlier one.
   for (const token of tokens.toSorted((a, b) => Number(b.special) - Number(a.special))) {
     const text = normalize?.(token.text) ?? token.text;
     if (text !== "" && !tokenOf.has(text)) tokenOf.set(text, token);
@@ -118,7 +118,7 @@ function find(
         (wordBefore.test(text.slice(Math.max(0, start - 2), start)) || isWordAt(text, end))
       )
         continue;
-      // White space that the token before has taken is gone.
+      // The token before may already have taken the white space.
       if (lstrip === true) start = Math.max(at, start - spaceAtEnd(text, start));
       if (rstrip === true) end += spaceAt(text, end);
       if (start > at) plain(text.slice(at, start), at);
@@ -134,7 +134,7 @@ interface Match {
   readonly length: number;
 }
 
-/** From the left, the longest at each place that covers no literal. */
+/** From left to right, the longest token at each position that covers no literal. */
 function* matches(
   { pattern, tokenOf, longestFirst }: Finder,
   text: string,
@@ -171,7 +171,7 @@ function nextLiteral(literals: ArrayLike<number>, at: number): number {
   return literals[low] ?? Infinity;
 }
 
-/** `\w` and `\s` of Rust's `regex` (Unicode TR18, Annex C), which JavaScript's are not. */
+/** `\w` and `\s` of Rust's `regex` (Unicode TR18, Annex C). JavaScript's differ. */
 const WORD = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]";
 const SPACE = /\p{White_Space}/u;
 const wordBefore = new RegExp(`${WORD}$`, "u");
@@ -182,7 +182,7 @@ function isWordAt(text: string, at: number): boolean {
   return wordAt.test(text);
 }
 
-/** White space is one unit a character. */
+/** Every white-space character is one UTF-16 unit. */
 function spaceAt(text: string, at: number): number {
   let end = at;
   while (end < text.length && SPACE.test(text[end]!)) end++;

@@ -31,7 +31,7 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
     );
   }
   const idOf = new Map<string, number>();
-  // An added token may be spelled like an ordinary one; then only the ordinary one comes from merges.
+  // An added token may have the text of an ordinary one. Then merges make only the ordinary one.
   for (const { text, id } of addedTokens) idOf.set(text, id);
   const added = new Set(addedTokens.map(({ id }) => id));
   for (const [id, token] of tokens.entries())
@@ -68,7 +68,7 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
   return { byteIds, pairs, mergedOf };
 }
 
-/** Every way to cut a token in two tokens is a pair whose rank is the token's id. */
+/** Every split of a token into two tokens is a pair with the token's id as its rank. */
 function mergesById(
   tokens: readonly string[],
   added: ReadonlySet<number>,
@@ -141,8 +141,8 @@ export class BpeMerger {
   }
 
   /**
-   * The same for long pieces in O(n log n): positions stay where they are, linked to their living
-   * neighbours. An entry of the heap is stale when the pair at its position has another rank by now.
+   * The same for long pieces in O(n log n). Positions keep their index and are linked to their remaining
+   * neighbours. A heap entry is stale if the pair at its position has another rank now.
    */
   #queue(ids: Int32Array, ranks: Int32Array): number {
     const { pairs, mergedOf } = this.#model;

@@ -1,8 +1,7 @@
 /**
- * The tokenizer for byte-level BPE vocabularies: pieces are cut by the vocabulary's own patterns,
- * merged once and remembered, so that a corpus costs one table look-up for most of its words.
- * Must give the ids that @huggingface/tokenizers gives; the tests compare them. Knows no file
- * format.
+ * The tokenizer for byte-level BPE vocabularies. Splits text by the vocabulary's own patterns, merges each
+ * piece once and caches the ids, so most words cost one table look-up. Must give the same ids as
+ * @huggingface/tokenizers; the tests compare them. Knows no file format.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { AddedTokens } from "./added-tokens.ts";

@@ -1,6 +1,6 @@
 /**
- * A byte-level BPE vocabulary in memory, whatever file it came from: what a trainer makes, what
- * files are parsed into, what a tokenizer is built from. Plain data; knows no file format.
+ * A byte-level BPE vocabulary as plain data. Trainers and file parsers make it, tokenizers are built from
+ * it. Knows no file format.
  */
 
 export interface AddedToken {
@@ -8,7 +8,7 @@ export interface AddedToken {
   readonly text: string;
   /** Special tokens are matched in text only on request; the others always. */
   readonly special: boolean;
-  /** Looked for in the text's normal form, behind the others. Default false: in the text as written. */
+  /** Searched in the text's normal form, after the others. Default false: in the text as written. */
   readonly normalized?: boolean;
   /** Takes the white space before it, or after it. Default false. */
   readonly lstrip?: boolean;
@@ -21,8 +21,8 @@ export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 
 export interface TokenizerDefinition {
   /**
-   * Tokens by id, spelled in the byte alphabet; added tokens as they are written. "" is an id that
-   * no token has: it is never produced and decodes to nothing.
+   * Tokens by id, spelled in the byte alphabet; added tokens as plain text. "" marks an unused id: it is
+   * never produced and decodes to nothing.
    */
   readonly tokens: readonly string[];
   /**

@@ -1,4 +1,4 @@
-/** What a worker does for a tokenizer: reads its file once, then encodes texts. Knows no thread. */
+/** The task of a tokenizer's worker: parse its file once, then encode texts. Knows no threads. */
 import type { Tasks } from "../worker/index.ts";
 import { InvariantError } from "../errors.ts";
 import { parseTokenizerJson } from "./tokenizer-json.ts";

@@ -1,9 +1,9 @@
 /**
  * A Tokenizer made of @huggingface/tokenizers, for vocabularies that are not plain byte-level BPE
- * (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). Right where that library is, and as
- * slow; but for added tokens, which are found as in Rust (`added-tokens.ts`). Known to differ from
- * Rust: white space is JavaScript's in places (no U+0085, but U+FEFF). Knows only the checked
- * contents of a tokenizer.json.
+ * (WordPiece, Unigram, byte-fallback BPE, unusual normalizers). As correct and as slow as that library,
+ * except that added tokens are found as in Rust (`added-tokens.ts`). Known difference from Rust: in some
+ * parts white space is JavaScript's (no U+0085, but U+FEFF). Knows only the checked contents of a
+ * tokenizer.json.
  */
 import { FormatError, RequestError } from "../errors.ts";
 import { AddedTokens } from "./added-tokens.ts";
@@ -18,7 +18,7 @@ import type { DirectTokenizer, EncodeOptions, StreamDecoder, Vocabulary } from "
 
 const ENCODER = new TextEncoder();
 
-/** What the ids of such a file stand for. Runs none of the file's patterns. */
+/** The vocabulary of such a file. Runs none of the file's patterns. */
 export async function createLibraryBackedVocabulary(
   file: TokenizerFile,
   { eosToken }: CreateTokenizerOptions = {},
@@ -26,7 +26,7 @@ export async function createLibraryBackedVocabulary(
   return new LibraryBackedVocabulary(file, { eosToken, library: await loadLibrary() });
 }
 
-/** Runs the file's patterns: on its own added tokens here, on every text in `encode`. */
+/** Runs the file's patterns: on its added tokens here, on each text in `encode`. */
 export async function createLibraryBackedTokenizer(
   file: TokenizerFile,
   { eosToken }: CreateTokenizerOptions = {},
@@ -34,7 +34,7 @@ export async function createLibraryBackedTokenizer(
   return new LibraryBackedTokenizer(file, { eosToken, library: await loadLibrary() });
 }
 
-/** The library takes every `Split` as isolating its matches; these would come out wrong in silence. */
+/** The library treats every `Split` as "isolated"; other behaviours would give wrong ids without an error. */
 function refuseMergingSplits(step: Json | undefined): void {
   const behavior = step?.["type"] === "Split" ? String(step["behavior"]).toLowerCase() : "";
   if (/^(mergedwithprevious|mergedwithnext|contiguous)$/.test(behavior)) {
@@ -47,7 +47,7 @@ function refuseMergingSplits(step: Json | undefined): void {
   if (Array.isArray(steps)) for (const inner of steps) refuseMergingSplits(asObject(inner));
 }
 
-/** A pattern would run at every token that is shown, and may take for ever; released decoders replace plain texts. */
+/** A pattern would run at each decoded token, and may never end. Released decoders replace plain texts only. */
 function refuseDecodingPatterns(step: Json | undefined): void {
   if (asObject(step?.["pattern"])?.["Regex"] !== undefined) {
     throw new FormatError(
@@ -116,7 +116,7 @@ class LibraryBackedVocabulary implements Vocabulary {
     let given = 0;
     const rest = (isLast: boolean): string => {
       const text = this.decode(ids, options);
-      // U+FFFD at the end may be the start of a character whose bytes are still to come.
+      // U+FFFD at the end may be the start of an incomplete character.
       const certain = isLast ? text : text.replace(/\ufffd+$/, "");
       const fresh = certain.slice(given);
       given = Math.max(given, certain.length);
@@ -135,7 +135,7 @@ class LibraryBackedVocabulary implements Vocabulary {
 
 class LibraryBackedTokenizer extends LibraryBackedVocabulary implements DirectTokenizer {
   readonly #addedTokens: AddedTokens;
-  /** For the text between added tokens: the same file without them. */
+  /** The same file without added tokens, for the text between them. */
   readonly #plain: LibraryTokenizer;
 
   constructor(file: TokenizerFile, options: LibraryOptions) {
@@ -190,10 +190,10 @@ function build(
         pre_tokenizer: null,
         decoder: null,
         ...file.json,
-        // It would add special tokens, which a Tokenizer leaves to its caller.
+        // It would add special tokens; in a Tokenizer the caller does that.
         post_processor: null,
         model: file.model,
-        // What else they say is for finding them, which is not left to it.
+        // The other fields are for finding tokens, which the library does not do here.
         added_tokens: addedTokens.map(({ id, text, special }) => ({ id, content: text, special })),
       },
       {},

@@ -1,14 +1,14 @@
 /**
- * What the trainer knows while it merges: the symbols of all pieces, the count of every pair of
- * neighbours, where each pair occurs, and which pair is the most frequent. Knows nothing of token
- * spellings, files or text.
+ * The trainer's state while it merges: the symbols of all pieces, the count and the positions of each
+ * pair of neighbours, and a queue of the most frequent pairs. Knows nothing of token spellings, files or
+ * text.
  */
 import { IntList } from "./int-list.ts";
 import { PairHeap } from "./pair-heap.ts";
 import { PairTable } from "./pair-table.ts";
 import type { PieceCounts } from "./piece-counts.ts";
 
-/** A pair seen once teaches nothing about any other text. */
+/** A pair that occurs once says nothing about other texts. */
 const MIN_PAIR_COUNT = 2;
 
 /**

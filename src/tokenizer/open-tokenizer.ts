@@ -1,7 +1,7 @@
 /**
- * A tokenizer made of a file that somebody else wrote. What its ids stand for is read here, which takes as long as
- * the file is long. Its patterns may take for ever, so texts are encoded by a worker that can be stopped - but for
- * short texts where the vocabulary is one of those whose cost is known. Knows no platform.
+ * A tokenizer of an untrusted file. The vocabulary is read here, in time linear in the file. Its patterns may never
+ * end, so a worker that can be stopped encodes texts. Short texts of vocabularies with known cost are encoded on the
+ * caller's thread. Knows no platform.
  */
 import { nextTurn } from "../next-turn.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
@@ -23,13 +23,13 @@ export interface OpenTokenizerOptions extends CreateTokenizerOptions {
 }
 
 /**
- * UTF-16 units encoded on the caller's thread in one turn of its event loop. So many of the worst text found, two
- * letters again and again, take 17 ms of the processor when the code is cold, and 2 ms when it is warm.
+ * UTF-16 units encoded on the caller's thread in one turn of its event loop. For the worst text found (two letters
+ * repeated) this takes 17 ms of processor time with cold code, and 2 ms with warm code.
  */
 const unitsHere = 8192;
-/** Longer texts have a worker of their own, so that short ones do not wait behind them. */
+/** Longer texts have a separate worker, so that short ones do not wait for them. */
 const unitsOfShort = 65_536;
-/** Milliseconds for any text, and for a unit of it: the slowest honest vocabularies take a tenth of that. */
+/** Time limit: milliseconds per text, and per unit of it. The slowest known vocabularies need a tenth of it. */
 const limit = { text: 5000, unit: 0.01 };
 
 /** Throws `FormatError`, and nothing else, for text that is not a tokenizer.json or that contradicts itself. */
@@ -45,7 +45,7 @@ export async function openTokenizer(
     makeWorker: () =>
       new StoppableWorker(startWorker, {
         first: { task: "read", input: json },
-        // How many texts there are is for whoever has them to bound.
+        // The caller limits the number of texts.
         maxWaiting: Infinity,
       }),
   });
@@ -57,7 +57,7 @@ class WorkerTokenizer implements Tokenizer {
   readonly #short: StoppableWorker;
   readonly #long: StoppableWorker;
   #unitsLeft = unitsHere;
-  /** Under way while a text waits for it. */
+  /** Running while a text waits for it. */
   #turn: Promise<void> | undefined;
 
   constructor(
@@ -69,7 +69,7 @@ class WorkerTokenizer implements Tokenizer {
   ) {
     this.#vocabulary = vocabulary;
     this.#direct = direct;
-    // Each starts its thread with its first text: most programs start none, or one.
+    // Each starts its thread at its first text; most programs start none or one.
     this.#short = makeWorker();
     this.#long = makeWorker();
   }
@@ -126,7 +126,7 @@ class WorkerTokenizer implements Tokenizer {
     return true;
   }
 
-  /** Many short texts one after the other would hold up the thread as one long text does. */
+  /** Many short texts in a row would block the thread like one long text. */
   async #encodeInLaterTurn(
     direct: DirectTokenizer,
     { text, options }: { text: string; options: EncodeOptions },

@@ -1,13 +1,13 @@
 /**
- * Cuts texts into pieces and counts how often each occurs: all that a BPE trainer needs to know of
- * a corpus. Knows nothing of merges. Memory grows with the number of different pieces (about one
+ * Splits texts into pieces and counts each piece. A BPE trainer needs nothing else of a corpus. Knows
+ * nothing of merges. Memory grows with the number of different pieces (about one
  * million in 100 MB of English Wikipedia), not with the text.
  */
 import { ownedCopy } from "./owned-copy.ts";
 import { buildSplitter } from "./pretokenize.ts";
 
 export interface PieceCounts {
-  /** UTF-8 of all different pieces, one after the other, in the order of first sight. */
+  /** UTF-8 of all different pieces, concatenated in order of first occurrence. */
   readonly bytes: Uint8Array;
   /** Piece i is bytes[starts[i] .. starts[i + 1]). */
   readonly starts: Int32Array;
@@ -18,13 +18,13 @@ export interface CountPiecesOptions {
   readonly splits: readonly string[];
   /** Different pieces kept at a time; the rarest are dropped when there are more. Default 8 M. */
   readonly maxPieces?: number;
-  /** Told the number of UTF-16 units read, about once in a million. */
+  /** Called about once per million UTF-16 units with the number read so far. */
   readonly onProgress?: (done: number) => void;
 }
 
 const PROGRESS_INTERVAL: number = 1 << 20;
 
-/** A JavaScript Map ends at 16.7 M entries; a piece that is rare among 8 M others merges last anyway. */
+/** A JavaScript Map has at most 16.7 M entries. The rarest of 8 M pieces merge last anyway. */
 const MAX_PIECES: number = 1 << 23;
 
 export async function countPieces(
@@ -57,7 +57,7 @@ export async function countPieces(
   return flatten(countOf);
 }
 
-/** Halves the map at least: pieces seen once go, then those seen twice, and so on. */
+/** Removes at least half of the map: pieces seen once, then those seen twice, and so on. */
 function dropRarest(countOf: Map<string, number>): void {
   const target = countOf.size / 2;
   for (let rare = 1; countOf.size > target; rare++)

@@ -1,6 +1,6 @@
 /**
- * Ids of one piece of text: merged once, then remembered. Knows nothing of how text is cut into
- * pieces, nor of special tokens.
+ * Ids of one piece of text, merged once and then cached. Does not know how text is split into pieces, nor
+ * special tokens.
  */
 import { BpeMerger, buildBpeModel } from "./bpe.ts";
 import { spellBytes } from "./byte-alphabet.ts";
@@ -11,7 +11,7 @@ import { PieceMemo } from "./piece-memo.ts";
 export class PieceEncoder {
   readonly #merger: BpeMerger;
   readonly #memo = new PieceMemo();
-  /** Tokens that are taken whole when they are a piece; undefined where merges decide alone. */
+  /** Tokens that are used without merging if they are a whole piece; undefined: always merge. */
   readonly #wholePieces: ReadonlyMap<string, number> | undefined;
   readonly #encoder = new TextEncoder();
   readonly #utf8 = new Uint8Array(1 << 12);

@@ -1,20 +1,19 @@
 /**
- * Remembers the ids of pieces already merged. Text follows Zipf's law: a quarter of a million
- * pieces cover nearly all of it. Bounded: when it is full it starts anew, which costs less than
- * keeping an order. Knows nothing of how ids come about.
+ * A cache of the ids of merged pieces. By Zipf's law a quarter of a million pieces cover nearly all text.
+ * Bounded: a full cache is cleared, which costs less than LRU order. Does not know how ids are computed.
  */
 import { IntList } from "./int-list.ts";
 import { ownedCopy } from "./owned-copy.ts";
 
 const MAX_PIECES: number = 1 << 18;
-/** Longer pieces hardly ever come twice. */
+/** Longer pieces rarely repeat. */
 const MAX_PIECE_LENGTH = 64;
 
 export class PieceMemo {
-  /** What `get` answers for a piece that is not remembered. */
+  /** The result of `get` for a piece that is not cached. */
   static readonly ABSENT: number = Number.MIN_SAFE_INTEGER;
 
-  /** A piece of one token has its id; any other has -1 - (where its list starts in the pool). */
+  /** The id of a piece with one token; otherwise -1 - (start of its list in the pool). */
   readonly #found = new Map<string, number>();
   /** Lists, each after its length. */
   readonly #pool = new IntList(1 << 14);

@@ -1,5 +1,5 @@
 /**
- * Cuts text into the pieces that merges may not cross. Patterns are given in the dialect of
+ * Splits text into pieces, whose borders merges do not cross. Patterns are given in the dialect of
  * tokenizer.json (Oniguruma). Those of this file are translated here, all others by @huggingface/tokenizers. Knows
  * nothing of vocabularies, merges or special tokens.
  */
@@ -57,7 +57,7 @@ export const DEEPSEEK_V3_SPLITS: readonly string[] = [
   ].join("|"),
 ];
 
-/** The patterns above: the only ones whose cost and translation are known here. */
+/** The patterns above. Only their cost and translation are known here. */
 export const KNOWN_SPLITS: ReadonlySet<string> = new Set([
   DEFAULT_SPLIT,
   GPT2_SPLIT,
@@ -77,13 +77,13 @@ export function translateKnown(pattern: string): RegExp {
   return new RegExp(source, "gu");
 }
 
-/** Calls `visit` with each piece of `text`, in order; joined they are `text`. */
+/** Calls `visit` with each piece of `text`, in order. Concatenated they give `text`. */
 export type Splitter = (text: string, visit: (piece: string) => void) => void;
 
-/** Patterns published with vocabularies have some hundred characters. Compiling takes memory with their length. */
+/** Published patterns have some hundred characters. Compiling needs memory in proportion to their length. */
 const MAX_PATTERN_LENGTH = 16_384;
 
-/** One splitter that applies `patterns` one after the other, each to the pieces of the one before. */
+/** A splitter that applies `patterns` in order, each to the pieces of the previous one. */
 export async function buildSplitter(patterns: readonly string[]): Promise<Splitter> {
   const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
   if (length > MAX_PATTERN_LENGTH) {

@@ -1,7 +1,7 @@
 /**
- * Token ids back to bytes and to text, whole or as they come. Decoding is joining bytes: a
- * character may be spread over several tokens, so text is made only from the joined bytes, and what
- * is not UTF-8 becomes U+FFFD exactly as in TextDecoder. Knows nothing of encoding.
+ * Token ids to bytes and to text, at once or streamed. Decoding joins bytes. A character may be split over
+ * several tokens, so text is made from the joined bytes only. Invalid UTF-8 becomes U+FFFD exactly as in
+ * TextDecoder. Knows nothing of encoding.
  */
 import { RequestError } from "../errors.ts";
 import { bytesOfToken } from "./byte-alphabet.ts";
@@ -50,7 +50,7 @@ export class TokenBytes {
     let at = 0;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
-      // Byte by byte: a view and a call for each token take five times as long.
+      // Byte by byte: a view and a call per token would take five times as long.
       if (isShown(id))
         for (let b = starts[id]!; b < starts[id + 1]!; b++) joined[at++] = this.#bytes[b]!;
     }

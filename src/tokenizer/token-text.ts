@@ -1,11 +1,11 @@
-/** A single token as people can read it. Knows no sequences. */
+/** A single token in readable form. Knows no sequences. */
 import type { Tokenizer } from "./tokenizer.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The token's text, or `bytes:\xe2\x80` where it is a part of a character, so that unlike tokens never
- * look alike.
+ * The token's text, or `bytes:\xe2\x80` if it is a part of a character, so that different tokens look
+ * different.
  */
 export function tokenText(tokenizer: Pick<Tokenizer, "tokenBytes">, id: number): string {
   const bytes = tokenizer.tokenBytes(id);

@@ -1,6 +1,6 @@
 /**
- * The checked contents of a `tokenizer.json`: that it is one, that ids are unique, that merges name
- * tokens which exist. What the parts mean is decided elsewhere; nothing here encodes or decodes.
+ * The checked contents of a `tokenizer.json`. Checks that it is one, that ids are unique, and that the
+ * tokens of merges exist. Does not interpret the parts; encodes and decodes nothing.
  */
 import { FormatError } from "../errors.ts";
 import type { AddedToken } from "./definition.ts";
@@ -14,7 +14,7 @@ export interface TokenizerFile {
   readonly normalizer: Json | undefined;
   readonly preTokenizer: Json | undefined;
   readonly decoder: Json | undefined;
-  /** All tokens by id, added ones included; "" where an id has none. */
+  /** All tokens by id, with the added ones; "" for an unused id. */
   readonly tokens: readonly string[];
   readonly idOf: ReadonlyMap<string, number>;
   /** Pairs of ids, first merged first; undefined where the model has no merges. */
@@ -71,7 +71,7 @@ export function asObject(value: unknown): Json | undefined {
     : undefined;
 }
 
-/** `name` is what the file is called in messages. */
+/** `name` is the file's name in messages. */
 export function parseJsonObject(text: string, name: string): Json {
   let json: unknown;
   try {
@@ -137,7 +137,7 @@ export function readVocab(vocab: unknown): Map<string, number> {
   return idOf;
 }
 
-/** Published ones have up to some hundred characters. Some checks take the square of it. */
+/** Published ones have at most some hundred characters. Some checks take quadratic time. */
 const MAX_TOKEN_LENGTH = 4096;
 
 export function checkTokenLength(token: string): void {

@@ -17,8 +17,8 @@ import type { Json, TokenizerFile } from "./tokenizer-file.ts";
 import type { DirectTokenizer, Vocabulary } from "./tokenizer.ts";
 
 /**
- * Reads the text of a tokenizer.json that can be trusted: its patterns run on this thread. `openTokenizer` is for all
- * others. Throws FormatError, and nothing else, for text that is not one or that contradicts itself.
+ * Reads the text of a trusted tokenizer.json: its patterns run on this thread. Use `openTokenizer` for untrusted ones.
+ * Throws FormatError, and nothing else, for text that is not a tokenizer.json or contradicts itself.
  */
 export function parseTokenizerJson(
   text: string,
@@ -42,7 +42,7 @@ export interface ParsedVocabulary {
   };
 }
 
-/** As `parseTokenizerJson`, but runs none of the file's patterns: it takes as long as the file is long. */
+/** Like `parseTokenizerJson`, but runs none of the file's patterns. Takes time linear in the file. */
 export function parseVocabulary(
   text: string,
   options: CreateTokenizerOptions = {},
@@ -67,7 +67,7 @@ async function reading<T>(read: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** Steps within steps end at the stack's depth. */
+/** Bounds the recursion into nested steps. */
 function asFormatError(cause: unknown): unknown {
   if (!(cause instanceof RangeError)) return cause;
   return new FormatError(

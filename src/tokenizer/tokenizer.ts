@@ -3,8 +3,8 @@
  */
 
 /**
- * What ids stand for; immutable. Tables alone: nothing here takes longer than its result is long. Throws
- * `RequestError` for ids outside the vocabulary.
+ * The vocabulary: ids to text; immutable. Only table look-ups, in time linear in the result. Throws `RequestError` for
+ * ids outside the vocabulary.
  */
 export interface Vocabulary {
   /** Ids are 0 .. vocabSize-1, special tokens included. */
@@ -14,49 +14,49 @@ export interface Vocabulary {
   /** The end-of-document token, if the vocabulary has one. */
   readonly eosTokenId: number | undefined;
   /**
-   * The most UTF-16 units of a text that one token stands for: a text is at least its length divided by this tokens
-   * long. Undefined where texts are normalised first, which may shorten them.
+   * The largest number of UTF-16 units that one token can encode. A text of n units has at least n divided by this
+   * number of tokens. Undefined if texts are normalised first, which may shorten them.
    */
   readonly maxUnitsPerToken?: number | undefined;
   /** Text of `ids`; bytes that are not UTF-8 become U+FFFD. */
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string;
   /** The token as its vocabulary spells it (byte-level alphabet form, not decoded). */
   rawToken(id: number): string;
-  /** The bytes the token stands for. */
+  /** The bytes that the token decodes to. */
   tokenBytes(id: number): Uint8Array;
   /** A decoder that holds back bytes until they are whole characters. */
   stream(options?: { skipSpecial?: boolean }): StreamDecoder;
 }
 
 export interface EncodeOptions {
-  /** Special tokens that are written in the text become what they name. Default: they are plain text. */
+  /** Special tokens in the text become their ids. Default: they are plain text. */
   readonly allowSpecial?: boolean;
   /**
-   * Ascending offsets, in UTF-16 units, of characters that no special token may have a part in, whatever they spell:
-   * those that somebody else wrote into the text. Default none.
+   * Ascending offsets, in UTF-16 units, of characters that are never part of a special token: those from untrusted
+   * parts of the text. Default none.
    */
   readonly literals?: ArrayLike<number>;
-  /** Gives up waiting where the work is done beside this thread. */
+  /** Stops waiting for work on another thread. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Text to ids and back. Encoding applies the patterns of whoever made the vocabulary. */
+/** Text to ids and back. Encoding runs the patterns of the vocabulary's file. */
 export interface Tokenizer extends Vocabulary {
-  /** Ids of `text`. Throws `RequestError` where the vocabulary's patterns do not come to an end. */
+  /** Ids of `text`. Throws `RequestError` if the vocabulary's patterns take too long. */
   encode(text: string, options?: EncodeOptions): Int32Array | Promise<Int32Array>;
-  /** Ends the threads it keeps, if any; it then encodes no more. */
+  /** Ends its threads, if any. It cannot encode afterwards. */
   close?(): void;
 }
 
-/** A tokenizer that encodes on the thread of whoever calls, however long that takes. */
+/** A tokenizer that encodes on the caller's thread, without a time limit. */
 export interface DirectTokenizer extends Tokenizer {
   encode(text: string, options?: EncodeOptions): Int32Array;
 }
 
-/** Ids to text as they come; one for each text. */
+/** Streaming decoder, one per text. */
 export interface StreamDecoder {
-  /** Text that became certain with this token: possibly "", never half a character. */
+  /** The text completed by this token: possibly "", never half a character. */
   push(id: number): string;
-  /** What is left; incomplete bytes become U+FFFD. */
+  /** The rest; incomplete bytes become U+FFFD. */
   end(): string;
 }

@@ -1,4 +1,4 @@
-/** Node's threads for tokenizers. Knows nothing of what they do. */
+/** Worker threads of Node for tokenizers. Does not know their tasks. */
 import type { StartWorker } from "../../worker/index.ts";
 import { nodeWorker } from "../../worker/node/index.ts";
 import type { CreateTokenizerOptions } from "../byte-level-tokenizer.ts";
@@ -14,8 +14,8 @@ export const startTokenizerWorker: StartWorker = nodeWorker("encode-program", {
 });
 
 /**
- * The tokenizer in the text of a tokenizer.json, whoever wrote it: what takes long is done beside this thread, within
- * limits. Throws `FormatError`, and nothing else, for text that is not one or that contradicts itself.
+ * The tokenizer of an untrusted tokenizer.json, given as text. Slow work runs on another thread, within limits. Throws
+ * `FormatError`, and nothing else, for text that is not a tokenizer.json or contradicts itself.
  */
 export function openTokenizerFile(
   json: string,
