@@ -1,26 +1,25 @@
 /**
- * The places of a text, sorted by the ids before them: places with the same context lie side by side, whatever its
- * length, so one walk counts what followed each context. Knows ids and documents; no counts, no formats.
+ * The positions of a text, sorted by the ids before them. Positions with the same context are neighbours, for every
+ * context length, so one pass counts what followed each context. Knows ids and documents; no counts, no formats.
  *
- * Places are put into groups by the id before them, and each group is sorted by itself, near enough to the processor
- * to take little time.
+ * Positions are grouped by the id before them. Each group is sorted alone, because it then fits into the cache.
  */
 import { InvalidConfigError } from "../../errors.ts";
 
 /** A text to count: token ids and where documents start in it. */
 export interface CountedText {
   readonly tokens: Uint16Array | Uint32Array;
-  /** Ascending. A document's first id is context and never a successor. None: only whole n-grams count. */
+  /** Ascending. A document's first id is only context, never a successor. Empty: only complete n-grams are counted. */
   readonly starts: Uint32Array;
 }
 
 export interface ContextOrder {
   readonly text: CountedText;
-  /** Ids of the longest n-grams. */
+  /** Length of the longest n-grams, in ids. */
   readonly order: number;
-  /** Places of the text, sorted by (id before, id before that, …, id at the place). */
+  /** Positions in the text, sorted by (id before, the one before that, …, id at the position). */
   readonly places: Uint32Array;
-  /** Ids of its document before each place, `order - 1` at most. */
+  /** Number of ids of the same document before each position, at most `order - 1`. */
   readonly depths: Uint8Array;
 }
 
@@ -29,12 +28,12 @@ export const MAX_ORDER = 16;
 
 const uncounted = 255;
 
-/** Of the keys of a sort, at a time. */
+/** Bits of a key that one pass of the sort uses. */
 const DIGIT_BITS = 8;
-/** Up to as many are sorted by insertion, which is the fastest for few. */
+/** Up to this length insertion sort is fastest. */
 const few = 24;
 
-/** Sorts every place of the text that has something before it. Throws `InvalidConfigError` for an order or ids out of range. */
+/** Sorts all positions of the text that have an id before them. Throws `InvalidConfigError` for an order or ids out of range. */
 export function sortByContext(
   text: CountedText,
   { order, vocabSize }: { order: number; vocabSize: number },
@@ -45,7 +44,7 @@ export function sortByContext(
   checkIds(tokens, vocabSize);
   const depths = depthsOf(text, order - 1);
   const { places, ends } = groupByIdBefore(tokens, depths, vocabSize);
-  // The id at the place first, then those before it, the farthest first.
+  // The id at the position first, then those before it, the farthest first.
   const backs = [0, ...Array.from({ length: order - 2 }, (_, i) => order - 1 - i)];
   const sorter = new GroupSorter({ tokens, depths, vocabSize });
   for (let id = 0; id < vocabSize; id++)
@@ -53,7 +52,7 @@ export function sortByContext(
   return { text, order, places, depths };
 }
 
-/** Every place that has something before it, by the id before it, and where each id's end. */
+/** All positions with an id before them, grouped by that id, and the end of each group. */
 function groupByIdBefore(
   tokens: ArrayLike<number>,
   depths: Uint8Array,
@@ -73,7 +72,7 @@ function groupByIdBefore(
   return { places, ends };
 }
 
-/** Sorts groups of places by ids near them, with scratch arrays that are used again. */
+/** Sorts groups of positions by the ids near them, and reuses its scratch arrays. */
 class GroupSorter {
   readonly #tokens: ArrayLike<number>;
   readonly #depths: Uint8Array;
@@ -91,7 +90,7 @@ class GroupSorter {
     this.#bits = 32 - Math.clz32(of.vocabSize);
   }
 
-  /** In place, by the ids `backs` before each place, the last of them first. */
+  /** Sorts in place by the ids `backs` before each position, the last of them first. */
   sort(places: Uint32Array, backs: readonly number[]): void {
     const { length } = places;
     if (length < 2) return;
@@ -106,7 +105,7 @@ class GroupSorter {
     group.set(places);
     for (let i = 0; i < length; i++) this.#ranks[i] = i;
     for (const back of backs) {
-      // Where the document is too short the key is 0, which sorts before all ids.
+      // If the document is too short the key is 0, which sorts before all ids.
       for (let i = 0; i < length; i++) {
         const at = group[i]!;
         keys[i] = this.#depths[at]! >= back ? this.#tokens[at - back]! + 1 : 0;
@@ -117,7 +116,7 @@ class GroupSorter {
     for (let i = 0; i < length; i++) places[i] = group[ranks[i]!]!;
   }
 
-  /** Sorts the ranks by one digit of their keys; equal ones stay as they are. */
+  /** Sorts the ranks by one digit of their keys. Stable. */
   #pass(length: number, shift: number): void {
     const [keys, ranks, others, ends] = [this.#keys, this.#ranks, this.#others, this.#ends];
     const mask = (1 << DIGIT_BITS) - 1;
@@ -144,7 +143,7 @@ class GroupSorter {
   }
 }
 
-/** How many ids of their contexts two places have in common, `depth` at most. */
+/** The number of context ids that two positions have in common, at most `depth`. */
 export function commonDepth(
   { text: { tokens }, depths }: ContextOrder,
   one: number,

@@ -1,19 +1,19 @@
 /**
- * Kneser-Ney counts: how often each context was followed by each id. One walk over sorted places; a row is told when
- * its last place has been met. Knows counts; no chances, no formats.
+ * Kneser-Ney counts: how often each context was followed by each id. One pass over sorted positions; a row is visited
+ * after its last position. Knows counts; no probabilities, no formats.
  *
- * Contexts of the longest n-grams count places. Shorter ones count the different ids that stand before the n-gram
- * (Kneser and Ney 1995), which says how many contexts an id fits into; where a document starts before it, places.
+ * Contexts of the longest n-grams count positions. Shorter ones count the different ids before the n-gram (Kneser and
+ * Ney 1995), that is, in how many contexts an id occurs. At the start of a document they count positions.
  */
 import { commonDepth, type ContextOrder } from "./context-order.ts";
 
-/** What followed one context, to be read during the visit only. */
+/** The successors of one context. Valid only during the visit. */
 export interface ContextRow {
-  /** Ids of the context: 0 is the row of all ids. */
+  /** Number of ids in the context. 0: the row without context. */
   readonly depth: number;
-  /** A place in the text whose `depth` ids before it are the context. */
+  /** A position in the text; the `depth` ids before it are the context. */
   readonly place: number;
-  /** How many ids followed, and which: the first `size`, each once, the most frequent first, then the smallest. */
+  /** How many different ids followed, and which: the first `size`, by falling count, then by id. */
   readonly size: number;
   readonly successors: Uint32Array;
   /** [V] How often each id followed. */
@@ -21,7 +21,7 @@ export interface ContextRow {
   readonly total: number;
 }
 
-/** Places that are left out: a fold. */
+/** The positions to leave out: a fold. */
 export interface PlaceRange {
   readonly from: number;
   readonly to: number;
@@ -66,10 +66,10 @@ export function countContexts(
   if (last !== -1) close(last, 0);
 }
 
-/** Up to as many successors are sorted by insertion, which is the fastest for few. */
+/** Up to this number of successors insertion sort is fastest. */
 const few = 24;
 
-/** A row that still grows. */
+/** A row that is still being counted. */
 class OpenRow implements ContextRow {
   readonly depth: number;
   readonly counts: Uint32Array;
@@ -97,7 +97,7 @@ class OpenRow implements ContextRow {
     this.total += count;
   }
 
-  /** Each successor once, or with its count where nothing stands before. */
+  /** Counts each successor once, or with its count if there is no id before the n-gram. */
   countInto(shorter: OpenRow, isWhole: boolean): void {
     for (let i = 0; i < this.size; i++) {
       const id = this.successors[i]!;

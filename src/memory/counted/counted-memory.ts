@@ -1,9 +1,9 @@
 /**
- * A memory of counted successors: what followed the ids before a position, as distributions over the next id, and how
- * much each of them can be trusted, as a vector for the model that weighs them. The second kind of memory, beside
- * hashed rows: nothing is learned in it, nothing shares a row, and its addresses follow from ids alone, too.
+ * A memory of counted successors. For each position it gives distributions over the next id, and a vector of evidence
+ * (how reliable each distribution is) for the model that weights them. It is the second kind of memory beside hashed
+ * rows. Nothing in it is learned and no contexts share a row. Its addresses, too, depend only on ids.
  *
- * P positions, K = order - 1 contexts a position (of 1, 2, … ids), E = 3 K.
+ * P positions, K = order - 1 contexts per position (of 1, 2, … ids), E = 3 K.
  */
 import { RequestError, StoreError } from "../../errors.ts";
 import type {
@@ -28,7 +28,7 @@ export class CountedMemory implements Memory {
   readonly table: CountedTable;
   readonly unigrams: Float32Array;
 
-  /** `layerId` is the layer whose input the evidence is; for the output, the number of layers. */
+  /** `layerId`: the layer that gets the evidence as input; the number of layers stands for the output. */
   constructor(table: CountedTable, { layerId, identity }: { layerId: number; identity?: string }) {
     this.table = table;
     this.identity = identity ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
@@ -55,20 +55,20 @@ export class CountedMemory implements Memory {
   }
 }
 
-/** Counts that are read at some positions: those of the whole text, or of all folds but one. */
+/** The table read at some positions: counts of the whole text, or of all folds except one. */
 export type CountsAt = (source: number | undefined) => CountedMemory;
 
 interface CountedAddresses extends Addresses {
-  /** Contexts, one behind another. */
+  /** The contexts, concatenated. */
   readonly ids: Uint32Array;
-  /** [P] Where in `ids` each position's context ends, and how many ids it has. */
+  /** [P] The end of each position's context in `ids`, and its length. */
   readonly ends: Uint32Array;
   readonly depths: Uint8Array;
   /** [P] */
   readonly counts: readonly CountedMemory[];
 }
 
-/** Where a row is looked for: in bytes `from`..`to`-1 of the buckets that were read. */
+/** The bytes `from`..`to`-1 of the buckets that were read, in which a row is searched. */
 interface Wanted {
   readonly blocks: number[];
   /** [P, K] */
@@ -108,7 +108,7 @@ export class CountedReader implements MemoryReader {
       for (let at = from; at < to; at++, position++) {
         ends[position] = size + at - first + 1;
         depths[position] = Math.min(reach, at - first + 1);
-        // The fold is that of the id which is to be predicted.
+        // The fold of the id that is to be predicted.
         counts.push(this.#countsAt(source === undefined ? undefined : source + at - from + 1));
       }
       size += to - first;
@@ -143,7 +143,7 @@ export class CountedReader implements MemoryReader {
           counts.table.buckets.read(Uint32Array.from(blocks), this.#room(counts, blocks.length)),
         ),
       ).then(finish);
-      // Who waits for it hears of a failure; nobody may come to that.
+      // Whoever awaits it gets the failure. If nobody does, it must not be an unhandled rejection.
       reading.catch(() => undefined);
     };
     return {
@@ -168,7 +168,7 @@ export class CountedReader implements MemoryReader {
       counts.table.buckets.prefetch?.(Uint32Array.from(blocks));
   }
 
-  /** The blocks of the buckets that the contexts of each position lie in. */
+  /** The blocks of the buckets that have the contexts of each position. */
   #wanted({
     numPositions,
     ids,
@@ -210,12 +210,12 @@ export class CountedReader implements MemoryReader {
   }
 }
 
-/** The rows of one look-up, once their bytes are there. */
+/** The rows of one look-up, after their bytes were read. */
 class CountedRows implements Distributions {
   readonly count: number;
   readonly #at: CountedAddresses;
   readonly #scanner: RowScanner;
-  /** [P, K]; `listed` 0: never met. */
+  /** [P, K]; `listed` 0: the context never occurred. */
   readonly #heads: RowHead[];
   #bytes: ReadonlyMap<CountedMemory, Uint8Array> | undefined;
 
@@ -291,7 +291,7 @@ class CountedRows implements Distributions {
     for (let id = 0; id < unigrams.length; id++) probs[id]! += weight * unigrams[id]!;
   }
 
-  /** What the row's chances are made of, its successors in the scanner; undefined for a context that was never met. */
+  /** The discounted shares of a row, with its successors in the scanner; undefined if the context never occurred. */
   #row(position: number, context: number): RowChances | undefined {
     if (this.#bytes === undefined)
       throw new StoreError("counted rows were asked for before they arrived: wait for the look-up");

@@ -1,9 +1,9 @@
 /**
- * Counted rows of all contexts of a text, found by their ids: a directory in RAM says where a context's bucket lies,
- * and the buckets lie in a store, so the bytes that a context needs are known from ids alone and come in one read.
- * Knows ids, counts and stores; no chances, no text, no files.
+ * Counted rows of all contexts of a text, found by their ids. A directory in RAM gives the position of each bucket; the
+ * buckets are in a store. So ids alone determine the bytes that a context needs, and one read gets them. Knows ids,
+ * counts and stores; no probabilities, no text, no files.
  *
- * Contexts of one id have a bucket each; longer ones share buckets by a hash, and rows there name their context.
+ * Contexts of one id have one bucket each. Longer contexts share buckets by a hash, and their rows contain the context.
  */
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
@@ -12,22 +12,22 @@ import type { ContextOrder } from "./context-order.ts";
 import { leastGainFor, type Prune, prunedRows } from "./prune-rows.ts";
 import { type RowHead, RowScanner, RowWriter } from "./row-bytes.ts";
 
-/** Bytes of one row of the store that buckets lie in. */
+/** Bytes per row of the store of the buckets. */
 export const BLOCK_BYTES = 64;
 
 /** Contexts that share a bucket, on average. */
 const contextsPerBucket = 8;
 
-/** What a table is besides its buckets. */
+/** A table without its buckets. */
 export interface CountedDirectory {
-  /** Ids of the longest n-grams. */
+  /** Length of the longest n-grams, in ids. */
   readonly order: number;
   readonly vocabSize: number;
-  /** [order] What n-grams of 1, 2, … ids give up of their count: D = n1 / (n1 + 2 n2), n1 of them counted once, n2 twice. */
+  /** [order] Discounts of n-grams of 1, 2, … ids: D = n1 / (n1 + 2 n2), where n1 n-grams were counted once, n2 twice. */
   readonly discounts: Float64Array;
-  /** [V] How often each id was counted without its context. */
+  /** [V] Count of each id without context. */
   readonly unigrams: Uint32Array;
-  /** [B+1] Where each bucket starts. The first V are those of the contexts of one id. */
+  /** [B+1] Start of each bucket. The first V buckets are those of contexts of one id. */
   readonly offsets: Uint32Array;
 }
 
@@ -36,17 +36,17 @@ export interface CountedTable extends CountedDirectory {
   readonly buckets: RowStore;
 }
 
-/** A table whose buckets are still bytes: whole blocks of them. */
+/** A table with its buckets as bytes, in whole blocks. */
 export interface CountedBytes extends CountedDirectory {
   readonly bytes: Uint8Array;
 }
 
-/** Of an n-gram's count, what it gives up to n-grams that were never met. (Ney, Essen and Kneser 1994) */
+/** The discount: what is subtracted from each count for n-grams that never occurred. (Ney, Essen and Kneser 1994) */
 export function discountOf({ once, twice }: { once: number; twice: number }): number {
   return once + twice > 0 ? once / (once + 2 * twice) : 0.75;
 }
 
-/** Where the context of the `depth` ids before `place` has its bucket. */
+/** The bucket of the context of the `depth` ids before `place`. */
 export function bucketOf(
   { vocabSize, offsets }: Pick<CountedDirectory, "vocabSize" | "offsets">,
   { ids, place, depth }: { ids: ArrayLike<number>; place: number; depth: number },
@@ -61,16 +61,16 @@ export function bucketOf(
   return vocabSize + (((hash ^ (hash >>> 13)) >>> 0) % (offsets.length - 1 - vocabSize));
 }
 
-/** A table just counted. */
+/** A newly counted table. */
 export interface BuiltTable extends CountedBytes {
-  /** What is listed saves at least so many nats a byte: 0 where all is. */
+  /** The smallest gain of listed successors, in nats per byte. 0: all are listed. */
   readonly leastGain: number;
 }
 
 /**
- * Counts a text that was sorted. `except` leaves out a fold; `prune` lists less than all. Takes twice the table's
- * bytes, before it is pruned, of memory. Throws `InvalidConfigError` for more bytes than a directory addresses, and
- * for less room than it needs.
+ * Counts a sorted text. `except` leaves out a fold; `prune` lists only some successors. Needs memory for twice the bytes
+ * of the unpruned table. Throws `InvalidConfigError` if the table has more bytes than a directory can address, or if
+ * the given size is too small.
  */
 export function buildCountedTable(
   sorted: ContextOrder,
@@ -120,7 +120,7 @@ export function buildCountedTable(
   return { ...placed({ ...counted, segments: kept.segments }, kept.numContexts), leastGain };
 }
 
-/** Bytes of a table at rest: its blocks and its directory. */
+/** Bytes of a stored table: blocks and directory. */
 export function countedBytes({ buckets, offsets, ...of }: CountedTable): number {
   const rowBytes = BLOCK_BYTES * buckets.numRows;
   return bytesAtRest(of, { rowBytes, numBuckets: offsets.length - 1 });
@@ -143,7 +143,7 @@ function numBucketsFor(numContexts: number, vocabSize: number): number {
   return vocabSize + Math.max(1, Math.ceil(numContexts / contextsPerBucket));
 }
 
-/** The table of rows that were written: each is placed into its bucket, in the order of their writing. */
+/** Makes a table of written rows: puts each into its bucket, in the order of writing. */
 function placed(
   { segments, ...counted }: Omit<CountedDirectory, "offsets"> & { segments: Uint8Array[] },
   numContexts: number,

@@ -1,9 +1,9 @@
 /**
- * Counts as a model is trained on them: a place of the training text is read from what the other folds of the text
- * wrote. Texts repeat themselves nearby, so counts of a text look better on it than on any other, and a model that is
- * trained on them trusts them too much. Folds are contiguous for the same reason. Knows places and folds; no graphs.
+ * Counts for training, cross-fitted: a position of the training text reads the counts of the other folds. Counts of a
+ * text fit that text better than any other, so a model trained on them would trust them too much. Folds are contiguous
+ * because texts repeat themselves nearby. Knows positions and folds; no graphs.
  *
- * After training, and for scoring on the way, the counts of the whole text are read.
+ * After training, and for validation during training, the counts of the whole text are read.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { Memory, MemoryReader, TrainableMemory, TrainableReader } from "../memory.ts";
@@ -22,7 +22,7 @@ export interface CrossFitOptions {
   readonly vocabSize: number;
   readonly folds: number;
   readonly layerId: number;
-  /** Of the whole text's table; those without a fold list what gains as much a byte. 0, the default: all is listed. */
+  /** For the table of the whole text; tables without a fold use the same smallest gain per byte. 0, the default: all is listed. */
   readonly maxBytes?: number;
 }
 
@@ -31,7 +31,7 @@ export class CrossFittedCounts implements TrainableMemory {
   readonly #withoutFold: readonly CountedMemory[];
   readonly #foldLength: number;
 
-  /** Counts the text once as a whole and once without each fold. Throws `InvalidConfigError`. */
+  /** Counts the whole text, and the text without each fold. Throws `InvalidConfigError`. */
   constructor(text: CountedText, options: CrossFitOptions) {
     const { order, vocabSize, folds, layerId, maxBytes = 0 } = options;
     const { length } = text.tokens;
@@ -88,7 +88,7 @@ export class CrossFittedCounts implements TrainableMemory {
         ? this.#whole
         : this.#withoutFold[Math.floor(source / this.#foldLength)]!,
     );
-    // Counts are no weights: a gradient moves nothing in them.
+    // Counts are not trained.
     return Object.assign(reader, { update: () => Promise.resolve() });
   }
 

@@ -1,11 +1,11 @@
 /**
- * Interpolated Kneser-Ney chances from counted rows. A context's row gives each successor (c - D) / total, and what
- * it keeps back goes to the context one id shorter; a context that was never met passes everything on:
+ * Interpolated Kneser-Ney probabilities from counted rows. A context's row gives each successor (c - D) / total. The
+ * rest goes to the context that is one id shorter. A context that never occurred passes everything on:
  *
  *     p_n(w) = max(c(w) - D_n, 0) / total + rest_n p_{n-1}(w)      rest_n = 1 - sum of the first terms
  *
  * down to all ids and then to 1 / V. With all successors listed rest_n is D_n distinct / total. (Kneser and Ney 1995,
- * interpolated as in Chen and Goodman 1999.) Knows rows and chances; not where rows lie.
+ * interpolated as in Chen and Goodman 1999.) Knows rows and probabilities; not where rows are.
  */
 import type { RowHead, RowScanner } from "./row-bytes.ts";
 
@@ -23,7 +23,7 @@ export function unigramChances(unigrams: Uint32Array, discount: number): Float32
   return Float32Array.from(unigrams, (count) => Math.max(count - discount, 0) / total + rest);
 }
 
-/** What p_n of one row is made of, beside its successors: a share of each count, and what goes to shorter contexts. */
+/** The parts of p_n of a row besides its successors: the factor of counts, and the share of shorter contexts. */
 export interface RowChances {
   readonly discount: number;
   readonly total: number;
@@ -31,7 +31,7 @@ export interface RowChances {
   readonly listed: number;
 }
 
-/** Reads a row's successors into the scanner, and what their chances are made of. */
+/** Reads a row's successors into the scanner. Returns the other parts of its p_n. */
 export function rowChances(
   scanner: RowScanner,
   { bytes, head, discount }: { bytes: Uint8Array; head: RowHead; discount: number },

@@ -1,9 +1,12 @@
-/** How much a counted memory says of itself: what a model is built for. Knows sizes only. */
+/**
+ * The evidence that counted memory gives beside its chances: which numbers, and how many. A model's sizes depend on it.
+ * Knows no counts.
+ */
 
-/** Numbers that a context gives as evidence: log(1 + total) / 2, distinct / total, largest / total; or -1, 0, 0. */
+/** Evidence of a context: log(1 + total) / 2, distinct / total, largest / total; or -1, 0, 0 if it never occurred. */
 export const EVIDENCE = 3;
 
-/** Numbers of evidence a position, of n-grams of up to `order` ids. */
+/** Evidence values per position, for n-grams of up to `order` ids. */
 export function evidenceWidth(order: number): number {
   return EVIDENCE * (order - 1);
 }

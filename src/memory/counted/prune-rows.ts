@@ -1,18 +1,18 @@
 /**
- * Counted rows for fewer bytes: what is listed is what costs the text's likelihood most a byte if it is left out. Rows
- * keep their totals, so what is not listed goes to shorter contexts with its chance (`distributions.ts`), and no
- * context takes another's row. Knows rows and chances; no files.
+ * Prunes counted rows: keeps the successors whose loss would cost the text the most log-likelihood per byte. Rows keep
+ * their totals, so the probability of a pruned successor goes to the shorter context (`distributions.ts`). Knows rows
+ * and probabilities; no files.
  *
- * Of a context met T times, a successor with chance p = a + rest q has (rest + a) q = p' when it is not listed (a: its
- * discounted share, q: its chance by the shorter context). That costs T nats times the divergence of (p', 1 - p') from
- * (p, 1 - p). (After Stolcke 1998, who has it for back-off models, and sums over all ids.) A row's head is paid by the
- * successors that are kept together with it.
+ * A context occurs T times. A successor has probability p = a + rest q (a: its discounted share, q: its probability in
+ * the shorter context), or p' = (rest + a) q if it is pruned. Pruning costs T times the divergence of (p', 1 - p') from
+ * (p, 1 - p), in nats. (After Stolcke 1998, who treats back-off models and sums over all ids.) The bytes of a row's
+ * head are charged to the successors that are kept with it.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { unigramChances } from "./distributions.ts";
 import { headBytes, type RowHead, RowScanner, RowWriter, successorBytes } from "./row-bytes.ts";
 
-/** What is kept: as much as fits, or all that saves at least so many nats a byte. */
+/** What is kept: as much as fits into a size, or everything with at least this gain in nats per byte. */
 export type Prune = { readonly bytes: number } | { readonly leastGain: number };
 
 export interface RowsToPrune {
@@ -20,11 +20,11 @@ export interface RowsToPrune {
   readonly vocabSize: number;
   readonly discounts: Float64Array;
   readonly unigrams: Uint32Array;
-  /** Rows, longer contexts before the shorter ones that they end in, one id's after another's. */
+  /** Rows grouped by last id; a longer context comes before its shorter suffixes. */
   readonly segments: readonly Uint8Array[];
 }
 
-/** Steps of the least gain: 32 to a factor of two, from 2^-64 to 2^64. */
+/** Candidates for the smallest gain: 32 per factor of two, from 2^-64 to 2^64. */
 const STEPS = 32;
 const steps = 128 * STEPS;
 const stepOf = (gain: number): number =>
@@ -67,7 +67,7 @@ export function prunedRows(
   const writer = new RowWriter(rows.vocabSize);
   const counts = new Uint32Array(rows.vocabSize);
   let numContexts = 0;
-  // Steps are compared, not gains, so that what is kept is what was measured.
+  // Compares steps, not gains, so that exactly what was measured is kept.
   const least = stepOf(leastGain);
   forEachRow(rows, (row) => {
     const { depth, context, gains, sizes, size, ids, head } = row;
@@ -95,15 +95,15 @@ export function prunedRows(
 
 interface RowToPrune {
   depth: number;
-  /** The nearest id last. */
+  /** The context, nearest id last. */
   readonly context: Uint32Array;
   size: number;
   total: number;
-  /** Bytes of its head, at most. */
+  /** Upper bound of the bytes of its head. */
   head: number;
   ids: Uint32Array;
   counts: Uint32Array;
-  /** Of each successor: nats it saves, and bytes it takes. */
+  /** Nats saved by each successor, and its bytes. */
   gains: Float64Array;
   sizes: Uint8Array;
 }
@@ -115,7 +115,7 @@ function forEachRow(
 ): void {
   const scanner = new RowScanner(vocabSize);
   const head: RowHead = { total: 0, distinct: 0, largest: 0, listed: 0, at: 0, isSingle: false };
-  // By depth and id: of the row that was visited last.
+  // By depth and id, for the row visited last.
   const chances = Array.from({ length: order }, () => new Float64Array(vocabSize));
   chances[0]!.set(unigramChances(unigrams, discounts[0]!));
   const row: RowToPrune = {
@@ -158,7 +158,7 @@ function forEachRow(
     row.total = total;
     row.ids = scanner.ids;
     row.counts = scanner.counts;
-    // What is left out is counted in the head: as many as all, at most.
+    // The head has the number of pruned successors; all is the upper bound.
     row.head = headBytes({ ...head, distinct: 2 * listed }, { depth, rest: successors, vocabSize });
     visit(row);
   };
@@ -192,7 +192,7 @@ function rowGain(
   return most;
 }
 
-/** Of the distribution (q, 1 - q) from (p, 1 - p), p > q, in nats. */
+/** KL divergence of (q, 1 - q) from (p, 1 - p), p > q, in nats. */
 function divergence(p: number, q: number): number {
   const rest = p < 1 ? (1 - p) * Math.log((1 - p) / (1 - q)) : 0;
   return Math.max(0, p * Math.log(p / q) + rest);

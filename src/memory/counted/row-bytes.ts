@@ -1,6 +1,7 @@
 /**
- * A context's row as bytes: its ids, what followed it and how often. Rows of one bucket lie one behind another, and
- * name their context whole, so that none is taken for another. Reads of foreign bytes are bounded. Knows no chances.
+ * A context's row as bytes: its ids, its successors and their counts. The rows of a bucket follow each other. Each
+ * contains its whole context, so no row is taken for another. Reads of untrusted bytes are bounded. Knows no
+ * probabilities.
  *
  *     depth        1 byte: ids of the context; + 128 if exactly one id followed, once
  *     context      depth ids, the nearest first, of `idBytes` bytes each, little-endian
@@ -15,16 +16,16 @@ import { FormatError } from "../../errors.ts";
 
 const single = 128;
 
-/** What a row says before its successors. */
+/** The head of a row, before its successors. */
 export interface RowHead {
   /** Sum of all counts, listed or not. */
   total: number;
-  /** Successors, listed or not. */
+  /** Number of successors, listed or not. */
   distinct: number;
-  /** The largest count of a listed one. */
+  /** The largest count of a listed successor. */
   largest: number;
   listed: number;
-  /** Where the successors stand, and whether without counts. */
+  /** Position of the successors, and whether counts are absent. */
   at: number;
   isSingle: boolean;
 }
@@ -35,23 +36,23 @@ export interface RowToWrite {
   readonly depth: number;
   readonly ids: ArrayLike<number>;
   readonly place: number;
-  /** The first `size` are listed, the most frequent first. */
+  /** The first `size` are listed, by falling count. */
   readonly successors: ArrayLike<number>;
   readonly size: number;
   /** By id. */
   readonly counts: ArrayLike<number>;
   /** Sum of all counts, listed or not. */
   readonly total: number;
-  /** Successors that are not listed. */
+  /** Number of successors that are not listed. */
   readonly unlisted: number;
 }
 
-/** Bytes of an id in a vocabulary. */
+/** Bytes per id for a vocabulary. */
 function idBytesOf(vocabSize: number): number {
   return vocabSize <= 1 << 16 ? 2 : 3;
 }
 
-/** Bytes of a row before its successors, of `depth` ids of context; `rest` bytes of successors follow. */
+/** Bytes of the head of a row with `depth` context ids and `rest` bytes of successors. */
 export function headBytes(
   { total, distinct, listed, isSingle }: Omit<RowHead, "at" | "largest">,
   { depth, rest, vocabSize }: { depth: number; rest: number; vocabSize: number },
@@ -67,7 +68,7 @@ export function successorBytes(count: number, vocabSize: number): number {
   return idBytesOf(vocabSize) + varintBytes(count);
 }
 
-/** Writes rows one behind another, into segments that hold whole rows and never move. */
+/** Writes rows into segments. Segments have whole rows and never move. */
 export class RowWriter {
   readonly #idBytes: number;
   readonly segments: Uint8Array[] = [];
@@ -78,7 +79,7 @@ export class RowWriter {
     this.#idBytes = idBytesOf(vocabSize);
   }
 
-  /** The rows written, once all are. */
+  /** The written rows. Call after the last one. */
   finish(): Uint8Array[] {
     this.#close();
     return this.segments;
@@ -138,10 +139,10 @@ const SEGMENT_BYTES = 2 ** 22;
 export class RowScanner {
   readonly #vocabSize: number;
   readonly #idBytes: number;
-  /** Of the row that was read last. */
+  /** Head of the row read last. */
   ids: Uint32Array = new Uint32Array(64);
   counts: Uint32Array = new Uint32Array(64);
-  /** Where the row ends that was opened last. */
+  /** End of the row opened last. */
   end = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
@@ -153,8 +154,8 @@ export class RowScanner {
   }
 
   /**
-   * Looks for the row of the `depth` ids before `place` of `ids` among the bytes `from`..`to`-1; false if it is not
-   * there. Throws `FormatError` for bytes that are no rows.
+   * Searches the bytes `from`..`to`-1 for the row of the `depth` ids before `place` in `ids`. Returns whether it was
+   * found. Throws `FormatError` for bytes that are not rows.
    */
   find(
     bytes: Uint8Array,
@@ -193,8 +194,8 @@ export class RowScanner {
   }
 
   /**
-   * Reads the head and the context, the nearest id last, of the row that begins at `from`; returns its depth. `end` is
-   * where the next one begins. Throws `FormatError` for bytes that are no row.
+   * Reads the head and the context (nearest id last) of the row at `from`, and returns its depth. `end` is the start
+   * of the next row. Throws `FormatError` for bytes that are not a row.
    */
   open(
     bytes: Uint8Array,
@@ -223,8 +224,8 @@ export class RowScanner {
   }
 
   /**
-   * Reads the successors of a row that was found in these bytes into `ids` and `counts`, which are valid until the next
-   * row, and returns the sum of their counts. Throws `FormatError` for ids and counts that chances cannot be made of.
+   * Reads the successors of a row found in these bytes into `ids` and `counts`, which are valid until the next row.
+   * Returns the sum of their counts. Throws `FormatError` for ids or counts that give no probabilities.
    */
   readSuccessors(bytes: Uint8Array, { at, listed, isSingle, total }: RowHead): number {
     if (listed > this.#vocabSize) throw damaged("a row with more successors than there are ids");
