@@ -12,13 +12,12 @@ import {
   type CountedTable,
   CrossFittedCounts,
   CrossFittedRows,
+  Folds,
   numColumns,
-  RamStore,
   rowFormat,
   type TokenMap,
   TrainableComposedMemory,
   TrainableHashedMemory,
-  USE_CODE_BYTES,
 } from "./memory/index.ts";
 import {
   initialParams,
@@ -30,13 +29,7 @@ import {
 import { modelOfPreset } from "./model-of-preset.ts";
 import type { Backend } from "./tensor/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
-import {
-  type CountedSizes,
-  type FlatArrays,
-  flatArrays,
-  type Preset,
-  type TrainableModel,
-} from "./training/index.ts";
+import { type FlatArrays, flatArrays, type Preset, type TrainableModel } from "./training/index.ts";
 
 /** Everything a run changes, at its start values. */
 export interface ModelParts {
@@ -93,74 +86,34 @@ export function createParts({
   };
 }
 
-/** The parts, and the counts of what is read, as a model that a trainer can step, which reads its memory in folds where the recipe says so. */
+/**
+ * The parts as a model that a trainer can step, with the counts of what is read. Its memory is read in folds as the
+ * recipe says.
+ */
 export function trainableModel(
   { config, tokenMap, layout, arrays, tables }: ModelParts,
   { backend, preset, stream }: { backend: Backend; preset: Preset; stream: TokenStream },
 ): { model: TrainableModel; counts: CountedTable | undefined } {
-  const { engram } = config;
+  const { engram, counted, vocabSize, numLayers: layerId } = config;
+  const counts =
+    counted && CrossFittedCounts.of(stream, { ...preset.counted, ...counted, vocabSize, layerId });
   const { rowFolds } = preset.training;
-  const counts = countText(stream, { config, sizes: preset.counted });
+  const parts = engram && {
+    tokenMap,
+    addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
+    tables: tables.map(({ layerId: ofLayer, headDim, values }) => ({
+      layerId: ofLayer,
+      store: values,
+      format: rowFormat("f32", headDim),
+    })),
+  };
   const rows =
-    engram === undefined
-      ? undefined
-      : new TrainableHashedMemory(
-          {
-            tokenMap,
-            addressing: buildAddressing(buildLayout(engram), compressedPad(engram, tokenMap)),
-            tables: tables.map(({ layerId, headDim, values }) => ({
-              layerId,
-              store: values,
-              format: rowFormat("f32", headDim),
-            })),
-          },
-          tables,
-        );
-  const fitted =
-    rows === undefined || rowFolds === 0
-      ? rows
-      : new CrossFittedRows({
-          whole: rows,
-          withoutFold: Array.from({ length: rowFolds }, () => tablesOfFold(rows, tables)),
-          foldLength: Math.ceil(stream.tokens.length / rowFolds),
-        });
-  const memories = [fitted, counts].filter((memory) => memory !== undefined);
+    parts &&
+    (rowFolds > 0
+      ? new CrossFittedRows(parts, tables, new Folds(stream.tokens.length, rowFolds))
+      : new TrainableHashedMemory(parts, tables));
+  const memories = [rows, counts].filter((memory) => memory !== undefined);
   const memory = memories.length > 1 ? new TrainableComposedMemory(memories) : memories[0];
   const params = paramViews(layout, arrays.params);
   return { model: { config, backend, params, memory }, counts: counts?.table };
-}
-
-/** Tables in RAM like those that are kept, for one fold to be read from. */
-function tablesOfFold(
-  rows: TrainableHashedMemory,
-  tables: readonly TrainedTable[],
-): TrainableHashedMemory {
-  const inRam = (numRows: number, rowBytes: number): RamStore =>
-    new RamStore({ numRows, rowBytes });
-  return new TrainableHashedMemory(
-    {
-      ...rows,
-      tables: rows.tables.map((table, i) => ({
-        ...table,
-        store: inRam(tables[i]!.numRows, 4 * tables[i]!.headDim),
-      })),
-    },
-    tables.map(({ numRows }) => ({
-      moments: inRam(numRows, 4),
-      uses: inRam(numRows, USE_CODE_BYTES),
-    })),
-  );
-}
-
-/** What followed each context of the text, as a whole and without each fold. */
-function countText(
-  stream: TokenStream,
-  {
-    config: { counted, vocabSize, numLayers },
-    sizes,
-  }: { config: ModelConfig; sizes: CountedSizes },
-): CrossFittedCounts | undefined {
-  if (counted === undefined) return undefined;
-  const { order } = counted;
-  return new CrossFittedCounts(stream, { ...sizes, order, vocabSize, layerId: numLayers });
 }

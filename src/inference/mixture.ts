@@ -19,8 +19,10 @@ export function weightsUnder(
   const scaled = weights.slice();
   if (scale === 1) return scaled;
   for (let at = 0; at < scaled.length; at += width) {
-    const own = scaled[at]!;
-    const sum = own + scale * (1 - own);
+    // However small the backbone's weight is, without the memory it is all there is.
+    const own = scale === 0 ? 1 : scaled[at]!;
+    let sum = own;
+    for (let i = 1; i < width; i++) sum += scale * scaled[at + i]!;
     scaled[at] = own / sum;
     for (let i = 1; i < width; i++) scaled[at + i]! *= scale / sum;
   }
@@ -53,14 +55,15 @@ export function mixProbs(
 export function mixLogits(
   logits: Float32Array,
   weights: Float32Array,
-  from: { of: Distributions; position: number },
+  { of, position }: { of: Distributions; position: number },
 ): void {
   let largest = -Infinity;
   for (let id = 0; id < logits.length; id++) if (logits[id]! > largest) largest = logits[id]!;
   let sum = 0;
   for (let id = 0; id < logits.length; id++) sum += logits[id] = Math.exp(logits[id]! - largest);
-  for (let id = 0; id < logits.length; id++) logits[id]! /= sum;
-  mixProbs(logits, weights, from);
+  const own = weights[0]! / sum;
+  for (let id = 0; id < logits.length; id++) logits[id]! *= own;
+  of.add(position, weights.subarray(1), logits);
   // Zero only where the backbone's chance underflows and nothing was counted: then as good as never.
   for (let id = 0; id < logits.length; id++) logits[id] = Math.log(Math.max(logits[id]!, 1e-38));
 }

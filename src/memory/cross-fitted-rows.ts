@@ -1,63 +1,69 @@
 /**
  * Learned rows as a model is trained on them: a table for each fold of the training text, which learns from all other
- * folds, and one that learns from all. A place is read from its fold's table, which has never seen it or its
- * neighbours; so the model learns to trust rows as far as they hold on other text. Only the last table is kept.
+ * folds, and the one that is kept, which learns from all. A place is read from its fold's table, which has never seen it
+ * or its neighbours; so the model learns to trust rows as far as they hold on other text.
  *
- * Knows places, folds and rows; not how a text is cut or where tables rest. P positions.
+ * Knows folds and rows; not where the table that is kept rests. P positions.
  */
 import { InvariantError } from "../errors.ts";
-import type {
-  Addresses,
-  LookUp,
-  Memory,
-  MemoryReader,
-  MemoryUpdate,
-  TokenSpan,
-  TrainableMemory,
-  TrainableReader,
+import type { Folds } from "./folds.ts";
+import type { HashedMemoryParts } from "./hashed-memory.ts";
+import {
+  type Addresses,
+  joinLookUps,
+  type LookUp,
+  type MemoryInput,
+  type MemoryUpdate,
+  type TokenSpan,
+  type TrainableReader,
 } from "./memory.ts";
-import { joinLookUps } from "./memory.ts";
-import type { TrainableHashedMemory } from "./trainable-hashed-memory.ts";
+import type { RowStore } from "./store.ts";
+import { RamStore } from "./stores/ram/ram.ts";
+import { type RowTrainingState, TrainableHashedMemory } from "./trainable-hashed-memory.ts";
 
-export interface FoldedRows {
-  /** Learns from all text. */
-  readonly whole: TrainableHashedMemory;
-  /** Each learns from all text but its fold. */
-  readonly withoutFold: readonly TrainableHashedMemory[];
-  /** Tokens of a fold: the fold of a place is its number over this. */
-  readonly foldLength: number;
+export class CrossFittedRows extends TrainableHashedMemory {
+  readonly #folds: Folds;
+  readonly #withoutFold: readonly TrainableHashedMemory[];
+
+  /** `parts` and `states` are those of the table that is kept. Tables of the folds start at zero, in RAM. */
+  constructor(parts: HashedMemoryParts, states: readonly RowTrainingState[], folds: Folds) {
+    super(parts, states);
+    this.#folds = folds;
+    this.#withoutFold = Array.from(
+      { length: folds.count },
+      () =>
+        new TrainableHashedMemory(
+          {
+            ...parts,
+            tables: parts.tables.map((table) => ({ ...table, store: emptyLike(table.store) })),
+          },
+          states.map(({ moments, uses }) => ({
+            moments: emptyLike(moments),
+            uses: emptyLike(uses),
+          })),
+        ),
+    );
+  }
+
+  override trainingReader(): TrainableReader {
+    return new CrossFittedReader({
+      inputs: this.inputs,
+      folds: this.#folds,
+      kept: super.trainingReader(),
+      withoutFold: this.#withoutFold.map((memory) => memory.trainingReader()),
+    });
+  }
 }
 
-export class CrossFittedRows implements TrainableMemory {
-  readonly #rows: FoldedRows;
+function emptyLike({ numRows, rowBytes }: RowStore): RamStore {
+  return new RamStore({ numRows, rowBytes });
+}
 
-  constructor(rows: FoldedRows) {
-    this.#rows = rows;
-  }
-
-  get identity(): string {
-    return this.#rows.whole.identity;
-  }
-
-  get inputs(): Memory["inputs"] {
-    return this.#rows.whole.inputs;
-  }
-
-  get takesHints(): boolean {
-    return false;
-  }
-
-  reader(): MemoryReader {
-    return this.#rows.whole.reader();
-  }
-
-  trainingReader(): TrainableReader {
-    return new CrossFittedReader(this.#rows);
-  }
-
-  report(): ReturnType<Memory["report"]> {
-    return this.#rows.whole.report();
-  }
+interface Readers {
+  readonly inputs: readonly MemoryInput[];
+  readonly folds: Folds;
+  readonly kept: TrainableReader;
+  readonly withoutFold: readonly TrainableReader[];
 }
 
 interface FoldedAddresses extends Addresses {
@@ -66,19 +72,15 @@ interface FoldedAddresses extends Addresses {
 }
 
 class CrossFittedReader implements TrainableReader {
-  readonly #rows: FoldedRows;
-  readonly #whole: TrainableReader;
-  readonly #withoutFold: readonly TrainableReader[];
+  readonly #of: Readers;
   #last: FoldedAddresses | undefined;
 
-  constructor(rows: FoldedRows) {
-    this.#rows = rows;
-    this.#whole = rows.whole.trainingReader();
-    this.#withoutFold = rows.withoutFold.map((memory) => memory.trainingReader());
+  constructor(of: Readers) {
+    this.#of = of;
   }
 
   address(texts: readonly TokenSpan[]): FoldedAddresses {
-    const { numPositions, rows } = this.#whole.address(texts);
+    const { numPositions, rows } = this.#of.kept.address(texts);
     const folds = new Uint32Array(numPositions);
     let position = 0;
     for (const { from, to, source } of texts) {
@@ -86,7 +88,7 @@ class CrossFittedReader implements TrainableReader {
         throw new InvariantError("a place of the training text is not named");
       // Of the id that is to be predicted.
       for (let at = from; at < to; at++)
-        folds[position++] = Math.floor((source + at - from + 1) / this.#rows.foldLength);
+        folds[position++] = this.#of.folds.at(source + at - from + 1);
     }
     return { numPositions, rows, folds };
   }
@@ -94,36 +96,19 @@ class CrossFittedReader implements TrainableReader {
   lookUp(at: Addresses, into: ReadonlyMap<number, Float32Array>): LookUp {
     this.#last = at as FoldedAddresses;
     const { folds } = this.#last;
-    const parts = [...new Set(folds)].map((fold) => {
+    const lookUps = [...new Set(folds)].map((fold) => {
       const positions = positionsWhere(folds, (of) => of === fold);
       const vectors = this.#vectors(positions.length);
-      const lookUp = this.#withoutFold[Math.min(fold, this.#withoutFold.length - 1)]!.lookUp(
-        pick(at, positions),
-        vectors,
-      );
-      return { positions, vectors, lookUp };
+      const lookUp = this.#of.withoutFold[fold]!.lookUp(pick(at, positions), vectors);
+      // In RAM, so they are there.
+      for (const { layerId, width } of this.#of.inputs)
+        for (const [from, to] of positions.entries())
+          into
+            .get(layerId)
+            ?.set(vectors.get(layerId)!.subarray(from * width, (from + 1) * width), to * width);
+      return lookUp;
     });
-    const deal = (): void => {
-      for (const { positions, vectors } of parts)
-        for (const { layerId, width } of this.#rows.whole.inputs)
-          for (const [from, to] of positions.entries())
-            into
-              .get(layerId)
-              ?.set(vectors.get(layerId)!.subarray(from * width, (from + 1) * width), to * width);
-    };
-    const joined = joinLookUps(parts.map(({ lookUp }) => lookUp));
-    if (joined.isDone) deal();
-    return {
-      ...joined,
-      get isDone() {
-        return joined.isDone;
-      },
-      all: async () => {
-        if (joined.isDone) return;
-        await joined.all();
-        deal();
-      },
-    };
+    return joinLookUps(lookUps);
   }
 
   hint(): void {
@@ -132,13 +117,9 @@ class CrossFittedReader implements TrainableReader {
 
   async update(gradients: ReadonlyMap<number, Float32Array>, by: MemoryUpdate): Promise<void> {
     const at = this.#last!;
-    await this.#learn(this.#whole, {
-      at,
-      positions: positionsWhere(at.folds, () => true),
-      gradients,
-      by,
-    });
-    for (const [fold, reader] of this.#withoutFold.entries()) {
+    const all = positionsWhere(at.folds, () => true);
+    await this.#learn(this.#of.kept, { at, positions: all, gradients, by });
+    for (const [fold, reader] of this.#of.withoutFold.entries()) {
       const positions = positionsWhere(at.folds, (of) => of !== fold);
       if (positions.length > 0) await this.#learn(reader, { at, positions, gradients, by });
     }
@@ -171,10 +152,7 @@ class CrossFittedReader implements TrainableReader {
 
   #vectors(positions: number): Map<number, Float32Array> {
     return new Map(
-      this.#rows.whole.inputs.map(({ layerId, width }) => [
-        layerId,
-        new Float32Array(positions * width),
-      ]),
+      this.#of.inputs.map(({ layerId, width }) => [layerId, new Float32Array(positions * width)]),
     );
   }
 }

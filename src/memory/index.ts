@@ -44,6 +44,7 @@ export {
 } from "./layout.ts";
 export { TrainableComposedMemory } from "./composed.ts";
 export { CrossFittedRows } from "./cross-fitted-rows.ts";
+export { Folds } from "./folds.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
 export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
 export { type PlaceRange } from "./counted/count-contexts.ts";

@@ -33,7 +33,7 @@ export class TrainableHashedMemory extends HashedMemory implements TrainableMemo
     return `${super.identity} ${this.#version}`;
   }
 
-  trainingReader(): TrainableHashedReader {
+  trainingReader(): TrainableReader {
     return new TrainableHashedReader(this, this.#states, () => void this.#version++);
   }
 }

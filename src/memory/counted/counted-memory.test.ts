@@ -180,7 +180,7 @@ test("evidence is how often a context was met, by how many ids it was followed, 
 test("a place of the training text is read from the other folds", () => {
   const text = textOf([0, ...Array.from({ length: 40 }, (_, i) => 1 + ((i * i) % 5))], [0]);
   const folds = 4;
-  const crossFitted = new CrossFittedCounts(text, { order: 3, vocabSize, folds, layerId });
+  const crossFitted = CrossFittedCounts.of(text, { order: 3, vocabSize, folds, layerId });
   const { length } = text.tokens;
   const reader = crossFitted.trainingReader();
   const at = reader.address([{ ids: text.tokens, from: 0, to: length - 1, source: 0 }]);

@@ -5,8 +5,8 @@
  *
  * After training, and for validation during training, the counts of the whole text are read.
  */
-import { InvalidConfigError } from "../../errors.ts";
-import type { Memory, MemoryReader, TrainableMemory, TrainableReader } from "../memory.ts";
+import { Folds } from "../folds.ts";
+import type { TrainableMemory, TrainableReader } from "../memory.ts";
 import { RamStore } from "../stores/ram/ram.ts";
 import { type CountedText, sortByContext } from "./context-order.ts";
 import { CountedMemory, CountedReader } from "./counted-memory.ts";
@@ -22,78 +22,56 @@ export interface CrossFitOptions {
   readonly vocabSize: number;
   readonly folds: number;
   readonly layerId: number;
-  /** For the table of the whole text; tables without a fold use the same smallest gain per byte. 0, the default: all is listed. */
+  /** Of the whole text's table; those without a fold list what gains as much a byte. 0, the default: all is listed. */
   readonly maxBytes?: number;
 }
 
-export class CrossFittedCounts implements TrainableMemory {
-  readonly #whole: CountedMemory;
+/** The counts of the whole text, which are saved with the model, and in training those without each fold. */
+export class CrossFittedCounts extends CountedMemory implements TrainableMemory {
+  readonly #folds: Folds;
   readonly #withoutFold: readonly CountedMemory[];
-  readonly #foldLength: number;
 
-  /** Counts the whole text, and the text without each fold. Throws `InvalidConfigError`. */
-  constructor(text: CountedText, options: CrossFitOptions) {
-    const { order, vocabSize, folds, layerId, maxBytes = 0 } = options;
-    const { length } = text.tokens;
-    if (!Number.isInteger(folds) || folds < 2 || folds > length)
-      throw new InvalidConfigError(
-        `a text of ${length} tokens has 2..${length} folds, got ${folds}`,
-      );
+  /** Use `CrossFittedCounts.of`. */
+  private constructor(
+    whole: CountedTable,
+    {
+      folds,
+      withoutFold,
+      layerId,
+    }: { folds: Folds; withoutFold: readonly CountedTable[]; layerId: number },
+  ) {
+    super(whole, { layerId });
+    this.#folds = folds;
+    this.#withoutFold = withoutFold.map((table) => new CountedMemory(table, { layerId }));
+  }
+
+  /** Counts a text once as a whole and once without each fold. Throws `InvalidConfigError`. */
+  static of(text: CountedText, options: CrossFitOptions): CrossFittedCounts {
+    const { order, vocabSize, layerId, maxBytes = 0 } = options;
+    const folds = new Folds(text.tokens.length, options.folds);
     const sorted = sortByContext(text, { order, vocabSize });
-    this.#foldLength = Math.ceil(length / folds);
     const { leastGain, ...whole } = buildCountedTable(sorted, {
       vocabSize,
       ...(maxBytes > 0 && { prune: { bytes: maxBytes } }),
     });
-    this.#whole = new CountedMemory(tableInRam(whole), { layerId });
-    this.#withoutFold = Array.from({ length: folds }, (_, fold) => {
-      const except = { from: fold * this.#foldLength, to: (fold + 1) * this.#foldLength };
-      const others = buildCountedTable(sorted, {
-        vocabSize,
-        except,
-        ...(leastGain > 0 && { prune: { leastGain } }),
-      });
-      return new CountedMemory(tableInRam(others), { layerId });
-    });
-  }
-
-  /** Of the whole text: what is saved with the model. */
-  get table(): CountedTable {
-    return this.#whole.table;
-  }
-
-  get identity(): string {
-    return this.#whole.identity;
-  }
-
-  get inputs(): Memory["inputs"] {
-    return this.#whole.inputs;
-  }
-
-  get numDistributions(): number {
-    return this.#whole.numDistributions;
-  }
-
-  get takesHints(): boolean {
-    return this.#whole.takesHints;
-  }
-
-  reader(): MemoryReader {
-    return this.#whole.reader();
+    const withoutFold = Array.from({ length: folds.count }, (_, fold) =>
+      tableInRam(
+        buildCountedTable(sorted, {
+          vocabSize,
+          except: folds.range(fold),
+          ...(leastGain > 0 && { prune: { leastGain } }),
+        }),
+      ),
+    );
+    return new CrossFittedCounts(tableInRam(whole), { folds, withoutFold, layerId });
   }
 
   trainingReader(): TrainableReader {
     const reader = new CountedReader(this.inputs[0]!, (source) =>
-      source === undefined
-        ? this.#whole
-        : this.#withoutFold[Math.floor(source / this.#foldLength)]!,
+      source === undefined ? this : this.#withoutFold[this.#folds.at(source)]!,
     );
-    // Counts are not trained.
+    // Counts are no weights: a gradient moves nothing in them.
     return Object.assign(reader, { update: () => Promise.resolve() });
-  }
-
-  report(): ReturnType<Memory["report"]> {
-    return this.#whole.report();
   }
 }
 
