@@ -10,14 +10,7 @@ import { generateAnswers } from "./generate-answers.ts";
 import type { Task, TaskSet } from "./group.ts";
 import { type Item, itemsOf } from "./items.ts";
 import type { Judged, JudgeTask } from "./judge.ts";
-import {
-  aggregate,
-  BOOTSTRAP_ITERATIONS,
-  METRIC_KINDS,
-  type MetricValue,
-  standardError,
-  valueOf,
-} from "./metrics.ts";
+import { aggregate, METRIC_KINDS, type MetricValue, standardError, valueOf } from "./metrics.ts";
 import { type Scored, scoreRequests } from "./score-requests.ts";
 import type { MetricName } from "./task-type.ts";
 
@@ -39,8 +32,8 @@ export interface EvaluateOptions {
   readonly numFewShot?: number | undefined;
   /** Tokens that the model reads at most. Default: its own. */
   readonly context?: number;
-  /** Default 100,000, as in the harness; 0 leaves errors that need them out. */
-  readonly bootstrapIterations?: number;
+  /** Default true; false leaves errors out that need one. */
+  readonly bootstrap?: boolean;
   readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -115,10 +108,7 @@ export async function evaluateSet(
     const figures: Figure[] = [];
     for (const one of values) {
       const { aggregation, higherIsBetter } = METRIC_KINDS[one.metric];
-      const error = await standardError(aggregation, one.values, {
-        bootstrapIterations: options.bootstrapIterations ?? BOOTSTRAP_ITERATIONS,
-        signal: options.signal,
-      });
+      const error = await standardError(aggregation, one.values, options);
       const value = aggregate(aggregation, one.values);
       figures.push({ ...one, value, standardError: error, higherIsBetter });
     }
@@ -141,12 +131,12 @@ async function scored(
   const context = options.context ?? language.config.maxPositions;
   const encoder = new RequestEncoder(tokenizer, { context });
   const requests: TokenRequest[] = [];
-  /** Where the requests of each item begin. */
-  const begins = new Map<Item, number>();
+  /** Where the requests of each item begin and end. */
+  const ranges = new Map<Item, readonly [begin: number, end: number]>();
   for (const { task, items } of asked)
     for (const item of items) {
       signal?.throwIfAborted();
-      begins.set(item, requests.length);
+      const begin = requests.length;
       await named(`${task.name}, document ${item.id}`, async () => {
         const { request } = item;
         if (request.kind === "rolling")
@@ -155,6 +145,7 @@ async function scored(
           for (const { context: before, continuation } of request.pairs)
             requests.push(await encoder.pair(before, continuation, signal));
       });
+      ranges.set(item, [begin, requests.length]);
     }
   const scores = await scoreRequests(language, requests, {
     view: { scale },
@@ -162,12 +153,10 @@ async function scored(
     onProgress: (done, total) => options.onProgress?.(`${name}: windows`, done, total),
     signal,
   });
-  const ends = [...[...begins.values()].slice(1), requests.length];
-  let next = 0;
   return asked.map(({ items }) => {
     let numTruncated = 0;
     const samples = items.map((item) => {
-      const [begin, end] = [begins.get(item)!, ends[next++]!];
+      const [begin, end] = ranges.get(item)!;
       for (const request of requests.slice(begin, end)) if (request.isTruncated) numTruncated++;
       return { item, responses: scores.slice(begin, end), filtered: {} };
     });

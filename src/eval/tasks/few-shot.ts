@@ -7,7 +7,7 @@ import { PythonRandom } from "./python-random.ts";
 import type { Fields } from "./template.ts";
 
 /** The harness' own. */
-export const FEWSHOT_SEED = 1234;
+const FEWSHOT_SEED = 1234;
 
 export interface FewShotOptions {
   readonly sampler: "default" | "first_n";

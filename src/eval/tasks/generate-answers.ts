@@ -53,9 +53,8 @@ async function answer(
   promptIds: readonly number[],
   { tokenizer, scale, until, maxTokens, signal }: GenerateAnswersOptions,
 ): Promise<string> {
-  using places = scheduler.reserve(1);
   const eos = tokenizer.eosTokenId;
-  const steps = places.submit({
+  const steps = scheduler.submit({
     promptIds,
     maxTokens,
     sampler: createSampler({ temperature: 0 }),

@@ -82,14 +82,9 @@ export function aggregate(aggregation: Aggregation, values: readonly MetricValue
   return aggregation === "bits_per_byte" ? -mean / Math.LN2 : Math.exp(-mean);
 }
 
-/** Resamples of a bootstrap, as many as the harness draws. */
-export const BOOTSTRAP_ITERATIONS = 100_000;
+/** Resamples of a bootstrap, as many as the harness draws, so many of each seed. */
+const BOOTSTRAP_ITERATIONS = 100_000;
 const CHUNK = 1000;
-
-export interface StandardErrorOptions {
-  readonly bootstrapIterations: number;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * The standard error of `aggregate`: in closed form for means, by bootstrap for perplexity. Undefined where the harness
@@ -98,26 +93,25 @@ export interface StandardErrorOptions {
 export async function standardError(
   aggregation: Aggregation,
   values: readonly MetricValue[],
-  { bootstrapIterations, signal }: StandardErrorOptions,
+  { bootstrap = true, signal }: { bootstrap?: boolean; signal?: AbortSignal | undefined },
 ): Promise<number | undefined> {
   if (values.length < 2) return undefined;
   const plain = values.map(({ value }) => value);
   if (aggregation === "mean") return sampleDeviation(plain) / Math.sqrt(plain.length);
-  if (aggregation !== "perplexity" || bootstrapIterations < 2) return undefined;
-  const chunk = Math.min(CHUNK, bootstrapIterations);
+  if (aggregation !== "perplexity" || !bootstrap) return undefined;
   const replicates: number[] = [];
-  for (let seed = 0; seed < Math.floor(bootstrapIterations / chunk); seed++) {
+  for (let seed = 0; seed < BOOTSTRAP_ITERATIONS / CHUNK; seed++) {
     signal?.throwIfAborted();
     // Others on this thread get their turn, and a signal its chance.
     await new Promise((resolve) => setTimeout(resolve));
     const random = new PythonRandom(seed);
-    for (let i = 0; i < chunk; i++)
+    for (let i = 0; i < CHUNK; i++)
       replicates.push(Math.exp(-random.sumOfChoices(plain) / plain.length));
   }
   return sampleDeviation(replicates);
 }
 
-export function sampleDeviation(values: readonly number[]): number {
+function sampleDeviation(values: readonly number[]): number {
   const center = values.reduce((sum, x) => sum + x, 0) / values.length;
   return Math.sqrt(values.reduce((sum, x) => sum + (x - center) ** 2, 0) / (values.length - 1));
 }

@@ -5,7 +5,6 @@
 
 /** `str.isspace` of Python 3: unlike `\s` of JavaScript with U+001C..1F and U+0085, without U+FEFF. */
 const space = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
-const spacesAtEnd = new RegExp(`[${space}]+$`);
 const spacesAtBegin = new RegExp(`^[${space}]+`);
 const runOfSpaces = new RegExp(`[${space}]+`);
 const isSpace = new RegExp(`^[${space}]$`);
@@ -25,10 +24,6 @@ export function pythonStrip(text: string): string {
   return pythonTrimEnd(pythonTrimStart(text));
 }
 
-export function endsWithSpace(text: string): boolean {
-  return spacesAtEnd.test(text.slice(-1));
-}
-
 /** `len(re.split(r"\s+", text))`: one more than the runs of white space, those at the ends included. */
 export function countWords(text: string): number {
   return text.split(runOfSpaces).length;
@@ -46,8 +41,4 @@ const encoder = new TextEncoder();
 /** UTF-8 bytes. */
 export function numBytes(text: string): number {
   return encoder.encode(text).length;
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,9 +3,8 @@
  * a model recalls can be told by how often it could have learned it. Knows records; not files or figures.
  */
 import { FormatError, RequestError } from "../../errors.ts";
-import { isRecord } from "./python-text.ts";
 import { PythonRandom } from "./python-random.ts";
-import type { Fields } from "./template.ts";
+import { type Fields, isRecord } from "./template.ts";
 
 export interface Fact {
   readonly relation: string;

@@ -3,8 +3,7 @@
  * name says. Knows texts; not files or tasks.
  */
 import { FormatError } from "../../errors.ts";
-import { isRecord } from "./python-text.ts";
-import type { Fields } from "./template.ts";
+import { type Fields, isRecord } from "./template.ts";
 
 const MAX_RECORDS = 2_000_000;
 

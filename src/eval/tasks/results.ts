@@ -2,7 +2,7 @@
  * Results of task sets in the shape of lm-evaluation-harness' results file, groups with the figures of their parts.
  * Knows figures; not models or how they are shown.
  */
-import type { SetResult } from "./evaluate.ts";
+import type { Figure, SetResult } from "./evaluate.ts";
 import { groupMean, groupStandardError, METRIC_KINDS } from "./metrics.ts";
 
 /** `"acc,none"`, `"acc_stderr,none"` and the like; "N/A" where there is no error to give. */
@@ -62,12 +62,7 @@ function named(name: string, count: number): Record<string, string | number> {
   return { name, alias: name, sample_len: count };
 }
 
-interface KeyedFigure {
-  readonly metric: string;
-  readonly filter: string;
-  readonly value: number;
-  readonly standardError: number | undefined;
-}
+type KeyedFigure = Pick<Figure, "metric" | "filter" | "value" | "standardError">;
 
 function byKey(figures: readonly KeyedFigure[]): FiguresByKey {
   return Object.fromEntries(

@@ -65,11 +65,9 @@ for (const [what, change, expected] of [
     );
   });
 
-test("what is not JSON, and what is too large, is refused", () => {
+test("what is not JSON is refused", () => {
   for (const text of ["", "{", "[]", "null", "3", '"text"', "task: yaml"])
     assert.throws(() => parseTaskFile(text, "mine.json"), FormatError, text);
-  const large = JSON.stringify({ ...honest, about: "x".repeat(2 ** 20) });
-  assert.throws(() => parseTaskFile(large, "mine.json"), /at most/);
 });
 
 test("every task that comes along is one", () => {

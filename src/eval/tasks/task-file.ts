@@ -15,8 +15,6 @@ import {
 } from "./task-type.ts";
 import { parseTemplate, type Template } from "./template.ts";
 
-const MAX_FILE = 1 << 20;
-
 /** What `parse` makes of `given`, its refusal as an issue. */
 function parsed<Given, Value>(parse: (given: Given) => Value) {
   return (given: Given, context: z.core.$RefinementCtx<Given>): Value => {
@@ -49,7 +47,6 @@ const seed = z
   .int()
   .min(0)
   .max(2 ** 32 - 1);
-const few = z.int().min(1).max(100_000);
 
 const needles: z.ZodType<Needles> = z.strictObject({
   lengths: z.array(z.int().min(8).max(1_000_000)).min(1).max(32),
@@ -89,6 +86,10 @@ const metric = z.preprocess(
   (one) => (typeof one === "string" ? { metric: one } : one),
   metricOptions,
 );
+const generation = z.strictObject({
+  until: z.array(z.string().min(1).max(1000)).max(64).default([]),
+  max_gen_toks: z.int().min(1).max(100_000).default(256),
+});
 
 const schema = z.strictObject({
   task: z.string().regex(/^[\w.-]{1,100}$/, "expected letters, digits, _, - and . only"),
@@ -110,12 +111,7 @@ const schema = z.strictObject({
   fewshot_delimiter: z.string().max(1000).default("\n\n"),
   num_fewshot: z.int().min(0).max(1000).default(0),
   fewshot_sampler: z.enum(["default", "first_n"]).default("default"),
-  generation_kwargs: z
-    .strictObject({
-      until: z.array(z.string().min(1).max(1000)).max(64).default([]),
-      max_gen_toks: few.default(256),
-    })
-    .optional(),
+  generation_kwargs: generation.optional(),
   filter_list: z
     .array(z.strictObject({ name: z.string().min(1).max(100), filter: z.array(filter).max(16) }))
     .min(1)
@@ -135,10 +131,6 @@ type Parsed = z.output<typeof schema>;
 
 /** Reads a task file; `name` is said in errors. Throws `FormatError`. */
 export function parseTaskFile(text: string, name: string): TaskFile {
-  if (text.length > MAX_FILE)
-    throw new FormatError(
-      `${name}: ${text.length} characters; a task file has at most ${MAX_FILE}`,
-    );
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -157,7 +149,7 @@ export function parseTaskFile(text: string, name: string): TaskFile {
     ...task,
     metric_list:
       task.metric_list ?? all.slice(0, numUsual).map((one) => metricOptions.parse({ metric: one })),
-    generation_kwargs: task.generation_kwargs ?? { until: [], max_gen_toks: 256 },
+    generation_kwargs: task.generation_kwargs ?? generation.parse({}),
   };
 }
 

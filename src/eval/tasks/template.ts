@@ -6,10 +6,14 @@
  * `{{text | split(" ") | slice(0, -1) | join(" ")}}`.
  */
 import { FormatError, RequestError } from "../../errors.ts";
-import { isRecord, pythonStrip } from "./python-text.ts";
+import { pythonStrip } from "./python-text.ts";
 
 /** One document of a benchmark: fields by name, as they came. */
 export type Fields = Readonly<Record<string, unknown>>;
+
+export function isRecord(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 export interface Template {
   /** What the template stands for in this document: the value itself where it is one `{{...}}` and nothing else. */

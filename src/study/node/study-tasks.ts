@@ -73,7 +73,7 @@ export async function askTasks(
       const result = await evaluateSet(subject, set, {
         judge: judging.judge,
         limit,
-        bootstrapIterations: 0,
+        bootstrap: false,
         signal,
       });
       for (const [task, figures] of Object.entries(harnessResults([result]).results))

@@ -82,6 +82,8 @@ test("files that are missing, folders, of another kind or damaged are refused by
       data,
     );
   await assert.rejects(openTasks(join(folder, "absent.json")), /absent\.json cannot be read/);
+  const large = write("large.json", { ...honest, about: "x".repeat(2 ** 20) });
+  await assert.rejects(openTasks(large), /large\.json has \d+ bytes; at most/);
 });
 
 const exact = {
