@@ -10,8 +10,8 @@ import { startTokenizerWorker } from "./tokenizer/node/index.ts";
 
 /** How to open a model. */
 export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
-  /** Default: ONNX Runtime on all cores. */
-  readonly backend?: Backend;
+  /** A function makes one that the model closes. Default: ONNX Runtime on all cores. */
+  readonly backend?: Backend | (() => Backend);
   /**
    * Where the tables are, if not in the directory, which then need not have them. They are read from there behind
    * `tableMemory` bytes of RAM, by default 256 MiB.
@@ -24,10 +24,10 @@ export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
 /** Opens the model in `directory`; throws as `openModel` does. */
 export async function loadModel(
   directory: string,
-  { backend, table, onPlan, ...placement }: LoadModelOptions = {},
+  { backend = () => ortBackend(), table, onPlan, ...placement }: LoadModelOptions = {},
 ): Promise<Model> {
   const engine: Engine = {
-    backend: backend ?? (() => ortBackend()),
+    backend,
     startWorker: startTokenizerWorker,
     admit(sizes, use) {
       const plan = planMemory(sizes, { use, machine: readMachineMemory() });

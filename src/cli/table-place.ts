@@ -30,7 +30,7 @@ export const tableSchema: {
   tableMemory: byteSize.optional(),
 };
 
-interface TableInput {
+export interface TableInput {
   readonly table?: string | undefined;
   readonly tableMemory?: number | undefined;
 }

@@ -17,9 +17,9 @@ import {
 } from "../../training/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { openedBy } from "../model-options.ts";
 import { describeAudit } from "../show-audit.ts";
-import { showPlan } from "../show-plan.ts";
-import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
+import { tableOptions, tableSchema } from "../table-place.ts";
 
 export const auditCommand: Command = defineCommand({
   path: "audit",
@@ -68,10 +68,7 @@ export const auditCommand: Command = defineCommand({
   ) {
     if (svg !== undefined) await checkTarget(svg);
     await checkTexts([...(text ?? []), ...(trained ?? [])], { isReadOnce: false });
-    await using model = await loadModel(directory, {
-      onPlan: showPlan(progress),
-      ...tablePlacement({ table, tableMemory }),
-    });
+    await using model = await loadModel(directory, openedBy({ table, tableMemory }, { progress }));
     const open = (neighbour: string | undefined): Promise<Model> | undefined =>
       neighbour === undefined
         ? undefined

@@ -1,6 +1,5 @@
 /** `engram eval`: measures a model on a text or on benchmarks, with its memory on and off. */
 import * as z from "zod";
-import { DisposalStack } from "../../disposal-stack.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
@@ -11,10 +10,10 @@ import { checkTexts, readAll } from "../../training/node/index.ts";
 import { ablationSchema } from "../ablation.ts";
 import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
-import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
+import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { evalTasks } from "../eval-tasks.ts";
-import { showPlan } from "../show-plan.ts";
-import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
+import { dtypeOption, openedBy } from "../model-options.ts";
+import { tableOptions, tableSchema } from "../table-place.ts";
 
 /** What only benchmarks have. */
 const ofTasks = ["data", "limit", "numFewshot", "logSamples"] as const;
@@ -56,10 +55,7 @@ export const evalCommand: Command = defineCommand({
     },
     { flags: "--scale <X>", description: "multiply what the memory adds (default 1)" },
     { flags: "--no-memory", description: "measure only with the memory off" },
-    {
-      flags: "--dtype <KIND>",
-      description: "hold the weights as f32, q8 or q4 (default: as they are)",
-    },
+    dtypeOption,
     threadsOption,
     ...tableOptions,
   ],
@@ -96,17 +92,10 @@ export const evalCommand: Command = defineCommand({
           context.addIssue(`${flagOf(name)} says how to read a memory that --no-memory leaves off`);
     }),
   async run(input, context) {
-    const { model: directory, bpb, tasks, memory, dtype } = input;
+    const { model: directory, bpb, tasks, memory, dtype, threads, table, tableMemory } = input;
     if (bpb !== undefined) await checkTexts(bpb, { isReadOnce: true });
-    await using owned = new DisposalStack();
-    const backend = owned.adopt(engineOf(input.threads), (one) => one.dispose());
-    await using model = await loadModel(directory, {
-      backend,
-      memory,
-      dtype,
-      onPlan: showPlan(context.progress),
-      ...tablePlacement(input),
-    });
+    const opening = openedBy({ dtype, threads, table, tableMemory }, context);
+    await using model = await loadModel(directory, { memory, ...opening });
     const view = viewOf(model, input);
     const { memoryReport } = model;
     if (tasks === undefined)

@@ -1,13 +1,12 @@
 /** `engram generate`: a prompt in, its continuation out, as it comes. */
 import * as z from "zod";
-import { DisposalStack } from "../../disposal-stack.ts";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
 import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
-import { showPlan } from "../show-plan.ts";
-import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
+import { threadsOption, threadsSchema } from "../engine-threads.ts";
+import { dtypeOption, openedBy } from "../model-options.ts";
+import { tableOptions, tableSchema } from "../table-place.ts";
 
 export const generateCommand: Command = defineCommand({
   path: "generate",
@@ -19,10 +18,7 @@ export const generateCommand: Command = defineCommand({
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
     { flags: "--no-memory", description: "switch the memory off" },
-    {
-      flags: "--dtype <KIND>",
-      description: "hold the weights as f32, q8 or q4 (default: as they are)",
-    },
+    dtypeOption,
     threadsOption,
     ...tableOptions,
     { flags: "--seed <S>", description: "seed of the random choice (default 0)" },
@@ -73,15 +69,8 @@ export const generateCommand: Command = defineCommand({
     },
     { print, progress, signal },
   ) {
-    await using owned = new DisposalStack();
-    const backend = owned.adopt(engineOf(threads), (one) => one.dispose());
-    await using model = await loadModel(directory, {
-      backend,
-      memory,
-      dtype,
-      onPlan: showPlan(progress),
-      ...tablePlacement({ table, tableMemory }),
-    });
+    const opening = openedBy({ dtype, threads, table, tableMemory }, { progress });
+    await using model = await loadModel(directory, { memory, ...opening });
     const given = Object.fromEntries(
       Object.entries(options).filter(([, value]) => value !== undefined),
     );

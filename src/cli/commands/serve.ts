@@ -10,14 +10,14 @@ import { checkAccess, type EngramServer, isLoopbackName } from "../../server/ind
 import { createServer } from "../../server/node/index.ts";
 import { flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
+import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
+import { dtypeOption, openedBy } from "../model-options.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
-import { showPlan } from "../show-plan.ts";
-import { tableOptions, tablePlacement, tableSchema } from "../table-place.ts";
+import { tableOptions, tableSchema } from "../table-place.ts";
 import { version } from "../version.ts";
 
 export const serveCommand: Command = defineCommand({
@@ -66,11 +66,7 @@ export const serveCommand: Command = defineCommand({
       description: "most tokens of prompt and answer together (default: the model's)",
       env: "ENGRAM_CTX_SIZE",
     },
-    {
-      flags: "--dtype <KIND>",
-      description: "hold the weights as f32, q8 or q4 (default: as they are)",
-      env: "ENGRAM_DTYPE",
-    },
+    { ...dtypeOption, env: "ENGRAM_DTYPE" },
     { ...threadsOption, env: "ENGRAM_THREADS" },
     ...tableOptions,
     {
@@ -130,20 +126,15 @@ export const serveCommand: Command = defineCommand({
     };
     checkExposure({ host, apiKey, insecure, remedy: "give it a key (--api-key)" }, context);
     checkAccess(access);
-    const placement = tablePlacement({ table, tableMemory });
+    const opening = openedBy({ dtype, threads, table, tableMemory }, context);
     await using owned = new DisposalStack();
-    const backend = engineOf(threads);
-    owned.adopt(backend, (one) => one.dispose());
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);
     const open = (): EngramServer => {
       const loading = loadModel(directory, {
-        backend,
-        dtype,
-        ...placement,
+        ...opening,
         texts: parallel,
         contextSize: ctxSize,
-        onPlan: showPlan(progress),
         wrapStore: traffic.watch,
       });
       owned.adopt(loading, async () => (await loading.catch(() => undefined))?.close());
