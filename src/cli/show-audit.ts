@@ -1,5 +1,12 @@
 /** What `engram audit` found, as text. Computes nothing. */
-import type { AuditReport, ClassReport, CopyReport, RowReport } from "../eval/index.ts";
+import {
+  type AuditReport,
+  type ClassReport,
+  type CopyReport,
+  GROUP_HEADS,
+  kindsOf,
+  type RowReport,
+} from "../eval/index.ts";
 
 export function describeAudit(report: AuditReport): string {
   const { tokens, bytes, blocks, base, contexts, gates, trained, rows, classes } = report;
@@ -23,20 +30,11 @@ export function describeAudit(report: AuditReport): string {
 
 const NAME = 34;
 
-const HEADS: Readonly<Record<RowReport["group"], string>> = {
-  model: "",
-  rows: "with other rows",
-  gate: "with the gate held",
-  parts: "with a part of the memory alone",
-  counting: "counting the training text (interpolated Kneser-Ney), alone and mixed",
-  "counting at equal bytes": "the same, pruned to the bytes of the model's table",
-};
-
 function rowLines(rows: readonly RowReport[]): string[] {
-  return Object.entries(HEADS).flatMap(([group, head]) => {
+  return Object.entries(GROUP_HEADS).flatMap(([group, head]) => {
     const own = rows.filter((row) => row.group === group);
     if (own.length === 0) return [];
-    return [...(head === "" ? [] : ["", head]), ...own.map(rowLine)];
+    return [...(group === "model" ? [] : ["", head]), ...own.map(rowLine)];
   });
 }
 
@@ -67,27 +65,17 @@ function rowLine({
   );
 }
 
-function classLines(classes: readonly ClassReport[], base: string): string[] {
-  const kinds = new Map<string, ClassReport[]>();
-  for (const one of classes) {
-    const key = `${one.by} ${one.order}`;
-    kinds.set(key, [...(kinds.get(key) ?? []), one]);
-  }
-  return [...kinds.values()].flatMap((same) => {
-    const [{ by, order, differences }] = same as [ClassReport];
-    const names = Object.keys(differences);
-    const head =
-      by === "training"
-        ? `nats a token by how often training read the ${order} ids before it, and whether they went on with it`
-        : `nats a token by whether the window shows the ${order} ids before it`;
+function classLines(all: readonly ClassReport[], base: string): string[] {
+  return kindsOf(all).flatMap(({ head, classes }) => {
+    const names = Object.keys(classes[0]!.differences);
     return [
       "",
-      head,
+      `nats a token ${head}`,
       "".padEnd(NAME + 4) +
         "tokens".padStart(8) +
         base.padStart(9) +
         names.map((name) => name.padStart(22)).join(""),
-      ...same.map(
+      ...classes.map(
         (one) =>
           one.name.padEnd(NAME + 4) +
           count(one.tokens).padStart(8) +

@@ -2,12 +2,14 @@
 export { audit, type AuditOptions } from "./audit/audit.ts";
 export { auditSvg } from "./audit/audit-svg.ts";
 export { firstTokens } from "./audit/first-tokens.ts";
-export type {
-  AuditReport,
-  ClassReport,
-  CopyReport,
-  DifferenceReport,
-  RowReport,
+export {
+  type AuditReport,
+  type ClassReport,
+  type CopyReport,
+  type DifferenceReport,
+  GROUP_HEADS,
+  kindsOf,
+  type RowReport,
 } from "./audit/report.ts";
 export { type IntervalPlot, intervalPlots } from "./interval-plot.ts";
 export { type BitsPerByte, bitsPerByte, bitsPerByteOfStream } from "./bits-per-byte.ts";

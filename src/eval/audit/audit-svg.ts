@@ -3,7 +3,7 @@
  * the report says.
  */
 import { type IntervalPlot, intervalPlots } from "../interval-plot.ts";
-import type { AuditReport, ClassReport, RowReport } from "./report.ts";
+import { type AuditReport, GROUP_HEADS, kindsOf } from "./report.ts";
 
 export function auditSvg(report: AuditReport, { title }: { title: string }): string {
   return intervalPlots(
@@ -16,17 +16,8 @@ export function auditSvg(report: AuditReport, { title }: { title: string }): str
   );
 }
 
-const SECTION_NAMES: Readonly<Record<RowReport["group"], string>> = {
-  model: "the model",
-  rows: "other rows",
-  gate: "gate held",
-  parts: "parts alone",
-  counting: "counting the training text",
-  "counting at equal bytes": "counting at the bytes of the table",
-};
-
 function rowsPlot({ rows, base }: AuditReport): IntervalPlot {
-  const sections = Object.entries(SECTION_NAMES).map(([group, name]) => ({
+  const sections = Object.entries(GROUP_HEADS).map(([group, name]) => ({
     name,
     marks: rows
       .filter((row) => row.group === group)
@@ -45,30 +36,18 @@ function rowsPlot({ rows, base }: AuditReport): IntervalPlot {
 }
 
 /** For each way of telling tokens apart, one plot of every path that is compared. */
-function classPlots({ classes, base }: AuditReport): IntervalPlot[] {
-  const kinds = new Map<string, ClassReport[]>();
-  for (const one of classes) {
-    const key = `${one.by} ${one.order}`;
-    kinds.set(key, [...(kinds.get(key) ?? []), one]);
-  }
-  return Array.from(kinds.values(), (same): IntervalPlot => {
-    const [{ by, order, differences }] = same as [ClassReport];
-    const of =
-      by === "training"
-        ? `how often training read the ${order} ids before`
-        : `whether the window shows the ${order} ids before`;
-    return {
-      title: `nats a token more than "${base}", by ${of}`,
-      unit: "nats a token",
-      sections: Object.keys(differences).map((name) => ({
-        name,
-        marks: same.map((one) => ({
-          label: one.name,
-          value: one.differences[name]!.mean,
-          plusMinus: one.differences[name]!.plusMinus,
-          figure: `${one.tokens.toLocaleString("en-US")} tokens`,
-        })),
+function classPlots({ classes: all, base }: AuditReport): IntervalPlot[] {
+  return kindsOf(all).map(({ head, classes }) => ({
+    title: `nats a token more than "${base}", ${head}`,
+    unit: "nats a token",
+    sections: Object.keys(classes[0]!.differences).map((name) => ({
+      name,
+      marks: classes.map((one) => ({
+        label: one.name,
+        value: one.differences[name]!.mean,
+        plusMinus: one.differences[name]!.plusMinus,
+        figure: `${one.tokens.toLocaleString("en-US")} tokens`,
       })),
-    };
-  });
+    })),
+  }));
 }

@@ -5,6 +5,7 @@
  */
 import { InvariantError } from "../../errors.ts";
 import { studentT } from "../../numerics/index.ts";
+import { ratioOfSums } from "../ratio.ts";
 
 /** Nats of each scored token, in the order of the text. */
 export type Nats = Float32Array | Float64Array;
@@ -26,7 +27,7 @@ export function numBlocksOf(numTokens: number): number {
 
 /**
  * Mean of `nats` - `base` over the tokens for which `has` holds (default: all). Blocks may hold different numbers of
- * them; the mean is then a ratio of two sums, and its variance that of the ratio (Cochran 1977, eq. 6.4).
+ * them; the mean is then a ratio of two sums.
  */
 export function pairedDifference(
   nats: Nats,
@@ -36,22 +37,19 @@ export function pairedDifference(
   if (nats.length !== base.length)
     throw new InvariantError(`paired readings of ${nats.length} and ${base.length} tokens`);
   const numBlocks = numBlocksOf(nats.length);
-  const sums = new Float64Array(numBlocks);
-  const counts = new Float64Array(numBlocks);
+  const blocks = Array.from({ length: numBlocks }, () => ({ value: 0, weight: 0 }));
   for (let i = 0; i < nats.length; i++) {
     if (!has(i)) continue;
-    const block = Math.floor((i * numBlocks) / nats.length);
-    sums[block] = sums[block]! + nats[i]! - base[i]!;
-    counts[block] = counts[block]! + 1;
+    const block = blocks[Math.floor((i * numBlocks) / nats.length)]!;
+    block.value += nats[i]! - base[i]!;
+    block.weight++;
   }
-  const count = total(counts);
-  const mean = total(sums) / count;
-  const used = counts.reduce((n, inBlock) => n + Number(inBlock > 0), 0);
-  if (used < 2) return { mean, plusMinus: undefined };
-  let squares = 0;
-  for (let b = 0; b < numBlocks; b++) squares += (sums[b]! - mean * counts[b]!) ** 2;
-  const deviation = Math.sqrt((squares * used) / (used - 1)) / count;
-  return { mean, plusMinus: studentT(used - 1) * deviation };
+  const used = blocks.filter(({ weight }) => weight > 0);
+  const { value: mean, standardError } = ratioOfSums(used);
+  return {
+    mean,
+    plusMinus: standardError && studentT(used.length - 1) * standardError,
+  };
 }
 
 /** Mean of the tokens for which `has` holds. */
@@ -64,8 +62,4 @@ export function meanNats(nats: Nats, has: (token: number) => boolean = () => tru
       count++;
     }
   return sum / count;
-}
-
-function total(values: Float64Array): number {
-  return values.reduce((sum, x) => sum + x, 0);
 }

@@ -3,6 +3,16 @@
 /** Which part of the table a row belongs to. */
 export type Group = "model" | "rows" | "gate" | "parts" | "counting" | "counting at equal bytes";
 
+/** What each group is, in the order of the table. */
+export const GROUP_HEADS: Readonly<Record<Group, string>> = {
+  model: "the model",
+  rows: "with other rows",
+  gate: "with the gate held",
+  parts: "with a part of the memory alone",
+  counting: "counting the training text (interpolated Kneser-Ney), alone and mixed",
+  "counting at equal bytes": "the same, pruned to the bytes of the model's table",
+};
+
 /** How far a row is from the base, on the same tokens; positive: the base is better. */
 export interface DifferenceReport {
   readonly natsPerToken: number;
@@ -39,6 +49,20 @@ export interface ClassReport {
   readonly differences: Readonly<
     Record<string, { readonly mean: number; readonly plusMinus: number | null }>
   >;
+}
+
+/** Classes that are told apart in the same way, and in which. */
+export function kindsOf(
+  classes: readonly ClassReport[],
+): { readonly head: string; readonly classes: readonly ClassReport[] }[] {
+  return Array.from(Map.groupBy(classes, ({ by, order }) => `${by} ${order}`).values(), (same) => {
+    const [{ by, order }] = same as [ClassReport];
+    const head =
+      by === "training"
+        ? `by how often training read the ${order} ids before it, and whether they went on with it`
+        : `by whether the window shows the ${order} ids before it`;
+    return { head, classes: same };
+  });
 }
 
 /** What stands word for word in the training text. */

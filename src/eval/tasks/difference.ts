@@ -3,7 +3,8 @@
  * of that there is in each group than in the first one, the control. Knows results; not models.
  */
 import { InvariantError } from "../../errors.ts";
-import { METRIC_KINDS, type MetricValue } from "./metrics.ts";
+import { ratioOfSums } from "../ratio.ts";
+import { METRIC_KINDS } from "./metrics.ts";
 import type { Figure, SetResult } from "./evaluate.ts";
 
 export interface Difference {
@@ -67,18 +68,9 @@ function difference(task: string, one: Figure, other: Figure): Difference {
     metric,
     filter,
     unit: unit[aggregation],
-    ...ratio(pairs),
+    ...ratioOfSums(pairs),
     numDocuments: pairs.length,
   };
-}
-
-/** Sum of values over sum of weights, with the ratio estimator's error (Cochran, Sampling Techniques, 6.4). */
-function ratio(pairs: readonly MetricValue[]): Pick<Difference, "value" | "standardError"> {
-  const n = pairs.length;
-  const weight = pairs.reduce((sum, pair) => sum + pair.weight, 0);
-  const value = pairs.reduce((sum, pair) => sum + pair.value, 0) / weight;
-  const squares = pairs.reduce((sum, pair) => sum + (pair.value - value * pair.weight) ** 2, 0);
-  return { value, standardError: n < 2 ? undefined : Math.sqrt((squares * n) / (n - 1)) / weight };
 }
 
 /** Below it a mean's distance from its truth has heavier tails than a normal distribution. */

@@ -3,6 +3,7 @@
  * definitions of lm-evaluation-harness 0.4. Knows numbers; not models or tokens.
  */
 import { InvariantError } from "../../errors.ts";
+import type { Unit } from "../ratio.ts";
 import type { Item } from "./items.ts";
 import { countWords, numBytes, numCharacters } from "./python-text.ts";
 import { PythonRandom } from "./python-random.ts";
@@ -10,10 +11,7 @@ import type { Scored } from "./score-requests.ts";
 import type { MetricName } from "./task-type.ts";
 
 /** Nats of one document's text, and of how many words or bytes it is. Of other metrics `weight` is 1. */
-export interface MetricValue {
-  readonly value: number;
-  readonly weight: number;
-}
+export type MetricValue = Unit;
 
 export type Aggregation = "mean" | "perplexity" | "weighted_perplexity" | "bits_per_byte";
 
