@@ -13,11 +13,11 @@ import {
   type TableAtRest,
   tableNames,
 } from "./at-rest/index.ts";
-import type { LocatedTensor, ModelFiles } from "./checkpoint/index.ts";
+import { checkTensor, type LocatedTensor, type ModelFiles } from "./checkpoint/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import { buildLayout, type EngramLayout, findEngramConfig } from "./memory/index.ts";
 import { type ModelConfig, parseModelConfig, parseQuantization } from "./model/index.ts";
-import { type ExpectedTensor, weightTensors } from "./model-weights.ts";
+import { weightTensors } from "./model-weights.ts";
 
 /** The contents of a directory, as far as headers tell it. */
 export interface CheckedModel {
@@ -67,7 +67,7 @@ export async function checkModel(
   checkNumLayers(files, { config, tensors });
   const used = new Set(readsTables ? [] : ofTables);
   for (const weight of weightTensors(config, parseQuantization(files.config))) {
-    checkTensor(files, tensors.get(weight.name), weight);
+    checkTensor(files.path, tensors.get(weight.name), weight);
     used.add(weight.name);
   }
   const tables = memory && engram ? await locateTables(files, engram, { elsewhere }) : [];
@@ -93,25 +93,6 @@ function checkNumLayers(
   if (layers.size !== config.numLayers)
     throw new InvalidConfigError(
       `${files.path}: config.json says num_hidden_layers ${config.numLayers}, the weights are those of ${layers.size}`,
-    );
-}
-
-function checkTensor(
-  files: ModelFiles,
-  found: LocatedTensor | undefined,
-  { name, dtypes, shape }: ExpectedTensor,
-): void {
-  if (found === undefined)
-    throw new FormatError(
-      `${files.path}: the tensor "${name}" is missing; the model is not complete`,
-    );
-  if (!dtypes.includes(found.dtype))
-    throw new FormatError(
-      `${files.path}: tensor "${name}" should be ${dtypes.join(" or ")}, it is ${found.dtype}`,
-    );
-  if (JSON.stringify(found.shape) !== JSON.stringify(shape))
-    throw new FormatError(
-      `${files.path}: tensor "${name}" should be [${shape.join(", ")}] by config.json, it is [${found.shape.join(", ")}]`,
     );
 }
 

@@ -10,6 +10,7 @@
  *   X.weight_shape   I64  [2]             M and K
  */
 import {
+  type ExpectedTensor,
   type FileDType,
   type ModelFiles,
   tensorSource,
@@ -67,13 +68,6 @@ export function weightBytes(config: ModelConfig, dtype: WeightDtype): number {
     const isPacked = bits !== undefined && isQuantizable(spec);
     return sum + (isPacked ? (size * bits) / 8 + (4 * size) / QUANTIZED_BLOCK : 4 * size);
   }, 0);
-}
-
-/** A tensor that a model needs, and the element types that it may have. */
-export interface ExpectedTensor {
-  readonly name: string;
-  readonly dtypes: readonly FileDType[];
-  readonly shape: readonly number[];
 }
 
 /** The tensors of weights that are `stored` in this form. */

@@ -11,8 +11,14 @@
  * Elsewhere its table is that of the layer behind the last, of rows of 16 numbers of 32 bits, which nobody reads as such.
  * What it has for hash constants is the sum of its directory: with other buckets, that would lead to other rows.
  */
-import { type LocatedTensor, tensorSource, type TensorSource } from "../checkpoint/index.ts";
-import { FormatError } from "../errors.ts";
+import {
+  checkTensor,
+  type FileDType,
+  type LocatedTensor,
+  type ModelFiles,
+  tensorSource,
+  type TensorSource,
+} from "../checkpoint/index.ts";
 import {
   BLOCK_BYTES,
   checkDirectory,
@@ -23,14 +29,7 @@ import {
 } from "../memory/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 import { chunksOf } from "./row-chunks.ts";
-import {
-  checkTensor,
-  locateElsewhere,
-  type LocateOptions,
-  type TableAtRest,
-  type TableFiles,
-  tableInFiles,
-} from "./tables.ts";
+import { locateElsewhere, type LocateOptions, type TableAtRest, tableInFiles } from "./tables.ts";
 
 const names = {
   buckets: "memory_counts.buckets",
@@ -84,69 +83,50 @@ const MOST_BLOCKS = 2 ** 32 / BLOCK_BYTES;
  * `FormatError` where a tensor is missing or not what the configuration says.
  */
 export async function locateCounts(
-  files: TableFiles & CanRead,
+  files: ModelFiles,
   { counted, vocabSize, numLayers: layerId }: ModelConfig,
   { elsewhere }: LocateOptions = {},
 ): Promise<CountsAtRest | undefined> {
   if (counted === undefined) return undefined;
   const { order } = counted;
-  const find = async (name: string): Promise<LocatedTensor> => {
-    const tensor = await files.find(name);
-    if (tensor === undefined)
-      throw new FormatError(`${files.path}: the counted memory's tensor "${name}" is missing`);
-    return tensor;
-  };
-  const offsets = await find(names.offsets);
-  const numOffsets = offsets.shape[0] ?? 0;
-  checkTensor(files, offsets, { dtype: "U32", shape: [Math.max(numOffsets, vocabSize + 2)] });
-  const unigrams = await find(names.unigrams);
-  checkTensor(files, unigrams, { dtype: "U32", shape: [vocabSize] });
-  const discounts = await find(names.discounts);
-  checkTensor(files, discounts, { dtype: "F64", shape: [order] });
-  const directory = async (): Promise<CountedDirectory> => {
-    const read = async ({ name }: LocatedTensor): Promise<ArrayBuffer> =>
-      (await files.read(name)).buffer;
-    const found = {
-      order,
-      vocabSize,
-      offsets: new Uint32Array(await read(offsets)),
-      unigrams: new Uint32Array(await read(unigrams)),
-      discounts: new Float64Array(await read(discounts)),
-    };
-    checkDirectory(found, MOST_BLOCKS * BLOCK_BYTES);
-    return found;
-  };
+  const find = async (name: string, dtype: FileDType, shape: number[]): Promise<LocatedTensor> =>
+    checkTensor(files.path, await files.find(name), { name, dtypes: [dtype], shape });
+  const numOffsets = (await files.find(names.offsets))?.shape[0] ?? 0;
+  const tensors = [
+    await find(names.offsets, "U32", [Math.max(numOffsets, vocabSize + 2)]),
+    await find(names.unigrams, "U32", [vocabSize]),
+    await find(names.discounts, "F64", [order]),
+  ];
+  const read = async (): Promise<CountedDirectory> => ({
+    order,
+    vocabSize,
+    offsets: new Uint32Array((await files.read(names.offsets)).buffer),
+    unigrams: new Uint32Array((await files.read(names.unigrams)).buffer),
+    discounts: new Float64Array((await files.read(names.discounts)).buffer),
+  });
   const inFiles = async (): Promise<TableAtRest> => {
-    const tensor = await find(names.buckets);
-    const numRows = Math.min(tensor.shape[0] ?? 0, MOST_BLOCKS);
-    checkTensor(files, tensor, { dtype: "U8", shape: [numRows, BLOCK_BYTES] });
+    const blocksHere = (await files.find(names.buckets))?.shape[0] ?? 0;
+    const numRows = Math.min(blocksHere, MOST_BLOCKS);
+    const tensor = await find(names.buckets, "U8", [numRows, BLOCK_BYTES]);
     const parts = [{ tensor, from: 0, to: BLOCK_BYTES }];
     return tableInFiles(files, { layerId, numRows, format: blocks, parts, useCodes: undefined });
   };
-  const there =
-    elsewhere &&
-    (await locateElsewhere(elsewhere, {
-      files,
-      identity: await countsIdentity(await directory(), layerId),
-      local: undefined,
-    }));
+  // Its sum says which table it is; otherwise it is read when the rest is known to be right, and fits.
+  const early = elsewhere && (await read());
+  const identity = early && (await countsIdentity(early, layerId));
+  const there = identity && (await locateElsewhere(elsewhere!, { files, identity }));
   const table = there ?? (await inFiles());
-  const tensors = [offsets, unigrams, discounts, ...table.parts.map(({ tensor }) => tensor)];
   return {
     table,
-    tensors,
+    tensors: [...tensors, ...table.parts.map(({ tensor }) => tensor)],
     // With its unigrams as chances beside the counts.
     directoryBytes: 4 * (numOffsets + 2 * vocabSize) + 8 * order,
     async directory() {
-      const found = await directory();
-      checkDirectory(found, table.numRows * BLOCK_BYTES);
-      return found;
+      const directory = early ?? (await read());
+      checkDirectory(directory, table.numRows * BLOCK_BYTES);
+      return directory;
     },
   };
-}
-
-interface CanRead {
-  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** What the table must be, wherever it is stored. */

@@ -2,8 +2,7 @@
  * The counts of how often training read each row, which are stored beside the table, and cache warming with them.
  * Knows the tensor and how to read it; `memory/row-use.ts` knows what a code stands for.
  */
-import { ModelFiles, type TensorSource } from "../checkpoint/index.ts";
-import { FormatError } from "../errors.ts";
+import { checkTensor, ModelFiles, type TensorSource } from "../checkpoint/index.ts";
 import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
 import { layerName } from "../model/index.ts";
 import { nextTurn } from "../next-turn.ts";
@@ -33,12 +32,7 @@ export async function findUseCodes(
   const name = countsName(layerId);
   const tensor = await files.find(name);
   if (tensor === undefined) return undefined;
-  const { dtype, shape } = tensor;
-  if (dtype !== "U8" || shape.length !== 1 || shape[0] !== numRows)
-    throw new FormatError(
-      `${files.path}: tensor "${name}" should be U8 [${numRows}], a code for each row of the table, ` +
-        `it is ${dtype} [${shape.join(", ")}]`,
-    );
+  checkTensor(files.path, tensor, { name, dtypes: ["U8"], shape: [numRows] });
   return async function* () {
     await using again = await ModelFiles.open(files.source);
     const buffer = new Uint8Array(Math.min(PIECE_BYTES, numRows));

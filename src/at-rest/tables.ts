@@ -3,7 +3,12 @@
  * one, or elsewhere, in table files and clusters (`OpenElsewhere`). They are read in place, through a cache, or
  * from RAM. All tables are opened here. Knows no ids and no weights.
  */
-import { type LocatedTensor, MissingFileError, type ModelFiles } from "../checkpoint/index.ts";
+import {
+  checkTensor,
+  type LocatedTensor,
+  MissingFileError,
+  type ModelFiles,
+} from "../checkpoint/index.ts";
 import { FormatError } from "../errors.ts";
 import {
   buildLayout,
@@ -111,7 +116,7 @@ export function tableIdentity(engram: EngramConfig): Promise<Omit<TableIdentity,
 
 /** Whether the tables are laid out as DeepSeek-V4.1-Flash's are. */
 export async function isReleasedLayout(
-  files: Pick<TableFiles, "find">,
+  files: TableFiles,
   { layerIds: [first] }: EngramConfig,
 ): Promise<boolean> {
   return first !== undefined && (await files.find(releasedTensorNames(first).codes)) !== undefined;
@@ -141,16 +146,11 @@ async function locateTensors(
     );
   const format = rowFormat(name, headDim);
   const parts: LocatedPart[] = [];
-  for (const [i, { dtype, columns, from, to, name: own }] of tableParts(
-    layerId,
-    format,
-  ).entries()) {
-    const wanted = isReleased ? released[i === 0 ? "codes" : "scales"] : own;
-    const tensor = await files.find(wanted);
-    if (tensor === undefined)
-      throw new FormatError(`${files.path}: the table's tensor "${wanted}" is missing`);
-    checkTensor(files, tensor, { dtype, shape: [numRows, columns] });
-    parts.push({ tensor, from, to });
+  for (const [i, part] of tableParts(layerId, format).entries()) {
+    const { dtype, columns, from, to } = part;
+    const wanted = isReleased ? released[i === 0 ? "codes" : "scales"] : part.name;
+    const expected = { name: wanted, dtypes: [dtype], shape: [numRows, columns] };
+    parts.push({ tensor: checkTensor(files.path, await files.find(wanted), expected), from, to });
   }
   const useCodes = await findUseCodes(files, layer);
   return tableInFiles(files, { layerId, numRows, format, parts, useCodes });
@@ -158,7 +158,7 @@ async function locateTensors(
 
 /** A table whose rows are in tensors of the model. */
 export function tableInFiles(
-  files: Pick<TableFiles, "openFile">,
+  files: TableFiles,
   table: Omit<TableAtRest, "open" | "tier">,
 ): TableAtRest {
   const { numRows, parts } = table;
@@ -187,7 +187,7 @@ export async function locateElsewhere(
   }: {
     files: TableFiles;
     identity: Omit<TableIdentity, "format">;
-    local: TableAtRest | undefined;
+    local?: TableAtRest | undefined;
   },
 ): Promise<TableAtRest | undefined> {
   const { layerId, numRows, headDim } = identity;
@@ -244,18 +244,6 @@ export async function compareRows(
     throw new FormatError(
       `layer ${layerId}: row ${rows[Math.floor(at / rowBytes)]} is another one there than in the model's directory; ` +
         "the table there is another model's, or an older one: put it there again with engram table push",
-    );
-}
-
-export function checkTensor(
-  { path }: Pick<TableFiles, "path">,
-  { name, dtype, shape }: LocatedTensor,
-  expected: { readonly dtype: string; readonly shape: readonly number[] },
-): void {
-  if (dtype !== expected.dtype || JSON.stringify(shape) !== JSON.stringify(expected.shape))
-    throw new FormatError(
-      `${path}: tensor "${name}" should be ${expected.dtype} [${expected.shape.join(", ")}] by ` +
-        `config.json, it is ${dtype} [${shape.join(", ")}]`,
     );
 }
 

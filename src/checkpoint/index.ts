@@ -1,4 +1,5 @@
 /** Models at rest, wherever their bytes are: the formats, and the reading. `node/index.ts` writes them to disks. */
+export { checkTensor, type ExpectedTensor } from "./expected-tensor.ts";
 export {
   type FileRecord,
   type Manifest,

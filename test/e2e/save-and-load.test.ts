@@ -185,7 +185,7 @@ test("counts that are not one a row are refused by name", async () => {
     loadModel(directory, { backend: referenceBackend() }),
     (error) =>
       error instanceof FormatError &&
-      /"model\.layers\.1\.engram\.counts" should be U8 \[\d+\], .* it is U8 \[\d+\]/.test(
+      /"model\.layers\.1\.engram\.counts" should be \[\d+\] by config\.json, it is \[\d+\]/.test(
         error.message,
       ),
   );
