@@ -1,5 +1,5 @@
 /**
- * A model -> a directory (layout in `checkpoint/node/model-dir.ts`). Table rows are converted while they are
+ * A model -> a directory (layout in `checkpoint/model-files.ts`). Table rows are converted while they are
  * streamed, so a table is never in memory twice.
  */
 import { countedSources, countsSources, tableParts } from "./at-rest/index.ts";

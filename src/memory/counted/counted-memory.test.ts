@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { memoryConformance } from "../../../test/conformance/memory.ts";
@@ -223,4 +224,31 @@ test("buckets that hold no rows are refused, whatever their bytes are", () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test("a row lies where docs/format.md says, with the bytes of its example", async () => {
+  const format = await readFile(new URL("../../../docs/format.md", import.meta.url), "utf8");
+  const [, example] = /behind "5 7" came 9 twice and 4 once: `([0-9a-f ]+)`/.exec(format)!;
+  const pairs = Array.from({ length: 25 }, (_, i) => [i % 5, Math.floor(i / 5), 1]);
+  const documents = [[5, 7, 9], [5, 7, 9], [5, 7, 4], ...pairs];
+  const text = textOf(
+    documents.flat(),
+    documents.map((_, i) => 3 * i),
+  );
+  const vocab = 10;
+  const sorted = sortByContext(text, { order: 3, vocabSize: vocab });
+  const { bytes, offsets } = buildCountedTable(sorted, { vocabSize: vocab });
+  const numBuckets = BigInt(offsets.length - 1 - vocab);
+  assert.ok(numBuckets > 1n);
+  // The words of the document, in whole numbers cut to 32 bits.
+  const word = (n: bigint): bigint => BigInt.asUintN(32, n);
+  let h = 2n;
+  for (const id of [7n, 5n]) {
+    h = word((h ^ id) * 0x9e3779b1n);
+    h ^= h >> 15n;
+  }
+  h = word(h * 0x85ebca6bn);
+  const bucket = vocab + Number((h ^ (h >> 13n)) % numBuckets);
+  const found = Buffer.from(bytes.subarray(offsets[bucket], offsets[bucket + 1])).toString("hex");
+  assert.ok(found.includes(example!.replaceAll(" ", "")), found);
 });
