@@ -2,6 +2,7 @@
  * Files by their names, wherever they are: a directory, an address. Small ones are read whole, large ones by range.
  * What the files hold, and whether it is right, is somebody else's business.
  */
+import { FormatError } from "../errors.ts";
 import type { ByteRanges } from "./byte-ranges.ts";
 
 export interface ByteSource {
@@ -22,4 +23,26 @@ export interface ByteSource {
 export interface OpenOptions {
   /** Reads will be many and small, in no order. Default false. */
   readonly isRandom?: boolean;
+}
+
+/** All bytes of a small file that comes in parts, as `ByteSource.read` gives it. */
+export async function readAtMost(
+  most: number,
+  { where, parts }: { where: string; parts: AsyncIterable<Uint8Array> },
+): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of parts) {
+    size += part.length;
+    if (size > most)
+      throw new FormatError(`${where} is longer than ${most} bytes; expected a file of settings`);
+    all.push(part);
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of all) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

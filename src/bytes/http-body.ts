@@ -1,5 +1,6 @@
 /** Bodies of answers, read no further than they may go: a server may send less than it should, more, or without end. */
-import { FormatError, StoreError } from "../errors.ts";
+import { StoreError } from "../errors.ts";
+import { readAtMost } from "./byte-source.ts";
 import { PassingError } from "./http-requests.ts";
 
 /** Exactly as many bytes as there is room for. */
@@ -26,24 +27,11 @@ export async function readWholeBody(
   response: Response,
   { where, most }: { where: string; most: number },
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of partsOf(response)) {
-    size += part.length;
-    if (size > most)
-      throw new FormatError(`${where} is longer than ${most} bytes; expected a file of settings`);
-    parts.push(part);
-  }
+  const whole = await readAtMost(most, { where, parts: partsOf(response) });
   const { headers } = response;
   const length = headers.get("content-encoding") === null ? headers.get("content-length") : null;
-  if (length !== null && Number(length) !== size)
-    throw new PassingError(`${where}: the body has ${size} bytes instead of ${length}`);
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
+  if (length !== null && Number(length) !== whole.length)
+    throw new PassingError(`${where}: the body has ${whole.length} bytes instead of ${length}`);
   return whole;
 }
 

@@ -1,6 +1,6 @@
 /** Bytes by name and range, from a web server or a file (`node/`). */
 export { type ByteRanges, EndedError } from "./byte-ranges.ts";
-export type { ByteSource, OpenOptions } from "./byte-source.ts";
+export { type ByteSource, type OpenOptions, readAtMost } from "./byte-source.ts";
 export { openHttpRanges } from "./http-ranges.ts";
 export type { HttpOptions } from "./http-requests.ts";
 export { httpSource } from "./http-source.ts";

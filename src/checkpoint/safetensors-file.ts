@@ -5,7 +5,7 @@
  */
 import { type ByteRanges, EndedError } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
-import { FOREIGN_HEAD_BYTES, refuseForeign } from "../foreign-file.ts";
+import { refuseForeign } from "../foreign-file.ts";
 import {
   formatSpec,
   headerEnd,
@@ -44,6 +44,9 @@ export function tensorSource(spec: TensorSpec, data: ArrayBufferView): TensorSou
   return { name, dtype, shape, chunks: () => [bytes] };
 }
 
+/** Bytes read at first: all of most headers, in one request to a server. */
+const HEAD_BYTES = 1 << 16;
+
 export class SafetensorsFile {
   readonly path: string;
   readonly header: SafetensorsHeader;
@@ -58,12 +61,12 @@ export class SafetensorsFile {
   /** Reads and checks the header. Throws `FormatError`, naming the file, if it is not sound. Owns `ranges`. */
   static async open(ranges: ByteRanges): Promise<SafetensorsFile> {
     const { name, size } = ranges;
-    const head = new Uint8Array(Math.min(size, FOREIGN_HEAD_BYTES));
+    let head = new Uint8Array(Math.min(size, HEAD_BYTES));
     try {
       await ranges.read(0, head);
-      const bytes = new Uint8Array(headerEnd(head, size));
-      await ranges.read(0, bytes);
-      return new SafetensorsFile(ranges, parseHeader(bytes, size));
+      const end = headerEnd(head, size);
+      if (end > head.length) await ranges.read(0, (head = new Uint8Array(end)));
+      return new SafetensorsFile(ranges, parseHeader(head, size));
     } catch (cause) {
       await ranges.close();
       if (!(cause instanceof FormatError)) throw cause;

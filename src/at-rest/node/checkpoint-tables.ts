@@ -14,17 +14,22 @@ import { readRowMap } from "./row-map.ts";
 /** Undefined unless `directory` is a checkpoint that refers to row logs. Throws `FormatError` for a damaged one. */
 export async function checkpointTables(directory: string): Promise<OpenElsewhere | undefined> {
   const stateFile = join(directory, "state.json");
+  const version = await versionOf(stateFile);
   const logs = await readLogs(stateFile);
   if (logs === undefined) return undefined;
+  const maps = new Map<RowLogState, Promise<Uint32Array>>();
+  const readMap = async (state: RowLogState, numRows: number): Promise<Uint32Array> => {
+    await using tensors = await openSafetensors(join(directory, "state.safetensors"));
+    const map = new Uint32Array(numRows);
+    await readRowMap(directory, { tensors, state, map });
+    return map;
+  };
   return async ({ expected: { layerId, numRows, headDim } }) => {
     const state = logs.find((log) => log.layerId === layerId);
     if (state === undefined) return undefined;
-    const version = await versionOf(stateFile);
-    const slots = new Uint32Array(numRows);
-    {
-      await using tensors = await openSafetensors(join(directory, "state.safetensors"));
-      await readRowMap(directory, { tensors, state, map: slots });
-    }
+    const reading = maps.get(state) ?? readMap(state, numRows);
+    maps.set(state, reading);
+    const slots = await reading;
     const store = await openLoggedRows(join(directory, "..", rowLogName(state.layerId)), {
       identity: Buffer.from(state.log, "hex"),
       slots,

@@ -1,5 +1,6 @@
 /** Small files of text and JSON by their paths (`checkpoint/text.ts`). */
 import { open } from "node:fs/promises";
+import { readAtMost } from "../../bytes/index.ts";
 import { FormatError } from "../../errors.ts";
 import { decodeJson, decodeText, MAX_TEXT_BYTES } from "../text.ts";
 
@@ -16,16 +17,9 @@ export async function readJsonFile(file: string): Promise<unknown> {
 export async function readSmallFile(file: string, most: number): Promise<Uint8Array> {
   try {
     await using handle = await open(file, "r");
-    const chunks: Uint8Array[] = [];
-    let size = 0;
     // What the system says of a file's size need not be true: pipes and devices have none.
-    for await (const chunk of handle.createReadStream({ highWaterMark: 2 ** 20 })) {
-      size += (chunk as Uint8Array).length;
-      if (size > most)
-        throw new FormatError(`${file} is longer than ${most} bytes; expected a file of settings`);
-      chunks.push(chunk as Uint8Array);
-    }
-    return Buffer.concat(chunks, size);
+    const parts = handle.createReadStream({ highWaterMark: 2 ** 20 });
+    return await readAtMost(most, { where: file, parts });
   } catch (error) {
     // Reading a directory fails without saying which; the report needs the path.
     if (error instanceof Error && "code" in error && !(error instanceof FormatError))

@@ -79,9 +79,11 @@ export const tableVerifyCommand: Command = defineCommand({
     const { tables: there } = await tablesOf(files, openPlace(place));
     const here = (await tablesOf(files).catch(() => undefined))?.tables;
     for (const [i, table] of there.entries()) {
-      const own = here?.[i]?.format.name === table.format.name ? here[i] : table;
-      await withStore(own, (rows) =>
-        withStore(table, (store) => check(table, { rows, store, context })),
+      const own = here?.[i]?.format.name === table.format.name ? here[i] : undefined;
+      await withStore(table, (store) =>
+        own === undefined
+          ? check(table, { store, context })
+          : withStore(own, (rows) => check(table, { rows, store, context })),
       );
     }
     return done("verified", there, context);
@@ -111,11 +113,12 @@ async function tablesOf(
 
 async function check(
   { layerId, numRows }: TableAtRest,
-  { rows: own, store, context }: { rows: RowStore; store: RowStore; context: CommandContext },
+  { rows: own, store, context }: { rows?: RowStore; store: RowStore; context: CommandContext },
 ): Promise<void> {
   for (const rows of rowChunks(store)) {
     context.signal.throwIfAborted();
-    await compareRows(rows, { own, store, layerId });
+    if (own !== undefined) await compareRows(rows, { own, store, layerId });
+    else await store.read(rows, new Uint8Array(rows.length * store.rowBytes));
     context.progress.update(`layer ${layerId}: ${rows.at(-1)! + 1}/${numRows} rows`);
   }
 }
