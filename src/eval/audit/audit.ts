@@ -4,15 +4,15 @@
  * together; the arithmetic is beside it. Prints nothing.
  */
 import { InvalidConfigError } from "../../errors.ts";
-import { type TokenStream, withoutMemory } from "../../inference/index.ts";
+import { type LanguageModel, type TokenStream, withoutMemory } from "../../inference/index.ts";
 import type { Model } from "../../open-model.ts";
 import { classesOf } from "./classes.ts";
-import { continuations, type Place, placesIn } from "./continuations.ts";
+import { continuations, placesIn } from "./continuations.ts";
 import { LEAST_RUN, longestRuns } from "./copied.ts";
 import { type Reading, countedReadings } from "./counting.ts";
 import { meanNats, numBlocksOf, pairedDifference } from "./paired-blocks.ts";
 import { checkDonor, checkSameTokens, pathsOf } from "./paths.ts";
-import type { AuditReport, CopyReport, Group, RowReport } from "./report.ts";
+import type { AuditReport, CopyReport, RowReport } from "./report.ts";
 import { scoreText, type ScoredText } from "./scored-text.ts";
 
 export interface AuditOptions {
@@ -47,38 +47,28 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
       `${without.path} has a memory; name a model that was trained without (engram train --no-memory)`,
     );
   if (donor !== undefined) checkDonor(model, donor);
-  const score = (name: string, of: Model["language"], view = {}): Promise<ScoredText> =>
+  if (text.numBytes === 0) throw new InvalidConfigError("the text to score is empty");
+  const base = memory === undefined ? "model" : "on";
+  const models = new Map([[base, language]]);
+  if (memory !== undefined) models.set("off", withoutMemory(language));
+  if (without !== undefined) models.set("without", without.language);
+  const score = (name: string, of: LanguageModel, view = {}): Promise<ScoredText> =>
     scoreText(of, text, {
       view,
       signal,
       onProgress: (done, total) => onProgress(`${name}: ${done}/${total} windows`),
     });
-  const base = memory === undefined ? "model" : "on";
-  const on = await score(base, language);
-  const { at, windowStarts } = on;
-  if (at.length === 0) throw new InvalidConfigError("the text to score is empty");
-  const readings: Reading[] = [{ group: "model", name: base, nats: on.nats }];
-  const read = async (group: Group, name: string, scored: Promise<ScoredText>): Promise<void> => {
-    readings.push({ group, name, nats: (await scored).nats });
-  };
-  if (memory !== undefined) await read("model", "off", score("off", withoutMemory(language)));
-  if (without !== undefined)
-    await read("model", "without", score("trained without", without.language));
-  if (memory !== undefined) {
-    onProgress("reading the rows of the text");
-    for (const { group, name, view } of await pathsOf(model, {
-      ...options,
-      seed,
-      gates: on.gates,
-    }))
-      await read(group, name, score(name, language, view));
-  }
-  const models = new Map(
-    readings.flatMap(({ group, name, nats }) => (group === "model" ? [[name, nats]] : [])),
-  );
+  const scored = new Map<string, ScoredText>();
+  for (const [name, of] of models) scored.set(name, await score(name, of));
+  const { at, windowStarts, gates, nats: ofBase } = scored.get(base)!;
+  const natsOf = new Map(Array.from(scored, ([name, { nats }]) => [name, nats]));
+  const readings = Array.from(natsOf, ([name, nats]): Reading => ({ group: "model", name, nats }));
+  if (model.rows !== undefined) onProgress("reading the rows of the text");
+  for (const { view, ...path } of await pathsOf(model, { text, gates, donor, seed, signal }))
+    readings.push({ ...path, nats: (await score(path.name, language, view)).nats });
   const { vocabSize } = model.config;
   const tableBytes = tableBytesOf(model);
-  const counting = { vocabSize, text, at, models, tableBytes, onProgress, signal };
+  const counting = { vocabSize, text, at, models: natsOf, tableBytes, onProgress, signal };
   const counted = trained === undefined ? [] : await countedReadings({ trained, ...counting });
   readings.push(...counted);
   onProgress("classes of tokens");
@@ -94,20 +84,23 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     windowStarts,
     orders: Array.from({ length: longest - 1 }, (_, i) => i + 2),
     vocabSize,
-    base: on.nats,
+    base: ofBase,
     others: new Map([
-      ...[...models].filter(([name]) => name !== base),
+      ...[...natsOf].filter(([name]) => name !== base),
       ...(best === undefined ? [] : ([[best.name, best.nats]] as const)),
     ]),
     signal,
   });
-  const copied = trained === undefined ? [] : await copiesOf(model, { ...options, trained, seed });
+  const copied =
+    trained === undefined
+      ? []
+      : await copiesOf(model, { models, text, trained, seed, onProgress, signal });
   const bits = (natsPerToken: number): number =>
     (natsPerToken * at.length) / Math.LN2 / text.numBytes;
   const rowOf = ({ nats, ...row }: Reading): RowReport => {
     const natsPerToken = meanNats(nats);
-    const isBase = nats === on.nats;
-    const { mean, plusMinus } = pairedDifference(nats, on.nats);
+    const isBase = nats === ofBase;
+    const { mean, plusMinus } = pairedDifference(nats, ofBase);
     const difference = {
       natsPerToken: mean,
       bitsPerByte: bits(mean),
@@ -130,7 +123,7 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
       [base]: model.config.maxPositions,
       ...(without && { without: without.config.maxPositions }),
     },
-    gates: Object.fromEntries(on.gates),
+    gates: Object.fromEntries(gates),
     seed,
     trained:
       trained === undefined ? null : { tokens: trained.tokens.length, bytes: trained.numBytes },
@@ -165,24 +158,22 @@ const NEW_TOKENS = 96;
 
 /** Continuations of places in the text, with the memory, without it, and as the text itself has them. */
 async function copiesOf(
-  model: Model,
-  options: AuditOptions & { readonly trained: TokenStream; readonly seed: number },
+  { tokenizer }: Pick<Model, "tokenizer">,
+  options: Required<Pick<AuditOptions, "text" | "seed" | "onProgress" | "signal">> & {
+    readonly trained: TokenStream;
+    readonly models: ReadonlyMap<string, LanguageModel>;
+  },
 ): Promise<CopyReport[]> {
-  const { text, trained, without, seed, signal, onProgress = () => undefined } = options;
-  const context = Math.min(model.config.maxPositions, without?.config.maxPositions ?? Infinity);
+  const { text, trained, models, seed, signal, onProgress } = options;
+  const context = Math.min(...Array.from(models.values(), ({ config }) => config.maxPositions));
   const promptTokens = Math.min(PROMPT_TOKENS, context >>> 2);
   const newTokens = Math.min(NEW_TOKENS, context - promptTokens);
   const places = placesIn(text, { count: CONTINUED_PLACES, promptTokens, newTokens });
   if (places.length === 0) return [];
-  const writers = [
-    [model.hasMemory ? "on" : "model", model.language],
-    ...(model.hasMemory ? ([["off", withoutMemory(model.language)]] as const) : []),
-    ...(without === undefined ? [] : ([["without", without.language]] as const)),
-  ] as const;
   const written: [name: string, texts: readonly (readonly number[])[]][] = [
-    ["the text itself", places.map(({ own }: Place) => own)],
+    ["the text itself", places.map(({ own }) => own)],
   ];
-  for (const [name, language] of writers)
+  for (const [name, language] of models)
     for (const [how, temperature] of [
       ["greedy", 0],
       ["drawn", 1],
@@ -208,8 +199,7 @@ async function copiesOf(
     const tokens = Math.max(...lengths);
     const at = lengths.indexOf(tokens);
     const run = own[at];
-    const copy =
-      run === undefined ? "" : model.tokenizer.decode(texts[at]!.slice(run.from, run.to));
+    const copy = run === undefined ? "" : tokenizer.decode(texts[at]!.slice(run.from, run.to));
     return {
       name,
       texts: texts.length,

@@ -3,9 +3,20 @@
  * there, and by whether the window showed it. Knows readings; no models.
  */
 import type { TokenStream } from "../../inference/index.ts";
-import { COUNT_CLASSES, exposures, recurrences } from "./exposure.ts";
+import { exposures, recurrences } from "./exposure.ts";
 import { meanNats, type Nats, pairedDifference } from "./paired-blocks.ts";
 import type { ClassReport } from "./report.ts";
+
+/** Never, once, 2-3, and so on in steps of four: counts from `least` on, up to `most`. */
+const COUNT_CLASSES = [
+  { name: "never", least: 0, most: 0 },
+  { name: "once", least: 1, most: 1 },
+  { name: "2-3", least: 2, most: 3 },
+  { name: "4-15", least: 4, most: 15 },
+  { name: "16-63", least: 16, most: 63 },
+  { name: "64-255", least: 64, most: 255 },
+  { name: "256 and more", least: 256, most: Infinity },
+] as const;
 
 export interface ClassesOptions {
   readonly text: TokenStream;

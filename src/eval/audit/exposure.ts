@@ -127,21 +127,3 @@ function internText(
 function startsOf({ starts }: TokenStream): Set<number> {
   return new Set(starts);
 }
-
-/** Counts from `least` on, up to the next one's. */
-export interface CountClass {
-  readonly name: string;
-  readonly least: number;
-  readonly most: number;
-}
-
-/** Never, once, 2-3, and so on in steps of four. */
-export const COUNT_CLASSES: readonly CountClass[] = [
-  { name: "never", least: 0, most: 0 },
-  { name: "once", least: 1, most: 1 },
-  { name: "2-3", least: 2, most: 3 },
-  { name: "4-15", least: 4, most: 15 },
-  { name: "16-63", least: 16, most: 63 },
-  { name: "64-255", least: 64, most: 255 },
-  { name: "256 and more", least: 256, most: Infinity },
-];
