@@ -135,8 +135,10 @@ test("eval counts the bytes of the file, with memory and without", () => {
   trainedModel();
   const file = join(scratch, "eval.txt");
   writeFileSync(file, "The rest is silence. — Hamlet\n".repeat(20));
-  const document = json("eval", model, "--bpb", file);
+  const document = json("eval", model, "--bpb", file, "--table-memory", "200KB");
   assert.equal(document["bytes"], statSync(file).size);
+  const { cache } = document["memoryReport"] as { cache: { hits: number; misses: number } };
+  assert.ok(cache.hits + cache.misses > 0, "the report is of what was read");
   const off = document["memoryOff"] as Record<string, number>;
   assert.equal(off["bytes"], document["bytes"]);
   assert.notEqual(off["bitsPerByte"], document["bitsPerByte"]);

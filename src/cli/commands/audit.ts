@@ -95,11 +95,11 @@ export const auditCommand: Command = defineCommand({
       signal,
     });
     progress.end();
+    print(describeAudit(report));
     if (svg !== undefined) {
       const title = `engram audit ${[directory, ...(text ?? trained!)].map(publicName).join(" ")}`;
       await writeFile(svg, auditSvg(report, { title }));
     }
-    print(describeAudit(report));
     return {
       model: directory,
       files: { ...files, holdOut: isSplit ? HOLD_OUT_RULE : null },
@@ -108,7 +108,7 @@ export const auditCommand: Command = defineCommand({
   },
 });
 
-/** Checks before minutes of work that the picture can be written. Overwrites nothing. */
+/** Comes before minutes of work: the name must be a picture's, not a text's, and its directory be there. */
 async function checkTarget(svg: string): Promise<void> {
   if (!svg.toLowerCase().endsWith(".svg"))
     throw new InvalidConfigError(`--svg: expected a name that ends in .svg, got ${svg}`);

@@ -97,16 +97,16 @@ export const evalCommand: Command = defineCommand({
     const opening = openedBy({ dtype, threads, table, tableMemory }, context);
     await using model = await loadModel(directory, { memory, ...opening });
     const view = viewOf(model, input);
-    const { memoryReport } = model;
-    if (tasks === undefined)
-      return {
-        model: directory,
-        ...(await evalText(model, { bpb: bpb!, view }, context)),
-        memoryReport,
-      };
     const { data, limit, numFewshot, logSamples } = input;
-    const given = { tasks, data, limit, numFewshot, logSamples, memory: view };
-    return { model: directory, ...(await evalTasks(model, given, context)), memoryReport };
+    const found =
+      tasks === undefined
+        ? await evalText(model, { bpb: bpb!, view }, context)
+        : await evalTasks(
+            model,
+            { tasks, data, limit, numFewshot, logSamples, memory: view },
+            context,
+          );
+    return { model: directory, ...found, memoryReport: model.memoryReport };
   },
 });
 
