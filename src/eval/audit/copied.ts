@@ -3,6 +3,7 @@
  * index, the training text is passed once, so its length costs time and no memory. Knows ids; not who wrote the texts.
  */
 import type { TokenStream } from "../../inference/index.ts";
+import { nextTurn } from "../../next-turn.ts";
 
 /** Tokens `from`..`to`-1 of a text. */
 export interface Run {
@@ -41,7 +42,7 @@ export async function longestRuns(
     for (let t = begin; t + LEAST_RUN <= end; t++) {
       if (t % BREATH === 0) {
         signal?.throwIfAborted();
-        await new Promise((resolve) => setTimeout(resolve));
+        await nextTurn();
       }
       for (const { text, at } of places.get(hashOf(tokens, t)) ?? []) {
         const ids = texts[text]!;

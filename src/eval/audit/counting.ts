@@ -13,6 +13,7 @@ import {
   sortByContext,
   tableInRam,
 } from "../../memory/index.ts";
+import { nextTurn } from "../../next-turn.ts";
 import { mixture } from "./mixture.ts";
 import type { Nats } from "./paired-blocks.ts";
 import type { Group, RowReport } from "./report.ts";
@@ -47,7 +48,7 @@ export async function countedReadings(options: CountingOptions): Promise<Reading
   const pruned: Reading[] = [];
   for (const order of ORDERS) {
     // Lets an abort arrive.
-    await new Promise((resolve) => setTimeout(resolve));
+    await nextTurn();
     signal?.throwIfAborted();
     const name = `Kneser-Ney ${order}`;
     onProgress(`counting the training text: ${name}`);

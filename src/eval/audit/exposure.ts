@@ -7,6 +7,7 @@
  */
 import type { TokenStream } from "../../inference/index.ts";
 import { NgramIndex } from "../../memory/index.ts";
+import { nextTurn } from "../../next-turn.ts";
 
 /** Of each scored token. */
 export interface Exposure {
@@ -51,7 +52,7 @@ export async function exposures(
   for (let t = 0; t < trained.tokens.length; t++) {
     if (t % BREATH === 0) {
       signal?.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve));
+      await nextTurn();
     }
     reach = starts.has(t) ? 1 : reach + 1;
     let number: number | undefined = trained.tokens[t]!;

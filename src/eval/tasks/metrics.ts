@@ -3,6 +3,7 @@
  * definitions of lm-evaluation-harness 0.4. Knows numbers; not models or tokens.
  */
 import { InvariantError } from "../../errors.ts";
+import { nextTurn } from "../../next-turn.ts";
 import type { Unit } from "../ratio.ts";
 import type { Item } from "./items.ts";
 import { countWords, numBytes, numCharacters } from "./python-text.ts";
@@ -101,7 +102,7 @@ export async function standardError(
   for (let seed = 0; seed < BOOTSTRAP_ITERATIONS / CHUNK; seed++) {
     signal?.throwIfAborted();
     // Others on this thread get their turn, and a signal its chance.
-    await new Promise((resolve) => setTimeout(resolve));
+    await nextTurn();
     const random = new PythonRandom(seed);
     for (let i = 0; i < CHUNK; i++)
       replicates.push(Math.exp(-random.sumOfChoices(plain) / plain.length));
