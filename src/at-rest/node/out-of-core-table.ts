@@ -89,7 +89,6 @@ export class OutOfCoreTrainedTable implements TrainedTable {
     // In a second attempt with an older checkpoint, nothing of the first may remain.
     await this.#table?.close();
     this.#pins.clear();
-    for (const segment of this.uses.segments) if (this.#table !== undefined) segment.fill(0);
     this.#table = await OutOfCoreTable.open(this.#path, {
       ...this.#options(),
       identity: Buffer.from(state.log, "hex"),

@@ -22,6 +22,7 @@ export class RamTable implements TrainedTable {
   readonly moments: RamStore;
   readonly uses: RamStore;
   readonly plan: undefined;
+  #isZeroed = true;
 
   constructor({ layerId, headDim, numRows }: TableShape) {
     this.layerId = layerId;
@@ -41,8 +42,10 @@ export class RamTable implements TrainedTable {
       throw new InvalidConfigError(
         `${path} keeps its tables on disk; resume with a memory for them (--table-memory)`,
       );
-    await fill(name, { from: model, into: this.values });
-    await fill(`moments.${this.layerId}`, { from: tensors, into: this.moments });
+    const isZeroed = this.#isZeroed;
+    this.#isZeroed = false;
+    await fill(name, { from: model, into: this.values, isZeroed });
+    await fill(`moments.${this.layerId}`, { from: tensors, into: this.moments, isZeroed });
     await restoreUses(this, saved);
   }
 

@@ -45,6 +45,7 @@ export interface TrainedTable extends TableShape {
   readonly plan: string | undefined;
   /** Creates a table of zeros. Call either this or `restore` before the first use. */
   begin(): Promise<void>;
+  /** A second attempt, with an older checkpoint, keeps nothing of the first. */
   restore(saved: SavedTable): Promise<void>;
   /** Keeps the rows of another checkpoint. */
   hold(saved: SavedTable): Promise<void>;
@@ -65,25 +66,25 @@ export function usesSource({
   return { name: countsName(layerId), dtype: "U8", shape: [numRows], chunks: () => uses.segments };
 }
 
-/** Checkpoints of version 2 have no uses: counts then start at zero. */
+/** In whatever state the uses are. Checkpoints of version 2 have none: counts then start at zero. */
 export async function restoreUses(
   { layerId, uses }: Pick<TrainedTable, "layerId" | "uses">,
   { model, hasModelNames, hasUses }: SavedTable,
 ): Promise<void> {
   const name = hasModelNames ? countsName(layerId) : `counts.${layerId}`;
   if (hasUses) await fill(name, { from: model, into: uses });
+  else for (const segment of uses.segments) segment.fill(0);
 }
 
-/** Reads a tensor into a table that is still zeros. */
+/** Reads a tensor into a table. In one that is `isZeroed`, pages of zeros stay untouched. */
 export async function fill(
   name: string,
-  { from, into }: { from: SafetensorsFile; into: RamStore },
+  { from, into, isZeroed = false }: { from: SafetensorsFile; into: RamStore; isZeroed?: boolean },
 ): Promise<void> {
   let begin = 0;
   for (const segment of into.segments) {
     const end = begin + segment.length;
-    // The store is new, so pages of zeros can stay untouched.
-    await from.readRange(name, { begin, end, into: segment, isZeroed: true });
+    await from.readRange(name, { begin, end, into: segment, isZeroed });
     begin = end;
   }
 }

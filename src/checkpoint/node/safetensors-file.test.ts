@@ -19,7 +19,8 @@ import test, { after } from "node:test";
 import * as fc from "fast-check";
 import { FormatError, StoreError } from "../../errors.ts";
 import { elementBytes, type FileDType } from "../safetensors.ts";
-import { tensorSource } from "../safetensors-file.ts";
+import { SafetensorsFile, tensorSource } from "../safetensors-file.ts";
+import { openPath } from "./open-path.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors-file.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "engram-safetensors-"));
@@ -270,4 +271,27 @@ test("a file size limit in mid-tensor is a store error, and nothing partial stay
   assert.match(child.stdout, /^store_failed .*larger than this system allows/);
   assert.equal(statSync(path, { throwIfNoEntry: false }), undefined);
   assert.equal(statSync(`${path}.tmp`, { throwIfNoEntry: false }), undefined);
+});
+
+test("a header is read at once, and a long one at twice", async () => {
+  for (const [numTensors, calls] of [
+    [1, 1],
+    [2000, 2],
+  ] as const) {
+    const path = freshPath();
+    const names = Array.from({ length: numTensors }, (_, i) => `tensor.${i}`);
+    await writeSafetensors(
+      path,
+      names.map((name) => tensorSource(spec(name, "U8", [1]), Uint8Array.of(7))),
+    );
+    const ranges = await openPath(path);
+    let reads = 0;
+    const read = (begin: number, into: Uint8Array): Promise<void> => {
+      reads++;
+      return ranges.read(begin, into);
+    };
+    await using file = await SafetensorsFile.open({ ...ranges, read });
+    assert.equal(file.tensors.size, numTensors);
+    assert.equal(reads, calls);
+  }
 });

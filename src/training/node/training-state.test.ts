@@ -77,6 +77,19 @@ test("a checkpoint gives back values, moments and uses of rows", async () => {
   assert.deepEqual(uses, [0, 3, 0, 255, 1]);
 });
 
+test("a second attempt, with an older checkpoint, keeps nothing of the first", async () => {
+  const zeros = new RamTable(shape);
+  const arrays = flatArrays(layout, new Float32Array(layout.length));
+  const contents = { step: 1, identity, config: {}, tokenizer: "{}", layout, arrays };
+  const older = await saveTrainingState(join(root, "older"), { ...contents, tables: [zeros] });
+  const table = new RamTable(shape);
+  const into = { identity, layout, arrays, tables: [table] };
+  await restoreTrainingState(await saved("newer"), into);
+  await restoreTrainingState(older, into);
+  for (const { segments } of [table.values, table.moments, table.uses])
+    assert.ok(segments.every((segment) => segment.every((byte) => byte === 0)));
+});
+
 /** The checkpoint as earlier versions wrote it: all tensors in one file, weights flat. */
 async function asBefore(path: string, version: 2 | 3): Promise<void> {
   await setVersion(path, version);
