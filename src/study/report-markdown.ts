@@ -31,7 +31,7 @@ export function studyMarkdown(report: StudyReport): string {
         one.metric,
         differenceWords(one.difference),
         `${one.bound.kind === "atMost" ? "≤" : "≥"} ${one.bound.value}`,
-        one.found === null ? "–" : figure(one.found, true),
+        one.found === null ? "–" : estimateWords(one.found, true),
         String(one.found?.seeds ?? 0),
         `**${one.verdict}**`,
       ]),
@@ -53,8 +53,8 @@ export function studyMarkdown(report: StudyReport): string {
           return [
             arm,
             one.metric,
-            figure(one, false),
-            found === undefined ? "–" : figure(found, true),
+            estimateWords(one),
+            found === undefined ? "–" : estimateWords(found, true),
             String(found?.seeds ?? one.seeds),
           ];
         }),
@@ -143,7 +143,7 @@ export function differenceWords(difference: PredictionReport["difference"]): str
     .join(" ");
 }
 
-function figure({ mean, plusMinus }: Estimate, isSigned: boolean): string {
+export function estimateWords({ mean, plusMinus }: Estimate, isSigned = false): string {
   const sign = mean < 0 ? "−" : isSigned ? "+" : "";
   return `${sign}${Math.abs(mean).toFixed(4)}${plusMinus === null ? "" : ` ± ${plusMinus.toFixed(4)}`}`;
 }

@@ -10,10 +10,10 @@ export interface RunResult extends RunName {
   readonly measured?: Measured;
   /** Why a run has no figures: numbers that ran away are a result, too. */
   readonly failed?: string;
-  readonly command?: string;
-  readonly commit?: string;
-  readonly versions?: Readonly<Record<string, string>>;
-  readonly machine?: MachineFacts;
+  readonly command?: string | undefined;
+  readonly commit?: string | undefined;
+  readonly versions?: Readonly<Record<string, string>> | undefined;
+  readonly machine?: MachineFacts | undefined;
   readonly steps?: number | undefined;
   readonly numParams?: number | undefined;
   readonly numRows?: number | undefined;

@@ -64,7 +64,7 @@ export interface Study {
   readonly base: string;
   readonly predictions: readonly Prediction[];
   /** The file's own content: what is registered. */
-  readonly content: object;
+  readonly content: Readonly<Record<string, unknown>>;
 }
 
 /** Becomes a folder's name. Lower case, since some disks do not tell cases apart. */
@@ -175,7 +175,7 @@ export function parseStudy(value: unknown, file: string): Study {
     predictions: data.predictions.map((one, i) =>
       at(`predictions.${i}`, () => predictionOf(one, { arms, measured: data.metrics })),
     ),
-    content: value as object,
+    content: value as Study["content"],
   };
   at("budget.steps", () => checkSteps(study));
   return study;

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
-import { differenceWords, type StudyReport } from "../../study/index.ts";
+import { differenceWords, estimateWords, type StudyReport } from "../../study/index.ts";
 import { type CommandOf, runStudy } from "../../study/node/index.ts";
 import { publicName } from "../../training/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
@@ -87,9 +87,7 @@ function describeStudy(report: StudyReport, out: string): string {
     `${title}: ${runsDone} of ${runsPlanned} runs`,
     ...predictions.map(({ metric, difference, bound, found, verdict }) => {
       const value =
-        found === null
-          ? "not known yet"
-          : `${found.mean.toFixed(4)}${found.plusMinus === null ? "" : ` ± ${found.plusMinus.toFixed(4)}`} over ${found.seeds} seeds`;
+        found === null ? "not known yet" : `${estimateWords(found)} over ${found.seeds} seeds`;
       const sign = bound.kind === "atMost" ? "at most" : "at least";
       return `${verdict}: ${metric} of ${differenceWords(difference)} ${sign} ${bound.value}: ${value}`;
     }),

@@ -42,8 +42,7 @@ async function answer(job: Job): Promise<void> {
   try {
     await say(await done(job, backend));
   } catch (error) {
-    if (error instanceof Error && error.name === "AbortError")
-      await say({ type: "done", outcome: "stopped" });
+    if (isAbort(error)) await say({ type: "done", outcome: "stopped" });
     else
       await say({
         type: "failed",

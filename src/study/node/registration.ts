@@ -15,9 +15,11 @@ import { canonicalJson } from "../canonical.ts";
 import type { Arm, Study } from "../study-file.ts";
 import { describeTasks } from "./study-tasks.ts";
 
+type Named = Readonly<Record<string, unknown>>;
+
 /** What the digest is of. */
 export interface Registered {
-  readonly study: object;
+  readonly study: Named;
   /** By name: the preset's numbers as they are with the arm's own. A later release's presets may differ. */
   readonly arms: Readonly<Record<string, object>>;
   readonly files: readonly DataFile[];
@@ -84,6 +86,7 @@ export async function readRegistration(out: string): Promise<Registration | unde
   return found as Registration;
 }
 
+/** Throws `InvalidConfigError` if another process registered a study in `out` meanwhile. */
 export async function register(
   registered: Registered,
   { out, threads, command }: { out: string; threads: number; command: string },
@@ -96,6 +99,10 @@ export async function register(
     surroundings: await readSurroundings(command),
   };
   await mkdir(out, { recursive: true });
+  if (existsSync(fileOf(out)))
+    throw new InvalidConfigError(
+      `${out}: another process registered a study there; take another --out`,
+    );
   await writeDurably(fileOf(out), (file) =>
     file.writeFile(`${JSON.stringify(registration, undefined, 2)}\n`),
   );
@@ -125,13 +132,9 @@ export function checkUnchanged(
     );
 }
 
-function changedNames(before: object, now: object): string[] {
-  const [a, b] = [before, now] as Record<string, unknown>[] as [
-    Record<string, unknown>,
-    Record<string, unknown>,
-  ];
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
-    (name) => canonicalJson(a[name] ?? null) !== canonicalJson(b[name] ?? null),
+function changedNames(before: Named, now: Named): string[] {
+  return Object.keys({ ...before, ...now }).filter(
+    (name) => canonicalJson(before[name] ?? null) !== canonicalJson(now[name] ?? null),
   );
 }
 

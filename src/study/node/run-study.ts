@@ -140,16 +140,16 @@ class StudyRun {
       const isDone = await (arm.training === undefined
         ? this.#measureArm(run, arm)
         : this.#train(run, arm.training));
-      this.#states.delete(run);
       if (!isDone) return this.#stop.signal.aborted ? "stop" : "again";
     } catch (error) {
-      this.#states.delete(run);
       if (!(error instanceof EngramError)) throw error;
       if (error.code !== "non_finite") {
         error.message = `arm ${run.arm}, seed ${run.seed}: ${error.message}`;
         throw error;
       }
       await writeResult(this.#options.out, { ...this.#named(run), failed: error.message });
+    } finally {
+      this.#states.delete(run);
     }
     await this.#report();
     return "done";
