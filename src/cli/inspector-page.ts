@@ -21,7 +21,7 @@ const built = isCheckout ? join(root, "dist", "web") : join(here, "..", "web");
 /** Rejects with an explanation if there is no page and none can be built. */
 export async function inspectorPage({ note }: { note: (line: string) => void }): Promise<Page> {
   if (isCheckout && (await isOld())) {
-    note("building the inspector page (web/ is newer than dist/web)");
+    note("building the inspector page from web/");
     await build();
   }
   return readPage(built);
