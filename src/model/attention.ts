@@ -1,7 +1,7 @@
 /**
  * Grouped-query attention with rotary positions and RMS-normalised queries and keys (QK-norm).
- * How queries meet keys - over the batch's own positions, or over a cache - is the caller's
- * `attend`, so the same function serves training, prefill and decode.
+ * The caller's `attend` says which keys a query sees: those of the same batch, or those of a cache. So one function
+ * serves training, prefill and decode.
  *
  * B batch, T tokens, D model width, H query heads, K key heads, d head width, N = B*T.
  */
@@ -28,7 +28,7 @@ export function attentionParams(config: ModelConfig): KindParams<AttentionWeight
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
 export interface Rotation {
-  /** Both [T, d/2]; or [B, d/2] for B rows of one token each, which then are at positions of their own. */
+  /** Both are [T, d/2], or [B, d/2] for B rows of one token each, where every row has its own position. */
   readonly cos: Tensor;
   readonly sin: Tensor;
 }
@@ -60,7 +60,7 @@ export function selfAttention(
     const turn = (x: Tensor): Tensor =>
       g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
     if (length > 1 || batch === 1) return turn(normed_BTHd);
-    // One token a row: to the rotation, the rows are the positions of one sequence.
+    // With one token a row, the rotation takes the rows as the positions of one sequence.
     const x_1BHd = g.reshape(normed_BTHd, [1, batch, x_BTHd.shape[2]!, headDim]);
     return g.transpose(turn(x_1BHd), [2, 1, 0, 3]);
   };
@@ -77,9 +77,8 @@ export function selfAttention(
 }
 
 /**
- * Attention among the positions of one batch, causal and cut at document starts. `segments_BT` (i32)
- * numbers the documents of each row; a position sees earlier ones of its own number. The bias is
- * built once and shared by all layers.
+ * Causal attention among the positions of one batch, cut at document starts. `segments_BT` (i32) numbers the documents
+ * of each row; a position sees earlier positions with its own number. The bias is built once and shared by all layers.
  */
 export function packedAttend(g: GraphBuilder, config: ModelConfig, segments_BT: Tensor): Attend {
   const [batch, length] = segments_BT.shape as [number, number];
@@ -113,8 +112,8 @@ export interface LayerCache {
 }
 
 /**
- * Attention over everything a cache holds plus the new positions. `caches` has one entry a layer and
- * is replaced, entry by entry, with the caches as they are afterwards.
+ * Attention over everything in a cache plus the new positions. `caches` has one entry a layer. Each entry is replaced
+ * by the updated cache.
  */
 export function cachedAttend(
   g: GraphBuilder,

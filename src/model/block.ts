@@ -1,6 +1,6 @@
 /**
  * One layer of the transformer, pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)).
- * Says which kinds a layer is made of, and with that which weights it has.
+ * Defines which kinds a layer is made of, and so which weights it has.
  */
 import { attentionParams } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";

@@ -1,13 +1,13 @@
 /**
- * The sizes of a model, under names of ours; `families/` speak the key names of config.json. Knows nothing of weights,
- * tables or files.
+ * The sizes of a model, under our own names; `families/` translate from the keys of config.json. Knows nothing of
+ * weights, tables or files.
  */
 import { InvalidConfigError } from "../errors.ts";
 import type { EngramConfig } from "../memory/index.ts";
 
 /** What a model takes from counted memory (`CountedMemory`). */
 export interface CountedConfig {
-  /** Ids of the longest n-grams: order - 1 distributions. */
+  /** Length of the longest n-grams in tokens. There are order - 1 distributions. */
   readonly order: number;
 }
 
@@ -17,7 +17,7 @@ export interface ModelConfig {
   readonly hiddenSize: number;
   readonly numLayers: number;
   readonly numHeads: number;
-  /** Heads of keys and values; a divisor of `numHeads`. */
+  /** Key-value heads; a divisor of `numHeads`. */
   readonly numKvHeads: number;
   readonly headDim: number;
   readonly intermediateSize: number;
@@ -27,24 +27,24 @@ export interface ModelConfig {
   readonly maxPositions: number;
   readonly tieEmbeddings: boolean;
   /**
-   * Token with which every document of the training text starts. What follows it sees nothing before it: attention,
-   * look-back and convolutions are cut there, and positions count from it. Absent: no token cuts.
+   * The token at the start of every training document. The tokens after it see nothing before it: attention, look-back
+   * and convolutions stop there, and positions count from it. Absent: no token separates documents.
    */
   readonly documentStart?: number;
   /** Absent: a plain transformer. */
   readonly engram?: EngramConfig;
-  /** Counted successors whose distributions are mixed into what the model says. Absent: none. */
+  /** Counted memory whose distributions are mixed into the model's output. Absent: none. */
   readonly counted?: CountedConfig;
-  /** Taps of the short convolution after the gate (spec 6.2); 0 leaves it out, as V4.1 does. */
+  /** Taps of the short convolution after the gate (spec 6.2). 0: no convolution, as in V4.1. */
   readonly engramKernelSize: number;
 }
 
-/** Bytes that the keys and values of one position take, over all layers. */
+/** Bytes of the keys and values of one position, over all layers. */
 export function keyValueBytes({ numLayers, numKvHeads, headDim }: ModelConfig): number {
   return 2 * 4 * numLayers * numKvHeads * headDim;
 }
 
-/** Throws `InvalidConfigError` for sizes that do not go together. */
+/** Throws `InvalidConfigError` for sizes that do not fit together. */
 export function checkModelConfig(config: ModelConfig): void {
   const { numHeads, numKvHeads, headDim, numLayers, engram, counted, documentStart, vocabSize } =
     config;

@@ -1,6 +1,6 @@
 /**
- * Fusion: how retrieved memory enters the residual stream. Rows come in as an ordinary tensor; where
- * they came from, and that they were hashed at all, is not known here.
+ * Fusion: how retrieved memory enters the residual stream. Rows come in as an ordinary tensor. This module knows
+ * neither where they came from nor that they were hashed.
  *
  * B batch, T tokens, N = B*T, G residual branches, D model width, E memory width.
  * Formulas: spec 7.5-7.6 (DeepSeek-V4.1), short convolution spec 6.2 (arXiv 2601.07372, eq. 4-6).
@@ -13,7 +13,7 @@ import type { KindWeights } from "./weights.ts";
 
 type EngramWeight = "keyValue" | "queryGain" | "keyGain" | "convNorm" | "conv";
 
-/** One branch. Without a short convolution the last two are not there, and nobody asks for them. */
+/** Weights of one branch. Without a short convolution the last two do not exist and are never used. */
 export function engramParams(config: ModelConfig): KindParams<EngramWeight> {
   const { hiddenSize: d, engramKernelSize: taps, engram } = config;
   const e = memoryWidth(engram!);
@@ -25,18 +25,18 @@ export function engramParams(config: ModelConfig): KindParams<EngramWeight> {
   };
   const conv = {
     convNorm: gain("engram.short_conv.norms.0.weight", [d]),
-    // Zero, so that the convolution starts absent. (arXiv 2601.07372, appendix A)
+    // Starts at zero, so that the convolution adds nothing at first. (arXiv 2601.07372, appendix A)
     conv: gain("engram.short_conv.conv.weight", [d, 1, taps], 0),
   };
   return { ...always, ...(taps > 0 && conv) } as KindParams<EngramWeight>;
 }
 
-/** sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), element by element; -0 counts as negative. (spec 7.6) */
+/** sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), elementwise; -0 counts as negative. (spec 7.6) */
 export function gateOf(g: GraphBuilder, s: Tensor): Tensor {
   return g.sigmoid(g.signedSqrt(s, 1e-6));
 }
 
-/** RMS(x) times a gain, x [...,G,D] and gain [G,D]; or x [...,D] and gain [1,D]. */
+/** RMS-normalised x times a gain: x [...,G,D] and gain [G,D], or x [...,D] and gain [1,D]. */
 function normed(
   g: GraphBuilder,
   { x, gain_GD, eps }: { x: Tensor; gain_GD: Tensor; eps: number },
@@ -48,8 +48,8 @@ function normed(
 }
 
 /**
- * The gate of the normalised product <RMS(hidden), RMS(key)> / sqrt(D), the two gains multiplied in.
- * `hidden` and `key` are [...,G,D], or [...,D] with one branch; gains [G,D]. The result has 1 in D's place.
+ * The gate, from the normalised product <RMS(hidden), RMS(key)> / sqrt(D), with both gains applied.
+ * `hidden` and `key` are [...,G,D], or [...,D] with one branch; gains are [G,D]. In the result, D is replaced by 1.
  */
 export function engramGate(
   g: GraphBuilder,
@@ -68,13 +68,15 @@ export function engramGate(
   return gateOf(g, s);
 }
 
-/** How the convolution sees earlier positions: `shift(x [B,T,C], by)` is x at t - by, zero where that
- *  lies before the row's or the document's start. */
+/**
+ * How the convolution reads earlier positions: `shift(x [B,T,C], by)` is x at position t - by, or zero where that
+ * position is before the start of the row or of the document.
+ */
 export type Shift = (x_BTC: Tensor, by: number) => Tensor;
 
 /**
- * u + SiLU(conv(RMS(u))): a causal depthwise convolution whose K taps lie `dilation` apart.
- * `u_BTC` is [B,T,C] with C = G*D, `gain_C` [C], `kernel_C1K` [C,1,K]; tap K-1 is the current token.
+ * u + SiLU(conv(RMS(u))): a causal depthwise convolution of K taps with the given dilation.
+ * `u_BTC` is [B,T,C] with C = G*D, `gain_C` [C], `kernel_C1K` [C,1,K]. Tap K-1 is the current token.
  */
 export function shortConv(
   g: GraphBuilder,
@@ -108,13 +110,13 @@ export function shortConv(
 }
 
 export interface EngramFusion {
-  /** What the memory adds to the stream, [B,T,D]. */
+  /** What the memory adds to the residual stream, [B,T,D]. */
   readonly update_BTD: Tensor;
   /** [B,T,1] */
   readonly gate: Tensor;
 }
 
-/** One branch: hidden [B,T,D] + memory [B*T,E] -> what to add to hidden, before attention. */
+/** One branch: hidden [B,T,D] and memory [B*T,E] -> the update to add to hidden before attention. */
 export function engramFusion(
   g: GraphBuilder,
   {
@@ -130,7 +132,7 @@ export function engramFusion(
     weights: KindWeights<EngramWeight>;
     eps: number;
     conv: { readonly dilation: number; readonly shift: Shift } | undefined;
-    /** The gate of each row in place of its own, where that is not negative. */
+    /** Where not negative, replaces the gate of the row. */
     heldGate_B11?: Tensor | undefined;
   },
 ): EngramFusion {
@@ -154,7 +156,7 @@ export function engramFusion(
     gain_GD: g.reshape(weights.gain("convNorm"), [1, width]),
     kernel_C1K: weights.gain("conv"),
     dilation: conv.dilation,
-    // The demo's own value for this norm, whatever the model's. (spec 6.1)
+    // The constant of the paper's demo for this norm, independent of the model's own. (spec 6.1)
     eps: 1e-5,
     shift: conv.shift,
   });

@@ -1,6 +1,6 @@
 /**
- * The traced graphs: training step, evaluation, and decoding (prefill is a decode of many tokens).
- * Fixes the names of graph inputs and outputs; whoever runs a graph binds memory to these names.
+ * The traced graphs: training step, evaluation, and decoding (prefill is decoding of many tokens).
+ * Defines the names of graph inputs and outputs. Whoever runs a graph binds memory to these names.
  *
  * B batch, T tokens, N = B*T, D model width, E memory width, V vocabulary, C cache capacity.
  */
@@ -19,7 +19,7 @@ import { mixtureLoss, mixtureParams, mixtureWeights } from "./mixture.ts";
 import { type LayerRange, transformer, type TransformerInputs } from "./transformer.ts";
 import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
 
-/** Names of graph inputs and outputs. Parameters go by their own names. */
+/** Names of graph inputs and outputs. Parameters keep their own names. */
 export const io = {
   ids: "ids",
   labels: "labels",
@@ -30,9 +30,9 @@ export const io = {
   past: "past",
   last: "last",
   loss: "loss",
-  /** Chances of the label under each distribution of the memory. */
+  /** Probabilities of the label under each distribution of the memory. */
   chances: "chances",
-  /** Weights of the backbone and of each of them. */
+  /** Mixture weights of the backbone and of each distribution. */
   mixture: "mixture",
   probs: "probs",
   logits: "logits",
@@ -46,9 +46,9 @@ export const io = {
   conv: (layer: number): string => `conv.${layer}`,
   scale: "scale",
   heldGate: (layer: number): string => `heldGate.${layer}`,
-  /** What enters a layer, where one graph ends and the next begins. */
+  /** The residual stream before a layer, where one graph ends and the next begins. */
   stream: (layer: number): string => `stream.${layer}`,
-  /** Outputs that may share memory with the input of the same name. */
+  /** An output that may share memory with the input of this name. */
   next: (name: string): string => `next.${name}`,
   gradient: (name: string): string => `d.${name}`,
 } as const;
@@ -58,16 +58,16 @@ export interface BatchShape {
   readonly length: number;
 }
 
-/** How much of the memory is let in, said from outside. Each input costs time, so it is there where asked for. */
+/** Optional controls of the memory's influence. Each input costs time, so a graph has only those asked for. */
 export interface MemoryInputs {
-  /** Adds the input `scale` [B,1,1]: what the memory adds to the stream is multiplied by it. */
+  /** Adds the input `scale` [B,1,1], a factor on what the memory adds to the residual stream. */
   readonly scaled?: boolean;
-  /** Adds the inputs `heldGate` [B,1,1] a layer: its gate where not negative, in place of what it computes. */
+  /** Adds an input `heldGate` [B,1,1] for each layer. Where not negative, it replaces the computed gate. */
   readonly gated?: boolean;
 }
 
 export interface EvalShape extends BatchShape, MemoryInputs {
-  /** Weights that are packed: constants of the graph, not inputs. */
+  /** Packed weights, which are constants of the graph and not inputs. */
   readonly quantized?: QuantizedWeights | undefined;
   /** Adds the output `probs` to `evalGraph`. */
   readonly probs?: boolean;
@@ -88,7 +88,7 @@ function declareMemory(
   return memory;
 }
 
-/** The inputs of `MemoryInputs` that a graph with these memories has. */
+/** Declares the inputs of `MemoryInputs` for a graph with these memories. */
 function declareControls(
   g: GraphBuilder,
   memory: ReadonlyMap<number, Tensor>,
@@ -109,12 +109,12 @@ function declareRotation(g: GraphBuilder, config: ModelConfig, length: number): 
   return { cos: g.input(io.cos, "f32", shape), sin: g.input(io.sin, "f32", shape) };
 }
 
-/** x at t - by within each row, zero where that is before the row's or the document's start. */
+/** x at position t - by within each row, or zero where that is before the start of the row or of the document. */
 function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
   const [batch, length] = segments_BT.shape as [number, number];
   const back = (x: Tensor, by: number): Tensor =>
     by >= length ? g.mul(x, 0) : g.pad(g.slice(x, 1, 0, length - by), 1, by, 0);
-  // Documents are numbered from 1, so the zeros that `pad` shifts in are no document.
+  // Documents are numbered from 1, so the zeros that `pad` shifts in belong to no document.
   const segments_BT1 = g.reshape(g.cast(segments_BT, "f32"), [batch, length, 1]);
   return (x_BTC, by) => {
     if (by === 0) return x_BTC;
@@ -123,8 +123,10 @@ function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
   };
 }
 
-/** Weights [N,1+K] of the memory's distributions, where the model mixes some in. The evidence comes in as the memory
- *  of the layer behind the last. */
+/**
+ * Mixture weights [N,1+K], if the model mixes in distributions of the memory. Their evidence comes in as the memory of
+ * one more layer, after the last.
+ */
 function declareMixture(
   g: GraphBuilder,
   config: ModelConfig,
@@ -170,7 +172,7 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   return { g, params, memory, loss_N, probs_NV, gates, mixture_NK };
 }
 
-/** Mean gate of each sequence, [B] a layer. */
+/** Mean gate of each sequence, [B] for each layer. */
 function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<string, Tensor> {
   return Object.fromEntries(
     [...gates].map(([layer, gate]) => [
@@ -181,10 +183,9 @@ function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<
 }
 
 /**
- * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a
- * position without a label; they sum to 1), segments [B,T], cos and sin.
- * Outputs: loss [1] = sum of weights * -log p(label), in nats; gradient of it by every parameter and
- * by every memory input; mean gate of each sequence [B] a layer.
+ * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a position without a
+ * label; they sum to 1), segments [B,T], cos and sin. Outputs: loss [1] = sum of weights * -log p(label), in nats; its
+ * gradient with respect to every parameter and every memory input; the mean gate of each sequence, [B] for each layer.
  */
 export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   const { g, params, memory, loss_N, gates, mixture_NK } = packedForward(config, shape);
@@ -197,7 +198,7 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
     const chances_NK = g.input(io.chances, "f32", [numPositions, config.counted!.order - 1]);
     loss = mean(mixtureLoss(g, { weights_NK: mixture_NK, loss_N, chances_NK }));
   }
-  // A backbone that is trained on the mixture alone leaves to the memory what the memory knows, and starves.
+  // Trained on the mixture alone, the backbone would not learn what the memory already knows, and become weak itself.
   const objective = mixture_NK === undefined ? loss : g.add(loss, own);
   const names = [...params.inputs.keys(), ...[...memory.keys()].map(io.memory)];
   const wrt = [...params.inputs.values(), ...memory.values()];
@@ -207,8 +208,8 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
 }
 
 /**
- * As `trainGraph` without weights and gradients, with the inputs of `MemoryInputs` that are asked for; loss [N] and
- * gates [B,T,1], one value a position, and probs [N,V] of the next token if `probs` is asked for.
+ * As `trainGraph`, without weights and gradients, and with the requested inputs of `MemoryInputs`. Outputs have one
+ * value for each position: loss [N], gates [B,T,1], and, if `probs` is set, the probabilities [N,V] of the next token.
  */
 export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
   const { g, loss_N, probs_NV, gates, mixture_NK } = packedForward(config, shape);
@@ -221,10 +222,10 @@ export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
   });
 }
 
-/** Smaller chances count as this: the logarithm of zero would make 0 * log 0 not a number. */
+/** A floor for probabilities: with the logarithm of zero, 0 * log 0 would be NaN. */
 const LEAST_CHANCE = 1e-37;
 
-/** Inputs p and q [N,V], chances; output divergence [N]: sum of p (log p - log q) over V, in nats. */
+/** Inputs: probabilities p and q [N,V]. Output: divergence [N], the sum of p (log p - log q) over V, in nats. */
 export function divergenceGraph(numPositions: number, vocabSize: number): Graph {
   const g = new GraphBuilder();
   const [p, q] = ["p", "q"].map((name) => g.input(name, "f32", [numPositions, vocabSize]));
@@ -234,21 +235,20 @@ export function divergenceGraph(numPositions: number, vocabSize: number): Graph 
 }
 
 export interface DecodeShape extends BatchShape, MemoryInputs {
-  /** Weights that are packed: constants of the graph, not inputs. */
+  /** Packed weights, which are constants of the graph and not inputs. */
   readonly quantized?: QuantizedWeights | undefined;
-  /** Positions the cache holds. */
+  /** Number of positions in the cache. */
   readonly capacity: number;
-  /** Logits of one position a row (input `last` [1] says which), of all, or hidden states instead. */
+  /** Logits of one position a row (chosen by the input `last` [1]), logits of all, or hidden states instead. */
   readonly logits: "last" | "all" | "none";
-  /** Adds the outputs `written` and `writtenTo` [B,T,1] of each Engram layer; see `decodeGraph`. */
+  /** Adds the outputs `written` and `writtenTo` [B,T,1] for each Engram layer; see `decodeGraph`. */
   readonly sizes?: boolean;
   /** Only these layers. Default: the whole model. */
   readonly part?: LayerRange;
 }
 
 /**
- * The model cut before each layer with a memory: a part can run while the rows of later parts are still
- * on their way.
+ * The model, cut before each layer with a memory. A part can run while the rows for later parts are still being read.
  */
 export function decodeParts({ numLayers, engram }: ModelConfig): LayerRange[] {
   const cuts = (engram?.layerIds ?? []).filter((layer) => layer > 0).toSorted((a, b) => a - b);
@@ -256,7 +256,7 @@ export function decodeParts({ numLayers, engram }: ModelConfig): LayerRange[] {
   return starts.map((from, i) => ({ from, to: starts[i + 1] ?? numLayers }));
 }
 
-/** Positions a short convolution looks back. */
+/** How many positions a short convolution looks back. */
 export function convHistory(config: ModelConfig): number {
   return config.engram === undefined || config.engramKernelSize === 0
     ? 0
@@ -264,14 +264,14 @@ export function convHistory(config: ModelConfig): number {
 }
 
 /**
- * Inputs: parameters, memory, ids [B,T], cos and sin of the new positions ([T,d/2], or [B,d/2] for
- * several rows of one token, which may be at different positions), past [B] (tokens already in the
- * cache), caches keys/values [B,K,C,d] a layer, last [1] if `logits` is "last", those of `MemoryInputs` that are
- * asked for and there is a memory, and conv [B,history,D], the short convolution's inputs at the
- * positions before, for each layer that has one.
- * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B,T,1] a layer; if
- * `sizes`, the length (L2) of what each Engram layer wrote and of the stream it wrote to; `next.` caches,
- * which may share memory with the caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
+ * Inputs: parameters; memory; ids [B,T]; cos and sin of the new positions, [T,d/2], or [B,d/2] for several rows of one
+ * token at different positions; past [B], the number of tokens already in the cache; keys and values of the cache,
+ * [B,K,C,d] for each layer; last [1] if `logits` is "last"; if there is a memory, the requested inputs of
+ * `MemoryInputs`; conv [B,history,D] for each layer with a short convolution: the convolution's inputs at the positions
+ * before.
+ * Outputs: logits [B,1,V] or [B,T,V], or hidden [B,T,D] after the final norm; gate [B,T,1] for each layer; if `sizes`,
+ * the L2 norms of what each Engram layer added to the residual stream and of the stream before it; the `next.` caches,
+ * which may share memory with the input caches; `next.` conv [B,T,D], the convolution's inputs at the new positions.
  */
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { batch, length, capacity } = shape;
@@ -325,7 +325,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   return g.build(outputs, { inputs: isWhole ? "all" : "needed" });
 }
 
-/** Logits or hidden states, from the hidden states after the final norm. */
+/** Logits or hidden states, computed from the hidden states after the final norm. */
 function topOutputs(
   g: GraphBuilder,
   config: ModelConfig,

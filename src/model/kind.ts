@@ -1,27 +1,26 @@
 /**
- * How a kind of layer declares its weights: by the names that its code uses, what each is called in a checkpoint,
- * its shape and how it starts. Whoever applies the kind asks for these names and no others. Knows no graph.
+ * How a kind of layer declares its weights. The keys are the names that the kind's code uses; each spec gives the name
+ * in checkpoints, the shape and the start values. Code of a kind can ask for these names and no others. Knows no graph.
  */
-
-/** How a weight starts: normal with this deviation, or one constant. */
+/** Start values: normally distributed with this standard deviation, or one constant. */
 export type Init = { readonly normal: number } | { readonly constant: number };
 
 export interface ParamSpec {
-  /** As checkpoints have it; within its layer, where a kind declares it. */
+  /** The name in checkpoints. In a kind's declaration, the name within its layer. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Init;
-  /** `matrix`: a hidden matrix product; `embedding`: indexed by token; `gain`: per-channel. Optimizers
-   *  choose their rule and their weight decay by this. */
+  /** `matrix`: used in a matrix product; `embedding`: indexed by token; `gain`: one value a channel. Optimizers choose
+   *  their rule and their weight decay by this. */
   readonly kind: "matrix" | "embedding" | "gain";
 }
 
-/** A kind's weights within one layer, in the order of checkpoints. */
+/** The weights of a kind within one layer, in the order of checkpoints. */
 export type KindParams<Name extends string> = Readonly<Record<Name, ParamSpec>>;
 
 /**
- * GPT-2's start values: deviation 0.02, and residual projections scaled by 1/sqrt(2 layers) so that the stream's
- * variance does not grow with depth. (Radford et al. 2019, section 2.3)
+ * GPT-2's initialisation: standard deviation 0.02. Residual projections are scaled by 1/sqrt(2 layers), so that the
+ * variance of the residual stream does not grow with depth. (Radford et al. 2019, section 2.3)
  */
 export const NORMAL = 0.02;
 

@@ -1,9 +1,9 @@
 /**
- * How much the memory's own distributions count in what the model says: weights over the backbone and each of them,
- * from the final hidden state and from the evidence that the memory gives. They sum to one, so what is said does, too.
- * The distributions themselves never enter the graph.
+ * Mixture weights: how much the model's output relies on the backbone and on each distribution of the memory. They are
+ * computed from the final hidden state and from the memory's evidence. They sum to one, so the mixture is a
+ * distribution, too. The distributions themselves never enter the graph.
  *
- * N positions, D model width, K distributions, E numbers of evidence a position.
+ * N positions, D model width, K distributions, E numbers of evidence for each position.
  */
 import { evidenceWidth } from "../memory/index.ts";
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
@@ -13,7 +13,7 @@ import type { KindWeights } from "./weights.ts";
 
 type MixtureWeight = "hidden" | "evidence" | "bias";
 
-/** The backbone first. All zero at the start: every weight is the same. */
+/** The backbone comes first. All zero at the start, so all mixture weights begin equal. */
 export function mixtureParams({ hiddenSize, counted }: ModelConfig): KindParams<MixtureWeight> {
   const { order } = counted!;
   const of = (name: string, ...width: readonly number[]): ReturnType<typeof gain> =>
@@ -25,7 +25,7 @@ export function mixtureParams({ hiddenSize, counted }: ModelConfig): KindParams<
   };
 }
 
-/** Weights [N, 1+K], the backbone's first. */
+/** Mixture weights [N, 1+K]; the backbone's is the first. */
 export function mixtureWeights(
   g: GraphBuilder,
   weights: KindWeights<MixtureWeight>,
@@ -36,7 +36,9 @@ export function mixtureWeights(
   return g.softmax(g.add(g.add(fromHidden, fromEvidence), weights.gain("bias")));
 }
 
-/** -log of the mixed chance of the labels [N], from the backbone's -log chance [N] and the distributions' chances [N,K]. */
+/**
+ * -log of the mixture's probability of the labels [N], from the backbone's -log p [N] and the distributions' p [N,K].
+ */
 export function mixtureLoss(
   g: GraphBuilder,
   { weights_NK, loss_N, chances_NK }: { weights_NK: Tensor; loss_N: Tensor; chances_NK: Tensor },

@@ -1,6 +1,6 @@
 /**
- * The parameter tree: every backbone weight in a fixed order, and all of them in one array. What a layer's weights
- * are, its kinds say. The rows of the memory's tables are not here: the graph never holds them.
+ * The parameter tree: every backbone weight in a fixed order, and all of them in one array. The kinds of a layer
+ * declare which weights it has. Rows of the memory's tables are not included: the graph never holds them.
  *
  * Names are those of Hugging Face's decoder models, with the released names inside `engram`
  * (spec 7.2). Matrices are [out, in].
@@ -20,7 +20,7 @@ export function layerName(layer: number, rest: string): string {
   return `model.layers.${layer}.${rest}`;
 }
 
-/** Every parameter in a fixed order: the order of checkpoints and of optimizer state. */
+/** All parameters in a fixed order, which is also the order of checkpoints and of optimizer state. */
 export function paramSpecs(config: ModelConfig): ParamSpec[] {
   const { hiddenSize: d, vocabSize, numLayers, engram } = config;
   const embedding = (name: string): ParamSpec => {
@@ -43,14 +43,14 @@ export function numParams(specs: readonly ParamSpec[]): number {
 }
 
 /**
- * All parameters in one f32 array, grouped by kind (matrices, embeddings, gains) so that an optimizer
- * sees each kind as one run of numbers. Gradients and optimizer state use the same layout.
+ * All parameters in one f32 array, grouped by kind (matrices, embeddings, gains), so that an optimizer can treat each
+ * kind as one contiguous range. Gradients and optimizer state use the same layout.
  */
 export interface ParamLayout {
   readonly specs: readonly ParamSpec[];
   readonly length: number;
   readonly offsets: ReadonlyMap<string, number>;
-  /** start and end of each kind within the array */
+  /** Start and end of each kind within the array. */
   readonly ranges: Readonly<Record<ParamSpec["kind"], readonly [number, number]>>;
 }
 
@@ -66,7 +66,7 @@ export function paramLayout(config: ModelConfig): ParamLayout {
     for (const spec of specs) {
       if (spec.kind !== kind) continue;
       offsets.set(spec.name, at);
-      // 64-byte alignment: no two weights share a cache line, and vector loads stay aligned.
+      // 64-byte alignment: no two weights share a cache line, and vector loads are aligned.
       at += Math.ceil(sizeOf(spec.shape) / 16) * 16;
     }
     ranges[kind] = [start, at];
@@ -74,7 +74,7 @@ export function paramLayout(config: ModelConfig): ParamLayout {
   return { specs, length: at, offsets, ranges: ranges as ParamLayout["ranges"] };
 }
 
-/** Views of each parameter within `data`, by name. */
+/** Views of all parameters within `data`, by name. */
 export function paramViews(layout: ParamLayout, data: Float32Array): Record<string, Value> {
   return Object.fromEntries(
     layout.specs.map(({ name, shape }) => {
@@ -85,8 +85,8 @@ export function paramViews(layout: ParamLayout, data: Float32Array): Record<stri
 }
 
 /**
- * Start values. Each parameter draws from a stream of its own name, so that a model with memory and
- * one without start from the same backbone.
+ * Start values. Each parameter has its own random stream, derived from its name. So models with and without memory
+ * start from the same backbone.
  */
 export function initialParams(layout: ParamLayout, seed: number): Float32Array {
   const data = new Float32Array(layout.length);

@@ -1,18 +1,17 @@
 /**
- * How packed weights are spoken of: the names of their kinds, and the key `quantization_config` of config.json,
- * in the words of compressed-tensors' format "pack-quantized", which vLLM and Transformers read. Knows
- * no weights.
+ * Names of packed weight formats, and the key `quantization_config` of config.json. It follows the format
+ * "pack-quantized" of compressed-tensors, which vLLM and Transformers read. Knows no weights.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { QUANTIZED_BLOCK, type QuantizedBits } from "../numerics/index.ts";
 import { checkKeys, type Json } from "./families/closed.ts";
 
-/** How weights are held: as they are, or in 8 or 4 bits. */
+/** How weights are held: unpacked, or packed to 8 or 4 bits. */
 export type WeightDtype = "f32" | "q8" | "q4";
 
 export const WEIGHT_DTYPES: readonly WeightDtype[] = ["f32", "q8", "q4"];
 
-/** Bits of a packed kind; undefined for f32. */
+/** Bits of a packed format; undefined for f32. */
 export function bitsOf(dtype: WeightDtype): QuantizedBits | undefined {
   return dtype === "f32" ? undefined : dtype === "q8" ? 8 : 4;
 }
@@ -43,7 +42,7 @@ export function quantizationToJson(dtype: Exclude<WeightDtype, "f32">): Json {
   };
 }
 
-/** Keys of later versions of the format, and what they are where nothing is done by them. */
+/** Keys of later versions of the format, with the values that mean the feature is not used. */
 const absentParts = {
   kv_cache_scheme: [null],
   sparsity_config: [null, {}],
@@ -58,8 +57,8 @@ const absentRefinements = {
 };
 
 /**
- * How the weights of a model with this config.json rest. Refuses every packing but the one written here, and every key
- * that could mean another.
+ * How the weights of a model with this config.json are stored. Refuses every packing except the one written here, and
+ * every key that could mean another.
  */
 export function parseQuantization(config: Json): WeightDtype {
   const given = config["quantization_config"];
@@ -96,7 +95,7 @@ export function parseQuantization(config: Json): WeightDtype {
     {
       read: ["weights"],
       fixed: {
-        // Which tensors are packed, the files say: those that are not and should be are missing.
+        // The files themselves show which tensors are packed. One that should be packed and is not counts as missing.
         targets: [["Linear", "Embedding"]],
         format: [null, "pack-quantized"],
         input_activations: [null],

@@ -1,7 +1,9 @@
-/** Rotary position angles (arXiv 2104.09864, section 3.4.2), computed on the host in f64. */
+/** Angles of rotary positions (arXiv 2104.09864, section 3.4.2), computed on the host in f64. */
 
-/** cos and sin of position * theta^(-2i/d), i = 0..d/2-1, for `length` positions from `start`:
- *  [length, d/2] each, written into the given arrays from their row `first` on. */
+/**
+ * cos and sin of position * theta^(-2i/d), i = 0..d/2-1, for `length` positions from `start`: [length, d/2] each.
+ * Written into the given arrays, from row `first` on.
+ */
 export function ropeAngles(
   {
     start,

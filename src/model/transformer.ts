@@ -1,6 +1,6 @@
 /**
- * The whole model: embedding, blocks, final norm. One function serves training, prefill and decode;
- * they differ in what `attend`, `shift` and `rotation` they pass. No files, no flags, no cache policy.
+ * The whole model: embedding, blocks, final norm. One function serves training, prefill and decode, which
+ * differ in the `attend`, `shift` and `rotation` that they pass. No files, no flags, no cache policy.
  *
  * A block is pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)).
  *
@@ -15,7 +15,7 @@ import { mlp, mlpParams } from "./mlp.ts";
 import type { KindParams } from "./kind.ts";
 import type { ModelWeights } from "./weights.ts";
 
-/** Layers `from` to `to` - 1. */
+/** The layers `from` to `to` - 1. */
 export interface LayerRange {
   readonly from: number;
   readonly to: number;
@@ -25,7 +25,7 @@ export interface TransformerInputs {
   readonly ids_BT: Tensor;
   /** The layers to run. Default: all. */
   readonly layers?: LayerRange;
-  /** What enters the first of them, [B,T,D], where that is not the model's first. */
+  /** The residual stream before the first of them, [B,T,D], if that is not the model's first layer. */
   readonly stream_BTD?: Tensor;
   readonly rotation: Rotation;
   readonly attend: Attend;
@@ -33,18 +33,18 @@ export interface TransformerInputs {
   readonly memory: ReadonlyMap<number, Tensor>;
   /** Called by layers with a short convolution; see `Shift`. */
   readonly shift: (layer: number) => Shift;
-  /** Multiplies what the memory adds to each row, [B,1,1]. Absent: as it is. */
+  /** Factor on what the memory adds to each row, [B,1,1]. Absent: 1. */
   readonly scale_B11?: Tensor;
-  /** Gates [B,1,1] by layer in place of the layer's own, where not negative. Absent: its own everywhere. */
+  /** Gates [B,1,1] by layer. Where not negative, they replace the computed gate. Absent: all computed. */
   readonly heldGates?: ReadonlyMap<number, Tensor>;
 }
 
 export interface TransformerOutputs {
-  /** After the final norm, or what leaves the last of `layers` where others follow, [B,T,D]. */
+  /** [B,T,D] after the final norm, or the residual stream after the last of `layers` if more layers follow. */
   readonly hidden_BTD: Tensor;
-  /** Gate of each Engram layer that had memory, [B,T,1]. */
+  /** The gate of each Engram layer that had memory, [B,T,1]. */
   readonly gates: ReadonlyMap<number, Tensor>;
-  /** What each of these layers added to the stream, and the stream before, [B,T,D] both. */
+  /** For each of these layers, what it added to the residual stream, and the stream before; both [B,T,D]. */
   readonly writes: ReadonlyMap<
     number,
     { readonly update_BTD: Tensor; readonly stream_BTD: Tensor }

@@ -1,6 +1,6 @@
 /**
- * A model's weights as a graph sees them: as numbers, which are inputs of the graph, or packed, which are
- * constants of it. Layers ask for products and rows, and do not know which it is.
+ * A model's weights as a graph sees them: numbers, which are inputs of the graph, or packed weights, which are
+ * constants of it. Layers ask for products and rows, and do not know which of the two they use.
  *
  * N rows, K inputs, M outputs of a matrix [M,K].
  */
@@ -32,31 +32,31 @@ export interface QuantizedMatrix {
   readonly scales: Float32Array;
 }
 
-/** Packed matrices by the names of the weights they stand for. */
+/** Packed matrices, by the names of the weights they replace. */
 export type QuantizedWeights = ReadonlyMap<string, QuantizedMatrix>;
 
-/** Whether a weight can be packed. The rest are gains, or too narrow to be worth a second kind of block. */
+/** Whether a weight can be packed. Gains cannot. Narrow matrices are not worth a second kind of block. */
 export function isQuantizable({ kind, shape }: ParamSpec): boolean {
   return kind !== "gain" && shape.length === 2 && shape[1]! % QUANTIZED_BLOCK === 0;
 }
 
-/** `value`, a matrix for which `isQuantizable` holds, in packed form. */
+/** Packs `value`, a matrix for which `isQuantizable` holds. */
 export function quantizeMatrix({ data, shape }: Value, bits: QuantizedBits): QuantizedMatrix {
   return { shape: shape as [number, number], ...quantizeBlocks(data as Float32Array, bits) };
 }
 
-/** The numbers that a packed matrix stands for. */
+/** The numbers that a packed matrix represents. */
 export function dequantizeMatrix(matrix: QuantizedMatrix): Value {
   return valueOf(dequantizeBlocks(matrix), matrix.shape);
 }
 
-/** Weights of one kind in one layer, by the names that its code uses. */
+/** The weights of one kind in one layer, by the names that the kind's code uses. */
 export interface KindWeights<Name extends string> {
-  /** As numbers: gains and kernels, which are never packed. */
+  /** An unpacked weight: gains and kernels are never packed. */
   gain(name: Name): Tensor;
   /** x [N,K] -> x W^T [N,M] */
   project(x_NK: Tensor, name: Name): Tensor;
-  /** The first and the second half of `project`'s columns, [...leading,M/2] each; `leading` are N elements. */
+  /** First and second half of the columns of `project`, [...leading,M/2] each. `leading` has N elements in all. */
   projectHalves(x_NK: Tensor, name: Name, leading: Shape): readonly [first: Tensor, second: Tensor];
 }
 
@@ -65,12 +65,12 @@ export interface LayerWeights {
 }
 
 export interface ModelWeights {
-  /** Those that are inputs of the graph. */
+  /** The weights that are inputs of the graph. */
   readonly inputs: ReadonlyMap<string, Tensor>;
-  /** After the last layer, [D]. */
+  /** Norm after the last layer, [D]. */
   readonly finalNorm: Tensor;
   layer(layer: number): LayerWeights;
-  /** Those that belong to no layer. */
+  /** The weights that belong to no layer. */
   readonly top: LayerWeights;
   /** ids [...] -> [..., D] */
   embed(ids: Tensor): Tensor;
@@ -109,7 +109,7 @@ export function declareWeights(
         projectHalves(x_NK, name, leading) {
           const weight = inputs.get(nameOf(name));
           const [rows, width] = x_NK.shape as [number, number];
-          // A cut copies: of the weights or of the result, whichever is smaller. Packed weights cannot be cut.
+          // A split copies the weights or the result, so the smaller is split. Packed weights cannot be split.
           if (weight !== undefined && rows >= width)
             return g.split(weight, 0, 2).map((half) => {
               const y_NM = g.matmul(x_NK, half, { transB: true });

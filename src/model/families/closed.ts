@@ -1,26 +1,26 @@
 /**
- * Settings read as a closed world: every key is one that is read, one whose value says what is computed here anyway, or
- * one that changes no number. Anything else is refused by name and value, for a model computed without it would give
- * wrong answers and not say so. Knows no family and no key.
+ * Settings read as a closed world. Every key is either read, or known to change no number, or has a value that means
+ * what is computed here anyway. Any other key is refused by name and value, because a model computed without it would
+ * give wrong answers without a warning. Knows no family and no key.
  */
 import { InvalidConfigError } from "../../errors.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** What is made of each key. A key in none of the three is refused. */
+/** How each key is treated. A key in none of the three lists is refused. */
 export interface ClosedKeys {
-  /** The reader checks their values itself. */
+  /** Keys whose values the reader checks itself. */
   readonly read: readonly string[];
-  /** Arithmetic that exists here in one form: the values that stand for it. */
+  /** Keys for which only one kind of arithmetic exists here, with the values that mean it. */
   readonly fixed: Readonly<Record<string, readonly unknown[]>>;
-  /** Why the key changes no number. */
+  /** Keys that change no number, with the reason. */
   readonly neutral: Readonly<Record<string, string>>;
 }
 
-/** Refusals that a message has room for. */
+/** The most refused keys that one message lists. */
 const MOST_SHOWN = 6;
 
-/** Throws `InvalidConfigError` that names the keys of `json` that cannot be computed with. `where` is the file, or the part. */
+/** Throws `InvalidConfigError` naming the keys of `json` that are not supported. `where` is the file, or its part. */
 export function checkKeys(json: Json, { read, fixed, neutral }: ClosedKeys, where: string): void {
   const refused: string[] = [];
   for (const [key, value] of Object.entries(json)) {
@@ -47,7 +47,7 @@ export interface Bounds {
   readonly most?: number;
 }
 
-/** Sizes are counted and multiplied in doubles; no tensor has a longer side. */
+/** Sizes are counted and multiplied as doubles, and no tensor has a longer side than this. */
 const MAX_WHOLE = 2 ** 31 - 1;
 
 export function whole(
@@ -63,7 +63,7 @@ export function whole(
   return value;
 }
 
-/** A number that is finite and has a float32 beside it. */
+/** A finite number that float32 can hold. */
 export function decimal(
   json: Json,
   key: string,
@@ -77,7 +77,7 @@ export function decimal(
   return value;
 }
 
-/** false where the key is absent. */
+/** false if the key is absent. */
 export function flag(json: Json, key: string): boolean {
   const value = json[key] ?? false;
   if (typeof value !== "boolean")
@@ -86,7 +86,7 @@ export function flag(json: Json, key: string): boolean {
 }
 
 function show(value: unknown): string {
-  // JSON knows no infinity, which 1e400 is read as.
+  // JSON has no infinity, but 1e400 is read as one.
   if (typeof value === "number") return String(value);
   const text = JSON.stringify(value) ?? "nothing";
   return text.length <= 80 ? text : `${text.slice(0, 77)}...`;

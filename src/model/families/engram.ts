@@ -1,7 +1,7 @@
 /**
- * The family of models that are trained here: a pre-norm transformer with rotary positions, grouped heads whose queries
- * and keys are normed, SwiGLU, no biases, and the memory's `engram_*` keys. config.json <-> `ModelConfig`, closed
- * (`closed.ts`). Knows no weights and no files.
+ * The family of models that are trained here: a pre-norm transformer with rotary positions, grouped-query attention
+ * with QK-norm, SwiGLU, no biases, and the `engram_*` keys of the memory. Translates between config.json and
+ * `ModelConfig`; the keys are a closed world (`closed.ts`). Knows no weights and no files.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { EngramConfig } from "../../memory/index.ts";
@@ -25,13 +25,13 @@ const keys: ClosedKeys = {
     "max_position_embeddings",
     "tie_word_embeddings",
     "document_start_token_id",
-    // Compared with the tokenizer's by whoever has both.
+    // Compared with the tokenizer's, where both are known.
     "bos_token_id",
     "eos_token_id",
-    // `parseQuantization`.
+    // Read by `parseQuantization`.
     "quantization_config",
     "counted_order",
-    // The transformer's share of the memory; without one it says nothing.
+    // Part of the transformer, but meaningless without a memory.
     "engram_kernel_size",
   ],
   fixed: {
@@ -60,13 +60,13 @@ const keys: ClosedKeys = {
   },
 };
 
-/** The smallest number that float32 holds in full. */
+/** The smallest normal float32. */
 const LEAST_EPS = 2 ** -126;
 
 /**
- * Reads a config.json; the memory's part, which is closed itself (`parseEngramConfig`), comes parsed in `engram`.
- * Throws `InvalidConfigError` for keys and values that would change what the model computes and are not computed
- * here. Whether sizes are those of the weights is not known yet.
+ * Reads a config.json. The memory's keys are parsed and checked by `parseEngramConfig`, and its result is passed in as
+ * `engram`. Throws `InvalidConfigError` for keys and values that would change what the model computes and are not
+ * supported here. Does not check whether the sizes match the weights.
  */
 export function parseModelConfig(json: Json, engram: EngramConfig | undefined): ModelConfig {
   if (json["model_type"] === undefined)
@@ -99,7 +99,7 @@ export function parseModelConfig(json: Json, engram: EngramConfig | undefined): 
   return config;
 }
 
-/** Everything but the memory's keys and special tokens. */
+/** All keys except the memory's and the special tokens. */
 export function modelConfigToJson(config: ModelConfig): Record<string, unknown> {
   return {
     architectures: [ARCHITECTURE],
@@ -123,9 +123,9 @@ export function modelConfigToJson(config: ModelConfig): Record<string, unknown> 
 }
 
 /**
- * The token that starts a document, for models that say so ("document_start_token_id"; null for none). Models trained by
- * earlier versions of engram do not say it, and mean their end-of-text token: training packed documents so from the first
- * version on. They are told by their "model_type".
+ * The token that starts a document, for models that state it ("document_start_token_id"; null for none). Models trained
+ * by earlier versions of engram do not state it. For them it is the end-of-text token, because every version packed
+ * documents that way. Such models are recognised by their "model_type".
  */
 export function parseDocumentStart(json: Json): number | undefined {
   const name = "document_start_token_id";
