@@ -257,6 +257,7 @@ try {
       identity: {},
       config: {},
       tokenizer: "{}",
+      params: paramViews(layout, run.state.arrays.params),
       layout,
       arrays: run.state.arrays,
       tables: run.tables,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { smallConfig, smallEngram } from "../test/models/random-model.ts";
 import { buildLayout } from "./memory/index.ts";
-import { paramLayout } from "./model/index.ts";
+import { type ModelConfig, paramLayout, type TrainedPart } from "./model/index.ts";
 import { planTraining } from "./plan-training.ts";
 import { findPreset, flatArrays } from "./training/index.ts";
 
@@ -31,6 +31,22 @@ test("more passes a step take one more sum of gradients, and more memory vectors
   );
   const width = 2 * smallEngram.numHeads * smallEngram.headDim;
   assert.equal(bytesOf(2, "activations") - bytesOf(1, "activations"), 2 * 4 * 4 * 32 * width);
+});
+
+test("what is frozen is planned without gradients and moments, and without waiting for a way back", () => {
+  const layout = paramLayout(smallConfig, "memory");
+  const rows = buildLayout(smallEngram).layers.reduce((n, { numRows }) => n + numRows, 0);
+  const bytesOf = (config: ModelConfig, train: TrainedPart): Record<string, number> => {
+    const { parts } = planTraining(config, { recipe, machine, train });
+    return Object.fromEntries(parts.map(({ what, bytes }) => [what, bytes]));
+  };
+  const [all, frozen] = [bytesOf(smallConfig, "all"), bytesOf(smallConfig, "memory")];
+  assert.equal(frozen["weights"], all["weights"]);
+  assert.equal(frozen["optimizer"], 3 * 4 * layout.length + 5 * rows);
+  const { engram: _, ...backbone } = { ...smallConfig, numLayers: 8, counted: { order: 3 } };
+  const ofReader = bytesOf(backbone, "memory");
+  assert.equal(ofReader["optimizer"], 3 * 4 * paramLayout(backbone, "memory").length);
+  assert.ok(ofReader["activations"]! < bytesOf(backbone, "all")["activations"]! / 3);
 });
 
 test("a model without memory has no table in its plan", () => {

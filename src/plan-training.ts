@@ -4,7 +4,13 @@
  */
 import { type MachineMemory, type MemoryPlan, planMemory } from "./machine/index.ts";
 import { buildLayout, memoryWidth, USE_CODE_BYTES } from "./memory/index.ts";
-import { activationBytes, keyValueBytes, type ModelConfig, paramLayout } from "./model/index.ts";
+import {
+  activationBytes,
+  keyValueBytes,
+  type ModelConfig,
+  paramLayout,
+  type TrainedPart,
+} from "./model/index.ts";
 import type { TrainingRecipe } from "./training/index.ts";
 
 export function planTraining(
@@ -13,11 +19,14 @@ export function planTraining(
     recipe,
     machine,
     tableMemory,
+    train = "all",
   }: {
     recipe: TrainingRecipe;
     machine: MachineMemory;
     /** As in `MemoryUse`. On disk a row has its moment beside it; the counts of uses are in RAM. */
     tableMemory?: number | undefined;
+    /** What is frozen has no gradients and no moments. */
+    train?: TrainedPart;
   },
 ): MemoryPlan {
   const { engram } = config;
@@ -42,9 +51,9 @@ export function planTraining(
         tableMemory: engram === undefined ? undefined : tableMemory,
         training: {
           // Gradients and two moments, and a sum of gradients where a step has several passes.
-          arrays: recipe.accumulate > 1 ? 4 : 3,
+          stateBytes: 4 * paramLayout(config, train).length * (recipe.accumulate > 1 ? 4 : 3),
           rowStateBytes: tableMemory === undefined ? 4 + USE_CODE_BYTES : 0,
-          activationBytes: memoryBytes + activationBytes(config, recipe),
+          activationBytes: memoryBytes + activationBytes(config, recipe, train),
         },
       },
       machine,

@@ -226,7 +226,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const pace = new Pace(recipe.steps, state.step);
   const saveCheckpoint = async (): Promise<void> => {
     const { step } = state;
-    const contents = { step, identity, tokenizer: tokenizerJson, layout, arrays, tables };
+    const { params } = model;
+    const contents = { step, identity, tokenizer: tokenizerJson, params, layout, arrays, tables };
     emit({
       type: "checkpoint",
       step: state.step,

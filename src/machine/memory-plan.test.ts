@@ -36,8 +36,8 @@ test("tables that stay on disk count with their caches only", () => {
   assert.match(describePlan(plan), /2 tables cache 64 MiB \(384 MiB on disk\) = 104 MiB/);
 });
 
-test("training adds arrays as large as the weights, state for every row, and activations", () => {
-  const training = { arrays: 3, rowStateBytes: 4, activationBytes: 7 * MiB };
+test("training adds gradients and moments, state for every row, and activations", () => {
+  const training = { stateBytes: 120 * MiB, rowStateBytes: 4, activationBytes: 7 * MiB };
   const plan = planMemory(sizes, { use: { training }, machine });
   const optimizer = plan.parts.find(({ what }) => what === "optimizer")!;
   assert.equal(optimizer.bytes, 3 * 40 * MiB + 4 * 6 * MiB);
@@ -71,7 +71,10 @@ test("what a plan says of its parts adds up to what it says of their sum", () =>
       const plan = planMemory(
         { weightBytes, positionBytes, tables: [{ layerId: 1, numRows: rows, rowBytes: 1 }] },
         {
-          use: { positions: 1, training: { arrays: 3, rowStateBytes: 4, activationBytes } },
+          use: {
+            positions: 1,
+            training: { stateBytes: 3 * weightBytes, rowStateBytes: 4, activationBytes },
+          },
           machine,
         },
       );

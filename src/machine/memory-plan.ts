@@ -41,8 +41,8 @@ export interface MemoryUse {
 }
 
 export interface TrainingUse {
-  /** Arrays as large as the weights: gradients, moments. */
-  readonly arrays: number;
+  /** Gradients and moments of the weights that are trained. */
+  readonly stateBytes: number;
   /** Optimizer state of a table row. */
   readonly rowStateBytes: number;
   readonly activationBytes: number;
@@ -76,7 +76,7 @@ export function planMemory(
   if (training !== undefined)
     parts.push({
       what: "optimizer",
-      bytes: weightBytes * training.arrays + numRows * training.rowStateBytes,
+      bytes: training.stateBytes + numRows * training.rowStateBytes,
     });
   if (positions > 0) parts.push({ what: "KV cache", bytes: positions * positionBytes });
   if (tables.length > 0)

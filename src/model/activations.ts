@@ -3,6 +3,7 @@
  * memory plans. Knows sizes, not graphs.
  */
 import type { ModelConfig } from "./config.ts";
+import type { TrainedPart } from "./params.ts";
 
 /**
  * Numbers of arrays that an engine holds at the same time, by their width. Attention scores are quadratic in the
@@ -16,10 +17,19 @@ const logitArrays = 3;
 
 /** Bytes for a pass over `batch` sequences of `length` tokens, without the retrieved memory and its gradient. */
 export function activationBytes(
-  { hiddenSize, intermediateSize, numHeads, numLayers, vocabSize }: ModelConfig,
+  config: ModelConfig,
   { batch, length }: { batch: number; length: number },
+  part: TrainedPart = "all",
 ): number {
+  const { hiddenSize, intermediateSize, numHeads, vocabSize } = config;
   const perLayer =
     hiddenArrays * hiddenSize + innerArrays * intermediateSize + scoreArrays * numHeads * length;
-  return 4 * batch * length * (numLayers * perLayer + logitArrays * vocabSize);
+  return 4 * batch * length * (layersHeld(config, part) * perLayer + logitArrays * vocabSize);
+}
+
+/** Layers whose arrays are kept for the backward pass. Below the first trained layer they go when the next layer has run. */
+function layersHeld({ numLayers, engram }: ModelConfig, part: TrainedPart): number {
+  if (part === "all") return numLayers;
+  const first = Math.min(numLayers, ...(engram?.layerIds ?? []));
+  return Math.min(numLayers, numLayers - first + 1);
 }

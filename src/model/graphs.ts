@@ -15,7 +15,9 @@ import {
 import { evidenceWidth, memoryWidth } from "../memory/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
+import type { ParamSpec } from "./kind.ts";
 import { mixtureLoss, mixtureParams, mixtureWeights } from "./mixture.ts";
+import { paramSpecs } from "./params.ts";
 import { type LayerRange, transformer, type TransformerInputs } from "./transformer.ts";
 import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
 
@@ -185,9 +187,15 @@ function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<
 /**
  * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a position without a
  * label; they sum to 1), segments [B,T], cos and sin. Outputs: loss [1] = sum of weights * -log p(label), in nats; its
- * gradient with respect to every parameter and every memory input; the mean gate of each sequence, [B] for each layer.
+ * gradient with respect to every parameter of `trained` (default: all) and every memory input; the mean gate of each
+ * sequence, [B] for each layer. Nothing is computed that leads only to gradients of other parameters: where only the
+ * mixture is trained, no layer has a backward pass.
  */
-export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
+export function trainGraph(
+  config: ModelConfig,
+  shape: BatchShape,
+  trained: readonly Pick<ParamSpec, "name">[] = paramSpecs(config),
+): Graph {
   const { g, params, memory, loss_N, gates, mixture_NK } = packedForward(config, shape);
   const numPositions = shape.batch * shape.length;
   const weights_N = g.input(io.weights, "f32", [numPositions]);
@@ -200,8 +208,8 @@ export function trainGraph(config: ModelConfig, shape: BatchShape): Graph {
   }
   // Trained on the mixture alone, the backbone would not learn what the memory already knows, and become weak itself.
   const objective = mixture_NK === undefined ? loss : g.add(loss, own);
-  const names = [...params.inputs.keys(), ...[...memory.keys()].map(io.memory)];
-  const wrt = [...params.inputs.values(), ...memory.values()];
+  const names = [...trained.map(({ name }) => name), ...[...memory.keys()].map(io.memory)];
+  const wrt = [...trained.map(({ name }) => params.inputs.get(name)!), ...memory.values()];
   const outputs: Record<string, Tensor> = { [io.loss]: loss, ...meanGates(g, gates) };
   for (const [i, d] of gradients(g, objective, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
   return g.build(outputs);

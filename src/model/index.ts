@@ -27,6 +27,8 @@ export {
   paramLayout,
   paramSpecs,
   paramViews,
+  type TrainedPart,
+  trainedSpecs,
 } from "./params.ts";
 export type { ParamSpec } from "./kind.ts";
 export {

@@ -38,13 +38,26 @@ export function paramSpecs(config: ModelConfig): ParamSpec[] {
   return specs;
 }
 
+/** Which weights a training changes: all, or only those that the same backbone without a memory does not have. */
+export type TrainedPart = "all" | "memory";
+
+/** In the order of `paramSpecs`. */
+export function trainedSpecs(config: ModelConfig, part: TrainedPart): ParamSpec[] {
+  const specs = paramSpecs(config);
+  if (part === "all") return specs;
+  const { engram: _rows, counted: _counts, ...backbone } = config;
+  const frozen = new Set(paramSpecs(backbone).map(({ name }) => name));
+  return specs.filter(({ name }) => !frozen.has(name));
+}
+
 export function numParams(specs: readonly ParamSpec[]): number {
   return specs.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /**
- * All parameters in one f32 array, grouped by kind (matrices, embeddings, gains), so that an optimizer can treat each
- * kind as one contiguous range. Gradients and optimizer state use the same layout.
+ * Parameters in one f32 array, grouped by kind (matrices, embeddings, gains), so that an optimizer can treat each
+ * kind as one contiguous range. Gradients and optimizer state use the same layout. Frozen weights have no place in it, and
+ * so no gradient and no moments.
  */
 export interface ParamLayout {
   readonly specs: readonly ParamSpec[];
@@ -56,8 +69,8 @@ export interface ParamLayout {
 
 const kinds = ["matrix", "embedding", "gain"] as const;
 
-export function paramLayout(config: ModelConfig): ParamLayout {
-  const specs = paramSpecs(config);
+export function paramLayout(config: ModelConfig, part: TrainedPart = "all"): ParamLayout {
+  const specs = trainedSpecs(config, part);
   const offsets = new Map<string, number>();
   const ranges: Record<string, readonly [number, number]> = {};
   let at = 0;
@@ -74,7 +87,7 @@ export function paramLayout(config: ModelConfig): ParamLayout {
   return { specs, length: at, offsets, ranges: ranges as ParamLayout["ranges"] };
 }
 
-/** Views of all parameters within `data`, by name. */
+/** Views of each parameter of the layout within `data`, by name. */
 export function paramViews(layout: ParamLayout, data: Float32Array): Record<string, Value> {
   return Object.fromEntries(
     layout.specs.map(({ name, shape }) => {

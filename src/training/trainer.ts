@@ -31,7 +31,7 @@ import {
 import type { TrainingRecipe } from "./presets.ts";
 import { learningRate, memoryOffShare } from "./schedule.ts";
 
-/** What training changes beside the memory: weights and optimizer state in flat arrays. */
+/** What training changes beside the memory: the weights that are trained and their optimizer state in flat arrays. */
 export interface TrainingState {
   readonly layout: ParamLayout;
   readonly arrays: FlatArrays;
@@ -39,7 +39,7 @@ export interface TrainingState {
   step: number;
 }
 
-/** Its weights are views of `TrainingState.arrays.params`. */
+/** Its weights that are trained are views of `TrainingState.arrays.params`; the others stay as they are. */
 export type TrainableModel = LanguageModel<TrainableMemory>;
 
 export interface StepReport {
@@ -154,7 +154,7 @@ export class Trainer {
         "packed weights cannot be trained: train the model that they were made from, then quantise the result",
       );
     await using opened = new DisposalStack();
-    const executable = await model.backend.compile(trainGraph(model.config, recipe));
+    const executable = await model.backend.compile(trainGraph(model.config, recipe, layout.specs));
     opened.adopt(executable, (one) => one.dispose());
     const gradients = recipe.accumulate > 1 ? new Float32Array(layout.length) : arrays.gradients;
     const optimizers = await denseOptimizers(

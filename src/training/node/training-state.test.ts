@@ -38,6 +38,7 @@ async function saved(name: string) {
     identity,
     config: {},
     tokenizer: "{}",
+    params: paramViews(layout, arrays.params),
     layout,
     arrays,
     tables: [table],
@@ -80,7 +81,8 @@ test("a checkpoint gives back values, moments and uses of rows", async () => {
 test("a second attempt, with an older checkpoint, keeps nothing of the first", async () => {
   const zeros = new RamTable(shape);
   const arrays = flatArrays(layout, new Float32Array(layout.length));
-  const contents = { step: 1, identity, config: {}, tokenizer: "{}", layout, arrays };
+  const params = paramViews(layout, arrays.params);
+  const contents = { step: 1, identity, config: {}, tokenizer: "{}", params, layout, arrays };
   const older = await saveTrainingState(join(root, "older"), { ...contents, tables: [zeros] });
   const table = new RamTable(shape);
   const into = { identity, layout, arrays, tables: [table] };

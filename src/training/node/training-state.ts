@@ -6,10 +6,11 @@
  *     config.json, tokenizer.json
  *     model.safetensors     weights, counts, tables and how often their rows were used, under the names that they will
  *                           have in the finished model; without the rows of a table out of core. Counts are not
- *                           restored: they are counted again
+ *                           restored: they are counted again. Weights that are not trained are not: they are those of
+ *                           the model that the run came from
  *     state.json            step, seed, fingerprint of data and recipe; logs of tables out of core; sums of
  *                           the run's files that do not lie in the checkpoint, as they were then
- *     state.safetensors     "m", "v" [P] F32; "moments.L" [rows] F32, or, for a table out of core, "rows.L" [rows] I32:
+ *     state.safetensors     "m", "v" [P] F32 of the weights that are trained; "moments.L" [rows] F32, or, for a table out of core, "rows.L" [rows] I32:
  *                           where each row is in its log
  *
  * Before version 4 all tensors were in state.safetensors: weights flat as "params", tables as "table.L", uses as "counts.L".
@@ -43,6 +44,8 @@ export interface CheckpointContents {
   /** The contents of config.json. */
   readonly config: object;
   readonly tokenizer: string;
+  /** All weights, and those that are trained: views of `arrays.params` by the layout. */
+  readonly params: Values;
   readonly layout: ParamLayout;
   readonly arrays: FlatArrays;
   readonly tables: readonly TrainedTable[];
@@ -70,7 +73,7 @@ export async function saveTrainingState(
   root: string,
   contents: CheckpointContents,
 ): Promise<Checkpoint> {
-  const { step, identity, tokenizer, layout, arrays, tables, beside = new Map() } = contents;
+  const { step, identity, tokenizer, params, arrays, tables, beside = new Map() } = contents;
   const config = `${JSON.stringify(contents.config, undefined, 2)}\n`;
   const checkpoint = await saveCheckpoint(root, {
     step,
@@ -82,7 +85,7 @@ export async function saveTrainingState(
       await writeSafetensors(
         join(directory, modelName),
         [
-          ...Object.entries(paramViews(layout, arrays.params)).map(([name, { shape, data }]) =>
+          ...Object.entries(params).map(([name, { shape, data }]) =>
             tensorSource({ name, dtype: "F32", shape }, data),
           ),
           ...snapshots.flatMap(({ model }) => model),
