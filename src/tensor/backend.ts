@@ -1,11 +1,10 @@
 /**
- * The boundary to whatever executes graphs. A backend knows shapes and element types; it does not
- * know models, tables, sessions, files or what a graph means.
+ * The interface to whatever executes graphs. A backend knows shapes and element types. It does not know models, tables,
+ * sessions, files or what a graph means.
  *
- * Lifetimes: a `Value` belongs to the caller. From `bind` to `dispose` the backend may keep its
- * address, so the caller must not detach, transfer or resize its buffer. Contents may change freely
- * while no run is in flight; a run sees the contents at its start and has written every output when
- * its promise resolves.
+ * Lifetimes: a `Value` belongs to the caller. From `bind` to `dispose` the backend may keep its address, so the caller
+ * must not detach, transfer or resize its buffer. Its contents may change freely while no run is in flight. A run reads
+ * the contents at its start, and has written every output when its promise resolves.
  */
 import { ShapeError } from "../errors.ts";
 import { dtypeOf, type Graph, type TensorData } from "./graph.ts";
@@ -29,8 +28,8 @@ export interface Backend {
 export interface Executable {
   /**
    * Fixes where every input is read and every output is written. An output may be bound to the same
-   * memory as an input of the same type (KV cache, optimizer state): the run then updates in place.
-   * Names must match the graph's exactly, types too; otherwise `ShapeError`.
+   * memory as an input of the same type (KV cache, optimizer state). The run then updates it in place.
+   * Names and types must match the graph's exactly; otherwise `ShapeError`.
    */
   bind(inputs: Values, outputs: Values): Binding;
   dispose(): Promise<void>;
@@ -61,7 +60,7 @@ export function valueOf(data: TensorData, shape: Shape): Value {
   return { dtype, shape, data };
 }
 
-/** Compile, bind fresh outputs, run once, dispose: for tests and one-off graphs. */
+/** Compiles, binds fresh outputs, runs once and disposes: for tests and one-off graphs. */
 export async function runOnce(
   backend: Backend,
   graph: Graph,

@@ -1,16 +1,18 @@
 /**
- * Reverse-mode differentiation: one rule per op, and the walk that applies them. The result is more
- * nodes in the same builder, so a backend runs a training step as one graph and never learns that
- * half of it is a derivative. Every rule is checked against finite differences in grad.test.ts.
+ * Reverse-mode differentiation: one rule for each op, and the walk that applies them. The result is more nodes in the
+ * same builder. So a backend runs a training step as one graph and does not know which nodes are derivatives. Every
+ * rule is checked against finite differences in grad.test.ts.
  *
- * A rule may add nodes nobody will use (the gradient of a mask, say): `GraphBuilder.build` drops them.
+ * A rule may add nodes that are never used (for example, the gradient of a mask): `GraphBuilder.build` drops them.
  */
 import { InvariantError } from "../errors.ts";
 import type { GraphBuilder, Node, Tensor } from "./graph.ts";
 import { formatType, type OpName, sameShape, type Shape, sizeOf } from "./ops.ts";
 
-/** `cotangents` has one entry per node output, undefined where nothing depends on it. The answer has
- *  one entry per node input; undefined means that input cannot be differentiated. */
+/**
+ * `cotangents` has one entry for each output of the node, undefined where nothing depends on that output. The result
+ * has one entry for each input of the node; undefined means that this input cannot be differentiated.
+ */
 type Rule<K extends OpName> = (
   g: GraphBuilder,
   node: Node<K>,
@@ -72,7 +74,7 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   sqrt: unary((g, _x, y, dy) => g.div(g.mul(dy, 0.5), y)),
   reciprocal: unary((g, _x, y, dy) => g.neg(g.mul(dy, g.mul(y, y)))),
   sigmoid: unary((g, _x, y, dy) => g.mul(dy, g.mul(y, g.sub(1, y)))),
-  // d silu = s + y (1 - s) = y + s (1 - y), s the sigmoid of x.
+  // d silu = s + y (1 - s) = y + s (1 - y), where s is the sigmoid of x.
   silu: unary((g, x, y, dy) => g.mul(dy, g.add(y, g.mul(g.sigmoid(x), g.sub(1, y))))),
   signedSqrt: (g, { attrs, inputs, outputs }, [dy]) => {
     const x = inputs[0]!;
@@ -130,8 +132,8 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const count = sizeOf(shape) / sizeOf(outputs[0]!.shape);
     return [g.broadcastTo(g.mul(dy!, 1 / count), shape)];
   },
-  // With A' and B' the operands after their transpose flags: dA' = dY B'^T and dB' = A'^T dY; a
-  // transposed operand wants the transpose of that, which is the same product with sides swapped.
+  // With A' and B' the operands after their transpose flags: dA' = dY B'^T and dB' = A'^T dY. For a transposed operand
+  // the gradient is the transpose of that, which is the same product with its sides swapped.
   matmul: (g, { attrs, inputs }, [dy]) => {
     const [a, b] = inputs as [Tensor, Tensor];
     const { transA, transB } = attrs;
@@ -153,8 +155,8 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const last = y.shape.length - 1;
     return g.mul(y, g.sub(dy, g.reduceSum(g.mul(dy, y), [last])));
   }),
-  // y = x r w. With c = <dy w, x>: dx = r (dy w) - x (r^3 c / D), dw = sum over rows of r x dy. Both
-  // sums are written as products with a vector, which read their operand once and fuse the multiply.
+  // y = x r w. With c = <dy w, x>: dx = r (dy w) - x (r^3 c / D), dw = sum over rows of r x dy. Both sums are written
+  // as products with a vector, which read their operand once and include the multiplication.
   rmsNorm: (g, { inputs, outputs }, [dy, dr]) => {
     const [x, gain] = inputs as [Tensor, Tensor];
     const width = gain.shape[0]!;
@@ -179,13 +181,13 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const dx_ND = direct_ND === undefined ? g.neg(curve_ND) : g.sub(direct_ND, curve_ND);
     return [g.reshape(dx_ND, x.shape), dGain ?? g.constant(new Float32Array(width), [width])];
   },
-  // A rotation: its inverse is the rotation by the opposite angle.
+  // The inverse of a rotation is the rotation by the opposite angle.
   rotary: (g, { inputs }, [dy]) => {
     const [, cos, sin] = inputs as [Tensor, Tensor, Tensor];
     return [g.rotary(dy!, cos, g.neg(sin)), undefined, undefined];
   },
-  // dS = P (dP - rowsum(dP P)); with dP = dO V^T the row sum equals rowsum(dO O), which is over d
-  // values instead of N (arXiv 2205.14135, appendix B.2), unless `probs` itself has a cotangent.
+  // dS = P (dP - rowsum(dP P)). With dP = dO V^T the row sum equals rowsum(dO O), which sums over d values instead of N
+  // (arXiv 2205.14135, appendix B.2). This does not hold if `probs` itself has a cotangent.
   attention: (g, { attrs, inputs, outputs }, [dOut, dProbs]) => {
     const [q, k, v, bias] = inputs as [Tensor, Tensor, Tensor, Tensor];
     const [out, probs] = outputs as [Tensor, Tensor];
@@ -213,8 +215,8 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const factor_N1 = g.reshape(dLoss!, [logits.shape[0]!, 1]);
     return [g.mul(g.subtractOneHot(outputs[1]!, labels), factor_N1), undefined];
   },
-  // dLogits = (probs - onehot) dLoss, with the per-row factor moved to the narrow side of both
-  // products so that it never touches the [N,V] matrix.
+  // dLogits = (probs - onehot) dLoss. The factor of each row is applied on the narrow side of both products, so that it
+  // is never multiplied into the [N,V] matrix.
   linearCrossEntropy: (g, { inputs, outputs }, [dLoss, dProbs]) => {
     if (dProbs !== undefined) return notDifferentiable(g, { inputs } as Node);
     const [hidden, weight, labels] = inputs as [Tensor, Tensor, Tensor];
@@ -230,9 +232,9 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
 };
 
 /**
- * Gradients of the sum of `output`'s elements with respect to each tensor of `wrt`, in order and of
- * the same shapes. A tensor `output` does not depend on gets zeros. Throws `InvariantError` where the
- * only path runs through an op, or an operand of one, that has no derivative.
+ * Gradients of the sum of `output`'s elements with respect to each tensor of `wrt`, in the same order and with the
+ * same shapes. A tensor on which `output` does not depend gets zeros. Throws `InvariantError` if the only path runs
+ * through an op, or an operand of an op, that has no derivative.
  */
 export function gradients(g: GraphBuilder, output: Tensor, wrt: readonly Tensor[]): Tensor[] {
   const nodes = [...g.nodes];

@@ -1,7 +1,7 @@
 /**
- * Symbolic tensors and the graph they form. Building a graph computes nothing and allocates nothing
- * but nodes; types are checked as each node is added, so an error points at the line that made it.
- * Knows nothing of backends or of what the graph is for.
+ * Symbolic tensors and the graph they form. Building a graph computes nothing and allocates only nodes. Types are
+ * checked when each node is added, so an error points at the line that made it. Knows nothing of backends or of the
+ * purpose of the graph.
  */
 import { InvariantError, ShapeError } from "../errors.ts";
 import {
@@ -17,7 +17,7 @@ import {
 } from "./ops.ts";
 import { typeRules } from "./type-rules.ts";
 
-/** One symbolic value. Identity is the object; `id` is its number within its builder. */
+/** One symbolic value, identified by the object itself. `id` is its number within its builder. */
 export interface Tensor extends TensorType {
   readonly id: number;
 }
@@ -35,11 +35,11 @@ export interface QuantizedTensor extends Packing {
   readonly scales: Tensor;
 }
 
-/** Host numbers of a tensor: f32 -> Float32Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1,
+/** Data of a tensor in host memory: f32 -> Float32Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1,
  *  u8 -> Uint8Array. */
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 
-/** A finished graph. `nodes` are in execution order and hold nothing the outputs do not need. */
+/** A finished graph. `nodes` are in execution order, and only those that the outputs need. */
 export interface Graph {
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly constants: ReadonlyMap<Tensor, TensorData>;
@@ -47,14 +47,14 @@ export interface Graph {
   readonly outputs: ReadonlyMap<string, Tensor>;
 }
 
-/** The element type of an array's elements; bytes are taken for truth values. */
+/** The element type that belongs to an array. For bytes it is bool. */
 export function dtypeOf(data: TensorData): DType {
   if (data instanceof Float32Array) return "f32";
   return data instanceof Int32Array ? "i32" : "bool";
 }
 
 export interface ConstantOptions {
-  /** To say that bytes are u8. Default: by the kind of array. */
+  /** To declare bytes as u8. Default: by the kind of array. */
   readonly dtype?: DType;
 }
 
@@ -69,7 +69,7 @@ export class GraphBuilder {
     return { id: this.#nextId++, dtype: type.dtype, shape: type.shape };
   }
 
-  /** A value given at every run under `name`. */
+  /** A value that is given at every run, named `name`. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
     if (this.#inputs.has(name)) throw new InvariantError(`graph input "${name}" is declared twice`);
     const t = this.#tensor({ dtype, shape });
@@ -77,7 +77,7 @@ export class GraphBuilder {
     return t;
   }
 
-  /** A value known now. Backends may keep reading `data` as long as what they compiled lives: it must
+  /** A value known when the graph is built. Backends may read `data` for as long as their compiled graph exists, so it must
    *  not change. */
   constant(
     data: TensorData,
@@ -93,7 +93,7 @@ export class GraphBuilder {
     return t;
   }
 
-  /** An f32 constant of shape [], one node however often it is asked for. */
+  /** An f32 constant of shape []. Equal requests share one node. */
   scalar(value: number): Tensor {
     let t = this.#scalars.get(value);
     if (t === undefined || Object.is(value, -0)) {
@@ -103,7 +103,7 @@ export class GraphBuilder {
     return t;
   }
 
-  /** Adds a node of any op; the methods below are this with the op's name. */
+  /** Adds a node of any op. The methods below call this with the op's name. */
   op<K extends OpName>(op: K, inputs: readonly Tensor[], attrs: OpAttrs[K]): readonly Tensor[] {
     const outputs = typeRules[op](inputs, attrs).map((type) => this.#tensor(type));
     this.#nodes.push({ op, attrs, inputs, outputs } as Node);
@@ -250,7 +250,8 @@ export class GraphBuilder {
   }
 
   /**
-   * Names the outputs and drops every node none of them depends on. All inputs stay declared, or those that are needed.
+   * Names the outputs and drops every node that none of them depends on. Either all inputs stay declared, or only those
+   * that are needed.
    */
   build(
     outputs: Readonly<Record<string, Tensor>>,

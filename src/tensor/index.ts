@@ -1,6 +1,6 @@
 /**
- * Graphs of tensors, their gradients, and what runs them. ONNX Runtime's drivers have entry points of
- * their own below `backends/onnx/`, because they need more than the language.
+ * Graphs of tensors, their gradients, and the backends that run them. ONNX Runtime's drivers have entry points of their
+ * own below `backends/onnx/`, because they need more than the language.
  */
 export {
   type DType,

@@ -2,15 +2,15 @@
  * The closed list of operations, and the arithmetic of shapes.
  *
  * Every other table of this folder (types, gradient, reference evaluation, ONNX lowering) is total over
- * `OpName`, so an op added here is a compile error there until it is answered.
- * Knows nothing of backends, models or numbers: only of shapes and element types.
+ * `OpName`. So an op added here is a compile error in each of them until it is handled.
+ * Knows nothing of backends, models or numbers: only shapes and element types.
  *
- * Shapes are static. Broadcasting is NumPy's, and only the element-wise ops broadcast.
+ * Shapes are static. Broadcasting follows NumPy, and only the element-wise ops broadcast.
  */
 import { ShapeError } from "../errors.ts";
 import type { QuantizedBits } from "../numerics/index.ts";
 
-/** u8 is for packed codes: only the ops that unpack them take it. */
+/** u8 is for packed codes. Only the ops that unpack them accept it. */
 export type DType = "f32" | "i32" | "bool" | "u8";
 export type Shape = readonly number[];
 
@@ -61,31 +61,31 @@ export interface OpAttrs {
   /** Zeros before and after along one axis. */
   pad: { readonly axis: number; readonly before: number; readonly after: number };
   concat: { readonly axis: number };
-  /** The way back: x -> `parts` tensors of equal length along one axis. */
+  /** The inverse of concat: x -> `parts` tensors of equal length along one axis. */
   split: { readonly axis: number; readonly parts: number };
   /** Repeats axes of length 1 (and adds leading ones) until the shape is `shape`. */
   broadcastTo: { readonly shape: Shape };
   // Reductions keep the reduced axes with length 1.
   reduceSum: { readonly axes: readonly number[] };
   reduceMean: { readonly axes: readonly number[] };
-  /** (a [...,M,K], b [...,K,N]) -> [...,M,N]; trans* swaps the operand's last two axes first.
+  /** (a [...,M,K], b [...,K,N]) -> [...,M,N]; trans* first swaps the last two axes of its operand.
    *  Leading axes must be equal: nothing broadcasts here. */
   matmul: { readonly transA: boolean; readonly transB: boolean };
   /** (table [V,D] f32, ids [...] i32) -> [...,D] */
   gatherRows: None;
-  /** (ids [...] i32, rows [...,D] f32) -> [numRows,D]; rows of equal ids are summed exactly. */
+  /** (ids [...] i32, rows [...,D] f32) -> [numRows,D]; rows with equal ids are summed exactly. */
   scatterAddRows: { readonly numRows: number };
   /** Inference only. (x [N,K], codes [M,K*bits/8] u8, scales [M,K/32]) -> x W^T [N,M], where
    *  W[m,k] = (code - 2^(bits-1)) * scales[m,floor(k/32)]. At 4 bits, byte j of a row holds code 2j in its
-   *  low half and code 2j+1 in its high. K is a multiple of 32. A backend may round x first, to 8 bits
-   *  in runs of 32: each x by at most 1/254 of the largest of its run. */
+   *  low half and code 2j+1 in its high half. K is a multiple of 32. A backend may first round x to 8 bits
+   *  in blocks of 32, which changes each x by at most 1/254 of the largest value of its block. */
   matmulQuantized: Packing;
   /** (ids [...] i32, codes [V,K*bits/8] u8, scales [V,K/32]) -> rows of W, [...,K], exactly. */
   gatherRowsQuantized: Packing;
   /** Over the last axis. */
   softmax: None;
   /** (x [...,D], gain [D]) -> (x * r * gain [...,D], r [...,1]), r = 1 / sqrt(mean(x^2) + eps) over
-   *  the last axis. `r` is what the gradient needs; forward-only graphs leave it unused. */
+   *  the last axis. `r` is for the gradient; forward-only graphs do not use it. */
   rmsNorm: { readonly eps: number };
   /** (x [B,H,T,d], cos [T,d/2], sin [T,d/2]) -> rotated halves: (x1 cos - x2 sin, x2 cos + x1 sin),
    *  x1 the first d/2 values and x2 the last (arXiv 2104.09864 in the layout Hugging Face uses). */
@@ -96,7 +96,7 @@ export interface OpAttrs {
   /** Inference only. (q [B,H,T,d], k [B,K,T,d], v [B,K,T,d], kCache [B,K,C,d], vCache [B,K,C,d],
    *  past [B] i32) -> (out [B,H,T,d], kCache', vCache'): writes k and v at positions
    *  past .. past+T-1 of the caches, then attends causally: query t sees positions <= past+t.
-   *  Query head h reads key head floor(h / (H/K)). All lengths in `past` are equal unless T = 1. */
+   *  Query head h reads key head floor(h / (H/K)). All lengths in `past` must be equal unless T = 1. */
   cachedAttention: { readonly scale: number };
   /** (logits [N,V], labels [N] i32) -> (loss [N], probs [N,V]): loss = -log softmax(logits)[label]. */
   crossEntropy: None;
@@ -123,7 +123,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }
 
-/** NumPy broadcasting of two shapes; throws naming both where they do not fit. */
+/** NumPy broadcasting of two shapes. Throws an error that names both if they do not fit. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   const out: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * The type rule of every op: from the types of its operands to those of its results, refusing what does
- * not fit with the op's name and all operands. Knows no numbers.
+ * The type rule of every op: from the types of its operands to the types of its results. What does not fit is refused
+ * with the op's name and all operands. Knows no numbers.
  */
 import { ShapeError } from "../errors.ts";
 import { QUANTIZED_BLOCK } from "../numerics/index.ts";
@@ -93,7 +93,7 @@ function reduce(
   };
 }
 
-/** Rows and width of the matrix that `codes` and `scales` stand for. */
+/** Rows and width of the matrix that `codes` and `scales` represent. */
 function packedShape(
   op: OpName,
   inputs: readonly TensorType[],

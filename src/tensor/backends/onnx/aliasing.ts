@@ -1,20 +1,20 @@
 /**
- * Which outputs may be written straight into memory that the same run still reads. An output bound
- * to an input's memory is written the moment its kernel runs; that is right only if no kernel reads
- * the input afterwards, and if the writer reads each element before it writes it. Where that is not
- * certain the output is named here and the driver gives it memory of its own, copied at the end.
+ * Decides which outputs may be written directly into memory that the same run also reads. An output bound to an
+ * input's memory is written when its kernel runs. This is correct only if no kernel reads the input afterwards, and if
+ * the writing kernel reads each element before it writes it. Where this is not certain, the output is named here; the
+ * driver then writes it to memory of its own and copies it at the end.
  *
- * Works on the nodes of the lowered model, one kernel each: an op of ours may be several kernels, and
- * ONNX Runtime may order kernels in any way their operands allow. Knows nothing of what they compute.
+ * Works on the nodes of the lowered model. Each node is one kernel, one of our ops may be several kernels, and ONNX
+ * Runtime may run kernels in any order that their operands allow. Knows nothing of what they compute.
  */
 import { BackendError } from "../../../errors.ts";
 import type { InPlacePair } from "./lower.ts";
 import type { OnnxNode } from "./protobuf.ts";
 
 /**
- * Kernels that read element i of an operand of the output's size for the last time before or while
- * they write element i. Each is tested so in `node/aliasing.test.ts`. Others happen to work (Softmax,
- * QuickGelu) but promise nothing, and no graph of ours needs them.
+ * Kernels that never read element i of an operand of the output's size after they have written element i. Each is
+ * tested in `node/aliasing.test.ts`. Others happen to work (Softmax, QuickGelu) but guarantee nothing, and our graphs
+ * do not need them.
  */
 export const elementWiseKernels: ReadonlySet<string> = new Set([
   "Abs",
@@ -41,7 +41,7 @@ export interface Span {
   readonly end: bigint;
 }
 
-/** Memory of one graph input or output: its name in the graph, in the model, and where it lies. */
+/** Memory of one graph input or output, with its names in the graph and in the model. */
 export interface BoundSpan {
   readonly key: string;
   readonly name: string;
@@ -93,7 +93,7 @@ function refuseOverlaps(outputs: readonly BoundSpan[]): void {
   }
 }
 
-/** Whether the model's output `target` may be written where its input `source` lies. */
+/** Whether the model's output `target` may be written to the memory of its input `source`. */
 function writesAfterLastRead(nodes: readonly OnnxNode[], source: string, target: string): boolean {
   const writer = nodes.find((n) => n.outputs.includes(target));
   if (writer === undefined) return false;
@@ -105,7 +105,7 @@ function writesAfterLastRead(nodes: readonly OnnxNode[], source: string, target:
   return nodes.every((n) => n === writer || !reads(n) || before.has(n));
 }
 
-/** Names whose values may lie in the memory of `source`. */
+/** Names whose values may be stored in the memory of `source`. */
 function viewsOf(nodes: readonly OnnxNode[], source: string): ReadonlySet<string> {
   const views = new Set([source]);
   for (const n of nodes)
@@ -113,7 +113,7 @@ function viewsOf(nodes: readonly OnnxNode[], source: string): ReadonlySet<string
   return views;
 }
 
-/** Every node that must have run before `node`, whatever the order of the rest. */
+/** Every node that runs before `node` in any order. */
 function ancestors(nodes: readonly OnnxNode[], node: OnnxNode): ReadonlySet<OnnxNode> {
   const found = new Set<OnnxNode>();
   const wanted = new Set(node.inputs);

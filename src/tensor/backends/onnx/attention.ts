@@ -7,12 +7,12 @@ import type { Node } from "../../graph.ts";
 import type { Emitter } from "./emitter.ts";
 import { onnxType } from "./protobuf.ts";
 
-/** An op to be written: its node, and the names of its values inside the model. */
+/** Where an op is written: its node, and the names of its values in the model. */
 export interface Site<K extends OpName> {
   readonly node: Node<K>;
   readonly in: readonly string[];
   readonly out: readonly string[];
-  /** Whether a kernel may own both caches of a `cachedAttention` (see `InPlacePair`). */
+  /** Whether a kernel may update both caches of a `cachedAttention` in place (see `InPlacePair`). */
   readonly cachesInPlace: boolean;
 }
 
@@ -26,7 +26,7 @@ function merged(e: Emitter, x: string, [b, h, t, d]: readonly number[]): string 
   return e.reshape(rows, [b!, t!, h! * d!]);
 }
 
-/** The way back, under the name `out`. */
+/** The inverse of `merged`; the result is named `out`. */
 function split(e: Emitter, x: string, [b, h, t, d]: readonly number[], out: string): void {
   const shape = [b!, t!, h!, d!];
   e.transpose(e.reshape(x, shape), { shape, perm: headsFirst }, out);
@@ -36,7 +36,7 @@ export function rotary(e: Emitter, s: Site<"rotary">): void {
   const [x, cos, sin] = s.in as [string, string, string];
   const shape = s.node.inputs[0]!.shape;
   const angles = [e.ints([0]), cos, sin];
-  // The kernel takes both layouts. Turning before a transpose lets a later one cancel with it.
+  // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one.
   if (e.isTransposed(x, { shape, perm: headsFirst }))
     split(e, e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles]), shape, s.out[0]!);
   else e.addMs("RotaryEmbedding", [x, ...angles], s.out);
@@ -50,7 +50,7 @@ export function attention(e: Emitter, s: Site<"attention">): void {
   e.add("MatMul", [probs, v], [out]);
 }
 
-/** GroupQueryAttention over caches that input and output share: touches only positions in use. */
+/** GroupQueryAttention with caches that input and output share. Touches only positions in use. */
 export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
   const [q, k, v, kCache, vCache, past] = s.in as CacheOperands;
   const [queries, keys] = [s.node.inputs[0]!.shape, s.node.inputs[1]!.shape];
@@ -68,7 +68,7 @@ export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
   split(e, out, queries, s.out[0]!);
 }
 
-/** The same from plain parts, over the whole capacity: exact for every batch and chunk length. */
+/** The same from plain ops, over the whole capacity: exact for every batch and chunk length. */
 export function scatterAttend(e: Emitter, s: Site<"cachedAttention">): void {
   const [q, k, v, kCache, vCache, past] = s.in as CacheOperands;
   const [b, h, t, d] = s.node.inputs[0]!.shape as [number, number, number, number];

@@ -1,7 +1,7 @@
 /**
- * Collects the nodes and constants of an ONNX model while a graph is lowered, and leaves out layout
- * work that cancels: reshapes of reshapes, transposes that undo each other or move only axes of
- * length one. Knows how ONNX nodes are written down; not which op becomes which node.
+ * Collects the nodes and constants of an ONNX model while a graph is lowered. Leaves out layout changes that cancel:
+ * reshapes of reshapes, transposes that undo each other or move only axes of length one. Knows how ONNX nodes are
+ * written; not which op becomes which node.
  */
 import type { TensorData } from "../../graph.ts";
 import { type DType, sameShape, type Shape } from "../../ops.ts";
@@ -11,7 +11,7 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 
 export const MS = "com.microsoft";
 
-/** That a value is `from`, of shape `shape`, with its axes permuted. */
+/** Says that a value is `from`, of shape `shape`, with its axes permuted. */
 interface Turned {
   readonly from: string;
   readonly shape: Shape;
@@ -25,7 +25,7 @@ export class Emitter {
   readonly #externalFrom: number;
   readonly #ints = new Map<string, string>();
   readonly #shared = new Map<string, string>();
-  /** Of a reshaped value: the value whose elements it has, in the same order. */
+  /** For a reshaped value: the value with the same elements in the same order. */
   readonly #roots = new Map<string, string>();
   readonly #turned = new Map<string, Turned>();
   readonly #shapes = new Map<string, Shape>();
@@ -53,7 +53,7 @@ export class Emitter {
     return `x${this.#temps++}`;
   }
 
-  /** The result of a one-output node that only later nodes of the same op read. */
+  /** The result of a node with one output, read only by later nodes of the same op. */
   via(opType: string, inputs: readonly string[], a?: Attributes): string {
     const out = this.temp();
     this.add(opType, inputs, [out], a);
@@ -66,7 +66,7 @@ export class Emitter {
     return out;
   }
 
-  /** As `via`, but one node for all that ask the same: for what every layer would compute again. */
+  /** As `via`, but equal requests share one node: for what every layer would otherwise compute again. */
   shared(opType: string, inputs: readonly string[], a?: Attributes): string {
     const attributes = Object.entries(a ?? {}).map(([k, v]) => `${k}=${String(v)}`);
     const key = [opType, ...inputs, ...attributes].join("|");
@@ -78,12 +78,12 @@ export class Emitter {
     return name;
   }
 
-  /** States the shape of a named value, so that reshaping it to that shape is seen to be idle. */
+  /** States the shape of a named value, so that a reshape to that same shape is left out. */
   declare(name: string, shape: Shape): void {
     this.#shapes.set(name, shape);
   }
 
-  /** `x` with another shape; under the name `out` if given. */
+  /** `x` with another shape, named `out` if given. */
   reshape(x: string, shape: Shape, out?: string): string {
     const root = this.#roots.get(x) ?? x;
     const known = this.#shapes.get(root);
@@ -95,14 +95,14 @@ export class Emitter {
     return name;
   }
 
-  /** `x`, of some shape, or what it was reshaped from if that has the shape `other`, which serves as well. */
+  /** The value that `x` was reshaped from, if that has the shape `other`; otherwise `x`. */
   shapedAs(x: string, other: Shape): string {
     const root = this.#roots.get(x);
     const known = root === undefined ? undefined : this.#shapes.get(root);
     return known !== undefined && sameShape(known, other) ? root! : x;
   }
 
-  /** `x`, of shape `shape`, with axis i of the result being axis perm[i]; named `name` if given. */
+  /** `x`, of shape `shape`, transposed: axis i of the result is axis perm[i]. Named `name` if given. */
   transpose(x: string, { shape, perm }: Omit<Turned, "from">, name?: string): string {
     const before = this.#turned.get(this.#roots.get(x) ?? x);
     const follows = before !== undefined && sameShape(permuted(before.shape, before.perm), shape);
@@ -140,8 +140,8 @@ export class Emitter {
   }
 
   /**
-   * `x` with another shape, as a constant again if it is one: kernels that repack a weight when they are
-   * loaded do so for constants alone. Both lie in the same memory where the model does not hold them.
+   * `x` with another shape. If `x` is a constant, so is the result, because some kernels repack a weight at load time
+   * only if it is a constant. Where constants are stored outside the model, both share the same memory.
    */
   reshapeConstant(x: string, dims: Shape): string {
     const constant = this.#constants.get(x);
@@ -165,7 +165,7 @@ export class Emitter {
     return name;
   }
 
-  /** A small constant, one for all that ask the same. */
+  /** A small constant; equal requests share one. */
   constant(type: "f32" | "i32", shape: Shape, values: readonly number[]): string {
     const key = `${type}|${shape.join(",")}|${values.join(",")}`;
     let name = this.#shared.get(key);

@@ -1,9 +1,9 @@
 /**
- * Writes a graph as an ONNX model: one total table from our ops to ONNX nodes (operator set 24 and
- * ONNX Runtime's own `com.microsoft`). It knows which ONNX op means what and which is quick on the
- * CPU provider; it does not know how the model is run or where values lie.
+ * Lowers a graph to an ONNX model: one total table from our ops to ONNX nodes (operator set 24 and ONNX Runtime's own
+ * `com.microsoft`). Knows what ONNX ops mean and which are fast on the CPU provider; not how the model is run or where
+ * values are stored.
  *
- * ONNX Runtime's graph optimizer is left off by the drivers: what is written here is what runs, so
+ * The drivers switch off ONNX Runtime's graph optimizer. So what is written here is what runs, and
  * the in-place analysis (`aliasing.ts`) can reason about single kernels.
  */
 import { BackendError } from "../../../errors.ts";
@@ -20,7 +20,7 @@ export interface InPlacePair {
   readonly output: string;
 }
 
-/** A graph input that an ONNX kernel trusts: other values would make it write past its memory. */
+/** A graph input whose values an ONNX kernel does not check. A value out of range would make it write out of bounds. */
 export interface InputLimit {
   readonly name: string;
   readonly least: number;
@@ -29,11 +29,11 @@ export interface InputLimit {
 
 export interface OnnxModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What `bytes` says, in an order in which it may run. */
+  /** The nodes in `bytes`, in a valid order of execution. */
   readonly nodes: readonly OnnxNode[];
-  /** Constants that `bytes` only declares. */
+  /** Constants that `bytes` declares but does not contain. */
   readonly external: readonly ExternalConstant[];
-  /** Names inside the model, in the order of the graph's maps. */
+  /** Names in the model, in the order of the graph's maps. */
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /** By graph names. The driver must bind both ends of each pair to the output's memory. */
@@ -70,7 +70,7 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   sigmoid: plain("Sigmoid"),
   silu: (e, s) => e.addMs("QuickGelu", s.in, s.out, { alpha: 1 }),
   signedSqrt: (e, s) => {
-    // With r = 1/x, held within 1/least, the answer is sqrt(|r|) / r: the sign comes along, that of -0 too.
+    // With r = 1/x, clamped to 1/least in magnitude, the result is sqrt(|r|) / r. It keeps the sign, also that of -0.
     const most = 1 / s.node.attrs.least;
     const bounds = [-most, most].map((bound) => e.constant("f32", [], [bound]));
     const r = e.via("Clip", [e.via("Reciprocal", [s.in[0]!]), ...bounds]);
@@ -132,7 +132,7 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   rmsNorm: (e, s) => {
     const [x, gain] = s.in as [string, string];
     const { shape } = s.node.inputs[0]!;
-    // The kernel broadcasts a gain of shape [1,D] to what has two axes or more: no node to flatten it.
+    // The kernel broadcasts a gain of shape [1,D] to a value with two or more axes, so no reshape is needed.
     const flat = shape.length > 1 ? e.shapedAs(gain, [1, shape.at(-1)!]) : gain;
     e.add("SimplifiedLayerNormalization", [x, flat], s.out, {
       axis: -1n,
@@ -166,8 +166,8 @@ function entropy(
   const [loss, probs] = site.out as [string, string];
   const n = site.node.outputs[0]!.shape[0]!;
   e.add("Softmax", [logits], [probs], { axis: -1n });
-  // loss = max - logit[label] + log(sum), and the greatest probability is 1 / sum. Exact however
-  // hopeless the label, and much cheaper than LogSoftmax: two maxima instead of a written pass.
+  // loss = max - logit[label] + log(sum), and the greatest probability is 1 / sum. Exact even for very unlikely labels,
+  // and much cheaper than LogSoftmax: two maxima instead of one more full pass that writes.
   const column = e.reshape(labels, [n, 1]);
   const picked = e.via("GatherElements", [logits, column], { axis: 1n });
   const axis = e.ints([1]);
@@ -180,8 +180,8 @@ function entropy(
 const MIN_SIDE = 64;
 
 /**
- * A^T B, the form of every weight gradient. Gemm's own way of reading A by columns is 20 to 30 %
- * slower than its other forms, so the smaller operand is transposed first: (B^T A)^T where that is B.
+ * A^T B, the form of every weight gradient. Gemm reads a transposed A 20 to 30 % slower than its other forms, so the
+ * smaller operand is transposed first. If that is B, the product is (B^T A)^T.
  */
 function columnProduct(e: Emitter, s: Site<"matmul">): void {
   const [a, b] = s.in as [string, string];
@@ -196,7 +196,7 @@ function columnProduct(e: Emitter, s: Site<"matmul">): void {
   }
 }
 
-/** What GroupQueryAttention needs to own both caches of a node; undefined if it may not. */
+/** What GroupQueryAttention needs to update both caches of a node in place; undefined if it may not. */
 interface CacheClaim {
   readonly pairs: readonly InPlacePair[];
   readonly limit: InputLimit;
@@ -205,7 +205,7 @@ interface CacheClaim {
 function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
   if (node.op !== "cachedAttention") return undefined;
   const [b, , t, d] = node.inputs[0]!.shape as [number, number, number, number];
-  // The kernel refuses a batch of chunks that continue earlier ones, and odd head widths.
+  // The kernel refuses several rows of several tokens after earlier ones, and head widths that are no multiple of 8.
   if ((b > 1 && t > 1) || d % 8 !== 0) return undefined;
   const inputOf = (x: Tensor): string | undefined =>
     [...graph.inputs].find(([, y]) => y === x)?.[0];
@@ -224,7 +224,7 @@ function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
   return name === undefined ? undefined : { pairs, limit: { name, least: 0, most } };
 }
 
-/** A constant that is handed over beside the model: its name there, and where its bytes lie. */
+/** A constant that is passed separately from the model: its name in the model, and where its bytes are. */
 export interface ExternalConstant {
   readonly name: string;
   readonly type: number;
@@ -233,13 +233,13 @@ export interface ExternalConstant {
 }
 
 export interface LowerOptions {
-  /** "external" if the driver hands over `OnnxModel.external`; then large constants are never copied. */
+  /** "external" if the driver passes `OnnxModel.external`. Then large constants are never copied. */
   readonly constants?: "inline" | "external";
-  /** "in place" if the driver honours `OnnxModel.inPlace` and `limits`, as fast decoding needs. */
+  /** "in place" if the driver honours `OnnxModel.inPlace` and `limits`. Fast decoding needs this. */
   readonly caches: "in place" | "separate";
 }
 
-/** Bytes of a constant from which on a copy of it in every compiled graph would be felt. */
+/** Constants of at least this many bytes are external: a copy in every compiled graph would cost too much. */
 const SMALLEST_EXTERNAL = 4096;
 
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */

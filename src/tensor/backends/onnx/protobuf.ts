@@ -31,7 +31,7 @@ export interface OnnxInitializer {
   readonly dims: readonly number[];
   /** Little-endian element bytes. */
   readonly raw: Uint8Array;
-  /** The model only declares it; whoever loads the model hands the bytes over. */
+  /** If true, the model only declares the constant, and its bytes are passed when the model is loaded. */
   readonly isExternal?: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface OnnxGraph {
   readonly initializers: readonly OnnxInitializer[];
 }
 
-/** Bytes not yet joined, so that nesting a message copies nothing. */
+/** A list of byte arrays, not yet joined. So nesting a message copies nothing. */
 interface Rope {
   readonly parts: readonly Uint8Array[];
   readonly length: number;
@@ -109,8 +109,8 @@ function tensorType(t: OnnxTensor): Rope {
 }
 
 /**
- * "The bytes lie elsewhere": never looked for there, as they are handed over, but the place must exist,
- * and a directory does.
+ * The location of external data. ONNX Runtime never reads it, because the bytes are passed directly, but the path must
+ * exist. A directory is enough.
  */
 const external: readonly Rope[] = [
   nested(13, join([text(1, "location"), text(2, ".")])),

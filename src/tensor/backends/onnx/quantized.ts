@@ -1,17 +1,16 @@
 /**
- * Packed weights as ONNX nodes. Knows which of ONNX Runtime's kernels for them are quick: they repack a
- * weight when the model is loaded, which they do for constants only. A weight given as an input is
- * computed rightly, but unpacked at every run: a hundred times slower.
+ * Packed weights as ONNX nodes. Knows which of ONNX Runtime's kernels for them are fast. They repack a weight when the
+ * model is loaded, but only if it is a constant. A weight that is an input is computed correctly, but unpacked at every
+ * run, which is a hundred times slower.
  */
 import { QUANTIZED_BLOCK } from "../../../numerics/index.ts";
 import type { Site } from "./attention.ts";
 import type { Emitter } from "./emitter.ts";
 
 /**
- * ONNX Runtime's name for rounding activations to 8 bits, in runs as long as those of the weights, so
- * that products are of integers. Without it, 8-bit weights have no quick kernel at all and 4-bit
- * ones take twice the time in batches; what it costs is below what packing the weights costs
- * (docs/decisions/0015-quantised-weights.md).
+ * ONNX Runtime's name for rounding activations to 8 bits, in blocks as long as those of the weights, so that products
+ * are products of integers. Without it, 8-bit weights have no fast kernel, and 4-bit weights take twice the time in
+ * batches. It costs less accuracy than packing the weights does (docs/decisions/0015-quantised-weights.md).
  */
 const INT8_ACTIVATIONS = 4n;
 

@@ -1,8 +1,8 @@
 /**
- * The second driver, for platforms without a native library: the same graphs through the interface of
- * onnxruntime-web, built for WebAssembly. Slower than `node/c-api-backend.ts` (one thread, which a run
- * blocks; inputs and outputs are copied) but free of addresses. It knows no platform: whoever makes it
- * says where the module comes from.
+ * The second driver, for platforms without a native library. It runs the same graphs through the interface of
+ * onnxruntime-web, built for WebAssembly. Slower than `node/c-api-backend.ts`: one thread, which a run blocks, and
+ * inputs and outputs are copied. It handles no addresses. It knows no platform: its caller says where the module comes
+ * from.
  */
 import { BackendError } from "../../../errors.ts";
 import {
@@ -17,7 +17,7 @@ import type { Graph, TensorData } from "../../graph.ts";
 import type { DType } from "../../ops.ts";
 import { lower, type OnnxModel } from "./lower.ts";
 
-/** What is used of the module onnxruntime-web. A type of ours, so that ours need none of its. */
+/** The parts of the module onnxruntime-web that are used. Our own type, so that its type package is not needed. */
 export interface OrtWeb {
   readonly env: {
     logLevel?: string;
@@ -36,13 +36,13 @@ interface OrtSession {
 
 export interface WasmBackendOptions {
   /**
-   * Imports the module and tells it (`env.wasm`) where its WebAssembly is. Called at every compile, so
-   * that one that failed may be tried again.
+   * Imports the module and tells it (`env.wasm`) where its WebAssembly is. Called at every compile, so that a failed
+   * load can be retried.
    */
   readonly load: () => Promise<OrtWeb>;
 }
 
-/** ONNX Runtime in WebAssembly. Graphs and what they hold share 4 GiB. */
+/** ONNX Runtime in WebAssembly. Graphs and their data share 4 GiB. */
 export function wasmBackend({ load }: WasmBackendOptions): Backend {
   return new WasmBackend(load);
 }

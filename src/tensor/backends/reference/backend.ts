@@ -1,6 +1,6 @@
 /**
- * The reference evaluator behind the `Backend` interface. Slow and obvious: for tests, and for
- * reading what a graph means. Rounds to single precision once, when an output is written.
+ * The reference evaluator behind the `Backend` interface. Slow and simple: for tests, and for reading what a graph
+ * means. Rounds to single precision once, when an output is written.
  */
 import { BackendError } from "../../../errors.ts";
 import {
@@ -17,7 +17,7 @@ export function referenceBackend(): Backend {
   return new ReferenceBackend();
 }
 
-/** Whether an owner still lives; what it made holds this and asks before every use. */
+/** Whether an owner is alive. Objects that it created hold this and check it before every use. */
 interface Life {
   readonly parent?: Life;
   ended: boolean;
@@ -78,7 +78,7 @@ class ReferenceBinding implements Binding {
     this.#life = { parent, ended: false };
   }
 
-  /** Outputs are written after all of the graph is evaluated, so that they may alias inputs. */
+  /** Outputs are written after the whole graph is evaluated, so that they may alias inputs. */
   async run(): Promise<void> {
     refuseIfEnded(this.#life, "run");
     const results = evaluateGraph(this.#graph, Object.fromEntries(this.#inputs));

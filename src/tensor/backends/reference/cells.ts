@@ -1,7 +1,6 @@
 /**
- * The numbers the reference evaluator computes with: a shape and a flat row-major array. f32 tensors
- * are held in double precision so that rounding in here is far below that of any real backend.
- * Knows no operation and no graph.
+ * The arrays of the reference evaluator: a shape and flat row-major data. f32 tensors are held in double precision, so
+ * that rounding errors here are far smaller than those of any real backend. Knows no operation and no graph.
  */
 import { type DType, type Shape, sizeOf, type TensorType } from "../../ops.ts";
 
@@ -12,7 +11,7 @@ export interface Cells extends TensorType {
   readonly data: CellData;
 }
 
-/** One operation: reads `inputs`, fills `outputs`, which come in the right shape and all zero. */
+/** One operation. Reads `inputs` and fills `outputs`, which are given in the right shape and filled with zeros. */
 export type Kernel<Attrs> = (
   inputs: readonly Cells[],
   outputs: readonly Cells[],
@@ -36,8 +35,8 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 /**
- * For every element of `shape` in row-major order, the sum of coordinate x stride: which element of
- * some other array stands there. A stride of 0 repeats, as broadcasting does.
+ * For every element of `shape` in row-major order, the sum of coordinate x stride: the index of the corresponding
+ * element in another array. A stride of 0 repeats elements, as in broadcasting.
  */
 export function indexMap(shape: Shape, strides: readonly number[], start = 0): Int32Array {
   let map = Int32Array.of(start);
@@ -50,7 +49,7 @@ export function indexMap(shape: Shape, strides: readonly number[], start = 0): I
   return map;
 }
 
-/** For every element of `to`, the element of `from` that NumPy broadcasting puts there. */
+/** For every element of `to`, the index of the element of `from` that NumPy's broadcasting rules map to it. */
 export function broadcastMap(from: Shape, to: Shape): Int32Array {
   const own = stridesOf(from);
   const lead = to.length - from.length;

@@ -1,6 +1,6 @@
 /**
- * Element-wise kernels: one formula an op, broadcast by index maps.
- * Knows nothing of graphs; the table that names these is in evaluate.ts.
+ * Element-wise kernels: one formula for each op, broadcast by index maps. Knows nothing of graphs. The table of these
+ * kernels is in evaluate.ts.
  */
 import type { OpAttrs } from "../../ops.ts";
 import { broadcastMap, type Kernel } from "./cells.ts";

@@ -1,7 +1,7 @@
 /**
- * Evaluates a graph node by node, in double precision, with the plainest loops that say what each
- * op means. This is the oracle the other backends and the gradients are held against: it is never
- * made fast and never removed. Knows nothing of bindings or of where numbers come from.
+ * Evaluates a graph node by node, in double precision, with the simplest loops that define what each op means. The
+ * other backends and the gradients are tested against this oracle. It is never optimised for speed and never removed.
+ * Knows nothing of bindings or of where numbers come from.
  */
 import { ShapeError } from "../../../errors.ts";
 import type { Graph, Node, Tensor, TensorData } from "../../graph.ts";
@@ -58,9 +58,9 @@ const kernels: { readonly [K in OpName]: Kernel<OpAttrs[K]> } = {
 };
 
 /**
- * Values of all outputs. f32 inputs may be given as Float64Array, and f32 outputs are returned as
- * Float64Array: nothing is rounded to single precision on the way, which finite differences need.
- * The result shares no memory with the inputs. Throws `ShapeError` for a missing or misfit input.
+ * Values of all outputs. f32 inputs may be given as Float64Array, and f32 outputs are returned as Float64Array. Nothing
+ * is rounded to single precision in between, which finite differences need.
+ * The result shares no memory with the inputs. Throws `ShapeError` if an input is missing or does not fit.
  */
 export function evaluateGraph(
   graph: Graph,

@@ -1,4 +1,4 @@
-/** The slow evaluator that says what every op means. */
+/** The slow evaluator that defines what every op means. */
 export { referenceBackend } from "./backend.ts";
 export { evaluateGraph } from "./evaluate.ts";
 export type { CellData } from "./cells.ts";

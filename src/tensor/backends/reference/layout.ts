@@ -1,6 +1,6 @@
 /**
- * Kernels that move elements or add them up: reshape to concat, reductions, rows in and out of a
- * table. Row ids out of range are refused here, where other backends may do anything.
+ * Kernels that move elements or sum them: reshape, transpose, slice, pad, concat, split, reductions, and rows of a
+ * table. Row ids out of range are refused here; other backends have undefined behaviour for them.
  */
 import { BackendError } from "../../../errors.ts";
 import type { OpAttrs } from "../../ops.ts";
@@ -17,7 +17,7 @@ export const transpose: Kernel<OpAttrs["transpose"]> = ([x], [y], { perm }) => {
   for (let i = 0; i < from.length; i++) y!.data[i] = x!.data[from[i]!]!;
 };
 
-/** Copies `part`'s whole axis between start and start + length of `whole`'s, either way round. */
+/** Copies between the whole axis of `part` and start .. start + length on the axis of `whole`, in either direction. */
 function overlay(
   whole: Cells,
   part: Cells,
@@ -77,7 +77,7 @@ export const reduceMean: Kernel<OpAttrs["reduceMean"]> = (inputs, outputs, attrs
   for (let i = 0; i < y.length; i++) y[i]! /= count;
 };
 
-/** Checks an id against its table; the name of the op goes into the message. */
+/** Checks a row id against the table's size. `op` is named in the message. */
 export function rowIndex(op: string, id: number, numRows: number): number {
   if (id < 0 || id >= numRows)
     throw new BackendError(`${op}: expected ids in 0..${numRows - 1}, got ${id}; check the ids`);

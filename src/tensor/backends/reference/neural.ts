@@ -1,6 +1,6 @@
 /**
- * The products and the composite ops of a transformer, each written out from its definition in
- * ops.ts with nothing shared but the softmax of one row. Knows no model.
+ * The products and the composite ops of a transformer. Each is written from its definition in ops.ts; they share only
+ * the softmax of one row. Knows no model.
  */
 import { BackendError } from "../../../errors.ts";
 import { type OpAttrs, sizeOf } from "../../ops.ts";
@@ -27,7 +27,7 @@ export const matmul: Kernel<OpAttrs["matmul"]> = ([a, b], [y], { transA, transB 
       }
 };
 
-/** Softmax of `count` values from `start`, in place; returns log(sum(exp(x))) of what was there. */
+/** Softmax of `count` values from `start`, in place. Returns log(sum(exp(x))) of the values before. */
 function softmaxInPlace(x: CellData, start: number, count: number): number {
   let largest = -Infinity;
   for (let i = start; i < start + count; i++) largest = Math.max(largest, x[i]!);

@@ -1,6 +1,6 @@
 /**
- * Packed weights, unpacked one by one as ops.ts defines them: the oracle for kernels that never unpack a
- * whole matrix. Knows no rounding of activations: that is a liberty of backends.
+ * Packed weights, unpacked one by one as ops.ts defines them: the oracle for kernels that never unpack a whole matrix.
+ * Does not round activations; backends are allowed to.
  */
 import { QUANTIZED_BLOCK, type QuantizedBits } from "../../../numerics/index.ts";
 import type { OpAttrs } from "../../ops.ts";

@@ -1,7 +1,7 @@
 /**
- * The fast backend on Node: graphs run by ONNX Runtime through its C interface. Inputs are read and
- * outputs written where the caller's values lie, and runs happen on a worker thread. It knows
- * lifetimes and aliasing; pointers belong to `ort-c-api.ts`, operators to `lower.ts`.
+ * The fast backend on Node: ONNX Runtime through its C interface. Inputs are read and outputs written directly in the
+ * caller's memory, and runs happen on a worker thread. Knows lifetimes and aliasing. Pointers belong to `ort-c-api.ts`,
+ * operators to `lower.ts`.
  */
 import { BackendError } from "../../../../errors.ts";
 import {
@@ -28,10 +28,10 @@ import {
   spanOf,
 } from "./ort-c-api.ts";
 
-/** `threads`: of the process-wide pool, who asks first decides; absent, any number will do. */
+/** `threads`: size of the thread pool of the process, fixed by its first user. Absent: any number is fine. */
 export type NativeBackendOptions = RuntimeOptions;
 
-/** ONNX Runtime with in-place outputs and asynchronous runs; or, in words, why its library cannot be used. */
+/** ONNX Runtime with in-place outputs and asynchronous runs; or the reason why its library cannot be used. */
 export function nativeBackend(options: NativeBackendOptions): Backend | string {
   return openRuntime(options) ?? new OrtBackend();
 }
@@ -39,7 +39,7 @@ export function nativeBackend(options: NativeBackendOptions): Backend | string {
 class OrtBackend implements Backend {
   readonly name = "onnx";
   readonly #executables = new Set<OrtExecutable>();
-  /** Of all executables; there while there are any. */
+  /** Shared by all executables; present while there are any. */
   #packed: PackedConstants | undefined;
   #disposed = false;
 
@@ -74,7 +74,7 @@ class OrtExecutable implements Executable {
   readonly #model: Omit<OnnxModel, "bytes">;
   readonly #session: NativeSession;
   readonly #bindings = new Set<OrtBinding>();
-  /** Of all bindings, disposed ones too: the session must outlive every run. */
+  /** Runs of all bindings, disposed ones too: the session must outlive every run. */
   readonly #running = new Set<Promise<void>>();
   readonly #onDispose: (e: OrtExecutable) => void;
   #disposed = false;
@@ -136,7 +136,7 @@ interface BindingParts {
   readonly outputs: Values;
 }
 
-/** What an executable wants to hear from its bindings. */
+/** Callbacks from bindings to their executable. */
 interface BindingEvents {
   starts(run: Promise<void>): void;
   ends(run: Promise<void>): void;
@@ -216,7 +216,7 @@ class OrtBinding implements Binding {
     for (const { from, to } of this.#after) to.set(from);
   }
 
-  /** With a run in flight, memory stays bound until that run is over. */
+  /** If a run is in flight, memory stays bound until the run ends. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -229,7 +229,7 @@ class OrtBinding implements Binding {
   }
 }
 
-/** Tensors over `values`, in the order of the graph's map, under the model's names. */
+/** Tensors over `values`, in the order of the graph's map, with the model's names. */
 function nativeTensors(
   declared: ReadonlyMap<string, unknown>,
   values: ReadonlyMap<string, Value>,

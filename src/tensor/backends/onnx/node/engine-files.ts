@@ -1,14 +1,14 @@
 /**
- * Where ONNX Runtime's files are: in a package, those that came with it (`engine/`) or with one beside it;
- * in a checkout, those of the development packages onnxruntime-node and onnxruntime-web. Knows names of
- * files; opens none.
+ * Where ONNX Runtime's files are. In an installed package: the files carried in it (`engine/`) or in a package for the
+ * platform. In a checkout: the files of the development packages onnxruntime-node and onnxruntime-web. Knows file
+ * names; opens no files.
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Five levels up from the source and from the built file alike. */
+/** Five levels up, both from the source and from the built file. */
 const root = fileURLToPath(new URL("../../../../../", import.meta.url));
 const { resolve } = createRequire(import.meta.url);
 
@@ -18,7 +18,7 @@ const libraryNames: Readonly<Record<string, string>> = {
   win32: "onnxruntime.dll",
 };
 
-/** The native library for this platform; undefined where there is none. */
+/** The native library for this platform; undefined if there is none. */
 export function nativeLibrary(): string | undefined {
   const { platform, arch } = process;
   const file = libraryNames[platform];
@@ -30,26 +30,26 @@ export function nativeLibrary(): string | undefined {
   );
 }
 
-/** What a package for a platform is made from. */
+/** The library from which a package for a platform is made. */
 export function developmentLibrary(platform: string, arch: string): string | undefined {
   const file = libraryNames[platform];
   if (file === undefined) return undefined;
   return besideMain("onnxruntime-node", join("..", "bin", "napi-v6", platform, arch, file));
 }
 
-/** A module, and the WebAssembly it loads. */
+/** A JavaScript module and the WebAssembly file it loads. */
 export interface WasmFiles {
   readonly module: string;
   readonly wasm: string;
 }
 
-/** The build for WebAssembly. */
+/** The files of the WebAssembly build. */
 export function wasmFiles(): WasmFiles {
   const shipped = join(root, "engine", "wasm");
   return existsSync(shipped) ? wasmFilesIn(shipped) : developmentWasm();
 }
 
-/** What `engine/wasm` is made from. */
+/** The files from which `engine/wasm` is made. */
 export function developmentWasm(): WasmFiles {
   return wasmFilesIn(dirname(resolve("onnxruntime-web")));
 }
@@ -61,7 +61,7 @@ function wasmFilesIn(folder: string): WasmFiles {
   };
 }
 
-/** A file that is there, given from where a package's main file lies. */
+/** A file in the folder of a package's main file; undefined if it does not exist. */
 function besideMain(name: string, file: string): string | undefined {
   let main: string;
   try {

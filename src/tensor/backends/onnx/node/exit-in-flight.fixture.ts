@@ -1,6 +1,6 @@
 /**
- * A program that leaves in the way its argument says while runs are in flight; `c-api-backend.test.ts`
- * starts it and looks at how it ended. Not part of the library.
+ * A program that exits while runs are in flight, in the way its argument names. `c-api-backend.test.ts` starts it and
+ * checks how it ended. Not part of the library.
  */
 import { GraphBuilder, zeros } from "../../../index.ts";
 import { ortBackend } from "./ort-backend.ts";

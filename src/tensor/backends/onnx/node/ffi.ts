@@ -1,6 +1,6 @@
 /**
- * koffi, set up for what is called through it here. Settings hold for the process and must come before
- * the first library is opened, whichever module that happens in: so every module takes it from here.
+ * koffi, configured for our calls. Its settings apply to the whole process and must be made before the first library is
+ * opened, whichever module opens it. So every module imports koffi from here.
  */
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
@@ -8,7 +8,7 @@ import { BackendError } from "../../../../errors.ts";
 
 export const koffi: typeof Koffi = load();
 
-/** Where koffi has no binary, whoever calls a function of it is told; nobody is who only imports this. */
+/** If koffi has no binary for this platform, the first call throws. Importing it does not. */
 function load(): typeof Koffi {
   try {
     const found = createRequire(import.meta.url)("koffi") as typeof Koffi;

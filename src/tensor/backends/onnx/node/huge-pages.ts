@@ -1,7 +1,7 @@
 /**
- * Asks the kernel to back a large buffer with 2 MiB pages: random reads of it then miss the address
- * translation cache far less often. A hint to Linux through libc's `madvise`; elsewhere it does
- * nothing. Knows no table and no backend.
+ * Asks the kernel to back a large buffer with 2 MiB pages, so that random reads miss the address translation cache
+ * (TLB) far less often. A hint to Linux through libc's `madvise`; on other systems it does nothing. Knows no table and
+ * no backend.
  */
 import { koffi } from "./ffi.ts";
 
@@ -11,12 +11,12 @@ const MADV_HUGEPAGE = 14;
 
 type Madvise = (address: bigint, length: bigint, advice: number) => number;
 
-/** Kept reachable: a collected library handle would unload under its functions. */
+/** Must stay reachable: if the library handle is collected, the library is unloaded while its functions are in use. */
 let libc: { readonly handle: unknown; readonly madvise: Madvise } | undefined;
 
 /**
- * Call it before the buffer's first use: pages already touched stay small until the kernel gets round
- * to merging them. Returns whether the kernel took the hint.
+ * Must be called before the buffer's first use. Pages already touched stay small until the kernel merges them some time
+ * later. Returns whether the kernel accepted the hint.
  */
 export function adviseHugePages(buffer: ArrayBufferLike): boolean {
   if (process.platform !== "linux" || buffer.byteLength === 0) return false;

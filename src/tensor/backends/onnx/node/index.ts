@@ -1,3 +1,3 @@
-/** ONNX Runtime on Node: two drivers behind one interface, and what else its library is good for. */
+/** ONNX Runtime on Node: two drivers behind one interface, and other uses of its libraries. */
 export { adviseHugePages } from "./huge-pages.ts";
 export { type OrtBackendOptions, ortBackend } from "./ort-backend.ts";

@@ -1,6 +1,6 @@
 /**
- * Which of the two drivers runs: the native library's where one loads, else WebAssembly's, which is slower
- * and says so. Knows neither's workings.
+ * Chooses between the two drivers: the native library's, if one loads, otherwise WebAssembly's, which is slower and
+ * warns about it. Does not know how either works.
  */
 import type { Backend } from "../../../backend.ts";
 import { wasmBackend } from "../wasm-backend.ts";
@@ -9,8 +9,8 @@ import { loadWasmEngine } from "./wasm-engine.ts";
 
 export interface OrtBackendOptions {
   /**
-   * Threads of the native library's pool, one for the process; who asks first decides. Absent: any
-   * number will do. WebAssembly has one, whatever is asked for.
+   * Threads of the native library's pool. The process has one pool, so its first user fixes the number. Absent: any
+   * number is fine. WebAssembly always has one thread.
    */
   readonly threads?: number | undefined;
 }
@@ -18,8 +18,8 @@ export interface OrtBackendOptions {
 let isTold = false;
 
 /**
- * ONNX Runtime. Its `name` is "onnx" with the native library and "onnx (WebAssembly)" without; then the
- * process warns, once, and says why (`ENGRAM_NO_NATIVE_ENGINE`, on stderr unless warnings are handled).
+ * ONNX Runtime. Its `name` is "onnx" with the native library and "onnx (WebAssembly)" without it. In the second case
+ * the process emits one warning with the reason (`ENGRAM_NO_NATIVE_ENGINE`, on stderr unless warnings are handled).
  */
 export function ortBackend({ threads }: OrtBackendOptions = {}): Backend {
   const native = nativeBackend({ threads });

@@ -1,12 +1,11 @@
 /**
- * ONNX Runtime's C interface, called through koffi in its native library. This is the one module that
- * holds addresses: everything it gives out is an object with a `release`, and everything that may fail
- * throws `BackendError` with ONNX Runtime's own message.
- * It knows sessions, tensors and runs; nothing of our graphs or ops.
+ * ONNX Runtime's C interface, called through koffi in its native library. This is the only module that handles
+ * addresses. Every object it returns has a `release`, and every failing call throws `BackendError` with ONNX Runtime's
+ * own message. Knows sessions, tensors and runs; nothing of our graphs or ops.
  *
- * Two things here are easy to get wrong. The library handle is kept in a module variable: once
- * collected, the library is unloaded under running sessions. And addresses are only taken of buffers
- * outside V8's heap: `koffi.address` moves a small typed array's bytes out for good.
+ * Two things are easy to get wrong here. The library handle is kept in a module variable, because once it is collected,
+ * the library is unloaded under running sessions. And addresses are taken only of buffers outside V8's heap, because
+ * `koffi.address` moves the bytes of a small typed array out of the heap permanently.
  */
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
@@ -22,9 +21,9 @@ const API_VERSION = 30;
 type Address = bigint;
 
 /**
- * Members of `struct OrtApi` that are used: position in the struct, then argument types (P pointer,
- * Z size, I int32). Positions were counted in the initializer of the table in ONNX Runtime's
- * core/session/onnxruntime_c_api.cc; they never change between releases, new ones are appended.
+ * The members of `struct OrtApi` that are used: the index in the struct, then the argument types (P pointer, Z size, I
+ * int32). Indices were counted in the table's initializer in ONNX Runtime's core/session/onnxruntime_c_api.cc. They
+ * never change between releases; new members are appended.
  */
 const members = {
   GetErrorMessage: [2, "P"],
@@ -60,7 +59,7 @@ interface NativeFunction {
 }
 type Api = Readonly<Record<keyof typeof members, NativeFunction>>;
 
-/** Off-heap bytes whose address never changes. Kept alive by whoever holds the object. */
+/** Off-heap bytes whose address never changes. They live as long as the object is reachable. */
 class Pinned {
   readonly bytes: Uint8Array<ArrayBuffer>;
   #address: Address | undefined;
@@ -69,7 +68,7 @@ class Pinned {
     this.bytes = new Uint8Array(Math.max(length, 128));
   }
 
-  /** Asked for at the first use: constants are made also where koffi cannot be loaded. */
+  /** Computed at first use, because constants of this class are created even where koffi cannot be loaded. */
   get address(): Address {
     return (this.#address ??= koffi.address(this.bytes) as Address);
   }
@@ -89,18 +88,18 @@ class Pinned {
 }
 
 interface Loaded {
-  /** Never read again, but must stay reachable. */
+  /** Never read, but must stay reachable. */
   readonly library: unknown;
   readonly api: Api;
   readonly env: Address;
-  /** The library's own directory: one that is sure to exist. */
+  /** The library's own directory, because it certainly exists. */
   readonly directory: Pinned;
   readonly cpuMemory: Address;
   readonly threads: number;
-  /** Where calls write the object they create. */
+  /** Where calls write the address of the object that they create. */
   readonly created: Pinned;
   readonly createdSlot: BigUint64Array;
-  /** Where a tensor's dimensions stand while it is created. */
+  /** Holds a tensor's dimensions while it is created. */
   readonly dims: Pinned;
   readonly dimSlots: BigInt64Array;
 }
@@ -153,16 +152,16 @@ function check(api: Api, what: string, status: Address | null): void {
 
 export interface RuntimeOptions {
   /**
-   * Threads of the process-wide pool, the calling thread included. Absent: what the process already
-   * runs with, or else one for each core.
+   * Threads of the process-wide pool, including the calling thread. Absent: the number already in use in this process,
+   * or one for each core.
    */
   readonly threads?: number | undefined;
 }
 
 /**
- * Loads the library and creates its environment, once for the process: ONNX Runtime has one
- * thread pool of fixed size for all sessions, so a later caller must ask for the same number.
- * Returns why, where this platform has no library or the one that is there does not load.
+ * Loads the library and creates its environment, once in a process. ONNX Runtime has one thread pool of fixed size for
+ * all sessions, so later callers must ask for the same number of threads. If this platform has no library, or the
+ * library does not load, returns the reason.
  */
 export function openRuntime(options: RuntimeOptions): string | undefined {
   const threads = options.threads ?? loaded?.threads ?? availableParallelism();
@@ -218,7 +217,7 @@ export function openRuntime(options: RuntimeOptions): string | undefined {
   return undefined;
 }
 
-/** Failures come back as errors; ONNX Runtime would print them to stderr as well. */
+/** Failures are returned as errors. At lower levels ONNX Runtime would also print them to stderr. */
 const LOG_FATAL = 4;
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
@@ -234,14 +233,14 @@ function makeObject(what: string, call: (r: Loaded, out: Address) => Address | n
   return r.createdSlot[0]!;
 }
 
-/** A tensor over the caller's memory; keeps that memory reachable until released. */
+/** A tensor over the caller's memory, which stays reachable until the tensor is released. */
 export class NativeTensor {
   readonly #keep: ArrayBufferView | Pinned;
   #address: Address;
 
   /** `type` is an onnx.proto3 element type; `data` must have the size of `dims`, in bytes. */
   constructor(data: ArrayBufferView, type: number, dims: readonly number[]) {
-    // An empty array has no address, and a tensor may not lie at zero.
+    // An empty array has no address, and the address of a tensor must not be zero.
     const empty = data.byteLength === 0 ? new Pinned(0) : undefined;
     this.#keep = empty ?? data;
     const at = empty?.address ?? (koffi.address(data) as Address);
@@ -285,7 +284,7 @@ const SHARE: Pinned = Pinned.text("session.use_env_allocators");
 const EXTERNAL_FOLDER: Pinned = Pinned.text("session.model_external_initializers_file_folder_path");
 const YES: Pinned = Pinned.text("1");
 
-/** What sessions over the same constants share: those constants as their kernels have repacked them. */
+/** Constants in the layout into which their kernels repacked them, shared by sessions that use the same constants. */
 export class PackedConstants {
   #address: Address;
 
@@ -301,7 +300,7 @@ export class PackedConstants {
     return this.#address;
   }
 
-  /** After the last session that was made with it. */
+  /** To be called after the last session that uses it is disposed. */
   release(): void {
     if (this.#address === 0n) return;
     runtime().api.ReleasePrepackedWeightsContainer(this.#address);
@@ -310,19 +309,20 @@ export class PackedConstants {
 }
 
 export interface SessionConstants {
-  /** Constants that the model declares as external. Read where they lie, for as long as the session lives. */
+  /** Constants that the model declares as external. Read in place for as long as the session lives. */
   readonly tensors: readonly NamedTensor[];
   readonly packed: PackedConstants;
 }
 
 /**
- * A loaded model. The settings, by measurement (a training step of 138 GFLOP, two threads):
- * - no graph optimizer: the lowering is already what it would write, and levels 1, 2 and all were not
- *   quicker; without it, what runs is what `lower.ts` says, which the aliasing rules rely on;
- * - no memory pattern: it changed no steady-state time but allocates every intermediate a second time
- *   at the second run (1.6 against 0.9 GB, and a second of page faults);
- * - one arena for all sessions, as sessions mostly run in turn; without any arena each run pays for
- *   170,000 page faults (25 % of the step).
+ * A loaded model. The settings were chosen by measurement (a training step of 138 GFLOP, two threads):
+ * - No graph optimizer. The lowering already writes what it would produce, and levels 1, 2 and all were not faster.
+ *   Without it, exactly the nodes of `lower.ts` run, which the aliasing rules rely on.
+ * - No memory pattern. It did not change steady-state time, but allocates every intermediate a second time at the
+ * second
+ *   run (1.6 against 0.9 GB, and a second of page faults).
+ * - One arena for all sessions, because sessions mostly run one after another. Without any arena each run has 170,000
+ *   page faults (25 % of the step).
  */
 export class NativeSession {
   #address: Address;
@@ -362,7 +362,7 @@ export class NativeSession {
         ),
       );
     } catch (error) {
-      // The library keeps one environment a process, whoever made it first.
+      // The library keeps one environment for the process, which whoever came first has created.
       if (
         error instanceof BackendError &&
         error.message.includes("EnvCreatedWithGlobalThreadPools")
@@ -391,22 +391,22 @@ export class NativeSession {
 }
 
 /**
- * More would not be quicker, as all share one pool; each takes a thread of Node's own four, which
- * files need too, and 8 MiB of stack. The rest wait here in order.
+ * Runs in flight at the same time; the others wait in order. More would not be faster, as all share one pool. Each
+ * takes one of Node's own four threads, which file operations need too, and 8 MiB of stack.
  */
 const MAX_IN_FLIGHT = 3;
 
 let inFlight = 0;
 const waiting: (() => void)[] = [];
 
-/** Undefined where there is a place at once: the run then begins before its caller goes on. */
+/** Undefined if a run may start immediately; then it starts synchronously. */
 function enterFlight(): Promise<void> | undefined {
   if (inFlight >= MAX_IN_FLIGHT) return new Promise<void>((resolve) => waiting.push(resolve));
   inFlight++;
   return undefined;
 }
 
-/** Hands the place to the run that has waited longest. */
+/** Lets the run that has waited longest start. */
 function leaveFlight(): void {
   const next = waiting.shift();
   if (next === undefined) inFlight--;
@@ -414,12 +414,12 @@ function leaveFlight(): void {
 }
 
 /**
- * One run, ready to repeat: every argument of the native call is fixed here, so a run allocates
- * nothing. Holds its tensors; the caller releases them once no run is in flight.
+ * A run, prepared to be repeated. Every argument of the native call is fixed here, so a run allocates nothing. Keeps
+ * its tensors reachable; the caller releases them when no run is in flight.
  */
 export class PreparedRun {
   readonly #arguments: readonly Argument[];
-  /** The arguments point into these; never read, but must stay reachable. */
+  /** The arguments point into these. Never read, but must stay reachable. */
   readonly keeps: readonly unknown[];
 
   constructor(
@@ -454,7 +454,7 @@ export class PreparedRun {
     ];
   }
 
-  /** Runs on a worker thread; JavaScript goes on meanwhile. */
+  /** Runs on a worker thread. JavaScript continues meanwhile. */
   async run(): Promise<void> {
     const { api } = runtime();
     const entry = enterFlight();
@@ -473,7 +473,7 @@ export class PreparedRun {
   }
 }
 
-/** The addresses `view` covers. Two views may share memory under different buffer objects. */
+/** The addresses that `view` covers. Two views may share memory although their buffer objects differ. */
 export function spanOf(view: ArrayBufferView): Span {
   const start = view.byteLength === 0 ? 0n : (koffi.address(view) as Address);
   return { start, end: start + BigInt(view.byteLength) };

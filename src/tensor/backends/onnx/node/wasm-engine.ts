@@ -1,4 +1,4 @@
-/** ONNX Runtime's WebAssembly on Node: its module and bytes, from the files that are there. */
+/** ONNX Runtime's WebAssembly build on Node: loads its module and bytes from files. */
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import type { OrtWeb } from "../wasm-backend.ts";
