@@ -46,8 +46,13 @@ export { TrainableComposedMemory } from "./composed.ts";
 export { CrossFittedRows } from "./cross-fitted-rows.ts";
 export { Folds } from "./folds.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
-export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
-export { type PlaceRange } from "./counted/count-contexts.ts";
+export { type CountedDirectory } from "./counted/bucket-placement.ts";
+export {
+  type CountedText,
+  MAX_ORDER,
+  type PlaceRange,
+  sortByContext,
+} from "./counted/context-order.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
 export { evidenceWidth } from "./counted/evidence.ts";
 export {
@@ -55,7 +60,6 @@ export {
   buildCountedTable,
   checkDirectory,
   type CountedBytes,
-  type CountedDirectory,
   type CountedTable,
   leastCountedBytes,
 } from "./counted/counted-table.ts";

@@ -13,6 +13,12 @@ export interface CountedText {
   readonly starts: Uint32Array;
 }
 
+/** Positions to leave out: a fold. */
+export interface PlaceRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface ContextOrder {
   readonly text: CountedText;
   /** Length of the longest n-grams, in ids. */

@@ -1,17 +1,18 @@
 /**
- * Kneser-Ney counts: how often each context was followed by each id. One pass over sorted positions; a row is visited
- * after its last position. Knows counts; no probabilities, no formats.
+ * Kneser-Ney counts: how often each context was followed by each id. One pass over n-grams in order; a row is visited
+ * after its last n-gram. Knows counts; no probabilities, no formats.
  *
  * Contexts of the longest n-grams count positions. Shorter ones count the different ids before the n-gram (Kneser and
  * Ney 1995), that is, in how many contexts an id occurs. At the start of a document they count positions.
  */
-import { commonDepth, type ContextOrder } from "./context-order.ts";
+import type { OrderedNgrams } from "./ordered-ngrams.ts";
 
 /** The successors of one context. Valid only during the visit. */
 export interface ContextRow {
   /** Number of ids in the context. 0: the row without context. */
   readonly depth: number;
-  /** A position in the text; the `depth` ids before it are the context. */
+  /** The context: the `depth` ids before `place` in `ids`. */
+  readonly ids: ArrayLike<number>;
   readonly place: number;
   /** How many different ids followed, and which: the first `size`, by falling count, then by id. */
   readonly size: number;
@@ -21,49 +22,51 @@ export interface ContextRow {
   readonly total: number;
 }
 
-/** The positions to leave out: a fold. */
-export interface PlaceRange {
-  readonly from: number;
-  readonly to: number;
-}
+/** Counts n-grams in their order, and calls `visit` for every context, longer ones before the shorter that they end in. */
+export class ContextCounter {
+  readonly #open: readonly OpenRow[];
+  readonly #visit: (row: ContextRow) => void;
+  #isEmpty = true;
 
-/** Calls `visit` for every context that was met outside `except`, longer ones before the shorter that they end in. */
-export function countContexts(
-  order: ContextOrder,
-  { vocabSize, except }: { vocabSize: number; except?: PlaceRange | undefined },
-  visit: (row: ContextRow) => void,
-): void {
-  const { places, depths, text } = order;
-  const { tokens } = text;
-  const deepest = order.order - 1;
-  const open = Array.from({ length: order.order }, (_, depth) => new OpenRow(depth, vocabSize));
-  const longest = open[deepest]!;
-  const close = (last: number, to: number): void => {
-    for (let depth = deepest; depth >= to; depth--) {
-      const row = open[depth]!;
-      const isWhole = depths[last]! >= depth;
-      if (depth > 0) row.countInto(open[depth - 1]!, isWhole);
+  constructor(
+    { order, vocabSize }: { order: number; vocabSize: number },
+    visit: (row: ContextRow) => void,
+  ) {
+    this.#open = Array.from({ length: order }, (_, depth) => new OpenRow(depth, vocabSize));
+    this.#visit = visit;
+  }
+
+  /** Counts the present n-gram of a cursor, which has no smaller one behind it. */
+  add({ depth, place, ids, common, id, count }: OrderedNgrams): void {
+    const longest = this.#open.at(-1)!;
+    if (common < longest.depth && !this.#isEmpty) this.#close(common + 1);
+    this.#isEmpty = false;
+    longest.add(id, count);
+    longest.ids = ids;
+    longest.place = place;
+    longest.wholeTo = depth;
+  }
+
+  /** Visits what is still open. Call after the last n-gram. */
+  finish(): void {
+    if (!this.#isEmpty) this.#close(0);
+  }
+
+  #close(to: number): void {
+    const { ids, place, wholeTo } = this.#open.at(-1)!;
+    for (let depth = this.#open.length - 1; depth >= to; depth--) {
+      const row = this.#open[depth]!;
+      const isWhole = wholeTo >= depth;
+      if (depth > 0) row.countInto(this.#open[depth - 1]!, isWhole);
       if (isWhole) {
-        row.place = last;
+        row.ids = ids;
+        row.place = place;
         row.sort();
-        visit(row);
+        this.#visit(row);
       }
       row.clear();
     }
-  };
-  const [from, to] = except === undefined ? [0, 0] : [except.from, except.to];
-  let last = -1;
-  for (let i = 0; i < places.length; i++) {
-    const place = places[i]!;
-    if (place >= from && place < to) continue;
-    if (last !== -1) {
-      const common = commonDepth(order, last, place, deepest);
-      if (common < deepest) close(last, common + 1);
-    }
-    longest.add(tokens[place]!, 1);
-    last = place;
   }
-  if (last !== -1) close(last, 0);
 }
 
 /** Up to this number of successors insertion sort is fastest. */
@@ -76,7 +79,10 @@ class OpenRow implements ContextRow {
   successors = new Uint32Array(64);
   size = 0;
   total = 0;
+  ids: ArrayLike<number> = [];
   place = -1;
+  /** Of the longest: how many ids its last n-gram has before the last one. */
+  wholeTo = 0;
 
   constructor(depth: number, vocabSize: number) {
     this.depth = depth;

@@ -16,10 +16,11 @@ import type {
   TokenSpan,
 } from "../memory.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
-import { BLOCK_BYTES, bucketOf, countedBytes, type CountedTable } from "./counted-table.ts";
+import { bucketOf } from "./bucket-placement.ts";
+import { BLOCK_BYTES, countedBytes, type CountedTable } from "./counted-table.ts";
 import { EVIDENCE, evidenceWidth } from "./evidence.ts";
 import { rowChances, type RowChances, unigramChances } from "./distributions.ts";
-import { type RowHead, RowScanner } from "./row-bytes.ts";
+import { noHead, type RowHead, RowScanner } from "./row-bytes.ts";
 
 export class CountedMemory implements Memory {
   readonly identity: string;
@@ -223,14 +224,7 @@ class CountedRows implements Distributions {
     this.count = numContexts;
     this.#at = at;
     this.#scanner = scanner;
-    this.#heads = Array.from({ length: at.numPositions * numContexts }, () => ({
-      total: 0,
-      distinct: 0,
-      largest: 0,
-      listed: 0,
-      at: 0,
-      isSingle: false,
-    }));
+    this.#heads = Array.from({ length: at.numPositions * numContexts }, noHead);
   }
 
   find(

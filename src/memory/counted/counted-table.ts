@@ -5,31 +5,22 @@
  *
  * Contexts of one id have one bucket each. Longer contexts share buckets by a hash, and their rows contain the context.
  */
-import { FormatError, InvalidConfigError } from "../../errors.ts";
+import { FormatError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
-import { countContexts, type PlaceRange } from "./count-contexts.ts";
-import type { ContextOrder } from "./context-order.ts";
-import { leastGainFor, type Prune, prunedRows } from "./prune-rows.ts";
-import { type RowHead, RowScanner, RowWriter } from "./row-bytes.ts";
+import {
+  BucketLayout,
+  type CountedDirectory,
+  numBucketsFor,
+  RowPlacement,
+} from "./bucket-placement.ts";
+import type { ContextOrder, PlaceRange } from "./context-order.ts";
+import { type CountedTotals, RowCount } from "./count-rows.ts";
+import { ngramsOf } from "./ordered-ngrams.ts";
+import { type Prune, RowGains, RowPruner } from "./prune-rows.ts";
+import { RowWriter } from "./row-bytes.ts";
 
 /** Bytes per row of the store of the buckets. */
 export const BLOCK_BYTES = 64;
-
-/** Contexts that share a bucket, on average. */
-const contextsPerBucket = 8;
-
-/** A table without its buckets. */
-export interface CountedDirectory {
-  /** Length of the longest n-grams, in ids. */
-  readonly order: number;
-  readonly vocabSize: number;
-  /** [order] Discounts of n-grams of 1, 2, … ids: D = n1 / (n1 + 2 n2), where n1 n-grams were counted once, n2 twice. */
-  readonly discounts: Float64Array;
-  /** [V] Count of each id without context. */
-  readonly unigrams: Uint32Array;
-  /** [B+1] Start of each bucket. The first V buckets are those of contexts of one id. */
-  readonly offsets: Uint32Array;
-}
 
 export interface CountedTable extends CountedDirectory {
   /** `BLOCK_BYTES` a row. */
@@ -39,26 +30,6 @@ export interface CountedTable extends CountedDirectory {
 /** A table with its buckets as bytes, in whole blocks. */
 export interface CountedBytes extends CountedDirectory {
   readonly bytes: Uint8Array;
-}
-
-/** The discount: what is subtracted from each count for n-grams that never occurred. (Ney, Essen and Kneser 1994) */
-export function discountOf({ once, twice }: { once: number; twice: number }): number {
-  return once + twice > 0 ? once / (once + 2 * twice) : 0.75;
-}
-
-/** The bucket of the context of the `depth` ids before `place`. */
-export function bucketOf(
-  { vocabSize, offsets }: Pick<CountedDirectory, "vocabSize" | "offsets">,
-  { ids, place, depth }: { ids: ArrayLike<number>; place: number; depth: number },
-): number {
-  if (depth === 1) return ids[place - 1]!;
-  let hash = depth;
-  for (let back = 1; back <= depth; back++) {
-    hash = Math.imul(hash ^ ids[place - back]!, 0x9e3779b1);
-    hash ^= hash >>> 15;
-  }
-  hash = Math.imul(hash, 0x85ebca6b);
-  return vocabSize + (((hash ^ (hash >>> 13)) >>> 0) % (offsets.length - 1 - vocabSize));
 }
 
 /** A newly counted table. */
@@ -80,44 +51,36 @@ export function buildCountedTable(
     prune,
   }: { vocabSize: number; except?: PlaceRange | undefined; prune?: Prune | undefined },
 ): BuiltTable {
-  const { order, text } = sorted;
-  const once = new Float64Array(order);
-  const twice = new Float64Array(order);
-  const unigrams = new Uint32Array(vocabSize);
-  const writer = new RowWriter(vocabSize);
-  let numContexts = 0;
-  countContexts(sorted, { vocabSize, except }, (row) => {
-    const { depth, place, successors, counts, size, total } = row;
-    // The most frequent first.
-    for (let i = size - 1; i >= 0; i--) {
-      const count = counts[successors[i]!]!;
-      if (count > 2) break;
-      if (count === 1) once[depth]!++;
-      else twice[depth]!++;
-    }
-    if (depth === 0) {
-      for (let i = 0; i < size; i++) unigrams[successors[i]!] = counts[successors[i]!]!;
-      return;
-    }
-    if (depth > 1) numContexts++;
-    writer.write({ depth, ids: text.tokens, place, successors, counts, size, total, unlisted: 0 });
-  });
-  const counted = {
-    order,
-    vocabSize,
-    discounts: Float64Array.from(once, (n, depth) => discountOf({ once: n, twice: twice[depth]! })),
-    unigrams,
-  };
-  const all = { ...counted, segments: writer.finish() };
-  if (prune === undefined) return { ...placed(all, numContexts), leastGain: 0 };
-  const leastGain =
-    "leastGain" in prune
-      ? prune.leastGain
-      : leastGainFor(all, prune.bytes, (rowBytes, contexts) =>
-          bytesAtRest(counted, { rowBytes, numBuckets: numBucketsFor(contexts, vocabSize) }),
-        );
-  const kept = prunedRows(all, leastGain);
-  return { ...placed({ ...counted, segments: kept.segments }, kept.numContexts), leastGain };
+  const of = { order: sorted.order, vocabSize };
+  let segments: Uint8Array[] = [];
+  const writer = (): RowWriter => new RowWriter(vocabSize, (segment) => segments.push(segment));
+  const count = new RowCount(of, writer());
+  for (const ngrams = ngramsOf(sorted, except); ngrams.next();) count.add(ngrams);
+  const { totals, numContexts } = count.finish();
+  if (prune === undefined) return { ...placed(totals, { segments, numContexts }), leastGain: 0 };
+  let leastGain: number;
+  if ("leastGain" in prune) ({ leastGain } = prune);
+  else {
+    const gains = new RowGains(totals);
+    for (const segment of segments) gains.add(segment);
+    leastGain = leastGainFor(gains, { ...of, bytes: prune.bytes });
+  }
+  const all = segments;
+  segments = [];
+  const pruner = new RowPruner(totals, { leastGain, writer: writer() });
+  for (const segment of all) pruner.add(segment);
+  const kept = pruner.finish();
+  return { ...placed(totals, { segments, ...kept }), leastGain };
+}
+
+/** The least gain of a table that takes `bytes` at rest. Throws `InvalidConfigError` if none is so small. */
+export function leastGainFor(
+  gains: RowGains,
+  { bytes, ...of }: { bytes: number; order: number; vocabSize: number },
+): number {
+  return gains.leastFor(bytes, (rowBytes, contexts) =>
+    bytesAtRest(of, { rowBytes, numBuckets: numBucketsFor(contexts, of.vocabSize) }),
+  );
 }
 
 /** Bytes of a stored table: blocks and directory. */
@@ -139,43 +102,22 @@ function bytesAtRest(
   return BLOCK_BYTES * numBlocks + 4 * (numBuckets + 1) + 4 * vocabSize + 8 * order;
 }
 
-function numBucketsFor(numContexts: number, vocabSize: number): number {
-  return vocabSize + Math.max(1, Math.ceil(numContexts / contextsPerBucket));
-}
-
 /** Makes a table of written rows: puts each into its bucket, in the order of writing. */
 function placed(
-  { segments, ...counted }: Omit<CountedDirectory, "offsets"> & { segments: Uint8Array[] },
-  numContexts: number,
+  totals: CountedTotals,
+  { segments, numContexts }: { segments: readonly Uint8Array[]; numContexts: number },
 ): CountedBytes {
-  const { vocabSize, order } = counted;
-  const offsets = new Uint32Array(numBucketsFor(numContexts, vocabSize) + 1);
-  const size = segments.reduce((sum, { length }) => sum + length, 0);
-  if (size > 2 ** 32 - 1)
-    throw new InvalidConfigError(
-      `the counts take ${size} bytes, and a table holds ${2 ** 32 - 1}: count less text, or shorter n-grams`,
-    );
-  const directory = { ...counted, offsets };
-  const scanner = new RowScanner(vocabSize);
-  const head: RowHead = { total: 0, distinct: 0, largest: 0, listed: 0, at: 0, isSingle: false };
-  const context = new Uint32Array(order);
-  const walk = (visit: (bucket: number, from: number, to: number) => void, bytes: Uint8Array) => {
-    for (let from = 0; from < bytes.length; from = scanner.end) {
-      const depth = scanner.open(bytes, { from, to: bytes.length }, { context, head });
-      visit(bucketOf(directory, { ids: context, place: depth, depth }), from, scanner.end);
-    }
-  };
-  for (const segment of segments)
-    walk((bucket, from, to) => (offsets[bucket + 1]! += to - from), segment);
-  for (let at = 1; at < offsets.length; at++) offsets[at]! += offsets[at - 1]!;
+  const layout = new BucketLayout(totals, numContexts);
+  for (const segment of segments) layout.add(segment);
+  const directory = layout.finish();
+  const size = directory.offsets.at(-1)!;
   const bytes = new Uint8Array(Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES);
-  const ends = offsets.slice();
-  for (const segment of segments)
-    walk((bucket, from, to) => {
-      let at = ends[bucket]!;
-      for (let i = from; i < to; i++) bytes[at++] = segment[i]!;
-      ends[bucket] = at;
-    }, segment);
+  const place = new RowPlacement(directory, {
+    into: bytes,
+    first: 0,
+    last: directory.offsets.length - 1,
+  });
+  for (const segment of segments) place.add(segment);
   return { ...directory, bytes };
 }
 

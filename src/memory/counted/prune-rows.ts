@@ -10,19 +10,18 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { unigramChances } from "./distributions.ts";
-import { headBytes, type RowHead, RowScanner, RowWriter, successorBytes } from "./row-bytes.ts";
+import type { CountedTotals } from "./count-rows.ts";
+import {
+  headBytes,
+  noHead,
+  type RowHead,
+  RowScanner,
+  type RowWriter,
+  successorBytes,
+} from "./row-bytes.ts";
 
 /** What is kept: as much as fits into a size, or everything with at least this gain in nats per byte. */
 export type Prune = { readonly bytes: number } | { readonly leastGain: number };
-
-export interface RowsToPrune {
-  readonly order: number;
-  readonly vocabSize: number;
-  readonly discounts: Float64Array;
-  readonly unigrams: Uint32Array;
-  /** Rows grouped by last id; a longer context comes before its shorter suffixes. */
-  readonly segments: readonly Uint8Array[];
-}
 
 /** Candidates for the smallest gain: 32 per factor of two, from 2^-64 to 2^64. */
 const STEPS = 32;
@@ -31,66 +30,92 @@ const stepOf = (gain: number): number =>
   Math.max(0, Math.min(steps - 1, Math.floor((Math.log2(gain) + 64) * STEPS)));
 const gainOf = (step: number): number => 2 ** (step / STEPS - 64);
 
-/** The least gain with which rows take `bytes` at most, `sizeOf` of them and of as many contexts of several ids. */
-export function leastGainFor(
-  rows: RowsToPrune,
-  bytes: number,
-  sizeOf: (rowBytes: number, numContexts: number) => number,
-): number {
-  const [rowBytes, contexts] = [new Float64Array(steps), new Float64Array(steps)];
-  forEachRow(rows, ({ depth, gains, sizes, size, head }) => {
-    const most = rowGain(gains, sizes, { size, head });
-    rowBytes[stepOf(most)]! += head;
-    if (depth > 1) contexts[stepOf(most)]!++;
-    for (let i = 0; i < size; i++)
-      rowBytes[stepOf(Math.min(most, gains[i]! / sizes[i]!))]! += sizes[i]!;
-  });
-  let [sumBytes, sumContexts] = [0, 0];
-  for (let step = steps - 1; step >= 0; step--) {
-    sumBytes += rowBytes[step]!;
-    sumContexts += contexts[step]!;
-    if (sizeOf(sumBytes, sumContexts) <= bytes) continue;
-    if (step === steps - 1)
-      throw new InvalidConfigError(
-        `counts of this text take ${sizeOf(0, 0)} bytes without any row, got room for ${bytes}`,
-      );
-    return gainOf(step + 1);
+/** Measures rows: which least gain prunes them to a size. */
+export class RowGains {
+  readonly #rowBytes = new Float64Array(steps);
+  readonly #contexts = new Float64Array(steps);
+  readonly #walk: RowWalk;
+
+  constructor(totals: CountedTotals) {
+    this.#walk = new RowWalk(totals, ({ depth, gains, sizes, size, head }) => {
+      const [rowBytes, contexts] = [this.#rowBytes, this.#contexts];
+      const most = rowGain(gains, sizes, { size, head });
+      rowBytes[stepOf(most)]! += head;
+      if (depth > 1) contexts[stepOf(most)]!++;
+      for (let i = 0; i < size; i++)
+        rowBytes[stepOf(Math.min(most, gains[i]! / sizes[i]!))]! += sizes[i]!;
+    });
   }
-  return 0;
+
+  /** Segments come in the order in which they were written (`RowCount`). */
+  add(segment: Uint8Array): void {
+    this.#walk.add(segment);
+  }
+
+  /** The least gain with which rows take `bytes` at most, `sizeOf` them and that many contexts of several ids. */
+  leastFor(bytes: number, sizeOf: (rowBytes: number, numContexts: number) => number): number {
+    let [sumBytes, sumContexts] = [0, 0];
+    for (let step = steps - 1; step >= 0; step--) {
+      sumBytes += this.#rowBytes[step]!;
+      sumContexts += this.#contexts[step]!;
+      if (sizeOf(sumBytes, sumContexts) <= bytes) continue;
+      if (step === steps - 1)
+        throw new InvalidConfigError(
+          `counts of this text take ${sizeOf(0, 0)} bytes without any row, got room for ${bytes}`,
+        );
+      return gainOf(step + 1);
+    }
+    return 0;
+  }
 }
 
-/** The rows with what saves at least so many nats a byte, and how many contexts of several ids have one. */
-export function prunedRows(
-  rows: RowsToPrune,
-  leastGain: number,
-): { segments: Uint8Array[]; numContexts: number } {
-  const writer = new RowWriter(rows.vocabSize);
-  const counts = new Uint32Array(rows.vocabSize);
-  let numContexts = 0;
-  // Compares steps, not gains, so that exactly what was measured is kept.
-  const least = stepOf(leastGain);
-  forEachRow(rows, (row) => {
-    const { depth, context, gains, sizes, size, ids, head } = row;
-    if (leastGain > 0 && stepOf(rowGain(gains, sizes, { size, head })) < least) return;
-    let kept = 0;
-    for (let i = 0; i < size; i++) {
-      const id = ids[i]!;
-      counts[id] = row.counts[i]!;
-      if (leastGain === 0 || stepOf(gains[i]! / sizes[i]!) >= least) ids[kept++] = id;
-    }
-    if (depth > 1) numContexts++;
-    writer.write({
-      depth,
-      ids: context,
-      place: depth,
-      successors: ids,
-      size: kept,
-      counts,
-      total: row.total,
-      unlisted: size - kept,
+/** Writes the rows with what saves at least so many nats a byte. */
+export class RowPruner {
+  readonly #writer: RowWriter;
+  readonly #walk: RowWalk;
+  #numContexts = 0;
+
+  constructor(
+    totals: CountedTotals,
+    { leastGain, writer }: { leastGain: number; writer: RowWriter },
+  ) {
+    const counts = new Uint32Array(totals.vocabSize);
+    // Compares steps, not gains, so that exactly what was measured is kept.
+    const least = stepOf(leastGain);
+    this.#writer = writer;
+    this.#walk = new RowWalk(totals, (row) => {
+      const { depth, context, gains, sizes, size, ids, head } = row;
+      if (leastGain > 0 && stepOf(rowGain(gains, sizes, { size, head })) < least) return;
+      let kept = 0;
+      for (let i = 0; i < size; i++) {
+        const id = ids[i]!;
+        counts[id] = row.counts[i]!;
+        if (leastGain === 0 || stepOf(gains[i]! / sizes[i]!) >= least) ids[kept++] = id;
+      }
+      if (depth > 1) this.#numContexts++;
+      writer.write({
+        depth,
+        ids: context,
+        place: depth,
+        successors: ids,
+        size: kept,
+        counts,
+        total: row.total,
+        unlisted: size - kept,
+      });
     });
-  });
-  return { segments: writer.finish(), numContexts };
+  }
+
+  /** Segments come in the order in which they were written (`RowCount`). */
+  add(segment: Uint8Array): void {
+    this.#walk.add(segment);
+  }
+
+  /** How many contexts of several ids are kept. Call after the last segment. */
+  finish(): { numContexts: number } {
+    this.#writer.finish();
+    return { numContexts: this.#numContexts };
+  }
 }
 
 interface RowToPrune {
@@ -108,38 +133,67 @@ interface RowToPrune {
   sizes: Uint8Array;
 }
 
-/** Shorter contexts first. */
-function forEachRow(
-  { order, vocabSize, discounts, unigrams, segments }: RowsToPrune,
-  visit: (row: RowToPrune) => void,
-): void {
-  const scanner = new RowScanner(vocabSize);
-  const head: RowHead = { total: 0, distinct: 0, largest: 0, listed: 0, at: 0, isSingle: false };
-  // By depth and id, for the row visited last.
-  const chances = Array.from({ length: order }, () => new Float64Array(vocabSize));
-  chances[0]!.set(unigramChances(unigrams, discounts[0]!));
-  const row: RowToPrune = {
-    depth: 0,
-    context: new Uint32Array(order),
-    size: 0,
-    total: 0,
-    head: 0,
-    ids: new Uint32Array(0),
-    counts: new Uint32Array(0),
-    gains: new Float64Array(64),
-    sizes: new Uint8Array(64),
-  };
-  const measure = (bytes: Uint8Array, from: number): void => {
+/** Visits rows, shorter contexts before the longer that end in them. Holds those of one last id. */
+class RowWalk {
+  readonly #discounts: Float64Array;
+  readonly #vocabSize: number;
+  readonly #visit: (row: RowToPrune) => void;
+  readonly #scanner: RowScanner;
+  readonly #head: RowHead = noHead();
+  /** By depth and id, for the row visited last. */
+  readonly #chances: readonly Float64Array[];
+  readonly #row: RowToPrune;
+  #starts: { bytes: Uint8Array; from: number }[] = [];
+
+  constructor(
+    { order, vocabSize, discounts, unigrams }: CountedTotals,
+    visit: (row: RowToPrune) => void,
+  ) {
+    this.#discounts = discounts;
+    this.#vocabSize = vocabSize;
+    this.#visit = visit;
+    this.#scanner = new RowScanner(vocabSize);
+    this.#chances = Array.from({ length: order }, () => new Float64Array(vocabSize));
+    this.#chances[0]!.set(unigramChances(unigrams, discounts[0]!));
+    this.#row = {
+      depth: 0,
+      context: new Uint32Array(order),
+      size: 0,
+      total: 0,
+      head: 0,
+      ids: new Uint32Array(0),
+      counts: new Uint32Array(0),
+      gains: new Float64Array(64),
+      sizes: new Uint8Array(64),
+    };
+  }
+
+  add(bytes: Uint8Array): void {
+    const scanner = this.#scanner;
+    const into = { context: this.#row.context, head: this.#head };
+    for (let from = 0; from < bytes.length;) {
+      const depth = scanner.open(bytes, { from, to: bytes.length }, into);
+      this.#starts.push({ bytes, from });
+      from = scanner.end;
+      // A row is read behind those that it is the context of. They end with the row of one id.
+      if (depth > 1) continue;
+      for (let i = this.#starts.length - 1; i >= 0; i--) this.#measure(this.#starts[i]!);
+      this.#starts = [];
+    }
+  }
+
+  #measure({ bytes, from }: { bytes: Uint8Array; from: number }): void {
+    const [scanner, head, row, vocabSize] = [this.#scanner, this.#head, this.#row, this.#vocabSize];
     const depth = scanner.open(bytes, { from, to: bytes.length }, { context: row.context, head });
     scanner.readSuccessors(bytes, head);
     const { total, listed } = head;
-    const discount = discounts[depth]!;
+    const discount = this.#discounts[depth]!;
     const rest = (discount * listed) / total;
     if (row.gains.length < listed) {
       row.gains = new Float64Array(2 * listed);
       row.sizes = new Uint8Array(2 * listed);
     }
-    const [own, shorter] = [chances[depth]!, chances[depth - 1]!];
+    const [own, shorter] = [this.#chances[depth]!, this.#chances[depth - 1]!];
     let successors = 0;
     for (let i = 0; i < listed; i++) {
       const [id, count] = [scanner.ids[i]!, scanner.counts[i]!];
@@ -160,21 +214,8 @@ function forEachRow(
     row.counts = scanner.counts;
     // The head has the number of pruned successors; all is the upper bound.
     row.head = headBytes({ ...head, distinct: 2 * listed }, { depth, rest: successors, vocabSize });
-    visit(row);
-  };
-  // A row is read behind those that it is the context of. They end with the row of one id.
-  let starts: { bytes: Uint8Array; from: number }[] = [];
-  for (const bytes of segments)
-    for (let from = 0; from < bytes.length; from = scanner.end) {
-      const depth = scanner.open(bytes, { from, to: bytes.length }, { context: row.context, head });
-      starts.push({ bytes, from });
-      const { end } = scanner;
-      if (depth === 1) {
-        for (let i = starts.length - 1; i >= 0; i--) measure(starts[i]!.bytes, starts[i]!.from);
-        starts = [];
-      }
-      scanner.end = end;
-    }
+    this.#visit(row);
+  }
 }
 
 /** The largest gain a byte of the row's head together with its first successors. */

@@ -30,6 +30,11 @@ export interface RowHead {
   isSingle: boolean;
 }
 
+/** To read heads into. */
+export function noHead(): RowHead {
+  return { total: 0, distinct: 0, largest: 0, listed: 0, at: 0, isSingle: false };
+}
+
 /** A row to write. */
 export interface RowToWrite {
   /** The context: the `depth` ids before `place`. */
@@ -48,7 +53,7 @@ export interface RowToWrite {
 }
 
 /** Bytes per id for a vocabulary. */
-function idBytesOf(vocabSize: number): number {
+export function idBytesOf(vocabSize: number): number {
   return vocabSize <= 1 << 16 ? 2 : 3;
 }
 
@@ -68,21 +73,22 @@ export function successorBytes(count: number, vocabSize: number): number {
   return idBytesOf(vocabSize) + varintBytes(count);
 }
 
-/** Writes rows into segments. Segments have whole rows and never move. */
+/** Writes rows into segments of whole rows. */
 export class RowWriter {
   readonly #idBytes: number;
-  readonly segments: Uint8Array[] = [];
+  readonly #take: (segment: Uint8Array) => void;
   #bytes: Uint8Array = new Uint8Array(0);
   #size = 0;
 
-  constructor(vocabSize: number) {
+  /** `take` gets each segment when it is full, to keep. */
+  constructor(vocabSize: number, take: (segment: Uint8Array) => void) {
     this.#idBytes = idBytesOf(vocabSize);
+    this.#take = take;
   }
 
-  /** The written rows. Call after the last one. */
-  finish(): Uint8Array[] {
+  /** Hands out the last segment. Call after the last row. */
+  finish(): void {
     this.#close();
-    return this.segments;
   }
 
   write(row: RowToWrite): void {
@@ -128,12 +134,13 @@ export class RowWriter {
   }
 
   #close(): void {
-    if (this.#size > 0) this.segments.push(this.#bytes.subarray(0, this.#size));
+    if (this.#size > 0) this.#take(this.#bytes.subarray(0, this.#size));
     this.#bytes = new Uint8Array(0);
     this.#size = 0;
   }
 }
 
+/** A segment is longer only where one row is. */
 const SEGMENT_BYTES = 2 ** 22;
 
 export class RowScanner {

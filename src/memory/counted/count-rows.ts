@@ -1,0 +1,74 @@
+/**
+ * N-grams in order -> the rows of all their contexts, as bytes, and what is said once of the whole: the counts of single
+ * ids and the discounts. Rows of contexts with the same last id follow each other, longer contexts before the shorter
+ * that they end in. Knows no buckets and no stores.
+ */
+import { ContextCounter } from "./count-contexts.ts";
+import type { OrderedNgrams } from "./ordered-ngrams.ts";
+import type { RowWriter } from "./row-bytes.ts";
+
+/** What rows do not say. */
+export interface CountedTotals {
+  /** Length of the longest n-grams, in ids. */
+  readonly order: number;
+  readonly vocabSize: number;
+  /** [order] Discounts of n-grams of 1, 2, … ids: D = n1 / (n1 + 2 n2), where n1 n-grams were counted once, n2 twice. */
+  readonly discounts: Float64Array;
+  /** [V] Count of each id without context. */
+  readonly unigrams: Uint32Array;
+}
+
+/** The discount: what is subtracted from each count for n-grams that never occurred. (Ney, Essen and Kneser 1994) */
+export function discountOf({ once, twice }: { once: number; twice: number }): number {
+  return once + twice > 0 ? once / (once + 2 * twice) : 0.75;
+}
+
+export class RowCount {
+  readonly #of: { readonly order: number; readonly vocabSize: number };
+  readonly #writer: RowWriter;
+  readonly #contexts: ContextCounter;
+  readonly #once: Float64Array;
+  readonly #twice: Float64Array;
+  readonly #unigrams: Uint32Array;
+  #numContexts = 0;
+
+  constructor(of: { order: number; vocabSize: number }, writer: RowWriter) {
+    this.#of = of;
+    this.#writer = writer;
+    this.#once = new Float64Array(of.order);
+    this.#twice = new Float64Array(of.order);
+    this.#unigrams = new Uint32Array(of.vocabSize);
+    this.#contexts = new ContextCounter(of, (row) => {
+      const { depth, ids, place, successors, counts, size, total } = row;
+      // The most frequent first.
+      for (let i = size - 1; i >= 0; i--) {
+        const count = counts[successors[i]!]!;
+        if (count > 2) break;
+        if (count === 1) this.#once[depth]!++;
+        else this.#twice[depth]!++;
+      }
+      if (depth === 0) {
+        for (let i = 0; i < size; i++) this.#unigrams[successors[i]!] = counts[successors[i]!]!;
+        return;
+      }
+      if (depth > 1) this.#numContexts++;
+      writer.write({ depth, ids, place, successors, counts, size, total, unlisted: 0 });
+    });
+  }
+
+  /** Counts the present n-gram of a cursor, which has no smaller one behind it. */
+  add(ngrams: OrderedNgrams): void {
+    this.#contexts.add(ngrams);
+  }
+
+  /** Writes what is still open. `numContexts`: of several ids. Call after the last n-gram. */
+  finish(): { totals: CountedTotals; numContexts: number } {
+    this.#contexts.finish();
+    this.#writer.finish();
+    const discounts = Float64Array.from(this.#once, (once, depth) =>
+      discountOf({ once, twice: this.#twice[depth]! }),
+    );
+    const totals = { ...this.#of, discounts, unigrams: this.#unigrams };
+    return { totals, numContexts: this.#numContexts };
+  }
+}
