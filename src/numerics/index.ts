@@ -8,6 +8,7 @@ export {
   roundToBf16,
 } from "./bf16.ts";
 export { crc32c, linearCrc32c } from "./crc32c.ts";
+export { decodeF16Array } from "./f16.ts";
 export { firstNonFinite } from "./finite.ts";
 export {
   decodeFp8Blocks,
@@ -21,6 +22,13 @@ export {
   type Fp8Place,
   SCALE_BLOCK,
 } from "./float8.ts";
+export {
+  decodeGgmlBlocks,
+  type GgmlBlockType,
+  type GgmlFormat,
+  ggmlFormats,
+  ggmlRuns,
+} from "./ggml-blocks.ts";
 export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
 export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";
 export {

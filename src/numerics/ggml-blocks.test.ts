@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { decodeF16Array } from "./f16.ts";
+import { decodeGgmlBlocks, type GgmlBlockType, ggmlFormats, ggmlRuns } from "./ggml-blocks.ts";
+
+interface Golden {
+  readonly formats: Readonly<Record<string, { readonly blocks: string; readonly values: string }>>;
+  readonly halves: string;
+}
+
+const golden = JSON.parse(
+  readFileSync(new URL("../../test/golden/ggml-blocks.json", import.meta.url), "utf8"),
+) as Golden;
+
+const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, "base64"));
+
+for (const [name, format] of Object.entries(ggmlFormats)) {
+  const { blocks, values } = golden.formats[name]!;
+  const bytes = bytesOf(blocks);
+  const expected = new Uint32Array(bytesOf(values).buffer);
+
+  test(`${name} decodes to the bits that the Python package gguf gives`, () => {
+    assert.equal(expected.length, (bytes.length / format.bytes) * format.values);
+    const found = new Float32Array(expected.length);
+    decodeGgmlBlocks(name as GgmlBlockType, bytes, found);
+    assert.deepEqual(new Uint32Array(found.buffer), expected);
+  });
+
+  test(`${name} has its codes and offsets where the format says they are`, () => {
+    const runs = ggmlRuns();
+    const { least, bits, hasOffsets } = format;
+    for (let at = 0; at < bytes.length; at += format.bytes) {
+      format.unpack(bytes, at, runs);
+      const codes = runs.codes.subarray(0, format.values);
+      assert.ok(codes.every((code) => code >= least && code < least + 2 ** bits));
+      const offsets = runs.offsets.subarray(0, format.values / format.run);
+      if (!hasOffsets) assert.ok(offsets.every((offset) => Object.is(offset, -0)));
+    }
+  });
+}
+
+test("every finite binary16 is decoded exactly", () => {
+  const codes = Uint16Array.from({ length: 1 << 16 }, (_, code) => code);
+  const finite = codes.filter((code) => (code & 0x7c00) !== 0x7c00);
+  const values = new Float32Array(finite.length);
+  decodeF16Array(finite, values);
+  assert.equal(createHash("sha256").update(values).digest("hex"), golden.halves);
+});
+
+test("infinities and NaN of binary16 stay what they are", () => {
+  const values = new Float32Array(4);
+  decodeF16Array(Uint16Array.of(0x7c00, 0xfc00, 0x7c01, 0xfe00), values);
+  assert.deepEqual([...values], [Infinity, -Infinity, Number.NaN, Number.NaN]);
+});
