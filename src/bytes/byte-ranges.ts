@@ -1,5 +1,5 @@
 /**
- * Bytes that are read by range, whatever carries them: a file, a web server. Knows nothing of what the bytes are.
+ * Bytes that are read by range, from a file or a web server. Knows nothing of what the bytes are.
  */
 import { StoreError } from "../errors.ts";
 
@@ -7,22 +7,22 @@ export interface ByteRanges {
   /** For messages: without passwords, keys and signatures. */
   readonly name: string;
   readonly size: number;
-  /** Ranges whose gap is at most this are better read by one call. 0: only neighbours are. */
+  /** Ranges with a gap of at most this many bytes are better read in one call. 0: only adjacent ranges are. */
   readonly maxGapBytes: number;
-  /** Bytes of a call that are better read by several. */
+  /** A range of more bytes than this is better read in several calls. */
   readonly maxCallBytes: number;
-  /** Calls under way at once. */
+  /** The most calls in flight at the same time. */
   readonly maxInFlight: number;
-  /** Fills `into` with the bytes from `begin` on, or throws `StoreError`. Never short: see `EndedError`. */
+  /** Fills `into` with the bytes from `begin` on, or throws `StoreError`. Never reads less: see `EndedError`. */
   read(begin: number, into: Uint8Array): Promise<void>;
-  /** As `read`, where that takes no waiting, and true; or false, and no promise about `into`. */
+  /** As `read`, if it is possible without waiting; then returns true. Otherwise false, and `into` is undefined. */
   readNow?(begin: number, into: Uint8Array): boolean;
   close(): Promise<void>;
 }
 
-/** What is read ends before the range that was asked for does. */
+/** The bytes end before the end of the range that was asked for. */
 export class EndedError extends StoreError {
-  /** Where it ends. */
+  /** The number of bytes that there are. */
   readonly end: number;
 
   constructor(name: string, end: number) {

@@ -1,6 +1,6 @@
 /**
- * Files by their names, wherever they are: a directory, an address. Small ones are read whole, large ones by range.
- * What the files hold, and whether it is right, is somebody else's business.
+ * Files by name, in a directory or at an address. Small files are read whole, large ones by range. Does not know what
+ * the files hold and does not check it.
  */
 import { FormatError } from "../errors.ts";
 import type { ByteRanges } from "./byte-ranges.ts";
@@ -8,24 +8,24 @@ import type { ByteRanges } from "./byte-ranges.ts";
 export interface ByteSource {
   /** For messages, and to tell sources apart: without passwords, keys and signatures. */
   readonly name: string;
-  /** Whether bytes that were right once stay right: those of a disk of ours do, those of a network do not. */
+  /** Whether bytes that were once checked need no second check. True for a local disk, false for a network. */
   readonly isTrusted: boolean;
   /** Where the file of this name is, for messages. */
   nameOf(file: string): string;
-  /** What this is instead of what was expected, for messages; undefined where nobody can say. */
+  /** What was found instead of the expected source, for messages; undefined if unknown. */
   whatElse?(): Promise<string | undefined>;
-  /** All bytes of a file; undefined if there is none. Throws `FormatError` where it has more than `most`. */
+  /** All bytes of a file; undefined if it does not exist. Throws `FormatError` if it has more than `most`. */
   read(file: string, most: number): Promise<Uint8Array | undefined>;
-  /** A file to be read by range, by whoever asks, who also closes it; undefined if there is none. */
+  /** Opens a file for reading by range; undefined if it does not exist. The caller closes it. */
   open(file: string, options?: OpenOptions): Promise<ByteRanges | undefined>;
 }
 
 export interface OpenOptions {
-  /** Reads will be many and small, in no order. Default false. */
+  /** Whether to expect many small reads in random order. Default false. */
   readonly isRandom?: boolean;
 }
 
-/** All bytes of a small file that comes in parts, as `ByteSource.read` gives it. */
+/** Joins the parts of a small file, with the limit of `ByteSource.read`. */
 export async function readAtMost(
   most: number,
   { where, parts }: { where: string; parts: AsyncIterable<Uint8Array> },

@@ -1,9 +1,9 @@
-/** Bodies of answers, read no further than they may go: a server may send less than it should, more, or without end. */
+/** Reads bodies of HTTP responses with a limit: a server may send less than it should, more, or without end. */
 import { StoreError } from "../errors.ts";
 import { readAtMost } from "./byte-source.ts";
 import { PassingError } from "./http-requests.ts";
 
-/** Exactly as many bytes as there is room for. */
+/** Fills `into`. The body must have exactly as many bytes. */
 export async function readBody(
   response: Response,
   { where, into }: { where: string; into: Uint8Array },
@@ -22,7 +22,7 @@ export async function readBody(
     throw new PassingError(`${where}: the body has ${done} bytes instead of ${into.length}`);
 }
 
-/** All of a body that has at most `most` bytes. */
+/** The whole body, if it has at most `most` bytes. */
 export async function readWholeBody(
   response: Response,
   { where, most }: { where: string; most: number },
@@ -35,7 +35,7 @@ export async function readWholeBody(
   return whole;
 }
 
-/** Not by `for await` over the stream itself, which not every browser has. */
+/** Reads with a reader, because not every browser can iterate a stream with `for await`. */
 async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
   const reader = body?.getReader();
   try {

@@ -1,14 +1,14 @@
 /**
- * One resource of a web server, read by `Range` requests. Believes nothing that it can check: anything but exactly the
- * bytes asked for, of the resource that was opened, as they are, is refused by name; a body is read no further than it
- * may go. Knows nothing of what the bytes are.
+ * One resource of a web server, read by `Range` requests. Everything that can be checked is checked: an answer must
+ * have exactly the bytes asked for, of the resource version that was opened, and without encoding. Otherwise the error
+ * says what was wrong. Bodies are read with a limit. Knows nothing of what the bytes are.
  */
 import { StoreError } from "../errors.ts";
 import type { ByteRanges } from "./byte-ranges.ts";
 import { readBody } from "./http-body.ts";
 import { type HttpOptions, HttpRequests, unexpectedStatus } from "./http-requests.ts";
 
-/** What names the version of a resource. */
+/** Headers that identify the version of a resource. */
 interface ResourceVersion {
   readonly totalBytes: number;
   readonly tag: string | null;
@@ -19,7 +19,7 @@ interface Range {
   readonly into: Uint8Array;
 }
 
-/** Asks for one byte, to see that the server has the resource, its size, and that it knows ranges. */
+/** Asks for one byte, to check that the resource exists and the server supports ranges, and to learn the size. */
 export async function openHttpRanges(
   address: string,
   options: HttpOptions = {},
@@ -30,7 +30,7 @@ export async function openHttpRanges(
 }
 
 class HttpRanges implements ByteRanges {
-  /** A request costs about as much as this many unwanted bytes do (a round trip of 1 ms at 16 MB/s). */
+  /** A request costs about as much time as this many bytes (a round trip of 1 ms at 16 MB/s). */
   readonly maxGapBytes: number = 16 * 1024;
   readonly maxCallBytes: number = 1024 * 1024;
   readonly maxInFlight: number;
@@ -74,7 +74,7 @@ class HttpRanges implements ByteRanges {
   }
 }
 
-/** The resource's version, once the head of the answer says that it is the right part. */
+/** Checks from the response's headers that it is the right range, and returns the resource's version. */
 function checkedVersion(
   response: Response,
   { where, range: { begin, into } }: { where: string; range: Range },

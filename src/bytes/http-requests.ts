@@ -1,27 +1,27 @@
 /**
- * Requests to one address of a web server. A failure that may pass is tried again, each try within a time limit.
- * Headers of the caller go to the origin they were given for and to no other. Uses `fetch`, so it runs in browsers.
- * Knows nothing of what is asked for.
+ * Requests to one address of a web server. A temporary failure is retried, and each attempt has a time limit.
+ * The caller's headers go only to the origin they were given for. Uses `fetch`, so it runs in browsers.
+ * Knows nothing of the content.
  */
 import { EngramError, InvalidConfigError, StoreError } from "../errors.ts";
 
 export interface HttpOptions {
-  /** Sent with every request to the origin of the address (authorization, say). */
+  /** Sent with every request to the origin of the address (for example, authorization). */
   readonly headers?: Readonly<Record<string, string>>;
   readonly maxInFlight?: number;
-  /** How often a request is tried again. */
+  /** How often a failed request is retried. */
   readonly retries?: number;
-  /** Milliseconds that one try may take, its body and redirects included. */
+  /** Time limit of one attempt in milliseconds, including its body and redirects. */
   readonly timeout?: number;
-  /** Milliseconds before the first retry; each further one waits twice as long. */
+  /** Milliseconds before the first retry. The delay doubles with each further one. */
   readonly retryDelay?: number;
   readonly fetch?: typeof globalThis.fetch;
 }
 
-/** A failure that another try may not have. */
+/** A temporary failure: a retry may succeed. */
 export class PassingError extends StoreError {}
 
-/** The server says that there is nothing at the address. */
+/** The server says that nothing exists at the address. */
 export class NothingThereError extends StoreError {}
 
 const MAX_REDIRECTS = 5;
@@ -49,8 +49,8 @@ export class HttpRequests {
   }
 
   /**
-   * What `take` makes of an answer, which it reads as far as it wants. `where` names what is asked for in messages,
-   * `headers` are sent besides the caller's.
+   * Sends a request and returns the result of `take`, which reads as much of the response as it needs. `where` names
+   * the resource in messages. `headers` are sent in addition to the caller's.
    */
   async get<T>(
     { where, headers }: { where: string; headers: Readonly<Record<string, string>> },
@@ -72,7 +72,7 @@ export class HttpRequests {
       }
   }
 
-  /** Requests under way are given up. */
+  /** Aborts requests in flight. */
   close(): void {
     this.#closing.abort();
   }
@@ -89,7 +89,7 @@ export class HttpRequests {
       try {
         return await take(response);
       } catch (error) {
-        // The body may be the whole table, or have no end: it is not read.
+        // The body may be the whole table, or have no end, so it is not read.
         await response.body?.cancel().catch(() => undefined);
         throw error;
       }
@@ -101,8 +101,8 @@ export class HttpRequests {
   }
 
   /**
-   * With headers to keep, redirects are followed here, step by step; `fetch` takes only some of them off on the way to
-   * another origin. A browser does not show where a redirect leads: it is refused there.
+   * If there are headers to protect, redirects are followed here step by step, because `fetch` removes only some of
+   * them on the way to another origin. A browser does not show the target of a redirect, so there it is refused.
    */
   async #request(
     asked: Readonly<Record<string, string>>,
@@ -130,7 +130,7 @@ export class HttpRequests {
   }
 }
 
-/** The error for an answer of another kind than was `expected`. */
+/** The error for a response whose status is not the `expected` one. */
 export function unexpectedStatus(
   { status, statusText }: Response,
   { where, expected }: { where: string; expected: string },
@@ -142,12 +142,12 @@ export function unexpectedStatus(
     : new StoreError(message);
 }
 
-/** An address without what may be secret in it. */
+/** An address without the parts that may be secret. */
 export function nameOf({ origin, pathname }: URL): string {
   return `${origin}${pathname}`;
 }
 
-/** Where a redirect leads: never from https to http. */
+/** The target of a redirect. A redirect from https to http is refused. */
 function checkStep(where: string, from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   const isSafe =
@@ -159,7 +159,7 @@ function checkStep(where: string, from: URL, location: string): URL {
   );
 }
 
-/** User and password of an address, as the header that carries them. */
+/** The authorization header for the user and password of an address. */
 function credentialsOf({ username, password }: URL): Record<string, string> {
   if (username === "" && password === "") return {};
   let bytes: Uint8Array;
@@ -173,16 +173,16 @@ function credentialsOf({ username, password }: URL): Record<string, string> {
   return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }
 
-/** `fetch` would show the value in its error. */
+/** Checks a header before `fetch` does, whose error would contain the value. */
 function checkHeader(name: string, key: string, value: string): void {
-  // Visible Latin-1, spaces and tabs inside: what `Headers` takes as it is.
+  // Visible Latin-1, with spaces and tabs inside: what `Headers` accepts unchanged.
   if (/^[\w!#$%&'*+.^`|~-]+$/.test(key) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return;
   throw new InvalidConfigError(
     `${name}: the value for the header ${JSON.stringify(key)} is none that a header can carry`,
   );
 }
 
-/** Node's fetch says "fetch failed" and has the reason in the cause. */
+/** Node's fetch says only "fetch failed"; the reason is in the cause. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;

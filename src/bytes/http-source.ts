@@ -11,8 +11,8 @@ import {
 } from "./http-requests.ts";
 
 /**
- * Files are at `address/NAME`; a query of the address is sent with each. Throws `InvalidConfigError` for addresses that
- * are not http or https. A file is missing where the server says so (404, 410); any other refusal is a `StoreError`.
+ * Files are at `address/NAME`; a query in the address is sent with each. Throws `InvalidConfigError` for addresses that
+ * are not http or https. A file is missing if the server says so (404, 410). Any other refusal is a `StoreError`.
  */
 export function httpSource(address: string, options: HttpOptions = {}): ByteSource {
   const { name } = new HttpRequests(address, options);

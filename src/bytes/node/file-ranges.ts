@@ -1,6 +1,6 @@
 /**
- * A file as bytes that are read by range. What the system has of it in memory is read without asking for it so. Knows
- * nothing of what the bytes are.
+ * A file as bytes that are read by range. Parts that the operating system has in its page cache can be read without
+ * waiting. Knows nothing of what the bytes are.
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { StoreError } from "../../errors.ts";
@@ -8,16 +8,16 @@ import { type ByteRanges, EndedError } from "../byte-ranges.ts";
 import { MAX_READ_NOW, pageCacheReader } from "./page-cache.ts";
 
 export interface FileOptions {
-  /** System calls under way at once (Node itself runs 4 unless UV_THREADPOOL_SIZE says more). */
+  /** The most system calls in flight (Node itself runs 4 at a time, unless UV_THREADPOOL_SIZE is larger). */
   readonly maxInFlight?: number | undefined;
   /**
-   * Whether small reads first look into what the system has in memory. Default true. Loads koffi, whose settings must
-   * have come before.
+   * Whether small reads first try the page cache. Default true. Loads koffi, so koffi's settings must have been made
+   * before.
    */
   readonly readsNow?: boolean;
 }
 
-/** Linux moves at most 2^31 - 4096 bytes a call; smaller pieces keep the thread pool fair. */
+/** Linux transfers at most 2^31 - 4096 bytes a call. Smaller pieces share the thread pool more fairly. */
 const MAX_TRANSFER = 1 << 28;
 
 export async function openFileRanges(path: string, options: FileOptions = {}): Promise<ByteRanges> {
@@ -33,7 +33,7 @@ export async function openFileRanges(path: string, options: FileOptions = {}): P
   }
 }
 
-/** An open file's. Owns it from now on. */
+/** Ranges of an open file. Takes ownership of it. */
 export function rangesOf(
   file: FileHandle,
   options: FileOptions & { readonly name: string; readonly size: number },
@@ -50,7 +50,7 @@ export function rangesOf(
   return {
     name,
     size,
-    // A page comes from the disk in any case.
+    // The disk reads whole pages anyway.
     maxGapBytes: 4096,
     maxCallBytes: 256 * 1024,
     maxInFlight,

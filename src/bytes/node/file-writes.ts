@@ -1,11 +1,11 @@
-/** Writes to open files at positions, and makes names last. Knows nothing of what the bytes are. */
+/** Writes to open files at positions, and syncs directories. Knows nothing of what the bytes are. */
 import { type FileHandle, open } from "node:fs/promises";
 
-/** Zeros are looked for in blocks of this size; a hole smaller than a disk block gains nothing. */
+/** Size of the blocks that are checked for zeros. A hole smaller than a disk block saves nothing. */
 const BLOCK_BYTES = 1 << 16;
 const zeroBlock: Uint8Array = new Uint8Array(BLOCK_BYTES);
 
-/** As `rangesOf` reads at most, for the same reasons. */
+/** The same limit as for reads in `file-ranges.ts`, for the same reasons. */
 const MAX_TRANSFER = 1 << 28;
 
 export async function writeAt(
@@ -19,7 +19,7 @@ export async function writeAt(
   }
 }
 
-/** As `writeAt`, without blocks of zeros: in a new file they are holes, which take no disk. */
+/** As `writeAt`, but skips blocks of zeros. In a new file they become holes, which take no disk space. */
 export async function writeSparse(
   file: FileHandle,
   bytes: Uint8Array,
@@ -35,14 +35,14 @@ export async function writeSparse(
   await writeAt(file, bytes.subarray(from), position + from);
 }
 
-/** Most blocks that are not zero show it at once; the rest is one memcmp. */
+/** Most blocks that are not zero show it in their first bytes. For the others, one memcmp decides. */
 function isZero(block: Uint8Array): boolean {
   return block[0] === 0 && Buffer.compare(block, zeroBlock.subarray(0, block.length)) === 0;
 }
 
-/** Forces a directory's entries (names, not the files' bytes) to disk. */
+/** Syncs a directory's entries to disk (names, not the files' contents). */
 export async function syncDirectory(path: string): Promise<void> {
-  // Windows cannot open directories and makes renames durable without it.
+  // Windows cannot open directories, and its renames are durable without a sync.
   if (process.platform === "win32") return;
   const directory = await open(path, "r");
   try {

@@ -1,14 +1,14 @@
 /**
- * Reads of what the system already holds of a file in memory, and of nothing else: Linux's `preadv2` with
- * RWF_NOWAIT, which fails where a disk would have to be asked. A row costs a microsecond or two that way, and a
- * hand-over to the thread pool ten to twenty (bench/tiers.ts). Elsewhere, and on file systems that cannot tell, there
- * is no such reader, and every read goes through the pool. Knows no rows.
+ * Reads from the operating system's page cache only: Linux's `preadv2` with RWF_NOWAIT, which fails if the disk is
+ * needed. A row takes one or two microseconds this way; through the thread pool it takes ten to twenty
+ * (bench/tiers.ts). On other systems, and on file systems without support for it, there is no such reader, and every
+ * read goes through the pool. Knows no rows.
  */
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
 
 /**
- * The first `length` bytes from `position` on, if all of them are in memory. A view that the next call overwrites.
+ * The `length` bytes from `position` on, if all of them are in memory. A view that the next call overwrites.
  * `length` is at most `MAX_READ_NOW`.
  */
 export type ReadNow = (fd: number, position: number, length: number) => Uint8Array | undefined;
@@ -30,8 +30,8 @@ let reader: ReadNow | undefined;
 let isLookedFor = false;
 
 /**
- * The process's reader; undefined where the platform has none. Opened at the first read, and not before: koffi's
- * settings, which the engine's module makes when it is loaded, must come before any library.
+ * The reader of this process; undefined if the platform has none. It is opened at the first read and not before,
+ * because koffi's settings must come before any library is opened. The engine's module makes them when it is loaded.
  */
 export function pageCacheReader(): ReadNow | undefined {
   if (!isLookedFor) {
@@ -42,12 +42,12 @@ export function pageCacheReader(): ReadNow | undefined {
 }
 
 function makeReader(): ReadNow | undefined {
-  // Held by the reader: a collected handle would unload the library under its functions.
+  // The reader keeps it reachable: a collected handle would unload the library while its functions are in use.
   let koffi: typeof Koffi;
   let handle: ReturnType<typeof Koffi.load>;
   let preadv2: Preadv2;
   try {
-    // Not imported: where it has no binary, rows come through the pool.
+    // Required, not imported: if koffi has no binary for this platform, rows are read through the pool.
     koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
     handle = koffi.load(null);
     preadv2 = handle.func("preadv2", "long", [
@@ -68,7 +68,7 @@ function makeReader(): ReadNow | undefined {
   const keeps = { handle, bytes, vector };
   return (fd, position, length) => {
     keeps.vector[1] = BigInt(length);
-    // Fewer bytes: the rest is on the disk, or the file ends there. An error: so does everything, or it cannot tell.
+    // Fewer bytes: the rest is on disk, or the file ends there. An error: nothing is in memory, or it is not supported.
     return preadv2(fd, vectorAddress, 1, position, RWF_NOWAIT) === length
       ? bytes.subarray(0, length)
       : undefined;
