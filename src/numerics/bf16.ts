@@ -7,8 +7,8 @@ const scratchF32 = new Float32Array(scratch);
 const scratchU32 = new Uint32Array(scratch);
 
 /**
- * The 16 bits of `value`. The value is first rounded to float32. Overflow gives infinity; NaN stays
- * NaN (the rounding carry would turn some payloads into infinity or zero), quiet, with its sign.
+ * The 16 bits of `value`. The value is first rounded to float32. Overflow gives infinity. NaN stays
+ * NaN, quiet and with its sign (the carry of rounding would turn some payloads into infinity or zero).
  */
 export function encodeBf16(value: number): number {
   scratchF32[0] = value;
@@ -20,12 +20,12 @@ export function decodeBf16(bits: number): number {
   return scratchF32[0]!;
 }
 
-/** `value` as the nearest bfloat16, still a number. */
+/** `value` rounded to the nearest bfloat16, as a number. */
 export function roundToBf16(value: number): number {
   return decodeBf16(encodeBf16(value));
 }
 
-/** The bfloat16 bits of a float32 given by its bits. */
+/** The bfloat16 bits of a float32 that is given by its bits. */
 export function bf16OfBits(bits: number): number {
   if ((bits & 0x7fffffff) > 0x7f800000) return ((bits >>> 16) & 0x8000) | 0x7fc0;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;

@@ -1,19 +1,19 @@
 /**
- * CRC-32C (Castagnoli, polynomial 0x1EDC6F41, bits reflected), eight bytes at a time. `linear` is the same
- * division without the usual first and last inversion: zeros then have sum 0, which is what a table with
- * holes wants. Knows nothing of what it sums.
+ * CRC-32C (Castagnoli, polynomial 0x1EDC6F41, bits reflected), eight bytes at a time. `linear` leaves out the usual
+ * inversion at the start and the end. Then the checksum of zeros is 0, which suits tables with holes. Knows nothing of
+ * the data.
  */
 
 const POLYNOMIAL = 0x82f63b78;
 /** TABLES[k * 256 + b]: the remainder of byte b followed by k zero bytes. */
 const TABLES = buildTables();
 
-/** The usual CRC-32C: "123456789" gives 0xE3069283. `before` is the sum of what stands before these bytes. */
+/** The usual CRC-32C: "123456789" gives 0xE3069283. `before` is the checksum of the bytes before these. */
 export function crc32c(bytes: Uint8Array, before = 0): number {
   return (divide(bytes, ~before) ^ 0xffffffff) >>> 0;
 }
 
-/** Remainder with initial value 0 and no final inversion: 0 for zeros of any length. `before` as above. */
+/** Remainder with initial value 0 and no final inversion: 0 for any number of zeros. `before` as above. */
 export function linearCrc32c(bytes: Uint8Array, before = 0): number {
   return divide(bytes, before) >>> 0;
 }

@@ -27,7 +27,7 @@ export const E8M0_VALUES: Float32Array = Float32Array.from({ length: 256 }, (_, 
   byte === 255 ? NaN : 2 ** (byte - 127),
 );
 
-/** Nearest E4M3FN code, ties to even, after clamping to +-448 (so infinities give +-448). NaN: 0x7F. */
+/** Nearest E4M3FN code, ties to even, after clamping to +-448 (so infinities become +-448). NaN: 0x7F. */
 export function encodeE4M3(value: number): number {
   if (Number.isNaN(value)) return E4M3_NAN;
   const sign = value < 0 || Object.is(value, -0) ? 0x80 : 0;
@@ -35,15 +35,15 @@ export function encodeE4M3(value: number): number {
   // Below 2^-6 the codes are the multiples of 2^-9; rounding up to 8 of them is the code 0x08 = 2^-6.
   if (magnitude < 2 ** -6) return sign | roundTiesToEven(magnitude * 2 ** 9);
   const exponent = exponentOf(magnitude);
-  // 8..16 steps of the binade; 16 carries into the next exponent by plain addition. 448 is exact.
+  // 8..16 steps within the binade; 16 carries into the next exponent by addition. 448 is exact.
   const steps = roundTiesToEven(magnitude * 2 ** (3 - exponent));
   return sign | (((exponent + 7) << 3) + steps - 8);
 }
 
 /**
- * The E8M0 byte of a block whose largest magnitude is `amax`: the smallest power of two >= amax / 448,
- * found in float32 as the reference does: by exponent bits of amax * fp32(1/448), amax at least 1e-4.
- * An infinite amax takes the largest scale, 2^127: its elements then decode to infinity again.
+ * The E8M0 byte of a block with largest magnitude `amax`: the smallest power of two >= amax / 448. Computed in float32
+ * as in the reference: from the exponent bits of amax * fp32(1/448), with amax at least 1e-4. An infinite amax takes
+ * the largest scale, 2^127, so its elements decode to infinity again.
  */
 export function e8m0ForAmax(amax: number): number {
   scratchF32[0] = Math.fround(Math.max(Math.fround(amax), AMAX_FLOOR) * INVERSE_MAX);
@@ -53,9 +53,9 @@ export function e8m0ForAmax(amax: number): number {
   return exponent + ((bits & 0x7fffff) === 0 ? 0 : 1);
 }
 
-/** Where in larger arrays a run of blocks lies. */
+/** Where a sequence of blocks is in larger arrays. */
 export interface Fp8Place {
-  /** How many values; a last block may be shorter than 32. */
+  /** Number of values; the last block may be shorter than 32. */
   readonly count: number;
   readonly valuesAt: number;
   readonly codesAt: number;
@@ -63,7 +63,7 @@ export interface Fp8Place {
 }
 
 /**
- * Quantises float32 values by blocks of 32 into one code a value and one scale a block. A NaN takes the
+ * Quantises float32 values in blocks of 32 to one code a value and one scale a block. A NaN takes the
  * NaN code and does not influence the scale.
  */
 export function encodeFp8Blocks(
@@ -82,22 +82,21 @@ export function encodeFp8Blocks(
     const scale = e8m0ForAmax(amax);
     const inverse = 2 ** (127 - scale);
     scales[block] = scale;
-    // Two passes: reading bits right after the store that made them would wait for it each time.
-    // Times a power of two: exact in float32 but below 2^-126, where every code is zero anyway.
+    // Two passes, because reading bits directly after the store that wrote them would wait for that store each time.
+    // Multiplying by a power of two is exact in float32, except below 2^-126, where every code is zero anyway.
     for (let j = 0; j < size; j++) blockF32[j] = values[firstValue + j]! * inverse;
     const firstCode = codesAt + from;
     for (let j = 0; j < size; j++) codes[firstCode + j] = e4m3OfBits(blockU32[j]!);
   }
 }
 
-/** `encodeE4M3` of a float32 given by its bits, without a branch a binade. */
+/** `encodeE4M3` of a float32 given by its bits, without a branch for each binade. */
 function e4m3OfBits(bits: number): number {
   const sign = (bits >>> 24) & 0x80;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return E4M3_NAN;
   if (magnitude >= BITS_448) return sign | 0x7e;
-  // 20 of 23 mantissa bits go, ties to even; the carry runs into the exponent, whose bias moves
-  // from 127 to 7.
+  // Drops 20 of 23 mantissa bits, ties to even. The carry goes into the exponent, whose bias changes from 127 to 7.
   if (magnitude >= BITS_2_TO_MINUS_6)
     return sign | (((magnitude + 0x7ffff + ((magnitude >>> 20) & 1)) >>> 20) - (120 << 3));
   scratchU32[0] = magnitude;
@@ -105,8 +104,8 @@ function e4m3OfBits(bits: number): number {
 }
 
 /**
- * value[j] = bf16(code[j] * scale[j div 32]), the product in float32. Products of 4-bit significands
- * are exact in bf16 unless they fall below its subnormal step 2^-133, which takes a scale byte < 3.
+ * value[j] = bf16(code[j] * scale[j div 32]), with the product in float32. Products of 4-bit significands
+ * are exact in bf16 unless they are below its subnormal step 2^-133, which needs a scale byte < 3.
  */
 export function decodeFp8Blocks(
   codes: Uint8Array,

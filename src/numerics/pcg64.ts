@@ -1,8 +1,8 @@
 /**
  * NumPy's `default_rng(seed).integers`, bit for bit: SeedSequence, PCG64 (XSL-RR 128/64) and bounded
  * draws. The multipliers of every Engram table come from here, so this file is part of a checkpoint
- * format: a changed bit moves every row. BigInt throughout, because it runs a few draws per layer;
- * it is not a generator for training (see `random.ts`) and knows nothing of what the draws are for.
+ * format: one changed bit changes the address of every row. BigInt throughout, because only a few draws are needed for
+ * each layer. Not a generator for training (see `random.ts`). Knows nothing of what the draws are for.
  *
  * Sources: numpy/random `bit_generator.pyx` (SeedSequence), `pcg64.h`, `distributions.c` (Lemire).
  */
@@ -13,7 +13,7 @@ const MASK_128 = (1n << 128n) - 1n;
 const PCG_MULTIPLIER = 0x2360ed051fc65da44385df649fccf645n;
 const POOL_WORDS = 4;
 
-/** The 32-bit hash of SeedSequence: one multiplying constant that runs on from call to call. */
+/** The 32-bit hash of SeedSequence. Its multiplier changes from call to call. */
 class RunningHash {
   #constant: number;
   readonly #multiplier: number;
@@ -57,7 +57,7 @@ export function seedPool(seed: bigint): Uint32Array {
   return pool;
 }
 
-/** The four 64-bit words that `SeedSequence(seed)` hands to PCG64. */
+/** The four 64-bit words that `SeedSequence(seed)` gives to PCG64. */
 export function seedWords(seed: bigint): bigint[] {
   const pool = seedPool(seed);
   const hash = new RunningHash(0x8b51f9dd, 0x58f38ded);
@@ -73,13 +73,13 @@ export function seedWords(seed: bigint): bigint[] {
 export class Pcg64 {
   #state: bigint;
   readonly #increment: bigint;
-  /** The unused high half of the last 64-bit draw that served a 32-bit one. */
+  /** The unused high half of the last 64-bit draw of which a 32-bit draw took the low half. */
   #spare32: number | undefined;
 
   constructor(seed: bigint | number) {
     const [q0, q1, q2, q3] = seedWords(BigInt(seed)) as [bigint, bigint, bigint, bigint];
     this.#increment = (((q2 << 64n) | q3) * 2n + 1n) & MASK_128;
-    // The reference steps from zero, adds the seed and steps again; the first step leaves `inc`.
+    // The reference steps from zero, adds the seed and steps again. The first step gives `inc`.
     this.#state = (this.#increment + ((q0 << 64n) | q1)) & MASK_128;
     this.#step();
   }
@@ -103,7 +103,7 @@ export class Pcg64 {
     return ((folded >> rotation) | (folded << (64n - rotation))) & MASK_64;
   }
 
-  /** Low half of a 64-bit draw first, its high half next; 64-bit draws in between do not disturb it. */
+  /** The low half of a 64-bit draw first, its high half next. 64-bit draws in between do not change this. */
   next32(): number {
     if (this.#spare32 !== undefined) {
       const spare = this.#spare32;
@@ -126,7 +126,7 @@ export class Pcg64 {
     return Array.from({ length: count }, () => low + draw());
   }
 
-  /** A draw of 0..range. NumPy picks the word size by the range; the stream depends on the choice. */
+  /** A draw of 0..range. NumPy chooses the word size by the range, and the stream depends on this choice. */
   #bounded(range: bigint): () => bigint {
     if (range === 0n) return () => 0n;
     if (range === 0xffffffffn) return () => BigInt(this.next32());

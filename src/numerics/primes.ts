@@ -1,11 +1,11 @@
 /**
- * Prime numbers below 2^53, decided without doubt: trial division, then Miller-Rabin on a set of bases
- * that is proven to have no liar in the range. Knows nothing of tables or buckets.
+ * Prime numbers below 2^53, decided with certainty: trial division, then Miller-Rabin with bases for which it is
+ * proven that no composite in the range passes. Knows nothing of tables or buckets.
  */
 import { InvalidConfigError } from "../errors.ts";
 
 /**
- * The first 4 primes leave no liar below 3,215,031,751 (Jaeschke 1993), the first 12 none below
+ * The first 4 bases are sufficient below 3,215,031,751 (Jaeschke 1993), the first 12 below
  * 3.18e23 (Sorenson and Webster 2015).
  */
 const BASES = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37] as const;
@@ -36,13 +36,13 @@ export function nextPrime(n: number): number {
   return candidate;
 }
 
-/** Primes that are returned once each. A search does not repeat the tests of earlier ones. */
+/** Returns each prime only once. A search does not repeat the tests of earlier searches. */
 export class UnusedPrimes {
   readonly #used = new Set<number>();
   /** Keys n, values p: every prime above n, up to p, is used. */
   readonly #usedUpTo = new Map<number, number>();
 
-  /** The smallest unused prime above `n`; it is used from now on. */
+  /** The smallest unused prime above `n`. Marks it as used. */
   takeAbove(n: number): number {
     let from = n;
     while (true) {
@@ -83,8 +83,8 @@ function passes(base: number, { n, odd, twos, multiply }: Witness): boolean {
 }
 
 /**
- * Doubles hold products of factors below 2^26 exactly. Below 2^32 one factor is taken in two halves of 16 bits, so
- * that every product and sum stays below 2^49. Above that BigInt does the work.
+ * Doubles hold products of factors below 2^26 exactly. Below 2^32 one factor is split into two halves of 16 bits, so
+ * that every product and sum stays below 2^49. Above that, BigInt is used.
  */
 function mulModulo(n: number): (a: number, b: number) => number {
   if (n <= 2 ** 26) return (a, b) => (a * b) % n;

@@ -1,17 +1,17 @@
 /**
- * Runs of 32 numbers as codes of 4 or 8 bits and one scale: value = (code - 2^(bits-1)) * scale. The
- * form of weights, which are multiplied while packed; rows of tables, which are decoded one by one, have
+ * Blocks of 32 numbers as codes of 4 or 8 bits and one scale: value = (code - 2^(bits-1)) * scale. This format is for
+ * weights, which are multiplied without being unpacked. Rows of tables, which are decoded one by one, use
  * `scaled-int.ts`. Knows nothing of tensors or files.
  *
- * Codes are unsigned; at 4 bits two share a byte, the earlier in its low half. Scales are numbers that
- * bfloat16 holds, so that 4 bits a value cost 4.5 at rest, and may be negative: the largest number of a
- * run then takes the code -2^(bits-1), which has no positive twin. A run of zeros has scale 0.
+ * Codes are unsigned. At 4 bits, two share a byte, the first in its low half. Scales are representable in bfloat16, so
+ * that a 4-bit value takes 4.5 bits in files. They may be negative: then the largest number of a block has the code
+ * -2^(bits-1), which has no positive counterpart. A block of zeros has scale 0.
  *
- * At 4 bits the step is a compromise: a larger one rounds every number more coarsely, a smaller one
- * cuts the largest off. Of `DIVISORS`, the one with the least squared error is taken, run by run. On
- * the matrices of a trained model the error is 16 % smaller than with amax/7 and 5 % smaller than with
- * the largest number at -8; 24 more divisors gain 1 % more. As -7 and -8 are among them, packing what
- * was unpacked changes nothing.
+ * At 4 bits the step size is a compromise: with a larger one every number is rounded more coarsely, with a smaller one
+ * the largest numbers are clipped. For each block, the divisor of `DIVISORS` with the least squared error is used. On
+ * the matrices of a trained model the error is 16 % smaller than with amax/7, and 5 % smaller than with the largest
+ * number at -8; 24 more divisors gain another 1 %. Because -7 and -8 are among the divisors, packing unpacked values
+ * again gives the same codes.
  */
 import { NonFiniteError } from "../errors.ts";
 import { decodeBf16, encodeBf16 } from "./bf16.ts";
@@ -25,17 +25,17 @@ export interface QuantizedBlocks {
   readonly bits: QuantizedBits;
   /** 8 / bits codes a byte. */
   readonly codes: Uint8Array;
-  /** One a run. */
+  /** One scale a block. */
   readonly scales: Float32Array;
 }
 
-/** By what the largest number of a run is divided for the scale. */
+/** The scale of a block is its largest number divided by one of these. */
 const DIVISORS: Readonly<Record<QuantizedBits, readonly number[]>> = {
   4: [-7, -7.3, -7.6, -8, -8.4, -8.8, -9.2, -9.6],
   8: [-127],
 };
 
-/** Throws `NonFiniteError` for numbers that are not finite: no code stands for them. */
+/** Throws `NonFiniteError` for numbers that are not finite: no code represents them. */
 export function quantizeBlocks(values: Float32Array, bits: QuantizedBits): QuantizedBlocks {
   const numBlocks = values.length / QUANTIZED_BLOCK;
   const codes = new Uint8Array((values.length * bits) / 8);
@@ -75,7 +75,7 @@ function bestScale(values: Float32Array, at: number, bits: QuantizedBits): numbe
   let least = Infinity;
   for (const divisor of DIVISORS[bits]) {
     const scale = decodeBf16(encodeBf16(Math.fround(largest / divisor)));
-    // A run this small is zero in every product of single precision.
+    // A block this small is zero in every product of single precision.
     if (Math.abs(scale) < 2 ** -120) return 0;
     const error = squaredError(values, at, { scale, bits });
     if (error < least) [best, least] = [scale, error];

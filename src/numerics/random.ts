@@ -1,9 +1,8 @@
 /**
- * Seeded random streams for start values, shuffling and sampling: xoshiro128** 1.1 (Blackman and Vigna,
- * arXiv 1805.01407; period 2^128 - 1) whose four state words come from splitmix64 (Steele et al. 2014)
- * over the seed and a stream name. Its whole state is four integers, so a checkpoint can hold it and a
- * resumed run draws what the killed one would have drawn. Not for hash constants (see `pcg64.ts`), and
- * not for secrets.
+ * Seeded random streams for start values, shuffling and sampling: xoshiro128** 1.1 (Blackman and Vigna, arXiv
+ * 1805.01407; period 2^128 - 1). Its four state words come from splitmix64 (Steele et al. 2014) over the seed and a
+ * stream name. The whole state is four integers, so a checkpoint can hold it, and a resumed run continues the same
+ * sequence of draws. Not for hash constants (see `pcg64.ts`), and not for secrets.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
 
@@ -17,7 +16,7 @@ export class Random {
     [this.#a, this.#b, this.#c, this.#d] = words;
   }
 
-  /** The stream called `stream` of a seed (an integer below 2^53). Streams do not share draws. */
+  /** The stream named `stream` of a seed (an integer below 2^53). Different streams are independent. */
   static fromSeed(seed: number, stream = ""): Random {
     if (!Number.isSafeInteger(seed))
       throw new InvalidConfigError(`a seed is an integer below 2^53, got ${seed}`);
@@ -31,13 +30,13 @@ export class Random {
         Number(first & 0xffffffffn),
         Number(first >> 32n),
         Number(second & 0xffffffffn),
-        // xoshiro must not start from all zeros; the low bit of one word costs nothing.
+        // xoshiro must not start with all zeros, so the low bit of one word is set.
         Number(second >> 32n) | 1,
       ].map((word) => word >>> 0),
     );
   }
 
-  /** Goes on where `state()` was taken. */
+  /** Continues from a saved `state()`. */
   static fromState(state: readonly number[]): Random {
     const [a, b, c, d] = state;
     if (state.length !== 4 || !isWord(a) || !isWord(b) || !isWord(c) || !isWord(d))
@@ -72,13 +71,13 @@ export class Random {
     return ((this.nextU32() >>> 5) * 67_108_864 + (this.nextU32() >>> 6)) * 2 ** -53;
   }
 
-  /** Mean 0, deviation 1 (Box-Muller; the partner is dropped so that the state stays four words). */
+  /** Mean 0, standard deviation 1 (Box-Muller; its second value is dropped, so that the state stays four words). */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
     return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** A fair draw of 0..n-1 for 1 <= n <= 2^32: words that would favour small results are drawn again. */
+  /** A uniform draw of 0..n-1 for 1 <= n <= 2^32. Words that would favour small results are rejected. */
   int(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > 4_294_967_296)
       throw new InvalidConfigError(`a draw below n needs an integer n of 1..2^32, got ${n}`);
@@ -88,7 +87,7 @@ export class Random {
     return word % n;
   }
 
-  /** Fills with normal draws of the given deviation; both partners of each pair are used. */
+  /** Fills with normal draws of the given standard deviation. Both values of each Box-Muller pair are used. */
   fillNormal(into: Float32Array, deviation: number): void {
     for (let i = 0; i < into.length; i += 2) {
       const radius = deviation * Math.sqrt(-2 * Math.log(1 - this.uniform()));
@@ -98,7 +97,7 @@ export class Random {
     }
   }
 
-  /** Puts `items` into a random order, in place (Fisher-Yates). */
+  /** Shuffles `items` in place (Fisher-Yates). */
   shuffle(items: Uint32Array | number[]): void {
     for (let i = items.length - 1; i > 0; i--) {
       const j = this.int(i + 1);

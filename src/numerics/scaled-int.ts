@@ -1,26 +1,26 @@
 /**
- * Small signed integers with a bfloat16 scale for a run of them: value = code * scale. Knows nothing of
+ * Small signed integers with one bfloat16 scale for a group of them: value = code * scale. Knows nothing of
  * rows, files or tensors.
  *
  *   int8   two's complement, -127..127; 0x80 is NaN
  *   int4   two's complement, -7..7; 0x8 is NaN; value 2k in the low half of byte k, 2k+1 in the high
  *
- * scale = bf16(float32(amax / L)), both to nearest, ties to even, L = 127 or 7, amax the largest finite
- * magnitude of the run (infinities count as the largest float32). At least 2^-126, but 0 where amax is at
- * most 2^-127 and all codes are 0: zeros are zero bytes, so a table that was never written needs no disk.
- * code = float32(value / scale) to the nearest integer, ties to even, within -L..L.
+ * scale = bf16(float32(amax / L)), both rounded to nearest, ties to even. L is 127 or 7, and amax is the largest
+ * finite magnitude of the group (infinities count as the largest float32). The scale is at least 2^-126. If amax is at
+ * most 2^-127, the scale and all codes are 0. So zeros are zero bytes, and a table that was never written takes no
+ * disk space. code = float32(value / scale) rounded to the nearest integer, ties to even, within -L..L.
  *
- * Eight significant bits are just enough for 127: rounding moves the scale by at most 2^-8 of itself
- * and 127 * 2^-8 < 1/2, so the largest magnitude keeps code L, no value is off by more than half a
- * step, and encoding what was decoded gives the same bytes (amax is then L * scale exactly). A product
- * code * scale has 15 bits, so float32 holds it exactly.
+ * Eight significant bits are just enough for 127. Rounding changes the scale by at most a factor 1 +- 2^-8, and 127 *
+ * 2^-8 < 1/2. So the largest magnitude keeps code L, and no value is off by more than half a step. Encoding decoded
+ * values gives the same bytes, because amax is then exactly L * scale. A product code * scale has 15 bits, so float32
+ * holds it exactly.
  */
 import { decodeBf16, encodeBf16 } from "./bf16.ts";
 
 export const INT8_MAX = 127;
 export const INT4_MAX = 7;
 
-/** Where in larger arrays a run lies: `count` values that share the scale at byte `scaleAt`. */
+/** Where a group is in larger arrays: `count` values that share the scale at byte `scaleAt`. */
 export interface ScaledIntPlace {
   readonly count: number;
   readonly valuesAt: number;
@@ -41,7 +41,7 @@ function scaleBits(
   }
   if (amax <= SMALLEST_NORMAL / 2) return 0;
   const scale = Math.fround(Math.min(amax, F32_MAX) / largestCode);
-  // Below, bfloat16 has fewer bits than the argument above needs.
+  // For smaller scales, bfloat16 has fewer bits than the proof above needs.
   return encodeBf16(Math.max(scale, SMALLEST_NORMAL));
 }
 
@@ -64,7 +64,7 @@ export function decodeInt8Run(
   for (let i = 0; i < count; i++) values[valuesAt + i] = INT8_VALUES[bytes[codesAt + i]!]! * scale;
 }
 
-/** `valuesAt` may be any; `codesAt` is the byte of the first pair, so a run begins with a whole byte. */
+/** `valuesAt` is arbitrary. `codesAt` is the byte of the first pair, so a group begins with a whole byte. */
 export function encodeInt4Run(values: Float32Array, into: Uint8Array, place: ScaledIntPlace): void {
   const { count, valuesAt, codesAt, scaleAt } = place;
   const bits = scaleBits(values, place, INT4_MAX);
@@ -94,14 +94,14 @@ export function decodeInt4Run(
     values[valuesAt + count - 1] = INT4_VALUES[bytes[codesAt + pairs]! & 15]! * scale;
 }
 
-/** -largest..largest, or -largest-1 for NaN. Only the low bits count. */
+/** -largest..largest, or -largest-1 for NaN. Only the low bits are used. */
 function codeOf(value: number, scale: number, largest: number): number {
   if (Number.isNaN(value)) return -largest - 1;
   if (scale === 0) return 0;
   const quotient = Math.fround(value / scale);
   if (quotient >= largest) return largest;
   if (quotient <= -largest) return -largest;
-  // Adding 1.5 * 2^52 leaves a double no fraction bits: the sum is rounded, ties to even.
+  // Adding 1.5 * 2^52 leaves no bits for a fraction, so the sum is rounded, ties to even.
   return quotient + ROUNDER - ROUNDER;
 }
 

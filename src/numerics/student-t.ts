@@ -1,10 +1,11 @@
 /**
- * Quantiles of Student's t: how wide an interval around a mean of few differences must be. Knows numbers only.
- * P(T > t) = I_x(df/2, 1/2) / 2 with x = df / (df + t^2); I by its continued fraction (DLMF 8.17.22), inverted by bisection.
+ * Quantiles of Student's t, for confidence intervals of means of a few differences. Knows numbers only.
+ * P(T > t) = I_x(df/2, 1/2) / 2 with x = df / (df + t^2). I is computed by its continued fraction (DLMF 8.17.22) and
+ * inverted by bisection.
  */
 import { InvariantError } from "../errors.ts";
 
-/** The t that |T| stays below with probability `inside`, for df >= 1 degrees of freedom. */
+/** The t for which |T| < t has probability `inside`, for df >= 1 degrees of freedom. */
 export function studentT(df: number, inside = 0.95): number {
   if (!(df >= 1 && inside > 0 && inside < 1))
     throw new InvariantError(`no quantile of ${df} degrees of freedom at ${inside}`);
@@ -19,14 +20,14 @@ export function studentT(df: number, inside = 0.95): number {
   return (low + high) / 2;
 }
 
-/** Regularised, I_x(a, b). */
+/** The regularised incomplete beta function, I_x(a, b). */
 function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
-  // The fraction converges fast below the mean; above it the other tail is used.
+  // The continued fraction converges fast below the mean. Above it, the other tail is used.
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
   const logFactor =
     a * Math.log(x) + b * Math.log1p(-x) + logGamma(a + b) - logGamma(a) - logGamma(b);
-  // Lentz's method, from the front.
+  // Lentz's method, evaluated forwards.
   const least = 1e-300;
   let c = 1;
   let d = 1 - ((a + b) * x) / (a + 1);
