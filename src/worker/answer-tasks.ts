@@ -1,7 +1,7 @@
 /** The worker's side: a table of tasks, and errors in a form that can be sent. Knows no platform and no task. */
 import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
 
-/** What a worker can do, by name. A task may keep state between calls; its input was cloned. */
+/** The tasks of a worker, by name. A task may keep state between calls. Its input is a clone. */
 export type Tasks = Readonly<Record<string, (input: never) => unknown>>;
 
 export interface TaskMessage {
@@ -13,7 +13,7 @@ export type TaskAnswer =
   | { readonly output: unknown }
   | { readonly error: { readonly kind: string; readonly message: string } };
 
-/** Errors that arrive as what they were. Others arrive as an `Error` that names their kind. */
+/** Errors that keep their class on the other side. Others become an `Error` that names their class. */
 const errorKinds = { FormatError, InvalidConfigError, RequestError } as const;
 
 /** Runs one task. Never throws. */
@@ -24,14 +24,14 @@ export async function answerTasks(tasks: Tasks, message: TaskMessage): Promise<T
     return { output: await task(message.input as never) };
   } catch (cause) {
     const error = cause instanceof Error ? cause : new Error(String(cause));
-    // Not by the class's own name, which bundlers shorten.
+    // Not by the name of the class, which bundlers shorten.
     const known = Object.entries(errorKinds).find(([, Kind]) => error instanceof Kind);
     const kind = known?.[0] ?? error.name;
     return { error: { kind, message: error.message } };
   }
 }
 
-/** The error in an answer, on the side of whoever asked. */
+/** Recreates the error of an answer on the caller's side. */
 export function errorOf({ kind, message }: { kind: string; message: string }): Error {
   const Kind = errorKinds[kind as keyof typeof errorKinds];
   if (Kind !== undefined) return new Kind(message);

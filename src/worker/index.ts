@@ -1,4 +1,4 @@
-/** Public names of workers: work that can be stopped, whatever it does. */
+/** Public names of workers: work that can be stopped at any point. */
 export type { StartWorker, WorkerHandlers, WorkerThread } from "./worker-thread.ts";
 export { StoppableWorker } from "./stoppable-worker.ts";
 export type { RunOptions, StoppableWorkerOptions } from "./stoppable-worker.ts";

@@ -1,6 +1,6 @@
 /**
- * A "worker" on the thread of whoever asks: for platforms that have no threads, and for tests of what needs none.
- * What it is given cannot be stopped.
+ * A "worker" on the caller's own thread: for platforms without threads, and for tests that need none.
+ * Its tasks cannot be stopped.
  */
 import { answerTasks, type TaskMessage, type Tasks } from "./answer-tasks.ts";
 import type { StartWorker } from "./worker-thread.ts";

@@ -1,23 +1,23 @@
 /**
- * Work on what strangers wrote - their regular expressions, templates, request bodies - on a thread that is ended
- * when the work takes too long or nobody wants it any more. One job at a time, in the order in which they came; the
- * thread starts with the first one, and again after it was ended. Knows no task and no platform.
+ * Runs work on untrusted input (regular expressions, templates, request bodies) on a thread that is ended when the work
+ * takes too long or is aborted. One job at a time, in order of arrival. The thread starts with the first job, and again
+ * with the first job after it was ended. Knows no task and no platform.
  */
 import { RequestError, UnavailableError } from "../errors.ts";
 import { errorOf, type TaskAnswer, type TaskMessage } from "./answer-tasks.ts";
 import type { StartWorker, WorkerThread } from "./worker-thread.ts";
 
 export interface StoppableWorkerOptions {
-  /** Sent to each thread before its first job: what it needs to know. Has `firstLimit` milliseconds. */
+  /** Sent to each thread before its first job, for what it needs to load. Time limit: `firstLimit` milliseconds. */
   readonly first?: TaskMessage;
-  /** Jobs that may wait; more are refused with `UnavailableError`. Default 64. */
+  /** The most jobs that may wait; more are refused with `UnavailableError`. Default 64. */
   readonly maxWaiting?: number;
 }
 
 export interface RunOptions {
-  /** Milliseconds that the job may take once it has begun. */
+  /** Time limit of the job in milliseconds, from its start. */
   readonly limit: number;
-  /** What to say to whoever asked when it takes longer: "the chat template did not finish". */
+  /** Start of the error message if the job exceeds its limit, for example "the chat template did not finish". */
   readonly tooSlow: string;
   readonly signal?: AbortSignal | undefined;
   readonly transfer?: readonly ArrayBuffer[];
@@ -31,9 +31,9 @@ interface Job extends TaskMessage {
   readonly reject: (error: unknown) => void;
 }
 
-/** For starting a thread and for `first`: a tokenizer.json of 30 MB takes 2 s. */
+/** For starting a thread and for `first`. A tokenizer.json of 30 MB takes 2 s. */
 const firstLimit = 60_000;
-/** A job that nobody waits for may go on for so long: most are over by then, and a new thread takes as long. */
+/** How long an aborted job may still run, in milliseconds. Most end in this time, and a new thread takes as long. */
 const grace = 100;
 
 export class StoppableWorker {
@@ -53,8 +53,8 @@ export class StoppableWorker {
   }
 
   /**
-   * What the task made of `input`. Throws what the task threw, `RequestError` past the limit, and what `signal` says
-   * when it aborts.
+   * The result of the task for `input`. Throws the task's own error, `RequestError` if the limit is exceeded, and the
+   * reason of `signal` if it is aborted.
    */
   run(task: string, input: unknown, options: RunOptions): Promise<unknown> {
     const { limit, tooSlow, signal, transfer = [] } = options;
@@ -86,7 +86,7 @@ export class StoppableWorker {
     });
   }
 
-  /** Ends the thread; whoever waits gets an error. */
+  /** Ends the thread. Jobs that run or wait fail with an error. */
   close(): void {
     this.#isClosed = true;
     this.#end();
@@ -98,7 +98,7 @@ export class StoppableWorker {
     if (this.#waiting.length === 0) return this.#thread?.keepAlive(false);
     if (this.#thread === undefined) {
       const thread = this.#start({
-        // What an ended thread still had to say belongs to no job of today.
+        // A late message of an ended thread belongs to no current job.
         onMessage: (answer) => {
           if (this.#thread === thread) this.#answered(answer as TaskAnswer);
         },
@@ -112,7 +112,7 @@ export class StoppableWorker {
     this.#begin(this.#waiting.shift()!);
   }
 
-  /** What a new thread is told first. If that fails, the thread is of no use, and the job it was started for fails. */
+  /** The first message to a new thread. If it fails, the thread is useless, and the job it was started for fails. */
   #opening(first: TaskMessage): Job {
     return {
       ...first,
@@ -146,7 +146,7 @@ export class StoppableWorker {
     this.#stop((what) => `${what} within its memory, and was stopped: ${error.message}`);
   }
 
-  /** Ends the thread in the middle of its job; the next job gets a new one. */
+  /** Ends the thread in the middle of its job. The next job gets a new one. */
   #stop(why: (what: string) => string): void {
     const job = this.#take();
     this.#end();
@@ -154,7 +154,7 @@ export class StoppableWorker {
     this.#next();
   }
 
-  /** Nobody waits for `job`. */
+  /** `job` was aborted by its caller. */
   #giveUp(job: Job): void {
     if (this.#running === job) this.#setDeadline(grace);
     else this.#waiting = this.#waiting.filter((other) => other !== job);

@@ -1,12 +1,12 @@
-/** Workers as threads of Node. Knows how to start one and how one answers; not what it does. */
+/** Workers as threads of Node. Knows how to start a thread and how it answers; not what it does. */
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { InvariantError } from "../../errors.ts";
 import { answerTasks, type TaskMessage, type Tasks } from "../answer-tasks.ts";
 import type { StartWorker } from "../worker-thread.ts";
 
 /**
- * `program` is the module that the thread runs, without its ending; `from` the `import.meta.url` of a module in the
- * same folder, which says whether that is source or what was built of it. A thread whose JavaScript takes more than
+ * `program` is the module that the thread runs, without its file extension. `from` is the `import.meta.url` of a module
+ * in the same folder. It tells whether the folder holds sources or built files. A thread whose JavaScript heap exceeds
  * `heapMiB` is ended.
  */
 export function nodeWorker(
@@ -44,7 +44,7 @@ export function nodeWorker(
   };
 }
 
-/** Makes the thread that this module runs in a worker that does `tasks`. */
+/** Makes the current thread a worker that answers `tasks`. */
 export function answerAsThread(tasks: Tasks): void {
   if (isMainThread || parentPort === null)
     throw new InvariantError("expected to run as a thread beside the program, not as the program");

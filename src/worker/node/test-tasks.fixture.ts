@@ -1,4 +1,4 @@
-/** Tasks for the tests of workers, some of which never end. As a thread, this module does them. */
+/** Tasks for the tests of workers; some never end. Run as a thread, this module answers them. */
 import { isMainThread } from "node:worker_threads";
 import { FormatError } from "../../errors.ts";
 import type { Tasks } from "../answer-tasks.ts";
