@@ -1,10 +1,10 @@
 /**
- * Which n-grams of a corpus fall on a row: every distinct n-gram of compressed ids with its exact count,
- * and for each column of a table the row of each. Knows addresses; no row contents.
+ * Which n-grams of a corpus are addressed to a row. Holds every distinct n-gram of compressed ids with its exact count,
+ * and for each column of a table the row of each n-gram. Knows addresses; no row contents.
  *
- * An n-gram is numbered by first occurrence within its order. It is the pair of its last n-1 ids' number
- * and its first id, so a 53-bit key tells all of them apart, whatever the order. Memory: 4 bytes a token,
- * about 44 a distinct n-gram and order, and 4 a distinct n-gram for each column that was asked for.
+ * N-grams are numbered within their order by first occurrence. An n-gram is identified by the number of its last n-1
+ * ids and by its first id. So a 53-bit key is enough for every order. Memory: 4 bytes a token, about 44 for each
+ * distinct n-gram of each order, and 4 for each distinct n-gram in each column that was asked for.
  */
 import { RequestError } from "../errors.ts";
 import { addressBatch, compressInto, type HashedMemory, NgramIndex } from "../memory/index.ts";
@@ -12,22 +12,22 @@ import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
 import type { CorpusReport, RowReport } from "./report.ts";
 
 interface Order {
-  /** Position of the last token of each n-gram's first occurrence, ascending. */
+  /** For each n-gram, the position of the last token of its first occurrence, ascending. */
   readonly first: Uint32Array;
   readonly counts: Uint32Array;
 }
 
 interface Column {
-  /** Of each n-gram. */
+  /** The row of each n-gram. */
   readonly rows: Uint32Array;
   readonly usedRows: number;
 }
 
-/** So that memory stays bounded. */
+/** Limits memory. */
 const maxTokens = 2 ** 22;
-/** N-grams told of one row. */
+/** The most n-grams reported for one row. */
 const maxListed = 24;
-/** Positions between two looks at the clock, and milliseconds between two chances for others to run. */
+/** Positions between two checks of the clock, and milliseconds between two pauses for other work. */
 const stretch = 4096;
 const turn = 5;
 
@@ -77,14 +77,14 @@ export class CorpusIndex {
     }
     const { maxNgramSize } = memory.addressing.layout.config;
     const orders: Order[] = [];
-    // The number of the (n-1)-gram that ends at each position; of one id, the id.
+    // The number of the (n-1)-gram that ends at each position. For one id, the id itself.
     let shorter: Int32Array = compressed;
     for (let order = 2; order <= maxNgramSize; order++) {
       const interner = new NgramIndex(memory.addressing.compressedVocabSize);
       const longer = new Int32Array(ids.length);
       const first: number[] = [];
       const counts: number[] = [];
-      // N-grams that reach before the start are told by the pad, which is no id of the corpus.
+      // N-grams that begin before the text contain the pad, which is no id of the corpus.
       for (let t = order - 1; t < ids.length; t++) {
         const ngram = interner.intern(shorter[t]!, compressed[t - order + 1]!);
         longer[t] = ngram;
@@ -98,7 +98,7 @@ export class CorpusIndex {
     return new CorpusIndex(parts, { ids, compressed, orders });
   }
 
-  /** What falls on each of `rows` of a layer, in the order given. */
+  /** The n-grams that fall on each of `rows` of a layer, in the given order. */
   async lookUp(layer: number, rows: readonly number[]): Promise<RowReport[]> {
     const reports: RowReport[] = [];
     const rest = takingTurns();
@@ -145,7 +145,7 @@ export class CorpusIndex {
     return this.#columns.get(name)!;
   }
 
-  /** All columns of a layer: one pass over the corpus gives the rows of every order and head. */
+  /** Builds all columns of a layer: one pass over the corpus gives the rows of every order and head. */
   async #buildLayer(layer: number): Promise<void> {
     const { addressing } = this.#memory;
     const at = addressing.layout.layers.findIndex(({ layerId }) => layerId === layer);
@@ -186,7 +186,7 @@ export class CorpusIndex {
   }
 }
 
-/** Which order and head a row belongs to. Throws `RequestError` for a row that is no layer's. */
+/** The order and head that a row belongs to. Throws `RequestError` if the layer has no such row. */
 export function columnOf(
   { addressing: { layout } }: HashedMemory,
   { layer, row }: { layer: number; row: number },
@@ -207,7 +207,7 @@ export function columnOf(
   };
 }
 
-/** Lets requests be answered while an index is built: what it gives is to be called often. */
+/** Returns a function to call often while an index is built. It pauses now and then, so that requests are answered. */
 function takingTurns(): () => Promise<void> {
   let began = performance.now();
   return async () => {

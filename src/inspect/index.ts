@@ -1,4 +1,4 @@
-/** Looking into a memory, while a model reads and as a whole. Changes nothing of what it looks at. */
+/** Inspects a memory, during a model's reading and as a whole. Changes nothing in it. */
 export { inspectIds, type InspectOptions, maxInspectedIds } from "./inspect-ids.ts";
 export { CorpusIndex } from "./corpus-index.ts";
 export type * from "./report.ts";

@@ -1,7 +1,7 @@
 /**
- * A model's reading of a sequence, told in full: tokens and the spellings that share their addresses, rows
- * and what they hold, gates, losses and chances with the memory and without. The arithmetic is in
- * `passes.ts`; this puts it beside what tokenizer and tables say.
+ * A full report of a model's reading of a sequence: tokens and the spellings that share their addresses, rows and their
+ * contents, gates, losses and probabilities with and without the memory. The arithmetic is in `passes.ts`. This module
+ * adds what the tokenizer and the tables know.
  */
 import { RequestError } from "../errors.ts";
 import type { Model } from "../open-model.ts";
@@ -11,20 +11,20 @@ import { type Reading, readBothWays } from "./passes.ts";
 import type { InspectReport, LayerReport, SpellingsReport } from "./report.ts";
 
 export interface InspectOptions {
-  /** First ids that the text does not have. Default 0. */
+  /** Number of ids at the start that are not part of the text. Default 0. */
   readonly numHidden?: number;
-  /** Multiplies what the memory adds. Default 1. */
+  /** Factor on what the memory adds. Default 1. */
   readonly scale?: number;
   readonly ablate?: Ablation;
-  /** Likeliest next tokens to tell of every position, with the memory and without. Default 0. */
+  /** How many of the most likely next tokens to report for every position, with and without the memory. Default 0. */
   readonly top?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Ids of one inspection: two passes of so many tokens are a few seconds of a small model. */
+/** The most ids of one inspection: two passes over so many tokens take a few seconds with a small model. */
 export const maxInspectedIds = 4096;
 
-/** Throws `RequestError` for ids that are none or too many, and for parts that the memory does not have. */
+/** Throws `RequestError` for no ids or too many, and for parts that the memory does not have. */
 export async function inspectIds(
   model: Model,
   ids: readonly number[],
@@ -86,7 +86,7 @@ function totalsOf(
   };
 }
 
-/** Classes of spaces or of digits may be large; the first ones make the point. */
+/** Sets of spellings of spaces or digits can be large. The first ones are enough. */
 const maxSpellings = 24;
 
 function spellingsOf(
@@ -127,7 +127,7 @@ function layerReports(model: Model, readings: readonly Reading[]): Promise<Layer
           rows,
         })),
         after: {
-          // Our transformer has one residual branch, so one gate; the released one has several.
+          // Our transformer has one residual branch, so one gate. The released model has several.
           gates: at.map(({ gate }) => [round(gate)]),
           written: at.map(({ written }) => round(written)),
           stream: at.map(({ stream }) => round(stream)),
@@ -139,7 +139,7 @@ function layerReports(model: Model, readings: readonly Reading[]): Promise<Layer
   );
 }
 
-/** L2 lengths of rows, [T][C]. */
+/** L2 norms of rows, [T][C]. */
 async function rowNorms(
   { layerId, store, format }: RetrievalTable,
   rows: readonly Uint32Array[],
@@ -161,7 +161,7 @@ async function rowNorms(
   return norms;
 }
 
-/** Six digits behind the point: finer than float32 arithmetic, and half the bytes. */
+/** Six decimal places: finer than float32 arithmetic, and half the bytes. */
 function round(value: number): number {
   return Math.round(value * 1e6) / 1e6;
 }

@@ -1,7 +1,7 @@
 /**
- * The memory of a running model as a whole: its tables and their buckets, what their rows hold, what is asked of
- * them, and how the n-grams of texts fall on them. Only looks; the model it looks at gives the same answers. Knows
- * ids, not text.
+ * The memory of a running model as a whole: its tables and buckets, the contents of their rows, how often rows are
+ * read, and how the n-grams of texts are spread over them. Only reads; the model gives the same answers. Knows ids,
+ * not text.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { documentEnd } from "../inference/index.ts";
@@ -32,12 +32,12 @@ export interface TableReport {
   readonly format: string;
   readonly headDim: number;
   readonly buckets: readonly Bucket[];
-  /** Empty where nobody watches the traffic. */
+  /** Empty if the traffic is not measured. */
   readonly tiers: readonly TierReport[];
   readonly cache: CacheStats | undefined;
 }
 
-/** What training left in a bucket, as far as it was sampled. */
+/** How many rows of a bucket training has written, estimated from a sample. */
 export interface BucketFill {
   readonly order: number;
   readonly head: number;
@@ -45,17 +45,17 @@ export interface BucketFill {
   readonly nonZero: number;
   readonly meanNorm: number;
   readonly maxNorm: number;
-  /** Different n-grams that most likely were thrown at the bucket, to fill so many of its rows. */
+  /** Estimated number of different n-grams that were written to the bucket, from how many of its rows are filled. */
   readonly ngrams: number;
 }
 
-/** A text, or, if it `isContinued`, what follows the piece before. */
+/** A text; or, if it `isContinued`, what follows the previous piece. */
 export interface TextPiece {
   readonly ids: ArrayLike<number>;
   readonly isContinued: boolean;
 }
 
-/** Rows sampled of each bucket: the share of those that are not zero is then known to 0.4 %. */
+/** Rows sampled in each bucket. This gives the share of rows that are not zero to within 0.4 %. */
 const ROWS_PER_BUCKET = 2 ** 16;
 const BYTES_PER_BUCKET = 2 ** 23;
 
@@ -65,14 +65,14 @@ export class MemoryInspector {
   readonly #seen: NgramCollisions;
   readonly #fills = new Map<number, Promise<BucketFill[]>>();
 
-  /** Without `traffic`, what is asked of the tables is not known. */
+  /** Without `traffic`, how often rows are read is unknown. */
   constructor(memory: HashedMemory, traffic?: TableTraffic) {
     this.#memory = memory;
     this.#traffic = traffic;
     this.#seen = new NgramCollisions(memory.addressing);
   }
 
-  /** Since when traffic is watched, in milliseconds since 1970. */
+  /** When measuring of the traffic began, in milliseconds since 1970. */
   get since(): number | undefined {
     return this.#traffic?.since;
   }
@@ -90,7 +90,7 @@ export class MemoryInspector {
     }));
   }
 
-  /** What the rows of each bin hold. Reads below meters and caches, so that looking leaves no trace there. */
+  /** Contents of the rows of each bin. Reads below meters and caches, so that the inspection does not change them. */
   async rows(
     layerId: number,
     bins: RowBins,
@@ -99,13 +99,13 @@ export class MemoryInspector {
     return rowStatistics(this.#source(layerId), bins, options);
   }
 
-  /** How often the rows of each bin were asked for; undefined where nobody counts. */
+  /** How often the rows of each bin were read; undefined if this is not counted. */
   reads(layerId: number, bins: RowBins): Float64Array | undefined {
     this.#table(layerId);
     return this.#traffic?.readsOf(layerId, bins);
   }
 
-  /** How full training left each bucket. Rows do not change while a model runs, so this is found out once. */
+  /** How full each bucket is after training. Rows do not change while a model runs, so this is computed once. */
   fill(layerId: number): Promise<BucketFill[]> {
     let fill = this.#fills.get(layerId);
     if (fill === undefined) {
@@ -116,7 +116,7 @@ export class MemoryInspector {
     return fill;
   }
 
-  /** A text has been read: its n-grams join those seen so far. They end where a document starts. */
+  /** Adds the n-grams of a text that was read to those seen so far. N-grams do not cross the start of a document. */
   see(ids: ArrayLike<number>, { documentStart }: { readonly documentStart?: number } = {}): void {
     const compressed = compressIds(this.#memory.tokenMap, ids);
     for (let from = 0, to; from < ids.length; from = to) {
@@ -125,12 +125,12 @@ export class MemoryInspector {
     }
   }
 
-  /** Of all that was seen. */
+  /** Collisions among all n-grams seen so far. */
   collisions(): CollisionReport {
     return this.#seen.report();
   }
 
-  /** Of given texts alone, piece by piece. Other work gets its turn between them. */
+  /** Collisions among the n-grams of the given texts only. Pauses between pieces for other work. */
   async collisionsOf(
     pieces: Iterable<TextPiece> | AsyncIterable<TextPiece>,
   ): Promise<CollisionReport> {

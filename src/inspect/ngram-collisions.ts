@@ -1,8 +1,8 @@
 /**
- * How contested a table is: of the n-grams that came by, how many there are, on how many rows they fall, and how
- * many share theirs - by layer, order and head, beside what balls thrown at random into as many bins would do.
- * Exact for the first `maxNgrams` different n-grams of each order; later new ones are not counted, and the report
- * says so. Knows ids and addresses; no table's contents, no text.
+ * How many n-grams share rows. For each layer, order and head it counts how many different n-grams were seen, on how
+ * many rows they fall, and how many share their row; and what a perfect hash function would give. Exact for the first
+ * `maxNgrams` different n-grams of each order. Later ones are not counted, and the report says so. Knows ids and
+ * addresses; no contents of tables, no text.
  */
 import { type Addressing, addressBatch, NgramIndex } from "../memory/index.ts";
 
@@ -16,27 +16,27 @@ export interface BucketCollisions {
   readonly ngrams: number;
   /** Different rows that they fall on. */
   readonly distinctRows: number;
-  /** N-grams that have their row not for themselves. */
+  /** N-grams whose row is also used by another n-gram. */
   readonly sharedNgrams: number;
-  /** What a perfect hash function would give: rows m (1 - (1 - 1/m)^n), shared n (1 - (1 - 1/m)^(n - 1)). */
+  /** What a perfect hash function gives: rows m (1 - (1 - 1/m)^n), shared n (1 - (1 - 1/m)^(n - 1)). */
   readonly expectedDistinctRows: number;
   readonly expectedSharedNgrams: number;
 }
 
 export interface CollisionReport {
-  /** Positions that were added, new n-grams or not. */
+  /** Positions that were added, whether their n-grams were new or not. */
   readonly tokens: number;
-  /** Some order has reached `maxNgrams`: its new n-grams are no longer counted. */
+  /** Whether some order has reached `maxNgrams`, so that its new n-grams are no longer counted. */
   readonly isFull: boolean;
   readonly buckets: readonly BucketCollisions[];
 }
 
 export interface NgramCollisionsOptions {
-  /** Different n-grams kept for each order. Default 2^17; each takes some 30 bytes and a few bits a head. */
+  /** Different n-grams kept for each order. Default 2^17. Each takes about 30 bytes and a few bits for each head. */
   readonly maxNgrams?: number;
 }
 
-/** N-grams of a row: none, one, more. Two bits, packed by four. */
+/** Number of n-grams of a row: none, one, or more. Two bits each, packed by four. */
 const MANY = 2;
 
 export class NgramCollisions {
@@ -44,12 +44,12 @@ export class NgramCollisions {
   readonly #maxNgrams: number;
   /** For each length 1..N. */
   readonly #ngrams: readonly NgramIndex[];
-  /** For each layer, how many n-grams each row has. */
+  /** For each layer, the number of n-grams of each row. */
   readonly #takers: readonly Uint8Array[];
   /** [layer][column] */
   readonly #distinctRows: readonly Uint32Array[];
   readonly #sharedNgrams: readonly Uint32Array[];
-  /** The ids that the next piece of a text looks back at. */
+  /** The last ids of a text, which the next piece looks back at. */
   #tail = new Int32Array(0);
   #tokens = 0;
   #isFull = false;
@@ -62,15 +62,15 @@ export class NgramCollisions {
       { length: layout.config.maxNgramSize },
       () => new NgramIndex(addressing.compressedVocabSize),
     );
-    // Less than a hundredth of the table: its rows have at least 32 bytes or so.
+    // Less than a hundredth of the table's size: rows usually have at least 32 bytes.
     this.#takers = layout.layers.map(({ numRows }) => new Uint8Array(Math.ceil(numRows / 4)));
     this.#distinctRows = layout.layers.map(() => new Uint32Array(numColumns));
     this.#sharedNgrams = layout.layers.map(() => new Uint32Array(numColumns));
   }
 
   /**
-   * Counts the n-grams that end at each id of `piece`: a text from its beginning or, if it `isContinued`, the next
-   * piece of the one before.
+   * Counts the n-grams that end at each id of `piece`. A piece begins a text; or, if it `isContinued`, it follows the
+   * previous piece.
    */
   add(piece: Int32Array, { isContinued = false }: { isContinued?: boolean } = {}): void {
     if (piece.length === 0) return;
@@ -87,12 +87,12 @@ export class NgramCollisions {
       let isBlocked = false;
       let shorter = 0;
       for (let back = 0; back < maxNgramSize; back++) {
-        // As the hash sees it: beyond the text's start, and from an id without text on, there are pads.
+        // As in the hash: before the start of the text, and from an id without text on, there are pads.
         isBlocked ||= back > t || compressed[t - back]! < 0;
         const id = isBlocked ? pad : compressed[t - back]!;
         const ngrams = this.#ngrams[back]!;
         const { size } = ngrams;
-        // Single ids are no n-grams; there are no more of them than the vocabulary has.
+        // Single ids are no n-grams; there are no more of them than ids in the vocabulary.
         if (back > 0 && size >= this.#maxNgrams && ngrams.find(shorter, id) === undefined) {
           this.#isFull = true;
           break;
@@ -130,7 +130,7 @@ export class NgramCollisions {
     return { tokens: this.#tokens, isFull: this.#isFull, buckets };
   }
 
-  /** One more n-gram falls on `row`. */
+  /** Counts one more n-gram on `row`. */
   #take(layer: number, column: number, row: number): void {
     const takers = this.#takers[layer]!;
     const shift = 2 * (row & 3);
@@ -138,22 +138,22 @@ export class NgramCollisions {
     const before = (takers[at]! >>> shift) & 3;
     if (before < MANY) takers[at]! += 1 << shift;
     if (before === 0) this.#distinctRows[layer]![column]!++;
-    // The first one to come after shares with the one before.
+    // With the second n-gram of a row, the first one is shared, too.
     else this.#sharedNgrams[layer]![column]! += before === 1 ? 2 : 1;
   }
 }
 
-/** Rows that are hit at least once when `ngrams` n-grams fall on `rows` rows at random. */
+/** Expected number of rows that are hit if `ngrams` n-grams fall on `rows` rows at random. */
 export function expectedDistinctRows(ngrams: number, rows: number): number {
   return -rows * Math.expm1(ngrams * Math.log1p(-1 / rows));
 }
 
-/** N-grams that meet another one on their row. */
+/** Expected number of n-grams that share their row with another one. */
 export function expectedSharedNgrams(ngrams: number, rows: number): number {
   return ngrams === 0 ? 0 : -ngrams * Math.expm1((ngrams - 1) * Math.log1p(-1 / rows));
 }
 
-/** How many different n-grams have most likely fallen on `rows` rows, if `hit` of them have been hit. */
+/** The most likely number of different n-grams that fell on `rows` rows, if `hit` rows were hit. */
 export function ngramsBehind(hit: number, rows: number): number {
   return hit >= rows ? Infinity : Math.log1p(-hit / rows) / Math.log1p(-1 / rows);
 }

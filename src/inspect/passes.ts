@@ -1,7 +1,7 @@
 /**
- * Two readings of the same ids side by side, one with the memory as asked for and one without: the loss of
- * every token and the chances of the next, both ways; gates, rows and sizes of what was written. Longer
- * sequences than a context are read in windows, those in which a `Scorer` scores them. Knows ids; no text.
+ * Reads the same ids twice, with the memory as asked for and without it. Gives the loss of every token and the
+ * probabilities of the next one for both, and gates, rows and sizes of what was written. Sequences longer than the
+ * context are read in the windows that a `Scorer` uses. Knows ids; no text.
  */
 import { logProbsOf, type Reading as PieceReading, windowStarts } from "../inference/index.ts";
 import type { Model } from "../open-model.ts";
@@ -10,14 +10,14 @@ import { type Ablation, withoutParts } from "../memory/index.ts";
 export interface PassOptions {
   readonly scale: number;
   readonly ablate: Ablation;
-  /** Likeliest next tokens to tell of each reading. */
+  /** How many of the most likely next tokens to give for each reading. */
   readonly top: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What reading one id told. */
+/** What was measured when one id was read. */
 export interface Reading {
-  /** ln p of the id that follows, memory as asked for and off; null behind the last. */
+  /** ln p of the next id, with the memory as asked for and without; null after the last id. */
   readonly next: { readonly on: number; readonly off: number } | null;
   readonly top: readonly { readonly id: number; readonly on: number; readonly off: number }[];
   /** By Engram layer. */
@@ -32,7 +32,7 @@ export interface LayerReading {
   readonly rows: Uint32Array;
 }
 
-/** Ids read at a time: bounds the logits that are held to this many rows of the vocabulary. */
+/** Ids read at a time. Limits the logits in memory to this many rows of the vocabulary. */
 const pieceLength = 64;
 
 /** One reading for each id, in order. */
@@ -52,7 +52,7 @@ export async function readBothWays(
           view: { scale, memory: withoutParts(memory, ablate) },
         });
   const stride = Math.max(1, length >>> 1);
-  // As if one more id followed: the last is read, too, though nothing behind it is scored.
+  // As if one more id followed: the last id is read, too, although nothing after it is scored.
   for (const { start, from } of windowStarts(ids.length + 1, { length, stride })) {
     on.rewind(0);
     off.rewind(0);

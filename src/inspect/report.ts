@@ -1,20 +1,20 @@
 /**
- * What an inspection tells, in the shape in which it is sent: the page reads these types. Types only.
+ * The report of an inspection in the form in which it is sent. The page uses these types. Types only.
  * T tokens, C columns (order by order, head by head) of a layer, G residual branches.
  */
 
 export interface TokenReport {
   readonly id: number;
-  /** `bytes:\xe2\x80` where the token is a part of a character. */
+  /** `bytes:\xe2\x80` if the token is part of a character. */
   readonly text: string;
-  /** What the memory knows the token by. */
+  /** The compressed id, by which the memory knows the token. */
   readonly compressed: number;
 }
 
-/** The tokens that a memory cannot tell apart. */
+/** Tokens with the same compressed id, which a memory cannot tell apart. */
 export interface SpellingsReport {
   readonly total: number;
-  /** The first of them by id. */
+  /** The first of them, by id. */
   readonly tokens: readonly { readonly id: number; readonly text: string }[];
 }
 
@@ -33,19 +33,19 @@ export interface LayerReport {
 }
 
 /**
- * What a layer's memory did when each token had been read. It acts on the token that follows: the rows behind
- * `log_probs.on[t]` are `after.rows[t - 1]`, and taking `after.rows[t]` away changes no loss up to token t.
+ * What a layer's memory did after each token was read. It acts on the token that follows: the rows that influenced
+ * `log_probs.on[t]` are `after.rows[t - 1]`, and removing `after.rows[t]` changes no loss up to token t.
  */
 export interface ReadingReport {
-  /** [T][G], 0 shut to 1 open. */
+  /** [T][G], from 0 (closed) to 1 (open). */
   readonly gates: readonly (readonly number[])[];
-  /** [T], L2 length of what the memory added to the stream. */
+  /** [T], L2 norm of what the memory added to the residual stream. */
   readonly written: readonly number[];
-  /** [T], L2 length of the stream before. */
+  /** [T], L2 norm of the residual stream before. */
   readonly stream: readonly number[];
   /** [T][C], rows of the layer's table. */
   readonly rows: readonly (readonly number[])[];
-  /** [T][C], L2 length of what each row holds, ablated or not; 0 is a row that training never wrote. */
+  /** [T][C], L2 norm of each row, ablated or not. It is 0 for a row that training never wrote. */
   readonly norms: readonly (readonly number[])[];
 }
 
@@ -60,27 +60,27 @@ export interface NextToken {
 export interface LossReport {
   /** Sum of -ln p. */
   readonly nats: number;
-  /** Null where nothing was scored. */
+  /** Null if nothing was scored. */
   readonly bits_per_byte: number | null;
 }
 
 export interface InspectReport {
   readonly tokens: readonly TokenReport[];
-  /** First tokens that the model reads and the text does not have: its end-of-text token. */
+  /** Tokens at the start that the model reads but that are not part of the text: its end-of-text token. */
   readonly num_hidden: number;
   /** By compressed id. */
   readonly spellings: Readonly<Record<string, SpellingsReport>>;
   /** Empty for a model without a memory. */
   readonly layers: readonly LayerReport[];
-  /** [T], of each token given those before it; null for the first. "on": the memory as asked for. */
+  /** [T], of each token given those before it; null for the first. "on": with the memory as asked for. */
   readonly log_probs: {
     readonly on: readonly (number | null)[];
     readonly off: readonly (number | null)[];
   };
-  /** [T], what may follow each token: the likeliest of either, likeliest first. Empty if not asked for. */
+  /** [T], the most likely next tokens with or without the memory, most likely first. Empty if not asked for. */
   readonly next: readonly (readonly NextToken[])[];
   readonly totals: {
-    /** Tokens scored, and the bytes they stand for. */
+    /** Tokens scored, and the number of their bytes. */
     readonly tokens: number;
     readonly bytes: number;
     readonly on: LossReport;
@@ -95,9 +95,9 @@ export interface CorpusReport {
   readonly ngrams: Readonly<Record<string, number>>;
 }
 
-/** An n-gram of the corpus that falls on a row. */
+/** An n-gram of the corpus that is addressed to a row. */
 export interface NgramReport {
-  /** As it is spelled where it first occurs. */
+  /** Its spelling at the first occurrence. */
   readonly texts: readonly string[];
   readonly compressed: readonly number[];
   readonly count: number;
@@ -109,12 +109,12 @@ export interface RowReport {
   readonly head: number;
   /** Absent without a corpus. */
   readonly corpus?: {
-    /** Distinct n-grams on this row, and how often they occur together. */
+    /** Distinct n-grams on this row, and how often they occur in total. */
     readonly distinct: number;
     readonly count: number;
     /** The most frequent of them. */
     readonly ngrams: readonly NgramReport[];
-    /** Of the column's rows, how many any n-gram of the corpus falls on. */
+    /** How many of the column's rows are used by n-grams of the corpus. */
     readonly used_rows: number;
     readonly column_rows: number;
   };

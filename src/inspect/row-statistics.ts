@@ -1,38 +1,37 @@
 /**
- * What rows hold, by bins of neighbouring rows: how long they are and how many are not zero. Tables of any
- * size are answered in bounded time and bytes: of bins that are too large, rows at even distances are read (which
- * row an n-gram falls on is as good as random, so neighbours do not resemble each other). Changes nothing; knows
- * nothing of tokens, orders or heads.
+ * Statistics of rows, by bins of adjacent rows: their norms and how many are not zero. Time and bytes are limited for
+ * tables of any size: in bins that are too large, rows at equal distances are sampled. (Which row an n-gram falls on is
+ * practically random, so adjacent rows are not alike.) Changes nothing. Knows nothing of tokens, orders or heads.
  */
 import { checkBins, checkRowValues, type RetrievalTable, type RowBins } from "../memory/index.ts";
 
 /** One entry a bin. */
 export interface RowStatistics {
-  /** Rows that were read; fewer than the bin has where it was sampled, 0 if time ran out before. */
+  /** Rows that were read. Fewer than the bin has if it was sampled; 0 if the time limit came first. */
   readonly sampled: Uint32Array;
-  /** Of those, rows that are not zero. A row is zero until training writes it (docs/decisions/0006). */
+  /** How many of them are not zero. A row is zero until training writes it (docs/decisions/0006). */
   readonly nonZero: Uint32Array;
-  /** Mean length of the read rows, zeros included; 0 where none was read. */
+  /** Mean L2 norm of the rows read, zeros included; 0 if none was read. */
   readonly meanNorm: Float64Array;
-  /** Length of the longest row read. */
+  /** Largest L2 norm of the rows read. */
   readonly maxNorm: Float64Array;
 }
 
 export interface RowStatisticsOptions {
-  /** Rows to read for one answer, at least one a bin. */
+  /** The most rows to read for one answer; at least one a bin. */
   readonly maxRows?: number;
-  /** Bytes to read for one answer; at least a row a bin is read all the same. */
+  /** The most bytes to read for one answer. At least one row a bin is read in any case. */
   readonly maxBytes?: number;
-  /** Milliseconds after which no more rows are read. */
+  /** Time limit in milliseconds, after which no more rows are read. */
   readonly maxTime?: number;
   readonly now?: () => number;
   readonly signal?: AbortSignal;
 }
 
-/** Rows read at a time: between two of them, other work gets its turn. */
+/** Rows read at a time. Other work can run between two such reads. */
 const ROWS_PER_READ = 4096;
 
-/** Throws `NonFiniteError` at a row that holds no finite numbers. */
+/** Throws `NonFiniteError` for a row with numbers that are not finite. */
 export async function rowStatistics(
   { layerId, store, format }: RetrievalTable,
   bins: RowBins,
@@ -64,7 +63,7 @@ export async function rowStatistics(
     checkRowValues({ layerId, format }, rows, decoded);
     addNorms(statistics, values, { binOf: binOf.subarray(0, filled), width: format.headDim });
     filled = 0;
-    // A store in memory never waits; requests that do must not wait for it.
+    // A store in memory never waits, so pause here to let requests run.
     await new Promise((resolve) => setTimeout(resolve));
   };
   for (const [bin, row] of sampledRows(bins, perBin)) {
@@ -81,8 +80,8 @@ export async function rowStatistics(
 }
 
 /**
- * Rows to read with their bins: all of them bin by bin, if a bin has no more than `perBin`; or rounds of one row a
- * bin, so that wherever time runs out every bin has had nearly as many.
+ * The rows to read, with their bins. If no bin has more than `perBin` rows, all rows, bin by bin. Otherwise one row of
+ * each bin in turn, so that all bins have about the same number of rows when the time is over.
  */
 function* sampledRows({ from, to, bins }: RowBins, perBin: number): Generator<[number, number]> {
   const edge = (bin: number): number => Math.floor(from + (bin * (to - from)) / bins);
@@ -94,7 +93,7 @@ function* sampledRows({ from, to, bins }: RowBins, perBin: number): Generator<[n
   for (let round = 0; round < perBin; round++)
     for (let bin = 0; bin < bins; bin++) {
       const begin = edge(bin);
-      // Bins differ by a row at most, so none has fewer than `perBin`.
+      // Bin sizes differ by at most one row, so none has fewer than `perBin`.
       yield [bin, begin + Math.floor(((round + 0.5) * (edge(bin + 1) - begin)) / perBin)];
     }
 }

@@ -1,7 +1,6 @@
 /**
- * What passes through a model's tables while it runs: how long reads take at each tier, what the cache holds,
- * which rows are asked for. Puts meters around the stores as they are opened; the rows that come out are the
- * same. Sees rows, never tokens.
+ * Measures the traffic of a running model's tables: how long reads take at each tier, what the cache holds, which rows
+ * are read. Wraps stores in meters as they are opened. The rows that are read stay the same. Knows rows, never tokens.
  */
 import {
   type CacheStats,
@@ -14,20 +13,22 @@ import {
   storesFrom,
 } from "../memory/index.ts";
 
-/** Where a store stands: `name` is what it is ("memory", "cache", "file"), `isOuter` the one that the model asks. */
+/**
+ * Position of a store: `name` is its kind ("memory", "cache", "file"); `isOuter` marks the one that the model reads.
+ */
 export interface StorePlace {
   readonly layerId: number;
   readonly name: string;
   readonly isOuter: boolean;
 }
 
-/** The reads that one tier answered since the model was opened. */
+/** The reads that one tier has answered since the model was opened. */
 export interface TierReport extends StoreStats {
   readonly name: string;
 }
 
 interface Watched {
-  /** The innermost store, before any meter. */
+  /** The innermost store, below all meters. */
   source: RowStore | undefined;
   /** Meters, from the outermost to the innermost. */
   readonly tiers: { readonly name: string; readonly store: RowStore }[];
@@ -41,7 +42,7 @@ export class TableTraffic {
 
   /** `loadModel`'s `wrapStore`. Called with a table's stores from the innermost to the outermost. */
   readonly watch = (store: RowStore, { layerId, name, isOuter }: StorePlace): RowStore => {
-    // Some stores come with a meter already.
+    // Some stores already have a meter.
     const meter = store.report?.().meter === undefined ? measured(store) : store;
     let watched = this.#tables.get(layerId);
     if (watched === undefined)
@@ -52,7 +53,7 @@ export class TableTraffic {
     return watched.counts;
   };
 
-  /** A table's store as it lies below meters and caches: who surveys it leaves no trace there. */
+  /** A table's store below meters and caches. Reading it does not change them. */
   sourceOf(layerId: number): RowStore | undefined {
     return this.#tables.get(layerId)?.source;
   }
@@ -71,7 +72,7 @@ export class TableTraffic {
     return reports?.find((cache) => cache !== undefined);
   }
 
-  /** How often rows were asked for, by bins: once a batch that needs them, however many places it has for them. */
+  /** How often rows were read, by bins. A batch counts a row once, even if it needs it at several positions. */
   readsOf(layerId: number, bins: RowBins): Float64Array | undefined {
     return this.#tables.get(layerId)?.counts?.reads(bins);
   }
