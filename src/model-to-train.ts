@@ -9,7 +9,6 @@ import {
   buildLayout,
   buildTokenMap,
   compressedPad,
-  type CountedTable,
   CrossFittedCounts,
   CrossFittedRows,
   Folds,
@@ -93,7 +92,7 @@ export function createParts({
 export function trainableModel(
   { config, tokenMap, layout, arrays, tables }: ModelParts,
   { backend, preset, stream }: { backend: Backend; preset: Preset; stream: TokenStream },
-): { model: TrainableModel; counts: CountedTable | undefined } {
+): { model: TrainableModel; counts: CrossFittedCounts | undefined } {
   const { engram, counted, vocabSize, numLayers: layerId } = config;
   const counts =
     counted && CrossFittedCounts.of(stream, { ...preset.counted, ...counted, vocabSize, layerId });
@@ -115,5 +114,5 @@ export function trainableModel(
   const memories = [rows, counts].filter((memory) => memory !== undefined);
   const memory = memories.length > 1 ? new TrainableComposedMemory(memories) : memories[0];
   const params = paramViews(layout, arrays.params);
-  return { model: { config, backend, params, memory }, counts: counts?.table };
+  return { model: { config, backend, params, memory }, counts };
 }

@@ -2,8 +2,14 @@
  * Plans the memory of a training run from its sizes and recipe, before anything is allocated. Knows no files and asks
  * no machine.
  */
-import { type MachineMemory, type MemoryPlan, planMemory } from "./machine/index.ts";
-import { buildLayout, memoryWidth, USE_CODE_BYTES } from "./memory/index.ts";
+import { type MachineMemory, type MemoryPlan, planMemory, type PlanPart } from "./machine/index.ts";
+import {
+  buildLayout,
+  type CountedText,
+  estimateCounts,
+  memoryWidth,
+  USE_CODE_BYTES,
+} from "./memory/index.ts";
 import {
   activationBytes,
   keyValueBytes,
@@ -11,17 +17,20 @@ import {
   paramLayout,
   type TrainedPart,
 } from "./model/index.ts";
-import type { TrainingRecipe } from "./training/index.ts";
+import type { CountedSizes, TrainingRecipe } from "./training/index.ts";
 
 export function planTraining(
   config: ModelConfig,
   {
     recipe,
+    counting,
     machine,
     tableMemory,
     train = "all",
   }: {
     recipe: TrainingRecipe;
+    /** What a model with counts counts, and how. */
+    counting: CountedSizes & { readonly text: CountedText };
     machine: MachineMemory;
     /** As in `MemoryUse`. On disk a row has its moment beside it; the counts of uses are in RAM. */
     tableMemory?: number | undefined;
@@ -54,9 +63,34 @@ export function planTraining(
           stateBytes: 4 * paramLayout(config, train).length * (recipe.accumulate > 1 ? 4 : 3),
           rowStateBytes: tableMemory === undefined ? 4 + USE_CODE_BYTES : 0,
           activationBytes: memoryBytes + activationBytes(config, recipe, train),
+          others: [...foldTables(config, recipe), ...countedParts(config, counting)],
         },
       },
       machine,
     },
   );
+}
+
+/** Cross-fitted rows have a table with its moments for each fold. */
+function foldTables({ engram }: ModelConfig, { rowFolds }: TrainingRecipe): PlanPart[] {
+  if (engram === undefined || rowFolds === 0) return [];
+  const rowBytes = 4 * engram.headDim + 4;
+  const bytes = buildLayout(engram).layers.reduce((n, { numRows }) => n + numRows * rowBytes, 0);
+  return [{ what: `tables of ${rowFolds} folds`, bytes: rowFolds * bytes }];
+}
+
+/**
+ * The counts of the whole text and of the text without each fold, and what counting takes besides. An estimate, since
+ * nothing is counted yet.
+ */
+function countedParts(
+  { counted, vocabSize }: ModelConfig,
+  { text, folds, maxBytes }: CountedSizes & { readonly text: CountedText },
+): PlanPart[] {
+  if (counted === undefined) return [];
+  const { tableBytes, scratchBytes } = estimateCounts(text, { ...counted, vocabSize });
+  const kept = maxBytes > 0 ? Math.min(maxBytes, tableBytes) : tableBytes;
+  return [
+    { what: `counts (estimated) with ${folds} folds`, bytes: (1 + folds) * kept + scratchBytes },
+  ];
 }

@@ -24,7 +24,7 @@ import {
   type TokenStream,
   withoutMemory,
 } from "./inference/index.ts";
-import { checkPlan, describePlan } from "./machine/index.ts";
+import { checkPlan, describePlan, formatBytes } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type RetrievalTable, rowFormat } from "./memory/index.ts";
 import type { ModelConfig } from "./model/index.ts";
@@ -141,11 +141,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const recipe = preset.training;
   // Refuses sizes that do not fit together before it trains a tokenizer, which may take minutes.
   checkPreset(preset, { memory });
-  if (!memory && options.tableMemory !== undefined)
-    throw new InvalidConfigError(
-      "a model without memory has no table to keep on disk; leave out one of the two options",
-    );
-  if (recipe.rowFolds > 0) checkFolds(options);
+  if (options.tableMemory !== undefined) checkTableMemory(preset, memory);
   await using run = await RunDirectory.open(out, { resume, onNote: say, signal });
   await checkTexts([...options.data, ...(options.valid ?? [])], { isReadOnce: false });
   const tokenizerJson =
@@ -162,12 +158,19 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
 
   const { tableMemory } = options;
   const plan = (model: ModelConfig): void => {
-    const planned = planTraining(model, { recipe, machine: readMachineMemory(), tableMemory });
+    const planned = planTraining(model, {
+      recipe,
+      counting: { ...preset.counted, text: stream },
+      machine: readMachineMemory(),
+      tableMemory,
+    });
     say(describePlan(planned));
     checkPlan(planned, {
       subject: `training into ${out}`,
       advice:
-        "take a smaller preset, keep the table on disk (--table-memory), or leave it out (--no-memory)",
+        recipe.rowFolds > 0 || model.counted !== undefined
+          ? "take fewer folds, a smaller table or shorter counted n-grams (--set), or leave the memory out (--no-memory)"
+          : "take a smaller preset, keep the table on disk (--table-memory), or leave it out (--no-memory)",
     });
   };
   const parts = createParts({
@@ -180,6 +183,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       trainedTables(shapes, {
         columns,
         positions: recipe.batch * recipe.length * recipe.accumulate,
+        folds: recipe.rowFolds,
         tableMemory,
         directory: run.rowLogs,
       }),
@@ -222,6 +226,11 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
   const { model, counts } = trainableModel(parts, { backend: options.backend, preset, stream });
+  if (counts !== undefined)
+    say(
+      `counts of n-grams of up to ${config.counted!.order} tokens: ${formatBytes(counts.numBytes)}, ` +
+        `${formatBytes(counts.heldBytes)} with those of ${preset.counted.folds} folds`,
+    );
   const state: TrainingState = { layout, arrays, step: run.step };
   const pace = new Pace(recipe.steps, state.step);
   const saveCheckpoint = async (): Promise<void> => {
@@ -234,7 +243,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       path: await run.save({
         ...contents,
         config: settings,
-        counts: counts && countedSources(counts),
+        counts: counts && countedSources(counts.table),
       }),
     });
   };
@@ -308,11 +317,23 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     eosTokenId: tokenizer.eosTokenId!,
     params: model.params,
     tables: finished,
-    counts,
+    counts: counts?.table,
     beside: run.files,
   });
   await run.removeCheckpoints();
   return result;
+}
+
+/** Learned rows alone are kept on disk while they are trained, and those of folds are not. */
+function checkTableMemory({ memory: { layerIds }, training }: Preset, memory: boolean): void {
+  const problem = !memory
+    ? "a model without memory has no table to keep on disk; leave out one of the two options"
+    : layerIds.length === 0
+      ? "a model with counts alone has no learned table to keep on disk; leave out --table-memory"
+      : training.rowFolds > 0
+        ? "training.rowFolds above 0: tables of folds stay in RAM; leave out --table-memory"
+        : undefined;
+  if (problem !== undefined) throw new InvalidConfigError(problem);
 }
 
 /** The beginning of the first document, long enough for any excerpt. */
@@ -320,19 +341,6 @@ function beginningOf({ tokens, starts }: TokenStream, tokenizer: Tokenizer): str
   const [from = 0, to = tokens.length] = starts;
   const ids = tokens.subarray(from, Math.min(to, from + 1024));
   return tokenizer.decode([...ids].filter((id) => id !== tokenizer.eosTokenId));
-}
-
-/** Tables of folds are in no checkpoint and in no log: what would need them there is refused. */
-function checkFolds({ tableMemory, startTables, resume = false }: TrainModelOptions): void {
-  const problem =
-    tableMemory !== undefined
-      ? "tables of folds stay in RAM: leave out --table-memory"
-      : startTables !== undefined
-        ? "tables of folds start at zero: leave out the tables to start from"
-        : resume
-          ? "a checkpoint has no tables of folds, so the run cannot go on as it began: begin it again, into another --out"
-          : undefined;
-  if (problem !== undefined) throw new InvalidConfigError(`training.rowFolds above 0: ${problem}`);
 }
 
 function documents(

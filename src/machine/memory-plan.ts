@@ -46,6 +46,8 @@ export interface TrainingUse {
   /** Optimizer state of a table row. */
   readonly rowStateBytes: number;
   readonly activationBytes: number;
+  /** What else training holds. */
+  readonly others?: readonly PlanPart[];
 }
 
 export interface PlanPart {
@@ -85,7 +87,11 @@ export function planMemory(
         ? { what: name, bytes: tableBytes }
         : { what: `${name} cache`, bytes: tableMemory, onDisk: tableBytes },
     );
-  if (training !== undefined) parts.push({ what: "activations", bytes: training.activationBytes });
+  if (training !== undefined)
+    parts.push(...(training.others ?? []), {
+      what: "activations",
+      bytes: training.activationBytes,
+    });
   const bytes = sum(parts.map((part) => part.bytes));
   return { parts, bytes, machine, fits: bytes <= machine.availableBytes };
 }

@@ -16,7 +16,7 @@ const folds = 3;
 const foldLength = 6;
 const ids = Int32Array.from({ length: folds * foldLength }, (_, i) => (i * 7) % 11);
 
-async function parts(): Promise<ConstructorParameters<typeof TrainableHashedMemory>> {
+async function parts(): Promise<[HashedMemory, ConstructorParameters<typeof CrossFittedRows>[1]]> {
   const memory: HashedMemory = (await randomModel(referenceBackend(), { ...smallConfig, engram }))
     .memory!;
   const inRam = (numRows: number, rowBytes: number): RamStore =>
@@ -26,9 +26,13 @@ async function parts(): Promise<ConstructorParameters<typeof TrainableHashedMemo
       ...table,
       store: inRam(table.store.numRows, table.store.rowBytes),
     })),
-    memory.tables.map(({ store: { numRows } }) => ({
+    memory.tables.map(({ store: { numRows, rowBytes } }) => ({
       moments: inRam(numRows, 4),
       uses: inRam(numRows, 1),
+      withoutFold: Array.from({ length: folds }, () => ({
+        values: inRam(numRows, rowBytes),
+        moments: inRam(numRows, 4),
+      })),
     })),
   ];
 }

@@ -3,7 +3,7 @@
  * folds, and the one that is kept, which learns from all. A place is read from its fold's table, which has never seen it
  * or its neighbours; so the model learns to trust rows as far as they hold on other text.
  *
- * Knows folds and rows; not where the table that is kept rests. P positions.
+ * Knows folds and rows; not where tables rest. P positions.
  */
 import { InvariantError } from "../errors.ts";
 import type { Folds } from "./folds.ts";
@@ -17,32 +17,41 @@ import {
   type TokenSpan,
   type TrainableReader,
 } from "./memory.ts";
-import type { RowStore } from "./store.ts";
-import { RamStore } from "./stores/ram/ram.ts";
+import type { WritableRowStore } from "./store.ts";
 import { type RowTrainingState, TrainableHashedMemory } from "./trainable-hashed-memory.ts";
+
+/** Rows that learn. */
+export interface TrainedRows {
+  readonly values: WritableRowStore;
+  readonly moments: WritableRowStore;
+}
+
+export interface CrossFittedState extends RowTrainingState {
+  /** For each fold the rows that learn from the other folds; in RAM, as large as the table. */
+  readonly withoutFold: readonly TrainedRows[];
+}
 
 export class CrossFittedRows extends TrainableHashedMemory {
   readonly #folds: Folds;
   readonly #withoutFold: readonly TrainableHashedMemory[];
 
-  /** `parts` and `states` are those of the table that is kept. Tables of the folds start at zero, in RAM. */
-  constructor(parts: HashedMemoryParts, states: readonly RowTrainingState[], folds: Folds) {
+  /** `parts` and `states` are those of the table that is kept, with those of the folds. */
+  constructor(parts: HashedMemoryParts, states: readonly CrossFittedState[], folds: Folds) {
     super(parts, states);
     this.#folds = folds;
-    this.#withoutFold = Array.from(
-      { length: folds.count },
-      () =>
-        new TrainableHashedMemory(
-          {
-            ...parts,
-            tables: parts.tables.map((table) => ({ ...table, store: emptyLike(table.store) })),
-          },
-          states.map(({ moments, uses }) => ({
-            moments: emptyLike(moments),
-            uses: emptyLike(uses),
-          })),
-        ),
-    );
+    this.#withoutFold = Array.from({ length: folds.count }, (_, fold) => {
+      const ofFold = states.map(({ withoutFold }) => withoutFold[fold]);
+      const tables = parts.tables.map((table, i) => {
+        const store = ofFold[i]?.values;
+        if (store === undefined)
+          throw new InvariantError(`layer ${table.layerId} has no rows without fold ${fold}`);
+        return { ...table, store };
+      });
+      return new TrainableHashedMemory(
+        { ...parts, tables },
+        ofFold.map((rows) => ({ moments: rows!.moments })),
+      );
+    });
   }
 
   override trainingReader(): TrainableReader {
@@ -53,10 +62,6 @@ export class CrossFittedRows extends TrainableHashedMemory {
       withoutFold: this.#withoutFold.map((memory) => memory.trainingReader()),
     });
   }
-}
-
-function emptyLike({ numRows, rowBytes }: RowStore): RamStore {
-  return new RamStore({ numRows, rowBytes });
 }
 
 interface Readers {

@@ -43,7 +43,7 @@ export {
   layerOf,
 } from "./layout.ts";
 export { TrainableComposedMemory } from "./composed.ts";
-export { CrossFittedRows } from "./cross-fitted-rows.ts";
+export { CrossFittedRows, type TrainedRows } from "./cross-fitted-rows.ts";
 export { Folds } from "./folds.ts";
 export { HashedMemory, type HashedMemoryParts } from "./hashed-memory.ts";
 export { type CountedDirectory } from "./counted/bucket-placement.ts";
@@ -54,6 +54,7 @@ export {
   sortByContext,
 } from "./counted/context-order.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
+export { type CountsEstimate, estimateCounts } from "./counted/estimate-bytes.ts";
 export { evidenceWidth } from "./counted/evidence.ts";
 export {
   BLOCK_BYTES,

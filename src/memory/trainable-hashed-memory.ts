@@ -15,8 +15,8 @@ import type { WritableRowStore } from "./store.ts";
 export interface RowTrainingState {
   /** One f32 a row. */
   readonly moments: WritableRowStore;
-  /** One code a row: how often it was read. */
-  readonly uses: WritableRowStore;
+  /** One code a row: how often it was read. Absent: that is not counted. */
+  readonly uses?: WritableRowStore;
 }
 
 export class TrainableHashedMemory extends HashedMemory implements TrainableMemory {
@@ -55,8 +55,9 @@ class TrainableHashedReader extends HashedReader implements TrainableReader {
     this.#changed();
     for (const [i, layerId] of this.retrieval.layerIds.entries()) {
       const batch = this.retrieval.batchOf(layerId);
-      await this.#countUses(batch, this.#states[i]!.uses, by.step);
-      await this.#move(batch, this.#states[i]!.moments, { of: gradients.get(layerId)!, lr: by.lr });
+      const { moments, uses } = this.#states[i]!;
+      if (uses !== undefined) await this.#countUses(batch, uses, by.step);
+      await this.#move(batch, moments, { of: gradients.get(layerId)!, lr: by.lr });
     }
   }
 

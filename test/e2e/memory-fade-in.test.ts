@@ -66,18 +66,26 @@ test("one that is there from the first step does not", async () => {
   assert.notDeepEqual(now, without);
 });
 
-test("rows that are read in folds train another model, and are in no checkpoint to go on from", async () => {
+test("rows that are read in folds train another model, and not with a table on disk", async () => {
   const folded = await losses("folded", { memory: true, memoryFadeIn: 0, rowFolds: 3 });
   const plain = await losses("plain", { memory: true, memoryFadeIn: 0 });
   assert.equal(folded[0], plain[0], "tables start at zero");
   assert.notDeepEqual(folded, plain);
   const training = { ...miniPreset.training, steps: 8, rowFolds: 3 };
-  const options = { data: [data], preset: { ...miniPreset, training }, backend };
-  for (const refused of [{ resume: true }, { tableMemory: 2 ** 20 }])
+  const countsAlone = {
+    memory: { ...miniPreset.memory, layerIds: [] },
+    counted: { ...miniPreset.counted, order: 3 },
+  };
+  for (const [changed, problem] of [
+    [{ training }, /rowFolds/],
+    [countsAlone, /counts alone/],
+  ] as const) {
+    const options = { data: [data], preset: { ...miniPreset, ...changed }, backend };
     await assert.rejects(
-      trainModel({ ...options, ...refused, out: join(directory, "folded-2") }),
-      (error: unknown) => error instanceof InvalidConfigError && /rowFolds/.test(error.message),
+      trainModel({ ...options, tableMemory: 2 ** 20, out: join(directory, "folded-2") }),
+      (error: unknown) => error instanceof InvalidConfigError && problem.test(error.message),
     );
+  }
 });
 
 test("reported gates are those of the sequences whose memory is on, and none where it is on in none", async () => {

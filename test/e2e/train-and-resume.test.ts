@@ -39,17 +39,20 @@ function run(
   out: string,
   {
     resume = false,
+    folds = false,
     until,
     signal = "SIGKILL",
     delay = 0,
   }: {
     resume?: boolean;
+    folds?: boolean;
     until?: string;
     signal?: NodeJS.Signals;
     delay?: number;
   } = {},
 ): Promise<Ending> {
-  const child = spawn(process.execPath, [program, data, out, ...(resume ? ["resume"] : [])], {
+  const words = [...(resume ? ["resume"] : []), ...(folds ? ["folds"] : [])];
+  const child = spawn(process.execPath, [program, data, out, ...words], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";
@@ -122,6 +125,25 @@ test("a run killed three times, once in mid-checkpoint, ends in the same model t
     "config.json",
   ])
     assert.ok((await readFile(join(out, file))).equals(await readFile(join(whole, file))), file);
+});
+
+test("a run with counts and rows in folds, killed twice, ends in the same model to the bit", async () => {
+  const [straight, out] = [join(directory, "folds"), join(directory, "folds-killed")];
+  const ending = await run(straight, { folds: true });
+  assert.equal(ending.code, 0, ending.lines.join("\n"));
+  for (const [i, until] of ["step 5", "checkpoint 9"].entries()) {
+    const killed = await run(out, { folds: true, resume: i > 0, until });
+    assert.equal(killed.signal, "SIGKILL", killed.lines.join("\n"));
+  }
+  const last = await run(out, { folds: true, resume: true });
+  assert.equal(last.code, 0, last.lines.join("\n"));
+  // Not begun again: it went on from a checkpoint.
+  assert.ok(!last.lines.includes("step 3"), last.lines.join("\n"));
+  assert.deepEqual(await history(out), await history(straight));
+  const files = (await readdir(straight)).filter((name) => name.endsWith(".safetensors"));
+  assert.ok(files.length >= 3, files.join());
+  for (const file of files)
+    assert.ok((await readFile(join(out, file))).equals(await readFile(join(straight, file))), file);
 });
 
 test("a run's record says what it was and where it was gone on with, and nothing of whose machine it was", async () => {

@@ -1,7 +1,8 @@
 /**
- * A training run as a process that a test can kill: node train-process.ts DATA OUT [resume] [BYTES]. Prints a
+ * A training run as a process that a test can kill: node train-process.ts DATA OUT [resume] [folds] [BYTES]. Prints a
  * line a step, so that whoever kills it can choose the moment. With BYTES its table, then a larger one, lies on
- * disk behind so much memory; 0 holds the larger one in memory.
+ * disk behind so much memory; 0 holds the larger one in memory. With `folds` it counts, too, and counts and rows are
+ * cross-fitted.
  */
 import { ortBackend } from "../../src/index.ts";
 import { trainModel } from "../../src/index-training.ts";
@@ -9,10 +10,16 @@ import { miniPreset } from "../models/mini-preset.ts";
 
 const [data, out, ...words] = process.argv.slice(2) as [string, string, ...string[]];
 const bytes = words.map(Number).find((word) => word >= 0);
-const preset =
-  bytes === undefined
-    ? miniPreset
-    : { ...miniPreset, memory: { ...miniPreset.memory, minBucketRows: [4000, 8000] } };
+const larger = { ...miniPreset.memory, minBucketRows: [4000, 8000] };
+const crossFitted = {
+  counted: { order: 4, folds: 3, maxBytes: 60_000 },
+  training: { ...miniPreset.training, steps: 15, memoryFadeIn: 0, rowFolds: 3 },
+};
+const preset = {
+  ...miniPreset,
+  ...(bytes !== undefined && { memory: larger }),
+  ...(words.includes("folds") && crossFitted),
+};
 const controller = new AbortController();
 process.on("SIGINT", () => controller.abort());
 await trainModel({

@@ -9,6 +9,7 @@ import {
   RamStore,
   type RowStore,
   type TableMemoryPlan,
+  type TrainedRows,
   USE_CODE_BYTES,
   type WritableRowStore,
 } from "../../memory/index.ts";
@@ -34,6 +35,7 @@ export class OutOfCoreTrainedTable implements TrainedTable {
   readonly numRows: number;
   readonly values: WritableRowStore;
   readonly moments: WritableRowStore;
+  readonly withoutFold: readonly TrainedRows[] = [];
   readonly uses: RamStore;
   readonly #path: string;
   readonly #memory: TableMemoryPlan;

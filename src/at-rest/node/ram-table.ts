@@ -1,8 +1,8 @@
-/** A trained table in memory: a checkpoint holds a copy of all of it. */
+/** A trained table in memory, and those of its folds: a checkpoint holds a copy of all of it. */
 import { closeAll } from "../../disposal-stack.ts";
 import type { TensorSource } from "../../checkpoint/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
-import { RamStore, type RowStore, USE_CODE_BYTES } from "../../memory/index.ts";
+import { RamStore, type RowStore, type TrainedRows, USE_CODE_BYTES } from "../../memory/index.ts";
 import { tableName } from "../table-tensors.ts";
 import {
   fill,
@@ -20,16 +20,20 @@ export class RamTable implements TrainedTable {
   readonly numRows: number;
   readonly values: RamStore;
   readonly moments: RamStore;
+  readonly withoutFold: readonly RowsInRam[];
   readonly uses: RamStore;
   readonly plan: undefined;
   #isZeroed = true;
 
-  constructor({ layerId, headDim, numRows }: TableShape) {
+  constructor(shape: TableShape, { folds = 0 }: { folds?: number } = {}) {
+    const { layerId, headDim, numRows } = shape;
     this.layerId = layerId;
     this.headDim = headDim;
     this.numRows = numRows;
-    this.values = new RamStore({ numRows, rowBytes: 4 * headDim });
-    this.moments = new RamStore({ numRows, rowBytes: 4 });
+    const { values, moments } = rowsInRam(shape);
+    this.values = values;
+    this.moments = moments;
+    this.withoutFold = Array.from({ length: folds }, () => rowsInRam(shape));
     this.uses = new RamStore({ numRows, rowBytes: USE_CODE_BYTES });
   }
 
@@ -42,10 +46,19 @@ export class RamTable implements TrainedTable {
       throw new InvalidConfigError(
         `${path} keeps its tables on disk; resume with a memory for them (--table-memory)`,
       );
+    if (this.withoutFold.length > 0 && !tensors.tensors.has(namesOf(this.layerId, 0).values))
+      throw new InvalidConfigError(
+        `${path} was saved by a release that kept no tables of folds (training.rowFolds), so the run cannot go on as it began: begin it again, into another --out`,
+      );
     const isZeroed = this.#isZeroed;
     this.#isZeroed = false;
     await fill(name, { from: model, into: this.values, isZeroed });
     await fill(`moments.${this.layerId}`, { from: tensors, into: this.moments, isZeroed });
+    for (const [fold, { values, moments }] of this.withoutFold.entries()) {
+      const names = namesOf(this.layerId, fold);
+      await fill(names.values, { from: tensors, into: values, isZeroed });
+      await fill(names.moments, { from: tensors, into: moments, isZeroed });
+    }
     await restoreUses(this, saved);
   }
 
@@ -61,7 +74,16 @@ export class RamTable implements TrainedTable {
     });
     return {
       model: [source(tableName(layerId), this.values, [numRows, headDim]), usesSource(this)],
-      tensors: [source(`moments.${layerId}`, this.moments, [numRows])],
+      tensors: [
+        source(`moments.${layerId}`, this.moments, [numRows]),
+        ...this.withoutFold.flatMap(({ values, moments }, fold) => {
+          const names = namesOf(layerId, fold);
+          return [
+            source(names.values, values, [numRows, headDim]),
+            source(names.moments, moments, [numRows]),
+          ];
+        }),
+      ],
       state: () => undefined,
     };
   }
@@ -73,6 +95,27 @@ export class RamTable implements TrainedTable {
   }
 
   async close(): Promise<void> {
-    await closeAll([this.values, this.moments, this.uses]);
+    const ofFolds = this.withoutFold.flatMap(({ values, moments }) => [values, moments]);
+    await closeAll([this.values, this.moments, this.uses, ...ofFolds]);
   }
+}
+
+interface RowsInRam extends TrainedRows {
+  readonly values: RamStore;
+  readonly moments: RamStore;
+}
+
+function rowsInRam({ numRows, headDim }: TableShape): RowsInRam {
+  return {
+    values: new RamStore({ numRows, rowBytes: 4 * headDim }),
+    moments: new RamStore({ numRows, rowBytes: 4 }),
+  };
+}
+
+/** The tensors of a fold's rows in a checkpoint. */
+function namesOf(layerId: number, fold: number): { values: string; moments: string } {
+  return {
+    values: `folds.${fold}.table.${layerId}`,
+    moments: `folds.${fold}.moments.${layerId}`,
+  };
 }

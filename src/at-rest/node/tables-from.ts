@@ -29,14 +29,16 @@ export function tablesFrom(
   };
 }
 
-async function fill({ values, headDim }: TrainedTable, from: RetrievalTable): Promise<void> {
+async function fill(
+  { values, withoutFold, headDim }: TrainedTable,
+  from: RetrievalTable,
+): Promise<void> {
   let first = 0;
   for await (const bytes of convertedRows(from, "f32")) {
     const count = bytes.length / (4 * headDim);
-    await values.write(
-      Uint32Array.from({ length: count }, (_, i) => first + i),
-      bytes,
-    );
+    const rows = Uint32Array.from({ length: count }, (_, i) => first + i);
+    for (const into of [values, ...withoutFold.map((ofFold) => ofFold.values)])
+      await into.write(rows, bytes);
     first += count;
   }
 }

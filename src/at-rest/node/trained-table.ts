@@ -3,7 +3,7 @@
  * are in `ram-table.ts` and `out-of-core-table.ts`. Knows tensors by name; not steps, texts or recipes.
  */
 import type { SafetensorsFile, TensorSource } from "../../checkpoint/index.ts";
-import type { RamStore, RowStore, WritableRowStore } from "../../memory/index.ts";
+import type { RamStore, RowStore, TrainedRows } from "../../memory/index.ts";
 import type { RowLogState } from "../row-logs.ts";
 import { countsName } from "../table-counts.ts";
 
@@ -36,9 +36,9 @@ export interface SavedTable {
   readonly hasUses: boolean;
 }
 
-export interface TrainedTable extends TableShape {
-  readonly values: WritableRowStore;
-  readonly moments: WritableRowStore;
+export interface TrainedTable extends TableShape, TrainedRows {
+  /** Rows as large as these for each fold of the training text (`CrossFittedRows`). Empty: there are no folds. */
+  readonly withoutFold: readonly TrainedRows[];
   /** A use code for each row (`countUses`), always in RAM. */
   readonly uses: RamStore;
   /** A sentence on its place and memory; undefined for a table in RAM. */

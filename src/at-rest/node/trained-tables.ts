@@ -11,6 +11,8 @@ export interface TrainedTablesOptions {
   readonly columns: number;
   /** Positions of a step, all of its passes together. */
   readonly positions: number;
+  /** Folds of the text in which tables in RAM are cross-fitted. 0: none. */
+  readonly folds: number;
   /** Bytes of RAM for all tables together, which are then on disk; undefined: tables are in RAM. */
   readonly tableMemory: number | undefined;
   /** For the logs of tables on disk. */
@@ -20,9 +22,9 @@ export interface TrainedTablesOptions {
 /** The tables of a run. Throws `InvalidConfigError`, with the numbers, where the memory is too small. */
 export function trainedTables(
   shapes: readonly TableShape[],
-  { columns, positions, tableMemory, directory }: TrainedTablesOptions,
+  { columns, positions, folds, tableMemory, directory }: TrainedTablesOptions,
 ): TrainedTable[] {
-  if (tableMemory === undefined) return shapes.map((shape) => new RamTable(shape));
+  if (tableMemory === undefined) return shapes.map((shape) => new RamTable(shape, { folds }));
   const allRows = shapes.reduce((n, { numRows }) => n + numRows, 0);
   return shapes.map((shape) => {
     const memory = planTableMemory({

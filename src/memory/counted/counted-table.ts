@@ -94,7 +94,8 @@ export function leastCountedBytes(of: { order: number; vocabSize: number }): num
   return bytesAtRest(of, { rowBytes: 0, numBuckets: numBucketsFor(0, of.vocabSize) });
 }
 
-function bytesAtRest(
+/** Bytes of a table at rest, by those of its rows. */
+export function bytesAtRest(
   { order, vocabSize }: { order: number; vocabSize: number },
   { rowBytes, numBuckets }: { rowBytes: number; numBuckets: number },
 ): number {

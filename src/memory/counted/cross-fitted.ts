@@ -66,6 +66,11 @@ export class CrossFittedCounts extends CountedMemory implements TrainableMemory 
     return new CrossFittedCounts(tableInRam(whole), { folds, withoutFold, layerId });
   }
 
+  /** Bytes of all tables that are held while a model is trained. */
+  get heldBytes(): number {
+    return this.#withoutFold.reduce((sum, { numBytes }) => sum + numBytes, this.numBytes);
+  }
+
   trainingReader(): TrainableReader {
     const reader = new CountedReader(this.inputs[0]!, (source) =>
       source === undefined ? this : this.#withoutFold[this.#folds.at(source)]!,

@@ -6,7 +6,7 @@ import test, { after, before } from "node:test";
 import { smallConfig } from "../../../test/models/random-model.ts";
 import { tensorSource } from "../../checkpoint/index.ts";
 import { openSafetensors, writeSafetensors } from "../../checkpoint/node/index.ts";
-import { FormatError } from "../../errors.ts";
+import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { paramLayout, paramViews } from "../../model/index.ts";
 import { flatArrays } from "../index.ts";
 import { RamTable } from "../../at-rest/node/index.ts";
@@ -90,6 +90,35 @@ test("a second attempt, with an older checkpoint, keeps nothing of the first", a
   await restoreTrainingState(older, into);
   for (const { segments } of [table.values, table.moments, table.uses])
     assert.ok(segments.every((segment) => segment.every((byte) => byte === 0)));
+});
+
+test("a checkpoint gives back the tables of folds, and one without them is refused by name", async () => {
+  const { layerId, numRows, headDim } = shape;
+  const arrays = flatArrays(layout, new Float32Array(layout.length));
+  const of = { identity, layout, arrays };
+  const table = new RamTable(shape, { folds: 2 });
+  const rows = Uint32Array.from({ length: numRows }, (_, row) => row);
+  for (const [fold, { values, moments }] of table.withoutFold.entries()) {
+    values.writeSync(rows, new Uint8Array(numRows * headDim * 4).fill(fold + 1));
+    moments.writeSync(rows, new Uint8Array(numRows * 4).fill(fold + 11));
+  }
+  const params = paramViews(layout, arrays.params);
+  const contents = { ...of, step: 3, config: {}, tokenizer: "{}", params };
+  const checkpoint = await saveTrainingState(join(root, "folds"), { ...contents, tables: [table] });
+  const again = new RamTable(shape, { folds: 2 });
+  await restoreTrainingState(checkpoint, { ...of, tables: [again] });
+  const bytesOf = (one: RamTable): number[][] =>
+    one.withoutFold.flatMap(({ values, moments }) =>
+      [values, moments].map(({ segments }) => [...segments[0]!]),
+    );
+  assert.deepEqual(bytesOf(again), bytesOf(table));
+  assert.equal(bytesOf(again)[3]![0], 12);
+  assert.equal(again.layerId, layerId);
+  const unfolded = await saved("without-folds");
+  await assert.rejects(
+    restoreTrainingState(unfolded, { ...of, tables: [new RamTable(shape, { folds: 2 })] }),
+    (error) => error instanceof InvalidConfigError && /rowFolds/.test(error.message),
+  );
 });
 
 /** The checkpoint as earlier versions wrote it: all tensors in one file, weights flat. */
