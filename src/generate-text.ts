@@ -2,7 +2,13 @@
  * Text -> text: a tokenizer around the generation loop, stop strings, and pieces of text as soon as
  * they are certain. Knows nothing of tensors or tables.
  */
-import { createSampler, generate, type SamplingOptions, type Session } from "./inference/index.ts";
+import {
+  createSampler,
+  generate,
+  type Sampler,
+  type SamplingOptions,
+  type Session,
+} from "./inference/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 
 /** How to continue a text. */
@@ -46,13 +52,32 @@ export async function* generateText(
   prompt: string,
   options: GenerateTextOptions = {},
 ): AsyncGenerator<string, GeneratedText> {
-  const { maxTokens = 128, stop = [], memory, signal, ...sampling } = options;
+  const { maxTokens = 128, stop, memory, signal, ...sampling } = options;
   const { tokenizer } = model;
   const promptIds = await promptIdsOf(tokenizer, prompt, { signal });
   await using session = model.createSession(memory === undefined ? {} : { memory });
+  const sampler = createSampler(sampling);
+  return yield* continueText(session, promptIds, { tokenizer, sampler, maxTokens, stop, signal });
+}
+
+/** How to continue what a session reads. */
+export interface ContinueTextOptions {
+  readonly tokenizer: Tokenizer;
+  readonly sampler: Sampler;
+  readonly maxTokens: number;
+  readonly stop?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Appends `promptIds` to the session, then yields what follows, as `generateText` does. */
+export async function* continueText(
+  session: Session,
+  promptIds: ArrayLike<number>,
+  { tokenizer, sampler, maxTokens, stop = [], signal }: ContinueTextOptions,
+): AsyncGenerator<string, GeneratedText> {
   const eos = tokenizer.eosTokenId;
   const tokens = generate(session, promptIds, {
-    sampler: createSampler(sampling),
+    sampler,
     maxTokens,
     stopIds: eos === undefined ? [] : [eos],
     ...(signal && { signal }),

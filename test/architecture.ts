@@ -139,8 +139,18 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
   inspect: ["open-model.ts", "inference", "memory", "tokenizer"],
+  // Messages and turns; a model as what opens a session.
+  chat: ["generate-text.ts", "inference", "tokenizer", "worker"],
   // Text and requests; tensors and tables it sees only through what these hand out.
-  server: ["open-model.ts", "generate-text.ts", "inference", "inspect", "tokenizer", "worker"],
+  server: [
+    "open-model.ts",
+    "generate-text.ts",
+    "chat",
+    "inference",
+    "inspect",
+    "tokenizer",
+    "worker",
+  ],
   cli: ["*"],
   // What the package exports: `.` and its sub-paths.
   "index.ts": ["*"],
@@ -161,6 +171,7 @@ const openToAll: readonly string[] = [
 export const nestedEntryPoints: readonly string[] = [
   "src/at-rest/node/index.ts",
   "src/bytes/node/index.ts",
+  "src/chat/node/index.ts",
   "src/checkpoint/node/index.ts",
   "src/eval/tasks/index.ts",
   "src/eval/tasks/node/index.ts",
@@ -194,7 +205,7 @@ const platformChoosers: readonly string[] = [
 /** Packages, and the only folders that may import them. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "@hono/node-server": ["src/server/node/"],
-  "@huggingface/jinja": ["src/server/"],
+  "@huggingface/jinja": ["src/chat/"],
   "@huggingface/tokenizers": ["src/tokenizer/"],
   commander: ["src/cli/"],
   hono: ["src/server/"],

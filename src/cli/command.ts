@@ -3,6 +3,7 @@
  * this interface. A command does not know how it was called, nor whether its result becomes JSON or an exit code.
  */
 import type * as z from "zod";
+import type { Console } from "./chat-lines.ts";
 import type { Progress } from "./progress.ts";
 
 /** What a command may use besides its input. */
@@ -22,6 +23,8 @@ export interface CommandContext {
   readonly program: string;
   /** Aborted by Ctrl-C, SIGTERM, or the end of the terminal. */
   readonly signal: AbortSignal;
+  /** For commands that read while they write. */
+  readonly console: Console;
   /** A person is at the terminal; false under `--json` and in CI. */
   readonly isInteractive: boolean;
   /** Opens a page in the person's browser; absent without a screen. */

@@ -21,6 +21,7 @@ const [{ commands }, { runCli }] = await Promise.all([
 ]);
 process.exitCode = await runCli(process.argv.slice(2), {
   commands,
+  stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

@@ -5,6 +5,7 @@
 import type { Command } from "./command.ts";
 import {
   auditCommand,
+  chatCommand,
   conformanceCommand,
   dashCommand,
   doctorCommand,
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   startCommand,
   trainCommand,
   generateCommand,
+  chatCommand,
   serveCommand,
   dashCommand,
   evalCommand,

@@ -2,6 +2,7 @@
  * The frame with commands made up for the purpose: what lands on stdout, what on stderr, which code.
  */
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import test from "node:test";
 import * as z from "zod";
 import { InvalidConfigError, StoreError } from "../errors.ts";
@@ -58,6 +59,7 @@ async function run(
   let err = "";
   const code = await runCli(words, {
     commands: options.commands ?? [sum],
+    stdin: Readable.from([]),
     stdout: { write: (text) => (out += text) },
     stderr: { write: (text) => (err += text) },
     env: options.env ?? {},

@@ -6,6 +6,7 @@
 import { Command as Parser, CommanderError, Option } from "commander";
 import * as z from "zod";
 import { InvalidConfigError } from "../errors.ts";
+import type { ConsoleOutput } from "./chat-lines.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
@@ -15,7 +16,8 @@ import { version } from "./version.ts";
 /** What a run of the command line may use. */
 export interface CliWorld {
   readonly commands: readonly Command[];
-  readonly stdout: { write(text: string): unknown };
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: ConsoleOutput;
   readonly stderr: ProgressStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
@@ -24,7 +26,7 @@ export interface CliWorld {
 
 /** Runs the command that `words` (without `node` and the program's name) ask for. */
 export async function runCli(words: readonly string[], world: CliWorld): Promise<ExitCode> {
-  const { stdout, stderr, env, signal, terminal } = world;
+  const { stdin, stdout, stderr, env, signal, terminal } = world;
   const isJson = words.slice(0, indexOrLength(words, "--")).includes("--json");
   const progress = createProgress(stderr, { env });
   let isAnswered = false;
@@ -40,6 +42,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     progress,
     program: env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram",
     signal,
+    console: { stdin, stdout },
     isInteractive: terminal.isInteractive && !isJson,
     openBrowser: terminal.openBrowser,
   };

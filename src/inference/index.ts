@@ -24,7 +24,7 @@ export { type Places, Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export { type Score, Scorer, type ScoreOptions, type ScorerOptions } from "./scorer.ts";
 export { Decoder, type DecoderOptions } from "./decoder.ts";
 export type { Reading, Want, WriteSizes } from "./reading.ts";
-export type { Session, SessionOptions } from "./session.ts";
+export { commonPrefix, type Session, type SessionOptions } from "./session.ts";
 export type { View } from "./view.ts";
 export {
   type Batch,

@@ -2,14 +2,14 @@
  * What every route works with: the model that is served, under which name, the scheduler that runs it
  * and what is counted. Knows no route.
  */
+import { ChatTemplate } from "../chat/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
 import type { Model } from "../open-model.ts";
-import { onThisThread, type StartWorker, type StoppableWorker } from "../worker/index.ts";
+import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { Bodies, BodyName } from "./body-task.ts";
-import { chatWorker } from "./chat-template.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
 import type { Page } from "./page.ts";
@@ -28,6 +28,8 @@ export interface HeldOut {
 }
 
 export interface ServerOptions {
+  /** Jinja source that turns messages into a prompt, in the place of the model's own. */
+  readonly chatTemplate?: string | undefined;
   /** The name that clients use. Default: the last part of the model's path. */
   readonly alias?: string;
   /** Texts generated at a time. Default 4. */
@@ -75,7 +77,7 @@ export interface Serving {
   /** Absent for a model without a memory. */
   readonly inspector: MemoryInspector | undefined;
   /** Renders messages by the model's chat template; absent for a base model. */
-  readonly chat: StoppableWorker | undefined;
+  readonly chat: ChatTemplate | undefined;
   /** Seconds since 1970. */
   readonly created: number;
 }
@@ -95,7 +97,8 @@ export const onServerThread: StartWorker = onThisThread(serverTasks);
 
 export function startServing(model: Model, options: ServerOptions): Serving {
   const { alias, parallel, maxQueue, contextSize, traffic } = options;
-  const { startWorker = onServerThread } = options;
+  const { startWorker = onServerThread, chatTemplate = model.chatTemplate } = options;
+  const { tokenizer } = model;
   const scheduler = new Scheduler(model.languageModel(), {
     ...(parallel !== undefined && { parallel }),
     ...(maxQueue !== undefined && { maxQueue }),
@@ -111,7 +114,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       others: memoryMetrics(() => scheduler.memory),
     }),
     inspector: model.rows && new MemoryInspector(model.rows, traffic),
-    chat: chatWorker(model, startWorker),
+    chat:
+      chatTemplate === undefined
+        ? undefined
+        : new ChatTemplate(chatTemplate, { tokenizer, startWorker }),
     created: Math.floor(Date.now() / 1000),
   };
 }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import test, { after, before } from "node:test";
 import { tensorSource } from "../../src/checkpoint/index.ts";
 import { openSafetensors, writeSafetensors } from "../../src/checkpoint/node/index.ts";
@@ -268,6 +269,7 @@ test("every command that opens a model refuses alike", async () => {
     let output = "";
     const status = await runCli([...words, "--json"], {
       commands,
+      stdin: Readable.from([]),
       stdout: { write: (text) => void (output += text) },
       stderr: { isTTY: false, write: () => true },
       env: {},

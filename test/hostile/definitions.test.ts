@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { commands } from "../../src/cli/registry.ts";
@@ -36,6 +37,7 @@ async function run(words: string[], signal: AbortSignal): Promise<{ code: number
   let err = "";
   const code = await runCli(words, {
     commands,
+    stdin: Readable.from([]),
     stdout: { write: () => true },
     stderr: { isTTY: false, write: (text: string) => void (err += text) },
     env: {},

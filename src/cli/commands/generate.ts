@@ -2,10 +2,11 @@
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
-import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
+import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { dtypeOption, openedBy } from "../model-options.ts";
+import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
 
 export const generateCommand: Command = defineCommand({
@@ -21,18 +22,7 @@ export const generateCommand: Command = defineCommand({
     dtypeOption,
     threadsOption,
     ...tableOptions,
-    { flags: "--seed <S>", description: "seed of the random choice (default 0)" },
-    { flags: "--temperature <T>", description: "0 always takes the likeliest token (default 0.8)" },
-    { flags: "--top-k <K>", description: "choose among the K likeliest (default all)" },
-    {
-      flags: "--top-p <P>",
-      description: "choose among the likeliest with total probability P (default 1)",
-    },
-    {
-      flags: "--min-p <P>",
-      description: "drop tokens less likely than P times the likeliest (default 0)",
-    },
-    { flags: "--repetition-penalty <X>", description: "above 1 discourages repeats (default 1)" },
+    ...samplingOptions,
     { flags: "--stop <TEXT...>", description: "stop before any of these texts" },
   ],
   examples: [
@@ -47,36 +37,21 @@ export const generateCommand: Command = defineCommand({
     dtype: weightDtype.optional(),
     ...threadsSchema,
     ...tableSchema,
-    seed: wholeNumber(0).optional(),
-    temperature: decimal(0, 100).optional(),
-    topK: wholeNumber(0).optional(),
-    topP: decimal(0, 1).optional(),
-    minP: decimal(0, 1).optional(),
-    repetitionPenalty: decimal(0.01, 100).optional(),
+    ...samplingSchema,
     stop: z.array(z.string()).optional(),
   }),
-  async run(
-    {
-      model: directory,
-      prompt,
-      memory,
-      dtype,
-      threads,
-      table,
-      tableMemory,
-      temperature = 0.8,
-      ...options
-    },
-    { print, progress, signal },
-  ) {
-    const opening = openedBy({ dtype, threads, table, tableMemory }, { progress });
-    await using model = await loadModel(directory, { memory, ...opening });
-    const given = Object.fromEntries(
-      Object.entries(options).filter(([, value]) => value !== undefined),
-    );
+  async run(input, context) {
+    const { model: directory, prompt, memory, maxTokens, stop } = input;
+    const { print, progress, signal } = context;
+    await using model = await loadModel(directory, { memory, ...openedBy(input, context) });
     print(prompt);
     let text = "";
-    const pieces = generateText(model, prompt, { ...given, temperature, signal });
+    const pieces = generateText(model, prompt, {
+      ...samplingOf(input),
+      ...(maxTokens !== undefined && { maxTokens }),
+      ...(stop && { stop }),
+      signal,
+    });
     let step = await pieces.next();
     for (; !step.done; step = await pieces.next()) {
       text += step.value;
@@ -84,7 +59,7 @@ export const generateCommand: Command = defineCommand({
     }
     print("\n");
     const { finishReason, numTokens } = step.value;
-    if (finishReason === "length" && numTokens < (options.maxTokens ?? numTokens))
+    if (finishReason === "length" && numTokens < (maxTokens ?? numTokens))
       progress.note(`the model's context of ${model.config.maxPositions} tokens is full`);
     return {
       model: directory,

@@ -9,6 +9,7 @@ import { loadModel } from "../../load-model.ts";
 import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
 import { flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
+import { chatTemplateOption, readChatTemplate } from "../chat-template-option.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
@@ -57,6 +58,10 @@ export const serveCommand: Command = defineCommand({
       env: "ENGRAM_ALIAS",
     },
     {
+      ...chatTemplateOption,
+      env: "ENGRAM_CHAT_TEMPLATE",
+    },
+    {
       flags: "--parallel <N>",
       description: "texts generated at the same time (default 4)",
       env: "ENGRAM_PARALLEL",
@@ -91,6 +96,7 @@ export const serveCommand: Command = defineCommand({
       .transform((text) => text.split(",").map((origin) => origin.trim()))
       .optional(),
     alias: z.string().min(1).optional(),
+    chatTemplate: path.optional(),
     parallel: wholeNumber(1).default(4),
     ctxSize: wholeNumber(1).optional(),
     dtype: weightDtype.optional(),
@@ -107,6 +113,7 @@ export const serveCommand: Command = defineCommand({
       apiKey,
       corsOrigins,
       alias,
+      chatTemplate,
       parallel,
       ctxSize,
       dtype,
@@ -130,6 +137,7 @@ export const serveCommand: Command = defineCommand({
     await using owned = new DisposalStack();
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);
+    const template = await readChatTemplate(chatTemplate);
     const open = (): EngramServer => {
       const loading = loadModel(directory, {
         ...opening,
@@ -143,6 +151,7 @@ export const serveCommand: Command = defineCommand({
         version,
         traffic,
         heldOut,
+        chatTemplate: template,
         runs: runsOfModel(directory),
         page: () => inspectorPage({ note: (line) => progress.note(line) }),
         onError: (error) =>

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import test, { after, before } from "node:test";
 import { miniPreset } from "../../../test/models/mini-preset.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
@@ -46,6 +47,7 @@ function watch(
     context: {
       isJson: false,
       answer: () => undefined,
+      console: { stdin: Readable.from([]), stdout: { write: () => true } },
       isInteractive,
       openBrowser: (url) => void opened.push(url),
       program: "engram",

@@ -18,13 +18,13 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
   });
 
   app.get("/props", (c) => {
-    const { model, name, scheduler } = context.serving();
+    const { model, name, scheduler, chat } = context.serving();
     const { engram, ...config } = model.config;
     return c.json({
       model: name,
       total_slots: scheduler.parallel,
       context_size: scheduler.contextSize,
-      chat_template: model.chatTemplate ?? null,
+      chat_template: chat?.source ?? null,
       config,
       engram: model.hasMemory
         ? {

@@ -153,6 +153,19 @@ test("special tokens written in any other text are text, too", async () => {
   assert.ok(meant.tokens.includes(end!) && meant.tokens.includes(eos));
 });
 
+test("a template that the server is given takes the place of the model's own", async () => {
+  const given = createServer(base, { chatTemplate: "{{ messages[0].content }}!" });
+  await given.ready;
+  const { usage } = await post(given, "/v1/chat/completions", {
+    messages: [user("the cat")],
+    ...greedy,
+  });
+  assert.equal(usage.prompt_tokens, (await base.tokenizer.encode("the cat!")).length);
+  const props = await given.fetch(new Request("http://engram/props"));
+  assert.equal(((await props.json()) as Body).chat_template, "{{ messages[0].content }}!");
+  await given.close();
+});
+
 for (const [what, template] of [
   [
     "loops for ever",

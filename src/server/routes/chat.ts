@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
-import { chatIds } from "../chat-template.ts";
+import { chatIds } from "../chat-ids.ts";
 import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type ChatRequest } from "../protocol.ts";

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
-import { chatIds } from "../chat-template.ts";
+import { chatIds } from "../chat-ids.ts";
 import { checkLength } from "../prompts.ts";
 import { type TokenizeRequest } from "../protocol.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";

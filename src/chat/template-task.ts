@@ -7,7 +7,8 @@ import { InvariantError, RequestError } from "../errors.ts";
 import type { Tasks } from "../worker/index.ts";
 import { hideMarks } from "./stand-ins.ts";
 
-export interface ChatTemplate {
+/** What a worker has to know of a template before it renders. */
+export interface TemplateSource {
   /** Jinja source. */
   readonly source: string;
   /** Texts of the special tokens: only the template's own markup may spell one. */
@@ -16,7 +17,7 @@ export interface ChatTemplate {
   readonly eos: string;
 }
 
-export interface ChatTask {
+export interface RenderTask {
   readonly messages: readonly { readonly role: string; readonly content: string }[];
   readonly addGenerationPrompt: boolean;
 }
@@ -30,14 +31,14 @@ export interface ChatText {
 /** UTF-16 units; a request's texts are a quarter of that. */
 const longest = 2 ** 24;
 
-export function chatTasks(): Tasks {
-  let template: ChatTemplate | undefined;
+export function templateTasks(): Tasks {
+  let template: TemplateSource | undefined;
   let parsed: Template | undefined;
   return {
-    setTemplate(given: ChatTemplate) {
+    setTemplate(given: TemplateSource) {
       template = given;
     },
-    render({ messages, addGenerationPrompt }: ChatTask): ChatText {
+    render({ messages, addGenerationPrompt }: RenderTask): ChatText {
       if (template === undefined) throw new InvariantError("asked to render before a template");
       const { source, marks, eos } = template;
       try {

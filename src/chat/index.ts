@@ -1,0 +1,11 @@
+/** Conversations: messages rendered by a model's template, and turns on one session. */
+export { type ChatMessage, ChatTemplate, encodeChat, type RenderOptions } from "./chat-template.ts";
+export {
+  type Answered,
+  Conversation,
+  type ConversationOptions,
+  type GatedToken,
+  type PromptOf,
+} from "./conversation.ts";
+export { runningText, templated } from "./prompt-of.ts";
+export { templateTasks } from "./template-task.ts";

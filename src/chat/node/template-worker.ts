@@ -1,0 +1,9 @@
+/** The thread that renders chat templates. */
+import type { StartWorker } from "../../worker/index.ts";
+import { nodeWorker } from "../../worker/node/index.ts";
+
+/** Many times what an honest template takes. */
+export const startTemplateWorker: StartWorker = nodeWorker("template-program", {
+  from: import.meta.url,
+  heapMiB: 256,
+});
