@@ -28,6 +28,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   tensor: ["numerics"],
   model: ["tensor", "numerics", "type memory", "memory.memoryWidth", "memory.evidenceWidth"],
   checkpoint: ["bytes", "numerics"],
+  // Knows which files a model has; never what is in them.
+  hub: ["bytes", "checkpoint"],
   // Of memory the seam, and nothing else: every kind of memory is one file behind it.
   inference: ["model", "src/memory/memory.ts", "tensor", "numerics"],
   // `memory` for its stores: what is measured is what will be read through.
@@ -175,6 +177,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/checkpoint/node/index.ts",
   "src/eval/tasks/index.ts",
   "src/eval/tasks/node/index.ts",
+  "src/hub/node/index.ts",
   "src/machine/node/index.ts",
   "src/memory/stores/out-of-core/node/index.ts",
   "src/memory/stores/ranges/node/index.ts",
@@ -205,6 +208,7 @@ const platformChoosers: readonly string[] = [
 /** Packages, and the only folders that may import them. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "@hono/node-server": ["src/server/node/"],
+  "@huggingface/hub": ["src/hub/"],
   "@huggingface/jinja": ["src/chat/"],
   "@huggingface/tokenizers": ["src/tokenizer/"],
   commander: ["src/cli/"],

@@ -36,7 +36,7 @@ export async function readWholeBody(
 }
 
 /** Reads with a reader, because not every browser can iterate a stream with `for await`. */
-async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
+export async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
   const reader = body?.getReader();
   try {
     for (let part = await reader?.read(); part?.value !== undefined; part = await reader!.read())

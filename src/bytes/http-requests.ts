@@ -11,20 +11,50 @@ export interface HttpOptions {
   readonly maxInFlight?: number;
   /** How often a failed request is retried. */
   readonly retries?: number;
-  /** Time limit of one attempt in milliseconds, including its body and redirects. */
+  /** Time limit of one attempt in milliseconds, including its body and redirects. See `Progressed`. */
   readonly timeout?: number;
   /** Milliseconds before the first retry. The delay doubles with each further one. */
   readonly retryDelay?: number;
+  /** Most milliseconds that the server may ask to wait before a retry (Retry-After). Default: `timeout`. */
+  readonly patience?: number;
+  /** Called before waiting for a retry. */
+  readonly onRetry?: (reason: string, milliseconds: number) => void;
   readonly fetch?: typeof globalThis.fetch;
+  /** Aborts running requests; they reject with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A temporary failure: a retry may succeed. */
-export class PassingError extends StoreError {}
+export class PassingError extends StoreError {
+  /** Milliseconds that the server asks to wait before a retry. */
+  readonly wait: number;
+
+  constructor(message: string, { wait = 0, ...options }: ErrorOptions & { wait?: number } = {}) {
+    super(message, options);
+    this.wait = wait;
+  }
+}
 
 /** The server says that nothing exists at the address. */
 export class NothingThereError extends StoreError {}
 
 const MAX_REDIRECTS = 5;
+const TIMEOUT = 10_000;
+
+export interface Asked {
+  /** Names the resource in messages. */
+  readonly where: string;
+  /** Sent in addition to the caller's. A function is called before each attempt. */
+  readonly headers: AskedHeaders | (() => AskedHeaders);
+}
+
+type AskedHeaders = Readonly<Record<string, string>>;
+
+/** Call it when an attempt has brought something new: its time limit and the number of retries start again. */
+export type Progressed = () => void;
+
+/** Reads as much of a response as it needs. */
+export type Take<T> = (response: Response, progressed: Progressed) => Promise<T>;
 
 export class HttpRequests {
   /** The address, for messages. */
@@ -33,6 +63,8 @@ export class HttpRequests {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #options: HttpOptions;
   readonly #closing = new AbortController();
+  /** Aborted by `close` or by the caller's signal. */
+  readonly #ended: AbortSignal;
 
   constructor(address: string, options: HttpOptions) {
     const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -46,29 +78,41 @@ export class HttpRequests {
     for (const [key, value] of Object.entries(this.#headers)) checkHeader(this.name, key, value);
     this.#url = url;
     this.#options = options;
+    const { signal } = options;
+    this.#ended = signal ? AbortSignal.any([this.#closing.signal, signal]) : this.#closing.signal;
   }
 
-  /**
-   * Sends a request and returns the result of `take`, which reads as much of the response as it needs. `where` names
-   * the resource in messages. `headers` are sent in addition to the caller's.
-   */
-  async get<T>(
-    { where, headers }: { where: string; headers: Readonly<Record<string, string>> },
-    take: (response: Response) => Promise<T>,
-  ): Promise<T> {
-    const { retries = 2, retryDelay = 100 } = this.#options;
-    const { signal } = this.#closing;
-    if (signal.aborted) throw new StoreError(`the store of ${this.name} was closed; open it again`);
+  /** Sends a request and returns the result of `take`, which reads as much of the response as it needs. */
+  async get<T>(asked: Asked, take: Take<T>): Promise<T> {
+    const { timeout = TIMEOUT, retries = 2, retryDelay = 100 } = this.#options;
+    const { patience = timeout, onRetry, signal } = this.#options;
+    signal?.throwIfAborted();
+    if (this.#ended.aborted)
+      throw new StoreError(`the store of ${this.name} was closed; open it again`);
     for (let tries = 0; ; tries++)
       try {
-        return await this.#try({ where, headers }, take);
+        return await this.#try(asked, (response, progressed) =>
+          take(response, () => {
+            tries = 0;
+            progressed();
+          }),
+        );
       } catch (error) {
-        if (signal.aborted)
+        signal?.throwIfAborted();
+        if (this.#ended.aborted)
           throw new StoreError(`the store of ${this.name} was closed while it was read`);
         if (!(error instanceof PassingError)) throw error;
+        const { message, wait } = error;
         if (tries === retries)
-          throw new StoreError(`${error.message} (tried ${tries + 1} times)`, { cause: error });
-        await new Promise((resolve) => setTimeout(resolve, retryDelay * 2 ** tries));
+          throw new StoreError(`${message} (tried ${tries + 1} times)`, { cause: error });
+        if (wait > patience)
+          throw new StoreError(
+            `${message}; the server asks to wait for ${Math.ceil(wait / 1000)} s`,
+            { cause: error },
+          );
+        const pause = Math.max(wait, retryDelay * 2 ** tries);
+        onRetry?.(message, pause);
+        await passed(pause, this.#ended);
       }
   }
 
@@ -77,17 +121,21 @@ export class HttpRequests {
     this.#closing.abort();
   }
 
-  async #try<T>(
-    { where, headers }: { where: string; headers: Readonly<Record<string, string>> },
-    take: (response: Response) => Promise<T>,
-  ): Promise<T> {
-    const { timeout = 10_000 } = this.#options;
-    const limit = AbortSignal.timeout(timeout);
-    const signal = AbortSignal.any([this.#closing.signal, limit]);
+  async #try<T>({ where, headers }: Asked, take: Take<T>): Promise<T> {
+    const { timeout = TIMEOUT } = this.#options;
+    const limit = new AbortController();
+    const start = (): ReturnType<typeof setTimeout> => setTimeout(() => limit.abort(), timeout);
+    let timer = start();
+    const progressed = (): void => {
+      clearTimeout(timer);
+      timer = start();
+    };
+    const signal = AbortSignal.any([this.#ended, limit.signal]);
+    const asked = typeof headers === "function" ? headers() : headers;
     try {
-      const response = await this.#request(headers, { where, signal });
+      const response = await this.#request(asked, { where, signal });
       try {
-        return await take(response);
+        return await take(response, progressed);
       } catch (error) {
         // The body may be the whole table, or have no end, so it is not read.
         await response.body?.cancel().catch(() => undefined);
@@ -95,8 +143,10 @@ export class HttpRequests {
       }
     } catch (cause) {
       if (cause instanceof EngramError) throw cause;
-      const reason = limit.aborted ? `no answer within ${timeout} ms` : messageOf(cause);
+      const reason = limit.signal.aborted ? `no answer within ${timeout} ms` : messageOf(cause);
       throw new PassingError(`${where}: ${reason}`, { cause });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -132,14 +182,34 @@ export class HttpRequests {
 
 /** The error for a response whose status is not the `expected` one. */
 export function unexpectedStatus(
-  { status, statusText }: Response,
+  { status, statusText, headers }: Response,
   { where, expected }: { where: string; expected: string },
 ): StoreError {
   const message = `${where}: expected ${expected}, got ${status} ${statusText}`.trimEnd();
-  if (status >= 500 || status === 429 || status === 408) return new PassingError(message);
+  if (status >= 500 || status === 429 || status === 408)
+    return new PassingError(message, { wait: waitOf(headers.get("retry-after")) });
   return status === 404 || status === 410
     ? new NothingThereError(message)
     : new StoreError(message);
+}
+
+/** Milliseconds of a Retry-After header, which has seconds or a date; 0 for anything else. */
+function waitOf(header: string | null): number {
+  const seconds = /^\d{1,9}$/.test(header ?? "") ? Number(header) : Number.NaN;
+  const wait = Number.isNaN(seconds) ? Date.parse(header ?? "") - Date.now() : seconds * 1000;
+  return wait > 0 ? wait : 0;
+}
+
+function passed(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
+  });
 }
 
 /** An address without the parts that may be secret. */

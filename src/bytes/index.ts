@@ -2,5 +2,6 @@
 export { type ByteRanges, EndedError } from "./byte-ranges.ts";
 export { type ByteSource, type OpenOptions, readAtMost } from "./byte-source.ts";
 export { openHttpRanges } from "./http-ranges.ts";
-export type { HttpOptions } from "./http-requests.ts";
+export { partsOf, readWholeBody } from "./http-body.ts";
+export { type HttpOptions, HttpRequests, PassingError, unexpectedStatus } from "./http-requests.ts";
 export { httpSource } from "./http-source.ts";

@@ -12,8 +12,10 @@ export {
   type LocatedTensor,
   MissingFileError,
   ModelFiles,
+  modelNames,
+  parseIndex,
 } from "./model-files.ts";
-export { checkPlainName } from "./plain-name.ts";
+export { checkPlainName, isPlainName } from "./plain-name.ts";
 export {
   type ReadRangeOptions,
   SafetensorsFile,

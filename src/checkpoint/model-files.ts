@@ -280,7 +280,8 @@ async function readManifest(source: ByteSource): Promise<Manifest> {
   return parseManifest(new TextDecoder().decode(bytes), source.nameOf(modelNames.manifest));
 }
 
-function parseIndex(path: string, index: JsonObject): ReadonlyMap<string, string> {
+/** Tensor name -> file name, by an index file. Throws `FormatError` for names that lead elsewhere. */
+export function parseIndex(path: string, index: JsonObject): ReadonlyMap<string, string> {
   const map = index["weight_map"];
   if (typeof map !== "object" || map === null || Array.isArray(map))
     throw new FormatError(`${path}: expected an object "weight_map" of tensor name -> file name`);

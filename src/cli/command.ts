@@ -25,6 +25,7 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** For commands that read while they write. */
   readonly console: Console;
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** A person is at the terminal; false under `--json` and in CI. */
   readonly isInteractive: boolean;
   /** Opens a page in the person's browser; absent without a screen. */

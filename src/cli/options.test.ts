@@ -8,6 +8,7 @@ import { commands } from "./registry.ts";
 
 const frozen: Readonly<Record<string, readonly string[]>> = {
   start: [],
+  "pull NAME": [],
   train: [
     "--data <FILE...>",
     "--preset <NAME>",

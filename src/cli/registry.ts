@@ -11,6 +11,7 @@ import {
   doctorCommand,
   evalCommand,
   generateCommand,
+  pullCommand,
   quantizeCommand,
   rowsCommand,
   serveCommand,
@@ -27,6 +28,7 @@ import {
 
 export const commands: readonly Command[] = [
   startCommand,
+  pullCommand,
   trainCommand,
   generateCommand,
   chatCommand,

@@ -43,6 +43,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     program: env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram",
     signal,
     console: { stdin, stdout },
+    env,
     isInteractive: terminal.isInteractive && !isJson,
     openBrowser: terminal.openBrowser,
   };

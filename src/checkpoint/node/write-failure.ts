@@ -21,7 +21,8 @@ const reasons: Readonly<Record<string, string>> = {
 export function writeFailure(cause: unknown, what: string): unknown {
   if (cause instanceof EngramError || !(cause instanceof Error)) return cause;
   const { code } = cause as NodeJS.ErrnoException;
-  if (code === undefined) return cause;
+  // The platform's AbortError has a code, too, which is a number.
+  if (typeof code !== "string") return cause;
   const reason = reasons[code] ?? cause.message;
   return new StoreError(`writing ${what} failed: ${reason}; nothing saved before was changed`, {
     cause,

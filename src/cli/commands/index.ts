@@ -6,6 +6,7 @@ export { dashCommand } from "./dash.ts";
 export { doctorCommand } from "./doctor.ts";
 export { evalCommand } from "./eval.ts";
 export { generateCommand } from "./generate.ts";
+export { pullCommand } from "./pull.ts";
 export { quantizeCommand } from "./quantize.ts";
 export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";

@@ -46,6 +46,7 @@ function watch(
     text: "",
     context: {
       isJson: false,
+      env: {},
       answer: () => undefined,
       console: { stdin: Readable.from([]), stdout: { write: () => true } },
       isInteractive,
