@@ -21,6 +21,7 @@ export {
 } from "./pretokenize.ts";
 export { parseSpecialTokens, parseTiktoken, parseTiktokenDefinition } from "./tiktoken.ts";
 export type { TiktokenOptions } from "./tiktoken.ts";
+export { ggufTokenizerJson, type GgufSettings } from "./gguf-tokenizer.ts";
 export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
 export type { Gpt2Files } from "./gpt2-files.ts";
 export { tokenText } from "./token-text.ts";

@@ -43,6 +43,12 @@ export const QWEN2_SPLIT: string = [
   "\\s+",
 ].join("|");
 
+/** Llama 3: as GPT-4's. */
+export const LLAMA3_SPLIT: string = QWEN2_SPLIT.replace("|\\p{N}|", "|\\p{N}{1,3}|");
+
+/** Digits one by one, before another pattern cuts the rest. */
+export const DIGIT_SPLIT = "\\p{N}";
+
 /** DeepSeek-V3's three, in order: digits, Chinese and kana, everything else. */
 export const DEEPSEEK_V3_SPLITS: readonly string[] = [
   "\\p{N}{1,3}",
@@ -62,6 +68,8 @@ export const KNOWN_SPLITS: ReadonlySet<string> = new Set([
   DEFAULT_SPLIT,
   GPT2_SPLIT,
   QWEN2_SPLIT,
+  LLAMA3_SPLIT,
+  DIGIT_SPLIT,
   ...DEEPSEEK_V3_SPLITS,
 ]);
 
