@@ -52,14 +52,17 @@ export interface CommandSpec<Schema extends z.ZodType> {
 }
 
 export interface CommandArgument {
-  /** "MODEL"; "RUN..." takes one or more, and `run` gets a list. */
+  /**
+   * "FILE"; "RUN..." takes one or more, and `run` gets a list. For "MODEL", `run` gets a path where the user may have
+   * given a name (`resolve-model.ts`).
+   */
   readonly name: string;
   readonly description: string;
   readonly isOptional?: boolean;
 }
 
 export interface CommandOption {
-  /** In commander's notation: "--steps <N>", "--data <FILE...>", "--resume". */
+  /** In commander's notation: "--steps <N>", "--data <FILE...>", "--resume". <MODEL> is as the argument of that name. */
   readonly flags: string;
   readonly description: string;
   readonly isRequired?: boolean;

@@ -108,8 +108,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "audit MODEL": [
     "--text <FILE...>",
     "--trained <FILE...>",
-    "--without <DIR>",
-    "--donor <DIR>",
+    "--without <MODEL>",
+    "--donor <MODEL>",
     // Some thirty readings of a long text are hours.
     "--limit <N>",
     "--seed <S>",
@@ -120,7 +120,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   // Everything that a result depends on stands in the file, which is registered; these say where and how fast.
   "study FILE": ["--out <DIR>", "--threads <N>", "--parallel <N>"],
   "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
-  "verify DIR": [
+  "verify MODEL": [
     // Whoever edits a configuration on purpose, and whoever has a model from before there were sums.
     "--seal",
   ],

@@ -10,6 +10,7 @@ import type { ConsoleOutput } from "./chat-lines.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
+import { resolveModel } from "./resolve-model.ts";
 import type { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
@@ -35,12 +36,13 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     if (isJson && !isAnswered) stdout.write(`${JSON.stringify(document)}\n`);
     isAnswered = true;
   };
+  const program = env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram";
   const context: CommandContext = {
     isJson,
     answer,
     print: (text) => void (isJson || stdout.write(text)),
     progress,
-    program: env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram",
+    program,
     signal,
     console: { stdin, stdout },
     env,
@@ -49,6 +51,7 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
   };
   try {
     const parser = buildParser(world, async (command, input) => {
+      await resolveModels(command, input, context);
       const document = await command.run(parseInput(command, input), context);
       progress.end();
       answer(document);
@@ -148,6 +151,24 @@ function groupOf(parent: Parser, name: string): Parser {
     parent.commands.find((c) => c.name() === name) ??
     parent.command(name).summary(`commands about the ${name}`).helpCommand(false)
   );
+}
+
+/** Replaces the names of models by their paths: the values of arguments and options whose value is called MODEL. */
+async function resolveModels(
+  command: Command,
+  input: Record<string, unknown>,
+  context: CommandContext,
+): Promise<void> {
+  const keys = [
+    ...(command.arguments ?? []).filter(({ name }) => name === "MODEL").map(() => "model"),
+    ...command.options
+      .filter(({ flags }) => flags.includes("<MODEL>"))
+      .map(({ flags }) => new Option(flags).attributeName()),
+  ];
+  for (const key of keys) {
+    const value = input[key];
+    if (typeof value === "string") input[key] = await resolveModel(value, context);
+  }
 }
 
 /** Checks what was written against the command's schema. Throws `InvalidConfigError`. */

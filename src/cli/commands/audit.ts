@@ -18,6 +18,7 @@ import {
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openedBy } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { describeAudit } from "../show-audit.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
 
@@ -31,12 +32,12 @@ export const auditCommand: Command = defineCommand({
     "groups tokens by whether their n-grams occur in the training text or in the context, and looks for text that the " +
     "model copies word for word. Every difference has a 95 % interval. Without --text, the held-out part of the " +
     "--trained text is scored, and the rest is counted.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+  arguments: [modelArgument],
   options: [
     { flags: "--text <FILE...>", description: "text to score" },
     { flags: "--trained <FILE...>", description: "text that MODEL was trained on" },
-    { flags: "--without <DIR>", description: "model trained without memory, same tokenizer" },
-    { flags: "--donor <DIR>", description: "model whose table replaces MODEL's as a control" },
+    { flags: "--without <MODEL>", description: "model trained without memory, same tokenizer" },
+    { flags: "--donor <MODEL>", description: "model whose table replaces MODEL's as a control" },
     { flags: "--limit <N>", description: "score only the first N tokens of the text" },
     { flags: "--seed <S>", description: "seed of shuffles, noise and sampled texts (default 0)" },
     { flags: "--svg <FILE>", description: "also write the result as a picture" },

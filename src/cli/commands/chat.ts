@@ -13,6 +13,7 @@ import { chatTemplateOption, readChatTemplate } from "../chat-template-option.ts
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { dtypeOption, openedBy } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
 
@@ -23,11 +24,11 @@ export const chatCommand: Command = defineCommand({
   path: "chat",
   summary: "talk with a model",
   description:
-    "Talks with the model in the directory MODEL. Lines are answered as they come, from the keyboard or from a " +
+    "Talks with the model MODEL. Lines are answered as they come, from the keyboard or from a " +
     "pipe; /help lists what can be changed on the way, such as /memory off. Ctrl-C stops an answer, twice it " +
     "leaves. A conversation that outgrows the model's context loses its oldest turns. A model without a chat " +
     "template continues one running text instead. With --json the conversation is one document at the end.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+  arguments: [modelArgument],
   options: [
     { flags: "--system <TEXT>", description: "what the model is told before the first turn" },
     chatTemplateOption,

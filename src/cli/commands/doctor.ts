@@ -4,6 +4,7 @@ import { examine } from "../../doctor.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { describeDoctor } from "../show-doctor.ts";
 
 export const doctorCommand: Command = defineCommand({
@@ -16,9 +17,7 @@ export const doctorCommand: Command = defineCommand({
     "from the page cache to measure a cold start. Directories in the layout of DeepSeek-V4.1-Flash work, too. With " +
     "--rows and --row-bytes it writes a scratch file of at most 256 MiB to --dir. The file has no name, so it is " +
     "removed however the program ends.",
-  arguments: [
-    { name: "MODEL", description: "model directory, in either layout", isOptional: true },
-  ],
+  arguments: [{ ...modelArgument, isOptional: true }],
   options: [
     { flags: "--rows <N>", description: "rows of an imagined table (16 rows per token)" },
     { flags: "--row-bytes <B>", description: "bytes per row of that table" },

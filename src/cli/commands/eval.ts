@@ -13,6 +13,7 @@ import { type Command, type CommandContext, defineCommand } from "../command.ts"
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { evalTasks } from "../eval-tasks.ts";
 import { dtypeOption, openedBy } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
 
 /** What only benchmarks have. */
@@ -29,7 +30,7 @@ export const evalCommand: Command = defineCommand({
     "--tasks: benchmarks by the rules of lm-evaluation-harness, shown in its table format. A small file describes " +
     "each task (docs/tasks.md). The model is measured with the chosen options and with the memory off; the " +
     "differences are paired by document. Nothing is downloaded: --data names the folder of the benchmarks' files.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+  arguments: [modelArgument],
   options: [
     { flags: "--bpb <FILE...>", description: "text to measure on" },
     {

@@ -6,6 +6,7 @@ import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { dtypeOption, openedBy } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
 
@@ -13,8 +14,8 @@ export const generateCommand: Command = defineCommand({
   path: "generate",
   summary: "continue a text",
   description:
-    "Continues PROMPT with the model in the directory MODEL. The same seed gives the same text.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+    "Continues PROMPT with the model MODEL, and prints the text as it comes. The same seed gives the same text.",
+  arguments: [modelArgument],
   options: [
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },

@@ -19,6 +19,7 @@ import {
 import { carryRecord, checkTexts, describeFile, readAll } from "../../training/node/index.ts";
 import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { modelArgument } from "../resolve-model.ts";
 
 /** A line of the certificate: formats, what they take, and what they cost on the text if there is one. */
 interface Line extends ModelFormats {
@@ -33,11 +34,11 @@ export const quantizeCommand: Command = defineCommand({
   path: "quantize",
   summary: "make a model smaller, and measure the cost",
   description:
-    "Packs the weights of the model in the directory MODEL, converts the rows of its memory, or both, and " +
+    "Packs the weights of the model MODEL, converts the rows of its memory, or both, and " +
     "writes the result to the directory DIR. With --text it measures first: bits per byte before and " +
     "after, and the mean KL divergence of the next-token probabilities. This certificate is printed, and " +
     "saved in DIR as quantization.json. With --text alone it measures every format and writes nothing.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+  arguments: [modelArgument],
   options: [
     { flags: "--out <DIR>", description: "directory for the result; must be new or empty" },
     { flags: "--dtype <KIND>", description: "weights as f32, q8 or q4 (default: as they are)" },

@@ -5,6 +5,7 @@
 import { DisposalStack } from "../../disposal-stack.ts";
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
+import { nameOfCachedPath } from "../../hub/node/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
@@ -16,6 +17,7 @@ import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { dtypeOption, openedBy } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
@@ -25,12 +27,12 @@ export const serveCommand: Command = defineCommand({
   path: "serve",
   summary: "serve a model over OpenAI's interface",
   description:
-    "Serves the model in the directory MODEL over OpenAI's interface at /v1. The field engram of requests " +
+    "Serves the model MODEL over OpenAI's interface at /v1. The field engram of requests " +
     "controls the memory, and the field engram of answers reports what it did. The page at / shows the " +
     "memory in a browser. Serves until Ctrl-C or SIGTERM; running requests may then finish. With --json " +
     "it prints its one document when it is ready for requests. Every option can also be an environment " +
     "variable: ENGRAM_CTX_SIZE for --ctx-size.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+  arguments: [modelArgument],
   options: [
     {
       flags: "--host <ADDRESS>",
@@ -54,7 +56,7 @@ export const serveCommand: Command = defineCommand({
     },
     {
       flags: "--alias <NAME>",
-      description: "model name for clients (default: its directory)",
+      description: "model name for clients (default: its directory, or the name it was pulled by)",
       env: "ENGRAM_ALIAS",
     },
     {
@@ -131,6 +133,7 @@ export const serveCommand: Command = defineCommand({
       ...(apiKey !== undefined && { apiKey }),
       ...(corsOrigins !== undefined && { corsOrigins }),
     };
+    const name = alias ?? nameOfCachedPath(directory);
     checkExposure({ host, apiKey, insecure, remedy: "give it a key (--api-key)" }, context);
     checkAccess(access);
     const opening = openedBy({ dtype, threads, table, tableMemory }, context);
@@ -156,7 +159,7 @@ export const serveCommand: Command = defineCommand({
         page: () => inspectorPage({ note: (line) => progress.note(line) }),
         onError: (error) =>
           progress.note(error instanceof Error ? (error.stack ?? "") : String(error)),
-        ...(alias !== undefined && { alias }),
+        ...(name !== undefined && { alias: name }),
         parallel,
         ...(ctxSize !== undefined && { contextSize: ctxSize }),
       });
@@ -167,7 +170,7 @@ export const serveCommand: Command = defineCommand({
       keepAlive,
       context,
       onReady(address) {
-        const line = `serving ${directory} at ${address}/v1; look into it at ${address}/`;
+        const line = `serving ${name ?? directory} at ${address}/v1; look into it at ${address}/`;
         if (isJson) progress.note(line);
         else print(`${line}\n`);
         context.answer({ model: directory, url: address });

@@ -11,17 +11,18 @@ import { settingsOf, type StoredRun } from "../../training/index.ts";
 import { readRunRecord } from "../../training/node/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { describeReleased, describeReleasedAsText, hashLine } from "../show-released.ts";
 
 export const showCommand: Command = defineCommand({
   path: "show",
   summary: "describe a model, its memory and its files",
   description:
-    "Prints the sizes of the model in the directory MODEL and of its memory, the contents of every file, and " +
+    "Prints the sizes of the model MODEL and of its memory, the contents of every file, and " +
     "how the model was trained (run.json). Checks the stored hash constants. Reads only the configuration and " +
     "headers, so it is fast even with large tables. Directories in the layout of DeepSeek-V4.1-Flash work, too; " +
     "only the memory's files of these are described.",
-  arguments: [{ name: "MODEL", description: "model directory" }],
+  arguments: [modelArgument],
   options: [],
   examples: ["show models/tiny", "show models/tiny --json"],
   schema: z.object({ model: path }),

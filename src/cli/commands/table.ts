@@ -22,6 +22,7 @@ import { findEngramConfig, type RowStore, type TableIdentity } from "../../memor
 import { parseModelConfig } from "../../model/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { modelArgument } from "../resolve-model.ts";
 import { placeOf } from "../table-place.ts";
 
 const places =
@@ -32,7 +33,7 @@ const places =
 
 const words = {
   arguments: [
-    { name: "MODEL", description: "model directory" },
+    modelArgument,
     { name: "PLACE", description: "where the tables are (ENGRAM_TABLE)", isOptional: true },
   ],
   options: [],
@@ -43,7 +44,7 @@ export const tablePushCommand: Command = defineCommand({
   ...words,
   path: "table push",
   summary: "copy a model's tables to a cluster, or to files",
-  description: `Copies the tables of the model in the directory MODEL to PLACE, with a checksum for each row or block. ${places}`,
+  description: `Copies the tables of the model MODEL to PLACE, with a checksum for each row or block. ${places}`,
   examples: ["table push models/wiki redis://127.0.0.1:7000/wiki", "table push models/wiki tables"],
   async run(input, context) {
     const place = given(input.place);
@@ -71,7 +72,7 @@ export const tableVerifyCommand: Command = defineCommand({
   summary: "check every row of tables that were copied",
   description:
     "Reads all rows at PLACE and verifies their checksums. Compares them with the tables of the model in the " +
-    `directory MODEL, if these have the same row format. ${places}`,
+    `MODEL, if these have the same row format. ${places}`,
   examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
   async run(input, context) {
     const place = given(input.place);

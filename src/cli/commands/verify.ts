@@ -17,11 +17,11 @@ export const verifyCommand: Command = defineCommand({
     "checksums: those in manifest.json, in table files and in row logs, and for downloaded models the SHA-256 of " +
     "the download, if there is one. Names the file and the bytes that differ, and then exits with code 1. Files " +
     "without checksums are listed. --seal computes new checksums of a model as it is now.",
-  arguments: [{ name: "DIR", description: "model, training run, checkpoint or table file" }],
+  arguments: [{ name: "MODEL", description: "model, training run, checkpoint or table file" }],
   options: [
     {
       flags: "--seal",
-      description: "compute the checksums of DIR again, after a change on purpose",
+      description: "compute the checksums of MODEL again, after a change on purpose",
     },
   ],
   examples: [
@@ -29,8 +29,8 @@ export const verifyCommand: Command = defineCommand({
     "verify models/tiny/checkpoints/step-000000120",
     "verify models/tiny --seal",
   ],
-  schema: z.object({ dir: path, seal: z.boolean().optional() }),
-  async run({ dir, seal = false }, { print, progress, signal }) {
+  schema: z.object({ model: path, seal: z.boolean().optional() }),
+  async run({ model: dir, seal = false }, { print, progress, signal }) {
     if (seal) progress.note(`made checksums of ${await sealDirectory(dir)} files`);
     const files: FileCheck[] = [];
     for await (const check of verifyDirectory(dir, { signal })) {
