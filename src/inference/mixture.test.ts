@@ -14,9 +14,11 @@ import {
 import { Random } from "../numerics/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { referenceBackend } from "../tensor/index.ts";
+import { RequestError } from "../errors.ts";
 import { BatchDecoder } from "./batch-decoder.ts";
 import { Decoder, type LanguageModel, Scorer, withoutMemory } from "./index.ts";
 import { mixedLoss, mixLogits, mixProbs, weightsUnder } from "./mixture.ts";
+import { sameView, type View } from "./view.ts";
 
 const order = 4;
 const { vocabSize, numLayers } = smallConfig;
@@ -73,6 +75,44 @@ test("weights sum to one at every scale, which moves the memory's odds", () => {
     }),
   );
   assert.deepEqual([...weightsUnder(Float32Array.of(0, 1), 2, { scale: 0 })], [1, 0]);
+});
+
+test("weights are held, and each distribution's odds moved, by a view", async () => {
+  const weights = Float32Array.of(0.5, 0.3, 0.2, 0.1, 0.1, 0.8);
+  const under = (mixture: View["mixture"], scale = 1): number[] => [
+    ...weightsUnder(weights, 3, { scale, mixture }),
+  ];
+  const held = [0.25, 0.5, 0.25];
+  assert.deepEqual(under({ held }), [...held, ...held]);
+  toBeClose(under({ odds: [1, 0] }), [5 / 8, 3 / 8, 0, 1 / 2, 1 / 2, 0], near);
+  toBeClose(under({ odds: [0, 2] }, 0.5), [5 / 7, 0, 2 / 7, 1 / 9, 0, 8 / 9], near);
+  assert.deepEqual(under({ odds: [0, 0] }), [1, 0, 0, 1, 0, 0]);
+  toBeClose(under({ held, odds: [1, 0] }), [1 / 3, 2 / 3, 0, 1 / 3, 2 / 3, 0], near);
+  assert.deepEqual(
+    [...weightsUnder(Float32Array.of(0, 1), 2, { scale: 1, mixture: { odds: [0] } })],
+    [1, 0],
+  );
+
+  const of = await model("counts");
+  const decoder = new Decoder(of);
+  const ofAll = { held: [0.4, 0.3, 0.2, 0.1] };
+  const { mixture } = await decoder.createSession({ view: { mixture: ofAll } }).append(text);
+  toBeClose(mixture.slice(-order), ofAll.held, near);
+  for (const wrong of [
+    { held: [1, 0] },
+    { held: [0.5, 0.5, 0.5, 0.5] },
+    { held: [2, -1, 0, 0] },
+    { odds: [1, 1] },
+    { odds: [1, -1, 1] },
+    { odds: [1, Number.NaN, 1] },
+  ])
+    assert.throws(() => decoder.createSession({ view: { mixture: wrong } }), RequestError);
+  const bare = new Decoder(withoutMemory(of));
+  assert.throws(() => bare.createSession({ view: { mixture: ofAll } }), RequestError);
+  assert.ok(sameView({ memory: of.memory, scale: 1 }, { memory: of.memory, scale: 1 }));
+  assert.ok(
+    !sameView({ memory: of.memory, scale: 1 }, { memory: of.memory, scale: 1, mixture: ofAll }),
+  );
 });
 
 test("logits, chances and losses are mixed alike", () => {

@@ -4,8 +4,17 @@
  *
  * V vocabulary, K distributions; weights [1+K], the backbone's first.
  */
+import { RequestError } from "../errors.ts";
 import type { Distributions } from "../memory/memory.ts";
 import type { View } from "./view.ts";
+
+/** How the memory's distributions are weighed, if not as the graph says. */
+export interface MixtureView {
+  /** Weights [1+K], in place of the graph's. */
+  readonly held?: readonly number[];
+  /** [K] The odds of each distribution against the backbone are multiplied by this. Default: 1 each. */
+  readonly odds?: readonly number[];
+}
 
 /**
  * Weights [n, 1+K] under a view: with scale s the memory's odds against the backbone are s times what they were. They
@@ -14,19 +23,42 @@ import type { View } from "./view.ts";
 export function weightsUnder(
   weights: Float32Array,
   width: number,
-  { scale }: Pick<View, "scale">,
+  { scale, mixture: { held, odds } = {} }: Pick<View, "scale" | "mixture">,
 ): Float32Array {
   const scaled = weights.slice();
-  if (scale === 1) return scaled;
+  if (held !== undefined) for (let at = 0; at < scaled.length; at += width) scaled.set(held, at);
+  if (scale === 1 && odds === undefined) return scaled;
+  const factors = Array.from({ length: width - 1 }, (_, i) => scale * (odds?.[i] ?? 1));
   for (let at = 0; at < scaled.length; at += width) {
+    let others = 0;
+    for (let i = 1; i < width; i++) others += scaled[at + i]! *= factors[i - 1]!;
     // However small the backbone's weight is, without the memory it is all there is.
-    const own = scale === 0 ? 1 : scaled[at]!;
-    let sum = own;
-    for (let i = 1; i < width; i++) sum += scale * scaled[at + i]!;
-    scaled[at] = own / sum;
-    for (let i = 1; i < width; i++) scaled[at + i]! *= scale / sum;
+    const own = others === 0 ? 1 : scaled[at]!;
+    scaled[at] = own / (own + others);
+    for (let i = 1; i < width; i++) scaled[at + i]! /= own + others;
   }
   return scaled;
+}
+
+/** Throws `RequestError` unless this says how to weigh `count` distributions. */
+export function checkMixture({ held, odds }: MixtureView, count: number): void {
+  const isShare = (weight: number): boolean => weight >= 0 && weight <= 1;
+  const sum = held?.reduce((all, weight) => all + weight, 0) ?? 1;
+  if (held !== undefined && !(held.length === count + 1 && held.every(isShare)))
+    throw new RequestError(
+      `the weights of a backbone and ${count} distributions of its memory are ${count + 1} numbers of 0..1, got ${held.join(", ") || "none"}`,
+    );
+  if (Math.abs(sum - 1) > 1e-3)
+    throw new RequestError(
+      `the weights of a mixture sum to one, got ${held!.join(" + ")} = ${sum}`,
+    );
+  if (
+    odds !== undefined &&
+    !(odds.length === count && odds.every((by) => by >= 0 && Number.isFinite(by)))
+  )
+    throw new RequestError(
+      `the odds of ${count} distributions are multiplied by as many numbers of at least 0, got ${odds.join(", ") || "none"}`,
+    );
 }
 
 /** -log of the mixed chance of an id, from the backbone's own -log chance and the distributions' chances [K]. */

@@ -26,6 +26,8 @@ export interface Score {
   readonly numTokens: number;
   /** Mean gate of each Engram layer over the positions whose next token was scored; empty if none was. */
   readonly gates: ReadonlyMap<number, number>;
+  /** Mean weight of the backbone and of each distribution of the memory [1+K] over them; empty if it has none. */
+  readonly mixture: readonly number[];
 }
 
 export interface ScoreOptions {
@@ -56,6 +58,8 @@ export interface ScoredBatch {
   readonly losses: Float32Array;
   /** Gate at each position [B*T] by Engram layer. */
   readonly gates: ReadonlyMap<number, Float32Array>;
+  /** Weights of the backbone and of the memory's distributions [B*T,1+K]; absent if these have no say. */
+  readonly mixture: Float32Array | undefined;
 }
 
 export interface ScorerOptions {
@@ -135,17 +139,23 @@ export class Scorer {
     let nats = 0;
     let numTokens = 0;
     const gateSums = new Map(this.#layers.map((layer) => [layer, 0]));
-    for await (const { tokens, losses, gates } of this.batches(stream, options)) {
+    const mixtureSums: number[] = [];
+    for await (const { tokens, losses, gates, mixture } of this.batches(stream, options)) {
       numTokens += tokens.length;
       for (const { at, label, windowStart } of tokens) {
         nats += losses[at]!;
         options.onToken?.(label, losses[at]!, windowStart);
         for (const [layer, sum] of gateSums) gateSums.set(layer, sum + gates.get(layer)![at]!);
+        if (mixture === undefined) continue;
+        const width = mixture.length / losses.length;
+        for (let i = 0; i < width; i++)
+          mixtureSums[i] = (mixtureSums[i] ?? 0) + mixture[at * width + i]!;
       }
     }
     const means =
       numTokens === 0 ? [] : [...gateSums].map(([n, sum]) => [n, sum / numTokens] as const);
-    return { nats, numTokens, gates: new Map(means) };
+    const mixture = mixtureSums.map((sum) => sum / numTokens);
+    return { nats, numTokens, gates: new Map(means), mixture };
   }
 
   /** The runs of `score`, one after another. */
@@ -172,7 +182,7 @@ export class Scorer {
       const group = windows.slice(at, at + batch);
       for (let row = 0; row < batch; row++)
         fillWindow(stream, (group[row] ?? group[0]!).start, this.#batch, row);
-      const losses = await this.#run();
+      const { losses, mixture } = await this.#run();
       const gates = new Map(
         this.#layers.map((n) => [n, this.#outputs[io.gate(n)]!.data as Float32Array]),
       );
@@ -189,7 +199,7 @@ export class Scorer {
             );
           tokens.push({ at: place, label, windowStart: start });
         }
-      yield { tokens, losses, gates };
+      yield { tokens, losses, gates, mixture };
       onProgress?.(Math.min(at + batch, windows.length), windows.length);
     }
   }
@@ -213,8 +223,7 @@ export class Scorer {
     return this.#model.config.engram?.layerIds ?? [];
   }
 
-  /** The losses [B*T]. */
-  async #run(): Promise<Float32Array> {
+  async #run(): Promise<Pick<ScoredBatch, "losses" | "mixture">> {
     const losses = this.#outputs[io.loss]!.data as Float32Array;
     let lookUp: LookUp | undefined;
     if (this.#reader !== undefined) {
@@ -226,13 +235,15 @@ export class Scorer {
       await lookUp.all();
     }
     await this.#binding.run();
-    if (lookUp?.distributions !== undefined && this.#view.scale !== 0)
-      this.#mix(losses, lookUp.distributions);
-    return losses;
+    const mixture =
+      lookUp?.distributions === undefined || this.#view.scale === 0
+        ? undefined
+        : this.#mix(losses, lookUp.distributions);
+    return { losses, mixture };
   }
 
-  /** Mixes what the memory itself says into losses [B*T] and chances [B*T,V]. */
-  #mix(losses: Float32Array, of: Distributions): void {
+  /** Mixes what the memory itself says into losses [B*T] and chances [B*T,V], with the weights [B*T,1+K] that it returns. */
+  #mix(losses: Float32Array, of: Distributions): Float32Array {
     const width = of.count + 1;
     const weights = weightsUnder(
       this.#outputs[io.mixture]!.data as Float32Array,
@@ -249,6 +260,7 @@ export class Scorer {
       const ofIds = probs?.subarray(position * vocabSize, (position + 1) * vocabSize);
       if (ofIds !== undefined) mixProbs(ofIds, ofPosition, { of, position });
     }
+    return weights;
   }
 
   async dispose(): Promise<void> {

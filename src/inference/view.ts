@@ -7,6 +7,7 @@ import type { Memory } from "../memory/memory.ts";
 import { io, type MemoryInputs } from "../model/index.ts";
 import type { Values } from "../tensor/index.ts";
 import type { LanguageModel } from "./language-model.ts";
+import { checkMixture, type MixtureView } from "./mixture.ts";
 
 export interface View {
   /** Replaces the model's memory; has the same inputs. Undefined for a model without memory. */
@@ -15,11 +16,13 @@ export interface View {
   readonly scale: number;
   /** Fixed gates by layer, 0..1, instead of the computed ones. Default: none. */
   readonly gates?: ReadonlyMap<number, number> | undefined;
+  /** How the memory's own distributions are weighed, for a memory that has some. Default: as trained. */
+  readonly mixture?: MixtureView | undefined;
 }
 
 /**
- * A whole view; parts that are not given are as trained. Throws `RequestError` for gates that the model does not
- * have.
+ * A whole view; parts that are not given are as trained. Throws `RequestError` for gates and distributions that the
+ * model does not have.
  */
 export function viewOf({ memory, config }: LanguageModel, view: Partial<View> = {}): View {
   const layerIds = config.engram?.layerIds ?? [];
@@ -28,7 +31,9 @@ export function viewOf({ memory, config }: LanguageModel, view: Partial<View> = 
       throw new RequestError(
         `a gate is set to 0..1 in a layer that has one (${layerIds.join(", ") || "none has"}), got ${gate} in layer ${layer}`,
       );
-  return { memory, scale: 1, ...view };
+  const whole = { memory, scale: 1, ...view };
+  if (view.mixture !== undefined) checkMixture(view.mixture, whole.memory?.numDistributions ?? 0);
+  return whole;
 }
 
 /** Whether the same ids have the same hidden states under both. */
@@ -36,7 +41,8 @@ export function sameView(one: View, other: View): boolean {
   return (
     one.scale === other.scale &&
     one.memory?.identity === other.memory?.identity &&
-    sameGates(one.gates, other.gates)
+    sameGates(one.gates, other.gates) &&
+    JSON.stringify(one.mixture ?? {}) === JSON.stringify(other.mixture ?? {})
   );
 }
 

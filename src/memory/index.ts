@@ -78,7 +78,7 @@ export type {
 } from "./memory.ts";
 export { NgramIndex } from "./ngrams.ts";
 export { meanRows, noiseRows, shuffledRows } from "./other-rows.ts";
-export { composed, countsOf, rowsOf, withoutParts, withRows } from "./parts.ts";
+export { composed, countsOf, rowsOf, withCounts, withoutParts, withRows } from "./parts.ts";
 export { normalizeToken } from "./normal-form.ts";
 export { Retrieval, type RetrievalTable, type RowBatch } from "./retrieval.ts";
 export {

@@ -37,6 +37,12 @@ export function withRows(memory: Memory, change: (rows: HashedMemory) => HashedM
   return composed(partsOf(memory).map((part) => (part === rows ? change(rows) : part)))!;
 }
 
+/** The same memory with other counts in place of its own, if it has some. */
+export function withCounts(memory: Memory, other: CountedMemory): Memory {
+  const counts = countsOf(memory);
+  return composed(partsOf(memory).map((part) => (part === counts ? other : part)))!;
+}
+
 /** The memory with parts of its learned rows reading as zeros. Throws `RequestError` for parts that it does not have. */
 export function withoutParts(memory: Memory, ablation: Ablation): Memory {
   if (rowsOf(memory) === undefined && Object.values(ablation).some((list) => list?.length > 0))

@@ -4,6 +4,13 @@
  */
 import type { SamplingOptions } from "../../src/inference/index.ts";
 import { generateText } from "../../src/generate-text.ts";
+import {
+  buildCountedTable,
+  composed,
+  CountedMemory,
+  sortByContext,
+  tableInRam,
+} from "../../src/memory/index.ts";
 import { Model } from "../../src/open-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { openTokenizer, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
@@ -23,6 +30,7 @@ export async function servedModel({
   specialTokens,
   startWorker = startTokenizerWorker,
   hasMemory = true,
+  countedOrder,
   beforeRead,
 }: {
   contextSize?: number;
@@ -33,7 +41,10 @@ export async function servedModel({
   specialTokens?: readonly string[];
   /** For its tokenizer. Default: a thread of Node. */
   startWorker?: StartWorker;
+  /** Whether it has learned rows. */
   hasMemory?: boolean;
+  /** N-grams of up to so many ids of the tokenizer's sentence are its counted memory. Default: it has none. */
+  countedOrder?: number;
   /** Called before every read of rows, which then has nothing at hand; may throw in the store's place. */
   beforeRead?: () => void;
 } = {}): Promise<Model> {
@@ -50,6 +61,7 @@ export async function servedModel({
     vocabSize,
     maxPositions: contextSize,
     ...(hasMemory && { engram: { ...smallEngram, compressedVocabSize: vocabSize } }),
+    ...(countedOrder !== undefined && { counted: { order: countedOrder } }),
   });
   for (const { store } of language.memory?.tables ?? []) {
     if (beforeRead === undefined) continue;
@@ -60,12 +72,33 @@ export async function servedModel({
       await read(rows, into);
     };
   }
+  // Zero at the start, where every weight is the same.
+  for (const [name, { data }] of Object.entries(language.params))
+    if (name.startsWith("memory_mixture"))
+      for (let i = 0; i < data.length; i++) data[i] = Math.sin(i);
+  const counts =
+    countedOrder === undefined
+      ? undefined
+      : countsOf(await tokenizer.encode(text.repeat(4)), {
+          order: countedOrder,
+          vocabSize,
+          layerId: language.config.numLayers,
+        });
   return new Model("models/served", {
     tokenizer,
-    language,
+    language: { ...language, memory: composed([language.memory, counts]) },
     ownsBackend: false,
     ...(withChat && { chatTemplate: template }),
   });
+}
+
+function countsOf(
+  ids: ArrayLike<number>,
+  { order, vocabSize, layerId }: { order: number; vocabSize: number; layerId: number },
+): CountedMemory {
+  const text = { tokens: Uint16Array.from(ids), starts: Uint32Array.of(0) };
+  const table = buildCountedTable(sortByContext(text, { order, vocabSize }), { vocabSize });
+  return new CountedMemory(tableInRam(table), { layerId });
 }
 
 /** What the library makes of the same prompt, without any server. */

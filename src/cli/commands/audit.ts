@@ -27,11 +27,12 @@ export const auditCommand: Command = defineCommand({
   summary: "measure a memory beside all its controls",
   description:
     "Scores a text with the memory on and off. The controls: rows shuffled, averaged, replaced by noise of the same " +
-    "norms or by another model's rows; the gate held constant; each order and head alone; a model trained without " +
-    "memory; Kneser-Ney models of orders 2 to 5 of the training text, alone and mixed with the model. The audit also " +
-    "groups tokens by whether their n-grams occur in the training text or in the context, and looks for text that the " +
-    "model copies word for word. Every difference has a 95 % interval. Without --text, the held-out part of the " +
-    "--trained text is scored, and the rest is counted.",
+    "norms or by another model's rows; the gate held constant; each order and head alone; of counts, the weights of " +
+    "their mixture held and each order alone; each kind of memory alone; a model trained without memory; Kneser-Ney " +
+    "models of orders 2 to 5 of the training text, alone and mixed with the model. The audit also groups tokens by " +
+    "whether their n-grams occur in the training text or in the context, and looks for text that the model copies " +
+    "word for word. Every difference has a 95 % interval. Without --text, the held-out part of the --trained text " +
+    "is scored, and the rest is counted.",
   arguments: [modelArgument],
   options: [
     { flags: "--text <FILE...>", description: "text to score" },

@@ -192,7 +192,7 @@ describe("an audit", () => {
 
 test("the chances of every path sum to one over the vocabulary", async () => {
   const gates = new Map([[1, 0.3]]);
-  const paths = await pathsOf(model, { text, gates, donor, seed: 0 });
+  const paths = await pathsOf(model, { text, gates, mixture: [], donor, seed: 0 });
   assert.equal(paths.length, 10);
   const { vocabSize } = tokenizer;
   const readings = [

@@ -60,11 +60,18 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     });
   const scored = new Map<string, ScoredText>();
   for (const [name, of] of models) scored.set(name, await score(name, of));
-  const { at, windowStarts, gates, nats: ofBase } = scored.get(base)!;
+  const { at, windowStarts, gates, mixture, nats: ofBase } = scored.get(base)!;
   const natsOf = new Map(Array.from(scored, ([name, { nats }]) => [name, nats]));
   const readings = Array.from(natsOf, ([name, nats]): Reading => ({ group: "model", name, nats }));
   if (model.rows !== undefined) onProgress("reading the rows of the text");
-  for (const { view, ...path } of await pathsOf(model, { text, gates, donor, seed, signal }))
+  for (const { view, ...path } of await pathsOf(model, {
+    text,
+    gates,
+    mixture,
+    donor,
+    seed,
+    signal,
+  }))
     readings.push({ ...path, nats: (await score(path.name, language, view)).nats });
   const { vocabSize } = model.config;
   const tableBytes = tableBytesOf(model);
@@ -73,9 +80,10 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
   readings.push(...counted);
   onProgress("classes of tokens");
   const longest =
-    model.rows?.addressing.layout.config.maxNgramSize ??
-    model.counts?.table.order ??
-    DEFAULT_LONGEST;
+    Math.max(
+      model.rows?.addressing.layout.config.maxNgramSize ?? 0,
+      model.counts?.table.order ?? 0,
+    ) || DEFAULT_LONGEST;
   const best = bestAlone(counted);
   const classes = await classesOf({
     text,
@@ -124,6 +132,12 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
       ...(without && { without: without.config.maxPositions }),
     },
     gates: Object.fromEntries(gates),
+    mixture:
+      mixture.length === 0
+        ? null
+        : Object.fromEntries(
+            mixture.map((mean, i) => [i === 0 ? "backbone" : `order ${i + 1}`, mean]),
+          ),
     seed,
     trained:
       trained === undefined ? null : { tokens: trained.tokens.length, bytes: trained.numBytes },

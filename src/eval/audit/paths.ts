@@ -1,18 +1,21 @@
 /**
- * The ways in which an audit reads a text: the model as it is, with its memory off, with other rows, with its gate
- * held, with a part of its memory alone. Knows models and views; computes nothing itself.
+ * The ways in which an audit reads a text: the model as it is, with its memory off, with other rows or counts, with its
+ * gate or the weights of its counts held, with a part of its memory alone. Knows models and views; computes nothing itself.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { LanguageModel, TokenStream, View } from "../../inference/index.ts";
 import type { Model } from "../../open-model.ts";
 import {
   ablated,
+  type Ablation,
+  type CountedMemory,
   type HashedMemory,
   type Memory,
   meanRows,
   noiseRows,
   shuffledRows,
   type TokenSpan,
+  withCounts,
   withRows,
 } from "../../memory/index.ts";
 import type { Group } from "./report.ts";
@@ -25,24 +28,31 @@ export interface Path {
 
 export interface PathsOptions {
   readonly text: TokenStream;
-  /** Mean gate of each layer as the model reads the text. */
+  /** Mean gate of each layer, and mean weights of the mixture, as the model reads the text. */
   readonly gates: ReadonlyMap<number, number>;
+  readonly mixture: readonly number[];
   readonly donor?: Model | undefined;
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The ways beside the model as it is and its memory off. */
-export async function pathsOf(
-  { rows: own, language }: Model,
-  options: PathsOptions,
+/** The ways beside the model as it is and its memory off. Of two kinds of memory one changes, and the other stays. */
+export async function pathsOf(model: Model, options: PathsOptions): Promise<Path[]> {
+  const { rows, counts } = model;
+  return [
+    ...(rows === undefined ? [] : await pathsOfRows(model, rows, options)),
+    ...(counts === undefined ? [] : pathsOfCounts(model, counts, options)),
+  ];
+}
+
+async function pathsOfRows(
+  { counts, language }: Model,
+  own: HashedMemory,
+  { text, gates, donor, seed, signal }: PathsOptions,
 ): Promise<Path[]> {
-  if (own === undefined) return [];
-  const { text, gates, donor, seed, signal } = options;
-  const { maxNgramSize, numHeads } = own.addressing.layout.config;
+  const { layerIds, maxNgramSize, numHeads } = own.addressing.layout.config;
   const orders = Array.from({ length: maxNgramSize - 1 }, (_, i) => i + 2);
   const heads = Array.from({ length: numHeads }, (_, head) => head);
-  // Counts, if there are some, stay as they are.
   const memory = (other: HashedMemory): Memory => withRows(language.memory!, () => other);
   const rows = (name: string, other: HashedMemory): Path => ({
     group: "rows",
@@ -54,6 +64,13 @@ export async function pathsOf(
     name,
     view: { gates: new Map([...gates.keys()].map((layer) => [layer, gateOf(layer)])) },
   });
+  const part = (name: string, without: Ablation): Path => ({
+    group: "parts",
+    name,
+    view: { memory: memory(ablated(own, without)) },
+  });
+  const others = (all: readonly number[], one: number): number[] =>
+    all.filter((other) => other !== one);
   return [
     rows("rows shuffled", shuffledRows(own, { seed })),
     rows("rows' mean", await meanRows(own, documentsOf(text), { signal })),
@@ -61,22 +78,45 @@ export async function pathsOf(
     ...(donor?.rows === undefined ? [] : [rows("donor's table", donor.rows)]),
     gate("gate at its mean", (layer) => gates.get(layer)!),
     gate("gate at 0.5", () => 0.5),
-    ...(orders.length < 2 ? [] : orders).map((order): Path => {
-      const others = orders.filter((other) => other !== order);
-      return {
-        group: "parts",
-        name: `order ${order} alone`,
-        view: { memory: memory(ablated(own, { orders: others })) },
-      };
-    }),
-    ...(heads.length < 2 ? [] : heads).map((head): Path => {
-      const others = heads.filter((other) => other !== head);
-      return {
-        group: "parts",
-        name: `head ${head} alone`,
-        view: { memory: memory(ablated(own, { heads: others })) },
-      };
-    }),
+    ...(counts === undefined ? [] : [part("counts alone", { layers: layerIds })]),
+    ...(orders.length < 2 ? [] : orders).map((order) =>
+      part(`order ${order} alone`, { orders: others(orders, order) }),
+    ),
+    ...(heads.length < 2 ? [] : heads).map((head) =>
+      part(`head ${head} alone`, { heads: others(heads, head) }),
+    ),
+  ];
+}
+
+function pathsOfCounts(
+  { rows, language }: Model,
+  { numDistributions }: CountedMemory,
+  { mixture, donor }: PathsOptions,
+): Path[] {
+  const view = (group: Group, name: string, mixed: View["mixture"]): Path => ({
+    group,
+    name,
+    view: { mixture: mixed },
+  });
+  const orders = Array.from({ length: numDistributions }, (_, i) => i + 2);
+  return [
+    ...(donor?.counts === undefined
+      ? []
+      : [
+          {
+            group: "rows" as const,
+            name: "donor's counts",
+            view: { memory: withCounts(language.memory!, donor.counts) },
+          },
+        ]),
+    view("mixture", "weights at their mean", { held: mixture }),
+    view("mixture", "weights all equal", { held: mixture.map(() => 1 / mixture.length) }),
+    ...(rows === undefined ? [] : [view("parts", "rows alone", { odds: orders.map(() => 0) })]),
+    ...(orders.length < 2 ? [] : orders).map((order) =>
+      view("parts", `counts of order ${order} alone`, {
+        odds: orders.map((other) => (other === order ? 1 : 0)),
+      }),
+    ),
   ];
 }
 

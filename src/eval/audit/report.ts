@@ -1,13 +1,21 @@
 /** What an audit finds. Plain data: what `--json` prints. Nats and bits are the lower the better. */
 
 /** Which part of the table a row belongs to. */
-export type Group = "model" | "rows" | "gate" | "parts" | "counting" | "counting at equal bytes";
+export type Group =
+  | "model"
+  | "rows"
+  | "gate"
+  | "mixture"
+  | "parts"
+  | "counting"
+  | "counting at equal bytes";
 
 /** What each group is, in the order of the table. */
 export const GROUP_HEADS: Readonly<Record<Group, string>> = {
   model: "the model",
-  rows: "with other rows",
+  rows: "with other rows or counts",
   gate: "with the gate held",
+  mixture: "with the weights of its counts held",
   parts: "with a part of the memory alone",
   counting: "counting the training text (interpolated Kneser-Ney), alone and mixed",
   "counting at equal bytes": "the same, pruned to the bytes of the model's table",
@@ -87,6 +95,8 @@ export interface AuditReport {
   readonly contexts: Readonly<Record<string, number>>;
   /** Mean gate of each Engram layer. */
   readonly gates: Readonly<Record<string, number>>;
+  /** Mean weight of the backbone and of the counts of each order, which sum to one; null without counts. */
+  readonly mixture: Readonly<Record<string, number>> | null;
   readonly seed: number;
   readonly trained: { readonly tokens: number; readonly bytes: number } | null;
   readonly tableBytes: number | null;

@@ -11,6 +11,8 @@ export interface ScoredText {
   readonly nats: Float32Array;
   /** Mean gate of each Engram layer over these tokens. */
   readonly gates: ReadonlyMap<number, number>;
+  /** Mean weight of the backbone and of each distribution of the memory; empty if it has none. */
+  readonly mixture: readonly number[];
 }
 
 export interface ScoreTextOptions {
@@ -31,7 +33,7 @@ export async function scoreText(
   const windowStarts = new Uint32Array(most);
   const nats = new Float32Array(most);
   let count = 0;
-  const { gates } = await scorer.score(stream, {
+  const { gates, mixture } = await scorer.score(stream, {
     onToken(label, loss, windowStart) {
       at[count] = label;
       nats[count] = loss;
@@ -45,5 +47,6 @@ export async function scoreText(
     windowStarts: windowStarts.slice(0, count),
     nats: nats.slice(0, count),
     gates,
+    mixture,
   };
 }
