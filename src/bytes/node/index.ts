@@ -1,3 +1,4 @@
 /** Files of this machine. */
 export { type FileOptions, openFileRanges, rangesOf } from "./file-ranges.ts";
+export { syncTree, writeDurably } from "./durable.ts";
 export { syncDirectory, writeAt, writeSparse } from "./file-writes.ts";

@@ -11,12 +11,11 @@
 import { type Dirent } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "../../bytes/node/index.ts";
+import { syncDirectory, syncTree } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { type Manifest, manifestName } from "../manifest.ts";
 import type { CheckOptions } from "../sums.ts";
 import { checkFile, readManifest, writeManifest } from "./checked-file.ts";
-import { syncTree } from "./durable.ts";
 import { isMissing } from "./open-path.ts";
 import { isAbandoned, partialName } from "./partial-name.ts";
 import { filesIn } from "./seal.ts";

@@ -1,6 +1,7 @@
 /** The sums of files by their paths, and the manifest of a directory. Knows bytes; not what they mean. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeDurably } from "../../bytes/node/index.ts";
 import {
   type FileRecord,
   formatManifest,
@@ -16,7 +17,6 @@ import {
   findDamageInRanges,
   recordOf,
 } from "../sums.ts";
-import { writeDurably } from "./durable.ts";
 import { isMissing, openIfThere, openPath } from "./open-path.ts";
 
 /** Size and sums of the file at `path` as it is now. */

@@ -16,6 +16,6 @@ export { findDamage, readManifest, writeManifest } from "./checked-file.ts";
 export { digestLike, findForeignSum } from "./foreign-sums.ts";
 export { filesIn, sealDirectory } from "./seal.ts";
 export { isAbandoned, partialName } from "./partial-name.ts";
-export { writeDurably } from "./durable.ts";
+export { writeDurably } from "../../bytes/node/index.ts";
 export { readJsonFile, readTextFile } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";

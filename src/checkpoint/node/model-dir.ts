@@ -3,11 +3,11 @@
  * what a model computes, which tensors it needs, or what the settings mean.
  */
 import { join } from "node:path";
+import { writeDurably } from "../../bytes/node/index.ts";
 import type { FileRecord } from "../manifest.ts";
 import { type JsonObject, modelNames } from "../model-files.ts";
 import type { TensorSource } from "../safetensors-file.ts";
 import { recordOfFile, writeManifest } from "./checked-file.ts";
-import { writeDurably } from "./durable.ts";
 import { placeFiles, publishFiles } from "./publish.ts";
 import { writeSafetensors } from "./safetensors-file.ts";
 import { filesIn } from "./seal.ts";

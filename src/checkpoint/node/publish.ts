@@ -8,10 +8,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "../../bytes/node/index.ts";
+import { syncDirectory, syncTree, writeDurably } from "../../bytes/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import { checkPlainName } from "../plain-name.ts";
-import { syncTree, writeDurably } from "./durable.ts";
 import { isMissing } from "./open-path.ts";
 import { isAbandoned, isPartialName, partialName } from "./partial-name.ts";
 import { writeFailure } from "./write-failure.ts";

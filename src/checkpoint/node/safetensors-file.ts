@@ -3,11 +3,10 @@
  * not know what tensors mean, nor convert elements: bytes in, bytes out.
  */
 import type { FileHandle } from "node:fs/promises";
-import { writeAt, writeSparse } from "../../bytes/node/index.ts";
+import { writeAt, writeDurably, writeSparse } from "../../bytes/node/index.ts";
 import { InvariantError } from "../../errors.ts";
 import { formatSpec, layoutFile, type SafetensorsHeader, type TensorSpan } from "../safetensors.ts";
 import { SafetensorsFile, type TensorSource } from "../safetensors-file.ts";
-import { writeDurably } from "./durable.ts";
 import { openPath } from "./open-path.ts";
 import { writeFailure } from "./write-failure.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncDirectory } from "../../bytes/node/index.ts";
+import { syncDirectory } from "./file-writes.ts";
 
 /**
  * Creates `path` with what `write` puts into the handle. Until that is on disk whole the file has
