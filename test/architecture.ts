@@ -54,6 +54,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "model-weights.ts"],
+  "count-text.ts": ["checkpoint", "memory", "type training"],
   // Knows no platform; "load-model.ts" has Node's.
   "open-model.ts": [
     "at-rest",
@@ -179,6 +180,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/eval/tasks/node/index.ts",
   "src/hub/node/index.ts",
   "src/machine/node/index.ts",
+  "src/memory/counted/node/index.ts",
   "src/memory/stores/out-of-core/node/index.ts",
   "src/memory/stores/ranges/node/index.ts",
   "src/memory/stores/valkey/node/index.ts",
@@ -194,6 +196,7 @@ export const nestedEntryPoints: readonly string[] = [
 
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 const platformChoosers: readonly string[] = [
+  "src/count-text.ts",
   "src/doctor.ts",
   "src/load-model.ts",
   "src/quantize-model.ts",

@@ -45,18 +45,19 @@ export const countedNames: readonly string[] = Object.values(names);
 
 /** The tensors of a counted memory: the table's, which may lie elsewhere, and the directory's. */
 export function countedSources(table: CountedTable): [TensorSource[], TensorSource[]] {
-  const { buckets, offsets, unigrams, discounts } = table;
+  return countedSourcesOf(table, () => chunksOf(table.buckets));
+}
+
+/** The same of a directory, and of its buckets in whole blocks. */
+export function countedSourcesOf(
+  { offsets, unigrams, discounts }: CountedDirectory,
+  chunks: TensorSource["chunks"],
+): [TensorSource[], TensorSource[]] {
+  const numBlocks = Math.ceil(offsets.at(-1)! / BLOCK_BYTES);
   const vector = (name: string, dtype: "U32" | "F64", data: Uint32Array | Float64Array) =>
     tensorSource({ name, dtype, shape: [data.length] }, data);
   return [
-    [
-      {
-        name: names.buckets,
-        dtype: "U8",
-        shape: [buckets.numRows, BLOCK_BYTES],
-        chunks: () => chunksOf(buckets),
-      },
-    ],
+    [{ name: names.buckets, dtype: "U8", shape: [numBlocks, BLOCK_BYTES], chunks }],
     [
       vector(names.offsets, "U32", offsets),
       vector(names.unigrams, "U32", unigrams),

@@ -68,7 +68,8 @@ export class RowCount {
     const discounts = Float64Array.from(this.#once, (once, depth) =>
       discountOf({ once, twice: this.#twice[depth]! }),
     );
-    const totals = { ...this.#of, discounts, unigrams: this.#unigrams };
+    const { order, vocabSize } = this.#of;
+    const totals = { order, vocabSize, discounts, unigrams: this.#unigrams };
     return { totals, numContexts: this.#numContexts };
   }
 }
