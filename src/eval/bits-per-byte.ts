@@ -1,7 +1,6 @@
 /**
- * How many bits a model needs for a text: -log2 p summed over its tokens, over its UTF-8 bytes.
- * Comparable between tokenizers and with compressors, unlike loss a token. Knows models and texts;
- * not files.
+ * Bits per byte of a text: -log2 p summed over its tokens, divided by its UTF-8 bytes. Unlike the loss per token, it
+ * can be compared between tokenizers and with compressors. Knows models and texts; not files.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { Scorer, type ScoreOptions, type TokenStream, type View } from "../inference/index.ts";
@@ -13,7 +12,7 @@ export interface BitsPerByte {
   readonly bitsPerByte: number;
   /** exp of the mean nats a token. */
   readonly tokenPerplexity: number;
-  /** Tokens scored, and the bytes they stand for. */
+  /** Tokens scored, and the number of their bytes. */
   readonly tokens: number;
   readonly bytes: number;
   /** Mean gate of each Engram layer; empty without memory. */
@@ -28,8 +27,8 @@ export interface BitsPerByteOptions extends Pick<ScoreOptions, "onProgress" | "s
 }
 
 /**
- * Scores documents in windows of the model's context that move on by half of it, so that every token
- * has at least half a context before it where its document is that long.
+ * Scores documents in windows of the model's context with a stride of half a context. So every token has at least half
+ * a context before it, if its document is that long.
  */
 export async function bitsPerByte(
   model: Model,
@@ -40,7 +39,7 @@ export async function bitsPerByte(
   return bitsPerByteOfStream(model, stream, options);
 }
 
-/** The same of documents that are packed already: for scoring them more than once. */
+/** The same for documents that are already packed: to score them more than once. */
 export async function bitsPerByteOfStream(
   model: Model,
   stream: TokenStream,

@@ -1,6 +1,6 @@
 /**
- * What a change of formats costs on a text: bits per byte before and after, and how far the next-token chances
- * move. Knows models and texts; not what the formats are.
+ * What a change of formats costs on a text: bits per byte before and after, and the divergence of the next-token
+ * probabilities. Knows models and texts; not what the formats are.
  */
 import { InvalidConfigError } from "../errors.ts";
 import { compareModels, type CompareOptions } from "../inference/index.ts";
@@ -8,7 +8,7 @@ import type { Model } from "../open-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
 export interface Certified {
-  /** Tokens scored, and the bytes of the text that they stand for. */
+  /** Tokens scored, and the number of their bytes. */
   readonly tokens: number;
   readonly bytes: number;
   readonly bitsPerByte: number;

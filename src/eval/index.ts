@@ -1,4 +1,4 @@
-/** What a model is worth, in numbers. */
+/** Measures how good a model is. */
 export { audit, type AuditOptions } from "./audit/audit.ts";
 export { auditSvg } from "./audit/audit-svg.ts";
 export { firstTokens } from "./audit/first-tokens.ts";

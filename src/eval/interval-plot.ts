@@ -1,6 +1,6 @@
 /**
- * Figures with their intervals as a picture: one line a figure, in sections, around zero. Plain SVG without scripts, fonts
- * or links. Knows marks and words; not what was measured.
+ * A plot of figures with their intervals: one line for each figure, in sections, around zero. Plain SVG without
+ * scripts, fonts or links. Knows marks and labels; not what was measured.
  */
 const LABEL = 300;
 const PLOT = 460;
@@ -23,7 +23,7 @@ export interface IntervalPlot {
   readonly sections: readonly { readonly name: string; readonly marks: readonly Mark[] }[];
 }
 
-/** The plots below each other under `head`, whose first line is the picture's title. Plots without marks are left out. */
+/** Draws the plots below each other under `head`. Its first line is the title. Plots without marks are left out. */
 export function intervalPlots(
   plots: readonly IntervalPlot[],
   [title, ...notes]: readonly [string, ...string[]],
@@ -108,7 +108,7 @@ function draw(
   return { svg: [...parts, ...lines].join("\n"), bottom: bottom + LINE + 8 };
 }
 
-/** 1, 2 or 5 times a power of ten: about six of them make up `span`. */
+/** 1, 2 or 5 times a power of ten, so that about six steps make up `span`. */
 function tickStep(span: number): number {
   const rough = Math.max(span, 1e-6) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -137,7 +137,7 @@ function text(content: string, { x, y, kind }: { x: number; y: number; kind?: st
   return `<text x="${x.toFixed(1)}" y="${y}"${kindOf}>${escaped(content)}</text>`;
 }
 
-/** Names of files and models are strangers' words. XML has no way to say most control characters. */
+/** Names of files and models are untrusted. XML cannot represent most control characters. */
 function escaped(content: string): string {
   return content
     .replaceAll(/[^\t\n\r\P{Cc}]|\p{Surrogate}|[\ufffe\uffff]/gu, "\ufffd")

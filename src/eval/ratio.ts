@@ -1,16 +1,16 @@
-/** Two sums over independent units as one figure. Knows numbers only. */
+/** A ratio of two sums over independent units. Knows numbers only. */
 
 /** What one unit adds to the sums. */
 export interface Unit {
   readonly value: number;
-  /** 1 where the figure is a mean over units. */
+  /** 1 if the figure is a mean over units. */
   readonly weight: number;
 }
 
 /** Sum of values over sum of weights, with the ratio estimator's error (Cochran 1977, Sampling Techniques, 6.4). */
 export function ratioOfSums(units: readonly Unit[]): {
   readonly value: number;
-  /** Undefined for one unit, which does not say how far others are apart. */
+  /** Undefined for one unit, because it shows no variance. */
   readonly standardError: number | undefined;
 } {
   const n = units.length;

@@ -35,7 +35,7 @@ function rowsPlot({ rows, base }: AuditReport): IntervalPlot {
   };
 }
 
-/** For each way of telling tokens apart, one plot of every path that is compared. */
+/** For each kind of classes, one plot for every path that is compared. */
 function classPlots({ classes: all, base }: AuditReport): IntervalPlot[] {
   return kindsOf(all).map(({ head, classes }) => ({
     title: `nats a token more than "${base}", ${head}`,

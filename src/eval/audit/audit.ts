@@ -1,7 +1,7 @@
 /**
- * What a model's memory is worth, and by what: the same tokens read with the memory on and off, with other rows, with
- * its gate held, with parts of it alone, by a model trained without it, and by counting. Puts readings and figures
- * together; the arithmetic is beside it. Prints nothing.
+ * Measures what a model's memory contributes. The same tokens are scored with the memory on and off, with other rows,
+ * with fixed gates, with parts of the memory alone, by a model trained without memory, and by n-gram counts. Combines
+ * readings and figures; the arithmetic is in the files beside it. Prints nothing.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { type LanguageModel, type TokenStream, withoutMemory } from "../../inference/index.ts";
@@ -16,25 +16,25 @@ import type { AuditReport, CopyReport, RowReport } from "./report.ts";
 import { scoreText, type ScoredText } from "./scored-text.ts";
 
 export interface AuditOptions {
-  /** What is scored. */
+  /** The text to score. */
   readonly text: TokenStream;
-  /** What the model was trained on, and nothing of `text`: for counting, copies, and what training saw. */
+  /** The training text, without any of `text`: for counting, copies, and what training saw. */
   readonly trained?: TokenStream | undefined;
   /** A model trained without memory, with the same tokenizer. */
   readonly without?: Model | undefined;
-  /** A model whose memory stands in for the model's. */
+  /** A model whose memory replaces the model's own in one reading. */
   readonly donor?: Model | undefined;
-  /** Of shuffles, noise and drawn continuations. Default 0. */
+  /** Seed of shuffles, noise and generated continuations. Default 0. */
   readonly seed?: number;
   readonly onProgress?: (what: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Shorter n-grams are what every memory holds; a model without one is looked at as if it had this. */
+/** The longest n-grams of a typical memory; used for models without memory. */
 const DEFAULT_LONGEST = 3;
 
 /**
- * Throws `InvalidConfigError` for models that do not belong together and a text without tokens to score; rejects with
+ * Throws `InvalidConfigError` for models that do not fit together and for a text without tokens to score. Rejects with
  * the signal's reason when it is aborted.
  */
 export async function audit(model: Model, options: AuditOptions): Promise<AuditReport> {
@@ -159,7 +159,7 @@ function tableBytesOf({ hasMemory, rows, counts }: Model): number | undefined {
   return ofRows + (counts?.numBytes ?? 0);
 }
 
-/** The whole counts that predict the text best, mixed with nothing. */
+/** The counts that predict the text best alone, without pruning or mixing. */
 function bestAlone(counted: readonly Reading[]): Reading | undefined {
   return counted
     .filter(({ group, weights }) => group === "counting" && weights === undefined)
@@ -170,7 +170,7 @@ const CONTINUED_PLACES = 16;
 const PROMPT_TOKENS = 32;
 const NEW_TOKENS = 96;
 
-/** Continuations of places in the text, with the memory, without it, and as the text itself has them. */
+/** Continuations from positions of the text: with the memory, without it, and the text's own. */
 async function copiesOf(
   { tokenizer }: Pick<Model, "tokenizer">,
   options: Required<Pick<AuditOptions, "text" | "seed" | "onProgress" | "signal">> & {

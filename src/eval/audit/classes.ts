@@ -1,13 +1,13 @@
 /**
- * Where what is gained is gained: tokens by how often training read the n-gram before them and whether they followed
- * there, and by whether the window showed it. Knows readings; no models.
+ * For which tokens the memory helps. Classes of tokens: by how often training read the n-gram before the token, and
+ * whether the token followed there; and by whether the window showed both. Knows readings; no models.
  */
 import type { TokenStream } from "../../inference/index.ts";
 import { exposures, recurrences } from "./exposure.ts";
 import { meanNats, type Nats, pairedDifference } from "./paired-blocks.ts";
 import type { ClassReport } from "./report.ts";
 
-/** Never, once, 2-3, and so on in steps of four: counts from `least` on, up to `most`. */
+/** Never, once, 2-3, 4-15, and so on: ranges of counts, from `least` to `most`. */
 const COUNT_CLASSES = [
   { name: "never", least: 0, most: 0 },
   { name: "once", least: 1, most: 1 },
@@ -27,7 +27,7 @@ export interface ClassesOptions {
   readonly orders: readonly number[];
   readonly vocabSize: number;
   readonly base: Nats;
-  /** What is compared with the base, by name. */
+  /** The readings that are compared with the base, by name. */
   readonly others: ReadonlyMap<string, Nats>;
   readonly signal?: AbortSignal | undefined;
 }

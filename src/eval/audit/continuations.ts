@@ -1,5 +1,5 @@
 /**
- * Continuations of places in a text, as a model writes them, all at once. Knows ids; not what is done with them.
+ * A model's continuations from positions of a text, generated together. Knows ids; not what they are used for.
  */
 import {
   createSampler,
@@ -15,10 +15,10 @@ export interface ContinuationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Where the text is continued: the ids before a place, and as many behind it as will be written. */
+/** A position where the text is continued: the ids before it, and as many ids after it as will be generated. */
 export interface Place {
   readonly prompt: readonly number[];
-  /** How the text itself goes on. */
+  /** The text's own continuation. */
   readonly own: readonly number[];
 }
 
@@ -28,7 +28,7 @@ export interface PlacesOptions {
   readonly newTokens: number;
 }
 
-/** Places spread evenly over a text; fewer where its documents are too short for them. */
+/** Positions spread evenly over a text. Fewer if its documents are too short for them. */
 export function placesIn(
   { tokens, starts }: TokenStream,
   { count, promptTokens, newTokens }: PlacesOptions,
@@ -40,14 +40,14 @@ export function placesIn(
   for (let i = 0; i < count; i++) {
     const from = Math.floor((i * room) / Math.max(1, count - 1));
     const slice = Array.from(tokens.subarray(from, from + promptTokens + newTokens));
-    // A document may begin where the prompt does, and nowhere else.
+    // A document may begin at the start of the prompt, and nowhere else.
     if (slice.some((_, at) => at > 0 && isStart.has(from + at))) continue;
     places.push({ prompt: slice.slice(0, promptTokens), own: slice.slice(promptTokens) });
   }
   return places;
 }
 
-/** What the model writes behind each prompt: as many ids as the text itself has there. */
+/** The model's continuation of each prompt, as long as the text's own. */
 export async function continuations(
   model: LanguageModel,
   places: readonly Place[],

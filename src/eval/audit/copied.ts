@@ -1,6 +1,6 @@
 /**
- * The longest runs of some texts that stand word for word in a training text. The texts are short and held in an
- * index, the training text is passed once, so its length costs time and no memory. Knows ids; not who wrote the texts.
+ * The longest sequences of some texts that occur word for word in a training text. The texts are short and are indexed.
+ * The training text is read once, so its length costs time but no memory. Knows ids; not who wrote the texts.
  */
 import type { TokenStream } from "../../inference/index.ts";
 import { nextTurn } from "../../next-turn.ts";
@@ -11,9 +11,9 @@ export interface Run {
   readonly to: number;
 }
 
-/** Shorter runs are everyday phrases, and are not looked for. */
+/** Shorter sequences are common phrases and are ignored. */
 export const LEAST_RUN = 4;
-/** Tokens between two chances to stop. */
+/** Tokens between two checks whether to stop. */
 const BREATH = 1 << 16;
 
 interface Place {
@@ -21,7 +21,10 @@ interface Place {
   readonly at: number;
 }
 
-/** The longest run of each text that stands in `trained`, within one document; undefined where none is of `LEAST_RUN` tokens. */
+/**
+ * For each text, its longest sequence that occurs in `trained` within one document; undefined if none has `LEAST_RUN`
+ * tokens.
+ */
 export async function longestRuns(
   texts: readonly ArrayLike<number>[],
   trained: TokenStream,
@@ -62,7 +65,7 @@ export async function longestRuns(
   return longest;
 }
 
-/** Of `LEAST_RUN` ids; the runs themselves are compared after. */
+/** Hash of `LEAST_RUN` ids. The sequences themselves are compared afterwards. */
 function hashOf(ids: ArrayLike<number>, at: number): number {
   let hash = 0;
   for (let i = 0; i < LEAST_RUN; i++) hash = Math.imul(hash, 0x9e3779b1) + ids[at + i]!;

@@ -1,9 +1,9 @@
 /**
- * The rows of an audit that count: Kneser-Ney of the training text, which a memory has to beat, alone and mixed with
- * what models read, whole and at as many bytes as the model's table. Counts as the product's counted memory does, an
- * own table for each order. Knows readings and counts; no models.
+ * The rows of an audit for n-gram counts: Kneser-Ney of the training text, the baseline for a memory. Alone and mixed
+ * with the models' readings; all counts, and pruned to as many bytes as the model's table. Counts in the same way as
+ * counted memory, with a separate table for each order. Knows readings and counts; no models.
  *
- * A text is one sequence here, with its end-of-text tokens as words like others.
+ * A text is one sequence here, and its end-of-text tokens are ordinary words.
  */
 import type { TokenStream } from "../../inference/index.ts";
 import {
@@ -20,7 +20,7 @@ import type { Group, RowReport } from "./report.ts";
 
 const ORDERS = [2, 3, 4, 5] as const;
 
-/** A row before its figures are taken. */
+/** A row of the audit before its figures are computed. */
 export interface Reading extends Pick<RowReport, "counted" | "weights"> {
   readonly group: Group;
   readonly name: string;
@@ -30,18 +30,18 @@ export interface Reading extends Pick<RowReport, "counted" | "weights"> {
 export interface CountingOptions {
   readonly trained: TokenStream;
   readonly vocabSize: number;
-  /** The scored text, and its tokens that are scored. */
+  /** The scored text, and which of its tokens are scored. */
   readonly text: TokenStream;
   readonly at: Uint32Array;
-  /** What is mixed with, by name. */
+  /** The readings to mix with, by name. */
   readonly models: ReadonlyMap<string, Nats>;
-  /** Of the model's tables; absent without one. */
+  /** Bytes of the model's tables; absent without a memory. */
   readonly tableBytes: number | undefined;
   readonly onProgress: (what: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Orders whose directory alone takes more than the table's bytes have no row at equal bytes. */
+/** An order whose directory alone takes more than the table's bytes has no row at equal bytes. */
 export async function countedReadings(options: CountingOptions): Promise<Reading[]> {
   const { trained, vocabSize, text, at, models, tableBytes = 0, onProgress, signal } = options;
   const whole: Reading[] = [];
@@ -71,7 +71,7 @@ export async function countedReadings(options: CountingOptions): Promise<Reading
   return [...whole, ...pruned];
 }
 
-/** Counts a text whole, or what is worth most in so many bytes. */
+/** Counts all n-grams of a text, or the most valuable ones within a number of bytes. */
 export function counter(
   tokens: TokenStream["tokens"],
   { order, vocabSize }: { order: number; vocabSize: number },
@@ -85,10 +85,10 @@ export function counter(
   };
 }
 
-/** Positions that are looked up at once. */
+/** Positions in one look-up. */
 const BATCH = 4096;
 
-/** -ln p of each token `at`, ascending from 1 on, given those before it in `tokens`, by the longest n-grams. */
+/** -ln p of each token `at` (ascending, from 1), given the tokens before it in `tokens`. Uses the longest n-grams. */
 export function countedNats(
   counts: CountedMemory,
   tokens: ArrayLike<number>,

@@ -1,15 +1,15 @@
 /**
- * What training saw of each token that is scored, and what its window shows: how often the n-gram before it was read,
- * and whether this token ever followed. N-grams are of token ids, exact. Of the training text only the n-grams of the
- * scored text are counted, so its length costs time and no memory. Knows ids and counts; not models.
+ * For each scored token: how often training read the n-gram before it and whether this token followed, and what its
+ * window shows. N-grams are exact, of token ids. From the training text, only n-grams of the scored text are counted,
+ * so its length costs time but no memory. Knows ids and counts; not models.
  *
- * A token's n-gram is the n ids before it, none of another document.
+ * A token's n-gram is the n ids before it, all within its document.
  */
 import type { TokenStream } from "../../inference/index.ts";
 import { NgramIndex } from "../../memory/index.ts";
 import { nextTurn } from "../../next-turn.ts";
 
-/** Of each scored token. */
+/** One entry for each scored token. */
 export interface Exposure {
   readonly order: number;
   /** How often training read its n-gram. */
@@ -18,15 +18,17 @@ export interface Exposure {
   readonly continued: Uint32Array;
 }
 
-/** Of each scored token: its n-gram was not in the window before; it was, going on otherwise; or with this token. */
+/**
+ * For a scored token: its n-gram was not in the window before; or was, with another token after it; or with this one.
+ */
 export type Recurrence = "new" | "otherwise" | "again";
 
-/** Tokens between two chances to stop. */
+/** Tokens between two checks whether to stop. */
 const BREATH = 1 << 16;
 
 interface Chains {
   readonly indexes: readonly NgramIndex[];
-  /** By order - 2, the number of the n-gram that ends at each token; none where its document is shorter. */
+  /** By order - 2: the number of the n-gram that ends at each token; none where its document is shorter. */
   readonly numbers: readonly Int32Array[];
 }
 
@@ -81,7 +83,7 @@ export function recurrences(
   const { at, windowStarts, order, vocabSize } = options;
   const { numbers } = internText(scored, { longest: order + 1, vocabSize });
   const [context, whole] = [numbers[order - 2]!, numbers[order - 1]!];
-  // The last place of each n-gram so far. Windows only move on, so the last one decides.
+  // The last position of each n-gram so far. Windows only move forwards, so the last one is enough.
   const lastContext = new Map<number, number>();
   const lastWhole = new Map<number, number>();
   const found: Recurrence[] = [];

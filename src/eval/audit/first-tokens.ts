@@ -1,4 +1,4 @@
-/** The beginning of a stream, with the bytes of its own text. Knows tokens; not what they are read for. */
+/** The beginning of a stream, with the number of its bytes. Knows tokens; not what they are used for. */
 import type { TokenStream } from "../../inference/index.ts";
 import type { Model } from "../../open-model.ts";
 

@@ -1,13 +1,13 @@
 /**
- * Two readings of the same tokens as one: (1 - w) p + w q, which sums to one where both do. The weight is fitted on
- * one half of the tokens and used on the other, both ways round. Knows nats only.
+ * A mixture of two readings of the same tokens: (1 - w) p + w q, which sums to one if both do. The weight is fitted on
+ * one half of the tokens and used on the other, in both directions. Knows nats only.
  */
 import { InvariantError } from "../../errors.ts";
 import type { Nats } from "./paired-blocks.ts";
 
 export interface Mixture {
   readonly nats: Float64Array;
-  /** Share of the second reading in the first half of the tokens, and in the second. */
+  /** Weight of the second reading on the first half of the tokens, and on the second half. */
   readonly weights: readonly [number, number];
 }
 
@@ -35,7 +35,7 @@ export function mixture(first: Nats, second: Nats): Mixture {
   return { nats, weights };
 }
 
-/** Of the weights that are tried, the likeliest. The likelihood is concave in the weight, so a bisection finds it. */
+/** The most likely of the weights that are tried. The likelihood is concave in the weight, so bisection finds it. */
 function bestWeight(
   p: Float64Array,
   q: Float64Array,

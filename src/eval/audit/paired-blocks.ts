@@ -1,7 +1,7 @@
 /**
- * How far two readings of the same tokens are apart, and how sure that is: differences are taken token by token and
- * summed over blocks of neighbouring tokens, since the difficulty of a text comes in stretches and tokens are not
- * independent draws. The interval is Student's t over the blocks, at 95 %. Knows nats only.
+ * The difference between two readings of the same tokens, and its uncertainty. Differences are taken token by token and
+ * summed over blocks of adjacent tokens, because neighbouring tokens are not independent. The interval is Student's t
+ * over the blocks, at 95 %. Knows nats only.
  */
 import { InvariantError } from "../../errors.ts";
 import { studentT } from "../../numerics/index.ts";
@@ -13,21 +13,21 @@ export type Nats = Float32Array | Float64Array;
 /** Nats a token; positive where the base is better. */
 export interface Difference {
   readonly mean: number;
-  /** Half the width of the interval; undefined where there are too few blocks to tell. */
+  /** Half the width of the interval; undefined if there are too few blocks. */
   readonly plusMinus: number | undefined;
 }
 
 const MOST_BLOCKS = 100;
 const LEAST_TOKENS = 256;
 
-/** Blocks into which `numTokens` are cut, of equal length up to one token. */
+/** Number of blocks for `numTokens` tokens. Their lengths differ by at most one. */
 export function numBlocksOf(numTokens: number): number {
   return Math.min(MOST_BLOCKS, Math.max(1, Math.floor(numTokens / LEAST_TOKENS)));
 }
 
 /**
- * Mean of `nats` - `base` over the tokens for which `has` holds (default: all). Blocks may hold different numbers of
- * them; the mean is then a ratio of two sums.
+ * Mean of `nats` - `base` over the tokens for which `has` holds (default: all). If blocks hold different numbers of
+ * these tokens, the mean is a ratio of two sums.
  */
 export function pairedDifference(
   nats: Nats,

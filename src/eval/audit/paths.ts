@@ -1,6 +1,6 @@
 /**
- * The ways in which an audit reads a text: the model as it is, with its memory off, with other rows or counts, with its
- * gate or the weights of its counts held, with a part of its memory alone. Knows models and views; computes nothing itself.
+ * The ways in which an audit reads a text: the model as it is, with its memory off, with other rows or counts, with fixed
+ * gates or fixed weights of the counts, with a part of its memory alone. Knows models and views; computes nothing itself.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { LanguageModel, TokenStream, View } from "../../inference/index.ts";
@@ -36,7 +36,7 @@ export interface PathsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The ways beside the model as it is and its memory off. Of two kinds of memory one changes, and the other stays. */
+/** All ways except the model as it is and with its memory off. With two kinds of memory, only one changes at a time. */
 export async function pathsOf(model: Model, options: PathsOptions): Promise<Path[]> {
   const { rows, counts } = model;
   return [
@@ -129,7 +129,7 @@ function documentsOf({ tokens, starts }: TokenStream): TokenSpan[] {
   }));
 }
 
-/** Throws `InvalidConfigError` unless ids mean the same to both, so that their readings can be paired. */
+/** Throws `InvalidConfigError` unless both models have the same token ids, so that readings can be paired. */
 export function checkSameTokens(model: Model, other: Model): void {
   const [ours, theirs] = [model.tokenizer, other.tokenizer];
   const bytesOf = (tokenizer: typeof ours, id: number): string =>
@@ -144,7 +144,7 @@ export function checkSameTokens(model: Model, other: Model): void {
     );
 }
 
-/** Throws `InvalidConfigError` unless the donor's memory can stand in for the model's. */
+/** Throws `InvalidConfigError` unless the donor's memory fits the model. */
 export function checkDonor(model: Model, donor: Model): void {
   checkSameTokens(model, donor);
   const inputsOf = ({ memory }: LanguageModel): string =>

@@ -1,4 +1,4 @@
-/** What an audit finds. Plain data: what `--json` prints. Nats and bits are the lower the better. */
+/** The result of an audit as plain data, which `--json` prints. Fewer nats and bits are better. */
 
 /** Which part of the table a row belongs to. */
 export type Group =
@@ -21,11 +21,11 @@ export const GROUP_HEADS: Readonly<Record<Group, string>> = {
   "counting at equal bytes": "the same, pruned to the bytes of the model's table",
 };
 
-/** How far a row is from the base, on the same tokens; positive: the base is better. */
+/** Difference between a row and the base, on the same tokens. Positive: the base is better. */
 export interface DifferenceReport {
   readonly natsPerToken: number;
   readonly bitsPerByte: number;
-  /** Halves of 95 % intervals, Student's t over blocks of tokens; null where the text is too short for two blocks. */
+  /** Half a 95 % interval, Student's t over blocks of tokens; null if the text is too short for two blocks. */
   readonly plusMinusNatsPerToken: number | null;
   readonly plusMinusBitsPerByte: number | null;
 }
@@ -37,17 +37,17 @@ export interface RowReport {
   readonly natsPerToken: number;
   /** Null for the base itself. */
   readonly difference: DifferenceReport | null;
-  /** Of a counted row: its longest n-grams, and the bytes of its table at rest. */
+  /** For counts: the length of the longest n-grams, and the bytes of the table when stored. */
   readonly counted?: { readonly order: number; readonly bytes: number };
-  /** Of a mixture: the share of counting in each half of the tokens, fitted on the other half. */
+  /** For a mixture: the weight of counting in each half of the tokens, fitted on the other half. */
   readonly weights?: readonly [number, number];
 }
 
-/** Tokens of one kind, and what each path needs for them. */
+/** A class of tokens, and what each path needs for them. */
 export interface ClassReport {
-  /** Told apart by what training saw, or by what the window shows. */
+  /** Classes by what training saw, or by what the window shows. */
   readonly by: "training" | "window";
-  /** Ids of the n-grams looked at. */
+  /** Length of the n-grams in ids. */
   readonly order: number;
   readonly name: string;
   readonly tokens: number;
@@ -59,7 +59,7 @@ export interface ClassReport {
   >;
 }
 
-/** Classes that are told apart in the same way, and in which. */
+/** The kinds of classes in a report, each with its classes. */
 export function kindsOf(
   classes: readonly ClassReport[],
 ): { readonly head: string; readonly classes: readonly ClassReport[] }[] {
@@ -73,7 +73,7 @@ export function kindsOf(
   });
 }
 
-/** What stands word for word in the training text. */
+/** What occurs word for word in the training text. */
 export interface CopyReport {
   /** Who wrote: a row's name and how it was drawn, or the scored text itself. */
   readonly name: string;
@@ -87,11 +87,11 @@ export interface CopyReport {
 export interface AuditReport {
   readonly tokens: number;
   readonly bytes: number;
-  /** Of neighbouring tokens, over which intervals are taken. */
+  /** Number of blocks of adjacent tokens, over which intervals are taken. */
   readonly blocks: number;
   /** Name of the row that differences are taken from. */
   readonly base: string;
-  /** Tokens of context of each model; differences between two such models are of contexts, too. */
+  /** Context of each model in tokens. If they differ, differences between models also come from the context. */
   readonly contexts: Readonly<Record<string, number>>;
   /** Mean gate of each Engram layer. */
   readonly gates: Readonly<Record<string, number>>;
@@ -102,7 +102,7 @@ export interface AuditReport {
   readonly tableBytes: number | null;
   readonly rows: readonly RowReport[];
   readonly classes: readonly ClassReport[];
-  /** Shorter runs count as none. */
+  /** Shorter copies are not counted. */
   readonly leastCopiedTokens: number;
   readonly copied: readonly CopyReport[];
 }

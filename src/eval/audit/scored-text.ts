@@ -21,7 +21,7 @@ export interface ScoreTextOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads every token but those that begin documents, in windows of the model's context that move on by half of it. */
+/** Scores every token except those that begin documents, in windows of the model's context with a stride of half. */
 export async function scoreText(
   model: LanguageModel,
   stream: TokenStream,

@@ -1,6 +1,6 @@
 /**
- * What one view of a model gains over another on the same documents, paired document by document, and how much more
- * of that there is in each group than in the first one, the control. Knows results; not models.
+ * The gain of one view of a model over another on the same documents, paired document by document. And how much larger
+ * this gain is in each group than in the first one, the control. Knows results; not models.
  */
 import { InvariantError } from "../../errors.ts";
 import { ratioOfSums } from "../ratio.ts";
@@ -11,23 +11,23 @@ export interface Difference {
   readonly task: string;
   readonly metric: string;
   readonly filter: string;
-  /** Of the figure; of perplexities, of the nats that each target, word or byte takes. */
+  /** Unit of the difference. For perplexities: nats per target, word or byte. */
   readonly unit: string;
   readonly value: number;
-  /** From the paired documents; undefined for one of them. */
+  /** From the paired documents; undefined if there is only one. */
   readonly standardError: number | undefined;
   readonly numDocuments: number;
-  /** The same less that of the group's first part: a difference of differences, with its two-sided p. */
+  /** The difference minus that of the group's first part (a difference of differences), with its two-sided p. */
   readonly overControl?: {
     readonly control: string;
     readonly value: number;
     readonly standardError: number;
-    /** Undefined where a group is too small for the normal distribution that it is read from. */
+    /** Undefined if a group is too small for the normal approximation. */
     readonly p: number | undefined;
   };
 }
 
-/** `ones` less `others`, of the same tasks. */
+/** `ones` minus `others`, on the same tasks. */
 export function differences(
   ones: readonly SetResult[],
   others: readonly SetResult[],
@@ -73,7 +73,7 @@ function difference(task: string, one: Figure, other: Figure): Difference {
   };
 }
 
-/** Below it a mean's distance from its truth has heavier tails than a normal distribution. */
+/** With fewer documents, a mean has heavier tails than a normal distribution. */
 const leastDocuments = 30;
 
 function withControl(one: Difference, control: Difference): Difference {

@@ -1,6 +1,6 @@
 /**
- * Texts to score -> token ids to score, by the harness' rules: where a context ends and its continuation begins, what
- * an empty context is, how a long text is cut into windows, and what is left out of what does not fit. Knows token
+ * Texts to score -> token ids to score, by the rules of the harness: where a context ends and its continuation begins,
+ * what an empty context is, how a long text is split into windows, and what is cut off if it does not fit. Knows token
  * ids and texts; not what they are for.
  */
 import { InvalidConfigError, RequestError } from "../../errors.ts";
@@ -9,19 +9,19 @@ import { pythonTrimEnd } from "./python-text.ts";
 
 type Tokenizer = Pick<Model["tokenizer"], "encode" | "eosTokenId">;
 
-/** Ids of which those from `begin` on are scored, each given all before it. At most `context` + 1 ids. */
+/** Ids, of which those from `begin` on are scored, each given all ids before it. At most `context` + 1 ids. */
 export interface TokenRequest {
   readonly ids: Int32Array;
   readonly begin: number;
-  /** Whether the context's beginning was left out, since it did not fit. */
+  /** Whether the beginning of the context was cut off because it did not fit. */
   readonly isTruncated: boolean;
 }
 
 export class RequestEncoder {
   readonly #tokenizer: Tokenizer;
-  /** Tokens that the model reads at most. */
+  /** The most tokens that the model reads. */
   readonly #context: number;
-  /** Choices share a context, and come one after another. */
+  /** The last context: choices share a context and come one after another. */
   #last: { readonly text: string; readonly ids: Int32Array } | undefined;
 
   constructor(tokenizer: Tokenizer, { context }: { context: number }) {
@@ -29,11 +29,11 @@ export class RequestEncoder {
     this.#context = context;
   }
 
-  /** `_encode_pair`: spaces at the context's end move to the continuation; both are cut into tokens as one text. */
+  /** `_encode_pair`: spaces at the end of the context move to the continuation, and both are tokenized as one text. */
   async pair(context: string, continuation: string, signal?: AbortSignal): Promise<TokenRequest> {
     if (context === "") return this.#unconditional(continuation, signal);
     const trimmed = pythonTrimEnd(context);
-    // Spaces alone are no context; then all of it is what is scored.
+    // Spaces alone are no context. Then everything is scored.
     if (trimmed === "") return this.#unconditional(context + continuation, signal);
     const whole = await this.#tokenizer.encode(context + continuation, { signal });
     if (this.#last?.text !== trimmed)
@@ -47,7 +47,7 @@ export class RequestEncoder {
     const requests: TokenRequest[] = [];
     for (let at = 0; at < tokens.length; at += this.#context) {
       const end = Math.min(tokens.length, at + this.#context);
-      // A window behind the first ends where its tokens end, and begins a whole context before.
+      // Every window but the first ends where its tokens end, and begins a whole context before.
       const start = at === 0 ? 0 : end - this.#context;
       const before = start === 0 ? this.#prefix : tokens[start - 1]!;
       const ids = new Int32Array(1 + end - start);
@@ -58,7 +58,7 @@ export class RequestEncoder {
     return requests;
   }
 
-  /** Ids of a context to continue by `maxTokens`; its beginning goes where it does not fit. */
+  /** Ids of a context to continue by `maxTokens`. If it does not fit, its beginning is cut off. */
   async prompt(
     text: string,
     { maxTokens, signal }: { maxTokens: number; signal?: AbortSignal | undefined },
@@ -96,7 +96,7 @@ export class RequestEncoder {
     return { ids, begin: context.length - left, isTruncated: left > 0 };
   }
 
-  /** What a text is scored from: a document's beginning. */
+  /** The token before a text without context: the one that begins documents. */
   get #prefix(): number {
     const { eosTokenId } = this.#tokenizer;
     if (eosTokenId === undefined)

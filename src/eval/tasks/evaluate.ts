@@ -1,5 +1,5 @@
 /**
- * The tasks of a file on one model under one view: their documents asked, scored and judged, and the figures of them.
+ * Runs the tasks of a file on one model under one view: scores and judges their documents, and computes the figures.
  * Knows tasks and models; not files, tables or threads.
  */
 import { RequestError } from "../../errors.ts";
@@ -14,25 +14,25 @@ import { aggregate, METRIC_KINDS, type MetricValue, standardError, valueOf } fro
 import { type Scored, scoreRequests } from "./score-requests.ts";
 import type { MetricName } from "./task-type.ts";
 
-/** What is measured: a model with the memory that it is to read, and how much of it. */
+/** What is measured: a model, the memory it reads, and the scale of that memory. */
 export interface Subject {
   readonly tokenizer: Model["tokenizer"];
   readonly language: LanguageModel;
   readonly scale: number;
 }
 
-/** Judges answers; whoever runs it may stop it. */
+/** Judges answers. The caller may abort it. */
 export type Judge = (task: JudgeTask, signal?: AbortSignal) => Promise<readonly Judged[]>;
 
 export interface EvaluateOptions {
   readonly judge: Judge;
   /** Documents of each task. Default: all. */
   readonly limit?: number | undefined;
-  /** In place of what the task says. */
+  /** Replaces the number in the task file. */
   readonly numFewShot?: number | undefined;
-  /** Tokens that the model reads at most. Default: its own. */
+  /** The most tokens that the model reads. Default: its own context. */
   readonly context?: number;
-  /** Default true; false leaves errors out that need one. */
+  /** Default true. With false, standard errors that need a bootstrap are left out. */
   readonly bootstrap?: boolean;
   readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -44,7 +44,7 @@ export interface Figure {
   readonly value: number;
   readonly standardError: number | undefined;
   readonly higherIsBetter: boolean;
-  /** By document; what the figure was made of. */
+  /** By document: the values from which the figure was computed. */
   readonly values: readonly MetricValue[];
 }
 
@@ -52,7 +52,7 @@ export interface Sample {
   readonly item: Item;
   /** Scores of the item's requests, or its answer. */
   readonly responses: readonly Scored[] | string;
-  /** By filter; the answer after it. */
+  /** The filtered answer, by filter. */
   readonly filtered: Readonly<Record<string, string>>;
 }
 
@@ -61,7 +61,7 @@ export interface TaskResult {
   readonly numFewShot: number;
   readonly figures: readonly Figure[];
   readonly samples: readonly Sample[];
-  /** Requests whose context's beginning did not fit. */
+  /** Number of requests whose context had to be cut. */
   readonly numTruncated: number;
 }
 
@@ -71,7 +71,7 @@ export interface SetResult {
   readonly results: readonly TaskResult[];
 }
 
-/** A task with what is asked of its documents. */
+/** A task with the requests of its documents. */
 interface AskedTask {
   readonly task: Task;
   readonly numFewShot: number;
@@ -84,7 +84,7 @@ interface Answered {
   readonly numTruncated: number;
 }
 
-/** Requests of all the set's tasks run together, so that short ones share their runs. */
+/** The requests of all tasks run together, so that short ones share windows. */
 export async function evaluateSet(
   subject: Subject,
   set: TaskSet,
@@ -177,7 +177,7 @@ async function generated(
   const { until, max_gen_toks: maxTokens } = file.generation_kwargs;
   const context = options.context ?? language.config.maxPositions;
   const encoder = new RequestEncoder(tokenizer, { context });
-  // Before hours of generating.
+  // Checks the patterns before hours of generation.
   for (const { filter: filters } of file.filter_list)
     await judge({ filters, metrics: file.metric_list, answers: [] }, signal);
   const prompts: { readonly ids: Int32Array; readonly isTruncated: boolean }[] = [];
@@ -249,7 +249,7 @@ async function judged(
   return { samples, values };
 }
 
-/** Says where in a task a request was refused. */
+/** Adds to a refusal where in the task it happened. */
 async function named(where: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();

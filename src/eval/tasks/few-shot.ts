@@ -1,12 +1,12 @@
 /**
- * Which solved examples stand before a question: the first ones, or drawn from a seed as the harness draws them.
- * Knows documents; not how they are written.
+ * Chooses the few-shot examples: the first ones, or drawn from a seed as the harness draws them. Knows documents; not
+ * how they are written.
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { PythonRandom } from "./python-random.ts";
 import type { Fields } from "./template.ts";
 
-/** The harness' own. */
+/** The harness's default. */
 const FEWSHOT_SEED = 1234;
 
 export interface FewShotOptions {
@@ -14,12 +14,12 @@ export interface FewShotOptions {
   readonly count: number;
   /** Documents to draw from. */
   readonly pool: readonly Fields[];
-  /** Whether the pool holds the documents that are asked: then none is an example for itself. */
+  /** Whether the pool contains the documents to be answered. Then no document is an example for itself. */
   readonly isOwnPool: boolean;
   readonly task: string;
 }
 
-/** Examples of one document after another, in the order in which they are asked: a seed's draws go on. */
+/** Examples for one document after another, in order: the draws of a seed continue from document to document. */
 export function fewShotSampler(options: FewShotOptions): (document: Fields) => Fields[] {
   const { sampler, count, pool, isOwnPool, task } = options;
   const random = new PythonRandom(FEWSHOT_SEED);
@@ -42,7 +42,7 @@ export function fewShotSampler(options: FewShotOptions): (document: Fields) => F
     if (sampler === "first_n") return others(everyone());
     const examples = others(random.sample(pool.length, least));
     if (examples.length === count) return examples;
-    // Copies of the document were drawn, too: draw again from the pool without them.
+    // Copies of the document were drawn, too. Draw again from the pool without them.
     const rest = everyone().filter((i) => texts[i] !== own);
     if (rest.length < count)
       throw new InvalidConfigError(

@@ -7,7 +7,7 @@ import type { Model } from "../../open-model.ts";
 
 export interface GenerateAnswersOptions {
   readonly tokenizer: Model["tokenizer"];
-  /** Multiplies what the memory adds. */
+  /** Factor on what the memory adds. */
   readonly scale: number;
   readonly until: readonly string[];
   readonly maxTokens: number;
@@ -16,7 +16,7 @@ export interface GenerateAnswersOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Texts that are continued at a time. */
+/** Texts generated at the same time. */
 const parallel = 4;
 
 /** The answer to each of `prompts`, without the stop string that ended it. */
@@ -41,7 +41,7 @@ export async function generateAnswers(
   try {
     await Promise.all(Array.from({ length: parallel }, work));
   } finally {
-    // After a failure nobody begins another one.
+    // After a failure, no other one begins.
     next = prompts.length;
     await scheduler.close();
   }

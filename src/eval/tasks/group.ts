@@ -1,5 +1,5 @@
 /**
- * The tasks that one task file makes: one, one for each of its data files, or one for each group of its documents.
+ * The tasks that a task file defines: one, one for each of its data files, or one for each group of its documents.
  * Knows documents and names; not models.
  */
 import { FormatError } from "../../errors.ts";
@@ -16,7 +16,7 @@ export interface Task {
 export interface TaskSet {
   readonly name: string;
   readonly file: TaskFile;
-  /** Whether the tasks are parts of something, whose figure is their mean. */
+  /** Whether the tasks form a group, whose figure is their mean. */
   readonly isGroup: boolean;
   readonly tasks: readonly Task[];
 }

@@ -1,6 +1,6 @@
 /**
- * A document of a task -> what is asked of the model: contexts with continuations to score, a text to score whole, or
- * a context to continue. Texts are put together as lm-evaluation-harness 0.4 puts them. Knows texts; not tokens.
+ * A document of a task -> the requests to the model: contexts with continuations to score, a text to score whole, or a
+ * context to continue. Texts are joined as in lm-evaluation-harness 0.4. Knows texts; not tokens.
  */
 import { FormatError, RequestError } from "../../errors.ts";
 import { fewShotSampler } from "./few-shot.ts";
@@ -15,12 +15,12 @@ export type ItemRequest =
   | { readonly kind: "rolling"; readonly text: string }
   | { readonly kind: "generate"; readonly context: string };
 
-/** One document as it is asked and judged. */
+/** One document in the form in which it is asked and judged. */
 export interface Item {
   readonly id: number;
   readonly fields: Fields;
   readonly request: ItemRequest;
-  /** What is compared with: an index or several of `choices`, or texts any of which is right. */
+  /** The right answer: an index or several of `choices`, or texts of which any is right. */
   readonly target: Target;
   readonly choices: readonly string[];
 }
@@ -95,7 +95,7 @@ function itemOf(
   return { ...item, target: textTarget(answer), request: { kind: "generate", context } };
 }
 
-/** What `doc_to_text` and `doc_to_target` say: with multiple inputs the first is the answer's index. */
+/** The values of `doc_to_text` and `doc_to_target`. With multiple inputs, the first is the index of the answer. */
 function asked(file: TaskFile, fields: Fields): { question: unknown; answer: unknown } {
   return { question: file.doc_to_text.value(fields), answer: file.doc_to_target.value(fields) };
 }
@@ -134,7 +134,7 @@ function indexTarget(value: unknown, choices: readonly string[]): Target & { kin
   return { kind: "index", indices: values.map((one) => indexIn(one, choices)) };
 }
 
-/** A choice by its place, written as a number or in digits, or by its text. */
+/** The index of a choice that is given as a number, in digits, or by its text. */
 function indexIn(value: unknown, choices: readonly string[]): number {
   const isPlace = typeof value === "number" || (typeof value === "string" && /^\d+$/.test(value));
   const at = isPlace ? Number(value) : choices.indexOf(textOf(value));

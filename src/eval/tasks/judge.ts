@@ -1,6 +1,6 @@
 /**
- * Answers of a model -> what of them counts, and whether it is right, by the harness' filters and its exact match.
- * The patterns in a task are a stranger's, so this runs in a worker that can be stopped. Knows texts.
+ * Answers of a model -> the filtered answers, and whether they are right, by the harness's filters and its exact match.
+ * The patterns in a task are untrusted, so this runs in a worker that can be stopped. Knows texts.
  */
 import { FormatError } from "../../errors.ts";
 import type { Tasks } from "../../worker/index.ts";
@@ -14,7 +14,7 @@ export interface JudgeTask {
 }
 
 export interface Judged {
-  /** What the filters left of the answer. */
+  /** The answer after the filters. */
   readonly text: string;
   /** In the order of the metrics. */
   readonly values: readonly number[];
@@ -38,7 +38,7 @@ type Change = (text: string) => string;
 function filterOf(filter: AnswerFilter): Change {
   switch (filter.function) {
     case "take_first":
-      // Of repeated answers; there is one.
+      // For repeated answers; here there is one.
       return (text) => text;
     case "remove_whitespace":
       return pythonTrimStart;
@@ -51,7 +51,7 @@ function filterOf(filter: AnswerFilter): Change {
   }
 }
 
-/** `findall` of Python: of a match its one group, its first group that is not empty, or all of it. */
+/** Python's `findall`: the only group of a match, the first of several groups that is not empty, or the whole match. */
 function extraction({
   regex_pattern: source,
   group_select: which,
@@ -73,7 +73,7 @@ function extraction({
 const punctuation = /[!-/:-@[-`{-~]/g;
 const digits = /[0-9]/g;
 
-/** 1 if the answer is one of the targets, after the same changes to both. */
+/** 1 if the answer equals one of the targets, after the same changes to both. */
 function exact(options: MetricOptions) {
   const changes: Change[] = options.regexes_to_ignore.map((source) => {
     const pattern = compile(source);
@@ -89,7 +89,7 @@ function exact(options: MetricOptions) {
   };
 }
 
-/** The share of the targets that stand in the answer, whatever their case. */
+/** The share of the targets that occur in the answer, ignoring case. */
 function contains(answer: string, targets: readonly string[]): number {
   const own = answer.toLowerCase();
   return targets.filter((target) => own.includes(target.toLowerCase())).length / targets.length;
@@ -98,14 +98,14 @@ function contains(answer: string, targets: readonly string[]): number {
 /** Flags that Python's patterns may begin with, as JavaScript's. */
 const flags: Readonly<Record<string, string>> = { i: "i", m: "m", s: "s", u: "" };
 
-/** A pattern as Python writes it, where JavaScript means the same by it. */
+/** Compiles a Python pattern if it means the same in JavaScript. */
 function compile(source: string): RegExp {
   const [begin = "", letters = ""] = /^\(\?([a-zA-Z]+)\)/.exec(source) ?? [];
   const strange = [...letters].find((letter) => flags[letter] === undefined);
   const given = [...letters].map((letter) => flags[letter]).join("");
   const body = source.slice(begin.length).replaceAll("(?P<", "(?<");
   let failure = strange === undefined ? "" : `the flag ${strange} is not known`;
-  // Python allows escapes of letters that need none; JavaScript does only where it counts UTF-16 units.
+  // Python allows needless escapes of letters. JavaScript allows them only without the `u` flag.
   if (failure === "")
     for (const unit of ["u", ""])
       try {

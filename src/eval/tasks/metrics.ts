@@ -1,6 +1,6 @@
 /**
- * What one answered document counts for each metric, and how documents become one figure with its standard error: the
- * definitions of lm-evaluation-harness 0.4. Knows numbers; not models or tokens.
+ * The value of each metric for one document, and how documents are aggregated to one figure with its standard error:
+ * the definitions of lm-evaluation-harness 0.4. Knows numbers; not models or tokens.
  */
 import { InvariantError } from "../../errors.ts";
 import { nextTurn } from "../../next-turn.ts";
@@ -11,7 +11,7 @@ import { PythonRandom } from "./python-random.ts";
 import type { Scored } from "./score-requests.ts";
 import type { MetricName } from "./task-type.ts";
 
-/** Nats of one document's text, and of how many words or bytes it is. Of other metrics `weight` is 1. */
+/** Nats of one document's text, and its number of words or bytes. For other metrics `weight` is 1. */
 export type MetricValue = Unit;
 
 export type Aggregation = "mean" | "perplexity" | "weighted_perplexity" | "bits_per_byte";
@@ -60,14 +60,14 @@ export function valueOf(metric: MetricName, item: Item, scored: readonly Scored[
   return one(indices.includes(best) ? 1 : 0);
 }
 
-/** What a choice's log-likelihood is divided by before the largest is taken. */
+/** The divisor of a choice's log-likelihood, before the largest is chosen. */
 const sizes: Readonly<Partial<Record<MetricName, (choice: string) => number>>> = {
   acc: () => 1,
   acc_norm: numCharacters,
   acc_bytes: numBytes,
 };
 
-/** Of equals the first. A choice without characters has no length to divide by, and is never the largest. */
+/** The first of equal ones. A choice without characters has no length to divide by, and is never chosen. */
 function indexOfLargest(values: readonly number[]): number {
   let best = 0;
   for (const [i, value] of values.entries()) if (value > values[best]!) best = i;
@@ -81,7 +81,7 @@ export function aggregate(aggregation: Aggregation, values: readonly MetricValue
   return aggregation === "bits_per_byte" ? -mean / Math.LN2 : Math.exp(-mean);
 }
 
-/** Resamples of a bootstrap, as many as the harness draws, so many of each seed. */
+/** Number of bootstrap samples, as in the harness, and how many are drawn from each seed. */
 const BOOTSTRAP_ITERATIONS = 100_000;
 const CHUNK = 1000;
 
@@ -101,7 +101,7 @@ export async function standardError(
   const replicates: number[] = [];
   for (let seed = 0; seed < BOOTSTRAP_ITERATIONS / CHUNK; seed++) {
     signal?.throwIfAborted();
-    // Others on this thread get their turn, and a signal its chance.
+    // Lets other work on this thread run, and an abort arrive.
     await nextTurn();
     const random = new PythonRandom(seed);
     for (let i = 0; i < CHUNK; i++)
@@ -115,7 +115,7 @@ function sampleDeviation(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, x) => sum + (x - center) ** 2, 0) / (values.length - 1));
 }
 
-/** A group's figure from those of its tasks: weighted by their documents, or each task alike. */
+/** A group's figure from those of its tasks, weighted by their documents or equally. */
 export function groupMean(
   parts: readonly { readonly value: number; readonly count: number }[],
   weightBySize: boolean,

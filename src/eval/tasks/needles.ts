@@ -1,5 +1,5 @@
 /**
- * Haystacks with needles: facts hidden in filler, one of which is asked for, made from a seed. Knows texts; not
+ * Needles in haystacks: facts hidden in filler text, one of which is asked for, generated from a seed. Knows texts; not
  * tokens, so lengths are in words.
  */
 import { PythonRandom } from "./python-random.ts";
@@ -15,7 +15,7 @@ const keys = [
   ),
 ];
 
-/** Fields: context, key, value, length (words), depth (percent). A limit takes some of every depth. */
+/** Fields: context, key, value, length (words), depth (percent). With a limit, all depths are represented. */
 export function makeNeedles(options: Needles): Fields[] {
   const { lengths, depths, count, seed, needles, needle, filler } = options;
   const random = new PythonRandom(seed);
@@ -29,7 +29,7 @@ export function makeNeedles(options: Needles): Fields[] {
         const hidden = chosen.map(({ key, value }) =>
           needle.replaceAll("{key}", key).replaceAll("{value}", value),
         );
-        // The one that is asked for lies where the depth says, the others anywhere.
+        // The fact that is asked for is at the given depth, the others anywhere.
         const places = hidden.map((_, n) =>
           n === 0
             ? Math.round((sentences.length * depth) / 100)

@@ -1,25 +1,25 @@
 /**
- * Many short token requests side by side in fixed windows, longest first, each a document of its own: no window is
- * mostly padding, and one graph scores them all. Knows ids and places; not models.
+ * Packs many short token requests into windows of fixed width, longest first, each as a document of its own. So little
+ * is padding, and one graph scores them all. Knows ids and positions; not models.
  */
 import type { TokenStream } from "../../inference/index.ts";
 import type { TokenRequest } from "./encode-requests.ts";
 
 export interface PackedRequests {
-  /** Windows one behind the other, `width` tokens each. */
+  /** Consecutive windows of `width` tokens each. */
   readonly stream: TokenStream;
   readonly width: number;
   readonly numWindows: number;
-  /** By place in the stream: which request the token there is scored for, or -1. */
+  /** For each position of the stream: the request for which its token is scored, or -1. */
   readonly requestAt: Int32Array;
 }
 
-/** Below this width a window's attention costs little beside the rest of the model. */
+/** Below this width, attention within a window is cheap compared with the rest of the model. */
 const usualWidth = 256;
-/** What is left of a window is read as a document of this id, and counts for nothing. */
+/** The rest of a window is filled with a document of this id, which is not scored. */
 const filler = 0;
 
-/** `most`: the longest request that there can be, in tokens. */
+/** `most`: length of the longest possible request in tokens. */
 export function packRequests(
   requests: readonly TokenRequest[],
   { most }: { most: number },
@@ -30,7 +30,7 @@ export function packRequests(
     .map((_, i) => i)
     .toSorted((a, b) => requests[b]!.ids.length - requests[a]!.ids.length || a - b);
   const windows: { members: number[]; room: number }[] = [];
-  // By room left, so that the fullest window that still fits is found without looking at all of them.
+  // By free space, so that the fullest window that fits is found without searching all of them.
   const withRoom: number[][] = Array.from({ length: width + 1 }, () => []);
   for (const request of order) {
     const { length } = requests[request]!.ids;
@@ -52,7 +52,7 @@ function laidOut(
     width,
   }: { windows: readonly { members: readonly number[]; room: number }[]; width: number },
 ): Pick<PackedRequests, "stream" | "requestAt"> {
-  // The last window's last label is the token behind it.
+  // The label of the last window's last token is the token after it.
   const tokens = new Uint32Array(windows.length * width + 1).fill(filler);
   const requestAt = new Int32Array(tokens.length).fill(-1);
   const starts: number[] = [];

@@ -88,7 +88,7 @@ export class PythonRandom {
   /** `sample(range(n), k)`: k different indices below n. */
   sample(n: number, k: number): number[] {
     if (k > n) throw new InvariantError(`a sample of ${k} of ${n}`);
-    // CPython chooses by the size of a pool beside the size of a set; what is drawn depends on it.
+    // CPython compares the size of a pool with that of a set. The draws depend on its choice.
     const setSize = k > 5 ? 21 + 4 ** Math.ceil(Math.log(k * 3) / Math.log(4)) : 21;
     const drawn: number[] = [];
     if (n <= setSize) {
@@ -110,7 +110,7 @@ export class PythonRandom {
     return drawn;
   }
 
-  /** The sum of `choices(values, k=len(values))`: as many of them as there are, drawn with replacement. */
+  /** The sum of `choices(values, k=len(values))`: as many draws as there are values, with replacement. */
   sumOfChoices(values: readonly number[]): number {
     const n = values.length;
     let sum = 0;

@@ -1,6 +1,6 @@
 /**
- * What Python means by white space and by the length of a text, where JavaScript means something else: the harness
- * is written in it, and its figures depend on them. Knows texts.
+ * White space and text length as Python defines them, where JavaScript differs. The harness is written in Python, and
+ * its figures depend on them. Knows texts.
  */
 
 /** `str.isspace` of Python 3: unlike `\s` of JavaScript with U+001C..1F and U+0085, without U+FEFF. */
@@ -9,7 +9,7 @@ const spacesAtBegin = new RegExp(`^[${space}]+`);
 const runOfSpaces = new RegExp(`[${space}]+`);
 const isSpace = new RegExp(`^[${space}]$`);
 
-/** The text without white space at its end, by scanning from there: a pattern would try from every space. */
+/** The text without white space at its end. Scans from the end, because a pattern would be tried from every space. */
 export function pythonTrimEnd(text: string): string {
   let end = text.length;
   while (end > 0 && isSpace.test(text[end - 1]!)) end--;

@@ -1,6 +1,6 @@
 /**
- * Facts with the number of training documents that state them, joined to the prompts that ask for them: so that what
- * a model recalls can be told by how often it could have learned it. Knows records; not files or figures.
+ * Facts with the number of training documents that state them, joined to the prompts that ask for them. So recall can
+ * be measured by how often a model could have learned a fact. Knows records; not files or figures.
  */
 import { FormatError, RequestError } from "../../errors.ts";
 import { PythonRandom } from "./python-random.ts";
@@ -13,7 +13,7 @@ export interface Fact {
   readonly exposures: number;
 }
 
-/** Facts of one source in a table of support, shuffled: a limit then takes some of every relation. */
+/** Facts of one source in a support table, shuffled, so that a limit takes some of every relation. */
 export function factsOf(
   rows: readonly Fields[],
   { source, exposures, file }: { source: string; exposures: string; file: string },
@@ -39,14 +39,14 @@ export function factsOf(
   return new PythonRandom(0).sample(facts.length, facts.length).map((i) => facts[i]!);
 }
 
-/** Fields: the fact's own, `prompt`, and `prompts`, all the ways to ask. Facts that nothing asks for are left out. */
+/** Fields: the fact's own, `prompt`, and `prompts` with all phrasings. Facts without a prompt are left out. */
 export function askedByPattern(
   facts: readonly Fact[],
   patternsOf: ReadonlyMap<string, readonly Fields[]>,
 ): Fields[] {
   return facts.flatMap((fact) => {
     const prompts = (patternsOf.get(fact.relation) ?? []).flatMap(({ pattern }) => {
-      // Only what ends with its object can be asked from left to right.
+      // Only patterns that end with the object can be asked from left to right.
       const [, before] = /^(.*\[X\].*?) ?\[Y\]\s*[.]?\s*$/.exec(String(pattern)) ?? [];
       return before === undefined ? [] : [before.replaceAll("[X]", () => fact.subject)];
     });

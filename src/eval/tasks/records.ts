@@ -1,13 +1,13 @@
 /**
- * Texts of data files -> records: lines of JSON, a JSON array, rows of a table, or one text. Which it is, the file's
- * name says. Knows texts; not files or tasks.
+ * Texts of data files -> records: lines of JSON, a JSON array, rows of a table, or one text. The file's name says
+ * which. Knows texts; not files or tasks.
  */
 import { FormatError } from "../../errors.ts";
 import { type Fields, isRecord } from "./template.ts";
 
 const MAX_RECORDS = 2_000_000;
 
-/** Throws `FormatError` that names `file` and the place. `columns` name those of a table without a head line. */
+/** Throws `FormatError` that names `file` and the place. `columns` are the names for a table without a head line. */
 export function recordsOf(
   text: string,
   { file, columns }: { file: string; columns?: readonly string[] | undefined },
@@ -66,7 +66,7 @@ function fieldsOf(value: unknown, where: string): Fields {
   throw new FormatError(`${where}: expected an object with fields`);
 }
 
-/** Rows after RFC 4180; a tab-separated one has no quotes. */
+/** Rows by RFC 4180. In tab-separated files, quotes have no meaning. */
 function table(
   text: string,
   {

@@ -5,7 +5,7 @@
 import type { Figure, SetResult } from "./evaluate.ts";
 import { groupMean, groupStandardError, METRIC_KINDS } from "./metrics.ts";
 
-/** `"acc,none"`, `"acc_stderr,none"` and the like; "N/A" where there is no error to give. */
+/** `"acc,none"`, `"acc_stderr,none"` and so on; "N/A" if there is no standard error. */
 export type FiguresByKey = Readonly<Record<string, number | string>>;
 
 export interface HarnessResults {
@@ -73,7 +73,7 @@ function byKey(figures: readonly KeyedFigure[]): FiguresByKey {
   );
 }
 
-/** Of metrics that are means over documents; a mean of perplexities would mean nothing. */
+/** For metrics that are means over documents. A mean of perplexities would be meaningless. */
 function groupFigures({ set, results }: SetResult): FiguresByKey {
   const weightBySize = set.file.weight_by_size;
   const total = results.reduce((sum, { samples }) => sum + samples.length, 0);

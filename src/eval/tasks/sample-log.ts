@@ -1,4 +1,4 @@
-/** What was asked, answered and counted for each document, as lines of JSON with the harness' names. */
+/** The requests, answers and values of each document, as lines of JSON with the harness's names. */
 import type { Sample, TaskResult } from "./evaluate.ts";
 
 export function* sampleLines({ task, figures, samples }: TaskResult): Generator<string> {

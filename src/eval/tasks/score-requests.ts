@@ -1,6 +1,6 @@
 /**
- * How likely a model finds given ids behind given ids, many of them at a time, and whether it would have chosen them
- * itself. Knows ids and nats; not texts or tasks.
+ * The log-likelihood of given ids after given ids, for many requests together, and whether the model would have chosen
+ * them itself. Knows ids and nats; not texts or tasks.
  */
 import { Scorer, type LanguageModel, type View } from "../../inference/index.ts";
 import type { TokenRequest } from "./encode-requests.ts";
@@ -9,22 +9,22 @@ import { packRequests } from "./pack-requests.ts";
 export interface Scored {
   /** Sum of ln p over the scored tokens. */
   readonly logLikelihood: number;
-  /** Whether each of them was the likeliest. */
+  /** Whether each of them was the most likely one. */
   readonly isGreedy: boolean;
 }
 
 export interface ScoreRequestsOptions {
   readonly view: Partial<View>;
-  /** Tokens that the model reads at most. */
+  /** The most tokens that the model reads. */
   readonly context: number;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Chances of a run: 64 MiB of them. */
+/** Probabilities in one run: 64 MiB of them. */
 const MAX_CHANCES = 2 ** 24;
 
-/** In 32 bits smaller chances have few digits left, or none. */
+/** Smaller probabilities have few significant digits in float32, or none. */
 const LEAST_CHANCE = 1e-30;
 
 export async function scoreRequests(
@@ -43,7 +43,7 @@ export async function scoreRequests(
   return scores;
 }
 
-/** Requests one behind the other that differ in their last id alone: one reading tells of all of them. */
+/** Groups consecutive requests that differ only in their last id. One reading is enough for all of them. */
 function groupsOf(requests: readonly TokenRequest[]): number[][] {
   const groups: number[][] = [];
   for (const [i, request] of requests.entries()) {
@@ -61,7 +61,7 @@ function readsAs(one: TokenRequest, other: TokenRequest): boolean {
   return true;
 }
 
-/** Fills `into`; resolves to those that have to be read by themselves, since their last token is too unlikely. */
+/** Fills `into`. Resolves to the requests that need a reading of their own because their last token is too unlikely. */
 async function scoreGroups(
   model: LanguageModel,
   requests: readonly TokenRequest[],
@@ -108,7 +108,7 @@ async function scoreGroups(
   return alone;
 }
 
-/** Of equals each is the largest, as in what a server answers. */
+/** Among equal values each counts as the largest, as in the server's answers. */
 function isLargest(row: Float32Array, id: number): boolean {
   const own = row[id]!;
   for (const chance of row) if (chance > own) return false;

@@ -1,4 +1,4 @@
-/** Results as the table that lm-evaluation-harness prints, in Markdown. Knows figures; not where they come from. */
+/** Results as the Markdown table that lm-evaluation-harness prints. Knows figures; not where they come from. */
 import type { HarnessResults } from "./results.ts";
 
 const headers = ["Tasks", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"];
@@ -9,7 +9,7 @@ export function harnessTable(found: HarnessResults): string {
   for (const [task, figures] of Object.entries(found.results)) {
     let name = parts.has(task) ? ` - ${task}` : task;
     let version = String(found.versions[task] ?? "");
-    // In the order of their names, as there.
+    // In the order of their names, as in the harness.
     for (const key of Object.keys(figures).toSorted(byCodePoint)) {
       const [metric, filter] = key.split(",") as [string, string | undefined];
       if (filter === undefined || metric.endsWith("_stderr")) continue;
@@ -44,8 +44,8 @@ function fixed(value: unknown): string {
 const number = /^\s*[+-]?\d[\d.]*(?:e[+-]?\d+)?\s*$/;
 
 /**
- * A table whose columns are as wide as what they hold, as pytablewriter lays it out: numbers stand at the right, and
- * those beside words have no zeros behind the point that say nothing.
+ * A table whose columns are as wide as their contents, in the layout of pytablewriter: numbers are right-aligned, and
+ * numbers in columns with words have no trailing zeros.
  */
 export function markdown(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const columns = heads.map((head, c) => {

@@ -1,6 +1,6 @@
 /**
- * A task file's text -> a task. Closed: an unknown key is refused, and so is one that does not go with the kind of
- * task; every list and text has a limit. Knows the file; not documents or models.
+ * Parses a task file. Closed: an unknown key is refused, and so is one that does not belong to the kind of task. Every
+ * list and text has a limit. Knows the file; not documents or models.
  */
 import * as z from "zod";
 import { FormatError } from "../../errors.ts";
@@ -15,7 +15,7 @@ import {
 } from "./task-type.ts";
 import { parseTemplate, type Template } from "./template.ts";
 
-/** What `parse` makes of `given`, its refusal as an issue. */
+/** The result of `parse` for `given`. Its error becomes an issue of the schema. */
 function parsed<Given, Value>(parse: (given: Given) => Value) {
   return (given: Given, context: z.core.$RefinementCtx<Given>): Value => {
     try {
@@ -94,7 +94,7 @@ const generation = z.strictObject({
 const schema = z.strictObject({
   task: z.string().regex(/^[\w.-]{1,100}$/, "expected letters, digits, _, - and . only"),
   version: z.int().min(0).max(1e6).default(0),
-  /** For whoever reads the file. */
+  /** For human readers of the file. */
   about: z.string().optional(),
   output_type: z.enum(Object.keys(METRICS) as OutputType[]),
   data: dataPath.optional(),
@@ -129,7 +129,7 @@ const schema = z.strictObject({
 
 type Parsed = z.output<typeof schema>;
 
-/** Reads a task file; `name` is said in errors. Throws `FormatError`. */
+/** Parses a task file; `name` is used in errors. Throws `FormatError`. */
 export function parseTaskFile(text: string, name: string): TaskFile {
   let json: unknown;
   try {
@@ -153,7 +153,7 @@ export function parseTaskFile(text: string, name: string): TaskFile {
   };
 }
 
-/** What does not go together in a task, if something does not. */
+/** A contradiction within a task, if there is one. */
 function contradiction(task: Parsed): string | undefined {
   const { output_type: kind } = task;
   const sources = [task.data, task.needles, task.recall].filter((one) => one !== undefined);

@@ -1,6 +1,6 @@
 /**
- * A task: what a benchmark asks, as its file says it. Keys are lm-evaluation-harness' own where that has one for the
- * same thing. Knows no documents, models or figures.
+ * A task: what a benchmark asks, as its file describes it. Keys are those of lm-evaluation-harness where it has one for
+ * the same thing. Knows no documents, models or figures.
  */
 import type { Template } from "./template.ts";
 
@@ -22,7 +22,7 @@ export type MetricName =
   | "exact_match"
   | "contains";
 
-/** Metrics of each kind of task, and how many of them it has if it says none: those that the harness takes. */
+/** Metrics of each kind of task, and how many of them are the default: those that the harness uses. */
 export const METRICS: Readonly<
   Record<OutputType, { readonly all: readonly MetricName[]; readonly numUsual: number }>
 > = {
@@ -39,7 +39,7 @@ export interface TaskFile {
   readonly task: string;
   readonly version: number;
   readonly output_type: OutputType;
-  /** A path below the data folder, in which * stands for a subtask. It, `needles` or `recall`: one of them is there. */
+  /** A path below the data folder; * stands for a subtask. Exactly one of `data`, `needles` and `recall` is present. */
   readonly data?: string | undefined;
   readonly needles?: Needles | undefined;
   readonly recall?: Recall | undefined;
@@ -50,7 +50,7 @@ export interface TaskFile {
   readonly doc_to_text: Template;
   readonly doc_to_target: Template;
   readonly doc_to_choice?: Template | readonly Template[] | undefined;
-  /** Choices are contexts, `doc_to_target` what follows each of them, and `doc_to_text` the right one's place. */
+  /** Choices are contexts, `doc_to_target` is what follows each, and `doc_to_text` is the index of the right one. */
   readonly multiple_inputs: boolean;
   readonly target_delimiter: string;
   readonly fewshot_delimiter: string;
@@ -69,19 +69,19 @@ export interface TaskFile {
 
 export interface GroupBy {
   readonly field: string;
-  /** Ascending beginnings of ranges of numbers. Without: a group for each value. */
+  /** Lower bounds of ranges of numbers, ascending. Without them: a group for each value. */
   readonly ranges?: readonly number[] | undefined;
 }
 
 export interface Needles {
-  /** Words of a haystack. */
+  /** Lengths of haystacks in words. */
   readonly lengths: readonly number[];
-  /** Where the needle lies, in percent of the haystack. */
+  /** Positions of the needle, in percent of the haystack. */
   readonly depths: readonly number[];
   /** Haystacks of each length and depth. */
   readonly count: number;
   readonly seed: number;
-  /** Needles in a haystack, of which one is asked for. */
+  /** Needles in a haystack, one of which is asked for. */
   readonly needles: number;
   /** With {key} and {value}. */
   readonly needle: string;
@@ -91,7 +91,7 @@ export interface Needles {
 export interface Recall {
   /** Tab-separated: source, relation, subject, object and counts, with a head line. */
   readonly support: string;
-  /** Which lines of it: the source's name. */
+  /** The source whose lines are used. */
   readonly source: string;
   /** The column that says how many documents of the training text state the fact. */
   readonly exposures: string;

@@ -8,7 +8,7 @@
 import { FormatError, RequestError } from "../../errors.ts";
 import { pythonStrip } from "./python-text.ts";
 
-/** One document of a benchmark: fields by name, as they came. */
+/** One document of a benchmark: fields by name, with their original values. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export function isRecord(value: unknown): value is Fields {
@@ -16,13 +16,13 @@ export function isRecord(value: unknown): value is Fields {
 }
 
 export interface Template {
-  /** What the template stands for in this document: the value itself where it is one `{{...}}` and nothing else. */
+  /** The template's value for this document. If it is a single `{{...}}`, the value keeps its type. */
   value(fields: Fields): unknown;
   /** The same as text. */
   text(fields: Fields): string;
 }
 
-/** Characters of a template, and of the text that it may become. */
+/** The most characters of a template, and of its result. */
 const maxSource = 1 << 16;
 const maxText = 1 << 24;
 
@@ -58,7 +58,7 @@ const onTexts =
   (value, ...given) =>
     change(textOf(value), ...given.map(textOf));
 
-/** Every filter, with how many arguments it takes. */
+/** All filters, with their number of arguments. */
 const filters: Readonly<Record<string, readonly [least: number, most: number, filter: Filter]>> = {
   trim: [0, 0, onTexts(pythonStrip)],
   lower: [0, 0, onTexts((text) => text.toLowerCase())],
@@ -158,7 +158,7 @@ function wordsOf(source: string): string[] {
   return words;
 }
 
-/** Refuses what would be too long before it is made: a template may say "replace" many times. */
+/** Refuses a result that would be too long before it is built: a template may use "replace" many times. */
 function joined(texts: readonly string[], separator: string): string {
   const length = texts.reduce((sum, text) => sum + text.length + separator.length, 0);
   if (length > maxText)
@@ -198,7 +198,7 @@ function indexIn(list: readonly unknown[], wanted: unknown): number {
   return at;
 }
 
-/** What stands before the first `mark` and what stands after it. */
+/** The parts before and after the first `mark`. */
 function textAround(text: string, mark: string): [string, string] {
   const at = text.indexOf(mark);
   if (at < 0) throw new RequestError(`there is no ${show(mark)} in ${show(text)}`);

@@ -1,4 +1,4 @@
-/** A judge of answers on a thread of Node, which is ended where a task's patterns do not come to an end. */
+/** Judges answers on a thread of Node, which is stopped if a task's patterns take too long. */
 import { StoppableWorker } from "../../../worker/index.ts";
 import { nodeWorker } from "../../../worker/node/index.ts";
 import type { Judge } from "../evaluate.ts";
@@ -6,7 +6,7 @@ import type { Judged } from "../judge.ts";
 
 const startJudge = nodeWorker("judge-program", { from: import.meta.url, heapMiB: 512 });
 
-/** Answers at a time, and what they may take: a thousand times what honest patterns need. */
+/** Answers in one batch, and its time limit: a thousand times what normal patterns need. */
 const batch = 1000;
 const limit = 10_000;
 
@@ -18,7 +18,7 @@ export function openJudge({ patience = limit }: { patience?: number } = {}): Ope
   const worker = new StoppableWorker(startJudge);
   const judge: Judge = async (task, signal) => {
     const all: Judged[] = [];
-    // Once at least: patterns that cannot be used are refused without answers, too.
+    // Runs at least once, so that invalid patterns are refused even without answers.
     for (let at = 0; at === 0 || at < task.answers.length; at += batch) {
       const input = { ...task, answers: task.answers.slice(at, at + batch) };
       const tooSlow = "the task's patterns did not come to an end";

@@ -1,6 +1,6 @@
 /**
- * A task file on disk -> its tasks with their documents. A task file is a stranger's: it names files below the data
- * folder and nothing else, and no file is read past a limit.
+ * A task file on disk -> its tasks with their documents. Task files are untrusted: they may name only files below the
+ * data folder, and files are read with a limit.
  */
 import { open, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -19,7 +19,7 @@ const MAX_DATA_BYTES = 400 * 2 ** 20;
 const MAX_FILES = 1000;
 const ADVICE = "; tasks name files below the folder that --data gives, or below their own";
 
-/** `data`: the folder that the task's paths begin in. Default: the task file's own. */
+/** `data`: the folder to which the task's paths are relative. Default: the task file's own folder. */
 export async function openTasks(
   path: string,
   { data }: { data?: string | undefined } = {},
@@ -82,7 +82,7 @@ async function recalled(
   return askedByPattern(facts, patterns);
 }
 
-/** What `*` stands for in the names of the files that are there, in order. */
+/** The parts of existing file names that `*` matches, in order. */
 async function matches(folder: string, pattern: string, task: string): Promise<string[]> {
   checkRelative(pattern, task);
   const directory = dirname(join(folder, pattern));
