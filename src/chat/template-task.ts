@@ -1,6 +1,6 @@
 /**
- * What a worker does for chat templates: renders messages by the model's own Jinja template, and tells what of the
- * text the messages may not turn into control tokens. Knows no request, no tokenizer and no thread.
+ * The worker's tasks for chat templates: renders messages with the model's own Jinja template, and finds the text that
+ * must not become control tokens. Knows no request, no tokenizer and no thread.
  */
 import { Template } from "@huggingface/jinja";
 import { InvariantError, RequestError } from "../errors.ts";
@@ -11,7 +11,7 @@ import { hideMarks } from "./stand-ins.ts";
 export interface TemplateSource {
   /** Jinja source. */
   readonly source: string;
-  /** Texts of the special tokens: only the template's own markup may spell one. */
+  /** Texts of the special tokens. Only the template's own markup may contain them. */
   readonly marks: readonly string[];
   /** Text of the end-of-text token, or "". */
   readonly eos: string;
@@ -28,7 +28,7 @@ export interface ChatText {
   readonly literals: Int32Array;
 }
 
-/** UTF-16 units; a request's texts are a quarter of that. */
+/** In UTF-16 units; the texts of a request are a quarter of it. */
 const longest = 2 ** 24;
 
 export function templateTasks(): Tasks {
@@ -49,7 +49,7 @@ export function templateTasks(): Tasks {
         );
         const made = parsed.render({
           messages: messages.map(({ role }, i) => ({
-            // Templates know the older name of the role.
+            // Templates know only the older name of the role.
             role: role === "developer" ? "system" : role,
             content: hidden.texts[i],
           })),

@@ -1,6 +1,6 @@
 /**
- * Access control: by which host names, from pages of which origins, with which key. Runs before every route; knows
- * only the routes that are open without a key.
+ * Access control: which host names, origins and keys a request may have. Runs before every route; knows only the routes
+ * that need no key.
  */
 import type { Hono } from "hono";
 import { cors } from "hono/cors";
@@ -19,7 +19,7 @@ export function guard(
 ): void {
   const granted = parseOrigins(corsOrigins);
   app.use(async (c, next) => {
-    // A client with the key is not an attacker's page, and a proxy with its own name may be in front.
+    // A client with the key is not an attacker's page, and a proxy with its own name may be in front of the server.
     if (isLoopback && apiKey === undefined) checkHost(c.req.raw);
     checkOrigin(c.req.raw, granted);
     await next();
@@ -33,10 +33,10 @@ export function guard(
     });
 }
 
-/** Throws `InvalidConfigError` for a key or for origins that no request could ever match. */
+/** Throws `InvalidConfigError` for a key or origins that no request could match. */
 export function checkAccess({ apiKey, corsOrigins = [] }: AccessOptions): void {
   parseOrigins(corsOrigins);
-  // Node and browsers refuse other characters in a header, or send them in bytes that differ; ends are trimmed.
+  // Node and browsers refuse other characters in a header or encode them differently, and trim spaces at the ends.
   if (apiKey === undefined || /^[\x21-\x7E](?:[\x20-\x7E]*[\x21-\x7E])?$/.test(apiKey)) return;
   throw new InvalidConfigError(
     "the API key cannot be sent in a header; expected printable ASCII characters, and no space at either end",

@@ -1,16 +1,17 @@
 /**
- * Answers errors of all routes, and of unknown paths, in the one shape that clients read. Knows routes by name only.
+ * Turns errors of all routes, and unknown paths, into responses of the one shape that clients expect. Knows routes by
+ * name only.
  */
 import type { Hono } from "hono";
 import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
 import { methodsOf } from "./openapi.ts";
 
-/** `onError` gets failures of the server; a client that went away is not one. */
+/** `onError` is called for failures of the server. A disconnected client is not one. */
 export function reporter(
   onError: ((error: unknown) => void) | undefined,
 ): (error: unknown) => void {
   return (error) => {
-    // Whether it was listening to a stream or waiting.
+    // A client may disconnect from a stream or while it waits.
     if (!isAbort(error) && apiErrorOf(error).status === 500) onError?.(error);
   };
 }
@@ -30,7 +31,7 @@ export function answerErrors(app: Hono, report: (error: unknown) => void): void 
   });
   app.onError((error) => {
     report(error);
-    // Nobody reads the answer to a client that went away.
+    // A disconnected client does not read this response.
     return errorResponse(isAbort(error) ? new ApiError("the request was broken off") : error);
   });
 }

@@ -8,7 +8,7 @@ export interface ErrorBody {
   readonly error: {
     readonly message: string;
     readonly type: string;
-    /** The parameter that is at fault, if one is. */
+    /** The parameter that is wrong, if it is a parameter. */
     readonly param: string | null;
     /** Stable across versions. */
     readonly code: string | null;
@@ -41,7 +41,7 @@ export class ApiError extends EngramError {
   }
 }
 
-/** For a known path with a method that it does not have. HEAD works wherever GET does. */
+/** For a known path with an unsupported method. HEAD works wherever GET does. */
 export function methodNotAllowed(
   method: string,
   { path, allowed }: { path: string; allowed: readonly string[] },
@@ -57,7 +57,7 @@ export function methodNotAllowed(
 /** Seconds after which a refused client may try again. */
 const retryAfter = "1";
 
-/** Any error as an `ApiError`. */
+/** Converts any error to an `ApiError`. */
 export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof UnavailableError) {

@@ -1,7 +1,7 @@
 /**
- * The server as a function from request to response: the routes, and what holds for all of them: who
- * may ask (`access.ts`), and that every error has one shape. It opens no socket and reads no file; the
- * same function runs under Node and in a test.
+ * The server as a function from request to response: its routes, and what holds for all of them: access control
+ * (`access.ts`), and one shape for all errors. It opens no socket and reads no file. The same function runs under Node
+ * and in a test.
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { Hono } from "hono";
@@ -31,17 +31,17 @@ import {
 export interface EngramServer {
   /** Answers; never rejects. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Resolves when the model is loaded; rejects with what kept it from loading. */
+  /** Resolves when the model is loaded; rejects if it cannot be loaded. */
   readonly ready: Promise<void>;
-  /** Takes no more requests and resolves when the accepted ones are answered. */
+  /** Accepts no more requests and resolves when the accepted ones are answered. */
   drain(): Promise<void>;
-  /** Breaks off what runs and frees the engine's memory. The model stays the caller's to close. */
+  /** Aborts running requests and frees the engine's memory. The caller closes the model. */
   close(): Promise<void>;
 }
 
 /**
- * Serves `model`, which may still be loading: until it is there, requests are answered with 503. Throws
- * `InvalidConfigError` for a key or for origins that no request could match.
+ * Serves `model`, which may still be loading. Until it is loaded, requests are answered with 503. Throws
+ * `InvalidConfigError` for a key or origins that no request could match.
  */
 export function createServer(
   model: Model | Promise<Model>,
@@ -53,7 +53,7 @@ export function createServer(
     serving = startServing(await model, options);
   };
   const ready = begin();
-  // Whoever awaits `ready` is told; nobody has to.
+  // Avoids an unhandled rejection if nobody awaits `ready`.
   ready.catch(() => undefined);
   const bodies = {
     maxBytes: options.maxBodyBytes ?? 4 * 2 ** 20,

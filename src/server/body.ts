@@ -1,6 +1,6 @@
 /**
- * Request bodies: read up to a limit, then parsed and checked - large ones in a worker. Other bodies are refused with
- * 400, 413 or 415, and never reach a route.
+ * Request bodies: read up to a limit, then parsed and checked; large ones in a worker. Other bodies are refused with
+ * 400, 413 or 415 and never reach a route.
  */
 import type { StoppableWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
@@ -12,9 +12,9 @@ import {
   parseBody,
 } from "./body-task.ts";
 
-/** Bytes parsed on the server's thread. The worst of that size takes 5 ms (`bench/health-under-attack.ts`). */
+/** Largest body that is parsed on the server's thread. The worst takes 5 ms (`bench/health-under-attack.ts`). */
 const bytesHere = 16_384;
-/** Milliseconds; the worst body of 4 MiB takes a tenth of that. */
+/** Time limit in milliseconds. The worst body of 4 MiB takes a tenth of it. */
 const limit = 10_000;
 
 export interface BodyReader {
@@ -22,7 +22,7 @@ export interface BodyReader {
   readonly worker: StoppableWorker;
 }
 
-/** Throws `ApiError` for a body that is too large, no JSON, or not what its schema says. */
+/** Throws `ApiError` for a body that is too large, not JSON, or not valid by its schema. */
 export async function readBody<Name extends BodyName>(
   request: Request,
   name: Name,
@@ -54,7 +54,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   let length = 0;
   try {
     for await (const chunk of request.body) {
-      // The first bytes of gzip, whether declared or not; neither JSON nor UTF-8 can start with them.
+      // The first bytes of gzip, whether declared or not. Neither JSON nor UTF-8 can start with them.
       if (length === 0 && chunk[0] === 0x1f && chunk[1] === 0x8b) throw compressed();
       length += chunk.byteLength;
       if (length > maxBytes) throw tooLarge();
@@ -73,7 +73,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   return bytes;
 }
 
-/** Compressed bodies are refused: their real size is unknown beforehand, and requests are small. */
+/** Compressed bodies are refused: their real size is not known in advance, and requests are small. */
 function compressed(): ApiError {
   return new ApiError(
     "the request body is compressed; send it as it is, without Content-Encoding",

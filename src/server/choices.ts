@@ -1,6 +1,6 @@
 /**
- * The texts of one request - every prompt times `n` - running side by side, and the two ways to answer:
- * all at once, or as events. The shape of what goes out is the route's.
+ * The texts of one request - every prompt times `n` - generated together, and the two ways to answer: all at once, or
+ * as events. The route decides the shape of the answer.
  */
 import { apiErrorOf, errorBody } from "./api-error.ts";
 import { interleave, type Tagged } from "./interleave.ts";
@@ -20,12 +20,12 @@ export interface Usage {
 export interface ChoicesRequest {
   readonly serving: Serving;
   readonly fields: SamplingFields;
-  /** One a prompt; each is run `n` times. */
+  /** One for each prompt; each is run `n` times. */
   readonly prompts: readonly Pick<
     TextRequest,
     "promptIds" | "maxTokens" | "topLogProbs" | "promptLogProbs"
   >[];
-  /** The client's: aborts when it goes away. */
+  /** The client's signal: aborts when it disconnects. */
   readonly signal: AbortSignal;
 }
 
@@ -34,14 +34,14 @@ interface Running {
   abort(): void;
 }
 
-/** Queues the first texts at once, so that a refusal can still be a status. */
+/** Queues the first texts immediately, so that a refusal can still become an HTTP status. */
 function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
   const n = fields.n ?? 1;
   const places = serving.scheduler.reserve(prompts.length * n);
   const controller = new AbortController();
   const abort = (): void => {
     controller.abort();
-    // A stream that nobody reads any more does not come to its end, where this would be done.
+    // A stream without a reader never reaches its end, where this would otherwise be done.
     places[Symbol.dispose]();
   };
   if (signal.aborted) abort();
@@ -62,7 +62,7 @@ function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
   try {
     const onEnd = (): void => {
       signal.removeEventListener("abort", abort);
-      // Ends the texts that still run when one has failed or nobody listens any more.
+      // Stops the texts that still run when one has failed or the client has disconnected.
       abort();
     };
     return { steps: interleave(begin, { window: serving.scheduler.parallel, onEnd }), abort };
@@ -72,7 +72,7 @@ function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
   }
 }
 
-/** Every text's steps and end, once all are there. */
+/** The steps and the end of every text, when all are complete. */
 export async function collectChoices(
   request: ChoicesRequest,
 ): Promise<{ steps: TextStep[]; end: TextEnd }[]> {
@@ -85,7 +85,7 @@ export async function collectChoices(
   return ends.map((end, i) => ({ steps: steps[i]!, end }));
 }
 
-/** A prompt counts once, however many texts continue it. */
+/** A prompt is counted once, however many texts continue it. */
 export function usageOf(ends: readonly TextEnd[], n: number): Usage {
   const sum = (of: (end: TextEnd) => number, list: readonly TextEnd[]): number =>
     list.reduce((total, end) => total + of(end), 0);
@@ -101,9 +101,9 @@ export function usageOf(ends: readonly TextEnd[], n: number): Usage {
 }
 
 export interface StreamShape {
-  /** Chunks before any token. */
+  /** Chunks before the first token. */
   readonly opening?: readonly object[];
-  /** The chunks that a step becomes. */
+  /** Converts a step to chunks. */
   step(index: number, step: TextStep): object[];
   end(index: number, end: TextEnd): object[];
   /** The chunk that carries the usage of the whole request. */

@@ -1,6 +1,6 @@
 /**
- * Texts of visitors, indexed to look up rows in them. Each has an id that only its visitor gets, so nobody can read
- * or replace another's text. Memory is bounded; the least recently used text goes first. Knows no routes.
+ * Texts of visitors, indexed to look up rows in them. Only the visitor gets the id of a text, so nobody else can read
+ * or replace it. Memory is limited; the least recently used text is dropped first. Knows no routes.
  */
 import type { CorpusIndex } from "../inspect/index.ts";
 import { ApiError } from "./api-error.ts";
@@ -13,7 +13,7 @@ export class Corpora {
   /** Least recently used first. */
   readonly #kept = new Map<string, CorpusIndex>();
 
-  /** The id that finds it. */
+  /** Returns the id of the stored corpus. */
   keep(corpus: CorpusIndex): string {
     const id = crypto.randomUUID();
     this.#kept.set(id, corpus);

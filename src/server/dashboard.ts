@@ -1,6 +1,6 @@
 /**
- * The page and training runs without a model: what `engram dash` puts on a port. A function from request to
- * response, as the server is; loads nothing and answers nothing that would need weights.
+ * The page and training runs without a model, as `engram dash` serves them. A function from request to response, as the
+ * server is. Loads no model and has no routes that need one.
  */
 import { Hono } from "hono";
 import { guard } from "./access.ts";
@@ -26,11 +26,11 @@ export function createDashboard(options: DashboardOptions): Dashboard {
   guard(app, { isLoopback });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/version", (c) => c.json({ version }));
-  // The page asks for it first, and then offers only what there is.
+  // The page asks for this first, and then shows only what is available.
   app.get("/props", (c) => c.json({ model: null }));
   runRoutes(app, { options: { runs } });
   pageRoutes(app, { options: page === undefined ? {} : { page }, report });
-  // What a server with a model would answer.
+  // The routes of a server with a model.
   for (const { method, path } of routes)
     app.on(method.toUpperCase(), path.replace("{name}", ":name"), () => {
       throw new ApiError(

@@ -9,9 +9,9 @@ export interface EngramReport {
   /** Position of the first entry in the whole sequence, prompt included. */
   readonly start: number;
   readonly tokens: readonly number[];
-  /** By layer: one gate a position. */
+  /** By layer: one gate for each position. */
   readonly gates?: Readonly<Record<string, readonly number[]>>;
-  /** By layer: the rows of each position, orders and heads in the order of the configuration. */
+  /** By layer: the rows of each position, with orders and heads in the order of the configuration. */
   readonly rows?: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
 

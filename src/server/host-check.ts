@@ -1,12 +1,12 @@
 /**
- * Against DNS rebinding: a web page whose site's name is made to point at 127.0.0.1 would be of this
- * server's own origin for the browser, and could read every answer; CORS does not apply to it. Its requests
- * still carry the site's name as their Host. So a server that listens on loopback only, and asks for no key,
- * answers to names of the loopback alone. Knows host names; no routes.
+ * Protects against DNS rebinding. If an attacker's host name resolves to 127.0.0.1, a browser treats this server as the
+ * same origin as the attacker's page, which could read every answer; CORS does not apply. But such requests carry the
+ * attacker's host name in their Host header. So a server that listens only on loopback and has no key answers only to
+ * names of the loopback. Knows host names; no routes.
  *
- * Allowed: `localhost` and names below it, which no public DNS can hold (RFC 6761), 127.0.0.0/8 and [::1],
- * with any port, since tunnels and containers change ports. A proxy on the same machine that hands other
- * names through must set the Host itself, as nginx does unless told otherwise, or the server be given a key.
+ * Allowed: `localhost` and names below it, which do not exist in public DNS (RFC 6761), 127.0.0.0/8 and [::1], with any
+ * port, because tunnels and containers change ports. A proxy on the same machine that passes other names on must set
+ * the Host itself, as nginx does by default; or the server needs a key.
  */
 import { ApiError } from "./api-error.ts";
 
@@ -21,7 +21,7 @@ export function checkHost(request: Request): void {
   );
 }
 
-/** A host name or address, as written behind `--host` or in a URL without its port. */
+/** A host name or address, as given to `--host` or in a URL without its port. */
 export function isLoopbackName(name: string): boolean {
   const plain = name.toLowerCase().replace(/\.$/, "");
   if (plain === "localhost" || plain.endsWith(".localhost")) return true;
@@ -30,7 +30,7 @@ export function isLoopbackName(name: string): boolean {
   return parts !== null && parts.slice(1).every((part) => Number(part) <= 255);
 }
 
-/** "localhost:8080" -> "localhost". What has no such form is its own name, which is none of ours. */
+/** "localhost:8080" -> "localhost". Any other form is returned unchanged; it is never a loopback name. */
 function nameOf(host: string): string {
   return /^(\[[^\]]*\]|[^:[\]]*)(?::\d*)?$/.exec(host)?.[1] ?? host;
 }
