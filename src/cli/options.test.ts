@@ -114,12 +114,20 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--limit <N>",
     "--seed <S>",
     "--svg <FILE>",
+    // An audit and a certificate are hours on a machine that others use, too.
+    "--threads <N>",
     "--table <PLACE>",
     "--table-memory <SIZE>",
   ],
   // Everything that a result depends on stands in the file, which is registered; these say where and how fast.
   "study FILE": ["--out <DIR>", "--threads <N>", "--parallel <N>"],
-  "quantize MODEL": ["--out <DIR>", "--dtype <KIND>", "--rows <FORMAT>", "--text <FILE>"],
+  "quantize MODEL": [
+    "--out <DIR>",
+    "--dtype <KIND>",
+    "--rows <FORMAT>",
+    "--text <FILE>",
+    "--threads <N>",
+  ],
   "verify MODEL": [
     // Whoever edits a configuration on purpose, and whoever has a model from before there were sums.
     "--seal",

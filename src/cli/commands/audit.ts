@@ -17,6 +17,7 @@ import {
 } from "../../training/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { openedBy } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { describeAudit } from "../show-audit.ts";
@@ -42,6 +43,7 @@ export const auditCommand: Command = defineCommand({
     { flags: "--limit <N>", description: "score only the first N tokens of the text" },
     { flags: "--seed <S>", description: "seed of shuffles, noise and sampled texts (default 0)" },
     { flags: "--svg <FILE>", description: "also write the result as a picture" },
+    threadsOption,
     ...tableOptions,
   ],
   examples: [
@@ -58,6 +60,7 @@ export const auditCommand: Command = defineCommand({
       limit: wholeNumber(2).optional(),
       seed: wholeNumber(0).default(0),
       svg: path.optional(),
+      ...threadsSchema,
       ...tableSchema,
     })
     .refine(
@@ -65,12 +68,26 @@ export const auditCommand: Command = defineCommand({
       "give --text (a text to score), --trained (the training text, whose held-out part is scored), or both",
     ),
   async run(
-    { model: directory, text, trained, limit, seed, svg, table, tableMemory, ...neighbours },
+    {
+      model: directory,
+      text,
+      trained,
+      limit,
+      seed,
+      svg,
+      threads,
+      table,
+      tableMemory,
+      ...neighbours
+    },
     { print, progress, signal },
   ) {
     if (svg !== undefined) await checkTarget(svg);
     await checkTexts([...(text ?? []), ...(trained ?? [])], { isReadOnce: false });
-    await using model = await loadModel(directory, openedBy({ table, tableMemory }, { progress }));
+    await using model = await loadModel(
+      directory,
+      openedBy({ threads, table, tableMemory }, { progress }),
+    );
     const open = (neighbour: string | undefined): Promise<Model> | undefined =>
       neighbour === undefined
         ? undefined

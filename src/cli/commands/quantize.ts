@@ -19,6 +19,7 @@ import {
 import { carryRecord, checkTexts, describeFile, readAll } from "../../training/node/index.ts";
 import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 /** A line of the certificate: formats, what they take, and what they cost on the text if there is one. */
@@ -47,6 +48,7 @@ export const quantizeCommand: Command = defineCommand({
       description: "rows as f32, bf16, fp8, int8 or int4 (default: as they are)",
     },
     { flags: "--text <FILE>", description: "text to measure on (.txt or .jsonl)" },
+    threadsOption,
   ],
   examples: [
     "quantize models/wiki --text valid.jsonl",
@@ -58,8 +60,9 @@ export const quantizeCommand: Command = defineCommand({
     dtype: weightDtype.optional(),
     rows: oneOf(ROW_FORMAT_NAMES).optional(),
     text: path.optional(),
+    ...threadsSchema,
   }),
-  async run({ model: directory, out, dtype, rows, text }, context) {
+  async run({ model: directory, out, dtype, rows, text, threads }, context) {
     const isChosen = dtype !== undefined || rows !== undefined;
     if (out === undefined && text === undefined)
       throw new InvalidConfigError(
@@ -72,7 +75,7 @@ export const quantizeCommand: Command = defineCommand({
       );
     if (out !== undefined) await refuseFull(out);
     if (text !== undefined) await checkTexts([text], { isReadOnce: false });
-    await using original = await openOriginal(directory);
+    await using original = await openOriginal(directory, { backend: () => engineOf(threads) });
     const { language } = original;
     const present = formatsOf(language);
     const chosen = { weights: dtype ?? present.weights, rows: rows ?? present.rows };
