@@ -98,7 +98,7 @@ export function describeReleasedAsText({ model, kind, memory }: ReleasedDocument
 
 export function hashLine(hashConstants: "checked" | "computed"): string {
   return hashConstants === "checked"
-    ? "hash constants stored in config.json, and right"
+    ? "hash constants are stored in config.json and correct"
     : "no hash constants in config.json; they follow from its other keys";
 }
 

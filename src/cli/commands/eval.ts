@@ -150,8 +150,8 @@ async function evalText(
   print(line("memory off", withoutMemory));
   if (withMemory !== undefined)
     print(
-      "What a memory is worth, a model trained without one tells (engram train --no-memory): this one has learned to " +
-        "lean on its memory.\n",
+      "This model has learned to rely on its memory. To see what a memory is worth, compare with a model trained " +
+        "without one (engram train --no-memory).\n",
     );
   return { ...(withMemory ?? withoutMemory), memoryOff: withoutMemory };
 }

@@ -212,8 +212,8 @@ export async function checkTexts(
     if (found.isFile() || found.isDirectory()) await (await openDocuments(file)).close();
     else if (!isReadOnce)
       throw new InvalidConfigError(
-        `${file} is a pipe, whose text is gone once it was read, and this reads it several times; ` +
-          "write it to a file first, and give that",
+        `${file} is a pipe, which can be read only once, and this command reads it several times; ` +
+          "write it to a file first, and give that file",
       );
   }
 }
