@@ -21,12 +21,15 @@ import {
 import {
   initialParams,
   type ModelConfig,
+  openMixture,
   paramLayout,
   type ParamLayout,
   paramViews,
+  type TrainedPart,
 } from "./model/index.ts";
 import { modelOfPreset } from "./model-of-preset.ts";
-import type { Backend } from "./tensor/index.ts";
+import type { OriginModel } from "./origin-model.ts";
+import type { Backend, Values } from "./tensor/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import { type FlatArrays, flatArrays, type Preset, type TrainableModel } from "./training/index.ts";
 
@@ -34,14 +37,19 @@ import { type FlatArrays, flatArrays, type Preset, type TrainableModel } from ".
 export interface ModelParts {
   readonly config: ModelConfig;
   readonly tokenMap: TokenMap;
+  /** Of the weights that are trained. */
   readonly layout: ParamLayout;
   readonly arrays: FlatArrays;
+  /** All weights; those that are trained are views of the arrays. */
+  readonly params: Values;
   readonly tables: readonly TrainedTable[];
 }
 
-/** A run's start: weights drawn from the seed, tables at zero. */
-export function createParts({
+/** A run's start: weights of the model that it goes on from, or drawn from the seed; tables at zero. */
+export async function createParts({
   preset,
+  origin,
+  train,
   tokenizer,
   seed,
   memory,
@@ -49,22 +57,26 @@ export function createParts({
   makeTables,
 }: {
   preset: Preset;
+  origin: OriginModel | undefined;
+  train: TrainedPart;
   tokenizer: Tokenizer;
   seed: number;
   memory: boolean;
   /** Throws if such a model does not fit into this machine. */
   plan: (model: ModelConfig) => void;
   makeTables: (shapes: readonly TableShape[], columns: number) => TrainedTable[];
-}): ModelParts {
+}): Promise<ModelParts> {
   const tokenMap = buildTokenMap(tokenizer);
-  const config = modelOfPreset(preset, {
-    memory,
-    vocabSize: tokenizer.vocabSize,
-    eosTokenId: tokenizer.eosTokenId!,
-    compressedVocabSize: tokenMap.compressedVocabSize,
-  });
+  const config =
+    origin?.configFor(tokenizer, tokenMap) ??
+    modelOfPreset(preset, {
+      memory,
+      vocabSize: tokenizer.vocabSize,
+      eosTokenId: tokenizer.eosTokenId!,
+      compressedVocabSize: tokenMap.compressedVocabSize,
+    });
   const { engram } = config;
-  const layout = paramLayout(config);
+  const layout = paramLayout(config, train);
   plan(config);
   const tables = engram
     ? makeTables(
@@ -76,13 +88,14 @@ export function createParts({
         numColumns(engram),
       )
     : [];
-  return {
-    config,
-    tokenMap,
-    layout,
-    arrays: flatArrays(layout, initialParams(layout, seed)),
-    tables,
-  };
+  const drawn = initialParams(layout, seed);
+  const trained = paramViews(layout, drawn);
+  const weights = await origin?.weights();
+  if (weights !== undefined)
+    for (const [name, { data }] of Object.entries(trained)) data.set(weights[name]!.data);
+  if (config.counted !== undefined) openMixture(trained, config);
+  const params = { ...weights, ...trained };
+  return { config, tokenMap, layout, arrays: flatArrays(layout, drawn), params, tables };
 }
 
 /**
@@ -90,7 +103,7 @@ export function createParts({
  * recipe says.
  */
 export function trainableModel(
-  { config, tokenMap, layout, arrays, tables }: ModelParts,
+  { config, tokenMap, params, tables }: ModelParts,
   { backend, preset, stream }: { backend: Backend; preset: Preset; stream: TokenStream },
 ): { model: TrainableModel; counts: CrossFittedCounts | undefined } {
   const { engram, counted, vocabSize, numLayers: layerId } = config;
@@ -113,6 +126,5 @@ export function trainableModel(
       : new TrainableHashedMemory(parts, tables));
   const memories = [rows, counts].filter((memory) => memory !== undefined);
   const memory = memories.length > 1 ? new TrainableComposedMemory(memories) : memories[0];
-  const params = paramViews(layout, arrays.params);
   return { model: { config, backend, params, memory }, counts };
 }

@@ -33,6 +33,7 @@ import {
   type RetrievalTable,
   rowsOf,
   type RowStore,
+  type TokenMap,
 } from "./memory/index.ts";
 import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import { dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
@@ -284,12 +285,25 @@ function checkSpecialTokens({ path, config }: ModelFiles, { eosTokenId }: Tokeni
 function prepareMemory(
   files: ModelFiles,
   {
-    config: { engram },
+    config,
     layout,
     tokenizer,
   }: { config: ModelConfig; layout: EngramLayout; tokenizer: Tokenizer },
 ) {
   const tokenMap = buildTokenMap(tokenizer);
+  checkAddresses(files, { config, layout, tokenMap });
+  return { tokenMap, addressing: buildAddressing(layout, compressedPad(config.engram!, tokenMap)) };
+}
+
+/** Throws `InvalidConfigError` where ids would lead to other rows than the model was trained with. */
+export function checkAddresses(
+  files: ModelFiles,
+  {
+    config: { engram },
+    layout,
+    tokenMap,
+  }: { config: ModelConfig; layout: EngramLayout; tokenMap: TokenMap },
+): void {
   if (tokenMap.compressedVocabSize !== engram!.compressedVocabSize)
     throw new InvalidConfigError(
       `${files.path}: config.json expects ${engram!.compressedVocabSize} compressed ids ` +
@@ -297,5 +311,4 @@ function prepareMemory(
         "address would change, so this tokenizer does not belong to this model",
     );
   checkStoredConstants(layout, files.config);
-  return { tokenMap, addressing: buildAddressing(layout, compressedPad(engram!, tokenMap)) };
 }

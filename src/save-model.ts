@@ -3,12 +3,13 @@
  * streamed, so a table is never in memory twice.
  */
 import { countedSources, countsSources, tableParts } from "./at-rest/index.ts";
-import type { TensorSource } from "./checkpoint/index.ts";
+import type { JsonObject, TensorSource } from "./checkpoint/index.ts";
 import { writeModelDir } from "./checkpoint/node/index.ts";
 import {
   buildLayout,
   type CountedTable,
   convertedRows,
+  type EngramConfig,
   engramConfigToJson,
   hashConstants,
   type RetrievalTable,
@@ -19,12 +20,22 @@ import { type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.t
 import { type NumberFormat, numberSource } from "./model-weights.ts";
 import type { Values } from "./tensor/index.ts";
 
+/** What a model that was trained on keeps of the directory it came from. */
+export interface ModelTexts {
+  /** The contents of its config.json. */
+  readonly config: JsonObject;
+  readonly generationConfig?: JsonObject;
+  readonly chatTemplate?: string;
+}
+
 /** Everything a model directory is written from. */
 export interface ModelToSave {
   readonly config: ModelConfig;
   /** Text of tokenizer.json. */
   readonly tokenizer: string;
   readonly eosTokenId: number;
+  /** Default: those of a model of ours. */
+  readonly texts?: ModelTexts | undefined;
   readonly params: Values;
   readonly tables: readonly RetrievalTable[];
   /** Of a model that counts (`config.counted`). */
@@ -42,10 +53,11 @@ export interface ModelToSave {
  * disk is full.
  */
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
-  const { config, eosTokenId, tableFormat = "f32", weightFormat = "f32" } = model;
+  const { config, eosTokenId, texts, tableFormat = "f32", weightFormat = "f32" } = model;
   await writeModelDir(directory, {
-    config: configFile(config, { eosTokenId, weightFormat }),
     generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
+    ...texts,
+    config: configFile(config, model),
     tokenizer: model.tokenizer,
     weights: paramSpecs(config).map(({ name, shape }) =>
       numberSource(
@@ -61,18 +73,26 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
 /** The contents of config.json. */
 export function configFile(
   config: ModelConfig,
-  { eosTokenId, weightFormat = "f32" }: { eosTokenId: number; weightFormat?: NumberFormat },
+  {
+    eosTokenId,
+    texts,
+    weightFormat = "f32",
+  }: Pick<ModelToSave, "eosTokenId" | "texts" | "weightFormat">,
 ): Record<string, unknown> {
-  const { engram } = config;
+  const dtype = weightFormat === "bf16" ? "bfloat16" : "float32";
+  if (texts !== undefined) return { ...texts.config, dtype };
   return {
     ...modelConfigToJson(config),
-    dtype: weightFormat === "bf16" ? "bfloat16" : "float32",
+    dtype,
     bos_token_id: eosTokenId,
     eos_token_id: eosTokenId,
-    ...(engram === undefined
-      ? {}
-      : { ...engramConfigToJson(engram), engram_hash: hashConstants(buildLayout(engram)) }),
+    ...(config.engram !== undefined && engramKeys(config.engram)),
   };
+}
+
+/** The keys of config.json that say where learned rows lie. */
+export function engramKeys(engram: EngramConfig): Record<string, unknown> {
+  return { ...engramConfigToJson(engram), engram_hash: hashConstants(buildLayout(engram)) };
 }
 
 /** The tensors of a memory, a list for each file: learned rows in `format`, and counts. */

@@ -13,6 +13,7 @@
  */
 import { countedSources } from "./at-rest/index.ts";
 import { tablesFrom, trainedTables } from "./at-rest/node/index.ts";
+import { type BeginningOptions, checkTableMemory, findBeginning } from "./beginning.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
@@ -38,13 +39,9 @@ import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import {
   type Document,
   excerptOf,
-  findPreset,
   modelCard,
-  overridePreset,
-  type Overrides,
   Pace,
   packDocuments,
-  type Preset,
   type StepReport,
   Trainer,
   type TrainingState,
@@ -60,27 +57,15 @@ import {
 } from "./training/node/index.ts";
 
 /** What to train, on what, and where to leave it. */
-export interface TrainModelOptions {
+export interface TrainModelOptions extends BeginningOptions {
   readonly data: readonly string[];
   /** Texts to validate on. Without them a part of `data` is held out (see `readPart`). */
   readonly valid?: readonly string[];
-  readonly preset: string | Preset;
   readonly out: string;
   readonly backend: Backend;
-  /** Other values than the preset's, by name: { lr: 1e-3, "model.numLayers": 2 } (`overridePreset`). */
-  readonly overrides?: Overrides;
   readonly seed?: number;
-  readonly memory?: boolean;
-  /**
-   * Bytes of RAM for the memory's tables, which are then on disk, below `out`, while they are trained. Default:
-   * tables are in RAM. Changes no result.
-   */
-  readonly tableMemory?: number;
   /** Rows that tables begin with, in place of zeros: of each layer's size. A `tableLrFactor` of 0 leaves them so. */
   readonly startTables?: readonly RetrievalTable[];
-  readonly resume?: boolean;
-  /** Text of a tokenizer.json to use instead of training one. */
-  readonly tokenizer?: string;
   /** Steps between checkpoints. Default: a tenth of the run. */
   readonly checkpointEvery?: number;
   /** Begins the samples shown on the way. */
@@ -136,21 +121,25 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const { out, seed = 0, memory = true, resume = false, signal } = options;
   const emit = options.onEvent ?? (() => undefined);
   const say = (text: string): void => emit({ type: "phase", text });
-  const named = typeof options.preset === "string" ? findPreset(options.preset) : options.preset;
-  const { preset, overrides } = overridePreset(named, options.overrides ?? {});
+  await using owned = new DisposalStack();
+  const { origin, presetName, preset, overrides } = await findBeginning(options);
+  if (origin !== undefined) owned.adopt(origin, (one) => one.close());
   const recipe = preset.training;
+  const { train = "all" } = options;
   // Refuses sizes that do not fit together before it trains a tokenizer, which may take minutes.
   checkPreset(preset, { memory });
   if (options.tableMemory !== undefined) checkTableMemory(preset, memory);
   await using run = await RunDirectory.open(out, { resume, onNote: say, signal });
   await checkTexts([...options.data, ...(options.valid ?? [])], { isReadOnce: false });
   const tokenizerJson =
-    run.tokenizer ?? options.tokenizer ?? (await trainTokenizer(options, preset.vocabSize));
+    run.tokenizer ??
+    origin?.tokenizer ??
+    options.tokenizer ??
+    (await trainTokenizer(options, preset.vocabSize));
   if (options.tokenizer !== undefined && options.tokenizer !== tokenizerJson)
     throw new InvalidConfigError(
       `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
     );
-  await using owned = new DisposalStack();
   const tokenizer = owned.adopt(await openTokenizerFile(tokenizerJson), (one) => one.close?.());
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
@@ -163,6 +152,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
       counting: { ...preset.counted, text: stream },
       machine: readMachineMemory(),
       tableMemory,
+      train,
     });
     say(describePlan(planned));
     checkPlan(planned, {
@@ -173,8 +163,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
           : "take a smaller preset, keep the table on disk (--table-memory), or leave it out (--no-memory)",
     });
   };
-  const parts = createParts({
+  const parts = await createParts({
     preset,
+    origin,
+    train,
     tokenizer,
     seed,
     memory,
@@ -190,7 +182,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   });
   const { config, layout, arrays, tables } = parts;
   for (const table of tables) owned.adopt(table, (one) => one.close());
-  const begin = tablesFrom(options.startTables, tables);
+  const begin = tablesFrom(options.startTables ?? (await origin?.tables()), tables);
+  const from = await origin?.describe(signal);
   // The tokenizer says where documents start, and checkpoints of earlier versions do not.
   const { documentStart: _, ...sizes } = config;
   const identity = {
@@ -199,30 +192,35 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     config: sizes,
     text: fingerprint(stream),
     heldOut: fingerprint(valid),
+    ...(from && { from: from.map(({ sha256 }) => sha256), train }),
     ...(config.counted && { counted: preset.counted }),
     ...(options.valid === undefined && { holdOut: HOLD_OUT_RULE }),
   };
-  const settings = configFile(config, { eosTokenId: tokenizer.eosTokenId! });
+  const { eosTokenId = 0 } = tokenizer;
+  const texts = origin?.texts;
+  const settings = configFile(config, { eosTokenId, texts });
   const isResumed = await run.restore({ identity, layout, arrays, tables });
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
   await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
   const record = await describeRun({
     command: options.command,
-    presetName: typeof options.preset === "string" ? options.preset : undefined,
-    preset: memory ? preset : { ...preset, memory: undefined },
+    presetName,
+    origin: from && { from, train },
+    preset: config.engram === undefined ? { ...preset, memory: undefined } : preset,
     overrides,
     seed,
     data: options.data,
     valid: options.valid,
     startRows: options.startTables !== undefined,
     tokens: { train: stream.tokens.length, valid: valid.tokens.length },
-    tokenizer: { text: tokenizerJson, trained: options.tokenizer === undefined },
+    tokenizer: { text: tokenizerJson, trained: !origin && options.tokenizer === undefined },
     signal,
   });
   await run.record(record);
   if (!isResumed) await begin();
+  await origin?.close();
   say(
-    `${stream.tokens.length} tokens to train on, ${layout.length} weights, ${numRows} rows of memory`,
+    `${stream.tokens.length} tokens to train on, ${layout.length} weights${train === "all" ? "" : " to train"}, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
   const { model, counts } = trainableModel(parts, { backend: options.backend, preset, stream });
@@ -281,7 +279,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   say("scoring the held-out text");
   const scoring: ScoreOptions = signal === undefined ? {} : { signal };
   const bitsPerByte = await bitsPerByteOf(scorer, valid, scoring);
-  const bitsPerByteWithoutMemory = memory
+  const bitsPerByteWithoutMemory = model.memory
     ? await scoreWithoutMemory(model, { valid, length: recipe.length, scoring })
     : undefined;
   await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
@@ -314,7 +312,8 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   await saveModel(out, {
     config,
     tokenizer: tokenizerJson,
-    eosTokenId: tokenizer.eosTokenId!,
+    eosTokenId,
+    texts,
     params: model.params,
     tables: finished,
     counts: counts?.table,
@@ -322,18 +321,6 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   });
   await run.removeCheckpoints();
   return result;
-}
-
-/** Learned rows alone are kept on disk while they are trained, and those of folds are not. */
-function checkTableMemory({ memory: { layerIds }, training }: Preset, memory: boolean): void {
-  const problem = !memory
-    ? "a model without memory has no table to keep on disk; leave out one of the two options"
-    : layerIds.length === 0
-      ? "a model with counts alone has no learned table to keep on disk; leave out --table-memory"
-      : training.rowFolds > 0
-        ? "training.rowFolds above 0: tables of folds stay in RAM; leave out --table-memory"
-        : undefined;
-  if (problem !== undefined) throw new InvalidConfigError(problem);
 }
 
 /** The beginning of the first document, long enough for any excerpt. */

@@ -12,6 +12,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   train: [
     "--data <FILE...>",
     "--preset <NAME>",
+    // A model is either new or one that is there; of one that is there, nobody can guess what may change.
+    "--from <MODEL>",
+    "--train <PART>",
     "--out <DIR>",
     "--valid <FILE...>",
     "--steps <N>",
@@ -30,6 +33,15 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--tokenizer <FILE>",
     "--checkpoint-every <N>",
     "--threads <N>",
+  ],
+  "graft MODEL": [
+    "--out <DIR>",
+    // Which layers read the memory, or what is counted, is the whole of the command; all sizes have their names.
+    "--layers <IDS>",
+    "--counted <ORDER>",
+    "--data <FILE...>",
+    "--set <NAME=VALUE...>",
+    "--seed <S>",
   ],
   "generate MODEL": [
     "--prompt <TEXT>",

@@ -61,12 +61,19 @@ export function checkMixture({ held, odds }: MixtureView, count: number): void {
     );
 }
 
+/** Whether the memory has no say: then what the backbone says stays as it is, to the last bit. */
+function isSilent(weights: ArrayLike<number>): boolean {
+  for (let i = 1; i < weights.length; i++) if (weights[i] !== 0) return false;
+  return weights[0] === 1;
+}
+
 /** -log of the mixed chance of an id, from the backbone's own -log chance and the distributions' chances [K]. */
 export function mixedLoss(
   loss: number,
   weights: ArrayLike<number>,
   chances: ArrayLike<number>,
 ): number {
+  if (isSilent(weights)) return loss;
   let chance = weights[0]! * Math.exp(-loss);
   for (let i = 0; i < chances.length; i++) chance += weights[i + 1]! * chances[i]!;
   return -Math.log(chance);
@@ -78,17 +85,19 @@ export function mixProbs(
   weights: Float32Array,
   { of, position }: { of: Distributions; position: number },
 ): void {
+  if (isSilent(weights)) return;
   const own = weights[0]!;
   for (let id = 0; id < probs.length; id++) probs[id]! *= own;
   of.add(position, weights.subarray(1), probs);
 }
 
-/** Logits [V] of the backbone in; logarithms of the mixed chances out. */
+/** Logits [V] of the backbone in; logarithms of the mixed chances out, or, where only the backbone counts, its logits. */
 export function mixLogits(
   logits: Float32Array,
   weights: Float32Array,
   { of, position }: { of: Distributions; position: number },
 ): void {
+  if (isSilent(weights)) return;
   let largest = -Infinity;
   for (let id = 0; id < logits.length; id++) if (logits[id]! > largest) largest = logits[id]!;
   let sum = 0;

@@ -61,6 +61,7 @@ export {
   buildCountedTable,
   checkDirectory,
   type CountedBytes,
+  countedBytes,
   type CountedTable,
   leastCountedBytes,
 } from "./counted/counted-table.ts";

@@ -31,6 +31,7 @@ export {
   trainedSpecs,
 } from "./params.ts";
 export type { ParamSpec } from "./kind.ts";
+export { closeMixture, openMixture } from "./mixture.ts";
 export {
   bitsOf,
   parseQuantization,

@@ -6,7 +6,7 @@
  * N positions, D model width, K distributions, E numbers of evidence for each position.
  */
 import { evidenceWidth } from "../memory/index.ts";
-import type { GraphBuilder, Tensor } from "../tensor/index.ts";
+import type { GraphBuilder, Tensor, Values } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { gain, type KindParams } from "./kind.ts";
 import type { KindWeights } from "./weights.ts";
@@ -23,6 +23,22 @@ export function mixtureParams({ hiddenSize, counted }: ModelConfig): KindParams<
     evidence: of("evidence.weight", evidenceWidth(order)),
     bias: of("bias"),
   };
+}
+
+/** So far below the backbone's that a distribution's weight is exactly zero in float32: exp underflows. */
+const CLOSED = -10_000;
+
+/** Sets a mixture's weights so that the backbone's share is exactly one, whatever comes in. */
+export function closeMixture(params: Values, config: ModelConfig): void {
+  const { hidden, evidence, bias } = mixtureParams(config);
+  for (const { name } of [hidden, evidence]) params[name]!.data.fill(0);
+  params[bias.name]!.data.fill(CLOSED).fill(0, 0, 1);
+}
+
+/** Where a mixture is closed no gradient comes through: to be trained it starts with equal weights, as a new one. */
+export function openMixture(params: Values, config: ModelConfig): void {
+  const bias = params[mixtureParams(config).bias.name]!.data;
+  if (bias.every((value, i) => value === (i === 0 ? 0 : CLOSED))) bias.fill(0);
 }
 
 /** Mixture weights [N, 1+K]; the backbone's is the first. */

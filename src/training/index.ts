@@ -8,6 +8,7 @@ export {
   type MemorySizes,
   type Preset,
   presetNames,
+  recipeToGoOn,
   type TrainingRecipe,
 } from "./presets.ts";
 export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";

@@ -55,11 +55,13 @@ export function modelCard(name: string, run: RunRecord, result: CardResult): str
     "## Training",
     "",
     `${count(training.steps)} steps of ${count(training.batch * training.accumulate * training.length)} tokens` +
+      `${run.from === undefined ? "" : `, of ${run.train === "memory" ? "the memory alone, the rest frozen, of" : "all of"} the model below`}` +
       `${run.preset === undefined ? "" : `, preset \`${plain(run.preset)}\``}` +
       `${overrides.length === 0 ? "" : ` with ${overrides.join(", ")}`}, seed ${run.seed}, ` +
       `${count(Math.round(result.seconds))} seconds on ${plain(run.machine.processor)}, ` +
       `engram ${run.versions["engram"] ?? "unknown"}${run.commit === undefined ? "" : ` at ${run.commit}`}.`,
     "",
+    ...(run.from === undefined ? [] : ["It went on from:", "", ...files(run.from), ""]),
     "Text:",
     "",
     ...files(run.data),

@@ -3,7 +3,7 @@
  * else branches on its name.
  */
 import { InvalidConfigError } from "../errors.ts";
-import type { ModelConfig } from "../model/index.ts";
+import type { ModelConfig, TrainedPart } from "../model/index.ts";
 
 /** How a model is trained. */
 export interface TrainingRecipe {
@@ -148,6 +148,21 @@ const presets: Readonly<Record<string, Preset>> = {
     },
   },
 };
+
+/**
+ * How to go on from a model that is there: gently where all of it moves; as a new memory is trained where the rest is
+ * frozen. Found on one small text (docs/log.md); every number has its name in `overridePreset`.
+ */
+export function recipeToGoOn(
+  part: TrainedPart,
+  { maxPositions }: { maxPositions: number },
+): TrainingRecipe {
+  const { training } = findPreset("tiny");
+  const recipe = { ...training, length: Math.min(training.length, maxPositions), memoryFadeIn: 0 };
+  return part === "all"
+    ? { ...recipe, lr: 3e-4, matrices: "adamw" }
+    : { ...recipe, tableLrFactor: 40, rowFolds: 10 };
+}
 
 /** The names `findPreset` knows. */
 export const presetNames: readonly string[] = Object.keys(presets);

@@ -5,6 +5,7 @@
  * reads and compares such records; finds out nothing by itself, and knows no files.
  */
 import { FormatError } from "../errors.ts";
+import type { TrainedPart } from "../model/index.ts";
 import type { Overrides } from "./overrides.ts";
 import type { Preset } from "./presets.ts";
 
@@ -40,6 +41,10 @@ export interface RunRecord extends RunSurroundings {
   readonly version: 1;
   /** Its name; absent where a program gave one of its own. */
   readonly preset?: string;
+  /** The files of the model that it went on from, in place of a preset. */
+  readonly from?: readonly DataFile[];
+  /** What of that model was trained. */
+  readonly train?: TrainedPart;
   /** By whole names. */
   readonly overrides: Overrides;
   /** The numbers that come of the two: nothing of a later release's presets is needed to read them. */

@@ -7,6 +7,7 @@ export { doctorCommand } from "./doctor.ts";
 export { evalCommand } from "./eval.ts";
 export { generateCommand } from "./generate.ts";
 export { pullCommand } from "./pull.ts";
+export { graftCommand } from "./graft.ts";
 export { quantizeCommand } from "./quantize.ts";
 export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";

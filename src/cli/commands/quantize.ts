@@ -1,5 +1,5 @@
 /** `engram quantize`: a model with fewer bits, and what that costs. */
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
@@ -21,6 +21,7 @@ import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { modelArgument } from "../resolve-model.ts";
+import { refuseFull } from "../refuse-full.ts";
 
 /** A line of the certificate: formats, what they take, and what they cost on the text if there is one. */
 interface Line extends ModelFormats {
@@ -111,19 +112,6 @@ export const quantizeCommand: Command = defineCommand({
     return { model: directory, ...(out !== undefined && { out }), ...certificate };
   },
 });
-
-/** Names that start with a dot may be left over from a process that was killed while it wrote. */
-async function refuseFull(out: string): Promise<void> {
-  const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
-  const [first] = names.filter((name) => !name.startsWith("."));
-  if (first !== undefined)
-    throw new InvalidConfigError(
-      `--out: ${out} is not empty (it holds ${first}); name a new directory`,
-    );
-}
 
 /** One change at a time: each kind of packing, each format of rows. */
 function everyFormat(model: LanguageModel): ModelFormats[] {

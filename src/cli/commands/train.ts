@@ -6,13 +6,12 @@ import { InvalidConfigError } from "../../errors.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
 import {
   findPreset,
-  overridePreset,
   type Overrides,
   parseOverride,
   presetNames,
   publicName,
 } from "../../training/index.ts";
-import { decimal, path, wholeNumber } from "../arguments.ts";
+import { decimal, oneOf, path, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { formatTrainingStatus } from "../progress.ts";
@@ -27,10 +26,18 @@ export const trainCommand: Command = defineCommand({
     "(.gz). A part of the text is held out for validation, unless --valid gives other text. Ctrl-C saves; " +
     "--resume continues, with the same result as a run that never stopped. --table-memory keeps the table on " +
     "disk and limits its RAM; the result is the same.\n\n" +
+    "With --from in place of --preset it goes on from a model: with its sizes, its tokenizer, its weights and the rows " +
+    "of its memory; what it counted is counted anew, in this text. --train memory freezes the backbone: only the memory " +
+    "learns this text, such as one that engram graft has just given it. --set changes the recipe.\n\n" +
     `Presets:\n${presetNames.map((name) => `  ${name.padEnd(8)} ${findPreset(name).description}`).join("\n")}`,
   options: [
     { flags: "--data <FILE...>", description: "text to train on", isRequired: true },
-    { flags: "--preset <NAME>", description: presetNames.join(" or "), isRequired: true },
+    { flags: "--preset <NAME>", description: `a new model: ${presetNames.join(" or ")}` },
+    { flags: "--from <MODEL>", description: "a model to go on from, in place of a preset" },
+    {
+      flags: "--train <PART>",
+      description: "of that model: all (default), or memory, which leaves the rest as it is",
+    },
     { flags: "--out <DIR>", description: "directory for the model", isRequired: true },
     {
       flags: "--valid <FILE...>",
@@ -72,10 +79,13 @@ export const trainCommand: Command = defineCommand({
     "train --data part1.jsonl part2.jsonl --preset small --out models/wiki --table-memory 64MiB",
     "train --data book.txt --preset tiny --out models/book --resume",
     "train --data book.txt --preset tiny --out models/deep --lr 2e-3 --set numLayers=6 layerIds=1,3",
+    "train --data book.txt --from models/grafted --train memory --out models/taught",
   ],
   schema: z.object({
     data: z.array(path),
-    preset: z.string(),
+    preset: z.string().optional(),
+    from: path.optional(),
+    train: oneOf(["all", "memory"]).optional(),
     out: path,
     valid: z.array(path).optional(),
     steps: wholeNumber(1).optional(),
@@ -104,8 +114,9 @@ export const trainCommand: Command = defineCommand({
       tableMemory,
       ...options
     } = input;
-    const overrides = overridesOf({ steps, lr, batch, length, maxPositions: length }, set);
-    overridePreset(findPreset(options.preset), overrides);
+    // A model that is there has its context, of which a run may use less.
+    const maxPositions = options.from === undefined ? length : undefined;
+    const overrides = overridesOf({ steps, lr, batch, length, maxPositions }, set);
     context.signal.addEventListener("abort", () =>
       context.progress.note("saving; once more to stop at once"),
     );
@@ -120,7 +131,6 @@ export const trainCommand: Command = defineCommand({
         ...definedOnly(options),
         ...(placement.tableMemory !== undefined && { tableMemory: placement.tableMemory }),
         data: options.data,
-        preset: options.preset,
         out: options.out,
         overrides,
         backend,

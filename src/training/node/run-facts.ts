@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import type { TrainedPart } from "../../model/index.ts";
 import type { Overrides } from "../overrides.ts";
 import type { MemorySizes, Preset } from "../presets.ts";
 import { type DataFile, publicName, type RunRecord, type RunSurroundings } from "../run-record.ts";
@@ -19,6 +20,7 @@ import { HOLD_OUT_RULE } from "./read-documents.ts";
 export interface RunSettings {
   readonly command: string | undefined;
   readonly presetName: string | undefined;
+  readonly origin?: { readonly from: readonly DataFile[]; readonly train: TrainedPart } | undefined;
   /** With the overrides applied. */
   readonly preset: Omit<Preset, "memory"> & { readonly memory: MemorySizes | undefined };
   readonly overrides: Overrides;
@@ -41,6 +43,7 @@ export async function describeRun(settings: RunSettings): Promise<RunRecord> {
     version: 1,
     ...(await readSurroundings(command)),
     ...(presetName !== undefined && { preset: presetName }),
+    ...settings.origin,
     overrides,
     seed,
     data: await described(data),

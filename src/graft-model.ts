@@ -1,0 +1,184 @@
+/**
+ * A memory for a model that has none: its tensors, unchanged to the last byte, and beside them what the memory starts
+ * with. Learned rows start at zero and add nothing; counts have no say until the mixture is trained. So the model that is
+ * written says what it said before, to the last bit. Knows files and sizes; trains nothing.
+ */
+import { countedNames, countsName } from "./at-rest/index.ts";
+import type { CheckedModel } from "./check-model.ts";
+import type { LocatedTensor, ModelFiles, TensorSource } from "./checkpoint/index.ts";
+import { writeModelDir } from "./checkpoint/node/index.ts";
+import { DisposalStack } from "./disposal-stack.ts";
+import { InvalidConfigError } from "./errors.ts";
+import type { TokenStream } from "./inference/index.ts";
+import {
+  buildCountedTable,
+  buildLayout,
+  buildTokenMap,
+  countedBytes,
+  type CountedTable,
+  type EngramConfig,
+  findEngramConfig,
+  RamStore,
+  type RetrievalTable,
+  rowFormat,
+  sortByContext,
+  tableInRam,
+} from "./memory/index.ts";
+import {
+  closeMixture,
+  initialParams,
+  type ModelConfig,
+  paramLayout,
+  paramViews,
+  parseModelConfig,
+} from "./model/index.ts";
+import { numberSource } from "./model-weights.ts";
+import { OriginModel } from "./origin-model.ts";
+import { engramKeys, memoryFiles } from "./save-model.ts";
+import type { Tokenizer } from "./tokenizer/index.ts";
+import { openTokenizerFile } from "./tokenizer/node/index.ts";
+import { type Document, type MemorySizes, packDocuments } from "./training/index.ts";
+
+export interface GraftOptions {
+  readonly out: string;
+  /** Learned rows: where, and how many. */
+  readonly rows?: MemorySizes | undefined;
+  /** Counts of a text, in n-grams of up to `order` ids; `maxBytes` 0: of whatever size they have. */
+  readonly counted?:
+    | {
+        readonly order: number;
+        readonly maxBytes: number;
+        readonly text: AsyncIterable<Document>;
+      }
+    | undefined;
+  /** Of the weights that fuse learned rows into the stream. Default 0. */
+  readonly seed?: number;
+  /** As `ModelToSave` has it. */
+  readonly beside?: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was added. */
+export interface Graft {
+  readonly numParams: number;
+  readonly numRows: number;
+  /** Tokens that were counted, and bytes of their counts at rest. */
+  readonly countedTokens: number;
+  readonly countedBytes: number;
+}
+
+/**
+ * Writes the model of `directory` with a memory into `out`, as a whole or not at all. Throws `InvalidConfigError` where it
+ * has such a memory, or where the sizes do not fit.
+ */
+export async function graftModel(directory: string, options: GraftOptions): Promise<Graft> {
+  const { out, rows, counted, seed = 0, beside, signal } = options;
+  await using owned = new DisposalStack();
+  const origin = owned.adopt(await OriginModel.open(directory), (one) => one.close());
+  const { files, checked } = origin;
+  const before = checked.config;
+  const has = (kind: string): InvalidConfigError =>
+    new InvalidConfigError(`${directory} has ${kind} already: train them with engram train --from`);
+  if (rows !== undefined && before.engram !== undefined) throw has("learned rows");
+  if (counted !== undefined && before.counted !== undefined) throw has("counts");
+  const tokenizer = owned.adopt(await openTokenizerFile(origin.tokenizer), (one) => one.close?.());
+  const settings = { ...files.config, ...addedKeys(tokenizer, { rows, counted }) };
+  const config = parseModelConfig(settings, findEngramConfig(settings));
+  const stream = counted && (await packDocuments(counted.text, tokenizer, { signal }));
+  const counts = stream && countsOf(stream, { ...counted!, vocabSize: config.vocabSize });
+  const tables = rows === undefined ? [] : emptyTables(config.engram!);
+  const added = addedWeights(before, config, seed);
+  const isMemory = memoryNames(checked);
+  const there = [...checked.tensors.values()];
+  const copied = there.filter(({ name }) => isMemory.has(name)).map((one) => copyOf(files, one));
+  await writeModelDir(out, {
+    ...origin.texts,
+    config: settings,
+    tokenizer: origin.tokenizer,
+    ...(beside !== undefined && { beside }),
+    weights: [
+      ...there.filter(({ name }) => !isMemory.has(name)).map((one) => copyOf(files, one)),
+      ...added,
+    ],
+    tables: [...(copied.length > 0 ? [copied] : []), ...memoryFiles({ tables, counts }, "f32")],
+  });
+  return {
+    numParams: added.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0),
+    numRows: tables.reduce((n, { store }) => n + store.numRows, 0),
+    countedTokens: stream?.tokens.length ?? 0,
+    countedBytes: counts === undefined ? 0 : countedBytes(counts),
+  };
+}
+
+/** Keys of config.json. Look-back before a text's start reads as the end of the text before, as in a preset's model. */
+function addedKeys(
+  tokenizer: Tokenizer,
+  { rows, counted }: Pick<GraftOptions, "rows" | "counted">,
+): Record<string, unknown> {
+  const padTokenId = tokenizer.eosTokenId ?? 0;
+  const { compressedVocabSize } = buildTokenMap(tokenizer);
+  return {
+    ...(rows && engramKeys({ ...rows, padTokenId, compressedVocabSize, seed: 0 })),
+    ...(counted && { counted_order: counted.order }),
+  };
+}
+
+/** The weights that `config` has and `before` has not, at their start. */
+function addedWeights(before: ModelConfig, config: ModelConfig, seed: number): TensorSource[] {
+  const had = new Set(paramLayout(before).specs.map(({ name }) => name));
+  const layout = paramLayout(config, "memory");
+  const params = paramViews(layout, initialParams(layout, seed));
+  if (config.counted !== undefined && before.counted === undefined) closeMixture(params, config);
+  return layout.specs
+    .filter(({ name }) => !had.has(name))
+    .map((spec) =>
+      numberSource(spec, { values: params[spec.name]!.data as Float32Array, format: "f32" }),
+    );
+}
+
+function emptyTables(engram: EngramConfig): RetrievalTable[] {
+  const format = rowFormat("f32", engram.headDim);
+  return buildLayout(engram).layers.map(({ layerId, numRows }) => ({
+    layerId,
+    format,
+    store: new RamStore({ numRows, rowBytes: format.rowBytes }),
+  }));
+}
+
+function countsOf(
+  text: TokenStream,
+  { order, maxBytes, vocabSize }: { order: number; maxBytes: number; vocabSize: number },
+): CountedTable {
+  const sorted = sortByContext(text, { order, vocabSize });
+  const prune = maxBytes > 0 ? { prune: { bytes: maxBytes } } : {};
+  return tableInRam(buildCountedTable(sorted, { vocabSize, ...prune }));
+}
+
+/** What lies in files of its own: rows, counts of their uses, counted contexts. */
+function memoryNames({ tables }: CheckedModel): ReadonlySet<string> {
+  return new Set([
+    ...countedNames,
+    ...tables.flatMap(({ layerId, parts }) => [
+      countsName(layerId),
+      ...parts.map(({ tensor }) => tensor.name),
+    ]),
+  ]);
+}
+
+/** Bytes copied at a time. */
+const CHUNK_BYTES = 1 << 24;
+
+function copyOf(
+  files: ModelFiles,
+  { name, dtype, shape, begin, end }: LocatedTensor,
+): TensorSource {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < end - begin; at += CHUNK_BYTES) {
+      const to = Math.min(end - begin, at + CHUNK_BYTES);
+      const into = new Uint8Array(to - at);
+      await files.readRange(name, { begin: at, end: to, into });
+      yield into;
+    }
+  }
+  return { name, dtype, shape, chunks };
+}

@@ -1,0 +1,148 @@
+/**
+ * The model that a training goes on from: settings and headers are read and checked when it is opened, weights and rows
+ * when they are asked for. Knows files; not what is trained, and how.
+ */
+import { checkpointTables } from "./at-rest/node/index.ts";
+import { type CheckedModel, checkModel } from "./check-model.ts";
+import { type ModelFiles, modelNames } from "./checkpoint/index.ts";
+import { openModelDirectory } from "./checkpoint/node/index.ts";
+import { closeAll } from "./disposal-stack.ts";
+import { FormatError, InvalidConfigError } from "./errors.ts";
+import type { EngramConfig, RetrievalTable, TokenMap } from "./memory/index.ts";
+import type { ModelConfig, TrainedPart } from "./model/index.ts";
+import { dtypeToHold, readWeights } from "./model-weights.ts";
+import { checkAddresses } from "./open-model.ts";
+import type { ModelTexts } from "./save-model.ts";
+import type { Values } from "./tensor/index.ts";
+import type { Tokenizer } from "./tokenizer/index.ts";
+import { type DataFile, type MemorySizes, type Preset, recipeToGoOn } from "./training/index.ts";
+import { describeFile } from "./training/node/index.ts";
+
+export class OriginModel {
+  readonly #files: ModelFiles;
+  readonly #checked: CheckedModel;
+  /** Text of its tokenizer.json. */
+  readonly tokenizer: string;
+  readonly chatTemplate: string | undefined;
+  #tables: RetrievalTable[] = [];
+
+  private constructor(
+    files: ModelFiles,
+    parts: { checked: CheckedModel; tokenizer: string; chatTemplate: string | undefined },
+  ) {
+    this.#files = files;
+    this.#checked = parts.checked;
+    this.tokenizer = parts.tokenizer;
+    this.chatTemplate = parts.chatTemplate;
+  }
+
+  /** Throws as `openModel` does, and `InvalidConfigError` for packed weights. */
+  static async open(directory: string): Promise<OriginModel> {
+    const files = await openModelDirectory(directory);
+    try {
+      const checked = await checkModel(files, { elsewhere: await checkpointTables(directory) });
+      if (dtypeToHold(files, undefined) !== "f32")
+        throw new InvalidConfigError(
+          `${directory}: packed weights cannot be trained: train the model that they were made from, then quantise the result`,
+        );
+      const tokenizer = await files.tokenizer();
+      if (tokenizer === undefined)
+        throw new FormatError(`${directory}: tokenizer.json is missing; the model is not complete`);
+      return new OriginModel(files, {
+        checked,
+        tokenizer,
+        chatTemplate: await files.chatTemplate(),
+      });
+    } catch (error) {
+      await files.close();
+      throw error;
+    }
+  }
+
+  get files(): ModelFiles {
+    return this.#files;
+  }
+
+  get checked(): CheckedModel {
+    return this.#checked;
+  }
+
+  /** Its texts, for a model that has its sizes. */
+  get texts(): ModelTexts {
+    const { config, generationConfig } = this.#files;
+    const { torch_dtype: _, ...settings } = config;
+    return {
+      config: settings,
+      ...(generationConfig && { generationConfig }),
+      ...(this.chatTemplate !== undefined && { chatTemplate: this.chatTemplate }),
+    };
+  }
+
+  /** Its sizes as a preset, with a recipe to go on with. Throws `InvalidConfigError` where it has nothing of `part`. */
+  preset(part: TrainedPart): Preset {
+    const { vocabSize, documentStart: _, engram, counted, ...model } = this.#checked.config;
+    if (part === "memory" && engram === undefined && counted === undefined)
+      throw new InvalidConfigError(
+        `${this.#files.path} has no memory that could be trained alone; give it one with engram graft, or train all of it`,
+      );
+    const training = recipeToGoOn(part, { maxPositions: model.maxPositions });
+    return {
+      description: this.#files.path,
+      vocabSize,
+      model,
+      memory: sizesOf(engram),
+      counted: { order: counted?.order ?? 0, folds: 5, maxBytes: 0 },
+      // Without rows there is nothing that would be read in folds of its own.
+      training: { ...training, rowFolds: engram === undefined ? 0 : training.rowFolds },
+    };
+  }
+
+  /** Its sizes. Throws `InvalidConfigError` where the tokenizer is not its own. */
+  configFor({ vocabSize }: Tokenizer, tokenMap: TokenMap): ModelConfig {
+    const { config, layout } = this.#checked;
+    if (vocabSize !== config.vocabSize)
+      throw new InvalidConfigError(
+        `${this.#files.path}: config.json says vocab_size ${config.vocabSize}, tokenizer.json has ${vocabSize} tokens`,
+      );
+    if (layout !== undefined) checkAddresses(this.#files, { config, layout, tokenMap });
+    return config;
+  }
+
+  /** All weights as numbers. */
+  async weights(): Promise<Values> {
+    return (await readWeights(this.#files, this.#checked.config, "f32")).params;
+  }
+
+  /** Its learned rows, open until `close`; undefined if it has none. */
+  async tables(): Promise<readonly RetrievalTable[] | undefined> {
+    for (const table of this.#checked.tables)
+      this.#tables.push({ ...table, store: await table.open() });
+    return this.#tables.length === 0 ? undefined : this.#tables;
+  }
+
+  /** Every file that says what it computes, with its SHA-256. */
+  async describe(signal?: AbortSignal): Promise<DataFile[]> {
+    const { source } = this.#files;
+    const tensors = [...this.#checked.tensors.values()].map(({ file }) => file);
+    const names = [...new Set([modelNames.config, modelNames.tokenizer, ...tensors])];
+    return Promise.all(
+      names.map(async (name) => ({
+        ...(await describeFile(source.nameOf(name), { signal })),
+        name,
+      })),
+    );
+  }
+
+  async close(): Promise<void> {
+    const tables = this.#tables.map(({ store }) => store);
+    this.#tables = [];
+    await closeAll([...tables, this.#files]);
+  }
+}
+
+function sizesOf(engram: EngramConfig | undefined): MemorySizes {
+  if (engram === undefined)
+    return { layerIds: [], maxNgramSize: 2, numHeads: 1, headDim: 1, minBucketRows: [1] };
+  const { layerIds, maxNgramSize, numHeads, headDim, minBucketRows } = engram;
+  return { layerIds, maxNgramSize, numHeads, headDim, minBucketRows };
+}
