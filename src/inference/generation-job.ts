@@ -4,6 +4,7 @@
  */
 import { RequestError } from "../errors.ts";
 import type { BesideEngine } from "./beside-engine.ts";
+import { type Constraint, restricted } from "./constraint.ts";
 import { type TokenLogProbs, logProbsOf } from "./log-probs.ts";
 import type { Sampler } from "./sampling.ts";
 import type { Session } from "./session.ts";
@@ -16,6 +17,10 @@ export interface GenerationRequest {
   readonly sampler: Sampler;
   /** Ids that end the text; the one that did is the last step. */
   readonly stopIds?: readonly number[];
+  /** Tokens that come before one of `stopIds` may. Default 0. */
+  readonly minTokens?: number;
+  /** Default: every token may come at any time. */
+  readonly constraint?: Constraint | undefined;
   /** Factor of what the memory adds; 0 is the model without memory. Default 1. */
   readonly scale?: number;
   /** Log-probabilities of each token, and of that many of the likeliest. Default: none. */
@@ -82,7 +87,12 @@ export class GenerationJob {
   #slot = -1;
   #cachedTokens = 0;
   #startTime = 0;
-  #numTokens = 0;
+  readonly #generated: number[] = [];
+  /** What may come next, once that is known. */
+  #allowed: Int32Array | undefined;
+  #asking: Promise<void> = Promise.resolve();
+  /** Logits that wait for it. */
+  #held: { readonly logits: Float32Array; readonly trace: Trace | undefined } | undefined;
   #logProbs: (TokenLogProbs | null)[] = [null];
   #promptTrace: Trace | undefined;
   #pooled: Float64Array | undefined;
@@ -107,11 +117,22 @@ export class GenerationJob {
     return this.#ending !== undefined;
   }
 
+  /** Its logits are there, and what may come next is not known yet. */
+  get isHeld(): boolean {
+    return this.#held !== undefined && !this.isOver;
+  }
+
+  /** Settles when a held job goes on. */
+  get asking(): Promise<void> {
+    return this.#asking;
+  }
+
   start(session: Session, { slot, prefix }: { slot: number; prefix: number }): void {
     this.#session = session;
     this.#slot = slot;
     this.#cachedTokens = prefix;
     this.#startTime = performance.now();
+    this.#ask();
   }
 
   /** Takes the logits after each of `ids`, the next ids of the prompt. */
@@ -159,17 +180,52 @@ export class GenerationJob {
     });
   }
 
+  /** Takes the logits after the last token. The next one is chosen now, or when it is known what may come. */
+  offer(logits: Float32Array, trace: Trace | undefined): void {
+    if (this.request.constraint === undefined || this.#allowed !== undefined)
+      this.#sample(logits, trace);
+    // The engine uses the logits' memory again.
+    else this.#held = { logits: logits.slice(), trace };
+  }
+
   /** Chooses the next token and decides whether it is the last. */
-  sample(logits: Float32Array, trace: Trace | undefined): void {
-    const { sampler, stopIds = [], maxTokens, topLogProbs: top } = this.request;
-    const id = sampler(logits, this.session.ids);
+  #sample(logits: Float32Array, trace: Trace | undefined): void {
+    const { sampler, stopIds = [], minTokens = 0, maxTokens, topLogProbs: top } = this.request;
+    const numTokens = this.#generated.length;
+    const allowed = this.#allowed;
+    const isEarly = numTokens < minTokens && stopIds.length > 0;
+    const choices =
+      allowed === undefined && !isEarly
+        ? logits
+        : restricted(logits, { allowed, banned: isEarly ? stopIds : [] });
+    const id = sampler(choices, this.session.ids);
     const isStop = stopIds.includes(id);
     const logProbs = top === undefined ? undefined : logProbsOf(logits, { id, top });
     this.next = id;
-    this.#numTokens++;
+    this.#generated.push(id);
     this.#push({ kind: "token", id, isStop, logProbs, trace, time: performance.now() });
     if (isStop) this.finish("stop");
-    else if (this.#numTokens >= maxTokens || this.session.remaining === 0) this.finish("length");
+    else if (numTokens + 1 >= maxTokens || this.session.remaining === 0) this.finish("length");
+    else this.#ask();
+  }
+
+  /** Asks what may come next, so that it is known when the engine has computed. */
+  #ask(): void {
+    const { constraint, maxTokens } = this.request;
+    if (constraint === undefined || maxTokens === 0) return;
+    this.#allowed = undefined;
+    this.#asking = this.#answered(constraint.allowed(this.#generated));
+  }
+
+  async #answered(allowed: Promise<Int32Array>): Promise<void> {
+    try {
+      this.#allowed = await allowed;
+      const held = this.#held;
+      this.#held = undefined;
+      if (held !== undefined && !this.isOver) this.#sample(held.logits, held.trace);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   finish(reason: FinishReason): void {

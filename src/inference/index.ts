@@ -1,5 +1,6 @@
 /** Ids -> ids: sessions, batches, sampling, generation and scoring. */
 export { BatchDecoder, type BatchEntry } from "./batch-decoder.ts";
+export type { Constraint } from "./constraint.ts";
 export {
   compareModels,
   type CompareOptions,

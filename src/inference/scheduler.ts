@@ -44,6 +44,8 @@ export interface Places extends Disposable {
 
 /** Prompt tokens read between two steps of the generating slots. */
 const chunkLength = 256;
+/** Milliseconds that a step waits for jobs that are held: about a step of a small model. */
+const heldPatience = 3;
 
 export class Scheduler {
   readonly contextSize: number;
@@ -62,6 +64,8 @@ export class Scheduler {
   #numReserved = 0;
   /** Settles when one of them is used or released. */
   #placeLeft = Promise.withResolvers<void>();
+  /** Settles when a generation comes or is broken off. */
+  #news = Promise.withResolvers<void>();
   /** No new requests are accepted; accepted ones may still start their generations. */
   #isDraining = false;
   #isClosed = false;
@@ -159,7 +163,11 @@ export class Scheduler {
       throw new RequestError(`poolPrompt goes with a maxTokens of 0, got ${maxTokens}`);
     if (this.#isClosed) throw shuttingDown();
     const job = new GenerationJob(request, { besideEngine: this.#besideEngine });
-    signal?.addEventListener("abort", () => job.fail(signal.reason), { once: true });
+    const onAbort = (): void => {
+      job.fail(signal!.reason);
+      this.#news.resolve();
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
     this.#waiting.push(job);
     this.#wake();
     return job.steps();
@@ -175,6 +183,7 @@ export class Scheduler {
   /** Ends everything at once and frees the engine's memory. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#news.resolve();
     // Ends a `drain` that waits for places.
     this.#placeLeft.resolve();
     for (const job of [...this.#waiting, ...this.#slots]) job?.fail(shuttingDown());
@@ -189,6 +198,7 @@ export class Scheduler {
   }
 
   #wake(): void {
+    this.#news.resolve();
     const failAll = (error: unknown): void => {
       for (const job of [...this.#waiting, ...this.#slots]) job?.fail(error);
     };
@@ -203,16 +213,38 @@ export class Scheduler {
 
   async #run(): Promise<void> {
     for (;;) {
+      // What comes from here on is seen in the next round.
+      this.#news = Promise.withResolvers();
       this.#release();
       this.#admit();
       const jobs = this.#slots.filter((job) => job !== undefined);
       if (jobs.length === 0) return;
       this.#clock++;
-      const reading = jobs.find((job) => job.next === undefined);
+      const reading = jobs.find((job) => job.next === undefined && !job.isHeld);
       if (reading !== undefined) await this.#attempt([reading], () => this.#read(reading));
-      const writing = jobs.filter((job) => job.next !== undefined && !job.isOver);
+      await this.#untilAsked(jobs);
+      const writing = jobs.filter((job) => job.next !== undefined && !job.isOver && !job.isHeld);
       if (writing.length > 0) await this.#attempt(writing, () => this.#write(writing));
     }
+  }
+
+  /**
+   * Waits for what may come next in held jobs: for a moment, so that they keep step with the others, and longer where
+   * there are no others.
+   */
+  async #untilAsked(jobs: readonly GenerationJob[]): Promise<void> {
+    const held = jobs.filter((job) => job.isHeld);
+    if (held.length === 0) return;
+    const isAlone = jobs.every((job) => job.isHeld || job.isOver);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      Promise.all(held.map((job) => job.asking)),
+      this.#news.promise,
+      isAlone
+        ? Promise.race(held.map((job) => job.asking))
+        : new Promise((resolve) => (timer = setTimeout(resolve, heldPatience))),
+    ]);
+    clearTimeout(timer);
   }
 
   /** A failed step fails its own jobs and no others. */
@@ -285,7 +317,7 @@ export class Scheduler {
     if (!isLast || job.isOver) return;
     job.promptRead();
     if (maxTokens === 0) job.finish("length");
-    else job.sample(logits.subarray(-this.#decoder.model.config.vocabSize), undefined);
+    else job.offer(logits.subarray(-this.#decoder.model.config.vocabSize), undefined);
   }
 
   async #write(jobs: readonly GenerationJob[]): Promise<void> {
@@ -306,7 +338,7 @@ export class Scheduler {
       if (job.isOver) continue;
       const reading = results[i]!;
       const place = { start: job.session.length - 1, ids: [entries[i]!.id] };
-      job.sample(reading.logits, job.request.trace === true ? traceOf(reading, place) : undefined);
+      job.offer(reading.logits, job.request.trace === true ? traceOf(reading, place) : undefined);
     }
   }
 }

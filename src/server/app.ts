@@ -90,7 +90,7 @@ export function createServer(
     add(app, context);
   answerErrors(app, context.report);
   return {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request) => named(await app.fetch(request), request),
     ready,
     async drain() {
       await serving?.scheduler.drain();
@@ -103,4 +103,12 @@ export function createServer(
       parts.adopt(bodies, ({ worker }) => worker.close());
     },
   };
+}
+
+/** Every answer carries the client's own name for its request, or one that is made for it. */
+function named(response: Response, { headers }: Request): Response {
+  const given = headers.get("x-request-id") ?? "";
+  const id = /^[\x21-\x7e]{1,200}$/.test(given) ? given : `req_${crypto.randomUUID()}`;
+  response.headers.set("x-request-id", id);
+  return response;
 }

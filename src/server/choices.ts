@@ -100,6 +100,34 @@ export function usageOf(ends: readonly TextEnd[], n: number): Usage {
   };
 }
 
+/** How long it took, under llama-server's names: milliseconds, and tokens a second. Texts of one request are added. */
+export function timingsOf(ends: readonly TextEnd[]): Readonly<Record<string, number>> {
+  const sum = (of: (end: TextEnd) => number): number =>
+    ends.reduce((total, end) => total + of(end), 0);
+  const cached = sum((end) => end.cachedTokens);
+  const prompt = sum((end) => end.promptTokens) - cached;
+  const predicted = sum((end) => end.completionTokens);
+  const part = (name: string, count: number, ms: number): Record<string, number> => ({
+    [`${name}_n`]: count,
+    [`${name}_ms`]: ms,
+    [`${name}_per_token_ms`]: count > 0 ? ms / count : 0,
+    [`${name}_per_second`]: ms > 0 ? (1000 * count) / ms : 0,
+  });
+  return {
+    cache_n: cached,
+    ...part(
+      "prompt",
+      prompt,
+      sum((end) => end.promptTime),
+    ),
+    ...part(
+      "predicted",
+      predicted,
+      sum((end) => end.writeTime),
+    ),
+  };
+}
+
 export interface StreamShape {
   /** Chunks before the first token. */
   readonly opening?: readonly object[];

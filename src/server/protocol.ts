@@ -4,6 +4,7 @@
  * values that ask for nothing are accepted, since some clients always send them.
  */
 import * as z from "zod";
+import { neutralChatFields, neutralFields, optional } from "./neutral-fields.ts";
 
 const maxChoices = 64;
 const maxPrompts = 1024;
@@ -71,6 +72,8 @@ export interface SamplingFields {
   readonly seed?: Maybe<number>;
   readonly stop?: Maybe<string | readonly string[]>;
   readonly n?: Maybe<number>;
+  readonly min_tokens?: Maybe<number>;
+  readonly stop_token_ids?: Maybe<readonly number[]>;
   readonly ignore_eos?: Maybe<boolean>;
   readonly stream?: Maybe<boolean>;
   readonly stream_options?: Maybe<{ readonly include_usage?: Maybe<boolean> }>;
@@ -107,8 +110,14 @@ const sampling = {
       include_obfuscation: z.literal(false).nullish(),
     })
     .nullish(),
-  user: z.string().nullish(),
+  min_tokens: z.int().min(0).nullish().describe("tokens before the text may end"),
+  stop_token_ids: tokenIds
+    .max(maxBiases)
+    .or(z.tuple([]))
+    .nullish()
+    .describe("tokens that end the answer, besides the end of the text"),
   engram: engramSchema.nullish(),
+  ...optional(neutralFields),
 };
 
 /** What a number in an answer's `logprobs` is; vLLM calls it raw_logprobs, and has it as its default. */
@@ -131,6 +140,7 @@ export interface CompletionRequest extends SamplingFields {
   readonly max_tokens?: Maybe<number>;
   readonly echo?: Maybe<boolean>;
   readonly logprobs?: Maybe<number>;
+  readonly best_of?: Maybe<number>;
 }
 
 export const completionSchema: z.ZodType<CompletionRequest> = z
@@ -145,10 +155,25 @@ export const completionSchema: z.ZodType<CompletionRequest> = z
       .max(maxTop)
       .nullish()
       .describe(`so many of the likeliest; ${ofLogProbs}`),
-    best_of: z.literal(1).nullish(),
+    best_of: z
+      .int()
+      .min(1)
+      .max(maxChoices)
+      .nullish()
+      .describe("write so many texts and answer the n that are likeliest, token by token"),
     suffix: z.literal("").nullish(),
   })
   .refine(checkStreamOptions, needsStream)
+  .superRefine(({ n, best_of: most, stream }, check) => {
+    if (most == null || most === (n ?? 1)) return;
+    const wrong =
+      stream === true
+        ? "the likeliest texts are known at the end only; leave out stream"
+        : most < (n ?? 1)
+          ? `expected at least n, ${n}`
+          : undefined;
+    if (wrong !== undefined) check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
+  })
   .describe("A text to continue.");
 
 const textParts = z
@@ -190,9 +215,7 @@ export const chatSchema: z.ZodType<ChatRequest> = z
         type: z.literal("text", { error: "only texts can be asked for; leave it out" }),
       })
       .nullish(),
-    store: z.literal(false).nullish(),
-    service_tier: z.enum(["auto", "default"]).nullish(),
-    modalities: z.array(z.literal("text")).nullish(),
+    ...optional(neutralChatFields),
   })
   .refine(checkStreamOptions, needsStream)
   .describe("A conversation to continue, for models with a chat template.");

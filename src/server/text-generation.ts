@@ -46,6 +46,9 @@ export interface TextEnd {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Milliseconds of reading the prompt, and of writing after the first token. */
+  readonly promptTime: number;
+  readonly writeTime: number;
 }
 
 export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
@@ -72,6 +75,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     const stopper = new StopStrings(stopsOf(fields));
     let completionTokens = 0;
     let cachedTokens = 0;
+    let promptTime = 0;
     let offset = 0;
     let first = arrival;
     let last = arrival;
@@ -91,6 +95,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
           metrics.queue.observe((value.startTime - arrival) / 1000);
           metrics.prefill.observe((value.time - value.startTime) / 1000);
           cachedTokens = value.cachedTokens;
+          promptTime = value.time - value.startTime;
           yield { kind: "prompt", step: value };
           continue;
         }
@@ -106,7 +111,10 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
           value.logProbs === undefined
             ? offset
             : startInText(model.tokenizer, { id: value.id, piece, offset });
-        yield { kind: "text", text: stopper.push(piece), offset: start, token: value };
+        // Before the least number of tokens nothing ends a text.
+        const isEarly = completionTokens <= (fields.min_tokens ?? 0);
+        const certain = isEarly ? piece : stopper.push(piece);
+        yield { kind: "text", text: certain, offset: start, token: value };
         offset += piece.length;
       }
       const rest = stopper.push(decoder.end()) + stopper.end();
@@ -117,7 +125,14 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       metrics.promptLength.observe(promptIds.length);
       metrics.generationLength.observe(completionTokens);
       if (completionTokens > 0) metrics.decode.observe((last - first) / 1000);
-      return { finishReason, promptTokens: promptIds.length, cachedTokens, completionTokens };
+      return {
+        finishReason,
+        promptTokens: promptIds.length,
+        cachedTokens,
+        completionTokens,
+        promptTime,
+        writeTime: last - first,
+      };
     } finally {
       // A text that was broken off was read, too; one that went past the memory was not.
       if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids, model.config);
@@ -134,7 +149,7 @@ export function stopsOf({ stop }: Pick<SamplingFields, "stop">): readonly string
 function samplingOf(
   { model }: Serving,
   { fields, choice, promptIds }: TextRequest,
-): Pick<GenerationRequest, "sampler" | "stopIds"> {
+): Pick<GenerationRequest, "sampler" | "stopIds" | "minTokens"> {
   const { eosTokenId, vocabSize } = model.tokenizer;
   const bias = Object.entries(fields.logit_bias ?? {}).map(
     ([id, value]) => [Number(id), value] as const,
@@ -144,6 +159,13 @@ function samplingOf(
       throw new ApiError(`logit_bias: token ${id} is outside the vocabulary 0..${vocabSize - 1}`, {
         param: "logit_bias",
       });
+  const stopIds = fields.stop_token_ids ?? [];
+  const wrong = stopIds.find((id) => id >= vocabSize);
+  if (wrong !== undefined)
+    throw new ApiError(
+      `stop_token_ids: token ${wrong} is outside the vocabulary 0..${vocabSize - 1}`,
+      { param: "stop_token_ids" },
+    );
   const topK = fields.top_k ?? 0;
   return {
     sampler: createSampler({
@@ -158,7 +180,9 @@ function samplingOf(
       promptLength: promptIds.length,
       seed: seedFor(fields.seed, choice),
     }),
-    stopIds: eosTokenId === undefined || fields.ignore_eos === true ? [] : [eosTokenId],
+    stopIds:
+      eosTokenId === undefined || fields.ignore_eos === true ? stopIds : [eosTokenId, ...stopIds],
+    minTokens: fields.min_tokens ?? 0,
   };
 }
 

@@ -121,7 +121,7 @@ test("a wrong method is 405 and says which are right; a path that is none is 404
 
 test("what is not supported is refused, by the parameter's name", async () => {
   const cases: readonly [string, object, string][] = [
-    ["/v1/completions", { prompt: "a", best_of: 3 }, "best_of"],
+    ["/v1/completions", { prompt: "a", best_of: 65 }, "best_of"],
     ["/v1/completions", { prompt: "a", suffix: "b" }, "suffix"],
     ["/v1/completions", { prompt: "a", mirostat: 2 }, "mirostat"],
     ["/v1/completions", { prompt: "a", temperature: -1 }, "temperature"],

@@ -4,7 +4,13 @@ import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { chatIds } from "../chat-ids.ts";
-import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
+import {
+  type ChoicesRequest,
+  collectChoices,
+  streamChoices,
+  timingsOf,
+  usageOf,
+} from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type ChatRequest } from "../protocol.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
@@ -49,8 +55,11 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
               chunk({ index, delta, logprobs, finish_reason: null, ...(engram && { engram }) }),
             ];
           },
-          end: (index, { finishReason }) => [
-            chunk({ index, delta: {}, logprobs: null, finish_reason: finishReason }),
+          end: (index, end) => [
+            {
+              ...chunk({ index, delta: {}, logprobs: null, finish_reason: end.finishReason }),
+              timings: timingsOf([end]),
+            },
           ],
           usage: (usage) => ({
             ...envelope,
@@ -62,6 +71,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
       });
     }
     const results = await collectChoices(request);
+    const ends = results.map(({ end }) => end);
     return c.json({
       ...envelope,
       object: "chat.completion",
@@ -75,10 +85,8 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
           ...(engram && { engram }),
         };
       }),
-      usage: usageOf(
-        results.map(({ end }) => end),
-        body.n ?? 1,
-      ),
+      usage: usageOf(ends, body.n ?? 1),
+      timings: timingsOf(ends),
     });
   });
 }

@@ -5,7 +5,13 @@
 import type { Hono } from "hono";
 import type { TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { type ChoicesRequest, collectChoices, streamChoices, usageOf } from "../choices.ts";
+import {
+  type ChoicesRequest,
+  collectChoices,
+  streamChoices,
+  timingsOf,
+  usageOf,
+} from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type CompletionRequest } from "../protocol.ts";
 import { type Prompt, promptsOf } from "../prompts.ts";
@@ -45,20 +51,23 @@ export function completionRoutes(app: Hono, context: RouteContext): void {
             const choice = writer.step(index, step);
             return choice === undefined ? [] : [{ ...envelope, choices: [choice] }];
           },
-          end: (index, { finishReason }) => [
-            { ...envelope, choices: [{ ...emptyChoice(index), finish_reason: finishReason }] },
+          end: (index, end) => [
+            {
+              ...envelope,
+              choices: [{ ...emptyChoice(index), finish_reason: end.finishReason }],
+              timings: timingsOf([end]),
+            },
           ],
           usage: (usage) => ({ ...envelope, choices: [], usage }),
         },
       });
     const results = await collectChoices(request);
+    const ends = results.map(({ end }) => end);
     return c.json({
       ...envelope,
-      choices: results.map((result, index) => writer.whole(index, result)),
-      usage: usageOf(
-        results.map(({ end }) => end),
-        body.n ?? 1,
-      ),
+      choices: likeliest(results, body).map((result, index) => writer.whole(index, result)),
+      usage: usageOf(ends, request.fields.n ?? 1),
+      timings: timingsOf(ends),
     });
   });
 }
@@ -71,18 +80,41 @@ function choicesOf(
     signal,
   }: { serving: Serving; prompts: readonly Prompt[]; signal: AbortSignal },
 ): ChoicesRequest {
-  const topLogProbs = body.logprobs ?? undefined;
+  const { n, best_of: runs = n } = body;
+  const isChosen = (runs ?? 1) > (n ?? 1);
+  const topLogProbs = body.logprobs ?? (isChosen ? 0 : undefined);
   return {
     serving,
-    fields: body,
+    fields: { ...body, n: runs },
     prompts: prompts.map(({ ids }) => ({
       promptIds: ids,
       maxTokens: body.max_tokens ?? defaultMaxTokens,
       topLogProbs,
-      promptLogProbs: body.echo === true && topLogProbs !== undefined,
+      promptLogProbs: body.echo === true && body.logprobs != null,
     })),
     signal,
   };
+}
+
+/** Of each prompt's `best_of` texts the `n` whose tokens are likeliest on the average, likeliest first. */
+function likeliest<Result extends { readonly steps: readonly TextStep[] }>(
+  results: readonly Result[],
+  { n, best_of: runs }: CompletionRequest,
+): readonly Result[] {
+  const [kept, made] = [n ?? 1, runs ?? n ?? 1];
+  if (made <= kept) return results;
+  const mean = ({ steps }: Result): number => {
+    const all = steps.flatMap((step) =>
+      step.kind === "text" && step.token?.logProbs ? [step.token.logProbs.logProb] : [],
+    );
+    return all.reduce((sum, one) => sum + one, 0) / Math.max(1, all.length);
+  };
+  return Array.from({ length: results.length / made }, (_, prompt) =>
+    results
+      .slice(prompt * made, (prompt + 1) * made)
+      .toSorted((a, b) => mean(b) - mean(a))
+      .slice(0, kept),
+  ).flat();
 }
 
 function emptyChoice(index: number): {
