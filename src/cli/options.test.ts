@@ -9,6 +9,9 @@ import { commands } from "./registry.ts";
 const frozen: Readonly<Record<string, readonly string[]>> = {
   start: [],
   "pull NAME": [],
+  ls: [],
+  // Scripts have nobody to ask.
+  "rm NAME": ["--yes"],
   train: [
     "--data <FILE...>",
     "--preset <NAME>",

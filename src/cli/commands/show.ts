@@ -11,6 +11,7 @@ import { settingsOf, type StoredRun } from "../../training/index.ts";
 import { readRunRecord } from "../../training/node/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { printable } from "../printable.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { describeReleased, describeReleasedAsText, hashLine } from "../show-released.ts";
 
@@ -124,11 +125,6 @@ function describeRun(run: StoredRun): string {
         : [],
     )
     .join("");
-}
-
-/** Names in a stranger's model may contain control characters for the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
 
 interface FileSummary {

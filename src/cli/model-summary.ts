@@ -1,0 +1,84 @@
+/** What a model is, in a line: from its headers, whether or not it can be run here. Throws what its files are not. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { openFileRanges } from "../bytes/node/index.ts";
+import { GgufFile, type ModelFiles } from "../checkpoint/index.ts";
+import { filesIn, openModelDirectory } from "../checkpoint/node/index.ts";
+import { findEngramConfig } from "../memory/index.ts";
+import { numParams, paramSpecs, parseModelConfig, parseQuantization } from "../model/index.ts";
+
+export interface ModelSummary {
+  readonly architecture: string;
+  /** Weights of the transformer; rows of a memory are not counted. */
+  readonly parameters: number;
+  /** Of most of the weights' bytes: "BF16", "Q4_K", "q4". */
+  readonly dtype: string;
+  readonly hasMemory: boolean;
+}
+
+export function isGguf(path: string): boolean {
+  return path.toLowerCase().endsWith(".gguf");
+}
+
+/** Bytes of the model at a path; links count as what they lead to. */
+export async function modelBytes(path: string): Promise<number> {
+  if (isGguf(path)) return (await stat(path)).size;
+  let sum = 0;
+  for (const name of await filesIn(path))
+    sum += (await stat(join(path, name)).catch(() => undefined))?.size ?? 0;
+  return sum;
+}
+
+export async function summarizeModel(path: string): Promise<ModelSummary> {
+  if (isGguf(path)) {
+    const ranges = await openFileRanges(path, { readsNow: false });
+    await using file = await GgufFile.open(ranges);
+    const { metadata, tensors } = file.header;
+    const architecture = String(metadata.get("general.architecture") ?? "unknown");
+    const all = [...tensors.values()];
+    return { architecture, parameters: elementsOf(all), dtype: mostOf(all), hasMemory: false };
+  }
+  await using files = await openModelDirectory(path);
+  const { config } = files;
+  const engram = findEngramConfig(config);
+  return {
+    architecture: String(config["model_type"] ?? "unknown"),
+    ...(await weightsOf(files, engram)),
+    hasMemory: engram !== undefined || config["counted_order"] !== undefined,
+  };
+}
+
+async function weightsOf(
+  files: ModelFiles,
+  engram: ReturnType<typeof findEngramConfig>,
+): Promise<Pick<ModelSummary, "parameters" | "dtype">> {
+  const tensors = [...(await files.tensors()).values()];
+  try {
+    const parameters = numParams(paramSpecs(parseModelConfig(files.config, engram)));
+    const packed = parseQuantization(files.config);
+    const ofTransformer = tensors.filter(({ name }) => name.startsWith("model."));
+    return { parameters, dtype: packed === "f32" ? mostOf(ofTransformer) : packed };
+  } catch {
+    // Not a family that runs here: what the headers say.
+    return { parameters: elementsOf(tensors), dtype: mostOf(tensors) };
+  }
+}
+
+interface Span {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+function elementsOf(tensors: readonly Span[]): number {
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** The type of most of the bytes. */
+function mostOf(tensors: readonly Span[]): string {
+  const bytes = new Map<string, number>();
+  for (const { dtype, begin, end } of tensors)
+    bytes.set(dtype, (bytes.get(dtype) ?? 0) + end - begin);
+  return [...bytes].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? "none";
+}

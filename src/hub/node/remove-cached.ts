@@ -1,0 +1,86 @@
+/**
+ * Removes a model from the cache: links, then what no other snapshot links to. Only what a name gives, and only inside
+ * the folder of its repository.
+ */
+import { readdir, readlink, rm, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { ModelName } from "../model-name.ts";
+import { cachedModels, cachedSnapshot, repositoryFolder } from "./hub-cache.ts";
+
+export interface Removal {
+  /** What goes: a snapshot, a file of one, or the folder of a repository that has no snapshot. */
+  readonly path: string;
+  /** Bytes that become free. */
+  readonly bytes: number;
+  remove(): Promise<void>;
+}
+
+/** What removing a model would take; undefined where the cache does not have it. Removes nothing yet. */
+export async function planRemoval(cache: string, name: ModelName): Promise<Removal | undefined> {
+  const folder = repositoryFolder(cache, name.repo);
+  const all = (await cachedModels(cache)).filter(({ repo }) => repo === name.repo);
+  const snapshot = await cachedSnapshot(cache, name);
+  if (snapshot === undefined) {
+    const left = await readdir(folder).catch(() => undefined);
+    if (left === undefined || all.length > 0) return undefined;
+    // A pull that did not end.
+    return removal(folder, {
+      bytes: await bytesOf(join(folder, "blobs"), undefined),
+      paths: [folder],
+    });
+  }
+  const links = await linksIn(snapshot);
+  const target = name.file === undefined ? snapshot : join(snapshot, name.file);
+  const going = links.filter(({ path }) => name.file === undefined || path === target);
+  if (going.length === 0) return undefined;
+  const isWhole = going.length === links.length;
+  const others = await Promise.all(
+    all.filter(({ path }) => path !== snapshot).map(({ path }) => linksIn(path)),
+  );
+  const kept = new Set(
+    [...others.flat(), ...links.filter((one) => !going.includes(one))].map(({ blob }) => blob),
+  );
+  const blobs = new Set(going.map(({ blob }) => blob).filter((blob) => !kept.has(blob)));
+  const bytes = await bytesOf(join(folder, "blobs"), blobs);
+  if (isWhole && all.length === 1) return removal(folder, { bytes, paths: [folder] });
+  const { revisions = [] } = all.find(({ path }) => path === snapshot) ?? {};
+  const refs = isWhole ? revisions.map((revision) => join(folder, "refs", revision)) : [];
+  const paths = [...refs, isWhole ? snapshot : target];
+  return removal(target, {
+    bytes,
+    paths: [...paths, ...[...blobs].map((blob) => join(folder, "blobs", blob))],
+  });
+}
+
+/** `paths` in the order in which they go: names first, so that what is broken off leaves no half of a model. */
+function removal(
+  path: string,
+  { bytes, paths }: { bytes: number; paths: readonly string[] },
+): Removal {
+  return {
+    path,
+    bytes,
+    async remove(): Promise<void> {
+      for (const one of paths) await rm(one, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The files of a snapshot that are links to blobs, in folders of it as well. */
+async function linksIn(snapshot: string): Promise<{ path: string; blob: string }[]> {
+  const found: { path: string; blob: string }[] = [];
+  const entries = await readdir(snapshot, { recursive: true, withFileTypes: true }).catch(() => []);
+  for (const entry of entries.filter((one) => !one.isDirectory())) {
+    const path = join(entry.parentPath, entry.name);
+    found.push({ path, blob: basename(await readlink(path).catch(() => "")) });
+  }
+  return found;
+}
+
+/** Of those blobs; undefined: of all. */
+async function bytesOf(folder: string, blobs: ReadonlySet<string> | undefined): Promise<number> {
+  let sum = 0;
+  for (const name of await readdir(folder).catch(() => []))
+    if (blobs === undefined || blobs.has(name)) sum += (await stat(join(folder, name))).size;
+  return sum;
+}
