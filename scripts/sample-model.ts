@@ -34,11 +34,24 @@ const threads = Number(process.argv[3] ?? 1);
 const mostBytes = 24e6;
 
 const tiny = findPreset("tiny");
-/** `tiny` with twice the context, and held back from learning its million bytes by heart. */
+/**
+ * The backbone of `tiny` with twice the context, and held back from learning its million bytes by heart. Its memory has
+ * learned rows alone, small enough to look into.
+ */
 const preset: Preset = {
   ...tiny,
   model: { ...tiny.model, maxPositions: 256 },
-  training: { ...tiny.training, batch: 8, length: 256, weightDecay: 1, tableLrFactor: 10 },
+  memory: { ...tiny.memory, layerIds: [1], minBucketRows: [4000, 8000] },
+  counted: { ...tiny.counted, order: 0 },
+  training: {
+    ...tiny.training,
+    batch: 8,
+    length: 256,
+    weightDecay: 1,
+    tableLrFactor: 10,
+    memoryFadeIn: 0.5,
+    rowFolds: 0,
+  },
 };
 
 const backend = ortBackend({ threads });

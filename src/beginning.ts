@@ -82,7 +82,7 @@ export function checkTableMemory(
     : layerIds.length === 0
       ? "a model with counts alone has no learned table to keep on disk; leave out --table-memory"
       : training.rowFolds > 0
-        ? "training.rowFolds above 0: tables of folds stay in RAM; leave out --table-memory"
+        ? "training.rowFolds above 0: tables of folds stay in RAM; leave out --table-memory, or train without folds by --set rowFolds=0"
         : undefined;
   if (problem !== undefined) throw new InvalidConfigError(problem);
 }

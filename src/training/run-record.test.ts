@@ -64,7 +64,7 @@ test("a record comes back as it was, and grows where the run goes on", () => {
 test("settings are flat, and leave out what any two runs differ in", () => {
   const settings = settingsOf({ ...record });
   assert.equal(settings.get("training.lr"), "0.003");
-  assert.equal(settings.get("memory.minBucketRows"), "4000, 8000");
+  assert.equal(settings.get("memory.minBucketRows"), "10000, 30000");
   assert.equal(settings.get("data"), `book.txt (1234 bytes, sha256 ${"ab".repeat(6)})`);
   assert.equal(settings.get("machine.processors"), "2");
   for (const name of ["begun", "command", "version", "overrides.training.lr"])

@@ -35,6 +35,7 @@ const sizes = [
   "hiddenSize=32",
   "intermediateSize=32",
   "minBucketRows=50,50",
+  "layerIds=1",
 ];
 
 before(() => {
@@ -81,6 +82,7 @@ test("options change the preset's numbers, and the record says all of them", () 
     "model.hiddenSize": 32,
     "model.intermediateSize": 32,
     "memory.minBucketRows": [50, 50],
+    "memory.layerIds": [1],
   });
   assert.deepEqual(
     [record.training.lr, record.training.length, record.preset],
