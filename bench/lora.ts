@@ -1,0 +1,165 @@
+/**
+ * What low-rank adapters gain where a memory of as many bytes was trained: the same backbone, the same text, frozen but
+ * for adapters on the queries, the values and the three matrices of the MLP of every layer (arXiv 2106.09685).
+ *
+ *   node bench/lora.ts MODEL TEXT [--bytes 3817472 | --rank 8] [--steps 400] [--lr 1e-3] [--seed 0] [--threads 1]
+ *
+ * --bytes chooses the rank whose adapters, in f32, take at most so many. Prints bits a byte of the held-out part before
+ * and after, and the processor's seconds of all steps, for a memory trained with `engram train --from MODEL --train memory`
+ * for as long. A matrix with its adapter is W + 2 B A, with A [rank, in] drawn and B [out, rank] zero; their gradients are
+ * those of the matrix times the other factor, exactly, so the product's training graph is used as it is.
+ */
+import "./setup/command-line.ts";
+import { parseArgs } from "node:util";
+import { emptyBatch, Scorer, withoutMemory } from "../src/inference/index.ts";
+import { loadModel } from "../src/load-model.ts";
+import { io, type ParamSpec, paramSpecs, ropeAngles, trainGraph } from "../src/model/index.ts";
+import { Random } from "../src/numerics/index.ts";
+import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
+import { GraphBuilder, type Value, valueOf, zeros } from "../src/tensor/index.ts";
+import {
+  adamW,
+  fillBatch,
+  globalNorm,
+  learningRate,
+  packDocuments,
+  recipeToGoOn,
+  WindowOrder,
+} from "../src/training/index.ts";
+import { readPart } from "../src/training/node/index.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    bytes: { type: "string" },
+    rank: { type: "string" },
+    steps: { type: "string", default: "400" },
+    lr: { type: "string", default: "1e-3" },
+    seed: { type: "string", default: "0" },
+    threads: { type: "string", default: "1" },
+  },
+});
+const [directory, text] = positionals as [string, string];
+const [steps, peak, seed] = [values.steps, values.lr, values.seed].map(Number) as [
+  number,
+  number,
+  number,
+];
+const backend = ortBackend({ threads: Number(values.threads) });
+await using opened = await loadModel(directory, { backend, memory: false });
+const { tokenizer, config } = opened;
+const model = withoutMemory(opened.language);
+const recipe = { ...recipeToGoOn("memory", config), weightDecay: 0 };
+const { batch: rows, length } = recipe;
+const stream = await packDocuments(readPart([text], "train"), tokenizer);
+const held = await packDocuments(readPart([text], "valid"), tokenizer);
+
+const adapted = paramSpecs(config).filter(({ name }) =>
+  /\.(?:q_proj|v_proj|gate_proj|up_proj|down_proj)\.weight$/.test(name),
+) as (ParamSpec & { readonly shape: readonly [number, number] })[];
+const perRank = adapted.reduce((n, { shape: [out, width] }) => n + out + width, 0);
+const rank = Number(values.rank ?? Math.floor(Number(values.bytes ?? 3_817_472) / 4 / perRank));
+
+/** All adapters one after the other, A before B. */
+const arrays = {
+  params: new Float32Array(rank * perRank),
+  gradients: new Float32Array(rank * perRank),
+  m: new Float32Array(rank * perRank),
+  v: new Float32Array(rank * perRank),
+};
+const params: Record<string, Value> = { ...model.params };
+const gradients: Record<string, Value> = {};
+let place = 0;
+const adapters = await Promise.all(
+  adapted.map(async ({ name, shape: [out, width] }) => {
+    const [a, b] = [place, place + rank * width];
+    place = b + rank * out;
+    Random.fromSeed(seed, name).fillNormal(arrays.params.subarray(a, b), 1 / Math.sqrt(width));
+    const whole = valueOf(model.params[name]!.data.slice(), [out, width]);
+    params[name] = whole;
+    gradients[io.gradient(name)] = zeros("f32", [out, width]);
+    const view = (data: Float32Array, at: number, shape: [number, number]): Value =>
+      valueOf(data.subarray(at, at + shape[0] * shape[1]), shape);
+    const g = new GraphBuilder();
+    const input = (of: string, shape: number[]) => g.input(of, "f32", shape);
+    const [A, B] = [input("a", [rank, width]), input("b", [out, rank])];
+    const [base, dW] = [input("base", [out, width]), input("dW", [out, width])];
+    const half = g.mul(dW, 2);
+    const back = await backend.compile(
+      g.build(
+        { dA: g.matmul(B, half, { transA: true }), dB: g.matmul(half, A, { transB: true }) },
+        { inputs: "needed" },
+      ),
+    );
+    const merge = await backend.compile(
+      g.build({ whole: g.add(base, g.mul(g.matmul(B, A), 2)) }, { inputs: "needed" }),
+    );
+    const factors = {
+      a: view(arrays.params, a, [rank, width]),
+      b: view(arrays.params, b, [out, rank]),
+    };
+    return {
+      back: back.bind(
+        { ...factors, dW: gradients[io.gradient(name)]! },
+        {
+          dA: view(arrays.gradients, a, [rank, width]),
+          dB: view(arrays.gradients, b, [out, rank]),
+        },
+      ),
+      merge: merge.bind({ ...factors, base: model.params[name]! }, { whole }),
+    };
+  }),
+);
+
+const batch = emptyBatch(rows, length);
+const half = config.headDim / 2;
+const [cos, sin] = [new Float32Array(length * half), new Float32Array(length * half)];
+ropeAngles({ start: 0, length, headDim: config.headDim, theta: config.ropeTheta }, { cos, sin });
+const loss = zeros("f32", [1]);
+const executable = await backend.compile(
+  trainGraph(model.config, { batch: rows, length }, adapted),
+);
+const step = executable.bind(
+  {
+    ...params,
+    [io.ids]: valueOf(batch.ids, [rows, length]),
+    [io.labels]: valueOf(batch.labels, [rows * length]),
+    [io.segments]: valueOf(batch.segments, [rows, length]),
+    [io.weights]: valueOf(batch.weights, [rows * length]),
+    [io.cos]: valueOf(cos, [length, half]),
+    [io.sin]: valueOf(sin, [length, half]),
+  },
+  { [io.loss]: loss, ...gradients },
+);
+const optimizer = await adamW(backend, arrays, { range: [0, rank * perRank], decay: 0 });
+
+async function bitsPerByte(): Promise<number> {
+  await using scorer = await Scorer.create({ ...model, params }, { length });
+  const { nats } = await scorer.score(held);
+  return nats / Math.LN2 / held.numBytes;
+}
+
+console.log(
+  `rank ${rank}, ${4 * rank * perRank} bytes in f32; before: ${(await bitsPerByte()).toFixed(4)}`,
+);
+const order = new WindowOrder(stream, { length, seed });
+const begun = process.cpuUsage();
+for (let at = 0; at < steps; at++) {
+  fillBatch(stream, order, { index: at * rows, batch });
+  await step.run();
+  for (const { back } of adapters) await back.run();
+  const lr = learningRate({ peak, warmupSteps: Math.ceil(0.075 * steps), totalSteps: steps }, at);
+  await optimizer.update({
+    step: at,
+    lr,
+    clip: Math.min(1, recipe.clip / globalNorm(arrays.gradients)),
+  });
+  for (const { merge } of adapters) await merge.run();
+}
+const { user, system } = process.cpuUsage(begun);
+console.log(
+  `${steps} steps of ${rows * length} tokens, lr ${peak}: ${((user + system) / 1e6).toFixed(0)} s of the processor; ` +
+    `last loss ${(loss.data[0] as number).toFixed(3)}; after: ${(await bitsPerByte()).toFixed(4)}`,
+);
+await optimizer.dispose();
+process.exit(0);
