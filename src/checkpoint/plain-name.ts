@@ -25,6 +25,6 @@ export function checkPlainName(name: unknown, where: string): string {
   const text = JSON.stringify(name) ?? "nothing";
   throw new FormatError(
     `${where}: expected the name of a file beside it, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}; ` +
-      "a name that leads elsewhere is never followed",
+      "a name that means another folder is refused",
   );
 }

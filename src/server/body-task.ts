@@ -2,7 +2,7 @@
  * Parses request bodies by their schemas, with limits that are checked before the work that they limit. Small bodies
  * are parsed on the server's thread, large ones in a worker. Knows no request.
  */
-import * as z from "zod";
+import type * as z from "zod";
 import type { Tasks } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import {
@@ -27,7 +27,7 @@ import {
   type TokenizeRequest,
   tokenizeSchema,
 } from "./protocol.ts";
-import { schemaError } from "./schema-error.ts";
+import { checkSchema } from "./schema-error.ts";
 
 /** Types of bodies, by the names that a worker uses. */
 export interface Bodies {
@@ -80,9 +80,7 @@ export function parseBody<Name extends BodyName>(name: Name, bytes: Uint8Array):
       code: "invalid_json",
     });
   }
-  const parsed = z.safeParse(bodySchemas[name], json);
-  if (!parsed.success) throw schemaError(parsed.error);
-  return parsed.data;
+  return checkSchema(bodySchemas[name], json);
 }
 
 /** Counts the structure of JSON without parsing it. Bytes of non-ASCII characters never equal these. */

@@ -1,4 +1,4 @@
-/** What requests to look into the memory may hold, as schemas. Unknown parameters are refused. */
+/** Schemas of requests that inspect the memory. Unknown parameters are refused. */
 import * as z from "zod";
 
 const whole = z.int().min(0);
@@ -26,38 +26,45 @@ const nothing = { layers: [], orders: [], heads: [], rows: [] };
 export const inspectSchema: z.ZodType<InspectRequest> = z
   .strictObject({
     model: z.string().nullish(),
-    text: z.string().optional().describe("read as the beginning of a document"),
-    ids: ids.min(1).optional().describe("in place of text: what the model reads, as it stands"),
-    continuation: ids.optional().describe("token ids to read behind the text"),
+    text: z.string().optional().describe("a text, read as the beginning of a document"),
+    ids: ids.min(1).optional().describe("token ids in place of text; nothing is put before them"),
+    continuation: ids.optional().describe("token ids that follow the text"),
     top: z
       .int()
       .min(0)
       .max(20)
       .default(0)
-      .describe("likeliest next tokens to tell of every position, with the memory and without"),
-    scale: z.number().min(-100).max(100).default(1).describe("multiplies what the memory adds"),
+      .describe(
+        "number of most likely next tokens to list at each position, with and without the memory",
+      ),
+    scale: z
+      .number()
+      .min(-100)
+      .max(100)
+      .default(1)
+      .describe("factor for what the memory adds; 0 switches it off"),
     ablate: z
       .strictObject({
         layers: few.default([]),
-        orders: few.default([]).describe("2 for pairs of tokens"),
-        heads: few.default([]).describe("counted from 0"),
+        orders: few.default([]).describe("lengths of n-grams; 2 means pairs of tokens"),
+        heads: few.default([]).describe("hash heads, counted from 0"),
         rows: z
           .array(rowOfLayer)
           .max(1024)
           .default([])
           .describe(
-            "rows of layers' tables; those read after a token (layers[].after.rows) act on the token behind it",
+            "rows of the layers' tables; the rows read after a token (layers[].after.rows) affect the token after it",
           ),
       })
       .default(nothing)
-      .describe("what to take away: everything that any of the lists names reads as zeros"),
+      .describe("parts of the memory to read as zeros: everything that any of the lists names"),
   })
   .refine((body) => (body.text === undefined) !== (body.ids === undefined), {
-    error: "send text or ids, one of them",
+    error: "expected either text or ids",
   })
   .describe(
-    "A text to read with the memory and without. log_probs[t] are of token t; layers[].after and next[t] are what " +
-      "was read and foretold when token t had been read.",
+    "A text to read with and without the memory. log_probs[t] belong to token t. layers[].after.rows[t] and next[t] are the " +
+      "rows read after token t, and the predictions for the token after it.",
   );
 
 export interface CorpusRequest {
@@ -67,7 +74,7 @@ export interface CorpusRequest {
 
 export const corpusSchema: z.ZodType<CorpusRequest> = z
   .strictObject({ name: z.string().max(200).default("corpus"), text: z.string().min(1) })
-  .describe("A text whose n-grams are told for rows, to whoever has the id that is answered.");
+  .describe("A text whose n-grams can be looked up by their rows. The answer has the id to do so.");
 
 export interface RowsRequest {
   readonly corpus: string;
@@ -77,8 +84,8 @@ export interface RowsRequest {
 
 export const rowsSchema: z.ZodType<RowsRequest> = z
   .strictObject({
-    corpus: z.string().max(100).describe("id that /engram/corpus answered"),
+    corpus: z.string().max(100).describe("the id from the answer of /engram/corpus"),
     layer: whole,
     rows: few.min(1),
   })
-  .describe("Rows of a layer's table.");
+  .describe("Rows of a layer's table to look up.");

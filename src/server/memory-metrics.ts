@@ -1,6 +1,6 @@
 /**
- * Metrics of the memory: look-ups and stalls, caches, speculative prefetch, and the rows of each tier. A model
- * without memory has the same metrics, all zero or without values. Knows no stores.
+ * Metrics of the memory: look-ups, stalls, caches, speculative prefetch, and the rows of each tier. A model without a
+ * memory has the same metrics, all of them zero or without values. Knows no stores.
  */
 import type { MemoryCosts, MemoryReport } from "../inference/index.ts";
 import { type Metric, reading } from "./prometheus.ts";
@@ -40,20 +40,16 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
       }),
     );
   return [
-    cost("steps", "Runs of the model that read rows.", "steps"),
-    cost("rows", "Rows that they asked for.", "rows"),
-    cost("steps_ahead", "Runs that began before all their rows were at hand.", "stepsAhead"),
-    cost("stalls", "Runs in which the engine then waited for rows.", "stalls"),
-    cost("stall_seconds", "Time that the engine waited for rows.", "stallSeconds"),
-    cost(
-      "speculated_tokens",
-      "Candidates for next tokens whose rows were prefetched.",
-      "speculated",
-    ),
+    cost("steps", "Runs of the model that looked up rows.", "steps"),
+    cost("rows", "Rows looked up by these runs.", "rows"),
+    cost("steps_ahead", "Runs that began before all their rows had been read.", "stepsAhead"),
+    cost("stalls", "Runs that began early and then had to wait for rows.", "stalls"),
+    cost("stall_seconds", "Time spent waiting for rows.", "stallSeconds"),
+    cost("speculated_tokens", "Candidate next tokens whose rows were prefetched.", "speculated"),
     labelled(
       "speculation_outcomes_total",
       {
-        help: "Candidates that were the next token, and those that were not.",
+        help: "Candidates by whether they became the next token (right) or not (wrong).",
         label: "outcome",
         type: "counter",
       },
@@ -68,7 +64,7 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     labelled(
       "cache_rows_total",
       {
-        help: "Rows asked of the caches: there, brought by a hint, on their way, or read.",
+        help: "Rows asked of the caches: cached (hit), prefetched (hinted), being read already (joined), or read now (miss).",
         label: "outcome",
         type: "counter",
       },
@@ -85,7 +81,7 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     labelled(
       "hinted_rows_total",
       {
-        help: "Prefetched rows that were read, and those of them that were dropped unused.",
+        help: "Rows read by prefetching (read), and those dropped without use (wasted).",
         label: "outcome",
         type: "counter",
       },
@@ -100,20 +96,28 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
     labelled(
       "warmed_rows_total",
       {
-        help: "Rows that the caches were warmed with: those used most in training.",
+        help: "Rows loaded into the caches at the start: those used most in training.",
         label: "tier",
         type: "counter",
       },
       ({ cache }) => (cache === undefined ? [] : [["ram", cache.warmedRows]]),
     ),
-    tier("tier_rows", { help: "Rows that lie in a tier.", type: "gauge" }, "rows"),
-    tier("tier_bytes", { help: "Their bytes.", type: "gauge" }, "bytes"),
+    tier("tier_rows", { help: "Rows stored in a tier.", type: "gauge" }, "rows"),
+    tier("tier_bytes", { help: "Bytes of the rows stored in a tier.", type: "gauge" }, "bytes"),
     tier("tier_rows_asked_total", { help: "Rows asked of a tier.", type: "counter" }, "rowsAsked"),
-    tier("tier_rows_read_total", { help: "Rows it had.", type: "counter" }, "rowsServed"),
-    tier("tier_read_bytes_total", { help: "Bytes read from it.", type: "counter" }, "bytesRead"),
+    tier(
+      "tier_rows_read_total",
+      { help: "Rows that a tier returned.", type: "counter" },
+      "rowsServed",
+    ),
+    tier(
+      "tier_read_bytes_total",
+      { help: "Bytes read from a tier.", type: "counter" },
+      "bytesRead",
+    ),
     tier(
       "tier_read_seconds_total",
-      { help: "Time of its reads, each by itself.", type: "counter" },
+      { help: "Time of a tier's reads; reads at the same time count separately.", type: "counter" },
       "readSeconds",
     ),
   ];

@@ -1,6 +1,6 @@
 /**
- * What a server counts and times, under the stems that vLLM uses with `engram_` before them and its label
- * `model_name`, so that dashboards need only another prefix. Knows no requests.
+ * The server's metrics. Names are vLLM's with the prefix `engram_` in place of `vllm:`, and so is the label
+ * `model_name`: a dashboard for vLLM needs another prefix only. Knows no requests.
  */
 import { Counter, exposition, Histogram, type Metric, reading } from "./prometheus.ts";
 
@@ -11,13 +11,13 @@ const firstTokenBounds = [
 const interTokenBounds = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1,
 ];
-/** vLLM's begin at 0.3; a small model is done before. */
+/** vLLM's begin at 0.3 s; a small model is faster. */
 const requestBounds = [
   0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120,
 ];
 const tokenBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000];
 
-/** What is read when somebody asks. */
+/** Values that are read at each scrape. */
 export interface Readings {
   readonly numRunning: number;
   readonly numWaiting: number;
@@ -28,61 +28,58 @@ export interface Readings {
 export class Metrics {
   readonly firstToken: Histogram = new Histogram(
     "engram_time_to_first_token_seconds",
-    "From a request's arrival to its first token.",
+    "Time from a request's arrival to its first token.",
     firstTokenBounds,
   );
   readonly interToken: Histogram = new Histogram(
     "engram_inter_token_latency_seconds",
-    "Between two tokens of a text.",
+    "Time between two tokens of a text.",
     interTokenBounds,
   );
   readonly request: Histogram = new Histogram(
     "engram_e2e_request_latency_seconds",
-    "From a request's arrival to the end of its text.",
+    "Time from a request's arrival to the end of its text.",
     requestBounds,
   );
   readonly queue: Histogram = new Histogram(
     "engram_request_queue_time_seconds",
-    "From a request's arrival to its slot.",
+    "Time from a request's arrival until it gets a slot.",
     requestBounds,
   );
   readonly prefill: Histogram = new Histogram(
     "engram_request_prefill_time_seconds",
-    "From a request's slot to the end of its prompt.",
+    "Time from getting a slot to the end of the prompt.",
     requestBounds,
   );
   readonly decode: Histogram = new Histogram(
     "engram_request_decode_time_seconds",
-    "From a text's first token to its last.",
+    "Time from a text's first token to its last.",
     requestBounds,
   );
   readonly promptLength: Histogram = new Histogram(
     "engram_request_prompt_tokens",
-    "Prompt tokens of a text.",
+    "Prompt tokens per text.",
     tokenBounds,
   );
   readonly generationLength: Histogram = new Histogram(
     "engram_request_generation_tokens",
-    "Generated tokens of a text.",
+    "Generated tokens per text.",
     tokenBounds,
   );
-  readonly promptTokens: Counter = new Counter(
-    "engram_prompt_tokens_total",
-    "Prompt tokens of texts that were begun.",
-  );
+  readonly promptTokens: Counter = new Counter("engram_prompt_tokens_total", "Prompt tokens read.");
   readonly generationTokens: Counter = new Counter(
     "engram_generation_tokens_total",
     "Tokens generated.",
   );
   readonly finished: Counter = new Counter(
     "engram_request_success_total",
-    "Texts that came to their end, by reason.",
+    "Finished texts, by reason.",
     { label: "finished_reason" },
   );
   readonly #metrics: readonly Metric[];
   readonly #modelName: string;
 
-  /** `others` follow those that every server has. */
+  /** `others` are listed after the metrics that all servers have. */
   constructor(
     modelName: string,
     { read, others = [] }: { read: () => Readings; others?: readonly Metric[] },
@@ -98,7 +95,7 @@ export class Metrics {
       gauge("engram_num_requests_waiting", "Texts waiting for a slot.", (r) => r.numWaiting),
       gauge(
         "engram_kv_cache_usage_perc",
-        "Share of the caches in use, 1 for all.",
+        "Share of the KV caches in use, from 0 to 1.",
         (r) => r.cacheUsage,
       ),
       counter(
@@ -108,7 +105,7 @@ export class Metrics {
       ),
       counter(
         "engram_prefix_cache_hits_total",
-        "Prompt tokens found there.",
+        "Prompt tokens found in the prefix cache.",
         (r) => r.prefixCache.hits,
       ),
       this.promptTokens,
@@ -116,7 +113,7 @@ export class Metrics {
       this.finished,
       this.firstToken,
       this.interToken,
-      // Until 2025 vLLM had no other name for it, and many dashboards still do not.
+      // vLLM's only name for it until 2025; many dashboards still use it.
       this.interToken.alias("engram_time_per_output_token_seconds"),
       this.request,
       this.queue,
@@ -128,7 +125,7 @@ export class Metrics {
     ];
   }
 
-  /** The whole exposition. */
+  /** The text of a scrape. */
   text(): string {
     return exposition(this.#metrics, { model_name: this.#modelName });
   }

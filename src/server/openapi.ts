@@ -1,4 +1,4 @@
-/** The interface described for machines: OpenAPI 3.1, its request bodies from the schemas that check them. */
+/** The HTTP interface as an OpenAPI 3.1 document. Request bodies come from the schemas that check them. */
 import * as z from "zod";
 import { corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
 import {
@@ -15,7 +15,7 @@ interface Route {
   readonly path: string;
   readonly summary: string;
   readonly body?: z.ZodType;
-  /** Parameters behind the question mark, with what they are. */
+  /** Query parameters by name, with their descriptions. */
   readonly query?: Readonly<Record<string, string>>;
   readonly produces?: readonly string[];
 }
@@ -23,13 +23,13 @@ interface Route {
 const json = "application/json";
 
 const binsQuery = {
-  layer: "a layer that carries memory",
+  layer: "id of a layer with a memory",
   from: "first row",
-  to: "row behind the last",
-  bins: "parts that the rows are divided into, as equal as whole rows allow",
+  to: "one past the last row",
+  bins: "number of bins; their sizes differ by one row at most",
 };
 
-/** Every route there is; a test holds it to the routes that answer. */
+/** All routes. A test compares them with the routes that the server answers. */
 export const routes: readonly Route[] = [
   {
     method: "post",
@@ -41,92 +41,115 @@ export const routes: readonly Route[] = [
   {
     method: "post",
     path: "/v1/chat/completions",
-    summary: "Continue a conversation",
+    summary: "Write the next message of a conversation",
     body: chatSchema,
     produces: [json, "text/event-stream"],
   },
-  { method: "post", path: "/v1/embeddings", summary: "Texts to vectors", body: embeddingSchema },
-  { method: "post", path: "/tokenize", summary: "Text to token ids", body: tokenizeSchema },
-  { method: "post", path: "/detokenize", summary: "Token ids to text", body: detokenizeSchema },
+  {
+    method: "post",
+    path: "/v1/embeddings",
+    summary: "Compute a vector for each text",
+    body: embeddingSchema,
+  },
+  {
+    method: "post",
+    path: "/tokenize",
+    summary: "Convert a text to token ids",
+    body: tokenizeSchema,
+  },
+  {
+    method: "post",
+    path: "/detokenize",
+    summary: "Convert token ids to a text",
+    body: detokenizeSchema,
+  },
   {
     method: "post",
     path: "/engram/inspect",
-    summary: "Read a text with the memory and without, told token by token",
+    summary: "Compare the model with and without its memory, token by token",
     body: inspectSchema,
   },
   {
     method: "post",
     path: "/engram/corpus",
-    summary: "Give a text whose n-grams are then told for rows",
+    summary: "Upload a text, to find its n-grams by their rows",
     body: corpusSchema,
   },
   {
     method: "get",
     path: "/engram/corpus",
-    summary: "Sizes of such a text, if it is still there",
-    query: { id: "that was answered when it was given" },
+    summary: "Sizes of an uploaded text, while the server still has it",
+    query: { id: "id from the answer to the upload" },
   },
   {
     method: "post",
     path: "/engram/rows",
-    summary: "N-grams of that text that fall on rows",
+    summary: "N-grams of an uploaded text that use the given rows",
     body: rowsSchema,
   },
   { method: "get", path: "/v1/models", summary: "The served model" },
   { method: "get", path: "/v1/models/{name}", summary: "The served model, by name" },
-  { method: "get", path: "/health", summary: "200 when requests are answered, 503 while loading" },
-  { method: "get", path: "/props", summary: "Sizes of the model, its memory and the server" },
+  {
+    method: "get",
+    path: "/health",
+    summary: "Status 200 when the server is ready, 503 while the model loads",
+  },
+  {
+    method: "get",
+    path: "/props",
+    summary: "Settings and sizes of the model, its memory and the server",
+  },
   { method: "get", path: "/version", summary: "Version of the server" },
   {
     method: "get",
     path: "/metrics",
-    summary: "Counts and times for Prometheus",
+    summary: "Metrics for Prometheus",
     produces: ["text/plain"],
   },
   {
     method: "get",
     path: "/engram/memory",
-    summary: "The memory's tables, their buckets, what is asked of them and how long it takes",
+    summary: "The memory's tables: their buckets, their reads, and how long these take",
   },
   {
     method: "get",
     path: "/engram/memory/rows",
-    summary: "What the rows of a table hold, by bins of neighbouring rows",
+    summary: "Norms of a table's rows, in bins of neighbouring rows",
     query: binsQuery,
   },
   {
     method: "get",
     path: "/engram/memory/reads",
-    summary: "How often the rows of each bin were asked for",
+    summary: "How often the rows of each bin were read",
     query: binsQuery,
   },
   {
     method: "get",
     path: "/engram/memory/fill",
-    summary: "How full training left each order's and head's rows",
+    summary: "How many rows of each order and head training has used",
   },
   {
     method: "get",
     path: "/engram/memory/collisions",
-    summary: "How the n-grams that this server has read fall on the memory's rows",
+    summary: "How many n-grams share a row, of those that this server has read",
   },
   {
     method: "post",
     path: "/engram/memory/collisions",
-    summary: "How the n-grams of a text fall on the memory's rows",
+    summary: "How many n-grams share a row, of those in a text",
     body: collisionSchema,
   },
-  { method: "get", path: "/engram/runs", summary: "Training runs, and how far each is" },
+  { method: "get", path: "/engram/runs", summary: "Training runs and their progress" },
   {
     method: "get",
     path: "/engram/runs/log",
-    summary: "The lines of a training run's log, from a cursor on",
-    query: { run: "name of the run", cursor: "of the answer before; empty for the first" },
+    summary: "Lines of a training run's log, from a cursor on",
+    query: { run: "name of the run", cursor: "cursor from the previous answer; empty at first" },
   },
   { method: "get", path: "/openapi.json", summary: "This document" },
 ];
 
-/** Methods that a request's path answers to; none for a path that is no route's. */
+/** The methods allowed for a path; none if no route has it. */
 export function methodsOf(path: string): string[] {
   return routes
     .filter((route) => {
@@ -161,7 +184,7 @@ export function openApi(version: string): object {
       responses: {
         200: { description: summary, content },
         default: {
-          description: "What went wrong",
+          description: "An error",
           content: { [json]: { schema: z.toJSONSchema(errorSchema) } },
         },
       },

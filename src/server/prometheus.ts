@@ -1,6 +1,5 @@
 /**
- * Counters, gauges and histograms in Prometheus' text format (version 0.0.4). Knows numbers and names;
- * not what is counted.
+ * Counters, gauges and histograms in Prometheus' text format (version 0.0.4). Does not know what is counted.
  */
 
 /** Label values by label name. */
@@ -10,7 +9,7 @@ export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
-  /** Lines of the exposition; `labels` belong to every one of them. */
+  /** Lines of the exposition. Each gets the given `labels`. */
   lines(labels: Labels): string[];
 }
 
@@ -49,10 +48,10 @@ export class Counter implements Metric {
   }
 }
 
-/** One number, or one for each value of a label. */
+/** One number, or one number per label value. */
 type Readable = number | readonly (readonly [label: string, value: number])[];
 
-/** A value that lies elsewhere and is read when somebody asks. */
+/** A metric whose value is read at each scrape. */
 export function reading(
   name: string,
   {
@@ -75,7 +74,7 @@ export class Histogram implements Metric {
   readonly name: string;
   readonly help: string;
   readonly #bounds: readonly number[];
-  /** One a bound, and one for what lies above. Not cumulative. */
+  /** One count per bound, and one for values above the last bound. Not cumulative. */
   readonly #counts: number[];
   #sum = 0;
 
@@ -100,7 +99,7 @@ export class Histogram implements Metric {
   /** The same counts under another name. */
   alias(name: string): Metric {
     const lines = (labels: Labels): string[] => this.#linesAs(name, labels);
-    return { name, help: `As ${this.name}, by its older name.`, type: this.type, lines };
+    return { name, help: `Older name of ${this.name}.`, type: this.type, lines };
   }
 
   #linesAs(name: string, labels: Labels): string[] {
@@ -118,7 +117,7 @@ export class Histogram implements Metric {
   }
 }
 
-/** The whole text, every metric with its help and type. */
+/** The text of a scrape: all metrics, each with its help and type. */
 export function exposition(metrics: readonly Metric[], labels: Labels): string {
   return metrics
     .flatMap((metric) => [

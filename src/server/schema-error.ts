@@ -1,14 +1,20 @@
 /**
- * What a schema found wrong with a body, as an answer: one parameter by its path, and one sentence. Of several
- * shapes that a value might have had, the one it comes nearest to is spoken of. Knows schemas' findings, no requests.
+ * Checks a value by its schema. An error names one parameter, by its path, in one sentence. Where a schema allows several
+ * shapes, the error is about the shape that the value comes closest to. Knows schemas, no requests.
  */
-import type * as z from "zod";
+import * as z from "zod";
 import { ApiError } from "./api-error.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** The first thing that is wrong. */
-export function schemaError({ issues }: z.ZodError): ApiError {
+/** Returns what the schema makes of `value`. Throws `ApiError` for the first thing that is wrong with it. */
+export function checkSchema<Output>(schema: z.ZodType<Output>, value: unknown): Output {
+  const parsed = z.safeParse(schema, value, { error: limitMessage });
+  if (!parsed.success) throw schemaError(parsed.error);
+  return parsed.data;
+}
+
+function schemaError({ issues }: z.ZodError): ApiError {
   const [first] = issues;
   if (first === undefined) return new ApiError("the request body is not valid");
   const issue = nearest(first);
@@ -28,7 +34,7 @@ export function schemaError({ issues }: z.ZodError): ApiError {
   });
 }
 
-/** The finding behind a finding, which alone would only say that something is wrong. */
+/** The issue inside an issue of a union or a record, which by itself only says that something is wrong. */
 function nearest(issue: Issue): Issue {
   const inner =
     issue.code === "invalid_union"
@@ -39,7 +45,7 @@ function nearest(issue: Issue): Issue {
   const found = inner.map((one) => ({ ...nearest(one), path: one.path }) as Issue);
   const [best, ...others] = found.toSorted((a, b) => compare(rankOf(b), rankOf(a)));
   if (best === undefined) return issue;
-  // Where another shape is as near and finds something else, what they have in common is said.
+  // If two shapes are equally close and object to different things, the union's own issue is reported.
   const isAlone = others.every(
     (other) => compare(rankOf(best), rankOf(other)) !== 0 || best.message === other.message,
   );
@@ -47,7 +53,7 @@ function nearest(issue: Issue): Issue {
   return { ...best, path: [...issue.path, ...best.path] } as Issue;
 }
 
-/** How far a shape was recognised: whether only a bound was passed, then how far into the value it fitted. */
+/** How well the value matches a shape: first whether its type is right, then how far into the value it matches. */
 function rankOf({ code, path }: Issue): readonly number[] {
   const isOfKind = code !== "invalid_type" && code !== "invalid_union";
   return [isOfKind ? 1 : 0, ...path.map((key) => (typeof key === "number" ? key : 0))];
@@ -59,6 +65,23 @@ function compare(a: readonly number[], b: readonly number[]): number {
     if (difference !== 0) return difference;
   }
   return 0;
+}
+
+const units: Readonly<Record<string, readonly [one: string, many: string]>> = {
+  array: ["item", "items"],
+  string: ["character", "characters"],
+};
+
+/** Words for a limit that was passed, with what came. Undefined leaves the words to the library. */
+function limitMessage(issue: z.core.$ZodRawIssue): string | undefined {
+  const { code, input, origin } = issue;
+  if (code !== "too_big" && code !== "too_small") return undefined;
+  if (issue.inclusive === false || issue.exact === true) return undefined;
+  const limit = `${code === "too_big" ? issue.maximum : issue.minimum}`;
+  const [one, many] = units[origin] ?? ["", ""];
+  const unit = limit === "1" ? one : many;
+  const got = typeof input === "string" || Array.isArray(input) ? input.length : input;
+  return `expected at ${code === "too_big" ? "most" : "least"} ${limit}${unit && ` ${unit}`}, got ${got}`;
 }
 
 function messageOf(issue: Issue): string {

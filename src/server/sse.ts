@@ -1,17 +1,17 @@
 /**
- * Server-sent events: values in, a response that streams them out. Events go out as fast as the client
- * takes them and no faster; comments keep quiet connections open. Knows no protocol above it.
+ * Server-sent events: streams values as a response. The next value is taken only when the client has room for it.
+ * Comments keep idle connections open. Knows no protocol above it.
  */
 export interface SseOptions {
-  /** Called once when the client goes away before the end. */
+  /** Called once if the client disconnects before the end. */
   readonly onCancel: () => void;
-  /** The event for an error in mid-stream; the stream ends regularly after it. */
+  /** The event to send for an error during the stream. The stream then ends as usual. */
   readonly onError: (error: unknown) => unknown;
-  /** Milliseconds of silence after which a comment is sent. */
+  /** Milliseconds between two comments. */
   readonly pingInterval: number;
 }
 
-/** Ends with `[DONE]`, as clients of OpenAI's interface expect. */
+/** The stream ends with `[DONE]`, as OpenAI's clients expect. */
 export function sseResponse(
   events: AsyncIterator<unknown>,
   { onCancel, onError, pingInterval }: SseOptions,
@@ -21,7 +21,7 @@ export function sseResponse(
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       ping = setInterval(() => {
-        // A client that does not read needs no sign of life.
+        // No comments for a client that does not read: they would pile up.
         if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": ping\n\n"));
       }, pingInterval);
     },
@@ -41,7 +41,7 @@ export function sseResponse(
           send(JSON.stringify(onError(error)));
           end();
         } catch {
-          // The client went away meanwhile; there is nobody to tell.
+          // The client has disconnected meanwhile.
           clearInterval(ping);
         }
       }
@@ -55,7 +55,7 @@ export function sseResponse(
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
-      // Proxies that buffer would turn a stream into a lump.
+      // Keeps proxies from buffering the stream.
       "x-accel-buffering": "no",
     },
   });

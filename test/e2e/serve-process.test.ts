@@ -139,7 +139,7 @@ test("a port that is taken is code 2 and a sentence, before anything is loaded",
   assert.deepEqual(await once(second, "close"), [2, null]);
   assert.equal(
     said,
-    `engram: cannot listen on port ${port} of 127.0.0.1: another program has it; stop that one, or choose ` +
+    `engram: cannot listen on port ${port} of 127.0.0.1: another program uses it; stop that program, or choose ` +
       "another port (0 takes a free one)\n",
   );
   child.kill("SIGKILL");

@@ -37,8 +37,8 @@ export function checkKeys(json: Json, { read, fixed, neutral }: ClosedKeys, wher
   if (refused.length === 0) return;
   const more = refused.length - MOST_SHOWN;
   throw new InvalidConfigError(
-    `${where}: this model needs what is not computed here: ${refused.slice(0, MOST_SHOWN).join(", ")}` +
-      `${more > 0 ? `, and ${more} more` : ""}; without it the answers would be another model's`,
+    `${where}: this model uses settings that are not supported here: ${refused.slice(0, MOST_SHOWN).join(", ")}` +
+      `${more > 0 ? `, and ${more} more` : ""}; ignoring them would change its answers`,
   );
 }
 

@@ -1,7 +1,6 @@
 /**
- * The connections of one HTTP server: their limit, and which are being answered. At the limit, connections that are
- * idle, or whose request has not arrived completely, are closed for new ones. They do not delay the server's end,
- * either. Knows sockets; not requests.
+ * Limits the connections of one HTTP server. At the limit, a new connection replaces one that is idle or whose request
+ * has not arrived completely. Such connections do not delay the server's end either. Knows sockets; not requests.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -9,7 +8,7 @@ import type { Socket } from "node:net";
 /** Milliseconds for an incomplete request to arrive once the server is closing. */
 const GRACE_MS = 1000;
 
-/** Requests of a connection that are not answered yet. */
+/** Requests of one connection that are not answered yet. */
 type UnderWay = Set<IncomingMessage>;
 
 export class Connections {
@@ -17,7 +16,7 @@ export class Connections {
   readonly #open = new Map<Socket, UnderWay>();
   #isClosing = false;
 
-  /** At most `most` at a time. */
+  /** Allows at most `most` connections at a time. */
   constructor(server: Server, { most }: { readonly most: number }) {
     server.on("connection", (socket: Socket) => {
       if (this.#open.size >= most && !this.#makeRoom()) {
@@ -33,13 +32,13 @@ export class Connections {
       response.once("close", () => {
         const left = this.#touch(socket);
         left.delete(request);
-        // Kept alive for requests that nobody will take any more.
+        // A keep-alive connection is of no use to a server that is closing.
         if (this.#isClosing && left.size === 0) socket.destroySoon();
       });
     });
   }
 
-  /** The server is closing, and has ended what was idle: ends soon what has not arrived by then. */
+  /** Call when the server is closing. Drops requests that have not arrived completely within the grace period. */
   close(): void {
     this.#isClosing = true;
     setTimeout(() => {
@@ -63,7 +62,7 @@ export class Connections {
     return false;
   }
 
-  /** Whether a request has come over it whole, and its answer is not yet out. */
+  /** Whether a request has arrived completely and its answer is not finished. */
   #isAnswered(socket: Socket): boolean {
     return [...this.#open.get(socket)!].some(({ complete }) => complete);
   }

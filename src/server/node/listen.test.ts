@@ -130,10 +130,10 @@ test("a port that cannot be opened is refused in words, with the system's error 
     [
       { host, port: listener.port },
       "EADDRINUSE",
-      /port \d+ of 127\.0\.0\.1: another program has it/,
+      /port \d+ of 127\.0\.0\.1: another program uses it/,
     ],
-    [{ host: "192.0.2.1", port: 0 }, "EADDRNOTAVAIL", /no address of this machine/],
-    [{ host: "no.such.invalid", port: 0 }, "ENOTFOUND", /no host of that name|not be looked up/],
+    [{ host: "192.0.2.1", port: 0 }, "EADDRNOTAVAIL", /does not have that address/],
+    [{ host: "no.such.invalid", port: 0 }, "ENOTFOUND", /no host with that name|not be looked up/],
   ] as const)
     await assert.rejects(
       listen(async () => new Response(), options),

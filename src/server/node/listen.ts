@@ -1,4 +1,4 @@
-/** A port of this machine in front of the server's function. Knows sockets; not what is served. */
+/** Listens on a port and passes requests to the server's fetch function. Knows sockets; not what is served. */
 import { serve } from "@hono/node-server";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,16 +10,16 @@ export interface ListenOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   /**
-   * Seconds that an idle connection is kept. Default 120: clients that reuse connections must close them first, or
-   * their next request is lost. nginx and Amazon's balancer keep them for 60 s, Go for 90 s.
+   * Seconds until an idle connection is closed. Default 120. It must be longer than the clients' own time, or a request
+   * may be sent into a closed connection: nginx and Amazon's load balancer keep connections for 60 s, Go for 90 s.
    */
   readonly keepAlive?: number;
-  /** Connections at a time; at the limit the longest idle one is closed for a new one. Default 1024. */
+  /** Most connections at a time. At the limit, a new one replaces the one that is idle longest. Default 1024. */
   readonly maxConnections?: number;
 }
 
 export interface Listener {
-  /** Where it can be reached, without a slash at the end. */
+  /** The server's URL, without a slash at the end. */
   readonly url: string;
   readonly port: number;
   /** Accepts no more connections, waits for running answers, and closes the rest. */
@@ -28,11 +28,11 @@ export interface Listener {
   destroy(): void;
 }
 
-/** Milliseconds for the headers of a request, and for all of it. Node's defaults are 60 s and 5 min. */
+/** Milliseconds for the headers of a request, and for the whole request. Node's defaults are 60 s and 5 min. */
 const headersTimeout = 15_000;
 const requestTimeout = 120_000;
 
-/** Resolves when the port is open. Rejects with `InvalidConfigError` where it cannot be, the system's error its cause. */
+/** Resolves when the port is open. Rejects with `InvalidConfigError` if it cannot be opened; `cause` is the system's error. */
 export function listen(
   fetch: (request: Request) => Promise<Response>,
   { host, port, keepAlive = 120, maxConnections = 1024 }: ListenOptions,
@@ -42,7 +42,7 @@ export function listen(
       keepAliveTimeout: keepAlive * 1000,
       headersTimeout,
       requestTimeout,
-      // How often the two limits are checked; with Node's 30 s, 15 s could become 45 s.
+      // How often the two limits are checked. With Node's default of 30 s, 15 s could become 45 s.
       connectionsCheckingInterval: 1000,
     };
     const server = serve({ fetch, hostname: host, port, serverOptions }, (info: AddressInfo) => {
@@ -60,21 +60,23 @@ export function listen(
           server.closeAllConnections();
         },
       });
-      // Without a `createServer` option it is one of node:http.
+      // Without the option `createServer`, the type is node:http's.
     }) as Server;
     const connections = new Connections(server, { most: maxConnections });
-    // Stays on: an accept that fails later costs one connection, not the process.
+    // Also handles later errors: an accept that fails must not end the process.
     server.on("error", (error) => reject(refusalOf(error, { host, port })));
   });
 }
 
-/** What keeps a port from opening, by the system's word for it. */
+/** Reasons by the system's error code. */
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program has it; stop that one, or choose another port (0 takes a free one)",
-  EACCES: "ports below 1024 are for administrators; choose one from 1024 on",
-  EADDRNOTAVAIL: "that is no address of this machine; expected one, or 0.0.0.0 for all of them",
-  ENOTFOUND: "there is no host of that name; expected an address of this machine",
-  EAI_AGAIN: "the name could not be looked up; expected an address of this machine",
+  EADDRINUSE:
+    "another program uses it; stop that program, or choose another port (0 takes a free one)",
+  EACCES: "ports below 1024 need administrator rights; choose 1024 or above",
+  EADDRNOTAVAIL:
+    "this machine does not have that address; use one of its own, or 0.0.0.0 for all of them",
+  ENOTFOUND: "there is no host with that name; use an address of this machine",
+  EAI_AGAIN: "the name could not be looked up; use an address of this machine",
 };
 
 function refusalOf(

@@ -1,4 +1,4 @@
-/** Reads a built page from its folder into memory, compressing once what is worth it. Knows files only. */
+/** Reads the files of a built page into memory, and compresses those that become smaller. Knows files only. */
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -14,7 +14,7 @@ const types: Readonly<Record<string, string>> = {
   ".json": "application/json",
 };
 
-/** Throws the system's error if there is no such folder, `FormatError` if it holds no page. */
+/** Throws the system's error if the folder does not exist, `FormatError` if it has no index.html. */
 export async function readPage(directory: string): Promise<Page> {
   const page = new Map<string, PageFile>();
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
@@ -22,7 +22,7 @@ export async function readPage(directory: string): Promise<Page> {
     if (!entry.isFile()) continue;
     const file = join(entry.parentPath, entry.name);
     const type = types[extname(file)];
-    // What has no type here was not built for the page.
+    // Other kinds of files are not part of the page.
     if (type === undefined) continue;
     const bytes = new Uint8Array(await readFile(file));
     const gzip = new Uint8Array(gzipSync(bytes, { level: 9 }));

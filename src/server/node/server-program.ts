@@ -1,4 +1,4 @@
-/** The program of a server's threads. */
+/** The program that the server's threads run. */
 import { answerAsThread } from "../../worker/node/index.ts";
 import { serverTasks } from "../server-tasks.ts";
 

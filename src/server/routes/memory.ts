@@ -13,7 +13,7 @@ import type {
 } from "../../inspect/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
-import { schemaError } from "../schema-error.ts";
+import { checkSchema } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
 
 /** As many as a map has pixels worth pointing at. */
@@ -126,9 +126,7 @@ function cutAfter(text: string, at: number): number {
 }
 
 function binsOf(query: Record<string, string>): z.output<typeof binsSchema> {
-  const parsed = z.safeParse(binsSchema, query);
-  if (!parsed.success) throw schemaError(parsed.error);
-  return parsed.data;
+  return checkSchema(binsSchema, query);
 }
 
 /** Seven digits: more than an f32 holds, half the bytes of a double. */
