@@ -161,6 +161,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--values",
   ],
   "token-map FILE": ["--special <FILE>", "--out <FILE>"],
+  "completion SHELL WORD...": [],
   conformance: ["--check <FILE>"],
 };
 

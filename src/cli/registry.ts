@@ -6,6 +6,7 @@ import type { Command } from "./command.ts";
 import {
   auditCommand,
   chatCommand,
+  completionCommand,
   conformanceCommand,
   dashCommand,
   doctorCommand,
@@ -52,5 +53,6 @@ export const commands: readonly Command[] = [
   tableVerifyCommand,
   rowsCommand,
   tokenMapCommand,
+  completionCommand,
   conformanceCommand,
 ];

@@ -1,6 +1,7 @@
 /** The commands, one file each. `../registry.ts` says which of them `engram` has. */
 export { auditCommand } from "./audit.ts";
 export { chatCommand } from "./chat.ts";
+export { completionCommand } from "./completion.ts";
 export { conformanceCommand } from "./conformance.ts";
 export { dashCommand } from "./dash.ts";
 export { doctorCommand } from "./doctor.ts";
