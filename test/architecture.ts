@@ -171,6 +171,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
   inspect: ["open-model.ts", "inference", "memory", "tokenizer"],
+  // Of a model its tokenizer; of texts their tokens.
+  grammar: ["type inference", "tokenizer", "worker"],
   // Messages and turns; a model as what opens a session.
   chat: ["generate-text.ts", "inference", "tokenizer", "worker"],
   // Text and requests; tensors and tables it sees only through what these hand out.
@@ -178,6 +180,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "open-model.ts",
     "generate-text.ts",
     "chat",
+    "grammar",
     "inference",
     "inspect",
     "tokenizer",
@@ -207,6 +210,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/checkpoint/node/index.ts",
   "src/eval/tasks/index.ts",
   "src/eval/tasks/node/index.ts",
+  "src/grammar/node/index.ts",
   "src/hub/node/index.ts",
   "src/machine/node/index.ts",
   "src/memory/counted/node/index.ts",

@@ -100,6 +100,7 @@ export function createServer(
       await using parts = new DisposalStack();
       parts.adopt(serving, (one) => one?.scheduler.close());
       parts.adopt(serving, (one) => one?.chat?.close());
+      parts.adopt(serving, (one) => one?.grammars?.close());
       parts.adopt(bodies, ({ worker }) => worker.close());
     },
   };

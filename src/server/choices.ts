@@ -23,7 +23,7 @@ export interface ChoicesRequest {
   /** One for each prompt; each is run `n` times. */
   readonly prompts: readonly Pick<
     TextRequest,
-    "promptIds" | "maxTokens" | "topLogProbs" | "promptLogProbs"
+    "promptIds" | "maxTokens" | "topLogProbs" | "promptLogProbs" | "grammar"
   >[];
   /** The client's signal: aborts when it disconnects. */
   readonly signal: AbortSignal;

@@ -180,6 +180,9 @@ const textParts = z
   .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
   .transform((parts) => parts.map(({ text }) => text).join(""));
 
+/** Of a schema for JSON, which its own reader checks. */
+const jsonObject = z.record(z.string(), z.unknown());
+
 const message = z.strictObject({
   role: z.enum(["system", "developer", "user", "assistant"]),
   content: z.union([z.string(), textParts], { error: "expected a text, or parts of type text" }),
@@ -191,8 +194,17 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+export type ResponseFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json_object" }
+  | {
+      readonly type: "json_schema";
+      readonly json_schema: { readonly schema: object };
+    };
+
 export interface ChatRequest extends SamplingFields {
   readonly messages: readonly ChatMessage[];
+  readonly response_format?: Maybe<ResponseFormat>;
   readonly max_tokens?: Maybe<number>;
   readonly max_completion_tokens?: Maybe<number>;
   readonly logprobs?: Maybe<boolean>;
@@ -211,10 +223,21 @@ export const chatSchema: z.ZodType<ChatRequest> = z
     tool_choice: z.enum(["none", "auto"]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     response_format: z
-      .strictObject({
-        type: z.literal("text", { error: "only texts can be asked for; leave it out" }),
-      })
-      .nullish(),
+      .discriminatedUnion("type", [
+        z.strictObject({ type: z.literal("text") }),
+        z.strictObject({ type: z.literal("json_object") }),
+        z.strictObject({
+          type: z.literal("json_schema"),
+          json_schema: z.strictObject({
+            name: z.string().max(64).nullish(),
+            description: z.string().nullish(),
+            schema: jsonObject,
+            strict: z.boolean().nullish(),
+          }),
+        }),
+      ])
+      .nullish()
+      .describe("the form of the answer: any JSON object, or JSON by a schema"),
     ...optional(neutralChatFields),
   })
   .refine(checkStreamOptions, needsStream)

@@ -3,6 +3,7 @@
  * and what is counted. Knows no route.
  */
 import { ChatTemplate } from "../chat/index.ts";
+import { Grammars } from "../grammar/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
@@ -64,6 +65,8 @@ export interface ServerOptions {
    * where the server runs, and cannot be stopped; Node's `createServer` (`node/`) gives its threads.
    */
   readonly startWorker?: StartWorker;
+  /** Starts a worker for grammars. Default: no request may ask for a form of its answer. */
+  readonly startGrammarWorker?: StartWorker;
   /** Called for failures of the server: requests answered with 500, streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
@@ -78,6 +81,8 @@ export interface Serving {
   readonly inspector: MemoryInspector | undefined;
   /** Renders messages by the model's chat template; absent for a base model. */
   readonly chat: ChatTemplate | undefined;
+  /** Absent where no worker can be started for them. */
+  readonly grammars: Grammars | undefined;
   /** Seconds since 1970. */
   readonly created: number;
 }
@@ -97,7 +102,8 @@ export const onServerThread: StartWorker = onThisThread(serverTasks);
 
 export function startServing(model: Model, options: ServerOptions): Serving {
   const { alias, parallel, maxQueue, contextSize, traffic } = options;
-  const { startWorker = onServerThread, chatTemplate = model.chatTemplate } = options;
+  const { startWorker = onServerThread, startGrammarWorker } = options;
+  const { chatTemplate = model.chatTemplate } = options;
   const { tokenizer } = model;
   const scheduler = new Scheduler(model.languageModel(), {
     ...(parallel !== undefined && { parallel }),
@@ -118,6 +124,7 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       chatTemplate === undefined
         ? undefined
         : new ChatTemplate(chatTemplate, { tokenizer, startWorker }),
+    grammars: startGrammarWorker && new Grammars(tokenizer, startGrammarWorker),
     created: Math.floor(Date.now() / 1000),
   };
 }

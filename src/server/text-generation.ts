@@ -4,6 +4,7 @@
  */
 import { StopStrings } from "../generate-text.ts";
 import {
+  type Constraint,
   createSampler,
   type FinishReason,
   type GenerationRequest,
@@ -24,6 +25,8 @@ export interface TextRequest {
   readonly choice: number;
   readonly topLogProbs?: number | undefined;
   readonly promptLogProbs?: boolean;
+  /** Makes what restricts a text. */
+  readonly grammar?: (() => Constraint) | undefined;
   readonly signal: AbortSignal;
   /** The request's, in the queue. */
   readonly places: Places;
@@ -66,6 +69,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     ...memoryOf(serving, fields.engram),
     ...(request.topLogProbs !== undefined && { topLogProbs: request.topLogProbs }),
     promptLogProbs: request.promptLogProbs ?? false,
+    constraint: request.grammar?.(),
     signal: request.signal,
   });
   return text();

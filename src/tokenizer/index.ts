@@ -24,6 +24,7 @@ export type { TiktokenOptions } from "./tiktoken.ts";
 export { ggufTokenizerJson, type GgufSettings } from "./gguf-tokenizer.ts";
 export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
 export type { Gpt2Files } from "./gpt2-files.ts";
+export { spellBytes } from "./byte-alphabet.ts";
 export { tokenText } from "./token-text.ts";
 export { openTokenizer, type OpenTokenizerOptions } from "./open-tokenizer.ts";
 export { encodeTasks } from "./encode-task.ts";

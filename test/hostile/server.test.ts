@@ -140,7 +140,7 @@ test("what is not supported is refused, by the parameter's name", async () => {
     ["/v1/chat/completions", { messages: [{ role: "tool", content: "" }] }, "messages.0.role"],
     [
       "/v1/chat/completions",
-      { messages: [{ role: "user", content: "a" }], response_format: { type: "json_object" } },
+      { messages: [{ role: "user", content: "a" }], response_format: { type: "xml" } },
       "response_format.type",
     ],
     [

@@ -1,4 +1,5 @@
-/** The server with Node threads for untrusted input: large bodies and chat templates. Opens no port. */
+/** The server with Node threads for untrusted input: large bodies, chat templates, grammars. Opens no port. */
+import { startGrammarWorker } from "../../grammar/node/index.ts";
 import type { Model } from "../../open-model.ts";
 import type { StartWorker } from "../../worker/index.ts";
 import { nodeWorker } from "../../worker/node/index.ts";
@@ -16,5 +17,9 @@ export function createServer(
   model: Model | Promise<Model>,
   options: ServerOptions = {},
 ): EngramServer {
-  return createServerOn(model, { startWorker: startServerWorker, ...options });
+  return createServerOn(model, {
+    startWorker: startServerWorker,
+    startGrammarWorker,
+    ...options,
+  });
 }

@@ -13,6 +13,7 @@ import {
 } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { type ChatRequest } from "../protocol.ts";
+import { responseGrammar } from "../response-grammar.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextStep } from "../text-generation.ts";
 import { tokenText } from "../token-text.ts";
@@ -103,9 +104,15 @@ async function choicesOf(
       param: "max_tokens",
     });
   const promptIds = await chatIds(serving, { messages: body.messages, most, signal });
+  const grammar = await responseGrammar(serving, body, signal);
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? most;
   const topLogProbs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined;
-  return { serving, fields: body, prompts: [{ promptIds, maxTokens, topLogProbs }], signal };
+  return {
+    serving,
+    fields: body,
+    prompts: [{ promptIds, maxTokens, topLogProbs, grammar }],
+    signal,
+  };
 }
 
 function partsOf(

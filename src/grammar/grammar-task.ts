@@ -1,0 +1,139 @@
+/**
+ * What a worker does for grammars: compiles them against a vocabulary, and tells which tokens may follow. It keeps what is
+ * dear to make and can be made again: whoever asks says everything each time. So a thread that was stopped in the middle
+ * of one grammar is no loss to the others. Knows no request and no thread.
+ */
+import { InvariantError, RequestError } from "../errors.ts";
+import type { Tasks } from "../worker/index.ts";
+import type { CompiledGrammar, GrammarCompiler, GrammarMatcher, Xgrammar } from "./xgrammar.ts";
+
+export interface GrammarVocabulary {
+  /** Each token's bytes in GPT-2's alphabet (`spellBytes`); "" for those that no text may have. */
+  readonly spelled: readonly string[];
+  /** Tokens that end a text. */
+  readonly stopIds: readonly number[];
+}
+
+export type Grammar =
+  /** A JSON text; strict: objects have the properties that the schema names and no others. */
+  | { readonly kind: "json"; readonly schema: string; readonly strict: boolean }
+  /** Free text with tagged parts, as XGrammar describes it. */
+  | { readonly kind: "tags"; readonly tag: string };
+
+export interface AllowTask {
+  readonly grammar: Grammar;
+  /** Which text; unique among those of a program. */
+  readonly text: number;
+  /** All tokens of it so far. */
+  readonly ids: readonly number[];
+}
+
+/** Between two tokens of JSON; llama.cpp's grammars have the same bound. Without one, a weak model writes nothing else. */
+const maxWhitespace = 20;
+const mostGrammars = 32;
+const mostTexts = 256;
+
+interface TextState {
+  readonly matcher: GrammarMatcher;
+  /** Tokens that it has taken. */
+  length: number;
+}
+
+/** `load` opens the library; `reasonOf` says why it gave up, after an error. */
+export function grammarTasks(
+  load: () => Promise<Xgrammar>,
+  reasonOf: (error: unknown) => string,
+): Tasks {
+  let vocabulary: GrammarVocabulary | undefined;
+  let opened: Promise<{ xgrammar: Xgrammar; compiler: GrammarCompiler }> | undefined;
+  const grammars = new Recent<string, CompiledGrammar>(mostGrammars, (one) => one.dispose());
+  const texts = new Recent<number, TextState>(mostTexts, ({ matcher }) => matcher.dispose());
+
+  async function open(): Promise<{ xgrammar: Xgrammar; compiler: GrammarCompiler }> {
+    if (vocabulary === undefined)
+      throw new InvariantError("asked for a grammar before a vocabulary");
+    const { spelled, stopIds } = vocabulary;
+    const xgrammar = await load();
+    const tokenizer = await xgrammar.TokenizerInfo.createTokenizerInfo(
+      spelled,
+      "byte_level",
+      false,
+      spelled.length,
+      stopIds,
+    );
+    return {
+      xgrammar,
+      compiler: await xgrammar.GrammarCompiler.createGrammarCompiler(tokenizer, false),
+    };
+  }
+
+  async function compiled(grammar: Grammar): Promise<CompiledGrammar> {
+    const { compiler } = await (opened ??= open());
+    return grammars.get(JSON.stringify(grammar), () =>
+      grammar.kind === "json"
+        ? compiler.compileJSONSchema(
+            grammar.schema,
+            true,
+            undefined,
+            undefined,
+            grammar.strict,
+            maxWhitespace,
+          )
+        : compiler.compileStructuralTag(JSON.parse(grammar.tag) as object),
+    );
+  }
+
+  async function compile(grammar: Grammar): Promise<CompiledGrammar> {
+    try {
+      return await compiled(grammar);
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      throw new RequestError(reasonOf(error), { cause: error });
+    }
+  }
+
+  return {
+    setVocabulary(given: GrammarVocabulary) {
+      vocabulary = given;
+    },
+    async compile(grammar: Grammar) {
+      await compile(grammar);
+    },
+    async allow({ grammar, text, ids }: AllowTask): Promise<Int32Array> {
+      const built = await compile(grammar);
+      const { xgrammar } = await opened!;
+      const state = await texts.get(text, async () => ({
+        matcher: await xgrammar.GrammarMatcher.createGrammarMatcher(built),
+        length: 0,
+      }));
+      for (; state.length < ids.length; state.length++)
+        if (!state.matcher.acceptToken(ids[state.length]!))
+          throw new InvariantError(`token ${ids[state.length]} was not among those let through`);
+      return (await state.matcher.getNextTokenBitmask()).slice();
+    },
+  };
+}
+
+/** The values used last, made where they are missing. */
+class Recent<Key, Value> {
+  readonly #most: number;
+  readonly #drop: (value: Value) => void;
+  readonly #values = new Map<Key, Value>();
+
+  constructor(most: number, drop: (value: Value) => void) {
+    this.#most = most;
+    this.#drop = drop;
+  }
+
+  async get(key: Key, make: () => Promise<Value>): Promise<Value> {
+    const value = this.#values.get(key) ?? (await make());
+    this.#values.delete(key);
+    this.#values.set(key, value);
+    if (this.#values.size > this.#most) {
+      const [oldest] = this.#values.keys();
+      this.#drop(this.#values.get(oldest!)!);
+      this.#values.delete(oldest!);
+    }
+    return value;
+  }
+}

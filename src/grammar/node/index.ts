@@ -1,0 +1,2 @@
+/** Grammars on Node: in threads of their own. */
+export { startGrammarWorker } from "./grammar-worker.ts";
