@@ -8,6 +8,7 @@ are multiples of 1/64, so they are exact in single precision and short in decima
 """
 
 import json
+import math
 import os
 
 import numpy as np
@@ -162,7 +163,7 @@ for b, h, m, n, d in [(2, 2, 3, 3, 4), (1, 3, 2, 5, 2)]:
     golden("attention", [q, k, v, bias], attend(q, k, v, bias, 0.5), scale=0.5)
 
 
-def cached(heads, key_heads, length, past, capacity, d=4):
+def cached(heads, key_heads, length, past, capacity, d=4, window=None):
     """A text of past + length positions, of which the last `length` are new: attention over all of
     it, then the rows of the new queries. The cache ends in stale numbers that must not matter."""
     b = len(past)
@@ -177,10 +178,12 @@ def cached(heads, key_heads, length, past, capacity, d=4):
         repeat = heads // key_heads
         keys = np.repeat(k_next[s : s + 1, :, :end], repeat, axis=1)
         values = np.repeat(v_next[s : s + 1, :, :end], repeat, axis=1)
-        causal = np.where(np.tri(end)[p:], 0.0, -np.inf)
+        seen = np.tri(end) if window is None else np.tri(end) - np.tri(end, k=-window)
+        causal = np.where(seen[p:], 0.0, -np.inf)
         out[s] = attend(q[s : s + 1], keys, values, causal, 0.75)[0][0]
     inputs = [q, k, v, k_cache, v_cache, np.array(past, np.int32)]
-    golden("cachedAttention", inputs, [out, k_next, v_next], scale=0.75)
+    limit = {} if window is None else {"window": window}
+    golden("cachedAttention", inputs, [out, k_next, v_next], scale=0.75, **limit)
 
 
 cached(2, 2, 3, [0], 5)
@@ -219,6 +222,26 @@ for bits in (4, 8):
     x, ids = f32(2, 64), i32(2, 2, end=rows)
     golden("matmulQuantized", [x, codes, scales], [np.einsum("nk,mk->nm", x, weight)], bits=bits)
     golden("gatherRowsQuantized", [ids, codes, scales], [weight[ids]], bits=bits)
+
+# Added later: behind the rest, so that it kept its numbers.
+for x in [f32(7), f32(2, 1, 3, low=-9, high=9)]:
+    erf = np.vectorize(math.erf)
+    golden("erf", [x], [erf(x)])
+    # erfc keeps what 1 + erf loses far to the left.
+    golden("gelu", [x], [x * np.vectorize(math.erfc)(-x / math.sqrt(2)) / 2], approximate="none")
+    inner = math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)
+    golden("gelu", [x], [x / (1 + np.exp(-inner))], approximate="tanh")
+for eps, x in [(1e-5, f32(2, 3, 5)), (0.25, f32(4))]:
+    gain, bias = f32(x.shape[-1]), f32(x.shape[-1])
+    mean = np.mean(x, axis=-1, keepdims=True)
+    r = 1 / np.sqrt(np.var(x, axis=-1, keepdims=True) + eps)
+    golden("layerNorm", [x, gain, bias], [(x - mean) * r * gain + bias, mean, r], eps=eps)
+x, cos, sin = f32(2, 2, 3, 7), f32(3, 2, low=-1, high=1), f32(3, 2, low=-1, high=1)
+turned = (x[..., :2] + 1j * x[..., 2:4]) * (cos + 1j * sin)
+golden("rotary", [x, cos, sin], [np.concatenate([turned.real, turned.imag, x[..., 4:]], -1)])
+cached(4, 2, 5, [0], 8, window=3)
+cached(4, 2, 2, [3, 3], 6, window=2)
+cached(4, 2, 1, [0, 4, 2], 5, window=1)
 
 path = os.path.join(os.path.dirname(__file__), "..", "test", "golden", "ops.json")
 with open(path, "w") as file:

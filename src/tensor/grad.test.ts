@@ -134,6 +134,11 @@ const rules: { readonly [K in OpName]: readonly GradCase<K>[] | "no derivative" 
   reciprocal: unary(awayFromZero),
   sigmoid: unary(normal),
   silu: unary(normal),
+  erf: unary(normal),
+  gelu: (["none", "tanh"] as const).flatMap((approximate) => [
+    { inputs: [draw(1).normal([], 2)], attrs: { approximate } },
+    { inputs: [draw(2).normal([2, 3, 4], 2)], attrs: { approximate } },
+  ]),
   signedSqrt: [
     { inputs: [awayFromZero(draw(1), [2, 3, 4])], attrs: { least: 1e-6 } },
     { inputs: [valueOf(Float32Array.of(0.1, -0.2, 0.9, -3), [4])], attrs: { least: 0.25 } },
@@ -211,7 +216,23 @@ const rules: { readonly [K in OpName]: readonly GradCase<K>[] | "no derivative" 
     const d = draw(i);
     return { inputs: [d.signed(shape, 0.5, 2), d.normal(shape.slice(-1))], attrs: { eps } };
   }),
+  layerNorm: (
+    [
+      [[4], 1e-2],
+      [[2, 3, 4], 1e-5],
+      [[3, 2], 0.5],
+    ] as const
+  ).map(([shape, eps], i) => {
+    const d = draw(i);
+    const width = shape.slice(-1);
+    return { inputs: [d.normal(shape), d.normal(width), d.normal(width)], attrs: { eps } };
+  }),
   rotary: [
+    {
+      inputs: [draw(4).normal([2, 2, 3, 7]), draw(5).normal([3, 2]), draw(6).normal([3, 2])],
+      attrs: none,
+      fixed: [1, 2],
+    },
     {
       inputs: [draw(1).normal([2, 2, 3, 4]), draw(2).normal([3, 2]), draw(3).normal([3, 2])],
       attrs: none,

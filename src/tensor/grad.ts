@@ -49,6 +49,20 @@ function unary(
 const notDifferentiable = (_g: GraphBuilder, node: Node): undefined[] =>
   node.inputs.map(() => undefined);
 
+/** The derivative of gelu: Phi + x Phi'. With "tanh", Phi is a sigmoid of 2u, u a cubic of x. */
+function geluSlope(g: GraphBuilder, x: Tensor, approximate: "none" | "tanh"): Tensor {
+  if (approximate === "none") {
+    const phi = g.mul(g.add(g.erf(g.mul(x, Math.SQRT1_2)), 1), 0.5);
+    const density = g.mul(g.exp(g.mul(g.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return g.add(phi, g.mul(x, density));
+  }
+  const scale = 2 * Math.sqrt(2 / Math.PI);
+  const square = g.mul(x, x);
+  const phi = g.sigmoid(g.mul(x, g.add(g.mul(square, scale * 0.044715), scale)));
+  const bend = g.mul(x, g.add(g.mul(square, 3 * scale * 0.044715), scale));
+  return g.mul(phi, g.add(g.mul(bend, g.sub(1, phi)), 1));
+}
+
 /** x [...,D] as [N,D]. */
 function asRows(g: GraphBuilder, x: Tensor): Tensor {
   const width = x.shape.at(-1)!;
@@ -76,6 +90,8 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   sigmoid: unary((g, _x, y, dy) => g.mul(dy, g.mul(y, g.sub(1, y)))),
   // d silu = s + y (1 - s) = y + s (1 - y), where s is the sigmoid of x.
   silu: unary((g, x, y, dy) => g.mul(dy, g.add(y, g.mul(g.sigmoid(x), g.sub(1, y))))),
+  erf: unary((g, x, _y, dy) => g.mul(dy, g.mul(g.exp(g.neg(g.mul(x, x))), 2 / Math.sqrt(Math.PI)))),
+  gelu: (g, { attrs, inputs }, [dy]) => [g.mul(dy!, geluSlope(g, inputs[0]!, attrs.approximate))],
   signedSqrt: (g, { attrs, inputs, outputs }, [dy]) => {
     const x = inputs[0]!;
     const slope = g.div(g.mul(dy!, 0.5), g.abs(outputs[0]!));
@@ -180,6 +196,29 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const curve_ND = g.mul(x_ND, g.mul(g.mul(r3_N1, pull_N1!), 1 / width));
     const dx_ND = direct_ND === undefined ? g.neg(curve_ND) : g.sub(direct_ND, curve_ND);
     return [g.reshape(dx_ND, x.shape), dGain ?? g.constant(new Float32Array(width), [width])];
+  },
+  // With n = (x - mean) r and c = dy gain: dx = r (c - mean(c) - n mean(c n)), dgain = sum of dy n, dbias = sum of dy.
+  layerNorm: (g, { inputs, outputs }, [dy, dMean, dr]) => {
+    const [x, gain, bias] = inputs as [Tensor, Tensor, Tensor];
+    const [, mean, r] = outputs as [Tensor, Tensor, Tensor];
+    const width = gain.shape[0]!;
+    const last = [x.shape.length - 1];
+    const n = g.mul(g.sub(x, mean), r);
+    const zeros = g.constant(new Float32Array(width), [width]);
+    let [dx, dGain, dBias]: [Tensor | undefined, Tensor, Tensor] = [undefined, zeros, zeros];
+    if (dy !== undefined) {
+      const c = g.mul(dy, gain);
+      const pull = g.add(g.reduceMean(c, last), g.mul(n, g.reduceMean(g.mul(c, n), last)));
+      dx = g.mul(r, g.sub(c, pull));
+      [dGain, dBias] = [sumTo(g, g.mul(dy, n), gain.shape), sumTo(g, dy, bias.shape)];
+    }
+    const others = [
+      dMean && g.broadcastTo(g.mul(dMean, 1 / width), x.shape),
+      dr && g.mul(n, g.mul(g.mul(dr, g.mul(r, r)), -1 / width)),
+    ];
+    for (const other of others)
+      if (other !== undefined) dx = dx === undefined ? other : g.add(dx, other);
+    return [dx, dGain, dBias];
   },
   // The inverse of a rotation is the rotation by the opposite angle.
   rotary: (g, { inputs }, [dy]) => {

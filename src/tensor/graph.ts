@@ -157,6 +157,12 @@ export class GraphBuilder {
   silu(x: Tensor): Tensor {
     return this.#one("silu", [x], {});
   }
+  erf(x: Tensor): Tensor {
+    return this.#one("erf", [x], {});
+  }
+  gelu(x: Tensor, approximate: OpAttrs["gelu"]["approximate"]): Tensor {
+    return this.#one("gelu", [x], { approximate });
+  }
   signedSqrt(x: Tensor, least: number): Tensor {
     return this.#one("signedSqrt", [x], { least });
   }
@@ -230,6 +236,9 @@ export class GraphBuilder {
   }
   rmsNorm(x: Tensor, gain: Tensor, eps: number): Tensor {
     return this.#one("rmsNorm", [x, gain], { eps });
+  }
+  layerNorm(x: Tensor, gain: Tensor, bias: Tensor, eps: number): Tensor {
+    return this.#one("layerNorm", [x, gain, bias], { eps });
   }
   rotary(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
     return this.#one("rotary", [x, cos, sin], {});

@@ -43,6 +43,10 @@ export interface OpAttrs {
   sigmoid: None;
   /** x -> x * sigmoid(x) */
   silu: None;
+  /** x -> erf(x) */
+  erf: None;
+  /** x -> x * Phi(x), Phi the normal distribution's; "tanh" is Phi's approximation of arXiv 1606.08415, section 2. */
+  gelu: { readonly approximate: "none" | "tanh" };
   /** x -> copysign(sqrt(max(|x|, least)), x); -0 is negative. Infinite x may give NaN. (spec 7.6) */
   signedSqrt: { readonly least: number };
   // Element-wise, producing or consuming bool. `less` and `equal` take two f32 or two i32.
@@ -87,8 +91,12 @@ export interface OpAttrs {
   /** (x [...,D], gain [D]) -> (x * r * gain [...,D], r [...,1]), r = 1 / sqrt(mean(x^2) + eps) over
    *  the last axis. `r` is for the gradient; forward-only graphs do not use it. */
   rmsNorm: { readonly eps: number };
-  /** (x [B,H,T,d], cos [T,d/2], sin [T,d/2]) -> rotated halves: (x1 cos - x2 sin, x2 cos + x1 sin),
-   *  x1 the first d/2 values and x2 the last (arXiv 2104.09864 in the layout Hugging Face uses). */
+  /** (x [...,D], gain [D], bias [D]) -> ((x - mean) * r * gain + bias [...,D], mean [...,1], r [...,1]),
+   *  r = 1 / sqrt(variance + eps), over the last axis. The last two are what the gradient needs. */
+  layerNorm: { readonly eps: number };
+  /** (x [B,H,T,d], cos [T,r/2], sin [T,r/2]) -> the first r values of d in rotated halves: (x1 cos - x2 sin,
+   *  x2 cos + x1 sin), x1 the first r/2 values and x2 the next (arXiv 2104.09864 in the layout Hugging Face
+   *  uses). The rest of d is left as it is. */
   rotary: None;
   /** (q [B,H,M,d], k [B,H,N,d], v [B,H,N,d], bias [B,1,M,N]) ->
    *  (out [B,H,M,d], probs [B,H,M,N]), probs = softmax(scale * q k^T + bias). */
@@ -96,8 +104,9 @@ export interface OpAttrs {
   /** Inference only. (q [B,H,T,d], k [B,K,T,d], v [B,K,T,d], kCache [B,K,C,d], vCache [B,K,C,d],
    *  past [B] i32) -> (out [B,H,T,d], kCache', vCache'): writes k and v at positions
    *  past .. past+T-1 of the caches, then attends causally: query t sees positions <= past+t.
-   *  Query head h reads key head floor(h / (H/K)). All lengths in `past` must be equal unless T = 1. */
-  cachedAttention: { readonly scale: number };
+   *  With a window, it sees the last `window` of those. Query head h reads key head floor(h / (H/K)). All
+   *  lengths in `past` are equal unless T = 1. */
+  cachedAttention: { readonly scale: number; readonly window?: number };
   /** (logits [N,V], labels [N] i32) -> (loss [N], probs [N,V]): loss = -log softmax(logits)[label]. */
   crossEntropy: None;
   /** (hidden [N,D], weight [V,D], labels [N] i32) -> (loss [N], probs [N,V]):

@@ -126,6 +126,8 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
   reciprocal: unary("reciprocal"),
   sigmoid: unary("sigmoid"),
   silu: unary("silu"),
+  erf: unary("erf"),
+  gelu: unary("gelu"),
   signedSqrt: (inputs, { least }) => {
     need(least > 0, "signedSqrt", inputs, `expected a least magnitude above 0, got ${least}`);
     return [f32(take("signedSqrt", inputs, ["f32"])[0]!.shape)];
@@ -292,18 +294,38 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     need(sameShape(gain.shape, x.shape.slice(-1)), "rmsNorm", inputs, "gain must be [D]");
     return [x, f32([...x.shape.slice(0, -1), 1])];
   },
+  layerNorm: (inputs) => {
+    const [x, gain, bias] = take("layerNorm", inputs, ["f32", "f32", "f32"]) as [
+      TensorType,
+      TensorType,
+      TensorType,
+    ];
+    const width = x.shape.slice(-1);
+    need(
+      sameShape(gain.shape, width) && sameShape(bias.shape, width),
+      "layerNorm",
+      inputs,
+      "gain and bias must be [D]",
+    );
+    const each = f32([...x.shape.slice(0, -1), 1]);
+    return [x, each, each];
+  },
   rotary: (inputs) => {
     const [x, cos, sin] = take("rotary", inputs, ["f32", "f32", "f32"]) as [
       TensorType,
       TensorType,
       TensorType,
     ];
-    const want = [x.shape[2] ?? -1, (x.shape[3] ?? 1) / 2];
+    const half = cos.shape[1] ?? 0;
     need(
-      x.shape.length === 4 && sameShape(cos.shape, want) && sameShape(sin.shape, want),
+      x.shape.length === 4 &&
+        half > 0 &&
+        2 * half <= x.shape[3]! &&
+        sameShape(cos.shape, [x.shape[2]!, half]) &&
+        sameShape(sin.shape, cos.shape),
       "rotary",
       inputs,
-      "expected x [B,H,T,d] and cos, sin [T,d/2]",
+      "expected x [B,H,T,d] and cos, sin [T,r/2], r at most d",
     );
     return [x];
   },
@@ -327,7 +349,7 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     );
     return [q, f32([b!, h!, m!, n!])];
   },
-  cachedAttention: (inputs) => {
+  cachedAttention: (inputs, { window = 1 }) => {
     const [q, k, v, kCache, vCache, past] = take("cachedAttention", inputs, [
       "f32",
       "f32",
@@ -347,10 +369,12 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
         sameShape(kCache.shape, [b!, kv, capacity, d!]) &&
         sameShape(vCache.shape, kCache.shape) &&
         t! <= capacity &&
-        sameShape(past.shape, [b!]),
+        sameShape(past.shape, [b!]) &&
+        Number.isInteger(window) &&
+        window > 0,
       "cachedAttention",
       inputs,
-      "expected q [B,H,T,d], k and v [B,K,T,d], caches [B,K,C,d], past [B]",
+      "expected q [B,H,T,d], k and v [B,K,T,d], caches [B,K,C,d], past [B], a window of 1 or more",
     );
     return [q, kCache, vCache];
   },

@@ -168,6 +168,8 @@ type Names =
   | "reciprocal"
   | "sigmoid"
   | "silu"
+  | "erf"
+  | "gelu"
   | "signedSqrt"
   | "less"
   | "equal"
@@ -201,6 +203,20 @@ export const elementwiseCases: CasesOf<Names> = {
   reciprocal: unary<"reciprocal">("result", { x: awayFromZero, special: [0, 1e-30, -4] }),
   sigmoid: unary<"sigmoid">(() => [1], { special: extremes }),
   silu: unary<"silu">(ofSize as Magnitude<"silu">, { special: extremes }),
+  erf: unary<"erf">(() => [1], { special: extremes }),
+  gelu: {
+    magnitude: ofSize as Magnitude<"gelu">,
+    cases: (["none", "tanh"] as const).flatMap((approximate) => [
+      ...shapes.map((shape, i) =>
+        opCase<"gelu">([draw(i).normal(shape, 2)], { approximate }, approximate),
+      ),
+      opCase<"gelu">(
+        [f32(...extremes)],
+        { approximate },
+        `${approximate}, of ${extremes.join(" ")}`,
+      ),
+    ]),
+  },
   signedSqrt: {
     magnitude: "result",
     cases: [1e-6, 0.25].flatMap((least, i) => [

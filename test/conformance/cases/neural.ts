@@ -65,11 +65,15 @@ function rmsCase(shape: Shape, size: number, eps: number): OpCase<"rmsNorm"> {
   return opCase([x, d.normal(shape.slice(-1))], { eps }, `of size ${size}, eps ${eps}`);
 }
 
-const rotaryShapes: readonly Shape[] = [
-  [2, 3, 5, 8],
-  [1, 1, 1, 2],
-  [1, 4, 33, 64],
-  [3, 1, 2, 6],
+const rotaryShapes: readonly (readonly [shape: Shape, rotated: number])[] = [
+  [[2, 3, 5, 8], 8],
+  [[1, 1, 1, 2], 2],
+  [[1, 4, 33, 64], 64],
+  [[3, 1, 2, 6], 6],
+  [[2, 3, 5, 8], 2],
+  [[1, 4, 33, 64], 16],
+  [[3, 1, 2, 7], 4],
+  [[1, 2, 1, 16], 4],
 ];
 
 /** Both halves of a rotation are sums of two products. */
@@ -129,8 +133,33 @@ const ofAttention: Magnitude<"attention"> = ([q, k, v, bias], { scale }, [, prob
   return [largest(v!.data) * (1 + logit), ofLogits(probs!, logit)];
 };
 
+function layerNormCase(shape: Shape, size: number, eps: number): OpCase<"layerNorm"> {
+  const d = draw(shape.length);
+  const x = d.normal(shape, size);
+  const [gain, bias] = [d.normal(shape.slice(-1)), d.normal(shape.slice(-1))];
+  return opCase([x, gain, bias], { eps }, `of size ${size}, eps ${eps}`);
+}
+
+/** The mean and what it is subtracted from cancel; what is left is divided by their spread. */
+const ofLayerNorm: Magnitude<"layerNorm"> = ([x, gain, bias], _, [, mean, r]) => {
+  const width = gain!.data.length;
+  const size = (row: number): number =>
+    largest(x!.data.subarray(row * width, (row + 1) * width)) + Math.abs(mean![row]!);
+  const rows = Array.from(r!, (_value, row) => size(row));
+  const ofRow = rows.map((value, row) => 1 + value * r![row]!);
+  return [
+    Float64Array.from(x!.data, (_value, i) => {
+      const row = Math.floor(i / width);
+      return ofRow[row]! * Math.abs(gain!.data[i % width]!) + Math.abs(bias!.data[i % width]!);
+    }),
+    rows,
+    Float64Array.from(r!, (value, row) => value * ofRow[row]!),
+  ];
+};
+
 interface Cached {
   readonly note: string;
+  readonly window?: number;
   readonly heads: readonly [queries: number, keys: number];
   readonly length: number;
   readonly past: readonly number[];
@@ -158,11 +187,17 @@ const cached: readonly Cached[] = [
   { note: "a cache of one", heads: [2, 2], length: 1, past: [0], capacity: 1, width: 2 },
   { note: "odd width", heads: [3, 3], length: 6, past: [1], capacity: 8, width: 5 },
   { note: "long", heads: [8, 2], length: 32, past: [200], capacity: 512, width: 64 },
+  ...[1, 2, 5, 16, 40].flatMap((window): Cached[] => [
+    { note: "prefill", heads: [4, 2], length: 16, past: [0], capacity: 32, window },
+    { note: "chunk", heads: [4, 2], length: 6, past: [11], capacity: 32, window },
+    { note: "one token each", heads: [4, 2], length: 1, past: [0, 5, 30], capacity: 32, window },
+    { note: "odd width", heads: [3, 3], length: 6, past: [7], capacity: 16, width: 5, window },
+  ]),
 ];
 
 /** The cache holds large stale numbers after `past`, as it does once a session was rewound. */
 function cachedCase(
-  { note, heads, length, past, capacity, width = 8 }: Cached,
+  { note, heads, length, past, capacity, width = 8, window }: Cached,
   seed: number,
 ): OpCase<"cachedAttention"> {
   const d = draw(seed);
@@ -185,8 +220,8 @@ function cachedCase(
       cache(),
       valueOf(Int32Array.from(past), [b]),
     ],
-    { scale: 0.8 / Math.sqrt(width) },
-    `${note}, past ${past.join(",")}`,
+    { scale: 0.8 / Math.sqrt(width), ...(window !== undefined && { window }) },
+    `${note}, past ${past.join(",")}${window === undefined ? "" : `, window ${window}`}`,
   );
 }
 
@@ -238,6 +273,7 @@ type Names =
   | "matmul"
   | "softmax"
   | "rmsNorm"
+  | "layerNorm"
   | "rotary"
   | "attention"
   | "cachedAttention"
@@ -279,11 +315,22 @@ export const neuralCases: CasesOf<Names> = {
       rmsCase([301, 1026], 1, 1e-6),
     ],
   },
+  layerNorm: {
+    magnitude: ofLayerNorm,
+    cases: [
+      ...rmsShapes.map((shape) => layerNormCase(shape, 1, 1e-5)),
+      layerNormCase([3, 8], 1e-3, 1e-6),
+      layerNormCase([3, 8], 1e4, 1e-6),
+      layerNormCase([3, 8], 0, 1e-20),
+      layerNormCase([257, 129], 1, 1e-6),
+      layerNormCase([301, 1026], 1, 1e-6),
+    ],
+  },
   rotary: {
     magnitude: ofRotation,
-    cases: rotaryShapes.map((shape, i) => {
+    cases: rotaryShapes.map(([shape, rotated], i) => {
       const d = draw(i);
-      const angles = d.uniform([shape[2]!, shape[3]! / 2], 0, 100);
+      const angles = d.uniform([shape[2]!, rotated / 2], 0, 100);
       const cos = { ...angles, data: Float32Array.from(angles.data, Math.cos) };
       const sin = { ...angles, data: Float32Array.from(angles.data, Math.sin) };
       return opCase<"rotary">([d.normal(shape), cos, sin], none);

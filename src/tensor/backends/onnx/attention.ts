@@ -36,10 +36,20 @@ export function rotary(e: Emitter, s: Site<"rotary">): void {
   const [x, cos, sin] = s.in as [string, string, string];
   const shape = s.node.inputs[0]!.shape;
   const angles = [e.ints([0]), cos, sin];
+  const rotated = 2 * s.node.inputs[1]!.shape[1]!;
+  const attributes =
+    rotated === shape[3]
+      ? {}
+      : { rotary_embedding_dim: BigInt(rotated), num_heads: BigInt(shape[1]!) };
   // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one.
   if (e.isTransposed(x, { shape, perm: headsFirst }))
-    split(e, e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles]), shape, s.out[0]!);
-  else e.addMs("RotaryEmbedding", [x, ...angles], s.out);
+    split(
+      e,
+      e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles], attributes),
+      shape,
+      s.out[0]!,
+    );
+  else e.addMs("RotaryEmbedding", [x, ...angles], s.out, attributes);
 }
 
 export function attention(e: Emitter, s: Site<"attention">): void {
@@ -63,7 +73,14 @@ export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
     "GroupQueryAttention",
     [merged(e, q, queries), merged(e, k, keys), merged(e, v, keys), kCache, vCache, last, longest],
     [out, s.out[1]!, s.out[2]!],
-    { num_heads: BigInt(h), kv_num_heads: BigInt(keys[1]!), scale: s.node.attrs.scale },
+    {
+      num_heads: BigInt(h),
+      kv_num_heads: BigInt(keys[1]!),
+      scale: s.node.attrs.scale,
+      ...(s.node.attrs.window !== undefined && {
+        local_window_size: BigInt(s.node.attrs.window),
+      }),
+    },
   );
   split(e, out, queries, s.out[0]!);
 }
@@ -88,7 +105,13 @@ export function scatterAttend(e: Emitter, s: Site<"cachedAttention">): void {
   const ends = e.constant("i32", [1, 1, 1, t, 1], count(t, 1));
   const places = e.constant("i32", [1, 1, 1, 1, capacity], count(capacity, 0));
   const column = e.shared("Reshape", [past, e.ints([b, 1, 1, 1, 1])]);
-  const seen = e.shared("Less", [places, e.shared("Add", [column, ends])]);
+  const end = e.shared("Add", [column, ends]);
+  let seen = e.shared("Less", [places, end]);
+  const { window } = s.node.attrs;
+  if (window !== undefined) {
+    const first = e.shared("Sub", [end, e.constant("i32", [], [window])]);
+    seen = e.shared("And", [seen, e.shared("LessOrEqual", [first, places])]);
+  }
   const byHead = e.reshape(scores, [b, kv, group, t, capacity]);
   const masked = e.via("Where", [seen, byHead, e.constant("f32", [], [-Infinity])]);
   const probs = e.via("Softmax", [masked], { axis: -1n });

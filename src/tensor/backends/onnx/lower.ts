@@ -69,6 +69,8 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   reciprocal: plain("Reciprocal"),
   sigmoid: plain("Sigmoid"),
   silu: (e, s) => e.addMs("QuickGelu", s.in, s.out, { alpha: 1 }),
+  erf: plain("Erf"),
+  gelu: (e, s) => e.add("Gelu", s.in, s.out, { approximate: s.node.attrs.approximate }),
   signedSqrt: (e, s) => {
     // With r = 1/x, clamped to 1/least in magnitude, the result is sqrt(|r|) / r. It keeps the sign, also that of -0.
     const most = 1 / s.node.attrs.least;
@@ -139,6 +141,8 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
       epsilon: s.node.attrs.eps,
     });
   },
+  layerNorm: (e, s) =>
+    e.add("LayerNormalization", s.in, s.out, { axis: -1n, epsilon: s.node.attrs.eps }),
   rotary,
   attention,
   cachedAttention: (e, s) => (s.cachesInPlace ? groupQuery(e, s) : scatterAttend(e, s)),

@@ -37,6 +37,26 @@ export const reciprocal: Plain = unary((x) => 1 / x);
 export const sigmoid: Plain = unary(logistic);
 export const silu: Plain = unary((x) => x * logistic(x));
 
+/** By Kummer's series, whose terms are all of one sign: exact to a few roundings. */
+function erfOf(x: number): number {
+  const square = x * x;
+  if (square > 36) return Math.sign(x);
+  let term = x;
+  let sum = x;
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) sum += term *= square / (n + 0.5);
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-square) * sum;
+}
+
+export const erf: Plain = unary(erfOf);
+
+const geluKernels: Readonly<Record<OpAttrs["gelu"]["approximate"], Plain>> = {
+  none: unary((x) => 0.5 * x * (1 + erfOf(x * Math.SQRT1_2))),
+  tanh: unary((x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
+};
+
+export const gelu: Kernel<OpAttrs["gelu"]> = (inputs, outputs, { approximate }) =>
+  geluKernels[approximate](inputs, outputs, {});
+
 export const signedSqrt: Kernel<OpAttrs["signedSqrt"]> = ([x], [y], { least }) => {
   for (let i = 0; i < y!.data.length; i++) {
     const value = x!.data[i]!;

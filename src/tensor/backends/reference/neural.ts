@@ -56,9 +56,27 @@ export const rmsNorm: Kernel<OpAttrs["rmsNorm"]> = ([x, gain], [y, r], { eps }) 
   }
 };
 
+export const layerNorm: Kernel<OpAttrs["layerNorm"]> = ([x, gain, bias], [y, mean, r], { eps }) => {
+  const width = x!.shape.at(-1)!;
+  for (let row = 0; row < r!.data.length; row++) {
+    const values = x!.data.subarray(row * width, (row + 1) * width);
+    let sum = 0;
+    for (const value of values) sum += value;
+    const middle = sum / width;
+    let squares = 0;
+    for (const value of values) squares += (value - middle) ** 2;
+    const inverse = 1 / Math.sqrt(squares / width + eps);
+    mean!.data[row] = middle;
+    r!.data[row] = inverse;
+    for (const [d, value] of values.entries())
+      y!.data[row * width + d] = (value - middle) * inverse * gain!.data[d]! + bias!.data[d]!;
+  }
+};
+
 export const rotary: Plain = ([x, cos, sin], [y]) => {
   const [, , length, width] = x!.shape as [number, number, number, number];
-  const half = width / 2;
+  const half = cos!.shape[1]!;
+  y!.data.set(x!.data);
   for (let row = 0; row * width < x!.data.length; row++)
     for (let i = 0; i < half; i++) {
       const c = cos!.data[(row % length) * half + i]!;
@@ -104,7 +122,7 @@ export const attention: Kernel<OpAttrs["attention"]> = (
 export const cachedAttention: Kernel<OpAttrs["cachedAttention"]> = (
   [q, k, v, kCache, vCache, past],
   [out, kNext, vNext],
-  { scale },
+  { scale, window = Infinity },
 ) => {
   const [numBatches, numHeads, length, width] = q!.shape as [number, number, number, number];
   const [, numKeyHeads, capacity] = kCache!.shape as [number, number, number, number];
@@ -133,10 +151,11 @@ export const cachedAttention: Kernel<OpAttrs["cachedAttention"]> = (
       for (let t = 0; t < length; t++) {
         const query = ((b * numHeads + h) * length + t) * width;
         const weights = new Float64Array(p + t + 1);
-        for (let j = 0; j < weights.length; j++)
+        const first = Math.max(0, weights.length - window);
+        for (let j = first; j < weights.length; j++)
           weights[j] = scale * dot(q!.data, query, kNext!.data, cached + j * width, width);
-        softmaxInPlace(weights, 0, weights.length);
-        for (let j = 0; j < weights.length; j++)
+        softmaxInPlace(weights, first, weights.length - first);
+        for (let j = first; j < weights.length; j++)
           for (let d = 0; d < width; d++)
             out!.data[query + d]! += weights[j]! * vNext!.data[cached + j * width + d]!;
       }
