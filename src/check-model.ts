@@ -13,11 +13,17 @@ import {
   type TableAtRest,
   tableNames,
 } from "./at-rest/index.ts";
-import { checkTensor, type LocatedTensor, type ModelFiles } from "./checkpoint/index.ts";
+import type { LocatedTensor, ModelFiles } from "./checkpoint/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import { buildLayout, type EngramLayout, findEngramConfig } from "./memory/index.ts";
-import { type ModelConfig, parseModelConfig, parseQuantization } from "./model/index.ts";
-import { weightTensors } from "./model-weights.ts";
+import {
+  familyOf,
+  layersPrefix,
+  type ModelConfig,
+  parseModelConfig,
+  parseQuantization,
+} from "./model/index.ts";
+import { checkWeights } from "./model-weights.ts";
 
 /** The contents of a directory, as far as headers tell it. */
 export interface CheckedModel {
@@ -31,12 +37,6 @@ export interface CheckedModel {
   /** Absent without memory, and for a model that counts nothing. */
   readonly counts: CountsAtRest | undefined;
 }
-
-/** Tensors that change nothing, and why. */
-const harmless: readonly (readonly [pattern: RegExp, reason: string])[] = [
-  // Written by old versions of Transformers.
-  [/^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/, "computed from rope_theta"],
-];
 
 export interface CheckModelOptions {
   /** false does not read the tables, which may then be missing. */
@@ -66,17 +66,14 @@ export async function checkModel(
   const tensors = await files.tensors(readsTables ? {} : { without: (name) => ofTables.has(name) });
   checkNumLayers(files, { config, tensors });
   const used = new Set(readsTables ? [] : ofTables);
-  for (const weight of weightTensors(config, parseQuantization(files.config))) {
-    checkTensor(files.path, tensors.get(weight.name), weight);
-    used.add(weight.name);
-  }
+  for (const { name } of checkWeights(files, { config, tensors })) used.add(name);
   const tables = memory && engram ? await locateTables(files, engram, { elsewhere }) : [];
   for (const { layerId, parts } of tables)
     for (const name of [countsName(layerId), ...parts.map(({ tensor }) => tensor.name)])
       used.add(name);
   const counts = memory ? await locateCounts(files, config, { elsewhere }) : undefined;
   for (const { name } of counts?.tensors ?? []) used.add(name);
-  checkUnused(files, { tensors, used });
+  checkUnused(files, { config, tensors, used });
   return { config, layout, tensors, tables, counts };
 }
 
@@ -85,9 +82,13 @@ function checkNumLayers(
   files: ModelFiles,
   { config, tensors }: Pick<CheckedModel, "config" | "tensors">,
 ): void {
+  const { prefix = "" } = familyOf(config);
+  const isPacked = parseQuantization(files.config) !== "f32";
+  const begin = isPacked ? "model.layers." : layersPrefix(config);
   const layers = new Set<string>();
   for (const name of tensors.keys()) {
-    const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
+    const [from] = [begin, begin.slice(prefix.length)].filter((one) => name.startsWith(one));
+    const layer = from && /^(\d+)\./.exec(name.slice(from.length))?.[1];
     if (layer !== undefined) layers.add(layer);
   }
   if (layers.size !== config.numLayers)
@@ -101,10 +102,17 @@ const MOST_SHOWN = 4;
 
 function checkUnused(
   files: ModelFiles,
-  { tensors, used }: { tensors: CheckedModel["tensors"]; used: ReadonlySet<string> },
+  {
+    config,
+    tensors,
+    used,
+  }: Pick<CheckedModel, "config" | "tensors"> & { used: ReadonlySet<string> },
 ): void {
+  const { harmless, prefix = "" } = familyOf(config);
+  const changesNothing = (name: string): boolean =>
+    harmless.some(([pattern]) => pattern.test(name) || pattern.test(prefix + name));
   const unused = [...tensors.values()].filter(
-    ({ name }) => !used.has(name) && !harmless.some(([pattern]) => pattern.test(name)),
+    ({ name }) => !used.has(name) && !changesNothing(name),
   );
   if (unused.length === 0) return;
   const more = unused.length - MOST_SHOWN;

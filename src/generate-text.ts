@@ -28,14 +28,22 @@ export interface TextModel {
   createSession(options?: { memory?: boolean }): Session;
 }
 
-/** The ids of a text that begins a document: in training, every document follows an end-of-text token. */
+/** The ids before a text that is read from its beginning. */
+export function startOf(
+  { bounds: { startIds, bosTokenId } }: Pick<Tokenizer, "bounds">,
+  text: string,
+): readonly number[] {
+  const isEmpty = startIds.length === 0 && text === "";
+  return isEmpty && bosTokenId !== undefined ? [bosTokenId] : startIds;
+}
+
+/** The ids of a text that is read from its beginning. */
 export async function promptIdsOf(
   tokenizer: Tokenizer,
   text: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<number[]> {
-  const eos = tokenizer.eosTokenId;
-  const ids = eos === undefined ? [] : [eos];
+  const ids = [...startOf(tokenizer, text)];
   for (const id of await tokenizer.encode(text, { signal })) ids.push(id);
   return ids;
 }
@@ -75,11 +83,10 @@ export async function* continueText(
   promptIds: ArrayLike<number>,
   { tokenizer, sampler, maxTokens, stop = [], signal }: ContinueTextOptions,
 ): AsyncGenerator<string, GeneratedText> {
-  const eos = tokenizer.eosTokenId;
   const tokens = generate(session, promptIds, {
     sampler,
     maxTokens,
-    stopIds: eos === undefined ? [] : [eos],
+    stopIds: tokenizer.bounds.stopIds,
     ...(signal && { signal }),
   });
   const decoder = tokenizer.stream({ skipSpecial: true });

@@ -1,7 +1,7 @@
 /**
- * Reads and writes a model's weights, as numbers or packed. At most one matrix at a time is in memory twice. Weights
- * that are not finite are refused by name and index. Knows the tensors' names and types; not tables, tokenizers or
- * engines.
+ * Reads and writes a model's weights, as numbers (`stored-weights.ts`) or packed. At most one matrix at a time is in
+ * memory twice. Weights that are not finite are refused by name and index. Knows how packed weights rest; not tables,
+ * tokenizers or engines.
  *
  * A packed matrix [M,K] called `X.weight` rests as three tensors, in the layout of compressed-tensors:
  *
@@ -10,16 +10,16 @@
  *   X.weight_shape   I64  [2]             M and K
  */
 import {
-  type ExpectedTensor,
-  type FileDType,
+  checkTensor,
+  type LocatedTensor,
   type ModelFiles,
   tensorSource,
   type TensorSource,
 } from "./checkpoint/index.ts";
-import { FormatError, InvalidConfigError, NonFiniteError } from "./errors.ts";
+import { FormatError, InvalidConfigError } from "./errors.ts";
 import {
+  aloneStored,
   bitsOf,
-  finalNormName,
   isQuantizable,
   type ModelConfig,
   paramLayout,
@@ -30,15 +30,25 @@ import {
   type QuantizedMatrix,
   type QuantizedWeights,
   quantizeMatrix,
+  type StoredTensor,
+  storedTensors,
   type WeightDtype,
 } from "./model/index.ts";
 import {
   decodeBf16Array,
   encodeBf16Array,
-  firstNonFinite,
   QUANTIZED_BLOCK,
   type QuantizedBits,
 } from "./numerics/index.ts";
+import {
+  checkFinite,
+  findStored,
+  type NumberFormat,
+  numberFormatOf,
+  numberSource,
+  readStored,
+  storedSources,
+} from "./stored-weights.ts";
 import { sizeOf, type Value, type Values, valueOf } from "./tensor/index.ts";
 
 export interface ModelWeights {
@@ -70,61 +80,79 @@ export function weightBytes(config: ModelConfig, dtype: WeightDtype): number {
   }, 0);
 }
 
-/** The tensors of weights that are `stored` in this form. */
-export function weightTensors(config: ModelConfig, stored: WeightDtype): ExpectedTensor[] {
-  const bits = bitsOf(stored);
-  return paramSpecs(config).flatMap((spec) => {
-    const { name, shape } = spec;
-    if (bits === undefined || !isQuantizable(spec)) return [{ name, dtypes: NUMBERS, shape }];
-    const parts = Object.values(packedSpecs(name, shape as [number, number], bits));
-    return parts.map(({ dtype, ...part }) => ({ ...part, dtypes: [dtype] }));
-  });
+/** The tensors of weights that rest as numbers in a model that is stored in this form. */
+function numberTensors(config: ModelConfig, stored: WeightDtype): StoredTensor[] {
+  if (stored === "f32") return storedTensors(config);
+  // What was packed here rests under the names used here, whatever its family.
+  return paramSpecs(config)
+    .filter((spec) => !isQuantizable(spec))
+    .map(aloneStored);
 }
 
-const NUMBERS: readonly FileDType[] = ["F32", "BF16"];
+export interface WeightsToRead {
+  readonly config: ModelConfig;
+  /** By name. */
+  readonly tensors: ReadonlyMap<string, LocatedTensor>;
+}
+
+/**
+ * The tensors of the weights of `files`. Throws `FormatError` for one that is missing, or of another type or shape.
+ */
+export function checkWeights(
+  files: ModelFiles,
+  { config, tensors }: WeightsToRead,
+): LocatedTensor[] {
+  const stored = parseQuantization(files.config);
+  const bits = bitsOf(stored);
+  const found = findStored(files.path, numberTensors(config, stored), tensors);
+  const packed =
+    bits === undefined
+      ? []
+      : paramSpecs(config)
+          .filter(isQuantizable)
+          .flatMap(({ name, shape }) =>
+            Object.values(packedSpecs(name, shape as [number, number], bits)),
+          );
+  return [
+    ...found.flatMap((one) => one.found),
+    ...packed.map(({ dtype, ...part }) =>
+      checkTensor(files.path, tensors.get(part.name), { ...part, dtypes: [dtype] }),
+    ),
+  ];
+}
 
 /** The tensors are there, of these types and shapes (`checkModel`). */
 export async function readWeights(
   files: ModelFiles,
-  config: ModelConfig,
+  { config, tensors }: WeightsToRead,
   dtype: WeightDtype,
 ): Promise<ModelWeights> {
+  const stored = parseQuantization(files.config);
   const bits = bitsOf(dtype);
+  const found = findStored(files.path, numberTensors(config, stored), tensors);
   if (bits === undefined) {
     const layout = paramLayout(config);
     const params = paramViews(layout, new Float32Array(layout.length));
-    for (const spec of layout.specs) await readNumbers(files, spec, params[spec.name]!);
+    for (const one of found)
+      await readStored(files, one, ({ name }) => params[name]!.data as Float32Array);
     return { dtype, params, quantized: new Map() };
   }
-  const isPacked = parseQuantization(files.config) !== "f32";
   const params: Record<string, Value> = {};
   const quantized = new Map<string, QuantizedMatrix>();
-  for (const spec of paramSpecs(config)) {
-    if (isPacked && isQuantizable(spec)) {
+  for (const one of found) {
+    const values = one.stored.parts.map(({ spec }) =>
+      valueOf(new Float32Array(sizeOf(spec.shape)), spec.shape),
+    );
+    const specs = one.stored.parts.map(({ spec }) => spec);
+    await readStored(files, one, (spec) => values[specs.indexOf(spec)]!.data as Float32Array);
+    for (const [i, spec] of specs.entries())
+      if (isQuantizable(spec)) quantized.set(spec.name, quantizeMatrix(values[i]!, bits));
+      else params[spec.name] = values[i]!;
+  }
+  if (stored !== "f32")
+    for (const spec of paramSpecs(config).filter(isQuantizable))
       quantized.set(spec.name, await readPacked(files, spec, bits));
-      continue;
-    }
-    const value = valueOf(new Float32Array(sizeOf(spec.shape)), spec.shape);
-    await readNumbers(files, spec, value);
-    if (isQuantizable(spec)) quantized.set(spec.name, quantizeMatrix(value, bits));
-    else params[spec.name] = value;
-  }
   return { dtype, params, quantized };
-}
-
-async function readNumbers(
-  files: ModelFiles,
-  { name, shape }: ParamSpec,
-  { data }: Value,
-): Promise<void> {
-  if ((await files.find(name))!.dtype === "F32") {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
-  } else {
-    const bytes = await files.read(name);
-    decodeBf16Array(new Uint16Array(bytes.buffer), data as Float32Array);
-  }
-  checkFinite(files, { name, shape }, data as Float32Array);
 }
 
 async function readPacked(
@@ -143,28 +171,8 @@ async function readPacked(
   const halves = new Uint16Array((await files.read(specs.scales.name)).buffer);
   const scales = new Float32Array(halves.length);
   decodeBf16Array(halves, scales);
-  checkFinite(files, specs.scales, scales);
+  checkFinite(files.path, specs.scales, scales);
   return { shape: [rows, width], bits, codes, scales };
-}
-
-/** Checked once at load, when the numbers are in the processor's caches anyway. */
-function checkFinite(
-  files: ModelFiles,
-  { name, shape }: Pick<TensorSource, "name" | "shape">,
-  values: Float32Array,
-): void {
-  const at = firstNonFinite(values);
-  if (at === -1) return;
-  const place: number[] = [];
-  let rest = at;
-  for (const side of shape.toReversed()) {
-    place.unshift(rest % side);
-    rest = Math.floor(rest / side);
-  }
-  throw new NonFiniteError(
-    `${files.path}: "${name}" holds ${values[at]} at [${place.join(", ")}] of [${shape.join(", ")}]; ` +
-      "the file is damaged, or training went on after its numbers had overflowed",
-  );
 }
 
 type PackedSpec = Pick<TensorSource, "name" | "dtype" | "shape">;
@@ -181,23 +189,10 @@ function packedSpecs(
   };
 }
 
-/** How weights that are not packed are stored. */
-export type NumberFormat = "f32" | "bf16";
-
-/** How those of `files` are stored. */
-export async function numberFormatOf(files: ModelFiles): Promise<NumberFormat> {
-  return (await files.find(finalNormName))?.dtype === "BF16" ? "bf16" : "f32";
-}
-
-/** A weight as numbers, to be written. */
-export function numberSource(
-  { name, shape }: Pick<ParamSpec, "name" | "shape">,
-  { values, format }: { values: Float32Array; format: NumberFormat },
-): TensorSource {
-  if (format === "f32") return tensorSource({ name, dtype: "F32", shape }, values);
-  const codes = new Uint16Array(values.length);
-  encodeBf16Array(values, codes);
-  return tensorSource({ name, dtype: "BF16", shape }, codes);
+/** How the weights of `files` that are not packed are stored. */
+export async function storedFormat(files: ModelFiles, config: ModelConfig): Promise<NumberFormat> {
+  const layout = numberTensors(config, parseQuantization(files.config));
+  return numberFormatOf(findStored(files.path, layout, await files.tensors()));
 }
 
 /** The tensors of a model's weights, to be written; those that are not packed as `format`. */
@@ -209,11 +204,12 @@ export function weightSources(
     format,
   }: Pick<ModelWeights, "params" | "quantized"> & { format: NumberFormat },
 ): TensorSource[] {
+  if (quantized.size === 0) return storedSources(config, { params, format });
   return paramSpecs(config).flatMap(({ name, shape }) => {
     const matrix = quantized.get(name);
     if (matrix === undefined) {
-      const values = params[name]!.data as Float32Array;
-      return [numberSource({ name, shape }, { values, format })];
+      const numbers = (): Float32Array => params[name]!.data as Float32Array;
+      return [numberSource(name, shape, { numbers, format })];
     }
     const specs = packedSpecs(name, matrix.shape, matrix.bits);
     const scales = new Uint16Array(matrix.scales.length);

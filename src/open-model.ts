@@ -13,6 +13,7 @@ import {
   type LanguageModel,
   type MemoryReport,
   reportMemory,
+  type SamplingOptions,
   type Session,
   type SessionOptions,
   withoutMemory,
@@ -38,6 +39,7 @@ import {
 import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import { dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
 import type { Backend } from "./tensor/index.ts";
+import { checkTokenizer, samplingDefaults, tokenizerSettings } from "./text-settings.ts";
 import { encodeTasks, openTokenizer, type Tokenizer } from "./tokenizer/index.ts";
 import { onThisThread, type StartWorker } from "./worker/index.ts";
 
@@ -101,6 +103,8 @@ export class Model {
   readonly language: LanguageModel;
   /** Jinja source that turns messages into a prompt; a base model has none. */
   readonly chatTemplate: string | undefined;
+  /** How its tokens are chosen where nobody says it, by generation_config.json. */
+  readonly sampling: SamplingOptions;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
   readonly #closing = new AbortController();
@@ -114,9 +118,11 @@ export class Model {
       language: LanguageModel;
       ownsBackend: boolean;
       chatTemplate?: string | undefined;
+      sampling?: SamplingOptions;
       warm?: boolean;
     },
   ) {
+    this.sampling = parts.sampling ?? {};
     this.chatTemplate = parts.chatTemplate;
     this.path = path;
     this.tokenizer = parts.tokenizer;
@@ -200,12 +206,11 @@ export async function openModel(
   const { config, layout, counts: countsAtRest } = checked;
   const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
   await using opened = new DisposalStack();
-  const tokenizer = opened.adopt(await readTokenizer(files, startWorker), (one) => one.close?.());
-  if (tokenizer.vocabSize !== config.vocabSize)
-    throw new InvalidConfigError(
-      `${source.name}: config.json says vocab_size ${config.vocabSize}, tokenizer.json has ${tokenizer.vocabSize} tokens`,
-    );
-  checkSpecialTokens(files, tokenizer);
+  const sampling = samplingDefaults(files);
+  const tokenizer = opened.adopt(await readTokenizer(files, { config, startWorker }), (one) =>
+    one.close?.(),
+  );
+  checkTokenizer(files, config, tokenizer);
   const parts =
     layout === undefined ? undefined : prepareMemory(files, { config, layout, tokenizer });
   const weightDtype = dtypeToHold(files, dtype);
@@ -226,7 +231,7 @@ export async function openModel(
     },
     { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
   );
-  const { params, quantized } = await readWeights(files, config, weightDtype);
+  const { params, quantized } = await readWeights(files, checked, weightDtype);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
   for (const atRestTable of atRest) {
@@ -256,30 +261,28 @@ export async function openModel(
   };
   const language = full.memory === undefined ? withoutMemory(full) : full;
   opened.move();
-  return new Model(source.name, { tokenizer, language, ownsBackend, chatTemplate, warm });
+  return new Model(source.name, {
+    tokenizer,
+    language,
+    ownsBackend,
+    chatTemplate,
+    sampling,
+    warm,
+  });
 }
 
 function asItIs(store: RowStore): RowStore {
   return store;
 }
 
-async function readTokenizer(files: ModelFiles, startWorker: StartWorker): Promise<Tokenizer> {
+async function readTokenizer(
+  files: ModelFiles,
+  { config, startWorker }: { config: ModelConfig; startWorker: StartWorker },
+): Promise<Tokenizer> {
   const text = await files.tokenizer();
   if (text === undefined)
     throw new FormatError(`${files.path}: tokenizer.json is missing; the model is not complete`);
-  return openTokenizer(text, { startWorker });
-}
-
-/** Texts are begun and ended with the tokenizer's token, so settings that name another are another model's. */
-function checkSpecialTokens({ path, config }: ModelFiles, { eosTokenId }: Tokenizer): void {
-  for (const key of ["bos_token_id", "eos_token_id"]) {
-    const value = config[key] ?? undefined;
-    if (value !== undefined && value !== eosTokenId)
-      throw new InvalidConfigError(
-        `${path}: config.json says ${key} ${JSON.stringify(value)}, but documents begin and end with ` +
-          `${eosTokenId ?? "no token"} by tokenizer.json`,
-      );
-  }
+  return openTokenizer(text, { startWorker, ...tokenizerSettings(files, config) });
 }
 
 function prepareMemory(

@@ -24,7 +24,7 @@ import {
   quantizeMatrix,
   type WeightDtype,
 } from "./model/index.ts";
-import { numberFormatOf, weightSources } from "./model-weights.ts";
+import { storedFormat, weightSources } from "./model-weights.ts";
 import { memoryFiles } from "./save-model.ts";
 import { sizeOf } from "./tensor/index.ts";
 
@@ -123,7 +123,7 @@ export async function bytesInFormats(
   to: ModelFormats,
 ): Promise<number> {
   await using files = await openModelDirectory(path);
-  const numberBytes = (await numberFormatOf(files)) === "bf16" ? 2 : 4;
+  const numberBytes = (await storedFormat(files, config)) === "bf16" ? 2 : 4;
   const bits = bitsOf(to.weights);
   let bytes = 0;
   for (const spec of paramSpecs(config)) {
@@ -173,7 +173,7 @@ export async function writeInFormats(
     weights: weightSources(config, {
       params,
       quantized: quantized ?? new Map(),
-      format: await numberFormatOf(files),
+      format: await storedFormat(files, config),
     }),
     tables: memoryFiles(
       { tables: model.rows?.tables ?? [], counts: model.counts?.table },

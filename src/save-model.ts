@@ -16,8 +16,8 @@ import {
   type RowFormatName,
   rowFormat,
 } from "./memory/index.ts";
-import { type ModelConfig, modelConfigToJson, paramSpecs } from "./model/index.ts";
-import { type NumberFormat, numberSource } from "./model-weights.ts";
+import { type ModelConfig, modelConfigToJson } from "./model/index.ts";
+import { type NumberFormat, storedSources } from "./stored-weights.ts";
 import type { Values } from "./tensor/index.ts";
 
 /** What a model that was trained on keeps of the directory it came from. */
@@ -59,12 +59,7 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
     ...texts,
     config: configFile(config, model),
     tokenizer: model.tokenizer,
-    weights: paramSpecs(config).map(({ name, shape }) =>
-      numberSource(
-        { name, shape },
-        { values: model.params[name]!.data as Float32Array, format: weightFormat },
-      ),
-    ),
+    weights: storedSources(config, { params: model.params, format: weightFormat }),
     tables: memoryFiles(model, tableFormat),
     ...(model.beside !== undefined && { beside: model.beside }),
   });

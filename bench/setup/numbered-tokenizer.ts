@@ -11,6 +11,7 @@ export function numberedTokenizer(vocabSize: number): Tokenizer {
     vocabSize,
     specialTokens: new Map(),
     eosTokenId: undefined,
+    bounds: { startIds: [], stopIds: [], bosTokenId: undefined },
     encode: (text) => Int32Array.from(text.trim().split(" ").map(Number)),
     decode: (ids) => Array.from(ids, spell).join(""),
     rawToken: spell,

@@ -26,11 +26,14 @@ export class ChatTemplate {
     source: string,
     { tokenizer, startWorker }: { tokenizer: Tokenizer; startWorker: StartWorker },
   ) {
-    const { eosTokenId, specialTokens } = tokenizer;
+    const { bounds, specialTokens } = tokenizer;
+    const spelled = (id: number | undefined): string =>
+      id === undefined ? "" : tokenizer.decode([id]);
     const input: TemplateSource = {
       source,
       marks: [...specialTokens.keys()],
-      eos: eosTokenId === undefined ? "" : tokenizer.decode([eosTokenId]),
+      bos: spelled(bounds.bosTokenId),
+      eos: spelled(bounds.stopIds[0]),
     };
     this.source = source;
     this.#worker = new StoppableWorker(startWorker, { first: { task: "setTemplate", input } });

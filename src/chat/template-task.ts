@@ -14,6 +14,7 @@ export interface TemplateSource {
   /** Texts of the special tokens. Only the template's own markup may contain them. */
   readonly marks: readonly string[];
   /** Text of the end-of-text token, or "". */
+  readonly bos: string;
   readonly eos: string;
 }
 
@@ -40,12 +41,12 @@ export function templateTasks(): Tasks {
     },
     render({ messages, addGenerationPrompt }: RenderTask): ChatText {
       if (template === undefined) throw new InvariantError("asked to render before a template");
-      const { source, marks, eos } = template;
+      const { source, marks, bos, eos } = template;
       try {
         parsed ??= new Template(source);
         const hidden = hideMarks(
           messages.map(({ content }) => content),
-          { marks, others: [source, eos] },
+          { marks, others: [source, bos, eos] },
         );
         const made = parsed.render({
           messages: messages.map(({ role }, i) => ({
@@ -54,7 +55,7 @@ export function templateTasks(): Tasks {
             content: hidden.texts[i],
           })),
           add_generation_prompt: addGenerationPrompt,
-          bos_token: eos,
+          bos_token: bos,
           eos_token: eos,
         });
         if (made.length > longest)

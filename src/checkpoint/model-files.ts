@@ -127,7 +127,8 @@ export class ModelFiles {
   }
 
   /**
-   * Every tensor, with the file that holds it. Reads all headers, and checks that index and files
+   * Every tensor, with the file that holds it, and under a second name where a file says that two names stand for one
+   * tensor (in `__metadata__`, as tied weights are saved). Reads all headers, and checks that index and files
    * name the same tensors. Throws `FormatError` otherwise. Files that by the index have nothing but tensors of
    * `without` are not opened, and need not be there.
    */
@@ -147,6 +148,11 @@ export class ModelFiles {
         all.set(span.name, { ...span, file });
       }
     for (const [name, file] of index) if (!all.has(name)) throw this.#notThere(name, file);
+    for (const file of files)
+      for (const [alias, name] of (await this.#file(file)).header.metadata) {
+        const found = all.get(name);
+        if (found?.file === file && !all.has(alias)) all.set(alias, found);
+      }
     return all;
   }
 

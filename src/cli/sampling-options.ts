@@ -10,7 +10,7 @@ export const samplingOptions: readonly CommandOption[] = [
   { flags: "--seed <S>", description: "seed of the random choice (default 0)" },
   {
     flags: "--temperature <T>",
-    description: `0 always takes the likeliest token (default ${defaultTemperature})`,
+    description: `0 always takes the likeliest token (default ${defaultTemperature}, or the model's own)`,
   },
   { flags: "--top-k <K>", description: "choose among the K likeliest (default all)" },
   {
@@ -37,11 +37,12 @@ export const samplingSchema: Readonly<
   repetitionPenalty: decimal(0.01, 100).optional(),
 };
 
-/** What was given of them, with this program's own temperature. */
+/** What was given of them, else what the model's author asks for, else this program's own temperature. */
 export function samplingOf(
   given: Readonly<Partial<Record<keyof typeof samplingSchema, number | undefined>>>,
+  { sampling }: { readonly sampling: SamplingOptions },
 ): SamplingOptions {
   const names = Object.keys(samplingSchema) as (keyof typeof samplingSchema)[];
   const found = names.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]]));
-  return { temperature: defaultTemperature, ...Object.fromEntries(found) };
+  return { temperature: defaultTemperature, ...sampling, ...Object.fromEntries(found) };
 }

@@ -5,7 +5,7 @@
 import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
 import type { Distributions, LookUp, MemoryReader } from "../memory/memory.ts";
-import { evalGraph, io, ropeAngles } from "../model/index.ts";
+import { evalGraph, io, rotaryInputs } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { Decoder } from "./decoder.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
@@ -102,14 +102,7 @@ export class Scorer {
     inputs[io.ids] = { ...inputs[io.ids]!, data: ids };
     inputs[io.labels] = { ...inputs[io.labels]!, data: labels };
     inputs[io.segments] = { ...inputs[io.segments]!, data: segments };
-    const { headDim, ropeTheta: theta } = model.config;
-    ropeAngles(
-      { start: 0, length, headDim, theta },
-      {
-        cos: inputs[io.cos]!.data as Float32Array,
-        sin: inputs[io.sin]!.data as Float32Array,
-      },
-    );
+    Object.assign(inputs, rotaryInputs(model.config, length));
     setControls(inputs, view, { from: 0, to: batch, layers: this.#layers });
     const outputs: Record<string, Value> = {};
     for (const [name, { dtype, shape }] of graph.outputs) outputs[name] = zeros(dtype, shape);

@@ -3,7 +3,7 @@ import test, { describe } from "node:test";
 import { toBeClose } from "../../test/conformance/close.ts";
 import { randomModel, smallConfig, smallEngram } from "../../test/models/random-model.ts";
 import { RequestError, StoreError } from "../errors.ts";
-import { evalGraph, io, type ModelConfig, ropeAngles } from "../model/index.ts";
+import { evalGraph, io, type ModelConfig, rotaryInputs } from "../model/index.ts";
 import { ablated, addressBatch, compressIds, HashedMemory, Retrieval } from "../memory/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
@@ -23,10 +23,7 @@ async function packedLosses(model: LanguageModel, ids: readonly number[]): Promi
   inputs[io.ids]!.data.set(ids.slice(0, -1));
   inputs[io.labels]!.data.set(ids.slice(1));
   inputs[io.segments]!.data.fill(1);
-  ropeAngles(
-    { start: 0, length, headDim: config.headDim, theta: config.ropeTheta },
-    { cos: inputs[io.cos]!.data as Float32Array, sin: inputs[io.sin]!.data as Float32Array },
-  );
+  Object.assign(inputs, rotaryInputs(config, length));
   if (memory instanceof HashedMemory) {
     const compressed = compressIds(memory.tokenMap, ids.slice(0, -1));
     const rows = addressBatch(memory.addressing, compressed, { sequenceLength: length });

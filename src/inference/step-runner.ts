@@ -14,7 +14,7 @@ import {
   type MemoryReader,
   type TokenSpan,
 } from "../memory/memory.ts";
-import { io, ropeAngles } from "../model/index.ts";
+import { io, writePositions } from "../model/index.ts";
 import { firstNonFinite } from "../numerics/index.ts";
 import type { Value } from "../tensor/index.ts";
 import { DecodeStep } from "./decode-step.ts";
@@ -150,7 +150,7 @@ export class StepRunner {
     staged: readonly Staged[],
     { batch, length }: StepShape,
   ): void {
-    const { headDim, ropeTheta: theta, engram } = this.#decoder.model.config;
+    const { config } = this.#decoder.model;
     const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
     const past = inputs[io.past]!.data;
     // A row that only pads the batch writes one position behind the end of its slot, which nobody
@@ -158,15 +158,18 @@ export class StepRunner {
     for (let row = 0; row < batch; row++)
       past[row] = Math.min(this.#slots[row]!.timeline.length, this.#decoder.capacity - 1);
     for (const { row, span } of staged) past[row] = span.from;
-    const into = { cos: data(io.cos), sin: data(io.sin) };
     for (let row = 0; row < batch; row++) {
       const { timeline, view } = this.#slots[row]!;
       const position = past[row]!;
       const start = position - timeline.documentStart;
       past[row] = start;
-      ropeAngles({ start, length, headDim, theta, first: row * length }, into);
+      writePositions(config, inputs, { row, start, length });
       if (key.scaled === true || key.gated === true)
-        setControls(inputs, view, { from: row, to: row + 1, layers: engram?.layerIds ?? [] });
+        setControls(inputs, view, {
+          from: row,
+          to: row + 1,
+          layers: config.engram?.layerIds ?? [],
+        });
       for (const layer of timeline.convLayers) {
         const before = timeline.convPast(layer, position);
         data(io.conv(layer)).set(before, row * before.length);

@@ -1,34 +1,46 @@
 /**
- * Grouped-query attention with rotary positions and RMS-normalised queries and keys (QK-norm).
+ * Grouped-query attention, with rotary positions and RMS-normalised queries and keys (QK-norm) where the model has them.
  * The caller's `attend` says which keys a query sees: those of the same batch, or those of a cache. So one function
  * serves training, prefill and decode.
  *
  * B batch, T tokens, D model width, H query heads, K key heads, d head width, N = B*T.
  */
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
-import type { ModelConfig } from "./config.ts";
+import { blockOf, type ModelConfig } from "./config.ts";
 import { gain, type KindParams, matrix, residual } from "./kind.ts";
 import type { KindWeights } from "./weights.ts";
 
-type AttentionWeight = "q" | "k" | "v" | "qNorm" | "kNorm" | "out";
+type Projection = "q" | "k" | "v" | "out";
+type AttentionWeight = Projection | `${Projection}Bias` | "qNorm" | "kNorm";
 
+/** A model without QK-norm, or without biases, has not all of them, and nobody asks for those. */
 export function attentionParams(config: ModelConfig): KindParams<AttentionWeight> {
   const { hiddenSize: d, headDim, numHeads, numKvHeads, numLayers } = config;
+  const { hasQkNorm, attentionBias } = blockOf(config);
+  const [queries, keys] = [numHeads * headDim, numKvHeads * headDim];
   return {
-    q: matrix("self_attn.q_proj.weight", [numHeads * headDim, d]),
-    k: matrix("self_attn.k_proj.weight", [numKvHeads * headDim, d]),
-    v: matrix("self_attn.v_proj.weight", [numKvHeads * headDim, d]),
-    qNorm: gain("self_attn.q_norm.weight", [headDim]),
-    kNorm: gain("self_attn.k_norm.weight", [headDim]),
-    out: matrix("self_attn.o_proj.weight", [d, numHeads * headDim], residual(numLayers)),
-  };
+    q: matrix("self_attn.q_proj.weight", [queries, d]),
+    k: matrix("self_attn.k_proj.weight", [keys, d]),
+    v: matrix("self_attn.v_proj.weight", [keys, d]),
+    ...(attentionBias !== "none" && {
+      qBias: gain("self_attn.q_proj.bias", [queries], 0),
+      kBias: gain("self_attn.k_proj.bias", [keys], 0),
+      vBias: gain("self_attn.v_proj.bias", [keys], 0),
+    }),
+    ...(hasQkNorm && {
+      qNorm: gain("self_attn.q_norm.weight", [headDim]),
+      kNorm: gain("self_attn.k_norm.weight", [headDim]),
+    }),
+    out: matrix("self_attn.o_proj.weight", [d, queries], residual(numLayers)),
+    ...(attentionBias === "all" && { outBias: gain("self_attn.o_proj.bias", [d], 0) }),
+  } as KindParams<AttentionWeight>;
 }
 
 /** (layer, q [B,H,T,d], k [B,K,T,d], v [B,K,T,d]) -> [B,H,T,d] */
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
 export interface Rotation {
-  /** Both are [T, d/2], or [B, d/2] for B rows of one token each, where every row has its own position. */
+  /** r is the rotated width of a head. Both are [T, r/2], or [B, r/2] for B rows of one token each, where every row has its own position. */
   readonly cos: Tensor;
   readonly sin: Tensor;
 }
@@ -46,17 +58,22 @@ export function selfAttention(
     layer: number;
     x_BTD: Tensor;
     weights: KindWeights<AttentionWeight>;
-    rotation: Rotation;
+    /** Absent where positions are learned. */
+    rotation: Rotation | undefined;
     attend: Attend;
   },
 ): Tensor {
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   const { headDim, rmsNormEps } = config;
+  const { hasQkNorm, attentionBias } = blockOf(config);
   const x_ND = g.reshape(x_BTD, [batch * length, width]);
-  const heads = (name: AttentionWeight, count: number): Tensor =>
-    g.reshape(weights.project(x_ND, name), [batch, length, count, headDim]);
-  const place = (x_BTHd: Tensor, norm: AttentionWeight): Tensor => {
-    const normed_BTHd = g.rmsNorm(x_BTHd, weights.gain(norm), rmsNormEps);
+  const heads = (name: "q" | "k" | "v", count: number): Tensor => {
+    const bias = attentionBias === "none" ? undefined : (`${name}Bias` as const);
+    return g.reshape(weights.project(x_ND, name, bias), [batch, length, count, headDim]);
+  };
+  const place = (x_BTHd: Tensor, norm: "qNorm" | "kNorm"): Tensor => {
+    const normed_BTHd = hasQkNorm ? g.rmsNorm(x_BTHd, weights.gain(norm), rmsNormEps) : x_BTHd;
+    if (rotation === undefined) return g.transpose(normed_BTHd, [0, 2, 1, 3]);
     const turn = (x: Tensor): Tensor =>
       g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
     if (length > 1 || batch === 1) return turn(normed_BTHd);
@@ -72,28 +89,36 @@ export function selfAttention(
     batch * length,
     config.numHeads * headDim,
   ]);
-  const y_ND = weights.project(out_ND, "out");
+  const y_ND = weights.project(out_ND, "out", attentionBias === "all" ? "outBias" : undefined);
   return g.reshape(y_ND, x_BTD.shape);
 }
 
 /**
- * Causal attention among the positions of one batch, cut at document starts. `segments_BT` (i32) numbers the documents
+ * Causal attention among the positions of one batch, cut at document starts and limited to the sliding window. `segments_BT` (i32) numbers the documents
  * of each row; a position sees earlier positions with its own number. The bias is built once and shared by all layers.
  */
 export function packedAttend(g: GraphBuilder, config: ModelConfig, segments_BT: Tensor): Attend {
   const [batch, length] = segments_BT.shape as [number, number];
   const { numHeads, numKvHeads, headDim } = config;
+  const { slidingWindow = Infinity } = blockOf(config);
   const group = numHeads / numKvHeads;
-  const positions = Int32Array.from({ length }, (_, i) => i);
-  const future_1TT = g.less(
-    g.constant(positions, [1, length, 1]),
-    g.constant(positions, [1, 1, length]),
+  const keys_11T = g.constant(
+    Int32Array.from({ length }, (_, i) => i),
+    [1, 1, length],
   );
+  const queries = (offset: number): Tensor =>
+    g.constant(
+      Int32Array.from({ length }, (_, i) => i + offset),
+      [1, length, 1],
+    );
+  let hidden_1TT = g.less(queries(0), keys_11T);
+  if (slidingWindow < length)
+    hidden_1TT = g.or(hidden_1TT, g.less(keys_11T, queries(1 - slidingWindow)));
   const sameDocument_BTT = g.equal(
     g.reshape(segments_BT, [batch, length, 1]),
     g.reshape(segments_BT, [batch, 1, length]),
   );
-  const visible_BTT = g.where(future_1TT, Number.NEGATIVE_INFINITY, 0);
+  const visible_BTT = g.where(hidden_1TT, Number.NEGATIVE_INFINITY, 0);
   const bias_BTT = g.where(sameDocument_BTT, visible_BTT, Number.NEGATIVE_INFINITY);
   const bias_B1TT = g.reshape(bias_BTT, [batch, 1, length, length]);
   // Query heads that share a key head are stacked along the query axis: [B,K,group*T,d].
@@ -120,13 +145,14 @@ export function cachedAttend(
   config: ModelConfig,
   { caches, past_B }: { caches: LayerCache[]; past_B: Tensor },
 ): Attend {
-  const scale = 1 / Math.sqrt(config.headDim);
+  const { slidingWindow: window } = blockOf(config);
+  const attrs = { scale: 1 / Math.sqrt(config.headDim), ...(window !== undefined && { window }) };
   return (layer, q, k, v) => {
     const cache = caches[layer]!;
     const [out, keys, values] = g.op(
       "cachedAttention",
       [q, k, v, cache.keys, cache.values, past_B],
-      { scale },
+      attrs,
     ) as [Tensor, Tensor, Tensor];
     caches[layer] = { keys, values };
     return out;

@@ -1,20 +1,15 @@
-/**
- * One layer of the transformer, pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)).
- * Defines which kinds a layer is made of, and so which weights it has.
- */
+/** The kinds that a layer of the transformer is made of, and with that which weights it has. */
 import { attentionParams } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import { engramParams } from "./engram.ts";
-import { gain, type KindParams } from "./kind.ts";
+import type { KindParams } from "./kind.ts";
 import { mlpParams } from "./mlp.ts";
+import { normParams } from "./norm.ts";
 
-export function attentionNormParams({ hiddenSize }: ModelConfig): KindParams<"gain"> {
-  return { gain: gain("input_layernorm.weight", [hiddenSize]) };
-}
-
-export function mlpNormParams({ hiddenSize }: ModelConfig): KindParams<"gain"> {
-  return { gain: gain("post_attention_layernorm.weight", [hiddenSize]) };
-}
+export const attentionNorm = "input_layernorm";
+export const mlpNorm = "post_attention_layernorm";
+/** Behind the last layer. */
+export const finalNorm = "model.norm";
 
 /** The weights of one layer, kind by kind in the order in which they are applied. */
 export function blockParams(
@@ -23,9 +18,9 @@ export function blockParams(
 ): readonly KindParams<string>[] {
   return [
     ...(hasMemory ? [engramParams(config)] : []),
-    attentionNormParams(config),
+    normParams(config, attentionNorm),
     attentionParams(config),
-    mlpNormParams(config),
+    normParams(config, mlpNorm),
     mlpParams(config),
   ];
 }

@@ -1,9 +1,12 @@
 /**
- * The sizes of a model, under our own names; `families/` translate from the keys of config.json. Knows nothing of
- * weights, tables or files.
+ * The sizes of a model and what its layers are made of, under names of ours; `families/` speak the key names of
+ * config.json. Knows nothing of weights, tables or files.
  */
 import { InvalidConfigError } from "../errors.ts";
 import type { EngramConfig } from "../memory/index.ts";
+
+/** "model_type" of config.json. */
+export type FamilyName = "engram" | "llama" | "mistral" | "qwen2" | "qwen3" | "gpt2" | "gpt_neox";
 
 /** What a model takes from counted memory (`CountedMemory`). */
 export interface CountedConfig {
@@ -11,8 +14,57 @@ export interface CountedConfig {
   readonly order: number;
 }
 
+/** Frequencies of rotary positions that were stretched for a longer context than the model was first trained for. */
+export type RopeScaling =
+  | { readonly kind: "linear"; readonly factor: number }
+  /** Long waves are divided by `factor`, short ones are left, with a ramp between (Llama 3.1). */
+  | {
+      readonly kind: "llama3";
+      readonly factor: number;
+      readonly lowFrequency: number;
+      readonly highFrequency: number;
+      /** Context of the first training, in tokens. */
+      readonly trainedPositions: number;
+    };
+
+/** What the layers of a model are made of. */
+export interface BlockConfig {
+  /** "rms" divides by the root of the mean square; "layer" subtracts the mean first, and adds a bias. */
+  readonly norm: "rms" | "layer";
+  /** Which projections of attention add a bias. */
+  readonly attentionBias: "none" | "inputs" | "all";
+  /** Whether queries and keys are normed, head by head. */
+  readonly hasQkNorm: boolean;
+  readonly mlp: "swiglu" | "gelu" | "geluTanh";
+  readonly hasMlpBias: boolean;
+  /** Positions are rotations of queries and keys, or vectors added to the embedding. */
+  readonly positions: "rotary" | "learned";
+  /** Width of a head that is rotated, from its first value on. Default: all of it. */
+  readonly rotaryWidth?: number;
+  readonly ropeScaling?: RopeScaling;
+  /** Positions that attention sees, its own included. Default: all before. */
+  readonly slidingWindow?: number;
+  /** Whether attention and MLP read the same stream, and are added together. */
+  readonly isParallel: boolean;
+}
+
+/** The layers that are trained here. */
+export const ownBlock: BlockConfig = {
+  norm: "rms",
+  attentionBias: "none",
+  hasQkNorm: true,
+  mlp: "swiglu",
+  hasMlpBias: false,
+  positions: "rotary",
+  isParallel: false,
+};
+
 /** Sizes and constants of a transformer with or without memory. */
 export interface ModelConfig {
+  /** Whose config.json and names of tensors its files have. Default: those of the models trained here. */
+  readonly family?: FamilyName;
+  /** Default: `ownBlock`. */
+  readonly block?: BlockConfig;
   readonly vocabSize: number;
   readonly hiddenSize: number;
   readonly numLayers: number;
@@ -21,7 +73,9 @@ export interface ModelConfig {
   readonly numKvHeads: number;
   readonly headDim: number;
   readonly intermediateSize: number;
+  /** Added before the root, in norms of either kind. */
   readonly rmsNormEps: number;
+  /** Base of rotary positions; says nothing where positions are learned. */
   readonly ropeTheta: number;
   /** Longest sequence the model was trained for, in tokens. */
   readonly maxPositions: number;
@@ -39,6 +93,15 @@ export interface ModelConfig {
   readonly engramKernelSize: number;
 }
 
+export function blockOf({ block = ownBlock }: ModelConfig): BlockConfig {
+  return block;
+}
+
+/** Width of a head that is rotated. */
+export function rotaryWidthOf(config: ModelConfig): number {
+  return blockOf(config).rotaryWidth ?? config.headDim;
+}
+
 /** Bytes of the keys and values of one position, over all layers. */
 export function keyValueBytes({ numLayers, numKvHeads, headDim }: ModelConfig): number {
   return 2 * 4 * numLayers * numKvHeads * headDim;
@@ -52,8 +115,11 @@ export function checkModelConfig(config: ModelConfig): void {
     throw new InvalidConfigError(
       `num_attention_heads (${numHeads}) must be a multiple of num_key_value_heads (${numKvHeads})`,
     );
-  if (headDim % 2 !== 0)
-    throw new InvalidConfigError(`head_dim must be even for rotary positions, got ${headDim}`);
+  const width = rotaryWidthOf(config);
+  if (blockOf(config).positions === "rotary" && (width % 2 !== 0 || width < 2 || width > headDim))
+    throw new InvalidConfigError(
+      `rotary positions turn an even number of the ${headDim} values of a head (head_dim), got ${width}`,
+    );
   if (documentStart !== undefined && documentStart >= vocabSize)
     throw new InvalidConfigError(
       `document_start_token_id ${documentStart} is outside the vocabulary 0..${vocabSize - 1}`,

@@ -13,7 +13,7 @@ import {
   type Rotation,
 } from "./attention.ts";
 import { evidenceWidth, memoryWidth } from "../memory/index.ts";
-import type { ModelConfig } from "./config.ts";
+import { blockOf, type ModelConfig, rotaryWidthOf } from "./config.ts";
 import type { Shift } from "./engram.ts";
 import type { ParamSpec } from "./kind.ts";
 import { mixtureLoss, mixtureParams, mixtureWeights } from "./mixture.ts";
@@ -27,6 +27,7 @@ export const io = {
   labels: "labels",
   weights: "weights",
   segments: "segments",
+  positions: "positions",
   cos: "cos",
   sin: "sin",
   past: "past",
@@ -106,9 +107,37 @@ function declareControls(
   };
 }
 
-function declareRotation(g: GraphBuilder, config: ModelConfig, length: number): Rotation {
-  const shape = [length, config.headDim / 2];
+/** Undefined where positions are learned. */
+function declareRotation(
+  g: GraphBuilder,
+  config: ModelConfig,
+  length: number,
+): Rotation | undefined {
+  if (blockOf(config).positions !== "rotary") return undefined;
+  const shape = [length, rotaryWidthOf(config) / 2];
   return { cos: g.input(io.cos, "f32", shape), sin: g.input(io.sin, "f32", shape) };
+}
+
+/** Position [B,T] of each token within its document, where positions are learned: how many before it are of its number. */
+function packedPositions(
+  g: GraphBuilder,
+  config: ModelConfig,
+  segments_BT: Tensor,
+): Tensor | undefined {
+  if (blockOf(config).positions !== "learned") return undefined;
+  const [batch, length] = segments_BT.shape as [number, number];
+  const isSame_BTT = g.equal(
+    g.reshape(segments_BT, [batch, length, 1]),
+    g.reshape(segments_BT, [batch, 1, length]),
+  );
+  const isBefore_TT = g.constant(
+    Uint8Array.from({ length: length * length }, (_, i) =>
+      Number(i % length < Math.floor(i / length)),
+    ),
+    [1, length, length],
+  );
+  const counts_BT1 = g.reduceSum(g.cast(g.and(isSame_BTT, isBefore_TT), "f32"), [2]);
+  return g.cast(g.reshape(counts_BT1, [batch, length]), "i32");
 }
 
 /** x at position t - by within each row, or zero where that is before the start of the row or of the document. */
@@ -162,6 +191,7 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const shift = packedShift(g, segments_BT);
   const { hidden_BTD, gates } = transformer(g, config, params, {
     ids_BT,
+    positions_BT: packedPositions(g, config, segments_BT),
     rotation,
     attend: packedAttend(g, config, segments_BT),
     memory,
@@ -186,7 +216,7 @@ function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<
 
 /**
  * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a position without a
- * label; they sum to 1), segments [B,T], cos and sin. Outputs: loss [1] = sum of weights * -log p(label), in nats; its
+ * label; they sum to 1), segments [B,T], cos and sin [T,r/2] where positions are rotary. Outputs: loss [1] = sum of weights * -log p(label), in nats; its
  * gradient with respect to every parameter of `trained` (default: all) and every memory input; the mean gate of each
  * sequence, [B] for each layer. Nothing is computed that leads only to gradients of other parameters: where only the
  * mixture is trained, no layer has a backward pass.
@@ -272,8 +302,8 @@ export function convHistory(config: ModelConfig): number {
 }
 
 /**
- * Inputs: parameters; memory; ids [B,T]; cos and sin of the new positions, [T,d/2], or [B,d/2] for several rows of one
- * token at different positions; past [B], the number of tokens already in the cache; keys and values of the cache,
+ * Inputs: parameters; memory; ids [B,T]; cos and sin of the new positions, [T,r/2], or [B,r/2] for several rows of one
+ * token at different positions, or positions [B,T] where they are learned; past [B], the number of tokens already in the cache; keys and values of the cache,
  * [B,K,C,d] for each layer; last [1] if `logits` is "last"; if there is a memory, the requested inputs of
  * `MemoryInputs`; conv [B,history,D] for each layer with a short convolution: the convolution's inputs at the positions
  * before.
@@ -288,6 +318,8 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const rotation = declareRotation(g, config, length === 1 ? batch : length);
+  const positions_BT =
+    rotation === undefined ? g.input(io.positions, "i32", [batch, length]) : undefined;
   const past_B = g.input(io.past, "i32", [batch]);
   const cacheShape = [batch, config.numKvHeads, capacity, config.headDim];
   const caches: LayerCache[] = Array.from({ length: config.numLayers }, (_, layer) => ({
@@ -309,6 +341,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const streamShape = [batch, length, config.hiddenSize];
   const { hidden_BTD, gates, writes } = transformer(g, config, params, {
     ids_BT,
+    positions_BT,
     rotation,
     attend,
     memory,

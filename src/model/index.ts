@@ -1,6 +1,7 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
 export { activationBytes } from "./activations.ts";
 export { checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
+export { rotaryInputs, writePositions } from "./positions.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {
   type BatchShape,
@@ -15,10 +16,20 @@ export {
   type MemoryInputs,
   trainGraph,
 } from "./graphs.ts";
-export { modelConfigToJson, parseDocumentStart, parseModelConfig } from "./families/engram.ts";
+export {
+  familyOf,
+  modelConfigToJson,
+  parseDocumentStart,
+  parseModelConfig,
+} from "./families/config-json.ts";
+export {
+  aloneStored,
+  layersPrefix,
+  type StoredTensor,
+  storedTensors,
+} from "./families/stored-tensors.ts";
 export {
   embedName,
-  finalNormName,
   headName,
   initialParams,
   layerName,
@@ -39,7 +50,6 @@ export {
   WEIGHT_DTYPES,
   type WeightDtype,
 } from "./quantization.ts";
-export { ropeAngles } from "./rope.ts";
 export {
   dequantizeMatrix,
   isQuantizable,

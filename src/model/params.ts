@@ -7,14 +7,15 @@
  */
 import { Random } from "../numerics/index.ts";
 import { sizeOf, type Value, valueOf } from "../tensor/index.ts";
-import { blockParams } from "./block.ts";
-import type { ModelConfig } from "./config.ts";
+import { blockParams, finalNorm } from "./block.ts";
+import { blockOf, type ModelConfig } from "./config.ts";
 import { mixtureParams } from "./mixture.ts";
-import { gain, NORMAL, type ParamSpec } from "./kind.ts";
+import { NORMAL, type ParamSpec } from "./kind.ts";
+import { normParams } from "./norm.ts";
 
 export const embedName = "model.embed_tokens.weight";
+export const positionsName = "model.embed_positions.weight";
 export const headName = "lm_head.weight";
-export const finalNormName = "model.norm.weight";
 
 export function layerName(layer: number, rest: string): string {
   return `model.layers.${layer}.${rest}`;
@@ -22,19 +23,20 @@ export function layerName(layer: number, rest: string): string {
 
 /** All parameters in a fixed order, which is also the order of checkpoints and of optimizer state. */
 export function paramSpecs(config: ModelConfig): ParamSpec[] {
-  const { hiddenSize: d, vocabSize, numLayers, engram } = config;
-  const embedding = (name: string): ParamSpec => {
-    return { name, shape: [vocabSize, d], init: { normal: NORMAL }, kind: "embedding" };
+  const { hiddenSize, vocabSize, maxPositions, numLayers, engram } = config;
+  const embedding = (name: string, rows: number): ParamSpec => {
+    return { name, shape: [rows, hiddenSize], init: { normal: NORMAL }, kind: "embedding" };
   };
-  const specs = [embedding(embedName)];
+  const specs = [embedding(embedName, vocabSize)];
+  if (blockOf(config).positions === "learned") specs.push(embedding(positionsName, maxPositions));
   for (let layer = 0; layer < numLayers; layer++) {
     const kinds = blockParams(config, { hasMemory: engram?.layerIds.includes(layer) === true });
     for (const spec of kinds.flatMap((params) => Object.values<ParamSpec>(params)))
       specs.push({ ...spec, name: layerName(layer, spec.name) });
   }
-  specs.push(gain(finalNormName, [d]));
+  specs.push(...Object.values<ParamSpec>(normParams(config, finalNorm)));
   if (config.counted !== undefined) specs.push(...Object.values<ParamSpec>(mixtureParams(config)));
-  if (!config.tieEmbeddings) specs.push(embedding(headName));
+  if (!config.tieEmbeddings) specs.push(embedding(headName, vocabSize));
   return specs;
 }
 

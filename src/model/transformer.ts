@@ -2,17 +2,18 @@
  * The whole model: embedding, blocks, final norm. One function serves training, prefill and decode, which
  * differ in the `attend`, `shift` and `rotation` that they pass. No files, no flags, no cache policy.
  *
- * A block is pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)).
+ * A block is pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)). In a parallel one the MLP
+ * reads the stream that attention reads.
  *
  * B batch, T tokens, D model width, E memory width.
  */
 import type { GraphBuilder, Tensor } from "../tensor/index.ts";
 import { type Attend, attentionParams, type Rotation, selfAttention } from "./attention.ts";
-import { attentionNormParams, mlpNormParams } from "./block.ts";
-import type { ModelConfig } from "./config.ts";
+import { attentionNorm, finalNorm, mlpNorm } from "./block.ts";
+import { blockOf, type ModelConfig } from "./config.ts";
 import { engramFusion, engramParams, type Shift } from "./engram.ts";
 import { mlp, mlpParams } from "./mlp.ts";
-import type { KindParams } from "./kind.ts";
+import { norm, normParams } from "./norm.ts";
 import type { ModelWeights } from "./weights.ts";
 
 /** The layers `from` to `to` - 1. */
@@ -27,7 +28,10 @@ export interface TransformerInputs {
   readonly layers?: LayerRange;
   /** The residual stream before the first of them, [B,T,D], if that is not the model's first layer. */
   readonly stream_BTD?: Tensor;
-  readonly rotation: Rotation;
+  /** Where positions are rotations. */
+  readonly rotation?: Rotation | undefined;
+  /** Where positions are learned: those of the tokens, [B,T] i32. */
+  readonly positions_BT?: Tensor | undefined;
   readonly attend: Attend;
   /** Memory of each Engram layer, [B*T,E]. A layer without an entry runs as if it had no memory. */
   readonly memory: ReadonlyMap<number, Tensor>;
@@ -57,12 +61,12 @@ export function transformer(
   params: ModelWeights,
   inputs: TransformerInputs,
 ): TransformerOutputs {
-  const { ids_BT, rotation, attend, memory, shift, scale_B11, heldGates } = inputs;
+  const { ids_BT, positions_BT, rotation, attend, memory, shift, scale_B11, heldGates } = inputs;
   const { layers = { from: 0, to: config.numLayers }, stream_BTD } = inputs;
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
   const writes = new Map<number, { update_BTD: Tensor; stream_BTD: Tensor }>();
-  let x_BTD = stream_BTD ?? params.embed(ids_BT);
+  let x_BTD = stream_BTD ?? params.embed(ids_BT, positions_BT);
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   for (let layer = layers.from; layer < layers.to; layer++) {
     const layerWeights = params.layer(layer);
@@ -86,18 +90,25 @@ export function transformer(
       x_BTD = g.add(x_BTD, update_BTD);
       gates.set(layer, fusion.gate);
     }
-    const norm = (kind: KindParams<"gain">): Tensor =>
-      g.rmsNorm(x_BTD, layerWeights.of(kind).gain("gain"), eps);
-    const attentionIn = norm(attentionNormParams(config));
-    const weights = layerWeights.of(attentionParams(config));
-    x_BTD = g.add(
-      x_BTD,
-      selfAttention(g, config, { layer, x_BTD: attentionIn, weights, rotation, attend }),
-    );
-    const mlpIn_ND = g.reshape(norm(mlpNormParams(config)), [batch * length, width]);
-    const mlpOut = mlp(g, mlpIn_ND, layerWeights.of(mlpParams(config)));
-    x_BTD = g.add(x_BTD, g.reshape(mlpOut, x_BTD.shape));
+    const normed = (stream: Tensor, name: string): Tensor =>
+      norm(g, config, { x_BTD: stream, weights: layerWeights.of(normParams(config, name)) });
+    const before_BTD = x_BTD;
+    const attended_BTD = selfAttention(g, config, {
+      layer,
+      x_BTD: normed(before_BTD, attentionNorm),
+      weights: layerWeights.of(attentionParams(config)),
+      rotation,
+      attend,
+    });
+    x_BTD = g.add(before_BTD, attended_BTD);
+    const mlpIn_BTD = normed(blockOf(config).isParallel ? before_BTD : x_BTD, mlpNorm);
+    const mlpOut_ND = mlp(g, config, {
+      x_ND: g.reshape(mlpIn_BTD, [batch * length, width]),
+      weights: layerWeights.of(mlpParams(config)),
+    });
+    x_BTD = g.add(x_BTD, g.reshape(mlpOut_ND, x_BTD.shape));
   }
   if (layers.to < config.numLayers) return { hidden_BTD: x_BTD, gates, writes };
-  return { hidden_BTD: g.rmsNorm(x_BTD, params.finalNorm, eps), gates, writes };
+  const weights = params.top.of(normParams(config, finalNorm));
+  return { hidden_BTD: norm(g, config, { x_BTD, weights }), gates, writes };
 }

@@ -20,7 +20,7 @@ import {
 } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { KindParams, ParamSpec } from "./kind.ts";
-import { embedName, finalNormName, headName, layerName, paramSpecs } from "./params.ts";
+import { embedName, headName, layerName, paramSpecs, positionsName } from "./params.ts";
 
 /** A matrix [M,K] in packed form; see `numerics/quantized-blocks.ts`. */
 export interface QuantizedMatrix {
@@ -54,8 +54,8 @@ export function dequantizeMatrix(matrix: QuantizedMatrix): Value {
 export interface KindWeights<Name extends string> {
   /** An unpacked weight: gains and kernels are never packed. */
   gain(name: Name): Tensor;
-  /** x [N,K] -> x W^T [N,M] */
-  project(x_NK: Tensor, name: Name): Tensor;
+  /** x [N,K] -> x W^T [N,M], plus a bias [M] where it is named. */
+  project(x_NK: Tensor, name: Name, bias?: Name): Tensor;
   /** First and second half of the columns of `project`, [...leading,M/2] each. `leading` has N elements in all. */
   projectHalves(x_NK: Tensor, name: Name, leading: Shape): readonly [first: Tensor, second: Tensor];
 }
@@ -67,13 +67,11 @@ export interface LayerWeights {
 export interface ModelWeights {
   /** The weights that are inputs of the graph. */
   readonly inputs: ReadonlyMap<string, Tensor>;
-  /** Norm after the last layer, [D]. */
-  readonly finalNorm: Tensor;
   layer(layer: number): LayerWeights;
   /** The weights that belong to no layer. */
   readonly top: LayerWeights;
-  /** ids [...] -> [..., D] */
-  embed(ids: Tensor): Tensor;
+  /** ids [...] -> [..., D]; with positions [...], where they are learned, their vectors added. */
+  embed(ids: Tensor, positions?: Tensor): Tensor;
   /** hidden [N,D] -> logits [N,V] */
   head(hidden_ND: Tensor): Tensor;
   /** hidden [N,D], labels [N] -> loss [N], probs [N,V] */
@@ -99,13 +97,22 @@ export function declareWeights(
     if (matrix !== undefined) return g.matmulQuantized(x_NK, matrix);
     return g.matmul(x_NK, number(name), { transB: true });
   };
+  const rows = (name: string, ids: Tensor): Tensor => {
+    const matrix = packed.get(name);
+    return matrix === undefined
+      ? g.gatherRows(number(name), ids)
+      : g.gatherRowsQuantized(matrix, ids);
+  };
   const head = config.tieEmbeddings ? embedName : headName;
   const within = (wholeName: (name: string) => string): LayerWeights => ({
     of(params) {
       const nameOf = (name: keyof typeof params): string => wholeName(params[name].name);
       return {
         gain: (name) => number(nameOf(name)),
-        project: (x_NK, name) => project(x_NK, nameOf(name)),
+        project(x_NK, name, bias) {
+          const y_NM = project(x_NK, nameOf(name));
+          return bias === undefined ? y_NM : g.add(y_NM, number(nameOf(bias)));
+        },
         projectHalves(x_NK, name, leading) {
           const weight = inputs.get(nameOf(name));
           const [rows, width] = x_NK.shape as [number, number];
@@ -124,13 +131,11 @@ export function declareWeights(
   });
   return {
     inputs,
-    finalNorm: number(finalNormName),
     layer: (layer) => within((name) => layerName(layer, name)),
     top: within((name) => name),
-    embed(ids) {
-      const matrix = packed.get(embedName);
-      if (matrix !== undefined) return g.gatherRowsQuantized(matrix, ids);
-      return g.gatherRows(number(embedName), ids);
+    embed(ids, positions) {
+      const x = rows(embedName, ids);
+      return positions === undefined ? x : g.add(x, rows(positionsName, positions));
     },
     head: (hidden_ND) => project(hidden_ND, head),
     headLoss(hidden_ND, labels_N) {

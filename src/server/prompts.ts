@@ -1,7 +1,7 @@
 /**
  * Prompts of clients (a text, texts, ids, lists of ids) as token ids. All are checked before any is queued.
  */
-import { promptIdsOf } from "../generate-text.ts";
+import { promptIdsOf, startOf } from "../generate-text.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { CompletionRequest } from "./protocol.ts";
@@ -33,7 +33,7 @@ export async function promptsOf(
     const isText = typeof one === "string";
     const ids = isText ? await promptIdsOf(tokenizer, one, { signal }) : one;
     checkPrompt(ids, { tokenizer, most, param });
-    prompts.push({ ids, numHidden: isText && tokenizer.eosTokenId !== undefined ? 1 : 0 });
+    prompts.push({ ids, numHidden: isText ? startOf(tokenizer, one).length : 0 });
   }
   return prompts;
 }

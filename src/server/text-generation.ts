@@ -154,7 +154,7 @@ function samplingOf(
   { model }: Serving,
   { fields, choice, promptIds }: TextRequest,
 ): Pick<GenerationRequest, "sampler" | "stopIds" | "minTokens"> {
-  const { eosTokenId, vocabSize } = model.tokenizer;
+  const { bounds, vocabSize } = model.tokenizer;
   const bias = Object.entries(fields.logit_bias ?? {}).map(
     ([id, value]) => [Number(id), value] as const,
   );
@@ -170,22 +170,23 @@ function samplingOf(
       `stop_token_ids: token ${wrong} is outside the vocabulary 0..${vocabSize - 1}`,
       { param: "stop_token_ids" },
     );
-  const topK = fields.top_k ?? 0;
+  // What the model's author asks for is the default, as vLLM has it.
+  const { sampling } = model;
+  const topK = fields.top_k ?? sampling.topK ?? 0;
   return {
     sampler: createSampler({
-      temperature: fields.temperature ?? 1,
-      topP: fields.top_p ?? 1,
+      temperature: fields.temperature ?? sampling.temperature ?? 1,
+      topP: fields.top_p ?? sampling.topP ?? 1,
       topK: topK === -1 ? 0 : topK,
-      minP: fields.min_p ?? 0,
-      repetitionPenalty: fields.repetition_penalty ?? 1,
+      minP: fields.min_p ?? sampling.minP ?? 0,
+      repetitionPenalty: fields.repetition_penalty ?? sampling.repetitionPenalty ?? 1,
       presencePenalty: fields.presence_penalty ?? 0,
       frequencyPenalty: fields.frequency_penalty ?? 0,
       logitBias: new Map(bias),
       promptLength: promptIds.length,
       seed: seedFor(fields.seed, choice),
     }),
-    stopIds:
-      eosTokenId === undefined || fields.ignore_eos === true ? stopIds : [eosTokenId, ...stopIds],
+    stopIds: fields.ignore_eos === true ? stopIds : [...bounds.stopIds, ...stopIds],
     minTokens: fields.min_tokens ?? 0,
   };
 }

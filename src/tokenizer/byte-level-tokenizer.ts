@@ -12,11 +12,14 @@ import { PieceEncoder } from "./piece-encoder.ts";
 import { buildSplitter } from "./pretokenize.ts";
 import type { Splitter } from "./pretokenize.ts";
 import { TokenBytes } from "./token-bytes.ts";
-import type { DirectTokenizer, EncodeOptions, StreamDecoder } from "./tokenizer.ts";
+import { boundsOf } from "./text-bounds.ts";
+import type { DirectTokenizer, EncodeOptions, StreamDecoder, TextBounds } from "./tokenizer.ts";
 
 export interface CreateTokenizerOptions {
   /** Text of the end-of-document token. Default: the first well-known name in the vocabulary. */
-  readonly eosToken?: string;
+  readonly eosToken?: string | undefined;
+  /** Where texts begin and end. Default: all at the end-of-document token. */
+  readonly bounds?: Partial<TextBounds> | undefined;
 }
 
 /** Throws FormatError if the definition contradicts itself. */
@@ -33,6 +36,7 @@ class ByteLevelTokenizer implements DirectTokenizer {
   readonly vocabSize: number;
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly eosTokenId: number | undefined;
+  readonly bounds: TextBounds;
   readonly maxUnitsPerToken: number | undefined;
 
   readonly #tokens: readonly string[];
@@ -44,7 +48,7 @@ class ByteLevelTokenizer implements DirectTokenizer {
 
   constructor(
     definition: TokenizerDefinition,
-    { eosToken, split }: CreateTokenizerOptions & { split: Splitter | undefined },
+    { eosToken, bounds, split }: CreateTokenizerOptions & { split: Splitter | undefined },
   ) {
     const { tokens, addedTokens } = definition;
     this.#tokens = tokens;
@@ -52,6 +56,7 @@ class ByteLevelTokenizer implements DirectTokenizer {
     const special = addedTokens.filter((added) => added.special);
     this.specialTokens = new Map(special.map(({ text, id }) => [text, id]));
     this.eosTokenId = findEndOfDocument(this.specialTokens, eosToken);
+    this.bounds = boundsOf(this.eosTokenId, bounds);
     this.#bytes = new TokenBytes(tokens, new Set(special.map(({ id }) => id)));
     const { unicodeForm } = definition;
     const takesSpace = addedTokens.some(({ lstrip, rstrip }) => lstrip === true || rstrip === true);

@@ -3,6 +3,7 @@ export type {
   DirectTokenizer,
   EncodeOptions,
   StreamDecoder,
+  TextBounds,
   Tokenizer,
   Vocabulary,
 } from "./tokenizer.ts";
@@ -11,7 +12,12 @@ export { createTokenizer } from "./byte-level-tokenizer.ts";
 export type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 export { DEFAULT_SPECIAL_TOKENS, trainBpe } from "./bpe-trainer.ts";
 export type { TrainBpeOptions, TrainProgress } from "./bpe-trainer.ts";
-export { parseTokenizerDefinition, parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
+export {
+  parseTokenizerDefinition,
+  parseTokenizerJson,
+  type ReadTokenizerOptions,
+  toTokenizerJson,
+} from "./tokenizer-json.ts";
 export {
   DEEPSEEK_V3_SPLITS,
   DEFAULT_SPLIT,

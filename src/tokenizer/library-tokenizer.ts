@@ -14,24 +14,31 @@ import type { LibraryModule, LibraryTokenizer } from "./library.ts";
 import { TokenBytes } from "./token-bytes.ts";
 import { asObject } from "./tokenizer-file.ts";
 import type { Json, TokenizerFile } from "./tokenizer-file.ts";
-import type { DirectTokenizer, EncodeOptions, StreamDecoder, Vocabulary } from "./tokenizer.ts";
+import { boundsOf } from "./text-bounds.ts";
+import type {
+  DirectTokenizer,
+  EncodeOptions,
+  StreamDecoder,
+  TextBounds,
+  Vocabulary,
+} from "./tokenizer.ts";
 
 const ENCODER = new TextEncoder();
 
 /** The vocabulary of such a file. Runs none of the file's patterns. */
 export async function createLibraryBackedVocabulary(
   file: TokenizerFile,
-  { eosToken }: CreateTokenizerOptions = {},
+  options: CreateTokenizerOptions = {},
 ): Promise<Vocabulary> {
-  return new LibraryBackedVocabulary(file, { eosToken, library: await loadLibrary() });
+  return new LibraryBackedVocabulary(file, { ...options, library: await loadLibrary() });
 }
 
 /** Runs the file's patterns: on its added tokens here, on each text in `encode`. */
 export async function createLibraryBackedTokenizer(
   file: TokenizerFile,
-  { eosToken }: CreateTokenizerOptions = {},
+  options: CreateTokenizerOptions = {},
 ): Promise<DirectTokenizer> {
-  return new LibraryBackedTokenizer(file, { eosToken, library: await loadLibrary() });
+  return new LibraryBackedTokenizer(file, { ...options, library: await loadLibrary() });
 }
 
 /** The library treats every `Split` as "isolated"; other behaviours would give wrong ids without an error. */
@@ -59,8 +66,7 @@ function refuseDecodingPatterns(step: Json | undefined): void {
   if (Array.isArray(steps)) for (const inner of steps) refuseDecodingPatterns(asObject(inner));
 }
 
-interface LibraryOptions {
-  readonly eosToken: string | undefined;
+interface LibraryOptions extends CreateTokenizerOptions {
   readonly library: LibraryModule;
 }
 
@@ -68,13 +74,14 @@ class LibraryBackedVocabulary implements Vocabulary {
   readonly vocabSize: number;
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly eosTokenId: number | undefined;
+  readonly bounds: TextBounds;
 
   readonly #tokens: readonly string[];
   readonly #bytes: TokenBytes;
   readonly #joinsBytes: boolean;
   readonly #decoder: LibraryTokenizer;
 
-  constructor(file: TokenizerFile, { eosToken, library }: LibraryOptions) {
+  constructor(file: TokenizerFile, { eosToken, bounds, library }: LibraryOptions) {
     refuseMergingSplits(file.preTokenizer);
     refuseDecodingPatterns(file.decoder);
     const special = file.addedTokens.filter((added) => added.special);
@@ -82,6 +89,7 @@ class LibraryBackedVocabulary implements Vocabulary {
     this.vocabSize = file.tokens.length;
     this.specialTokens = new Map(special.map(({ text, id }) => [text, id]));
     this.eosTokenId = findEndOfDocument(this.specialTokens, eosToken);
+    this.bounds = boundsOf(this.eosTokenId, bounds);
     this.#joinsBytes = file.decoder?.["type"] === "ByteLevel";
     const specialIds = new Set(special.map(({ id }) => id));
     this.#bytes = this.#joinsBytes

@@ -6,18 +6,18 @@
 import { nextTurn } from "../next-turn.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
 import { hasBoundedCost } from "./bounded-cost.ts";
-import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import type { EncodeTask } from "./encode-task.ts";
-import { parseVocabulary } from "./tokenizer-json.ts";
+import { parseVocabulary, type ReadTokenizerOptions } from "./tokenizer-json.ts";
 import type {
   DirectTokenizer,
   EncodeOptions,
   StreamDecoder,
+  TextBounds,
   Tokenizer,
   Vocabulary,
 } from "./tokenizer.ts";
 
-export interface OpenTokenizerOptions extends CreateTokenizerOptions {
+export interface OpenTokenizerOptions extends ReadTokenizerOptions {
   /** Starts a worker that does `encodeTasks`. */
   readonly startWorker: StartWorker;
 }
@@ -84,6 +84,10 @@ class WorkerTokenizer implements Tokenizer {
 
   get eosTokenId(): number | undefined {
     return this.#vocabulary.eosTokenId;
+  }
+
+  get bounds(): TextBounds {
+    return this.#vocabulary.bounds;
   }
 
   get maxUnitsPerToken(): number | undefined {

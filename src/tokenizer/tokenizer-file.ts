@@ -65,6 +65,18 @@ export function readTokenizerFile(text: string): TokenizerFile {
   };
 }
 
+/** The same with `vocabSize` ids, of which the last stand for no text. Models round their vocabularies up. */
+export function padded(file: TokenizerFile, vocabSize: number = 0): TokenizerFile {
+  const missing = vocabSize - file.tokens.length;
+  if (missing <= 0) return file;
+  if (missing > MAX_HOLES)
+    throw new FormatError(
+      `Expected a tokenizer.json with nearly the ${vocabSize} tokens of its model, got ${file.tokens.length}.`,
+    );
+  const holes = Array.from({ length: missing }, () => "");
+  return { ...file, tokens: [...file.tokens, ...holes] };
+}
+
 export function asObject(value: unknown): Json | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Json)

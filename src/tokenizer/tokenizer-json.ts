@@ -12,9 +12,21 @@ import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import { alphabetChar, unspellBytes } from "./byte-alphabet.ts";
 import type { TokenizerDefinition, UnicodeForm } from "./definition.ts";
 import { escapeForRegex, GPT2_SPLIT } from "./pretokenize.ts";
-import { asObject, readTokenizerFile } from "./tokenizer-file.ts";
+import { templateStart } from "./text-bounds.ts";
+import { asObject, padded, readTokenizerFile } from "./tokenizer-file.ts";
 import type { Json, TokenizerFile } from "./tokenizer-file.ts";
-import type { DirectTokenizer, Vocabulary } from "./tokenizer.ts";
+import type { DirectTokenizer, TextBounds, Vocabulary } from "./tokenizer.ts";
+
+export interface ReadTokenizerOptions extends Omit<CreateTokenizerOptions, "bounds"> {
+  /** `startIds` of "template" are those that the file's post-processor puts before a text. */
+  readonly bounds?:
+    | (Partial<Omit<TextBounds, "startIds">> & {
+        readonly startIds?: readonly number[] | "template";
+      })
+    | undefined;
+  /** Ids that the model has, if they are more than the file's: the rest stand for no text. */
+  readonly vocabSize?: number | undefined;
+}
 
 /**
  * Reads the text of a trusted tokenizer.json: its patterns run on this thread. Use `openTokenizer` for untrusted ones.
@@ -22,14 +34,14 @@ import type { DirectTokenizer, Vocabulary } from "./tokenizer.ts";
  */
 export function parseTokenizerJson(
   text: string,
-  options: CreateTokenizerOptions = {},
+  options: ReadTokenizerOptions = {},
 ): Promise<DirectTokenizer> {
   return reading(async () => {
-    const file = readTokenizerFile(text);
+    const { file, ...others } = readWith(text, options);
     const definition = toDefinition(file);
-    if (definition !== undefined) return createTokenizer(definition, options);
+    if (definition !== undefined) return createTokenizer(definition, others);
     const { createLibraryBackedTokenizer } = await import("./library-tokenizer.ts");
-    return createLibraryBackedTokenizer(file, options);
+    return createLibraryBackedTokenizer(file, others);
   });
 }
 
@@ -45,18 +57,29 @@ export interface ParsedVocabulary {
 /** Like `parseTokenizerJson`, but runs none of the file's patterns. Takes time linear in the file. */
 export function parseVocabulary(
   text: string,
-  options: CreateTokenizerOptions = {},
+  options: ReadTokenizerOptions = {},
 ): Promise<ParsedVocabulary> {
   return reading(async () => {
-    const file = readTokenizerFile(text);
+    const { file, ...others } = readWith(text, options);
     const definition = toDefinition(file);
     if (definition === undefined) {
       const { createLibraryBackedVocabulary } = await import("./library-tokenizer.ts");
-      return { vocabulary: await createLibraryBackedVocabulary(file, options) };
+      return { vocabulary: await createLibraryBackedVocabulary(file, others) };
     }
-    const direct = await createTokenizer(definition, options);
+    const direct = await createTokenizer(definition, others);
     return { vocabulary: direct, byteLevel: { definition, direct } };
   });
+}
+
+function readWith(
+  text: string,
+  { vocabSize, bounds, ...others }: ReadTokenizerOptions,
+): CreateTokenizerOptions & { readonly file: TokenizerFile } {
+  const file = padded(readTokenizerFile(text), vocabSize);
+  if (bounds === undefined) return { ...others, file };
+  const { startIds, ...rest } = bounds;
+  const given = startIds === "template" ? templateStart(file) : startIds;
+  return { ...others, file, bounds: { ...rest, ...(given && { startIds: given }) } };
 }
 
 async function reading<T>(read: () => T | Promise<T>): Promise<T> {

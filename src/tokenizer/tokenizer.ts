@@ -2,6 +2,16 @@
  * Text <-> token ids. Knows nothing of models or memory.
  */
 
+/** Where texts begin and end, as ids. */
+export interface TextBounds {
+  /** Before every text that is read from its beginning. */
+  readonly startIds: readonly number[];
+  /** Each of them ends a text. */
+  readonly stopIds: readonly number[];
+  /** What a text without any token is continued from, where nothing starts it anyway. */
+  readonly bosTokenId: number | undefined;
+}
+
 /**
  * The vocabulary: ids to text; immutable. Only table look-ups, in time linear in the result. Throws `RequestError` for
  * ids outside the vocabulary.
@@ -13,6 +23,8 @@ export interface Vocabulary {
   readonly specialTokens: ReadonlyMap<string, number>;
   /** The end-of-document token, if the vocabulary has one. */
   readonly eosTokenId: number | undefined;
+  /** Default: texts begin and end with the end-of-document token, as in training here. */
+  readonly bounds: TextBounds;
   /**
    * The largest number of UTF-16 units that one token can encode. A text of n units has at least n divided by this
    * number of tokens. Undefined if texts are normalised first, which may shorten them.

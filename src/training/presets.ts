@@ -60,7 +60,10 @@ export interface CountedSizes {
 export interface Preset {
   readonly description: string;
   readonly vocabSize: number;
-  readonly model: Omit<ModelConfig, "vocabSize" | "documentStart" | "engram" | "counted">;
+  readonly model: Omit<
+    ModelConfig,
+    "family" | "block" | "vocabSize" | "documentStart" | "engram" | "counted"
+  >;
   /** Learned rows; without layers there are none. */
   readonly memory: MemorySizes;
   readonly counted: CountedSizes;

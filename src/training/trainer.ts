@@ -18,7 +18,7 @@ import {
 } from "../inference/index.ts";
 import type { Addresses, MemoryInput, TrainableMemory, TrainableReader } from "../memory/memory.ts";
 import { firstNonFinite, Random } from "../numerics/index.ts";
-import { io, type ParamLayout, paramViews, ropeAngles, trainGraph } from "../model/index.ts";
+import { io, type ParamLayout, paramViews, rotaryInputs, trainGraph } from "../model/index.ts";
 import { type Binding, type Executable, type Value, valueOf, zeros } from "../tensor/index.ts";
 import { fillBatch, WindowOrder } from "./dataset.ts";
 import {
@@ -316,19 +316,13 @@ export class Trainer {
         (pass * data.length) / this.#recipe.accumulate,
         ((pass + 1) * data.length) / this.#recipe.accumulate,
       ) as T;
-    const half = config.headDim / 2;
-    const cos = new Float32Array(length * half);
-    const sin = new Float32Array(length * half);
-    const { headDim, ropeTheta: theta } = config;
-    ropeAngles({ start: 0, length, headDim, theta }, { cos, sin });
     const inputs: Record<string, Value> = {
       ...params,
       [io.ids]: valueOf(part(all.ids), [batch, length]),
       [io.labels]: valueOf(part(all.labels), [positions]),
       [io.segments]: valueOf(part(all.segments), [batch, length]),
       [io.weights]: valueOf(part(all.weights), [positions]),
-      [io.cos]: valueOf(cos, [length, half]),
-      [io.sin]: valueOf(sin, [length, half]),
+      ...rotaryInputs(config, length),
     };
     const outputs: Record<string, Value> = { ...this.#outputs };
     for (const { layerId, width } of this.#inputs) {

@@ -84,7 +84,7 @@ export const chatCommand: Command = defineCommand({
     const conversation = new Conversation(session, {
       tokenizer,
       promptOf: template === undefined ? runningText(tokenizer) : templated(template, tokenizer),
-      sampler: createSampler(samplingOf(input)),
+      sampler: createSampler(samplingOf(input, model)),
       system,
       stop,
       maxTokens: input.maxTokens ?? (template === undefined ? runningTokens : undefined),

@@ -48,7 +48,7 @@ export const generateCommand: Command = defineCommand({
     print(prompt);
     let text = "";
     const pieces = generateText(model, prompt, {
-      ...samplingOf(input),
+      ...samplingOf(input, model),
       ...(maxTokens !== undefined && { maxTokens }),
       ...(stop && { stop }),
       signal,

@@ -7,7 +7,7 @@ import { InvalidConfigError, RequestError } from "../../errors.ts";
 import type { Model } from "../../open-model.ts";
 import { pythonTrimEnd } from "./python-text.ts";
 
-type Tokenizer = Pick<Model["tokenizer"], "encode" | "eosTokenId">;
+type Tokenizer = Pick<Model["tokenizer"], "encode" | "bounds">;
 
 /** Ids, of which those from `begin` on are scored, each given all ids before it. At most `context` + 1 ids. */
 export interface TokenRequest {
@@ -98,11 +98,11 @@ export class RequestEncoder {
 
   /** The token before a text without context: the one that begins documents. */
   get #prefix(): number {
-    const { eosTokenId } = this.#tokenizer;
-    if (eosTokenId === undefined)
+    const { bosTokenId } = this.#tokenizer.bounds;
+    if (bosTokenId === undefined)
       throw new InvalidConfigError(
         "the tokenizer has no end-of-text token, from which a text without a context is scored",
       );
-    return eosTokenId;
+    return bosTokenId;
   }
 }

@@ -53,12 +53,11 @@ async function answer(
   promptIds: readonly number[],
   { tokenizer, scale, until, maxTokens, signal }: GenerateAnswersOptions,
 ): Promise<string> {
-  const eos = tokenizer.eosTokenId;
   const steps = scheduler.submit({
     promptIds,
     maxTokens,
     sampler: createSampler({ temperature: 0 }),
-    stopIds: eos === undefined ? [] : [eos],
+    stopIds: tokenizer.bounds.stopIds,
     scale,
     ...(signal && { signal }),
   });

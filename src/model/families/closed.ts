@@ -63,6 +63,18 @@ export function whole(
   return value;
 }
 
+/** The smallest number that float32 holds in full: what a norm adds may not be less. */
+export const LEAST_EPS: number = 2 ** -126;
+
+/** What `table` has for the word under `key`. */
+export function oneOf<T>(json: Json, key: string, table: Readonly<Record<string, T>>): T {
+  const value = json[key];
+  if (typeof value === "string" && Object.hasOwn(table, value)) return table[value]!;
+  throw new InvalidConfigError(
+    `config.json: "${key}": ${show(value)} (computed here as ${Object.keys(table).map(show).join(" or ")})`,
+  );
+}
+
 /** A finite number that float32 can hold. */
 export function decimal(
   json: Json,

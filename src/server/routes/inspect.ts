@@ -5,7 +5,7 @@
  */
 import type { Hono } from "hono";
 import { UnavailableError } from "../../errors.ts";
-import { promptIdsOf } from "../../generate-text.ts";
+import { promptIdsOf, startOf } from "../../generate-text.ts";
 import { CorpusIndex, inspectIds, maxInspectedIds } from "../../inspect/index.ts";
 import { ApiError } from "../api-error.ts";
 import { Corpora } from "../corpora.ts";
@@ -84,7 +84,7 @@ async function idsOf(
       { param, code: "text_too_long" },
     );
   checkPrompt(all, { tokenizer, most: maxInspectedIds, param });
-  const numHidden = text !== undefined && tokenizer.eosTokenId !== undefined ? 1 : 0;
+  const numHidden = text === undefined ? 0 : startOf(tokenizer, text).length;
   return { ids: all, numHidden };
 }
 

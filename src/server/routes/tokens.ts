@@ -1,5 +1,6 @@
 /** `/tokenize` and `/detokenize`: text <-> token ids, as the served model's tokenizer has them. */
 import type { Hono } from "hono";
+import { startOf } from "../../generate-text.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { chatIds } from "../chat-ids.ts";
@@ -73,9 +74,8 @@ async function tokensOf(
       `${param}: ${tokens.length} tokens; this server tells at most ${most} at once, so send less`,
       { param, code: "text_too_long" },
     );
-  const eos = tokenizer.eosTokenId;
   const isBegun = body.add_special_tokens ?? body.add_special ?? false;
-  return isBegun && eos !== undefined ? [eos, ...tokens] : [...tokens];
+  return isBegun ? [...startOf(tokenizer, text), ...tokens] : [...tokens];
 }
 
 /** The token's text, or its bytes where it is part of a character, as llama-server has it. */

@@ -1,0 +1,94 @@
+/**
+ * config.json <-> `ModelConfig`: the family by its "model_type", and the memory's keys, which any family may have.
+ * Closed: what is not read, neutral or computed here is refused by name and value. Knows no weights and no files.
+ */
+import { InvalidConfigError } from "../../errors.ts";
+import type { EngramConfig } from "../../memory/index.ts";
+import { checkModelConfig, type FamilyName, type ModelConfig } from "../config.ts";
+import { checkKeys, type Json, whole } from "./closed.ts";
+import { engram as own } from "./engram.ts";
+import type { Family } from "./family.ts";
+import { gpt2 } from "./gpt2.ts";
+import { gptNeox } from "./gpt-neox.ts";
+import { llama, mistral } from "./llama.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
+
+const families: Readonly<Record<FamilyName, Family>> = {
+  engram: own,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gpt2,
+  gpt_neox: gptNeox,
+};
+
+export function familyOf({ family = "engram" }: ModelConfig): Family {
+  return families[family];
+}
+
+/** Keys of ours in any family. */
+const ourKeys: readonly string[] = [
+  "document_start_token_id",
+  // `parseQuantization`.
+  "quantization_config",
+  "counted_order",
+  // The transformer's share of the memory; without one it says nothing.
+  "engram_kernel_size",
+];
+
+/**
+ * Reads a config.json; the memory's part, which is closed itself (`parseEngramConfig`), comes parsed in `engram`.
+ * Throws `InvalidConfigError` for keys and values that would change what the model computes and are not computed
+ * here. Whether sizes are those of the weights is not known yet.
+ */
+export function parseModelConfig(json: Json, engram: EngramConfig | undefined): ModelConfig {
+  const name = json["model_type"];
+  if (typeof name !== "string" || !Object.hasOwn(families, name))
+    throw new InvalidConfigError(
+      `config.json: "model_type": ${name === undefined ? "none" : JSON.stringify(name)} is no family that can be ` +
+        `computed here; those are ${Object.keys(families).join(", ")}`,
+    );
+  const { keys, defaults, parse } = families[name as FamilyName];
+  const memoryKeys = Object.keys(json).filter((key) => engram && key.startsWith("engram_"));
+  checkKeys(json, { ...keys, read: [...keys.read, ...ourKeys, ...memoryKeys] }, "config.json");
+  const documentStart = parseDocumentStart(json);
+  const order = json["counted_order"] ?? undefined;
+  const config: ModelConfig = {
+    ...parse({ ...defaults, ...json }),
+    ...(documentStart === undefined ? {} : { documentStart }),
+    ...(engram === undefined ? {} : { engram }),
+    ...(order === undefined ? {} : { counted: { order: whole(json, "counted_order") } }),
+    engramKernelSize:
+      (json["engram_kernel_size"] ?? 0) === 0 ? 0 : whole(json, "engram_kernel_size"),
+  };
+  checkModelConfig(config);
+  return config;
+}
+
+/** Everything but the memory's keys and special tokens. */
+export function modelConfigToJson(config: ModelConfig): Record<string, unknown> {
+  return {
+    ...familyOf(config).toJson(config),
+    document_start_token_id: config.documentStart ?? null,
+    ...(config.counted === undefined ? {} : { counted_order: config.counted.order }),
+    ...(config.engramKernelSize > 0 ? { engram_kernel_size: config.engramKernelSize } : {}),
+  };
+}
+
+/**
+ * The token that starts a document, for models that say so ("document_start_token_id"; null for none). Models trained by
+ * earlier versions of engram do not say it, and mean their end-of-text token: training packed documents so from the first
+ * version on. They are told by their "model_type".
+ */
+export function parseDocumentStart(json: Json): number | undefined {
+  const name = "document_start_token_id";
+  const isOldOfOurs = json[name] === undefined && json["model_type"] === "engram";
+  const value = isOldOfOurs ? json["eos_token_id"] : json[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidConfigError(
+      `config.json: "${isOldOfOurs ? "eos_token_id" : name}" must be a token id or null, got ${JSON.stringify(value)}`,
+    );
+  return value;
+}

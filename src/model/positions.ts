@@ -1,0 +1,32 @@
+/** What a graph is told of positions, by the host: angles of rotations, or indices of learned vectors. */
+import { type Value, valueOf } from "../tensor/index.ts";
+import { blockOf, type ModelConfig, rotaryWidthOf } from "./config.ts";
+import { io } from "./graphs.ts";
+import { ropeAngles } from "./rope.ts";
+
+/** The inputs of a graph over packed texts of `length` tokens. Learned positions it finds itself. */
+export function rotaryInputs(config: ModelConfig, length: number): Record<string, Value> {
+  if (blockOf(config).positions !== "rotary") return {};
+  const half = rotaryWidthOf(config) / 2;
+  const [cos, sin] = [new Float32Array(length * half), new Float32Array(length * half)];
+  ropeAngles(config, { start: 0, length }, { cos, sin });
+  return { [io.cos]: valueOf(cos, [length, half]), [io.sin]: valueOf(sin, [length, half]) };
+}
+
+/** Writes into the inputs of a decoding graph that row `row` stands at `length` positions from `start` on. */
+export function writePositions(
+  config: ModelConfig,
+  inputs: Readonly<Record<string, Value>>,
+  { row, start, length }: { row: number; start: number; length: number },
+): void {
+  const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
+  const first = row * length;
+  if (blockOf(config).positions === "rotary")
+    ropeAngles(config, { start, length, first }, { cos: data(io.cos), sin: data(io.sin) });
+  else {
+    // What only pads the row may stand behind the last position.
+    const last = config.maxPositions - 1;
+    for (let t = 0; t < length; t++)
+      inputs[io.positions]!.data[first + t] = Math.min(start + t, last);
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Weights that rest as numbers, in the layout of their family: files -> weights by their names here, and back. One
+ * tensor of the files is in memory at a time. Knows layouts and element types; not what a weight is for, nor packing.
+ */
+import {
+  checkTensor,
+  type ExpectedTensor,
+  type FileDType,
+  type LocatedTensor,
+  type ModelFiles,
+  type TensorSource,
+} from "./checkpoint/index.ts";
+import { FormatError, NonFiniteError } from "./errors.ts";
+import {
+  type ModelConfig,
+  type ParamSpec,
+  type StoredTensor,
+  storedTensors,
+} from "./model/index.ts";
+import {
+  decodeBf16Array,
+  decodeF16Array,
+  encodeBf16Array,
+  firstNonFinite,
+} from "./numerics/index.ts";
+import { sizeOf, type Values } from "./tensor/index.ts";
+
+/** How weights that are not packed are stored. */
+export type NumberFormat = "f32" | "bf16";
+
+/** Element types that are read as numbers. */
+export const NUMBERS: readonly FileDType[] = ["F32", "BF16", "F16"];
+
+/** A tensor of the layout, and where it is: more than once where one of its names may be left out. */
+export interface FoundTensor {
+  readonly stored: StoredTensor;
+  readonly found: readonly LocatedTensor[];
+}
+
+/** Throws `FormatError` for one that is missing, or of another type or shape. */
+export function findStored(
+  path: string,
+  layout: readonly StoredTensor[],
+  tensors: ReadonlyMap<string, LocatedTensor>,
+): FoundTensor[] {
+  return layout.map((stored) => {
+    const { names, shape } = stored;
+    const is = (name: string): ExpectedTensor => ({ name, dtypes: NUMBERS, shape });
+    const found = new Map<string, LocatedTensor>();
+    for (const name of names) {
+      const one = tensors.get(name);
+      if (one !== undefined) found.set(one.name, checkTensor(path, one, is(name)));
+    }
+    if (found.size === 0) checkTensor(path, undefined, is(names[0]!));
+    return { stored, found: [...found.values()] };
+  });
+}
+
+/**
+ * Reads the weights of a tensor. `place` says where the numbers of each go. Throws `NonFiniteError` for those that are
+ * none, and `FormatError` where its two names stand for different numbers.
+ */
+export async function readStored(
+  files: ModelFiles,
+  { stored, found }: FoundTensor,
+  place: (spec: ParamSpec) => Float32Array,
+): Promise<void> {
+  const [first, ...others] = found as [LocatedTensor, ...LocatedTensor[]];
+  for (const other of others) await checkSame(files, first, other);
+  const into = stored.parts.map(({ spec }) => place(spec));
+  const isPlain = into.length === 1 && !stored.isTransposed;
+  const read = isPlain ? into[0]! : new Float32Array(sizeOf(stored.shape));
+  await readNumbers(files, first, read);
+  checkFinite(files.path, first, read);
+  if (isPlain) return;
+  const values = stored.isTransposed ? transposed(read, stored.shape) : read;
+  for (const { part, from, at, count } of runsOf(stored))
+    into[part]!.set(values.subarray(at, at + count), from);
+}
+
+/** The tensors of a model's weights, to be written as its family has them. */
+export function storedSources(
+  config: ModelConfig,
+  { params, format }: { params: Values; format: NumberFormat },
+): TensorSource[] {
+  return storedTensors(config).map((stored) =>
+    numberSource(stored.names[0]!, stored.shape, {
+      format,
+      numbers() {
+        const parts = stored.parts.map(({ spec }) => params[spec.name]!.data as Float32Array);
+        if (parts.length === 1 && !stored.isTransposed) return parts[0]!;
+        const values = new Float32Array(sizeOf(stored.shape));
+        for (const { part, from, at, count } of runsOf(stored))
+          values.set(parts[part]!.subarray(from, from + count), at);
+        return stored.isTransposed ? transposed(values, stored.shape.toReversed()) : values;
+      },
+    }),
+  );
+}
+
+/** A tensor of numbers to be written. They are asked for when it is its turn. */
+export function numberSource(
+  name: string,
+  shape: readonly number[],
+  { numbers, format }: { numbers: () => Float32Array; format: NumberFormat },
+): TensorSource {
+  return {
+    name,
+    dtype: format === "f32" ? "F32" : "BF16",
+    shape,
+    chunks() {
+      const values = numbers();
+      if (format === "f32")
+        return [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
+      const codes = new Uint16Array(values.length);
+      encodeBf16Array(values, codes);
+      return [new Uint8Array(codes.buffer)];
+    },
+  };
+}
+
+/** How those of a model are stored; what is neither is kept in full. */
+export function numberFormatOf([first]: readonly FoundTensor[]): NumberFormat {
+  return first?.found[0]?.dtype === "BF16" ? "bf16" : "f32";
+}
+
+/** The numbers of a tensor as [out, in], run by run: `count` from `at` on are those of a part from `from` on. */
+function* runsOf({
+  parts,
+  shape,
+}: StoredTensor): Generator<{ part: number; from: number; at: number; count: number }> {
+  const counts = parts.map(({ spec, run }) => (run * sizeOf(spec.shape)) / spec.shape[0]!);
+  const total = sizeOf(shape);
+  for (let turn = 0, at = 0; at < total; turn++)
+    for (const [part, count] of counts.entries()) {
+      yield { part, from: turn * count, at, count };
+      at += count;
+    }
+}
+
+/** Checked once at load, when the numbers are in the processor's caches anyway. */
+export function checkFinite(
+  path: string,
+  { name, shape }: Pick<TensorSource, "name" | "shape">,
+  values: Float32Array,
+): void {
+  const at = firstNonFinite(values);
+  if (at === -1) return;
+  const place: number[] = [];
+  let rest = at;
+  for (const side of shape.toReversed()) {
+    place.unshift(rest % side);
+    rest = Math.floor(rest / side);
+  }
+  throw new NonFiniteError(
+    `${path}: "${name}" holds ${values[at]} at [${place.join(", ")}] of [${shape.join(", ")}]; ` +
+      "the file is damaged, or training went on after its numbers had overflowed",
+  );
+}
+
+/** [rows, columns] -> [columns, rows] */
+function transposed(values: Float32Array, shape: readonly number[]): Float32Array {
+  const [rows, columns] = shape as [number, number];
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      out[column * rows + row] = values[row * columns + column]!;
+  return out;
+}
+
+async function readNumbers(
+  files: ModelFiles,
+  { name, dtype }: LocatedTensor,
+  into: Float32Array,
+): Promise<void> {
+  if (dtype === "F32") {
+    const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+    await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
+    return;
+  }
+  const codes = new Uint16Array((await files.read(name)).buffer);
+  if (dtype === "BF16") decodeBf16Array(codes, into);
+  else decodeF16Array(codes, into);
+}
+
+/** A tied weight may be there under both of its names, but is one weight. */
+async function checkSame(
+  files: ModelFiles,
+  one: LocatedTensor,
+  other: LocatedTensor,
+): Promise<void> {
+  const size = one.end - one.begin;
+  const bytes = [one, other].map(() => new Uint8Array(Math.min(size, 1 << 20)));
+  const isAlike = one.dtype === other.dtype;
+  for (let begin = 0; isAlike && begin < size; begin += bytes[0]!.length) {
+    const end = Math.min(size, begin + bytes[0]!.length);
+    for (const [i, { name }] of [one, other].entries())
+      await files.readRange(name, { begin, end, into: bytes[i]! });
+    const [ours, theirs] = bytes as [Uint8Array, Uint8Array];
+    if (ours.subarray(0, end - begin).some((byte, i) => byte !== theirs[i])) break;
+    if (end === size) return;
+  }
+  throw new FormatError(
+    `${files.path}: config.json says tie_word_embeddings, but "${one.name}" and "${other.name}" are not the same ` +
+      "numbers; either would give another model's answers",
+  );
+}
