@@ -118,7 +118,7 @@ export function checkModelConfig(config: ModelConfig): void {
   const width = rotaryWidthOf(config);
   if (blockOf(config).positions === "rotary" && (width % 2 !== 0 || width < 2 || width > headDim))
     throw new InvalidConfigError(
-      `rotary positions turn an even number of the ${headDim} values of a head (head_dim), got ${width}`,
+      `head_dim must be even for rotary positions, or the part of it that they turn: got ${width} of ${headDim}`,
     );
   if (documentStart !== undefined && documentStart >= vocabSize)
     throw new InvalidConfigError(
