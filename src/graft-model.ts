@@ -32,9 +32,9 @@ import {
   paramViews,
   parseModelConfig,
 } from "./model/index.ts";
-import { numberSource } from "./model-weights.ts";
 import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
+import { numberSource } from "./stored-weights.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import { type Document, type MemorySizes, packDocuments } from "./training/index.ts";
@@ -89,7 +89,8 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   const tables = rows === undefined ? [] : emptyTables(config.engram!);
   const added = addedWeights(before, config, seed);
   const isMemory = memoryNames(checked);
-  const there = [...checked.tensors.values()];
+  // A tied weight may be there under two names.
+  const there = [...new Set(checked.tensors.values())];
   const copied = there.filter(({ name }) => isMemory.has(name)).map((one) => copyOf(files, one));
   await writeModelDir(out, {
     ...origin.texts,
@@ -131,9 +132,10 @@ function addedWeights(before: ModelConfig, config: ModelConfig, seed: number): T
   if (config.counted !== undefined && before.counted === undefined) closeMixture(params, config);
   return layout.specs
     .filter(({ name }) => !had.has(name))
-    .map((spec) =>
-      numberSource(spec, { values: params[spec.name]!.data as Float32Array, format: "f32" }),
-    );
+    .map(({ name, shape }) => {
+      const numbers = (): Float32Array => params[name]!.data as Float32Array;
+      return numberSource(name, shape, { numbers, format: "f32" });
+    });
 }
 
 function emptyTables(engram: EngramConfig): RetrievalTable[] {

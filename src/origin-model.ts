@@ -110,7 +110,7 @@ export class OriginModel {
 
   /** All weights as numbers. */
   async weights(): Promise<Values> {
-    return (await readWeights(this.#files, this.#checked.config, "f32")).params;
+    return (await readWeights(this.#files, this.#checked, "f32")).params;
   }
 
   /** Its learned rows, open until `close`; undefined if it has none. */
