@@ -189,19 +189,28 @@ async function checkSame(
   one: LocatedTensor,
   other: LocatedTensor,
 ): Promise<void> {
-  const size = one.end - one.begin;
-  const bytes = [one, other].map(() => new Uint8Array(Math.min(size, 1 << 20)));
-  const isAlike = one.dtype === other.dtype;
-  for (let begin = 0; isAlike && begin < size; begin += bytes[0]!.length) {
-    const end = Math.min(size, begin + bytes[0]!.length);
-    for (const [i, { name }] of [one, other].entries())
-      await files.readRange(name, { begin, end, into: bytes[i]! });
-    const [ours, theirs] = bytes as [Uint8Array, Uint8Array];
-    if (ours.subarray(0, end - begin).some((byte, i) => byte !== theirs[i])) break;
-    if (end === size) return;
-  }
+  if (one.dtype === other.dtype && (await isSame(files, one, other))) return;
   throw new FormatError(
     `${files.path}: config.json says tie_word_embeddings, but "${one.name}" and "${other.name}" are not the same ` +
       "numbers; either would give another model's answers",
   );
+}
+
+/** Bytes compared at a time. */
+const COMPARED_BYTES = 1 << 20;
+
+async function isSame(
+  files: ModelFiles,
+  one: LocatedTensor,
+  other: LocatedTensor,
+): Promise<boolean> {
+  const size = one.end - one.begin;
+  for (let begin = 0; begin < size; begin += COMPARED_BYTES) {
+    const end = Math.min(size, begin + COMPARED_BYTES);
+    const [ours, theirs] = [new Uint8Array(end - begin), new Uint8Array(end - begin)] as const;
+    await files.readRange(one.name, { begin, end, into: ours });
+    await files.readRange(other.name, { begin, end, into: theirs });
+    if (ours.some((byte, i) => byte !== theirs[i])) return false;
+  }
+  return true;
 }

@@ -97,7 +97,7 @@ export function declareWeights(
     if (matrix !== undefined) return g.matmulQuantized(x_NK, matrix);
     return g.matmul(x_NK, number(name), { transB: true });
   };
-  const rows = (name: string, ids: Tensor): Tensor => {
+  const vectors = (name: string, ids: Tensor): Tensor => {
     const matrix = packed.get(name);
     return matrix === undefined
       ? g.gatherRows(number(name), ids)
@@ -134,8 +134,8 @@ export function declareWeights(
     layer: (layer) => within((name) => layerName(layer, name)),
     top: within((name) => name),
     embed(ids, positions) {
-      const x = rows(embedName, ids);
-      return positions === undefined ? x : g.add(x, rows(positionsName, positions));
+      const x = vectors(embedName, ids);
+      return positions === undefined ? x : g.add(x, vectors(positionsName, positions));
     },
     head: (hidden_ND) => project(hidden_ND, head),
     headLoss(hidden_ND, labels_N) {
