@@ -51,9 +51,11 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // The files at the root put text, memory and model together; they alone may see all of it.
   "model-of-preset.ts": ["memory", "model", "type training"],
   "plan-training.ts": ["machine", "memory", "model", "type training"],
-  "model-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
+  "stored-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
+  "model-weights.ts": ["checkpoint", "model", "stored-weights.ts", "tensor", "numerics"],
+  "text-settings.ts": ["type checkpoint", "inference", "type model", "type tokenizer"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
-  "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "model-weights.ts"],
+  "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "stored-weights.ts"],
   "count-text.ts": ["checkpoint", "memory", "type training"],
   // Knows no platform; "load-model.ts" has Node's.
   "open-model.ts": [
@@ -67,6 +69,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "model-weights.ts",
     "tensor",
+    "text-settings.ts",
     "tokenizer",
     "worker",
   ],
@@ -111,9 +114,9 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "checkpoint",
     "memory",
     "model",
-    "model-weights.ts",
     "origin-model.ts",
     "save-model.ts",
+    "stored-weights.ts",
     "type inference",
     "tokenizer",
     "training",
