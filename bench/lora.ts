@@ -13,7 +13,7 @@ import "./setup/command-line.ts";
 import { parseArgs } from "node:util";
 import { emptyBatch, Scorer, withoutMemory } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
-import { io, type ParamSpec, paramSpecs, ropeAngles, trainGraph } from "../src/model/index.ts";
+import { io, type ParamSpec, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { GraphBuilder, type Value, valueOf, zeros } from "../src/tensor/index.ts";
@@ -112,9 +112,6 @@ const adapters = await Promise.all(
 );
 
 const batch = emptyBatch(rows, length);
-const half = config.headDim / 2;
-const [cos, sin] = [new Float32Array(length * half), new Float32Array(length * half)];
-ropeAngles({ start: 0, length, headDim: config.headDim, theta: config.ropeTheta }, { cos, sin });
 const loss = zeros("f32", [1]);
 const executable = await backend.compile(
   trainGraph(model.config, { batch: rows, length }, adapted),
@@ -126,8 +123,7 @@ const step = executable.bind(
     [io.labels]: valueOf(batch.labels, [rows * length]),
     [io.segments]: valueOf(batch.segments, [rows, length]),
     [io.weights]: valueOf(batch.weights, [rows * length]),
-    [io.cos]: valueOf(cos, [length, half]),
-    [io.sin]: valueOf(sin, [length, half]),
+    ...rotaryInputs(config, length),
   },
   { [io.loss]: loss, ...gradients },
 );
