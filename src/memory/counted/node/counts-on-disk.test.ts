@@ -270,6 +270,23 @@ test("what was not added cannot be taken off, and counts of other n-grams or tok
   await assert.rejects(mergeNgramFiles(freshPath(), [plus(one), plus(other)]), InvalidConfigError);
 });
 
+test("what is stopped leaves neither half a file nor scratch files", async () => {
+  const at = freshPath();
+  const signal = AbortSignal.abort();
+  const isAbort = { name: "AbortError" };
+  const runs = await NgramRuns.open(at, { order: 3, vocabSize, tokenizer, signal });
+  await assert.rejects(count(runs, [[0, 1, 2, 3]]), isAbort);
+  const path = await fileOf([[0, 1, 2, 3]], 3);
+  await assert.rejects(mergeNgramFiles(join(at, "merged"), [plus(path)], { signal }), isAbort);
+  using open = new OpenNgrams([plus(path)]);
+  const scratch = join(at, "table");
+  await assert.rejects(
+    buildTableOnDisk(open.ngrams, { kind: open.kind, scratch, signal }),
+    isAbort,
+  );
+  assert.deepEqual(await readdir(at), []);
+});
+
 test("a damaged file of counts is refused, whichever byte is another or missing", async () => {
   const path = await fileOf(
     [

@@ -26,6 +26,7 @@ export async function writeNgramFile(
   ngrams: OrderedNgrams,
   { kind, signal }: { kind: NgramKind; signal?: AbortSignal | undefined },
 ): Promise<NgramHeader> {
+  signal?.throwIfAborted();
   const encoder = new NgramEncoder(kind);
   let written: NgramHeader | undefined;
   await writeDurably(path, async (file) => {
