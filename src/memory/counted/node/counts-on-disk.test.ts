@@ -214,6 +214,20 @@ test("counts of two texts add up to those of both, and taken off leave the other
   );
 });
 
+test("counts of many blocks add up as those of one", async () => {
+  let state = 1;
+  const random = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 16) % vocabSize;
+  };
+  const text = (): Documents => [Array.from({ length: 100_000 }, random)];
+  const [a, b] = [text(), text()];
+  const [ofA, ofB] = [await fileOf(a, 8), await fileOf(b, 8)];
+  const both = await merged([plus(ofA), plus(ofB)]);
+  assert.ok(both.length > 2 ** 19);
+  assert.deepEqual(both, await readFile(await fileOf([...a, ...b], 8)));
+});
+
 test("counts without a fold are those of the text less those of the fold", async () => {
   await fc.assert(
     fc.asyncProperty(

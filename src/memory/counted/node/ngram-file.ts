@@ -120,7 +120,8 @@ export async function mergeNgramFiles(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<NgramHeader> {
   using open = new OpenNgrams(files);
-  return writeNgramFile(path, open.ngrams, { kind: open.kind, signal });
+  // Without the await they would be closed before they are read.
+  return await writeNgramFile(path, open.ngrams, { kind: open.kind, signal });
 }
 
 /** Several open files of counts, read as one. */
