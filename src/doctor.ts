@@ -3,8 +3,9 @@
  * tier. Combines measurements (`machine/node`), stores and models; prints nothing. `bench/doctor-forecast.ts` checks
  * the forecasts against real decoding.
  */
-import { isReleasedLayout, locateTables } from "./at-rest/index.ts";
+import { isReleasedLayout, locateCounts, locateTables } from "./at-rest/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
+import { InvalidConfigError } from "./errors.ts";
 import { openModelDirectory } from "./checkpoint/node/index.ts";
 import { Decoder, type LanguageModel } from "./inference/index.ts";
 import { loadModel } from "./load-model.ts";
@@ -25,14 +26,19 @@ import {
   readMachineMemory,
 } from "./machine/node/index.ts";
 import {
+  BLOCK_BYTES,
+  blocksPerPosition,
   cached,
+  CountedMemory,
+  countsOf,
+  findEngramConfig,
   numColumns,
-  parseEngramConfig,
   RamStore,
   type RowStore,
+  withCounts,
   withRows,
 } from "./memory/index.ts";
-import { keyValueBytes } from "./model/index.ts";
+import { keyValueBytes, parseModelConfig } from "./model/index.ts";
 
 /** A table that need not exist. */
 export interface TableToPlan {
@@ -69,7 +75,7 @@ export interface DoctorReport {
     readonly rows: number;
     readonly rowBytes: number;
     readonly bytes: number;
-    /** Of all Engram layers. */
+    /** Of all Engram layers, and blocks of counts, whose number is an estimate. */
     readonly rowsPerToken: number;
   };
   readonly model?: {
@@ -272,14 +278,25 @@ async function openSubject({
 async function openModelSubject(model: string): Promise<Subject> {
   await using opened = new DisposalStack();
   const files = opened.adopt(await openModelDirectory(model), (one) => one.close());
-  const engram = parseEngramConfig(files.config);
-  const tables = await locateTables(files, engram);
+  const engram = findEngramConfig(files.config);
+  const isReleased = engram !== undefined && (await isReleasedLayout(files, engram));
+  const tables = engram === undefined ? [] : await locateTables(files, engram);
+  // The released layout has tables, and no model that could be computed here.
+  const counts = isReleased
+    ? undefined
+    : await locateCounts(files, parseModelConfig(files.config, engram));
+  if (counts !== undefined) tables.push(counts.table);
+  if (tables.length === 0)
+    throw new InvalidConfigError(
+      `${model}: the model has no memory, so it has no table to measure`,
+    );
+  const blocks = counts && blocksPerPosition(await counts.directory(), BLOCK_BYTES);
+  const rows = engram === undefined ? 0 : numColumns(engram) * engram.layerIds.length;
   const stores: RowStore[] = [];
   for (const table of tables) stores.push(opened.adopt(await table.open(), (one) => one.close()));
   const paths = tables.flatMap(({ parts }) =>
     parts.map(({ tensor }) => files.source.nameOf(tensor.file)),
   );
-  const layout = (await isReleasedLayout(files, engram)) ? "released" : "engram";
   const usesCounted = tables[0]!.useCodes !== undefined;
   const owned = opened.move();
   return {
@@ -288,10 +305,10 @@ async function openModelSubject(model: string): Promise<Subject> {
       rowBytes: store.rowBytes,
       store,
     })),
-    rowsPerToken: numColumns(engram) * engram.layerIds.length,
+    rowsPerToken: rows + Math.ceil(blocks ?? 0),
     where: model,
     isInMemory: false,
-    model: { path: model, layout, usesCounted },
+    model: { path: model, layout: isReleased ? "released" : "engram", usesCounted },
     makeCold: () => paths.every((path) => emptyPageCache(path)),
     close: () => owned[Symbol.asyncDispose](),
   };
@@ -378,26 +395,46 @@ async function timeTokens(
   language: LanguageModel,
   { isLate }: { isLate: boolean },
 ): Promise<Spread> {
-  const { config, memory } = language;
-  await using decoder = new Decoder({
-    ...language,
-    memory:
-      memory &&
-      withRows(memory, (rows) =>
-        rows.withTables((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
-      ),
-  });
+  const { config } = language;
+  await using decoder = new Decoder({ ...language, memory: memoryAt(language, { isLate }) });
   await using session = decoder.createSession();
+  const ids: number[] = [];
+  for (let id = 1; ids.length < Math.min(TIMED_IDS, config.maxPositions);)
+    ids.push((id = (id * 7 + 1) % config.vocabSize));
   const times: number[] = [];
+  // What counts need of these ids is in the cache before the time counts.
+  if (language.memory?.numDistributions !== undefined) await session.append(ids);
   const end = performance.now() + 1000;
-  for (let id = 1; performance.now() < end; id = (id * 7 + 1) % config.vocabSize) {
-    if (session.remaining === 0) session.rewind(0);
+  for (let i = 0; performance.now() < end; i = (i + 1) % ids.length) {
+    if (i === 0) session.rewind(0);
     const start = performance.now();
-    await session.append([id]);
+    await session.append([ids[i]!]);
     times.push(performance.now() - start);
   }
   // The first ones compile.
   return spreadOf(times.length > 8 ? times.slice(4) : times);
+}
+
+const TIMED_IDS = 128;
+
+/** The memory with learned rows from nowhere, and counts, which must be read, from their cache. */
+function memoryAt(
+  { memory }: LanguageModel,
+  { isLate }: { isLate: boolean },
+): LanguageModel["memory"] {
+  if (memory === undefined) return undefined;
+  const rows = withRows(memory, (own) =>
+    own.withTables((table) => ({ ...table, store: nowhere(table.store, { isLate }) })),
+  );
+  const counts = countsOf(rows);
+  if (counts === undefined || !isLate) return rows;
+  const { buckets } = counts.table;
+  const late: RowStore = {
+    ...nowhere(buckets, { isLate }),
+    read: (blocks, into) => buckets.read(blocks, into),
+  };
+  const { layerId } = counts.inputs[0]!;
+  return withCounts(rows, new CountedMemory({ ...counts.table, buckets: late }, { layerId }));
 }
 
 /** For all tables together; nothing is read through these caches. */

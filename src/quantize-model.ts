@@ -12,6 +12,7 @@ import {
   rowFormat,
   type RowFormat,
   type RowFormatName,
+  countsOf,
   rowsOf,
   withRows,
 } from "./memory/index.ts";
@@ -71,7 +72,11 @@ export function checkFormats(model: LanguageModel, to: ModelFormats): void {
     );
   if (to.rows === from.rows) return;
   if (from.rows === undefined)
-    throw new InvalidConfigError("the model has no memory, so there are no rows to convert");
+    throw new InvalidConfigError(
+      countsOf(model.memory) === undefined
+        ? "the model has no memory, so there are no rows to convert"
+        : "the model has counts and no learned rows, and counts stay as they are; leave out --rows",
+    );
   if (from.rows !== "f32" && from.rows !== "bf16")
     throw new InvalidConfigError(
       `the rows rest as ${from.rows} already; convert the model that they were made from`,

@@ -24,6 +24,7 @@ import {
   checkDirectory,
   type CountedDirectory,
   type CountedTable,
+  numContextsIn,
   rowFormat,
   type TableIdentity,
 } from "../memory/index.ts";
@@ -70,6 +71,8 @@ export function countedSourcesOf(
 export interface CountsAtRest {
   readonly table: TableAtRest;
   readonly tensors: readonly LocatedTensor[];
+  /** About how many contexts have a row. */
+  readonly numContexts: number;
   /** Bytes of RAM that it takes besides its table. */
   readonly directoryBytes: number;
   /** Reads and checks it. Throws `FormatError`. */
@@ -120,6 +123,7 @@ export async function locateCounts(
   return {
     table,
     tensors: [...tensors, ...table.parts.map(({ tensor }) => tensor)],
+    numContexts: vocabSize + numContextsIn(numOffsets - 1, vocabSize),
     // With its unigrams as chances beside the counts.
     directoryBytes: 4 * (numOffsets + 2 * vocabSize) + 8 * order,
     async directory() {

@@ -53,6 +53,7 @@ export {
   type PlaceRange,
   sortByContext,
 } from "./counted/context-order.ts";
+export { blocksPerPosition, numContextsIn } from "./counted/bucket-placement.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
 export { type CountsEstimate, estimateCounts } from "./counted/estimate-bytes.ts";
 export { evidenceWidth } from "./counted/evidence.ts";

@@ -40,8 +40,8 @@ export function memoryMetrics(read: () => MemoryReport | undefined): Metric[] {
       }),
     );
   return [
-    cost("steps", "Runs of the model that looked up rows.", "steps"),
-    cost("rows", "Rows looked up by these runs.", "rows"),
+    cost("steps", "Runs of the model that looked up rows, or blocks of counts.", "steps"),
+    cost("rows", "Rows and blocks looked up by these runs.", "rows"),
     cost("steps_ahead", "Runs that began before all their rows had been read.", "stepsAhead"),
     cost("stalls", "Runs that began early and then had to wait for rows.", "stalls"),
     cost("stall_seconds", "Time spent waiting for rows.", "stallSeconds"),

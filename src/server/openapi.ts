@@ -109,7 +109,7 @@ export const routes: readonly Route[] = [
   {
     method: "get",
     path: "/engram/memory",
-    summary: "The memory's tables: their buckets, their reads, and how long these take",
+    summary: "The memory's tables and counts: their buckets, their reads, and how long these take",
   },
   {
     method: "get",

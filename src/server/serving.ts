@@ -77,8 +77,10 @@ export interface Serving {
   readonly name: string;
   readonly scheduler: Scheduler;
   readonly metrics: Metrics;
-  /** Absent for a model without a memory. */
+  /** Absent for a model without learned rows. */
   readonly inspector: MemoryInspector | undefined;
+  /** Absent if nobody watches the traffic of its tables. */
+  readonly traffic: TableTraffic | undefined;
   /** Renders messages by the model's chat template; absent for a base model. */
   readonly chat: ChatTemplate | undefined;
   /** Absent where no worker can be started for them. */
@@ -120,6 +122,7 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       others: memoryMetrics(() => scheduler.memory),
     }),
     inspector: model.rows && new MemoryInspector(model.rows, traffic),
+    traffic,
     chat:
       chatTemplate === undefined
         ? undefined

@@ -9,22 +9,15 @@ import { writeElsewhere } from "../../src/at-rest/node/index.ts";
 import type { TensorSource } from "../../src/checkpoint/index.ts";
 import { openModelDirectory, writeSafetensors } from "../../src/checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, loadModel, type Model } from "../../src/index.ts";
-import {
-  buildCountedTable,
-  buildTokenMap,
-  rowFormat,
-  type RowStore,
-  sortByContext,
-  tableInRam,
-} from "../../src/memory/index.ts";
+import { rowFormat, type RowStore } from "../../src/memory/index.ts";
 import { inFormats, writeInFormats } from "../../src/quantize-model.ts";
-import { type ModelToSave, saveModel } from "../../src/save-model.ts";
+import { saveModel } from "../../src/save-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
-import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
+import { parseTokenizerJson } from "../../src/tokenizer/index.ts";
 import { trainModel } from "../../src/train-model.ts";
 import { miniPreset } from "../models/mini-preset.ts";
-import { packableConfig, randomModel, smallEngram } from "../models/random-model.ts";
+import { idsOf, modelToSave } from "../models/model-to-save.ts";
 import { removeSums } from "../models/remove-sums.ts";
 import { startRangeServer } from "../range-server.ts";
 
@@ -33,34 +26,12 @@ after(() => rm(root, { recursive: true, force: true }));
 const backend = referenceBackend();
 const order = 4;
 
-const text = "the cat sat on the mat and the Cat sat on THE mat again ";
-const tokenizer = toTokenizerJson(await trainBpe([text.repeat(20)], { vocabSize: 280 }));
+const counted = { order };
+const { tokenizer, counts } = await modelToSave({ hasMemory: false, counted });
+const table = counts!;
 const parsed = await parseTokenizerJson(tokenizer);
-const { vocabSize, eosTokenId } = parsed;
-const ids = [eosTokenId!, ...(await parsed.encode(text))];
-const corpus = { tokens: Uint16Array.from([...ids, ...ids.slice(3)]), starts: Uint32Array.of(0) };
-const table = tableInRam(
-  buildCountedTable(sortByContext(corpus, { order, vocabSize }), { vocabSize }),
-);
-
-async function modelToSave(hasRows: boolean): Promise<ModelToSave> {
-  const { engram: _, ...sizes } = packableConfig;
-  const { compressedVocabSize } = buildTokenMap(parsed);
-  const engram = { ...smallEngram, compressedVocabSize };
-  const config = { ...sizes, vocabSize, counted: { order }, ...(hasRows && { engram }) };
-  const { params, memory } = await randomModel(backend, config);
-  for (const [name, { data }] of Object.entries(params))
-    if (name.startsWith("memory_mixture"))
-      for (let i = 0; i < data.length; i++) data[i] = Math.sin(i);
-  return {
-    config,
-    params,
-    tokenizer,
-    eosTokenId: eosTokenId!,
-    tables: memory?.tables ?? [],
-    counts: table,
-  };
-}
+const { vocabSize } = parsed;
+const ids = await idsOf(parsed);
 
 /** What the model says after each id of a text, and of some of them without its memory. */
 async function logitsOf(model: Model, options: { memory?: boolean } = {}): Promise<number[]> {
@@ -89,7 +60,7 @@ function slowly(store: RowStore): RowStore {
 for (const hasRows of [false, true])
   describe(`a model with counts ${hasRows ? "and learned rows" : "alone"}`, async () => {
     const directory = join(root, String(hasRows));
-    const saved = await modelToSave(hasRows);
+    const saved = await modelToSave({ hasMemory: hasRows, counted });
     await saveModel(directory, saved);
     const inRam = await loadModel(directory, { backend });
     after(() => inRam.close());
@@ -164,7 +135,7 @@ for (const hasRows of [false, true])
   });
 
 describe("counts that are not as they were saved", async () => {
-  const saved = await modelToSave(false);
+  const saved = await modelToSave({ hasMemory: false, counted });
   const [buckets, directory] = countedSources(table);
 
   /** The model with other tensors for its counts. */

@@ -7,10 +7,13 @@ export interface Props {
   readonly context_size: number;
   readonly config: { readonly vocabSize: number; readonly numLayers: number };
   readonly engram: {
-    readonly layerIds: readonly number[];
-    readonly maxNgramSize: number;
-    readonly numHeads: number;
-    readonly headDim: number;
+    /** The sizes of learned rows; absent for a memory that has counts alone. */
+    readonly layerIds?: readonly number[];
+    readonly maxNgramSize?: number;
+    readonly numHeads?: number;
+    readonly headDim?: number;
+    /** Absent for a memory without counts. */
+    readonly counted?: { readonly order: number; readonly bytes: number };
     readonly tables?: readonly {
       readonly layer: number;
       readonly rows: number;

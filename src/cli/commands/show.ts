@@ -45,6 +45,7 @@ export const showCommand: Command = defineCommand({
     const { config: sizes, tables, counts } = checked;
     const counted = counts && {
       order: sizes.counted!.order,
+      contexts: counts.numContexts,
       bytes: counts.tensors.reduce((sum, { begin, end }) => sum + end - begin, 0),
     };
     const tensors = [...checked.tensors.values()];
@@ -157,7 +158,8 @@ interface Sizes {
   readonly weights: number;
   readonly weightsAs: WeightDtype;
   readonly tableValues: number;
-  readonly counted?: { readonly order: number; readonly bytes: number };
+  /** How many contexts there are is an estimate: headers have the number of buckets. */
+  readonly counted?: { readonly order: number; readonly contexts: number; readonly bytes: number };
   readonly files: readonly FileSummary[];
 }
 
@@ -194,7 +196,8 @@ function describe(sizes: Sizes, memory: MemorySummary | undefined): string {
     );
   if (sizes.counted !== undefined)
     lines.push(
-      `counts     what followed contexts of up to ${sizes.counted.order - 1} ids, ${count(sizes.counted.bytes)} bytes`,
+      `counts     what followed contexts of up to ${sizes.counted.order - 1} ids in the training text, about ` +
+        `${count(sizes.counted.contexts)} contexts, ${count(sizes.counted.bytes)} bytes`,
     );
   lines.push(
     ...sizes.files.map(

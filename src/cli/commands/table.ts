@@ -49,9 +49,9 @@ export const tablePushCommand: Command = defineCommand({
   async run(input, context) {
     const place = given(input.place);
     await using files = await openModelDirectory(input.model);
-    const { tables, identities } = await tablesOf(files);
+    const { tables, identities, counts } = await tablesOf(files);
     for (const [i, table] of tables.entries()) {
-      context.progress.update(`layer ${table.layerId}: ${table.numRows} rows`);
+      context.progress.update(named(table, counts));
       const identity = identities[i]!;
       await withStore(table, (source) =>
         writeElsewhere(place, {
@@ -62,7 +62,7 @@ export const tablePushCommand: Command = defineCommand({
         }),
       );
     }
-    return done("pushed", tables, context);
+    return done("pushed", { tables, counts }, context);
   },
 });
 
@@ -77,7 +77,7 @@ export const tableVerifyCommand: Command = defineCommand({
   async run(input, context) {
     const place = given(input.place);
     await using files = await openModelDirectory(input.model);
-    const { tables: there } = await tablesOf(files, openPlace(place));
+    const { tables: there, counts } = await tablesOf(files, openPlace(place));
     const here = (await tablesOf(files).catch(() => undefined))?.tables;
     for (const [i, table] of there.entries()) {
       const own = here?.[i]?.format.name === table.format.name ? here[i] : undefined;
@@ -87,15 +87,19 @@ export const tableVerifyCommand: Command = defineCommand({
           : withStore(own, (rows) => check(table, { rows, store, context })),
       );
     }
-    return done("verified", there, context);
+    return done("verified", { tables: there, counts }, context);
   },
 });
 
+interface TablesOfModel {
+  readonly tables: readonly TableAtRest[];
+  readonly identities: readonly Omit<TableIdentity, "format">[];
+  /** The one that has counts, if there is one. */
+  readonly counts: TableAtRest | undefined;
+}
+
 /** All tables of a model: of its learned rows, then of its counts. Throws `InvalidConfigError` for one without. */
-async function tablesOf(
-  files: ModelFiles,
-  elsewhere?: OpenElsewhere,
-): Promise<{ tables: TableAtRest[]; identities: Omit<TableIdentity, "format">[] }> {
+async function tablesOf(files: ModelFiles, elsewhere?: OpenElsewhere): Promise<TablesOfModel> {
   const engram = findEngramConfig(files.config);
   const tables = engram === undefined ? [] : await locateTables(files, engram, { elsewhere });
   const identities = engram === undefined ? [] : await tableIdentity(engram);
@@ -109,7 +113,7 @@ async function tablesOf(
   }
   if (tables.length === 0)
     throw new InvalidConfigError(`${files.path}: the model has no memory, so it has no tables`);
-  return { tables, identities };
+  return { tables, identities, counts: counts?.table };
 }
 
 async function check(
@@ -155,17 +159,26 @@ function given(place: string | undefined): Place {
 
 function done(
   what: string,
-  tables: readonly TableAtRest[],
+  { tables, counts }: Omit<TablesOfModel, "identities">,
   { print, progress }: CommandContext,
 ): { readonly tables: readonly object[] } {
   progress.end();
-  const list = tables.map(({ layerId, numRows, format }) => ({
-    layer: layerId,
-    rows: numRows,
-    bytes: numRows * format.rowBytes,
-    format: format.name,
-  }));
-  for (const { layer, rows, format } of list)
-    print(`layer ${layer}: ${what} ${rows} rows as ${format}\n`);
-  return { tables: list };
+  for (const table of tables)
+    print(`${named(table, counts)} ${what}${table === counts ? "" : ` as ${table.format.name}`}\n`);
+  return {
+    tables: tables.map((table) => ({
+      kind: table === counts ? "counts" : "rows",
+      layer: table.layerId,
+      rows: table.numRows,
+      bytes: table.numRows * table.format.rowBytes,
+      format: table.format.name,
+    })),
+  };
+}
+
+function named(table: TableAtRest, counts: TableAtRest | undefined): string {
+  const { layerId, numRows, format } = table;
+  return table === counts
+    ? `counts: ${numRows} blocks of ${format.rowBytes} bytes`
+    : `layer ${layerId}: ${numRows} rows`;
 }

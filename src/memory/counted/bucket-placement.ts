@@ -20,6 +20,35 @@ export function numBucketsFor(numContexts: number, vocabSize: number): number {
   return vocabSize + Math.max(1, Math.ceil(numContexts / contextsPerBucket));
 }
 
+/** About how many contexts of several ids have so many buckets. */
+export function numContextsIn(numBuckets: number, vocabSize: number): number {
+  return contextsPerBucket * (numBuckets - vocabSize);
+}
+
+/**
+ * About how many blocks of `blockBytes` a position reads: all of the bucket of each of its contexts. Ids are taken as
+ * frequent as they follow others, and longer contexts as if all were found.
+ */
+export function blocksPerPosition(
+  { order, vocabSize, unigrams, offsets }: CountedDirectory,
+  blockBytes: number,
+): number {
+  const mean = (from: number, to: number, weightOf: (bucket: number) => number): number => {
+    let [sum, weights] = [0, 0];
+    for (let bucket = from; bucket < to; bucket++) {
+      const [begin, end] = [offsets[bucket]!, offsets[bucket + 1]!];
+      if (begin === end) continue;
+      const blocks = Math.ceil(end / blockBytes) - Math.floor(begin / blockBytes);
+      sum += weightOf(bucket) * blocks;
+      weights += weightOf(bucket);
+    }
+    return weights === 0 ? 0 : sum / weights;
+  };
+  const ofOne = mean(0, vocabSize, (id) => unigrams[id]!);
+  const ofSeveral = mean(vocabSize, offsets.length - 1, () => 1);
+  return ofOne + (order - 2) * ofSeveral;
+}
+
 /** The bucket of the context of the `depth` ids before `place`. */
 export function bucketOf(
   { vocabSize, offsets }: Pick<CountedDirectory, "vocabSize" | "offsets">,

@@ -4,9 +4,11 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { memoryConformance } from "../../../test/conformance/memory.ts";
 import { FormatError } from "../../errors.ts";
+import { Random } from "../../numerics/index.ts";
+import { blocksPerPosition } from "./bucket-placement.ts";
 import { type CountedText, sortByContext } from "./context-order.ts";
 import { CountedMemory } from "./counted-memory.ts";
-import { buildCountedTable } from "./counted-table.ts";
+import { BLOCK_BYTES, buildCountedTable } from "./counted-table.ts";
 import { CrossFittedCounts, tableInRam } from "./cross-fitted.ts";
 
 const vocabSize = 7;
@@ -251,4 +253,26 @@ test("a row lies where docs/format.md says, with the bytes of its example", asyn
   const bucket = vocab + Number((h ^ (h >> 13n)) % numBuckets);
   const found = Buffer.from(bytes.subarray(offsets[bucket], offsets[bucket + 1])).toString("hex");
   assert.ok(found.includes(example!.replaceAll(" ", "")), found);
+});
+
+test("how many contexts and blocks there are is told well from the directory alone", () => {
+  const random = Random.fromSeed(4, "words");
+  const vocab = 50;
+  // Some ids are far more frequent than others, and what follows depends on them.
+  const next = (id: number): number => (id * 7 + Math.floor(12 * random.uniform() ** 3)) % vocab;
+  const tokens: number[] = [1];
+  while (tokens.length < 8000) tokens.push(next(tokens.at(-1)!));
+  const memory = memoryOf(textOf(tokens, [0]), { vocab });
+  const contexts = [1, 2, 3].flatMap((depth) =>
+    tokens.slice(depth - 1, -1).map((_, at) => tokens.slice(at, at + depth).join()),
+  );
+  const ratio = memory.numContexts / new Set(contexts).size;
+  assert.ok(ratio > 0.95 && ratio < 1.05, `${ratio}`);
+  const reader = memory.reader();
+  const { numRows } = reader.lookUp(
+    reader.address([{ ids: tokens, from: 3, to: tokens.length }]),
+    new Map(),
+  );
+  const found = blocksPerPosition(memory.table, BLOCK_BYTES) / (numRows / (tokens.length - 3));
+  assert.ok(found > 0.6 && found < 1.5, `${found}`);
 });

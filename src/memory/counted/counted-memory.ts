@@ -16,7 +16,7 @@ import type {
   TokenSpan,
 } from "../memory.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
-import { bucketOf } from "./bucket-placement.ts";
+import { bucketOf, numContextsIn } from "./bucket-placement.ts";
 import { BLOCK_BYTES, countedBytes, type CountedTable } from "./counted-table.ts";
 import { EVIDENCE, evidenceWidth } from "./evidence.ts";
 import { rowChances, type RowChances, unigramChances } from "./distributions.ts";
@@ -45,6 +45,12 @@ export class CountedMemory implements Memory {
   /** Of its table and the table's directory, at rest. */
   get numBytes(): number {
     return countedBytes(this.table);
+  }
+
+  /** About how many contexts have a row. */
+  get numContexts(): number {
+    const { offsets, vocabSize } = this.table;
+    return vocabSize + numContextsIn(offsets.length - 1, vocabSize);
   }
 
   reader(): MemoryReader {

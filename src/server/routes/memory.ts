@@ -1,5 +1,5 @@
 /**
- * `/engram/memory`: the served model's memory as a whole - its tables and what is asked of them, maps of their
+ * `/engram/memory`: the served model's memory as a whole - its tables, its counts and what is asked of them, maps of
  * rows, and how n-grams fall on them. Every answer is bounded, however large a table is.
  */
 import type { Hono } from "hono";
@@ -9,8 +9,10 @@ import type {
   CollisionReport,
   MemoryInspector,
   TableReport,
+  TableTraffic,
   TextPiece,
 } from "../../inspect/index.ts";
+import type { Model } from "../../open-model.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { checkSchema } from "../schema-error.ts";
@@ -36,16 +38,22 @@ const binsSchema = z.strictObject({
 
 export function memoryRoutes(app: Hono, context: RouteContext): void {
   const inspector = (): MemoryInspector => {
-    const { inspector: found } = context.serving();
+    const { inspector: found, model } = context.serving();
     if (found !== undefined) return found;
-    throw new ApiError("this model has no memory to look into", { code: "no_memory" });
+    throw new ApiError(
+      model.counts === undefined
+        ? "this model has no memory to look into"
+        : "this model's memory has counts and no learned rows; GET /engram/memory says what they are",
+      { code: "no_memory" },
+    );
   };
 
   app.get("/engram/memory", (c) => {
-    const { inspector: found } = context.serving();
+    const { inspector: found, model, traffic } = context.serving();
     return c.json({
-      since: found?.since === undefined ? null : found.since / 1000,
+      since: traffic === undefined || !model.hasMemory ? null : traffic.since / 1000,
       tables: found?.tables().map(tableJson) ?? [],
+      counts: model.counts === undefined ? null : countsJson(model.counts, traffic),
     });
   });
 
@@ -134,6 +142,23 @@ function shortened(value: number): number {
   return Number(value.toPrecision(7));
 }
 
+/** Counts are found in blocks, whose numbers say nothing of what is in them. */
+function countsJson(
+  { table, numContexts, numBytes, inputs }: NonNullable<Model["counts"]>,
+  traffic: TableTraffic | undefined,
+): object {
+  const { layerId } = inputs[0]!;
+  const { order, buckets } = table;
+  return {
+    order,
+    estimated_contexts: numContexts,
+    bytes: numBytes,
+    blocks: buckets.numRows,
+    block_bytes: buckets.rowBytes,
+    ...trafficJson(traffic?.tiersOf(layerId) ?? [], traffic?.cacheOf(layerId)),
+  };
+}
+
 function tableJson({ tiers, cache, buckets, ...table }: TableReport): object {
   return {
     layer: table.layer,
@@ -148,6 +173,15 @@ function tableJson({ tiers, cache, buckets, ...table }: TableReport): object {
       first_row: firstRow,
       rows,
     })),
+    ...trafficJson(tiers, cache),
+  };
+}
+
+function trafficJson(
+  tiers: TableReport["tiers"],
+  cache: TableReport["cache"],
+): { tiers: object[]; cache: object | null } {
+  return {
     tiers: tiers.map((tier) => ({
       name: tier.name,
       reads: tier.reads,

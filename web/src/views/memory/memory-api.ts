@@ -50,10 +50,22 @@ export interface Table {
   readonly cache: Cache | null;
 }
 
+/** What followed each context of the training text: exact, and in no row that another context has. */
+export interface Counts {
+  readonly order: number;
+  readonly estimated_contexts: number;
+  readonly bytes: number;
+  readonly blocks: number;
+  readonly block_bytes: number;
+  readonly tiers: readonly Tier[];
+  readonly cache: Cache | null;
+}
+
 export interface Memory {
   /** Since when traffic is counted, seconds since 1970; null where nobody counts. */
   readonly since: number | null;
   readonly tables: readonly Table[];
+  readonly counts: Counts | null;
 }
 
 /** Rows from..to-1 of a table in `bins` parts. */
