@@ -1,7 +1,7 @@
 /** Opens models on Node: from a directory, on ONNX Runtime, with threads, in the memory of this machine. */
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import { openDirectory } from "./checkpoint/node/index.ts";
-import { checkPlan, type MemoryPlan, planMemory } from "./machine/index.ts";
+import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
@@ -30,13 +30,10 @@ export async function loadModel(
     backend,
     startWorker: startTokenizerWorker,
     admit(sizes, use) {
-      const plan = planMemory(sizes, { use, machine: readMachineMemory() });
+      const machine = readMachineMemory();
+      const plan = planMemory(sizes, { use, machine });
       onPlan?.(plan);
-      checkPlan(plan, {
-        subject: directory,
-        advice:
-          "open it with --no-memory, or with --table-memory, which leaves the tables in their files",
-      });
+      checkPlan(plan, { subject: directory, advice: whatFits(sizes, { use, machine }) });
     },
     advise: adviseHugePages,
   };

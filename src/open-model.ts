@@ -223,13 +223,16 @@ export async function openModel(
   const tableMemory =
     placement.tableMemory ??
     (elsewhere === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
+  const bytesAs = (as: WeightDtype): number =>
+    weightBytes(config, as) + (countsAtRest?.directoryBytes ?? 0);
   admit?.(
     {
-      weightBytes: weightBytes(config, weightDtype) + (countsAtRest?.directoryBytes ?? 0),
+      weightBytes: bytesAs(weightDtype),
+      packedBytes: weightDtype === "f32" ? { q8: bytesAs("q8"), q4: bytesAs("q4") } : {},
       positionBytes: keyValueBytes(config),
       tables: sizes,
     },
-    { positions: texts * (contextSize ?? config.maxPositions), tableMemory },
+    { positions: texts * Math.min(contextSize ?? Infinity, config.maxPositions), tableMemory },
   );
   const { params, quantized } = await readWeights(files, checked, weightDtype);
   const cacheBytes = tableMemory && tableMemory / atRest.length;

@@ -21,3 +21,4 @@ export {
   timeOfRows,
 } from "./forecast.ts";
 export { DEPTHS, type RowTimesOptions, spreadOf, timeRows } from "./row-times.ts";
+export { whatFits } from "./what-fits.ts";

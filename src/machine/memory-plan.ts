@@ -26,6 +26,8 @@ export interface TableSize {
 export interface ModelSizes {
   /** Bytes of the backbone's weights. */
   readonly weightBytes: number;
+  /** The same in smaller types, by their names, largest first. */
+  readonly packedBytes?: Readonly<Record<string, number>>;
   /** Bytes of the keys and values of one position. */
   readonly positionBytes: number;
   readonly tables: readonly TableSize[];

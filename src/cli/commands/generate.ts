@@ -33,7 +33,7 @@ export const generateCommand: Command = defineCommand({
   schema: z.object({
     model: path,
     prompt: z.string(),
-    maxTokens: wholeNumber(0).optional(),
+    maxTokens: wholeNumber(0).default(128),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
     ...threadsSchema,
@@ -44,12 +44,17 @@ export const generateCommand: Command = defineCommand({
   async run(input, context) {
     const { model: directory, prompt, memory, maxTokens, stop } = input;
     const { print, progress, signal } = context;
-    await using model = await loadModel(directory, { memory, ...openedBy(input, context) });
+    await using model = await loadModel(directory, {
+      memory,
+      ...openedBy(input, context),
+      // A prompt has no more tokens than bytes: where a model could take a book, no memory is planned for one.
+      contextSize: Buffer.byteLength(prompt) + maxTokens + 1,
+    });
     print(prompt);
     let text = "";
     const pieces = generateText(model, prompt, {
       ...samplingOf(input, model),
-      ...(maxTokens !== undefined && { maxTokens }),
+      maxTokens,
       ...(stop && { stop }),
       signal,
     });
@@ -60,7 +65,7 @@ export const generateCommand: Command = defineCommand({
     }
     print("\n");
     const { finishReason, numTokens } = step.value;
-    if (finishReason === "length" && numTokens < (maxTokens ?? numTokens))
+    if (finishReason === "length" && numTokens < maxTokens)
       progress.note(`the model's context of ${model.config.maxPositions} tokens is full`);
     return {
       model: directory,
