@@ -1,6 +1,6 @@
 /**
- * Messages -> the text a model was trained on, by its chat template. The template is a stranger's program, so it runs in
- * a worker that can be stopped. Knows no request and no session.
+ * Messages -> a prompt's text, by the model's chat template. A template is an untrusted program, so it runs in a worker
+ * that can be stopped. Knows no request and no session.
  */
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
@@ -14,10 +14,10 @@ export interface RenderOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Milliseconds. A template of ten kilobytes and a thousand messages take 100. */
+/** Milliseconds for rendering. A template of ten kilobytes needs 100 for a thousand messages. */
 const limit = 5000;
 
-/** `close` it to end its thread. */
+/** `close` ends its thread. */
 export class ChatTemplate {
   readonly source: string;
   readonly #worker: StoppableWorker;
@@ -39,7 +39,7 @@ export class ChatTemplate {
     this.#worker = new StoppableWorker(startWorker, { first: { task: "setTemplate", input } });
   }
 
-  /** Throws `RequestError` where the template refuses the messages or does not come to an end. */
+  /** Throws `RequestError` if the template refuses the messages or does not finish in time. */
   async render(
     messages: readonly ChatMessage[],
     { addGenerationPrompt = true, signal }: RenderOptions = {},
@@ -60,7 +60,7 @@ export class ChatTemplate {
   }
 }
 
-/** The ids of what was rendered. Special tokens come from the template alone: what a message spells is plain text. */
+/** The ids of a rendered text. Only the template can write special tokens: in messages, their texts are plain text. */
 export async function encodeChat(
   tokenizer: Tokenizer,
   { text, literals }: ChatText,

@@ -1,7 +1,6 @@
 /**
- * Turns of a conversation on one session: what it has read of the messages so far is not read again. A conversation
- * that outgrows the context forgets its oldest turns. Knows messages and how they become ids; not where they are typed
- * or shown.
+ * A conversation on one session. Messages that the session has already read are not read again. When the context is
+ * full, the oldest turns are forgotten. Knows messages and how they become ids; not where they are typed or shown.
  */
 import { RequestError } from "../errors.ts";
 import { continueText } from "../generate-text.ts";
@@ -9,7 +8,7 @@ import { commonPrefix, type Sampler, type Session, type View } from "../inferenc
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { ChatMessage } from "./chat-template.ts";
 
-/** The ids that an answer to `messages` continues. */
+/** Makes the prompt, as token ids, for an answer to `messages`. */
 export type PromptOf = (
   messages: readonly ChatMessage[],
   options: { signal: AbortSignal | undefined },
@@ -19,51 +18,51 @@ export interface ConversationOptions {
   readonly tokenizer: Tokenizer;
   readonly promptOf: PromptOf;
   readonly sampler: Sampler;
-  /** What comes before the first turn, and is never forgotten. */
+  /** The system message. It comes first and is never forgotten. */
   readonly system?: string | undefined;
   readonly stop?: readonly string[] | undefined;
-  /** Tokens of an answer. Default: as many as fit. */
+  /** Most tokens of an answer. Default: as many as fit. */
   readonly maxTokens?: number | undefined;
 }
 
-/** What an answer took, and how it ended. */
+/** How an answer ended, and what it cost. */
 export interface Answered {
-  /** "abort": the caller's signal ended it, and what was written until then is its text. */
+  /** "abort": the caller's signal ended it. The text written until then is the answer. */
   readonly finishReason: "stop" | "length" | "abort";
   readonly numTokens: number;
-  /** Tokens of the prompt that were read now; the others had been before. */
+  /** Prompt tokens that had to be read. The others had been read for earlier turns. */
   readonly numRead: number;
-  /** Of writing, without the prompt. */
+  /** Speed of generation, without the prompt. */
   readonly tokensPerSecond: number;
-  /** Turns that were forgotten for this one. */
+  /** Turns that were forgotten to make room for this one. */
   readonly numForgotten: number;
 }
 
-/** A token of an answer, and the gates at it, by Engram layer. */
+/** A token of an answer, and its gates by Engram layer. */
 export interface GatedToken {
   readonly id: number;
   readonly gates: ReadonlyMap<number, number>;
 }
 
-/** Prompt tokens that are read between two looks at the signal. */
+/** Prompt tokens that are read between two checks of the signal. */
 const chunkLength = 256;
 
 export class Conversation {
   readonly #session: Session;
   readonly #options: ConversationOptions;
   readonly #messages: ChatMessage[] = [];
-  /** Messages before this one are forgotten; an even number. */
+  /** Index of the first message that is not forgotten; even. */
   #first = 0;
   /** Where the last answer begins in the session. */
   #answerStart: number | undefined;
 
-  /** The session is the caller's to dispose of. */
+  /** The caller disposes of the session. */
   constructor(session: Session, options: ConversationOptions) {
     this.#session = session;
     this.#options = options;
   }
 
-  /** All that was said, forgotten turns included. */
+  /** All messages, including forgotten ones. */
   get messages(): readonly ChatMessage[] {
     const { system } = this.#options;
     return [
@@ -72,7 +71,7 @@ export class Conversation {
     ];
   }
 
-  /** Tokens that the session holds. */
+  /** Number of tokens in the session. */
   get length(): number {
     return this.#session.length;
   }
@@ -85,12 +84,12 @@ export class Conversation {
     return this.#session.view.scale;
   }
 
-  /** Goes on with so much of the memory. What was said stays, and is read again. */
+  /** Sets the factor for what the memory adds. The messages stay, and are read again. */
   setScale(scale: number): void {
     this.#restart({ ...this.#session.view, scale });
   }
 
-  /** Forgets everything but the system's message. */
+  /** Removes all messages but the system message. */
   reset(): void {
     this.#messages.length = 0;
     this.#first = 0;
@@ -98,8 +97,8 @@ export class Conversation {
   }
 
   /**
-   * Says `text` and yields the answer piece by piece. A text that is refused, or whose answer is aborted before it begins,
-   * was not said. Throws `RequestError` for one that does not fit into the context by itself.
+   * Adds `text` as the user's message and yields the answer in pieces. If the text is refused, or if the answer is aborted
+   * before it begins, the message is removed. Throws `RequestError` for a text that does not fit into the context.
    */
   async *answer(
     text: string,
@@ -153,7 +152,7 @@ export class Conversation {
     }
   }
 
-  /** What the memory's gates were at the tokens of the last answer; these are read again for it. */
+  /** The memory's gates at each token of the last answer. Reads these tokens again. */
   async gates(): Promise<GatedToken[]> {
     const session = this.#session;
     const start = this.#answerStart;
@@ -173,8 +172,8 @@ export class Conversation {
   }
 
   /**
-   * Forgets turns until the rest fits. Then half of the context is made free at once, since whatever follows a forgotten
-   * turn has to be read again.
+   * Makes the prompt. If it does not fit, forgets turns until it fills at most half of the context: all that follows a
+   * forgotten turn has to be read again, so this should be rare.
    */
   async #prompt(
     signal: AbortSignal | undefined,
@@ -202,7 +201,7 @@ export class Conversation {
     return { ids, numForgotten: (first - before) / 2 };
   }
 
-  /** Reads the beginning of `ids`, and returns what is left to read, and how much of all that is new. */
+  /** Reads `ids` up to a last chunk. Returns this chunk, and how many ids the session had not read before. */
   async #read(
     ids: readonly number[],
     signal: AbortSignal | undefined,

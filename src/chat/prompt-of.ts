@@ -1,18 +1,18 @@
-/** Messages -> the ids that an answer continues: by a chat template, or for base models as one running text. */
+/** Messages -> the prompt as ids: by a chat template, or as plain text for base models. */
 import { promptIdsOf } from "../generate-text.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { type ChatTemplate, encodeChat } from "./chat-template.ts";
 import type { PromptOf } from "./conversation.ts";
 
-/** As the model's template has them. */
+/** By the model's chat template. */
 export function templated(template: ChatTemplate, tokenizer: Tokenizer): PromptOf {
   return async (messages, { signal }) =>
     encodeChat(tokenizer, await template.render(messages, { signal }), { signal });
 }
 
 /**
- * As one text, for models that know no messages: what the user writes begins a line, and the model goes on right behind
- * it. Names of speakers would be markup that such a model has never read.
+ * As one text, for models that were not trained on messages. Each message of the user begins a line, and the model
+ * continues directly after it. Names of speakers are left out: such a model was not trained on that markup either.
  */
 export function runningText(tokenizer: Tokenizer): PromptOf {
   return (messages, { signal }) => {

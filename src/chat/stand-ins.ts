@@ -10,9 +10,9 @@
 import { escapeForRegex } from "../tokenizer/index.ts";
 
 export interface Hidden {
-  /** The given texts with their stand-ins. */
+  /** The given texts, with stand-ins. */
   readonly texts: readonly string[];
-  /** A text made of those: as it would be without stand-ins, and the offsets at which they stood, ascending. */
+  /** Restores the characters in a text made of `texts`. `literals` are their offsets, ascending. */
   reveal(made: string): { text: string; literals: Int32Array };
 }
 
@@ -20,7 +20,7 @@ const standIns = /[\ue000-\uf8ff]/g;
 const firstStandIn = 0xe000;
 const numStandIns = 0xf900 - firstStandIn;
 
-/** `others` is whatever else may come out of the template: a stand-in is in none of it. */
+/** `others` are texts that the template may add. No character of them is used as a stand-in. */
 export function hideMarks(
   texts: readonly string[],
   { marks, others }: { marks: readonly string[]; others: readonly string[] },

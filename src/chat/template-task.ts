@@ -7,7 +7,7 @@ import { InvariantError, RequestError } from "../errors.ts";
 import type { Tasks } from "../worker/index.ts";
 import { hideMarks } from "./stand-ins.ts";
 
-/** What a worker has to know of a template before it renders. */
+/** What a worker needs before it can render. */
 export interface TemplateSource {
   /** Jinja source. */
   readonly source: string;
@@ -29,7 +29,7 @@ export interface ChatText {
   readonly literals: Int32Array;
 }
 
-/** In UTF-16 units; the texts of a request are a quarter of it. */
+/** Most UTF-16 units of a rendered text: four times as many as a request can have. */
 const longest = 2 ** 24;
 
 export function templateTasks(): Tasks {
@@ -40,7 +40,7 @@ export function templateTasks(): Tasks {
       template = given;
     },
     render({ messages, addGenerationPrompt }: RenderTask): ChatText {
-      if (template === undefined) throw new InvariantError("asked to render before a template");
+      if (template === undefined) throw new InvariantError("render was called before setTemplate");
       const { source, marks, bos, eos } = template;
       try {
         parsed ??= new Template(source);
@@ -50,7 +50,7 @@ export function templateTasks(): Tasks {
         );
         const made = parsed.render({
           messages: messages.map(({ role }, i) => ({
-            // Templates know only the older name of the role.
+            // Templates know this role only by its older name.
             role: role === "developer" ? "system" : role,
             content: hidden.texts[i],
           })),

@@ -1,2 +1,2 @@
-/** Chat templates on Node: in a thread of their own. */
+/** Chat templates on Node, in a thread. */
 export { startTemplateWorker } from "./template-worker.ts";

@@ -1,4 +1,4 @@
-/** The program of a thread that renders chat templates. */
+/** The program that the thread for chat templates runs. */
 import { answerAsThread } from "../../worker/node/index.ts";
 import { templateTasks } from "../template-task.ts";
 
