@@ -1,23 +1,22 @@
 /**
- * Several asynchronous sequences as one, in the order in which their values come. Knows nothing of what
- * they are.
+ * Merges asynchronous sequences into one, in the order in which their values arrive. Does not know what the values are.
  */
 export interface Tagged<Item, Result> {
-  /** Which sequence. */
+  /** Index of the sequence. */
   readonly index: number;
   readonly result: IteratorResult<Item, Result>;
 }
 
 export interface InterleaveOptions {
-  /** Sequences that run at a time. */
+  /** Most sequences that run at the same time. */
   readonly window: number;
-  /** Called once, when all have ended, one has failed, or nobody takes the values any more. */
+  /** Called once: when all sequences have ended, when one has failed, or when the consumer stops. */
   readonly onEnd?: () => void;
 }
 
 /**
- * Begins the first `window` sequences at once, so that what refuses throws here, and each further one
- * when another has ended. Yields every value and, last of each, what it returned.
+ * Begins the first `window` sequences immediately, so that a refusal throws here; each further sequence begins when
+ * another has ended. Yields all values and, at the end of each sequence, its return value.
  */
 export function interleave<Item, Result>(
   begin: readonly (() => AsyncIterator<Item, Result>)[],
@@ -38,7 +37,7 @@ export function interleave<Item, Result>(
     try {
       while (running.size > 0) {
         const [first] = running;
-        // One sequence alone, which most requests are, needs no race: that costs at every value.
+        // Most requests have one sequence, which needs no race; a race would cost time at every value.
         const value =
           running.size === 1 && pending.size === 0
             ? { index: first![0], result: await first![1].next() }

@@ -1,13 +1,13 @@
 /**
- * Parameters that clients send and that change no answer here: labels of their own, and parameters of other servers whose
- * value asks for what this one does anyway. Any other value of them is refused, since it would be ignored. Knows no
- * request.
+ * Parameters that are accepted and change no answer: labels for the client's own use, and other servers' parameters at
+ * the value that describes what this server does anyway. Any other value is refused, since it would be ignored. Knows
+ * no request.
  */
 import * as z from "zod";
 
 type Fields = Readonly<Record<string, z.ZodType>>;
 
-/** Of every route that writes. */
+/** For all routes that generate text. */
 export const neutralFields: Fields = {
   user: z.string().max(1000),
   safety_identifier: z.string().max(1000),
@@ -16,7 +16,9 @@ export const neutralFields: Fields = {
   metadata: z
     .record(z.string().max(64), z.string().max(512))
     .refine((labels) => Object.keys(labels).length <= 16, "expected at most 16 labels"),
-  store: z.literal(false, { error: "answers are not stored here; send false, or leave it out" }),
+  store: z.literal(false, {
+    error: "this server does not store answers; send false, or leave it out",
+  }),
   service_tier: z.enum(["auto", "default"]),
   background: z.literal(false),
   // vLLM's.
@@ -43,19 +45,19 @@ export const neutralFields: Fields = {
   n_keep: z.literal(0),
 };
 
-/** Of conversations. */
+/** For conversations only. */
 export const neutralChatFields: Fields = {
   modalities: z.array(z.literal("text")),
   reasoning_effort: z.literal("none"),
   verbosity: z.literal("medium"),
   add_generation_prompt: z.literal(true),
   continue_final_message: z.literal(false),
-  functions: z.array(z.unknown()).max(0, "functions are called tools now; send tools"),
+  functions: z.array(z.unknown()).max(0, "functions has been replaced by tools; send tools"),
   function_call: z.enum(["none", "auto"]),
   chat_template_kwargs: z.strictObject({}),
 };
 
-/** All of them optional, and null as if left out. */
+/** The same fields, each of which may be left out or null. */
 export function optional(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, one.nullish()]));
 }

@@ -1,27 +1,26 @@
 /**
- * The inspector page as a set of files in memory, and the headers they go out with. Knows nothing of where
- * they come from; reading them is in `node/`.
+ * The files of the inspector page, in memory, and the headers they are sent with. `node/` reads the files.
  */
 
 export interface PageFile {
-  /** MIME type, with its charset where it has one. */
+  /** MIME type, with the charset if there is one. */
   readonly type: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same bytes compressed, where that makes them smaller. */
+  /** The bytes compressed; absent if that is not smaller. */
   readonly gzip?: Uint8Array<ArrayBuffer>;
 }
 
-/** By path from the page's root: "index.html", "assets/x.js". A path that is not here does not exist. */
+/** Files by their path in the page's folder, such as "index.html" or "assets/x.js". */
 export type Page = ReadonlyMap<string, PageFile>;
 
-/** Whether a request's path may be the page's: these are answered without a key, which the page asks for. */
+/** Whether a path may be the page's. Such paths need no key, since the page itself asks for the key. */
 export function isPagePath(path: string): boolean {
   return path === "/" || path === "/favicon.svg" || path.startsWith("/assets/");
 }
 
 /**
- * Nothing from any other host, nothing inline, no frame around it: what the page shows and sends stays
- * between the reader and this server. Blobs are the pictures that the page saves.
+ * Allows nothing from other hosts, nothing inline and no frame around the page: what it shows and sends stays between
+ * the reader and this server. Blobs are needed for the images that the page saves.
  */
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -47,7 +46,7 @@ export function pageResponse(
       "referrer-policy": "no-referrer",
       vary: "accept-encoding",
       ...(isPacked && { "content-encoding": "gzip" }),
-      // Names under assets/ carry a hash of what is in them.
+      // Names under assets/ contain a hash of the file.
       "cache-control": path.startsWith("assets/")
         ? "public, max-age=31536000, immutable"
         : "no-cache",

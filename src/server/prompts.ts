@@ -1,5 +1,5 @@
 /**
- * Prompts of clients (a text, texts, ids, lists of ids) as token ids. All are checked before any is queued.
+ * Converts the prompts of a request (texts or token ids) to token ids. All prompts are checked before one is queued.
  */
 import { promptIdsOf, startOf } from "../generate-text.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
@@ -11,13 +11,13 @@ type Input = CompletionRequest["prompt"];
 
 export interface Prompt {
   readonly ids: readonly number[];
-  /** Number of leading ids that are not the client's. */
+  /** Number of leading ids that the client did not send: the end-of-text token before a text. */
   readonly numHidden: number;
 }
 
 /**
- * `param` is the field of the request that held them. Special tokens that are written in a text are plain text: whoever
- * means the tokens sends ids.
+ * `param` is the field of the request with the prompts. The texts of special tokens are read as plain text; to send
+ * special tokens, a client sends ids.
  */
 export async function promptsOf(
   input: Input,
@@ -26,7 +26,7 @@ export async function promptsOf(
   const { tokenizer } = serving.model;
   const most = serving.scheduler.contextSize;
   const all = typeof input === "string" ? [input] : isNumbers(input) ? [input] : [...input];
-  // Comes before any work on one of them.
+  // All lengths are checked before the work on the first prompt.
   for (const one of all) if (typeof one === "string") checkLength(one, { tokenizer, most, param });
   const prompts: Prompt[] = [];
   for (const one of all) {
@@ -38,7 +38,7 @@ export async function promptsOf(
   return prompts;
 }
 
-/** Refuses a text that has too many tokens however it is cut, before it is cut. */
+/** Refuses, without tokenizing it, a text that certainly has too many tokens. */
 export function checkLength(
   text: string,
   { tokenizer, most, param }: { tokenizer: Tokenizer; most: number; param: string },
@@ -46,8 +46,8 @@ export function checkLength(
   const fewest = Math.ceil(text.length / (tokenizer.maxUnitsPerToken ?? Infinity));
   if (fewest > most)
     throw new ApiError(
-      `${param}: a text of ${text.length} characters has at least ${fewest} tokens, and ${most} are the ` +
-        "most that can be read here; shorten it",
+      `${param}: a text of ${text.length} characters has at least ${fewest} tokens, and at most ${most} ` +
+        "can be read; shorten it",
       { param, code: "context_length_exceeded" },
     );
 }
@@ -63,7 +63,7 @@ export function checkPrompt(
   if (ids.length === 0) throw new ApiError(`${param}: expected at least one token`, { param });
   if (ids.length > most)
     throw new ApiError(
-      `${param}: ${ids.length} tokens are more than the context of ${most} holds; shorten it`,
+      `${param}: ${ids.length} tokens do not fit into the context of ${most}; shorten it`,
       { param, code: "context_length_exceeded" },
     );
   const wrong = ids.find((id) => id >= tokenizer.vocabSize);

@@ -1,7 +1,7 @@
 /**
- * What requests may hold, as schemas: OpenAI's parameters, those that vLLM and llama-server added, and
- * `engram`. Unknown parameters are refused, never ignored; of the known ones that we do not support,
- * values that ask for nothing are accepted, since some clients always send them.
+ * Schemas of requests: OpenAI's parameters, those that vLLM and llama-server added, and `engram`. Unknown parameters
+ * are refused, never ignored. A known parameter that is not supported is accepted with the value that changes nothing,
+ * since some clients always send it.
  */
 import * as z from "zod";
 import { neutralChatFields, neutralFields, optional } from "./neutral-fields.ts";
@@ -41,24 +41,24 @@ export interface EngramOptions {
 }
 
 const engramFields = {
-  enabled: z.boolean().default(true).describe("false leaves the memory out"),
+  enabled: z.boolean().default(true).describe("false switches the memory off"),
   scale: z
     .number()
     .min(-100)
     .max(100)
     .default(1)
-    .describe("multiplies what the memory adds to the stream"),
+    .describe("factor for what the memory adds; 0 switches it off"),
   return: z
     .array(z.enum(["gates", "rows"]))
     .default([])
-    .describe("what to say of every position that was read"),
+    .describe("what to return for each token that the model read"),
 };
 
 const engramSchema: z.ZodType<EngramOptions> = z
   .strictObject(engramFields)
-  .describe("The n-gram memory: whether and how strongly it is used, and what to tell of it.");
+  .describe("The n-gram memory: whether and how strongly it is used, and what to return about it.");
 
-/** What all texts have in common. */
+/** Parameters of all routes that generate text. */
 export interface SamplingFields {
   readonly model?: Maybe<string>;
   readonly temperature?: Maybe<number>;
@@ -81,10 +81,15 @@ export interface SamplingFields {
 }
 
 const sampling = {
-  model: z.string().nullish().describe("the served model's name, its alias, or nothing"),
-  temperature: z.number().min(0).max(100).nullish().describe("0 takes the likeliest token"),
+  model: z.string().nullish().describe("the name of the served model; may be left out"),
+  temperature: z
+    .number()
+    .min(0)
+    .max(100)
+    .nullish()
+    .describe("0 always takes the most likely token; default 1"),
   top_p: z.number().min(0).max(1).nullish(),
-  top_k: z.int().min(-1).nullish().describe("-1 or 0: all"),
+  top_k: z.int().min(-1).nullish().describe("-1 or 0 means all tokens"),
   min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().min(0.01).max(100).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
@@ -96,13 +101,13 @@ const sampling = {
       `expected at most ${maxBiases} token ids`,
     )
     .nullish(),
-  seed: z.int().nullish().describe("the same seed draws the same text; default: a new one"),
+  seed: z.int().nullish().describe("the same seed gives the same text; default: a random one"),
   stop: z
     .union([z.string().max(1000), z.array(z.string().max(1000)).max(16)])
     .nullish()
-    .describe("texts that end the answer and do not belong to it"),
+    .describe("strings at which the answer ends; they are not part of it"),
   n: z.int().min(1).max(maxChoices).nullish(),
-  ignore_eos: z.boolean().nullish().describe("go on behind the end of the text"),
+  ignore_eos: z.boolean().nullish().describe("continue after the end-of-text token"),
   stream: z.boolean().nullish(),
   stream_options: z
     .strictObject({
@@ -110,29 +115,33 @@ const sampling = {
       include_obfuscation: z.literal(false).nullish(),
     })
     .nullish(),
-  min_tokens: z.int().min(0).nullish().describe("tokens before the text may end"),
+  min_tokens: z
+    .int()
+    .min(0)
+    .nullish()
+    .describe("fewest tokens of an answer: before that, nothing ends it"),
   stop_token_ids: tokenIds
     .max(maxBiases)
     .or(z.tuple([]))
     .nullish()
-    .describe("tokens that end the answer, besides the end of the text"),
+    .describe("token ids that end the answer, besides the end-of-text token"),
   engram: engramSchema.nullish(),
   ...optional(neutralFields),
 };
 
-/** What a number in an answer's `logprobs` is; vLLM calls it raw_logprobs, and has it as its default. */
+/** What `logprobs` mean. vLLM calls this raw_logprobs, its default. */
 const ofLogProbs =
-  "natural logarithms of the chances that the model itself gives, over its whole vocabulary: before temperature, " +
-  "top_k, top_p, min_p, penalties and logit_bias, and with the memory as engram asks for it";
+  "log-probabilities are natural logarithms over the whole vocabulary. They are the model's own, with the memory as " +
+  "engram sets it, before temperature, top_k, top_p, min_p, penalties and logit_bias";
 
-/** `stream_options` without `stream` would be ignored. */
+/** Refuses `stream_options` without `stream`: it would be ignored. */
 function checkStreamOptions({ stream, stream_options: options }: SamplingFields): boolean {
   return options == null || stream === true;
 }
 
 const needsStream = {
   path: ["stream_options"],
-  message: "goes with stream true only; leave it out",
+  message: "needs stream true; leave it out",
 };
 
 export interface CompletionRequest extends SamplingFields {
@@ -148,19 +157,21 @@ export const completionSchema: z.ZodType<CompletionRequest> = z
     ...sampling,
     prompt: promptSchema,
     max_tokens: z.int().min(0).nullish().describe("default 16"),
-    echo: z.boolean().nullish().describe("begin the answer with the prompt"),
+    echo: z.boolean().nullish().describe("return the prompt before the answer"),
     logprobs: z
       .int()
       .min(0)
       .max(maxTop)
       .nullish()
-      .describe(`so many of the likeliest; ${ofLogProbs}`),
+      .describe(`number of most likely tokens to list at each position; ${ofLogProbs}`),
     best_of: z
       .int()
       .min(1)
       .max(maxChoices)
       .nullish()
-      .describe("write so many texts and answer the n that are likeliest, token by token"),
+      .describe(
+        "number of texts to generate; the n with the highest mean log-probability are returned",
+      ),
     suffix: z.literal("").nullish(),
   })
   .refine(checkStreamOptions, needsStream)
@@ -168,9 +179,9 @@ export const completionSchema: z.ZodType<CompletionRequest> = z
     if (most == null || most === (n ?? 1)) return;
     const wrong =
       stream === true
-        ? "the likeliest texts are known at the end only; leave out stream"
+        ? "the best texts are known only at the end; leave out stream"
         : most < (n ?? 1)
-          ? `expected at least n, ${n}`
+          ? `expected at least n, which is ${n}`
           : undefined;
     if (wrong !== undefined) check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
   })
@@ -217,8 +228,13 @@ export const chatSchema: z.ZodType<ChatRequest> = z
     messages: z.array(message).min(1).max(4096),
     max_tokens: z.int().min(0).nullish(),
     max_completion_tokens: z.int().min(0).nullish(),
-    logprobs: z.boolean().nullish().describe(ofLogProbs),
-    top_logprobs: z.int().min(0).max(maxTop).nullish().describe("so many of the likeliest, too"),
+    logprobs: z.boolean().nullish().describe(`return log-probabilities; ${ofLogProbs}`),
+    top_logprobs: z
+      .int()
+      .min(0)
+      .max(maxTop)
+      .nullish()
+      .describe("number of most likely tokens to list at each position"),
     tools: z.array(z.unknown()).max(0, "tools are not supported; leave them out").nullish(),
     tool_choice: z.enum(["none", "auto"]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),
@@ -258,9 +274,11 @@ export const embeddingSchema: z.ZodType<EmbeddingRequest> = z
     user: z.string().nullish(),
     engram: z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale }).nullish(),
   })
-  .describe("Texts to make vectors of: the mean of the final hidden states, of length 1.");
+  .describe(
+    "Texts to compute vectors for. A vector is the mean of the final hidden states, scaled to length 1.",
+  );
 
-/** One of `prompt`, `content` and `messages`; the schema sees to it. */
+/** Has exactly one of `prompt`, `content` and `messages`: the schema checks it. */
 export interface TokenizeRequest {
   readonly model?: Maybe<string>;
   readonly prompt?: Maybe<string>;
@@ -274,7 +292,7 @@ export interface TokenizeRequest {
   readonly with_pieces?: Maybe<boolean>;
 }
 
-/** Each form's own fields; those of another form would be ignored, so they are refused. */
+/** The fields that each form allows. Others would be ignored, so they are refused. */
 const tokenizeForms = {
   prompt: ["add_special_tokens", "return_token_strs"],
   content: ["add_special", "parse_special", "with_pieces"],
@@ -284,21 +302,29 @@ const tokenizeForms = {
 export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
   .strictObject({
     model: z.string().nullish(),
-    prompt: z.string().nullish().describe("a text, as vLLM's clients send it"),
-    content: z.string().nullish().describe("a text, as llama-server's clients send it"),
-    messages: z.array(message).min(1).max(4096).nullish().describe("a conversation, as vLLM's do"),
+    prompt: z.string().nullish().describe("a text, as clients of vLLM send it"),
+    content: z.string().nullish().describe("a text, as clients of llama-server send it"),
+    messages: z
+      .array(message)
+      .min(1)
+      .max(4096)
+      .nullish()
+      .describe("a conversation, as clients of vLLM send it"),
     add_special_tokens: z
       .boolean()
       .nullish()
-      .describe("begin with the end-of-text token, as a text prompt does; default false"),
-    add_special: z.boolean().nullish().describe("the same, beside content"),
+      .describe("begin with the end-of-text token, as prompts do; default false"),
+    add_special: z.boolean().nullish().describe("the same as add_special_tokens, for content"),
     parse_special: z
       .boolean()
       .nullish()
-      .describe("special tokens written in content become what they name; default false"),
-    add_generation_prompt: z.boolean().nullish().describe("beside messages; default true"),
+      .describe("read the texts of special tokens in content as these tokens; default false"),
+    add_generation_prompt: z
+      .boolean()
+      .nullish()
+      .describe("for messages: end with the beginning of an answer; default true"),
     return_token_strs: z.boolean().nullish(),
-    with_pieces: z.boolean().nullish().describe("beside content: tokens with their text"),
+    with_pieces: z.boolean().nullish().describe("for content: return tokens with their texts"),
   })
   .superRefine((body, check) => {
     const forms = (["prompt", "content", "messages"] as const).filter((form) => body[form] != null);
@@ -307,7 +333,7 @@ export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
       return check.addIssue({
         code: "custom",
         path: [forms[1] ?? "prompt"],
-        message: "expected one of prompt, content and messages",
+        message: "expected exactly one of prompt, content and messages",
       });
     const allowed: readonly string[] = ["model", form, ...tokenizeForms[form]];
     for (const [field, value] of Object.entries(body))
@@ -315,10 +341,10 @@ export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
         check.addIssue({
           code: "custom",
           path: [field],
-          message: `does not go with ${form}; leave it out`,
+          message: `cannot be combined with ${form}; leave it out`,
         });
   })
-  .describe("A text or a conversation to cut into tokens.");
+  .describe("A text or a conversation to convert to token ids.");
 
 export interface DetokenizeRequest {
   readonly model?: Maybe<string>;
@@ -330,7 +356,7 @@ export const detokenizeSchema: z.ZodType<DetokenizeRequest> = z
     model: z.string().nullish(),
     tokens: z.array(tokenIds.element).max(maxDetokenized),
   })
-  .describe("Tokens to make a text of.");
+  .describe("Token ids to convert to a text.");
 
 export interface CollisionRequest {
   readonly text: string | readonly string[];
@@ -338,4 +364,4 @@ export interface CollisionRequest {
 
 export const collisionSchema: z.ZodType<CollisionRequest> = z
   .strictObject({ text: z.union([z.string(), z.array(z.string()).min(1).max(100_000)]) })
-  .describe("A text, or several, whose n-grams are thrown at the memory's rows.");
+  .describe("One or more texts, to count which of their n-grams share a row of the memory.");

@@ -1,6 +1,6 @@
 /**
- * A training run as the server shows it: a summary, and the lines of its log from a cursor on. Where runs lie and
- * how their logs are read is known to whoever gives these to the server.
+ * A training run as the server shows it: a summary, and the lines of its log from a cursor on. Does not know where runs
+ * are stored or how their logs are read.
  */
 export interface RunSource {
   /** Unique among the runs of a server. */
@@ -8,9 +8,9 @@ export interface RunSource {
   summary(): Promise<RunSummaryFields>;
   read(options: { readonly cursor: string }): Promise<{
     readonly lines: readonly object[];
-    /** Where the next call goes on. */
+    /** The cursor for the next call. */
     readonly cursor: string;
-    /** What was read before is no longer so; `lines` begin anew. */
+    /** The log was rewritten: `lines` start again at its beginning. */
     readonly isRestart: boolean;
     readonly isEnd: boolean;
   }>;
@@ -36,14 +36,14 @@ export interface RunSummaryFields {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** A setting that not all of some runs share. */
+/** A setting whose value is not the same in all runs. */
 export interface Difference {
   readonly setting: string;
-  /** In the order of the runs; undefined where a run does not say. */
+  /** In the order of the runs; undefined for a run without this setting. */
   readonly values: readonly (string | undefined)[];
 }
 
-/** In what runs differ, in the order in which they name their settings. Runs that say nothing differ in nothing. */
+/** The settings in which runs differ, in the order in which the runs list them. Runs without settings are left out of the comparison. */
 export function differencesOf(
   runs: readonly Pick<RunSummaryFields, "settings">[],
 ): readonly Difference[] {

@@ -1,6 +1,5 @@
 /**
- * What every route works with: the model that is served, under which name, the scheduler that runs it
- * and what is counted. Knows no route.
+ * What all routes share: the served model and its name, the scheduler that runs it, and the metrics. Knows no route.
  */
 import { ChatTemplate } from "../chat/index.ts";
 import { Grammars } from "../grammar/index.ts";
@@ -17,86 +16,86 @@ import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
 import { serverTasks } from "./server-tasks.ts";
 
-/** Facts on the held-out text of training. Unknown values are absent; figures are bits per byte. */
+/** Results on the held-out text of training, in bits per byte. Unknown values are absent. */
 export interface HeldOut {
-  /** Its beginning: what the page shows first. */
+  /** The beginning of the held-out text. The page shows it first. */
   readonly excerpt?: string | undefined;
   readonly bitsPerByte?: number | undefined;
-  /** The same model with its memory switched off, on which it has learned to rely. */
+  /** The same model with its memory switched off. It was trained to rely on its memory. */
   readonly memoryOff?: number | undefined;
-  /** A model that was trained without memory: the reference for what the memory is worth. */
+  /** A model trained without a memory: the fair comparison. */
   readonly trainedWithout?: number | undefined;
 }
 
 export interface ServerOptions {
-  /** Jinja source that turns messages into a prompt, in the place of the model's own. */
+  /** Jinja source of a chat template that replaces the model's own. */
   readonly chatTemplate?: string | undefined;
-  /** The name that clients use. Default: the last part of the model's path. */
+  /** The name of the model for clients. Default: the last part of its path. */
   readonly alias?: string;
-  /** Texts generated at a time. Default 4. */
+  /** Most texts that are generated at the same time. Default 4. */
   readonly parallel?: number;
-  /** Texts that may wait for their turn, every one of a request's prompts times `n`. Default 1024. */
+  /** Most texts that may wait for a slot. A request counts as its prompts times `n`. Default 1024. */
   readonly maxQueue?: number;
-  /** Tokens of prompt and answer together. Default: what the model was trained for. */
+  /** Most tokens of a prompt and its answer together. Default: the context that the model was trained with. */
   readonly contextSize?: number;
   /** Required as a bearer token on every route but `/health`. Default: no key. */
   readonly apiKey?: string;
-  /** Origins whose pages may use this server, besides its own; "*" for all. Others' get 403. Default: none. */
+  /** Origins whose pages may use this server, besides its own pages; "*" means all. Others get 403. Default: none. */
   readonly corsOrigins?: readonly string[];
   /**
-   * The listener is bound to this machine's loopback, and requests by any other name are refused: see
+   * Whether the listener is bound to the loopback address. Requests for any other host name are then refused: see
    * `host-check.ts`. Default false.
    */
   readonly isLoopback?: boolean;
   /** Default 4 MiB. */
   readonly maxBodyBytes?: number;
-  /** Milliseconds of silence in a stream before a keep-alive comment. Default 15 s. */
+  /** Milliseconds between two keep-alive comments in a stream. Default 15,000. */
   readonly pingInterval?: number;
   readonly version?: string;
-  /** The inspector page, served at `/`; asked for when somebody first looks. Default: no page. */
+  /** Loads the inspector page, which is served at `/`. Called at the first request for it. Default: no page. */
   readonly page?: () => Promise<Page>;
-  /** What watches the traffic of the model's tables (`loadModel`'s `wrapStore`). Default: nobody does. */
+  /** Counts the reads of the model's tables (see `wrapStore` of `loadModel`). Default: they are not counted. */
   readonly traffic?: TableTraffic;
   readonly heldOut?: HeldOut;
   /** Training runs to show. Default: none. */
   readonly runs?: readonly RunSource[];
   /**
-   * Starts a worker for large bodies and for the chat template, both written by others. Default: they are worked on
-   * where the server runs, and cannot be stopped; Node's `createServer` (`node/`) gives its threads.
+   * Starts a worker for large bodies and for the chat template: neither is trusted. Default: they run on the server's own
+   * thread and cannot be stopped. `createServer` in `node/` passes Node's threads.
    */
   readonly startWorker?: StartWorker;
-  /** Starts a worker for grammars. Default: no request may ask for a form of its answer. */
+  /** Starts a worker for grammars. Default: none, and requests cannot ask for a form of the answer. */
   readonly startGrammarWorker?: StartWorker;
-  /** Called for failures of the server: requests answered with 500, streams that end in an error. */
+  /** Called when the server fails: for requests answered with status 500 and streams that end in an error. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** A model that is loaded and running. */
+/** A loaded model, ready to answer. */
 export interface Serving {
   readonly model: Model;
   readonly name: string;
   readonly scheduler: Scheduler;
   readonly metrics: Metrics;
-  /** Absent for a model without learned rows. */
+  /** Undefined for a model without learned rows. */
   readonly inspector: MemoryInspector | undefined;
-  /** Absent if nobody watches the traffic of its tables. */
+  /** Undefined if the reads of the tables are not counted. */
   readonly traffic: TableTraffic | undefined;
-  /** Renders messages by the model's chat template; absent for a base model. */
+  /** Renders messages with the chat template; undefined for a model without one. */
   readonly chat: ChatTemplate | undefined;
-  /** Absent where no worker can be started for them. */
+  /** Undefined if no worker for grammars can be started. */
   readonly grammars: Grammars | undefined;
-  /** Seconds since 1970. */
+  /** When serving began, in seconds since 1970. */
   readonly created: number;
 }
 
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "pingInterval" | "version">> &
     Pick<ServerOptions, "page" | "heldOut"> & { readonly runs: readonly RunSource[] };
-  /** Reports a failure of the server to `onError`; other errors belong to the client. */
+  /** Passes a failure of the server to `onError`. Errors of clients are not passed on. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
   serving(): Serving;
-  /** Throws `ApiError` for a body that is too large, no JSON, or not what its schema says. */
+  /** Throws `ApiError` for a body that is too large, not JSON, or not valid by its schema. */
   readBody<Name extends BodyName>(request: Request, name: Name): Promise<Bodies[Name]>;
 }
 
@@ -142,7 +141,7 @@ function nameOf(path: string): string {
   return path.split(/[\\/]/).findLast((part) => part !== "" && part !== ".") ?? "engram";
 }
 
-/** Refuses requests that name another model. */
+/** Throws `ApiError` (404) for a request that names another model. */
 export function checkModelName({ name }: Serving, asked: string | null | undefined): void {
   if (asked === undefined || asked === null || asked === name) return;
   throw new ApiError(`the model "${asked}" does not exist here; this server has "${name}"`, {

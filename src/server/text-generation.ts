@@ -1,6 +1,6 @@
 /**
- * One generation as text: turns token steps into pieces of text that are final, ends at stop strings, and counts
- * usage. Knows tokens and texts; not whether they are streamed, nor in which shape.
+ * One generation as text: turns generated tokens into pieces of text, stops at stop strings, and counts tokens. A piece
+ * is final when it is yielded. Does not know whether answers are streamed, or what they look like.
  */
 import { StopStrings } from "../generate-text.ts";
 import {
@@ -21,14 +21,14 @@ export interface TextRequest {
   readonly promptIds: readonly number[];
   readonly maxTokens: number;
   readonly fields: SamplingFields;
-  /** Which of the `n` texts of a prompt: each draws from a seed of its own. */
+  /** Index among the `n` texts of a prompt. Each text has its own seed. */
   readonly choice: number;
   readonly topLogProbs?: number | undefined;
   readonly promptLogProbs?: boolean;
   /** Makes what restricts a text. */
   readonly grammar?: (() => Constraint) | undefined;
   readonly signal: AbortSignal;
-  /** The request's, in the queue. */
+  /** The places that the request has reserved in the queue. */
   readonly places: Places;
 }
 
@@ -36,11 +36,11 @@ export type TextStep =
   | { readonly kind: "prompt"; readonly step: PromptStep }
   | {
       readonly kind: "text";
-      /** Text that became final: possibly "". */
+      /** Text that has become final. May be "". */
       readonly text: string;
-      /** Where the token's text begins, in UTF-16 units from the answer's start; for log-probabilities. */
+      /** Where the token's text begins in the answer, in UTF-16 units. For log-probabilities. */
       readonly offset: number;
-      /** Absent for what is left over at the end. */
+      /** Absent for the text that was held back until the end. */
       readonly token?: TokenStep;
     };
 
@@ -49,21 +49,21 @@ export interface TextEnd {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
-  /** Milliseconds of reading the prompt, and of writing after the first token. */
+  /** Milliseconds for reading the prompt, and from the first generated token to the last. */
   readonly promptTime: number;
   readonly writeTime: number;
 }
 
 export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
 
-/** Queues at once and throws if refused; the text comes from the iterator. */
+/** Queues the request immediately, and throws if it is refused. The text comes from the iterator. */
 export function startText(serving: Serving, request: TextRequest): TextGeneration {
   const { scheduler, metrics, model } = serving;
   const { fields, promptIds, maxTokens, places } = request;
   const arrival = performance.now();
   const generation = places.submit({
     promptIds,
-    // A request for more than fits gets what fits, with finish_reason "length".
+    // If more is asked for than fits, the answer ends with finish_reason "length".
     maxTokens: Math.min(maxTokens, scheduler.contextSize),
     ...samplingOf(serving, request),
     ...memoryOf(serving, fields.engram),
@@ -115,7 +115,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
           value.logProbs === undefined
             ? offset
             : startInText(model.tokenizer, { id: value.id, piece, offset });
-        // Before the least number of tokens nothing ends a text.
+        // Nothing ends a text before `min_tokens`.
         const isEarly = completionTokens <= (fields.min_tokens ?? 0);
         const certain = isEarly ? piece : stopper.push(piece);
         yield { kind: "text", text: certain, offset: start, token: value };
@@ -138,7 +138,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         writeTime: last - first,
       };
     } finally {
-      // A text that was broken off was read, too; one that went past the memory was not.
+      // Texts that were aborted count as read as well; texts without the memory do not.
       if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids, model.config);
       await generation.return("stop");
     }
@@ -191,7 +191,7 @@ function samplingOf(
   };
 }
 
-/** The first choice of a seed is what a request for one choice gets. */
+/** The seed of a choice. The first choice gets the request's seed, so it equals the answer to a request with n = 1. */
 function seedFor(seed: number | null | undefined, choice: number): number {
   if (seed === undefined || seed === null) return crypto.getRandomValues(new Uint32Array(1))[0]!;
   const shifted = seed + choice;

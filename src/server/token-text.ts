@@ -1,12 +1,12 @@
-/** Tokens and their chances as clients of OpenAI's interface show them. Knows no requests. */
+/** Texts of tokens and their log-probabilities, as in OpenAI's interface. Knows no requests. */
 import type { TokenLogProb } from "../inference/index.ts";
 import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
 
 export { tokenText };
 
 /**
- * Where a token's own text begins in a text, given the piece it made certain and where that begins: the
- * piece may start with what was left of broken characters before it.
+ * Where a token's own text begins. `piece` is the text that this token made final, and `offset` where the piece begins:
+ * it may start with incomplete characters of earlier tokens.
  */
 export function startInText(
   tokenizer: Tokenizer,
@@ -16,7 +16,7 @@ export function startInText(
   return piece.endsWith(own) ? offset + piece.length - own.length : offset;
 }
 
-/** The likeliest tokens by their text, as the completions interface has it. */
+/** Log-probabilities by token text, as the completions interface returns them. */
 export function topByText(
   tokenizer: Tokenizer,
   top: readonly TokenLogProb[],

@@ -1,4 +1,4 @@
-/** What the server says of itself: health, models, properties, version, metrics, its own description. */
+/** Routes about the server itself: health, models, properties, version, metrics, OpenAPI document. */
 import type { Hono } from "hono";
 import { openApi } from "../openapi.ts";
 import { checkModelName, type HeldOut, type RouteContext, type Serving } from "../serving.ts";

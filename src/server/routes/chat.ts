@@ -1,4 +1,4 @@
-/** `/v1/chat/completions`: a conversation in, its next message out, by the model's own template. */
+/** `/v1/chat/completions`: writes the next message of a conversation. Uses the model's chat template. */
 import type { Hono } from "hono";
 import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
@@ -100,7 +100,7 @@ async function choicesOf(
   if (body.logprobs !== true && (body.top_logprobs ?? 0) > 0)
     throw new ApiError("top_logprobs: needs logprobs true", { param: "top_logprobs" });
   if (body.max_tokens != null && body.max_completion_tokens != null)
-    throw new ApiError("max_tokens: send it or max_completion_tokens, not both", {
+    throw new ApiError("max_tokens: expected either max_tokens or max_completion_tokens", {
       param: "max_tokens",
     });
   const promptIds = await chatIds(serving, { messages: body.messages, most, signal });

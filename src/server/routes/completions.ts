@@ -1,6 +1,6 @@
 /**
- * `/v1/completions`: texts or token ids in, continuations out. With `echo` and `logprobs` it scores
- * texts, which is what lm-evaluation-harness asks of it.
+ * `/v1/completions`: continues texts or token ids. With `echo` and `logprobs` it scores texts, which
+ * lm-evaluation-harness relies on.
  */
 import type { Hono } from "hono";
 import type { TokenLogProbs } from "../../inference/index.ts";
@@ -96,7 +96,7 @@ function choicesOf(
   };
 }
 
-/** Of each prompt's `best_of` texts the `n` whose tokens are likeliest on the average, likeliest first. */
+/** For each prompt, the `n` of its `best_of` texts with the highest mean log-probability, the highest first. */
 function likeliest<Result extends { readonly steps: readonly TextStep[] }>(
   results: readonly Result[],
   { n, best_of: runs }: CompletionRequest,
@@ -126,12 +126,12 @@ function emptyChoice(index: number): {
   return { index, text: "", logprobs: null, finish_reason: null };
 }
 
-/** Steps of a text as choices of an answer, each with what came since the last. */
+/** Writes steps of a text as `choices` of an answer. */
 class ChoiceWriter {
   readonly #body: CompletionRequest;
   readonly #tokenizer: Tokenizer;
   readonly #prompts: readonly Prompt[];
-  /** What is echoed of each prompt, "" where nothing is. */
+  /** The text to echo for each prompt; "" without `echo`. */
   readonly #echoes: readonly string[];
 
   constructor(
@@ -146,7 +146,7 @@ class ChoiceWriter {
     );
   }
 
-  /** Undefined if the step has nothing to show. */
+  /** Undefined if the step adds nothing to the answer. */
   step(index: number, step: TextStep): object | undefined {
     const choice = this.#choice(index, [step]);
     const isEmpty = choice.text === "" && choice.logprobs === null && !("engram" in choice);
@@ -179,7 +179,7 @@ class ChoiceWriter {
     steps: readonly TextStep[],
     { prompt, echo }: { prompt: Prompt; echo: string },
   ): LogProbs | null {
-    // Asked for once a token, by requests that mostly want none.
+    // Called for each token, and most requests want no log-probabilities.
     if (this.#body.logprobs == null) return null;
     const logProbs: LogProbs = {
       tokens: [],
@@ -192,7 +192,7 @@ class ChoiceWriter {
         this.#echoLogProbs(logProbs, { prompt, given: step.step.logProbs });
       else if (step.token?.logProbs !== undefined)
         this.#push(logProbs, { ...step.token.logProbs, offset: echo.length + step.offset });
-    // The harness reads a missing list of alternatives as none.
+    // lm-evaluation-harness expects null if no alternatives were asked for.
     if (this.#body.logprobs === 0) logProbs.top_logprobs = null;
     return logProbs.tokens.length > 0 ? logProbs : null;
   }

@@ -1,6 +1,6 @@
 /**
- * `/v1/embeddings`: texts in, vectors out: the mean of the model's final hidden states, scaled to length
- * 1, so that a dot product is a cosine.
+ * `/v1/embeddings`: computes vectors of texts. A vector is the mean of the model's final hidden states, scaled to length
+ * 1, so that the dot product of two vectors is their cosine.
  */
 import type { Hono } from "hono";
 import { createSampler, type Generation } from "../../inference/index.ts";
@@ -24,7 +24,7 @@ export function embeddingRoutes(app: Hono, context: RouteContext): void {
       });
     const { signal } = c.req.raw;
     const prompts = await promptsOf(body.input, { serving, param: "input", signal });
-    // Ends the inputs that still run when one has failed.
+    // Stops the other inputs when one has failed.
     const controller = new AbortController();
     using places = scheduler.reserve(prompts.length);
     const begin = prompts.map(

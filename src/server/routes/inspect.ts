@@ -1,7 +1,7 @@
 /**
- * `/engram/inspect`: a text read with the memory and without, told token by token. `/engram/corpus` and
- * `/engram/rows`: which n-grams of a text that this client gave fall on a row. One inspection runs at a time:
- * they are for people who look, and the engine is there for those who generate.
+ * `/engram/inspect`: compares the model with and without its memory, token by token. `/engram/corpus` and
+ * `/engram/rows`: which n-grams of an uploaded text use a row. One inspection runs at a time, since generation comes
+ * first.
  */
 import type { Hono } from "hono";
 import { UnavailableError } from "../../errors.ts";
@@ -13,7 +13,7 @@ import { type InspectRequest, type RowsRequest } from "../inspect-protocol.ts";
 import { checkLength, checkPrompt } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 
-/** Inspections that may wait for their turn. */
+/** Most inspections that may wait. */
 const mostWaiting = 16;
 
 export function inspectRoutes(app: Hono, context: RouteContext): void {
@@ -37,7 +37,7 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
     context.serving();
     const id = c.req.query("id");
     if (id === undefined)
-      throw new ApiError("id: expected the one that was answered when the corpus was given", {
+      throw new ApiError("id: expected the id from the answer to the upload", {
         param: "id",
       });
     return c.json({ corpus: { id, ...corpora.find(id).report } });
@@ -65,7 +65,7 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
 
 function memoryOf({ model, name }: Serving) {
   if (model.rows === undefined)
-    throw new ApiError(`"${name}" has no learned rows to look into`, { code: "no_memory" });
+    throw new ApiError(`"${name}" has no learned rows to inspect`, { code: "no_memory" });
   return model.rows;
 }
 
@@ -88,7 +88,7 @@ async function idsOf(
   return { ids: all, numHidden };
 }
 
-/** Runs what it is given one after the other; refuses when too many wait. */
+/** Runs functions one after the other. Throws `UnavailableError` if too many are waiting. */
 function oneAtATime(): <T>(signal: AbortSignal, run: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   let waiting = 0;

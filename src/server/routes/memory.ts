@@ -1,6 +1,6 @@
 /**
- * `/engram/memory`: the served model's memory as a whole - its tables, its counts and what is asked of them, maps of
- * rows, and how n-grams fall on them. Every answer is bounded, however large a table is.
+ * `/engram/memory`: the served model's tables and counts, their reads, maps of rows, and how many n-grams share a row.
+ * The size of an answer is bounded, however large a table is.
  */
 import type { Hono } from "hono";
 import * as z from "zod";
@@ -18,10 +18,10 @@ import { ApiError } from "../api-error.ts";
 import { checkSchema } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
 
-/** As many as a map has pixels worth pointing at. */
+/** About as many as a map on the page has pixels to point at. */
 const maxBins = 16_384;
 
-/** UTF-16 units. */
+/** Length of a piece of text in UTF-16 units. */
 const pieceLength = 16_384;
 
 const wholeNumber = z
@@ -42,7 +42,7 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
     if (found !== undefined) return found;
     throw new ApiError(
       model.counts === undefined
-        ? "this model has no memory to look into"
+        ? "this model has no memory to inspect"
         : "this model's memory has counts and no learned rows; GET /engram/memory says what they are",
       { code: "no_memory" },
     );
@@ -110,7 +110,7 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
   });
 }
 
-/** Tokens of texts in pieces that take a few milliseconds each, however long a text is. */
+/** The token ids of texts, in pieces that take a few milliseconds each, however long a text is. */
 async function* piecesOf(
   documents: readonly string[],
   tokenizer: Tokenizer,
@@ -126,7 +126,7 @@ async function* piecesOf(
   }
 }
 
-/** Where a piece that begins at `at` ends: before white space if there is some soon, as tokens do. */
+/** Where a piece that begins at `at` ends: before white space if possible, since tokens end there too. */
 function cutAfter(text: string, at: number): number {
   const rest = text.slice(at + pieceLength, at + 2 * pieceLength);
   const space = rest.search(/(?<=\S)\s/);
@@ -137,7 +137,7 @@ function binsOf(query: Record<string, string>): z.output<typeof binsSchema> {
   return checkSchema(binsSchema, query);
 }
 
-/** Seven digits: more than an f32 holds, half the bytes of a double. */
+/** Rounds to seven digits: about the precision of an f32, in half the text of a double. */
 function shortened(value: number): number {
   return Number(value.toPrecision(7));
 }

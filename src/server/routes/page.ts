@@ -1,4 +1,4 @@
-/** `/`: the inspector page and its files. What the page shows it asks of the other routes. */
+/** `/`: the inspector page and its files. The page gets its data from the other routes. */
 import type { Hono } from "hono";
 import { ApiError, methodNotAllowed } from "../api-error.ts";
 import { isPagePath, type Page, pageResponse } from "../page.ts";
@@ -17,10 +17,10 @@ export function pageRoutes(
     try {
       return await (loading ??= load());
     } catch (error) {
-      // The next request tries again: whatever was missing may be there by then.
+      // The next request tries again: the missing files may exist by then.
       loading = undefined;
       report(error);
-      throw new ApiError("the inspector page is not there; the server's log says why", {
+      throw new ApiError("the inspector page could not be loaded; the server's log says why", {
         status: 503,
         code: "no_page",
       });

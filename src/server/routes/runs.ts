@@ -1,4 +1,4 @@
-/** `/engram/runs`: training runs, how far they are and what they logged. Needs no model. */
+/** `/engram/runs`: training runs, their progress and their logs. Needs no model. */
 import type { Hono } from "hono";
 import { ApiError } from "../api-error.ts";
 import { differencesOf, type RunSource, type RunSummaryFields } from "../run-source.ts";
@@ -42,7 +42,7 @@ function runCalled(runs: readonly RunSource[], name: string | undefined): RunSou
   });
 }
 
-/** What is not known is null. */
+/** Unknown values become null. */
 function summaryJson(run: RunSummaryFields): object {
   return {
     name: run.name,

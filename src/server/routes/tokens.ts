@@ -1,4 +1,4 @@
-/** `/tokenize` and `/detokenize`: text <-> token ids, as the served model's tokenizer has them. */
+/** `/tokenize` and `/detokenize`: text <-> token ids, by the served model's tokenizer. */
 import type { Hono } from "hono";
 import { startOf } from "../../generate-text.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
@@ -45,12 +45,12 @@ export function tokenRoutes(app: Hono, context: RouteContext): void {
         { param: "tokens" },
       );
     const text = tokenizer.decode(body.tokens);
-    // vLLM's clients read the one, llama-server's the other; the request does not tell them apart.
+    // Clients of vLLM read `prompt`, clients of llama-server `content`. The requests look the same.
     return c.json({ prompt: text, content: text });
   });
 }
 
-/** Tokens of one answer, which are written on the server's thread; with their texts, which are far longer. */
+/** Most tokens of an answer, since it is written on the server's thread. Texts make it much longer. */
 const mostTokens = 2 ** 18;
 const mostWithTexts = 2 ** 14;
 
@@ -71,14 +71,14 @@ async function tokensOf(
       : await chatIds(serving, { messages, most, addGenerationPrompt, signal });
   if (tokens.length > most)
     throw new ApiError(
-      `${param}: ${tokens.length} tokens; this server tells at most ${most} at once, so send less`,
+      `${param}: ${tokens.length} tokens; this server returns at most ${most} at once, so send less`,
       { param, code: "text_too_long" },
     );
   const isBegun = body.add_special_tokens ?? body.add_special ?? false;
   return isBegun ? [...startOf(tokenizer, text), ...tokens] : [...tokens];
 }
 
-/** The token's text, or its bytes where it is part of a character, as llama-server has it. */
+/** The token's text, or its bytes if it is not valid UTF-8 by itself, as llama-server returns it. */
 function pieceOf(tokenizer: Tokenizer, id: number): string | number[] {
   const text = tokenText(tokenizer, id);
   return text.startsWith("bytes:") ? Array.from(tokenizer.tokenBytes(id)) : text;
