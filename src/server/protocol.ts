@@ -120,9 +120,9 @@ const sampling = {
     .min(0)
     .nullish()
     .describe("fewest tokens of an answer: before that, nothing ends it"),
-  stop_token_ids: tokenIds
+  stop_token_ids: z
+    .array(tokenIds.element)
     .max(maxBiases)
-    .or(z.tuple([]))
     .nullish()
     .describe("token ids that end the answer, besides the end-of-text token"),
   engram: engramSchema.nullish(),

@@ -26,6 +26,22 @@ for (const [what, schema, body, param, message] of [
   ["none", completionSchema, { prompt: [] }, "prompt", /^prompt: expected at least 1 item, got 0$/],
   ["too high", completionSchema, { top_p: 1.5 }, "top_p", /^top_p: expected at most 1, got 1.5$/],
   ["too low", completionSchema, { n: 0 }, "n", /^n: expected at least 1, got 0$/],
+  ["nothing", chatSchema, {}, "messages", /^messages: expected array, got nothing$/],
+  ["half a number", completionSchema, { n: 1.5 }, "n", /^n: expected integer, got 1.5$/],
+  [
+    "too many ids",
+    completionSchema,
+    { stop_token_ids: Array(1025).fill(1) },
+    "stop_token_ids",
+    /^stop_token_ids: expected at most 1024 items, got 1025$/,
+  ],
+  [
+    "an unknown form",
+    chatSchema,
+    { messages: [user], response_format: { type: "xml" } },
+    "response_format.type",
+    /^response_format.type: expected "text" or "json_object" or "json_schema"$/,
+  ],
   ["another kind", completionSchema, { stop: 5 }, "stop", /^stop: expected string or array$/],
   [
     "too many prompts",

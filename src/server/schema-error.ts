@@ -9,7 +9,7 @@ type Issue = z.core.$ZodIssue;
 
 /** Returns what the schema makes of `value`. Throws `ApiError` for the first thing that is wrong with it. */
 export function checkSchema<Output>(schema: z.ZodType<Output>, value: unknown): Output {
-  const parsed = z.safeParse(schema, value, { error: limitMessage });
+  const parsed = z.safeParse(schema, value, { error: wordsFor });
   if (!parsed.success) throw schemaError(parsed.error);
   return parsed.data;
 }
@@ -72,16 +72,45 @@ const units: Readonly<Record<string, readonly [one: string, many: string]>> = {
   string: ["character", "characters"],
 };
 
-/** Words for a limit that was passed, with what came. Undefined leaves the words to the library. */
-function limitMessage(issue: z.core.$ZodRawIssue): string | undefined {
-  const { code, input, origin } = issue;
-  if (code !== "too_big" && code !== "too_small") return undefined;
-  if (issue.inclusive === false || issue.exact === true) return undefined;
-  const limit = `${code === "too_big" ? issue.maximum : issue.minimum}`;
+/** What was expected and what came. Undefined leaves the words to the library. */
+function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
+  const { code, input } = issue;
+  switch (code) {
+    case "invalid_type":
+      return `expected ${issue.expected === "int" ? "integer" : issue.expected}, got ${shown(input)}`;
+    case "invalid_value":
+      return `expected ${oneOf(issue.values)}, got ${shown(input)}`;
+    case "invalid_union":
+      return issue.options && `expected ${oneOf(issue.options)}`;
+    case "too_big":
+      return `expected at most ${amount(issue.maximum, issue.origin)}, got ${size(input)}`;
+    case "too_small":
+      return `expected at least ${amount(issue.minimum, issue.origin)}, got ${size(input)}`;
+    default:
+      return undefined;
+  }
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return values.map((value) => JSON.stringify(value)).join(" or ");
+}
+
+function amount(limit: number | bigint, origin: string): string {
   const [one, many] = units[origin] ?? ["", ""];
-  const unit = limit === "1" ? one : many;
-  const got = typeof input === "string" || Array.isArray(input) ? input.length : input;
-  return `expected at ${code === "too_big" ? "most" : "least"} ${limit}${unit && ` ${unit}`}, got ${got}`;
+  return `${limit} ${limit === 1 ? one : many}`.trimEnd();
+}
+
+function size(value: unknown): string {
+  return typeof value === "string" || Array.isArray(value) ? `${value.length}` : shown(value);
+}
+
+/** A short value as it came, a long one by its type. */
+function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "object" && value !== null) return "object";
+  const text = JSON.stringify(value);
+  return text.length > 40 ? typeof value : text;
 }
 
 function messageOf(issue: Issue): string {
@@ -89,5 +118,7 @@ function messageOf(issue: Issue): string {
   const expected = issue.errors.flatMap(([first]) =>
     first?.code === "invalid_type" ? first.expected : [],
   );
-  return `expected ${[...new Set(expected)].join(" or ")}`;
+  return expected.length === 0
+    ? "not a valid value"
+    : `expected ${[...new Set(expected)].join(" or ")}`;
 }
