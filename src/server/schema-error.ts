@@ -81,7 +81,7 @@ function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
     case "invalid_value":
       return `expected ${oneOf(issue.values)}, got ${shown(input)}`;
     case "invalid_union":
-      return issue.options && `expected ${oneOf(issue.options)}`;
+      return Array.isArray(issue.options) ? `expected ${oneOf(issue.options)}` : undefined;
     case "too_big":
       return `expected at most ${amount(issue.maximum, issue.origin)}, got ${size(input)}`;
     case "too_small":
