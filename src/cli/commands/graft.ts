@@ -34,7 +34,7 @@ export const graftCommand: Command = defineCommand({
       flags: "--set <NAME=VALUE...>",
       description:
         "sizes: maxNgramSize, memory.numHeads, memory.headDim, minBucketRows of learned rows (default: those of the " +
-        "preset tiny), maxBytes of counts",
+        "preset tiny), maxBytes of counts (default: as many as they take)",
     },
     { flags: "--seed <S>", description: "seed of the weights that fuse learned rows (default 0)" },
   ],
@@ -84,8 +84,9 @@ export const graftCommand: Command = defineCommand({
 
 /** The sizes of both kinds of memory, of which --set says other numbers. */
 function sizesOf(words: readonly string[]) {
+  const tiny = findPreset("tiny");
   const { preset, overrides } = overridePreset(
-    findPreset("tiny"),
+    { ...tiny, counted: { ...tiny.counted, maxBytes: 0 } },
     Object.fromEntries(words.map(parseOverride)),
   );
   const wrong = Object.keys(overrides).filter(
