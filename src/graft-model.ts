@@ -36,7 +36,6 @@ import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
 import { numberSource } from "./stored-weights.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
-import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import { type Document, type MemorySizes, packDocuments } from "./training/index.ts";
 
 export interface GraftOptions {
@@ -81,7 +80,7 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
     new InvalidConfigError(`${directory} has ${kind} already: train them with engram train --from`);
   if (rows !== undefined && before.engram !== undefined) throw has("learned rows");
   if (counted !== undefined && before.counted !== undefined) throw has("counts");
-  const tokenizer = owned.adopt(await openTokenizerFile(origin.tokenizer), (one) => one.close?.());
+  const tokenizer = owned.adopt(await origin.openTokenizer(), (one) => one.close?.());
   const settings = { ...files.config, ...addedKeys(tokenizer, { rows, counted }) };
   const config = parseModelConfig(settings, findEngramConfig(settings));
   const stream = counted && (await packDocuments(counted.text, tokenizer, { signal }));

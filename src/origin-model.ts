@@ -14,7 +14,9 @@ import { dtypeToHold, readWeights } from "./model-weights.ts";
 import { checkAddresses } from "./open-model.ts";
 import type { ModelTexts } from "./save-model.ts";
 import type { Values } from "./tensor/index.ts";
-import type { Tokenizer } from "./tokenizer/index.ts";
+import { checkTokenizer, tokenizerSettings } from "./text-settings.ts";
+import { openTokenizer, type Tokenizer } from "./tokenizer/index.ts";
+import { startTokenizerWorker } from "./tokenizer/node/index.ts";
 import { type DataFile, type MemorySizes, type Preset, recipeToGoOn } from "./training/index.ts";
 import { describeFile } from "./training/node/index.ts";
 
@@ -97,13 +99,16 @@ export class OriginModel {
     };
   }
 
+  /** Its tokenizer, open. */
+  openTokenizer(): Promise<Tokenizer> {
+    const settings = tokenizerSettings(this.#files, this.#checked.config);
+    return openTokenizer(this.tokenizer, { startWorker: startTokenizerWorker, ...settings });
+  }
+
   /** Its sizes. Throws `InvalidConfigError` where the tokenizer is not its own. */
-  configFor({ vocabSize }: Tokenizer, tokenMap: TokenMap): ModelConfig {
+  configFor(tokenizer: Tokenizer, tokenMap: TokenMap): ModelConfig {
     const { config, layout } = this.#checked;
-    if (vocabSize !== config.vocabSize)
-      throw new InvalidConfigError(
-        `${this.#files.path}: config.json says vocab_size ${config.vocabSize}, tokenizer.json has ${vocabSize} tokens`,
-      );
+    checkTokenizer(this.#files, config, tokenizer);
     if (layout !== undefined) checkAddresses(this.#files, { config, layout, tokenMap });
     return config;
   }

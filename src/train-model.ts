@@ -140,7 +140,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     throw new InvalidConfigError(
       `${out} was begun with another tokenizer; resume without --tokenizer, or use another --out`,
     );
-  const tokenizer = owned.adopt(await openTokenizerFile(tokenizerJson), (one) => one.close?.());
+  const tokenizer = owned.adopt(
+    await (origin?.openTokenizer() ?? openTokenizerFile(tokenizerJson)),
+    (one) => one.close?.(),
+  );
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
   const valid = await packDocuments(documents(options, "valid"), tokenizer, { signal });

@@ -105,7 +105,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "open-model.ts",
     "type save-model.ts",
     "type tensor",
-    "type tokenizer",
+    "text-settings.ts",
+    "tokenizer",
     "training",
   ],
   "graft-model.ts": [

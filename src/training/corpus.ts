@@ -12,20 +12,22 @@ export interface Document {
 export interface DocumentEncoder {
   readonly vocabSize: number;
   readonly eosTokenId: number | undefined;
+  /** What texts begin with; default the end-of-text token. */
+  readonly bounds?: { readonly startIds: readonly number[] };
   encode(
     text: string,
     options: { signal?: AbortSignal | undefined },
   ): Int32Array | Promise<Int32Array>;
 }
 
-/** Packs documents into one stream, each after an end-of-text token (see `TokenStream`). */
+/** Packs documents into one stream, each after the token that texts begin with (see `TokenStream`). */
 export async function packDocuments(
   documents: AsyncIterable<Document> | Iterable<Document>,
   tokenizer: DocumentEncoder,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<TokenStream> {
-  const eos = tokenizer.eosTokenId;
-  if (eos === undefined)
+  const start = tokenizer.bounds?.startIds.at(-1) ?? tokenizer.eosTokenId;
+  if (start === undefined)
     throw new InvalidConfigError(
       "the tokenizer has no end-of-text token, which separates documents in training; " +
         "train one with `engram tokenizer train`, or add <|endoftext|> to its special tokens",
@@ -44,7 +46,7 @@ export async function packDocuments(
       tokens = grown;
     }
     starts.push(numTokens);
-    tokens[numTokens] = eos;
+    tokens[numTokens] = start;
     tokens.set(ids, numTokens + 1);
     numTokens += ids.length + 1;
     numBytes += utf8Length(text);

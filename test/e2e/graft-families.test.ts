@@ -1,0 +1,75 @@
+/** A memory for models of outside families: their files keep every byte, and what they say keeps every bit. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { fileURLToPath } from "node:url";
+import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
+import { graftModel } from "../../src/graft-model.ts";
+import { loadModel } from "../../src/index.ts";
+import { trainModel } from "../../src/index-training.ts";
+import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
+
+const families = fileURLToPath(new URL("../golden/families", import.meta.url));
+const backend = ortBackend({ threads: 1 });
+const root = await mkdtemp(join(tmpdir(), "engram-graft-families-"));
+after(async () => {
+  await rm(root, { recursive: true, force: true });
+  await backend.dispose();
+});
+const data = join(root, "text.txt");
+const text = "the cat sat on the mat, and the dog sat on the cat; ".repeat(40);
+await writeFile(data, text);
+
+async function logitsOf(directory: string, ids: readonly number[]): Promise<Float32Array[]> {
+  await using model = await loadModel(directory, { backend });
+  await using session = model.createSession();
+  const found = [(await session.append(ids.slice(0, 9), { logits: "all" })).logits.slice()];
+  for (const id of ids.slice(9, 12)) found.push((await session.append([id])).logits.slice());
+  return found;
+}
+
+async function tensorsOf(directory: string): Promise<Map<string, string>> {
+  await using files = await openModelDirectory(directory);
+  const found = new Map<string, string>();
+  for (const name of (await files.tensors()).keys())
+    found.set(name, Buffer.from(await files.read(name)).toString("base64"));
+  return found;
+}
+
+const rows = { layerIds: [1], maxNgramSize: 3, numHeads: 2, headDim: 4, minBucketRows: [50, 90] };
+
+for (const name of readdirSync(families))
+  test(`${name}: a graft changes nothing, and its memory is taught without moving the rest`, async () => {
+    const from = join(families, name);
+    const { ids } = JSON.parse(await readFile(join(from, "expected.json"), "utf8"));
+    const [grafted, taught] = [join(root, name), join(root, `${name}-taught`)];
+    async function* documents() {
+      yield { text };
+    }
+    await graftModel(from, {
+      out: grafted,
+      rows,
+      counted: { order: 3, maxBytes: 0, text: documents() },
+    });
+    const [before, now] = [await logitsOf(from, ids), await logitsOf(grafted, ids)];
+    for (const [i, logits] of now.entries())
+      assert.deepEqual(new Uint32Array(logits.buffer), new Uint32Array(before[i]!.buffer));
+    const tensors = await tensorsOf(grafted);
+    for (const [tensor, bytes] of await tensorsOf(from)) assert.equal(tensors.get(tensor), bytes);
+    await trainModel({
+      from: grafted,
+      train: "memory",
+      overrides: { steps: 3, batch: 2, length: 16, rowFolds: 2, "counted.folds": 2 },
+      data: [data],
+      out: taught,
+      backend,
+    });
+    await using model = await loadModel(taught, { backend });
+    await using bare = await loadModel(from, { backend });
+    for (const [param, { data: found }] of Object.entries(bare.language.params))
+      assert.deepEqual(model.language.params[param]!.data, found, param);
+    assert.notDeepEqual(await logitsOf(taught, ids), before);
+  });
