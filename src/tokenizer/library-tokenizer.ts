@@ -102,8 +102,10 @@ class LibraryBackedVocabulary implements Vocabulary {
   decode(ids: ArrayLike<number>, { skipSpecial = false }: { skipSpecial?: boolean } = {}): string {
     if (this.#joinsBytes) return this.#bytes.decode(ids, { skipSpecial });
     for (let i = 0; i < ids.length; i++) this.#bytes.check(ids[i]!);
-    if (ids.length === 0) return "";
-    return this.#decoder.decode(Array.from(ids), {
+    // The library decodes an id without a token as the unknown token.
+    const known = Array.from(ids).filter((id) => this.#tokens[id] !== "");
+    if (known.length === 0) return "";
+    return this.#decoder.decode(known, {
       skip_special_tokens: skipSpecial,
       clean_up_tokenization_spaces: false,
     });

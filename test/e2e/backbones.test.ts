@@ -1,18 +1,21 @@
 /**
  * Published models against other implementations: llama2.c's stories260K and raincandy-u/TinyStories-656K, complete
- * directories as they are. The weights are in the folder that ENGRAM_DATA names.
+ * directories as they are, and minGPT's gpt-nano-sort. The weights are in the folder that ENGRAM_DATA names.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { generateText } from "../../src/generate-text.ts";
 import { createSampler, generate } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/index.ts";
-import { referenceBackend } from "../../src/tensor/index.ts";
+import { evalGraph, io } from "../../src/model/index.ts";
+import { evaluateGraph, referenceBackend, zeros } from "../../src/tensor/index.ts";
 import { toBeClose } from "../conformance/close.ts";
+import { activationsOf, writeNanoSort } from "../models/nano-sort.ts";
 import { streamAfter } from "../models/stream-after.ts";
 
 const data = process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../../data", import.meta.url));
@@ -93,3 +96,66 @@ test("TinyStories-656K agrees with Transformers", needs("tinystories-656k"), asy
     toBeClose(last, golden.hidden[to]!, { rtol: 2e-5, atol: 2e-6, label: `after layer ${to - 1}` });
   }
 });
+
+test(
+  "gpt-nano-sort has PyTorch's activation after every operation",
+  needs("gpt-nano-sort"),
+  async () => {
+    const folder = join(backbones, "gpt-nano-sort");
+    const directory = await mkdtemp(join(tmpdir(), "engram-nano-"));
+    try {
+      await writeNanoSort(folder, directory);
+      await using model = await loadModel(directory, { backend: referenceBackend });
+      const expected = await activationsOf(folder);
+      const { config, params } = model.language;
+      const graph = evalGraph(config, { batch: 3, length: 11, probs: true });
+      const inputs = Object.fromEntries(
+        [...graph.inputs].map(([name, { dtype, shape }]) => [
+          name,
+          params[name] ?? zeros(dtype, shape),
+        ]),
+      );
+      inputs[io.ids]!.data.set(Int32Array.from(expected.get("idx")!.data));
+      inputs[io.segments]!.data.fill(1);
+      // Every result of every node, in the order in which they are computed.
+      const results = graph.nodes.flatMap(({ outputs }) => outputs);
+      const outputs = new Map(results.map((tensor, i) => [`${i}`, tensor]));
+      const numbers = Object.fromEntries(
+        Object.entries(inputs).map(([name, { data }]) => [name, data]),
+      );
+      const found = evaluateGraph({ ...graph, outputs }, numbers);
+      let at = 0;
+      const operations = [
+        "tok_emb",
+        "x",
+        "ln1",
+        "q",
+        "k",
+        "v",
+        "attSm",
+        "y",
+        "yProj",
+        "attnResid",
+        "ln2",
+      ];
+      const rest = ["fc", "gelu", "mlp", "mlpResid", "block1", "block2", "ln_f", "probs"];
+      for (const name of [...operations, ...rest]) {
+        const { data } = expected.get(name)!;
+        const isIt = (values: ArrayLike<number>): boolean =>
+          values.length === data.length && data.every((x, i) => Math.abs(values[i]! - x) < 2e-5);
+        while (at < results.length && !isIt(found[`${at}`]!)) at++;
+        assert.ok(at < results.length, `no node behind the one before computes ${name}`);
+      }
+      // What is no node of ours: all three projections as one, scores before their softmax, logits.
+      const { logits } = await model
+        .createSession()
+        .append([...expected.get("idx")!.data.subarray(0, 11)], {
+          logits: "all",
+        });
+      toBeClose(logits, expected.get("lm_head")!.data.subarray(0, 33), { rtol: 0, atol: 2e-5 });
+      assert.deepEqual(expected.get("block0")!.data, expected.get("mlpResid")!.data);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  },
+);

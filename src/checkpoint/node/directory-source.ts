@@ -9,23 +9,28 @@ import type { ByteSource } from "../../bytes/index.ts";
 import { FormatError } from "../../errors.ts";
 import { ModelFiles } from "../model-files.ts";
 import { listCheckpoints } from "./atomic-dir.ts";
+import { snapshotOf } from "./hub-snapshot.ts";
 import { isMissing, openIfThere } from "./open-path.ts";
 import { modelPlaces } from "./model-dir.ts";
 import { readSmallFile } from "./text-file.ts";
 
-/** Throws `FormatError` where there is no directory, or one with a save that no writer of ours decided. */
+/**
+ * A model's folder in the cache of the Hugging Face Hub stands for a revision in it (`snapshotOf`).
+ * Throws `FormatError` where there is no directory, or one with a save that no writer of ours decided.
+ */
 export async function openDirectory(path: string): Promise<ByteSource> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory())
     throw new FormatError(
       `${path}: expected a model directory, ${found ? "it is a file" : "there is nothing"}`,
     );
-  const place = await modelPlaces(path);
+  const directory = await snapshotOf(path);
+  const place = await modelPlaces(directory);
   return {
     name: path,
     isTrusted: true,
-    whatElse: () => whatElse(path),
-    nameOf: (file) => place(file) ?? join(path, file),
+    whatElse: () => whatElse(directory),
+    nameOf: (file) => place(file) ?? join(directory, file),
     async read(file, most): Promise<Uint8Array | undefined> {
       const where = place(file);
       if (where === undefined) return undefined;
