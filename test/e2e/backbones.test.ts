@@ -18,8 +18,10 @@ import { toBeClose } from "../conformance/close.ts";
 import { activationsOf, writeNanoSort } from "../models/nano-sort.ts";
 import { streamAfter } from "../models/stream-after.ts";
 
-const data = process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../../data", import.meta.url));
-const backbones = join(data, "backbones");
+const backbones = join(
+  process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../../data", import.meta.url)),
+  "backbones",
+);
 const needs = (name: string): { skip: string | false } => ({
   skip: existsSync(join(backbones, name))
     ? false
