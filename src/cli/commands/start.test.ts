@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import test, { after, before } from "node:test";
+import { pulled, small } from "../../../test/pulled-model.ts";
 import { miniPreset } from "../../../test/models/mini-preset.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { trainModel } from "../../train-model.ts";
@@ -36,6 +37,7 @@ interface Seen {
 
 function watch(
   isInteractive: boolean,
+  env: CommandContext["env"],
   onPrint: (seen: Seen, text: string) => void = () => undefined,
 ): Seen {
   const controller = new AbortController();
@@ -46,7 +48,7 @@ function watch(
     text: "",
     context: {
       isJson: false,
-      env: {},
+      env,
       answer: () => undefined,
       console: { stdin: Readable.from([]), stdout: { write: () => true } },
       isInteractive,
@@ -64,10 +66,12 @@ function watch(
 }
 
 test("where nobody sits at a terminal, start ends after the text and its figures", async () => {
-  const seen = watch(false);
+  const { cache } = await pulled(small);
+  const seen = watch(false, { HF_HUB_CACHE: cache });
   const document = (await showAndServe(directory, { backend, context: seen.context })) as {
     withMemory: string;
     bitsPerByte: { on: number; off: number };
+    others: string[];
   };
   assert.match(seen.text, /--- memory on ---\nROMEO:[\s\S]*--- memory off ---\nROMEO:/);
   assert.ok(document.withMemory.length > 0);
@@ -77,12 +81,14 @@ test("where nobody sits at a terminal, start ends after the text and its figures
     new RegExp(`${document.bitsPerByte.off.toFixed(3)} with it switched off`),
   );
   assert.doesNotMatch(seen.text, /serving/);
+  assert.match(seen.text, /also on this machine: .*owner\/repo.* \(engram chat NAME\)/);
+  assert.ok(document.others.includes("owner/repo"));
 });
 
 test("where somebody does, the model is served on a free port until the signal", async () => {
   let health: Promise<number> | undefined;
   let props: Promise<{ held_out: { excerpt: string } }> | undefined;
-  const seen = watch(true, ({ controller }, text) => {
+  const seen = watch(true, {}, ({ controller }, text) => {
     const [, url] = /serving it at (http:\S+)\/v1 until Ctrl-C/.exec(text) ?? [];
     if (url === undefined) return;
     health = fetch(`${url}/health`, { headers: { connection: "close" } }).then((r) => r.status);

@@ -4,7 +4,7 @@
  */
 import { DisposalStack } from "../../disposal-stack.ts";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
@@ -17,8 +17,10 @@ import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { trainModel } from "../../train-model.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
+import { findModels } from "../find-models.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
+import { printable } from "../printable.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
@@ -33,6 +35,7 @@ const shipped = fileURLToPath(new URL("shakespeare", assets));
 const trained = join("models", "tiny");
 const prompt = "ROMEO:\n";
 const maxTokens = 160;
+const MAX_OTHERS = 8;
 /** The port of `engram serve`, or one of the next, or any. */
 const ports = [...Array.from({ length: 10 }, (_, i) => 8080 + i), 0];
 
@@ -43,7 +46,7 @@ export const startCommand: Command = defineCommand({
     "Continues a prompt with the included sample model (Shakespeare), with the memory on and with it off. " +
     `If the package has no sample model, one is trained first and saved in ${trained}; this takes a few ` +
     "minutes on two cores. Then the model is served like with engram serve, on port 8080 or the next free " +
-    "port, until Ctrl-C. On a desktop its page is opened in the browser. Without a terminal (a pipe, CI, " +
+    "port, until Ctrl-C, and the other models on this machine are named. On a desktop its page is opened in the browser. Without a terminal (a pipe, CI, " +
     "--json) the command ends after the text.\n\n" +
     "To watch a model being trained: engram train --data assets/tinyshakespeare.txt --preset tiny --out " +
     "models/tiny",
@@ -98,8 +101,11 @@ export async function showAndServe(
     withMemory: await write(model, { memory: true, context }),
     withoutMemory: await write(model, { memory: false, context }),
     bitsPerByte: { on, off, trainedWithout },
+    others: (await findModels(context.env))
+      .filter(({ path }) => resolve(path) !== resolve(directory))
+      .map(({ name }) => name),
   };
-  context.print(figures(heldOut));
+  context.print(figures(heldOut) + othersAs(document.others, context));
   if (!context.isInteractive) return document;
   const open = (): EngramServer =>
     createServer(model, {
@@ -148,6 +154,15 @@ async function write(
   }
   context.print("\n");
   return text;
+}
+
+/** The other models on this machine, or how to get one. */
+function othersAs(names: readonly string[], { program }: CommandContext): string {
+  if (names.length === 0)
+    return `\na model of your own: ${program} pull owner/repo, then ${program} chat owner/repo\n`;
+  const more = names.length > MAX_OTHERS ? ` and ${names.length - MAX_OTHERS} more` : "";
+  const shown = printable(names.slice(0, MAX_OTHERS).join(", "));
+  return `\nalso on this machine: ${shown}${more} (${program} chat NAME)\n`;
 }
 
 /**
