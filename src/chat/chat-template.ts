@@ -4,13 +4,16 @@
  */
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
-import type { ChatText, RenderTask, TemplateSource } from "./template-task.ts";
+import type { ChatMessage, ChatText, RenderTask, TemplateSource } from "./template-task.ts";
+import { withToolsInText } from "./tool-calls.ts";
 
-export type ChatMessage = RenderTask["messages"][number];
+export type { ChatMessage };
 
 export interface RenderOptions {
   /** End with the beginning of the assistant's next message. Default true. */
   readonly addGenerationPrompt?: boolean;
+  /** What may be called, as OpenAI's interface describes it. Default: nothing. */
+  readonly tools?: readonly object[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -42,10 +45,13 @@ export class ChatTemplate {
   /** Throws `RequestError` if the template refuses the messages or does not finish in time. */
   async render(
     messages: readonly ChatMessage[],
-    { addGenerationPrompt = true, signal }: RenderOptions = {},
+    { addGenerationPrompt = true, tools = [], signal }: RenderOptions = {},
   ): Promise<ChatText> {
+    // A template that knows tools names them.
+    const knowsTools = /\btools\b/.test(this.source);
     const input: RenderTask = {
-      messages: messages.map(({ role, content }) => ({ role, content })),
+      messages: knowsTools ? messages : withToolsInText(messages, tools),
+      tools: knowsTools ? tools : [],
       addGenerationPrompt,
     };
     return (await this.#worker.run("render", input, {

@@ -8,4 +8,12 @@ export {
   type PromptOf,
 } from "./conversation.ts";
 export { runningText, templated } from "./prompt-of.ts";
+export {
+  type Tool,
+  toolCallBegin,
+  toolCallEnd,
+  toolCallHead,
+  type ToolCallPiece,
+  ToolCallReader,
+} from "./tool-calls.ts";
 export { templateTasks } from "./template-task.ts";

@@ -18,8 +18,24 @@ export interface TemplateSource {
   readonly eos: string;
 }
 
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string;
+  /** What an assistant's message calls. */
+  readonly toolCalls?: readonly ToolCall[] | undefined;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** As JSON has them. */
+  readonly arguments?: unknown;
+}
+
 export interface RenderTask {
-  readonly messages: readonly { readonly role: string; readonly content: string }[];
+  readonly messages: readonly ChatMessage[];
+  /** As OpenAI's interface describes them. */
+  readonly tools: readonly object[];
   readonly addGenerationPrompt: boolean;
 }
 
@@ -39,21 +55,24 @@ export function templateTasks(): Tasks {
     setTemplate(given: TemplateSource) {
       template = given;
     },
-    render({ messages, addGenerationPrompt }: RenderTask): ChatText {
+    render({ messages, tools, addGenerationPrompt }: RenderTask): ChatText {
       if (template === undefined) throw new InvariantError("render was called before setTemplate");
       const { source, marks, bos, eos } = template;
       try {
         parsed ??= new Template(source);
-        const hidden = hideMarks(
-          messages.map(({ content }) => content),
-          { marks, others: [source, bos, eos] },
-        );
+        const given = { contents: messages.map(contentsOf), tools };
+        const texts: string[] = [];
+        mapTexts(given, (text) => (texts.push(text), text));
+        const hidden = hideMarks(texts, { marks, others: [source, bos, eos] });
+        let at = 0;
+        const shown = mapTexts(given, () => hidden.texts[at++]!) as typeof given;
         const made = parsed.render({
           messages: messages.map(({ role }, i) => ({
             // Templates know this role only by its older name.
             role: role === "developer" ? "system" : role,
-            content: hidden.texts[i],
+            ...shown.contents[i],
           })),
+          ...(tools.length > 0 && { tools: shown.tools }),
           add_generation_prompt: addGenerationPrompt,
           bos_token: bos,
           eos_token: eos,
@@ -69,4 +88,20 @@ export function templateTasks(): Tasks {
       }
     },
   };
+}
+
+/** A message without its role, as templates have it. */
+function contentsOf({ content, toolCalls }: ChatMessage): object {
+  const calls = toolCalls?.map(({ id, ...call }) => ({ id, type: "function", function: call }));
+  return { content, ...(calls && { tool_calls: calls }) };
+}
+
+/** The same value with each of its texts, names included, as `change` has it. */
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((one) => mapTexts(one, change));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [change(name), mapTexts(one, change)]),
+  );
 }

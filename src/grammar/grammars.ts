@@ -89,14 +89,14 @@ export class Grammars {
   }
 }
 
-/** Special tokens are no text, so no grammar has them; the one that ends a text comes when a grammar is at its end. */
+/** Special tokens are no text, so no grammar has them; those that end a text come when a grammar is at its end. */
 function vocabularyOf(tokenizer: Tokenizer): GrammarVocabulary {
-  const { vocabSize, specialTokens, eosTokenId } = tokenizer;
+  const { vocabSize, specialTokens, bounds } = tokenizer;
   const special = new Set(specialTokens.values());
   return {
     spelled: Array.from({ length: vocabSize }, (_, id) =>
       special.has(id) ? "" : spellBytes(tokenizer.tokenBytes(id)),
     ),
-    stopIds: eosTokenId === undefined ? [] : [eosTokenId],
+    stopIds: bounds.stopIds,
   };
 }

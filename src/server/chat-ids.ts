@@ -14,10 +14,12 @@ export async function chatIds(
   {
     messages,
     most,
+    tools,
     addGenerationPrompt = true,
     signal,
   }: {
     messages: ChatRequest["messages"];
+    tools?: ChatRequest["tools"];
     most: number;
     addGenerationPrompt?: boolean;
     signal: AbortSignal;
@@ -31,7 +33,7 @@ export async function chatIds(
     );
   const limits = { tokenizer, most, param: "messages" };
   const rendered = await chat
-    .render(messages, { addGenerationPrompt, signal })
+    .render(messages, { addGenerationPrompt, tools: tools ?? [], signal })
     .catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error;
       throw new ApiError(error.message, { param: "messages", code: "chat_template_failed" });

@@ -194,16 +194,100 @@ const textParts = z
 /** Of a schema for JSON, which its own reader checks. */
 const jsonObject = z.record(z.string(), z.unknown());
 
-const message = z.strictObject({
-  role: z.enum(["system", "developer", "user", "assistant"]),
-  content: z.union([z.string(), textParts], { error: "expected a text, or parts of type text" }),
-  name: z.string().nullish(),
+const callSchema = z
+  .strictObject({
+    id: z.string().max(200),
+    type: z.literal("function"),
+    function: z.strictObject({ name: z.string().max(200), arguments: z.string() }),
+  })
+  .transform(({ id, function: { name, arguments: text } }) => ({
+    id,
+    name,
+    arguments: jsonOrText(text),
+  }));
+
+/** Arguments that a model has cut off are no JSON. */
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const contentSchema = z.union([z.string(), textParts], {
+  error: "expected a text, or parts of type text",
 });
 
+const message = z.discriminatedUnion("role", [
+  z.strictObject({
+    role: z.enum(["system", "developer", "user"]),
+    content: contentSchema,
+    name: z.string().nullish(),
+  }),
+  z
+    .strictObject({
+      role: z.literal("assistant"),
+      content: contentSchema.nullish(),
+      name: z.string().nullish(),
+      refusal: z.null().optional(),
+      tool_calls: z.array(callSchema).max(128).nullish(),
+    })
+    .refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
+      path: ["content"],
+      message: "expected a text, or tool_calls beside it",
+    })
+    .transform(({ content, tool_calls: toolCalls, role }) => ({
+      role,
+      content: content ?? "",
+      ...(toolCalls && { toolCalls }),
+    })),
+  z.strictObject({
+    role: z.literal("tool"),
+    content: contentSchema,
+    tool_call_id: z.string(),
+    name: z.string().nullish(),
+  }),
+]);
+
 export interface ChatMessage {
-  readonly role: "system" | "developer" | "user" | "assistant";
+  readonly role: "system" | "developer" | "user" | "assistant" | "tool";
   readonly content: string;
+  readonly toolCalls?: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly arguments?: unknown;
+  }[];
 }
+
+export interface FunctionTool {
+  readonly type: "function";
+  readonly function: {
+    readonly name: string;
+    readonly description?: Maybe<string>;
+    readonly parameters?: Maybe<object>;
+  };
+}
+
+const functionName = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/, "expected 1 to 64 letters, digits, underscores, dots and dashes");
+
+const toolSchema = z.strictObject({
+  type: z.literal("function", { error: "expected function, the only kind that is supported" }),
+  function: z.strictObject({
+    name: functionName,
+    description: z.string().nullish(),
+    parameters: jsonObject.nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+
+export type ToolChoice =
+  | "none"
+  | "auto"
+  | "required"
+  | { readonly type: "function"; readonly function: { readonly name: string } };
 
 export type ResponseFormat =
   | { readonly type: "text" }
@@ -216,6 +300,9 @@ export type ResponseFormat =
 export interface ChatRequest extends SamplingFields {
   readonly messages: readonly ChatMessage[];
   readonly response_format?: Maybe<ResponseFormat>;
+  readonly tools?: Maybe<readonly FunctionTool[]>;
+  readonly tool_choice?: Maybe<ToolChoice>;
+  readonly parallel_tool_calls?: Maybe<boolean>;
   readonly max_tokens?: Maybe<number>;
   readonly max_completion_tokens?: Maybe<number>;
   readonly logprobs?: Maybe<boolean>;
@@ -235,9 +322,25 @@ export const chatSchema: z.ZodType<ChatRequest> = z
       .max(maxTop)
       .nullish()
       .describe("number of most likely tokens to list at each position"),
-    tools: z.array(z.unknown()).max(0, "tools are not supported; leave them out").nullish(),
-    tool_choice: z.enum(["none", "auto"]).nullish(),
-    parallel_tool_calls: z.boolean().nullish(),
+    tools: z
+      .array(toolSchema)
+      .max(128)
+      .refine(
+        (tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length,
+        "expected each name once",
+      )
+      .nullish()
+      .describe("functions that the answer may call"),
+    tool_choice: z
+      .union([
+        z.enum(["none", "auto", "required"]),
+        z.strictObject({
+          type: z.literal("function"),
+          function: z.strictObject({ name: functionName }),
+        }),
+      ])
+      .nullish(),
+    parallel_tool_calls: z.boolean().nullish().describe("more than one call; default true"),
     response_format: z
       .discriminatedUnion("type", [
         z.strictObject({ type: z.literal("text") }),

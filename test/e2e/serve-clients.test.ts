@@ -68,7 +68,8 @@ test("OpenAI's client carries the memory's own field through", async () => {
 test("OpenAI's client gives errors their class, status, code and parameter", async () => {
   await assert.rejects(
     client.chat.completions.create({ ...chat, tools: [{ type: "custom", custom: { name: "x" } }] }),
-    (error) => error instanceof BadRequestError && error.status === 400 && error.param === "tools",
+    (error) =>
+      error instanceof BadRequestError && error.status === 400 && error.param === "tools.0.type",
   );
   await assert.rejects(
     client.completions.create({ model: "other", prompt: "a" }),

@@ -137,7 +137,11 @@ test("what is not supported is refused, by the parameter's name", async () => {
     ["/v1/completions", { prompt: "a", engram: { force: true } }, "engram.force"],
     ["/v1/completions", { prompt: "a", stream_options: { x: 1 } }, "stream_options.x"],
     ["/v1/chat/completions", { messages: [] }, "messages"],
-    ["/v1/chat/completions", { messages: [{ role: "tool", content: "" }] }, "messages.0.role"],
+    [
+      "/v1/chat/completions",
+      { messages: [{ role: "tool", content: "" }] },
+      "messages.0.tool_call_id",
+    ],
     [
       "/v1/chat/completions",
       { messages: [{ role: "user", content: "a" }], response_format: { type: "xml" } },
@@ -153,14 +157,14 @@ test("what is not supported is refused, by the parameter's name", async () => {
       "/v1/chat/completions",
       {
         messages: [{ role: "user", content: "a" }],
-        tools: [{ type: "function", function: { name: "f" } }],
+        tools: [{ type: "custom", custom: { name: "f" } }],
       },
-      "tools",
+      "tools.0.type",
     ],
     [
       "/v1/chat/completions",
-      { messages: [{ role: "assistant", content: "a", tool_calls: [] }] },
-      "messages.0.tool_calls",
+      { messages: [{ role: "assistant", content: "a", tool_calls: [{}] }] },
+      "messages.0.tool_calls.0.id",
     ],
     ["/tokenize", {}, "prompt"],
     ["/tokenize", { prompt: "a", content: "a" }, "content"],

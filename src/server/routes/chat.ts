@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
+import { type AnswerDelta, ChatAnswer, messageOf } from "../chat-answer.ts";
 import { chatIds } from "../chat-ids.ts";
 import {
   type ChoicesRequest,
@@ -25,6 +26,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
     checkModelName(serving, body.model);
     const request = await choicesOf(body, { serving, signal: c.req.raw.signal });
     const { tokenizer } = serving.model;
+    const hasTools = (body.tools ?? []).length > 0 && body.tool_choice !== "none";
     const envelope = {
       id: `chatcmpl-${crypto.randomUUID()}`,
       created: Math.floor(Date.now() / 1000),
@@ -37,6 +39,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
         choices: [choice],
       });
       const n = body.n ?? 1;
+      const writers = Array.from({ length: n }, () => new ChatAnswer({ hasTools }));
       return streamChoices(request, {
         context,
         shape: {
@@ -50,18 +53,32 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
           ),
           step(index, step) {
             const { text, logprobs, engram } = partsOf([step], { body, tokenizer });
-            if (text === "" && logprobs === null && engram === undefined) return [];
-            const delta = text === "" ? {} : { content: text };
+            const deltas: AnswerDelta[] = writers[index]!.push(text);
+            if (deltas.length === 0 && (logprobs !== null || engram !== undefined)) deltas.push({});
+            return deltas.map((delta, i) =>
+              chunk({
+                index,
+                delta,
+                logprobs: i === 0 ? logprobs : null,
+                finish_reason: null,
+                ...(i === 0 && engram && { engram }),
+              }),
+            );
+          },
+          end(index, end) {
+            const writer = writers[index]!;
+            const last = writer
+              .end()
+              .map((delta) => chunk({ index, delta, logprobs: null, finish_reason: null }));
+            const reason = writer.reason(end.finishReason);
             return [
-              chunk({ index, delta, logprobs, finish_reason: null, ...(engram && { engram }) }),
+              ...last,
+              {
+                ...chunk({ index, delta: {}, logprobs: null, finish_reason: reason }),
+                timings: timingsOf([end]),
+              },
             ];
           },
-          end: (index, end) => [
-            {
-              ...chunk({ index, delta: {}, logprobs: null, finish_reason: end.finishReason }),
-              timings: timingsOf([end]),
-            },
-          ],
           usage: (usage) => ({
             ...envelope,
             object: "chat.completion.chunk",
@@ -78,11 +95,12 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
       object: "chat.completion",
       choices: results.map(({ steps, end }, index) => {
         const { text, logprobs, engram } = partsOf(steps, { body, tokenizer });
+        const writer = new ChatAnswer({ hasTools });
         return {
           index,
-          message: { role: "assistant", content: text, refusal: null },
+          message: messageOf([...writer.push(text), ...writer.end()]),
           logprobs,
-          finish_reason: end.finishReason,
+          finish_reason: writer.reason(end.finishReason),
           ...(engram && { engram }),
         };
       }),
@@ -103,7 +121,12 @@ async function choicesOf(
     throw new ApiError("max_tokens: expected either max_tokens or max_completion_tokens", {
       param: "max_tokens",
     });
-  const promptIds = await chatIds(serving, { messages: body.messages, most, signal });
+  const promptIds = await chatIds(serving, {
+    messages: body.messages,
+    tools: body.tools,
+    most,
+    signal,
+  });
   const grammar = await responseGrammar(serving, body, signal);
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? most;
   const topLogProbs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined;
