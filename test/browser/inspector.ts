@@ -47,8 +47,11 @@ export interface Opened {
   readonly complaints: string[];
 }
 
-export async function startInspector(options: ServerOptions = {}): Promise<Inspector> {
-  const model = await servedModel();
+export async function startInspector(
+  options: ServerOptions = {},
+  served?: Model,
+): Promise<Inspector> {
+  const model = served ?? (await servedModel());
   const server = createServer(model, {
     page: () => inspectorPage({ note: () => {} }),
     heldOut: { excerpt, bitsPerByte: 2.095, memoryOff: 2.325, trainedWithout: 2.124 },

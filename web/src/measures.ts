@@ -90,11 +90,18 @@ const change: Measure = {
   ends: ["helps", "hurts"],
 };
 
-export const measures: readonly Measure[] = [gate, written, change];
+const measures: readonly Measure[] = [gate, written, change];
 export const changeMeasure: Measure = change;
 
-export function measureOf(name: string | undefined): Measure {
-  return measures.find((each) => each.name === name) ?? gate;
+/** Those that a model with so many layers of learned rows has; counts have no gate, and write into no layer. */
+export function measuresWith(layers: number): readonly Measure[] {
+  return layers > 0 ? measures : measures.filter(({ isOfLayer }) => !isOfLayer);
+}
+
+/** By its name in the address, or the first. */
+export function measureOf(name: string | undefined, layers: number): Measure {
+  const known = measuresWith(layers);
+  return known.find((each) => each.name === name) ?? known[0]!;
 }
 
 /** Loss with the memory less loss without it, in bits a token; negative where the memory helps. */
