@@ -76,7 +76,7 @@ for (const { dtype, ms } of sides) {
   const sorted = ms.toSorted((a, b) => a - b);
   const spread = [sorted[0]!, sorted.at(-1)!].map((t) => (1000 / t).toFixed(0)).toReversed();
   console.log(
-    `${dtype.padEnd(4)} ${(weightBytes(config, dtype) / 2 ** 20).toFixed(1).padStart(6)} MiB of weights ` +
+    `${dtype.padEnd(4)} ${(weightBytes({ config, tensors: new Map() }, dtype) / 2 ** 20).toFixed(1).padStart(6)} MiB of weights ` +
       `${(1000 / median(ms)).toFixed(0).padStart(5)} tokens/s (rounds ${spread.join("..")})   ` +
       `${(base / median(ms)).toFixed(2)} times f32${dtype === "q4" ? " (bar: 3)" : ""}`,
   );

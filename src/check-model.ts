@@ -83,8 +83,8 @@ function checkNumLayers(
   { config, tensors }: Pick<CheckedModel, "config" | "tensors">,
 ): void {
   const { prefix = "" } = familyOf(config);
-  const isPacked = parseQuantization(files.config) !== "f32";
-  const begin = isPacked ? "model.layers." : layersPrefix(config);
+  const isOwn = files.hasOwnNames || parseQuantization(files.config) !== "f32";
+  const begin = isOwn ? "model.layers." : layersPrefix(config);
   const layers = new Set<string>();
   for (const name of tensors.keys()) {
     const [from] = [begin, begin.slice(prefix.length)].filter((one) => name.startsWith(one));

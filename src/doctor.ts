@@ -6,9 +6,8 @@
 import { isReleasedLayout, locateCounts, locateTables } from "./at-rest/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
-import { openModelDirectory } from "./checkpoint/node/index.ts";
 import { Decoder, type LanguageModel } from "./inference/index.ts";
-import { loadModel } from "./load-model.ts";
+import { loadModel, openFilesAt } from "./load-model.ts";
 import {
   forecast,
   type Forecast,
@@ -277,7 +276,7 @@ async function openSubject({
 
 async function openModelSubject(model: string): Promise<Subject> {
   await using opened = new DisposalStack();
-  const files = opened.adopt(await openModelDirectory(model), (one) => one.close());
+  const files = opened.adopt(await openFilesAt(model), (one) => one.close());
   const engram = findEngramConfig(files.config);
   const isReleased = engram !== undefined && (await isReleasedLayout(files, engram));
   const tables = engram === undefined ? [] : await locateTables(files, engram);

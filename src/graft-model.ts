@@ -8,7 +8,7 @@ import type { CheckedModel } from "./check-model.ts";
 import type { LocatedTensor, ModelFiles, TensorSource } from "./checkpoint/index.ts";
 import { writeModelDir } from "./checkpoint/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
-import { InvalidConfigError } from "./errors.ts";
+import { InvalidConfigError, InvariantError } from "./errors.ts";
 import type { TokenStream } from "./inference/index.ts";
 import {
   buildCountedTable,
@@ -34,7 +34,7 @@ import {
 } from "./model/index.ts";
 import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
-import { numberSource } from "./stored-weights.ts";
+import { isBlockType, numberSource, storedSources } from "./stored-weights.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import { type Document, type MemorySizes, packDocuments } from "./training/index.ts";
 
@@ -90,16 +90,17 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   const isMemory = memoryNames(checked);
   // A tied weight may be there under two names.
   const there = [...new Set(checked.tensors.values())];
+  // What rests in another format is written as the numbers that it stands for.
+  const backbone = files.hasOwnNames
+    ? storedSources(before, { params: await origin.weights(), format: "f32" })
+    : there.filter(({ name }) => !isMemory.has(name)).map((one) => copyOf(files, one));
   const copied = there.filter(({ name }) => isMemory.has(name)).map((one) => copyOf(files, one));
   await writeModelDir(out, {
     ...origin.texts,
     config: settings,
     tokenizer: origin.tokenizer,
     ...(beside !== undefined && { beside }),
-    weights: [
-      ...there.filter(({ name }) => !isMemory.has(name)).map((one) => copyOf(files, one)),
-      ...added,
-    ],
+    weights: [...backbone, ...added],
     tables: [...(copied.length > 0 ? [copied] : []), ...memoryFiles({ tables, counts }, "f32")],
   });
   return {
@@ -173,6 +174,7 @@ function copyOf(
   files: ModelFiles,
   { name, dtype, shape, begin, end }: LocatedTensor,
 ): TensorSource {
+  if (isBlockType(dtype)) throw new InvariantError(`"${name}" cannot be copied as ${dtype}`);
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < end - begin; at += CHUNK_BYTES) {
       const to = Math.min(end - begin, at + CHUNK_BYTES);

@@ -1,8 +1,10 @@
-/** Opens models on Node: from a directory, on ONNX Runtime, with threads, in the memory of this machine. */
+/** Opens models on Node: from a directory or a GGUF file, on ONNX Runtime, with threads, in the memory of this machine. */
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
-import { openDirectory } from "./checkpoint/node/index.ts";
+import type { ModelFiles } from "./checkpoint/index.ts";
+import { openModelPath } from "./checkpoint/node/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
+import { openModelFiles } from "./open-files.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { Backend } from "./tensor/index.ts";
@@ -21,9 +23,14 @@ export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
   readonly onPlan?: (plan: MemoryPlan) => void;
 }
 
-/** Opens the model in `directory`; throws as `openModel` does. */
+/** The settings and tensors of the model in the directory or GGUF file `path`; see `openModelFiles`. */
+export async function openFilesAt(path: string): Promise<ModelFiles> {
+  return openModelFiles(await openModelPath(path));
+}
+
+/** Opens the model in the directory or GGUF file `path`; throws as `openModel` does. */
 export async function loadModel(
-  directory: string,
+  path: string,
   { backend = () => ortBackend(), table, onPlan, ...placement }: LoadModelOptions = {},
 ): Promise<Model> {
   const engine: Engine = {
@@ -33,17 +40,17 @@ export async function loadModel(
       const machine = readMachineMemory();
       const plan = planMemory(sizes, { use, machine });
       onPlan?.(plan);
-      checkPlan(plan, { subject: directory, advice: whatFits(sizes, { use, machine }) });
+      checkPlan(plan, { subject: path, advice: whatFits(sizes, { use, machine }) });
     },
     advise: adviseHugePages,
   };
-  // Refuses what is no directory, before anything is looked for in it.
-  const source = await openDirectory(directory);
+  // Refuses what is no model, before anything is looked for in it.
+  const source = await openModelPath(path);
   const elsewhere =
     table !== undefined
       ? openPlace(table)
-      : placement.memory === false
+      : placement.memory === false || source.single !== undefined
         ? undefined
-        : await checkpointTables(directory);
+        : await checkpointTables(path);
   return openModel(source, engine, { ...placement, elsewhere });
 }

@@ -37,12 +37,17 @@ import {
 import {
   decodeBf16Array,
   encodeBf16Array,
+  type GgmlBlockType,
+  isPackable,
+  packGgmlBlocks,
+  packingOf,
   QUANTIZED_BLOCK,
   type QuantizedBits,
 } from "./numerics/index.ts";
 import {
   checkFinite,
   findStored,
+  isBlockType,
   type NumberFormat,
   numberFormatOf,
   numberSource,
@@ -52,15 +57,29 @@ import {
 import { sizeOf, type Value, type Values, valueOf } from "./tensor/index.ts";
 
 export interface ModelWeights {
-  readonly dtype: WeightDtype;
   readonly params: Values;
   readonly quantized: QuantizedWeights;
 }
 
+/** How weights are held: all in one form, or each as it rests where that can be multiplied (blocks of GGUF files). */
+export type HeldDtype = WeightDtype | "as-stored";
+
 /**
  * The form in which the weights of `files` will be held. `wanted` is refused if they are stored in another packing.
  */
-export function dtypeToHold(files: ModelFiles, wanted: WeightDtype | undefined): WeightDtype {
+export function dtypeToHold(
+  files: ModelFiles,
+  tensors: WeightsToRead["tensors"],
+  wanted: WeightDtype | undefined,
+): HeldDtype {
+  const blocks = blockTypeOf(tensors);
+  if (blocks !== undefined) {
+    if (wanted === undefined || wanted === "f32") return wanted ?? "as-stored";
+    throw new InvalidConfigError(
+      `${files.path} holds weights as ${blocks}, which cannot be turned into ${wanted} without a second loss: ` +
+        "open it as it is, as f32, or take a file of that size",
+    );
+  }
   const stored = parseQuantization(files.config);
   if (stored === "f32") return wanted ?? "f32";
   if (wanted === undefined || wanted === stored) return stored;
@@ -70,22 +89,47 @@ export function dtypeToHold(files: ModelFiles, wanted: WeightDtype | undefined):
   );
 }
 
+/** Whether weights that are held as `held` could be packed instead. */
+export function canBePacked(tensors: WeightsToRead["tensors"], held: HeldDtype): boolean {
+  return held === "f32" && blockTypeOf(tensors) === undefined;
+}
+
+function blockTypeOf(tensors: WeightsToRead["tensors"]): GgmlBlockType | undefined {
+  return [...tensors.values()].map(({ dtype }) => dtype).find(isBlockType);
+}
+
 /** Bytes that the weights of a model take in memory. */
-export function weightBytes(config: ModelConfig, dtype: WeightDtype): number {
-  const bits = bitsOf(dtype);
+export function weightBytes({ config, tensors }: WeightsToRead, dtype: HeldDtype): number {
   return paramSpecs(config).reduce((sum, spec) => {
     const size = sizeOf(spec.shape);
-    const isPacked = bits !== undefined && isQuantizable(spec);
-    return sum + (isPacked ? (size * bits) / 8 + (4 * size) / QUANTIZED_BLOCK : 4 * size);
+    const blocks = size / QUANTIZED_BLOCK;
+    const type = dtype === "as-stored" ? blocksToKeep(spec, tensors.get(spec.name)) : undefined;
+    const { bits, hasOffsets } =
+      type === undefined
+        ? { bits: dtype === "as-stored" ? undefined : bitsOf(dtype), hasOffsets: false }
+        : packingOf(type);
+    if (bits === undefined || !isQuantizable(spec)) return sum + 4 * size;
+    return sum + (size * bits) / 8 + (hasOffsets ? 8 : 4) * blocks;
   }, 0);
 }
 
-/** The tensors of weights that rest as numbers in a model that is stored in this form. */
-function numberTensors(config: ModelConfig, stored: WeightDtype): StoredTensor[] {
-  if (stored === "f32") return storedTensors(config);
+/** The type of a tensor that stays packed, as it rests; undefined where it is held as numbers. */
+function blocksToKeep(
+  spec: ParamSpec,
+  tensor: LocatedTensor | undefined,
+): GgmlBlockType | undefined {
+  const type = tensor?.dtype;
+  if (type === undefined || !isQuantizable(spec) || !isBlockType(type)) return undefined;
+  return isPackable(type) ? type : undefined;
+}
+
+/** The tensors of weights that rest as numbers in `files`. */
+function numberTensors(files: ModelFiles, config: ModelConfig): StoredTensor[] {
+  const isPacked = parseQuantization(files.config) !== "f32";
+  if (!isPacked && !files.hasOwnNames) return storedTensors(config);
   // What was packed here rests under the names used here, whatever its family.
   return paramSpecs(config)
-    .filter((spec) => !isQuantizable(spec))
+    .filter((spec) => !isPacked || !isQuantizable(spec))
     .map(aloneStored);
 }
 
@@ -104,7 +148,7 @@ export function checkWeights(
 ): LocatedTensor[] {
   const stored = parseQuantization(files.config);
   const bits = bitsOf(stored);
-  const found = findStored(files.path, numberTensors(config, stored), tensors);
+  const found = findStored(files.path, numberTensors(files, config), tensors);
   const packed =
     bits === undefined
       ? []
@@ -125,34 +169,55 @@ export function checkWeights(
 export async function readWeights(
   files: ModelFiles,
   { config, tensors }: WeightsToRead,
-  dtype: WeightDtype,
+  dtype: HeldDtype,
 ): Promise<ModelWeights> {
   const stored = parseQuantization(files.config);
-  const bits = bitsOf(dtype);
-  const found = findStored(files.path, numberTensors(config, stored), tensors);
-  if (bits === undefined) {
+  const found = findStored(files.path, numberTensors(files, config), tensors);
+  if (dtype === "f32") {
     const layout = paramLayout(config);
     const params = paramViews(layout, new Float32Array(layout.length));
     for (const one of found)
       await readStored(files, one, ({ name }) => params[name]!.data as Float32Array);
-    return { dtype, params, quantized: new Map() };
+    return { params, quantized: new Map() };
   }
   const params: Record<string, Value> = {};
   const quantized = new Map<string, QuantizedMatrix>();
+  const bits = dtype === "as-stored" ? undefined : bitsOf(dtype);
   for (const one of found) {
+    const first = one.stored.parts[0]!.spec;
+    const type = bits === undefined ? blocksToKeep(first, one.found[0]) : undefined;
+    if (type !== undefined) {
+      quantized.set(first.name, await keepBlocks(files, first, type));
+      continue;
+    }
     const values = one.stored.parts.map(({ spec }) =>
       valueOf(new Float32Array(sizeOf(spec.shape)), spec.shape),
     );
     const specs = one.stored.parts.map(({ spec }) => spec);
     await readStored(files, one, (spec) => values[specs.indexOf(spec)]!.data as Float32Array);
     for (const [i, spec] of specs.entries())
-      if (isQuantizable(spec)) quantized.set(spec.name, quantizeMatrix(values[i]!, bits));
+      if (bits !== undefined && isQuantizable(spec))
+        quantized.set(spec.name, quantizeMatrix(values[i]!, bits));
       else params[spec.name] = values[i]!;
   }
   if (stored !== "f32")
     for (const spec of paramSpecs(config).filter(isQuantizable))
-      quantized.set(spec.name, await readPacked(files, spec, bits));
-  return { dtype, params, quantized };
+      quantized.set(spec.name, await readPacked(files, spec, bits!));
+  return { params, quantized };
+}
+
+/** A matrix in the blocks in which it rests. */
+async function keepBlocks(
+  files: ModelFiles,
+  { name, shape }: ParamSpec,
+  type: GgmlBlockType,
+): Promise<QuantizedMatrix> {
+  const blocks = packGgmlBlocks(type, await files.read(name), sizeOf(shape));
+  const [rows, width] = shape as [number, number];
+  for (const factors of [blocks.scales, blocks.offsets])
+    if (factors !== undefined)
+      checkFinite(files.path, { name, shape: [rows, width / QUANTIZED_BLOCK] }, factors);
+  return { shape: [rows, width], ...blocks };
 }
 
 async function readPacked(
@@ -191,7 +256,7 @@ function packedSpecs(
 
 /** How the weights of `files` that are not packed are stored. */
 export async function storedFormat(files: ModelFiles, config: ModelConfig): Promise<NumberFormat> {
-  const layout = numberTensors(config, parseQuantization(files.config));
+  const layout = numberTensors(files, config);
   return numberFormatOf(findStored(files.path, layout, await files.tensors()));
 }
 

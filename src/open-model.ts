@@ -5,7 +5,7 @@
 import { type OpenElsewhere, openTable, warmCaches, type WrapStore } from "./at-rest/index.ts";
 import type { ByteSource } from "./bytes/index.ts";
 import { checkModel } from "./check-model.ts";
-import { ModelFiles } from "./checkpoint/index.ts";
+import type { ModelFiles } from "./checkpoint/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import {
@@ -37,7 +37,14 @@ import {
   type TokenMap,
 } from "./memory/index.ts";
 import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
-import { dtypeToHold, readWeights, weightBytes } from "./model-weights.ts";
+import { openModelFiles } from "./open-files.ts";
+import {
+  canBePacked,
+  dtypeToHold,
+  type HeldDtype,
+  readWeights,
+  weightBytes,
+} from "./model-weights.ts";
 import type { Backend } from "./tensor/index.ts";
 import { checkTokenizer, samplingDefaults, tokenizerSettings } from "./text-settings.ts";
 import { encodeTasks, openTokenizer, type Tokenizer } from "./tokenizer/index.ts";
@@ -201,7 +208,7 @@ export async function openModel(
 ): Promise<Model> {
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
   const { wrapStore = asItIs, warm = true } = placement;
-  await using files = await ModelFiles.open(source);
+  await using files = await openModelFiles(source);
   const checked = await checkModel(files, { memory, elsewhere });
   const { config, layout, counts: countsAtRest } = checked;
   const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
@@ -213,7 +220,7 @@ export async function openModel(
   checkTokenizer(files, config, tokenizer);
   const parts =
     layout === undefined ? undefined : prepareMemory(files, { config, layout, tokenizer });
-  const weightDtype = dtypeToHold(files, dtype);
+  const weightDtype = dtypeToHold(files, checked.tensors, dtype);
   const sizes = atRest.map(({ layerId, numRows, format: { rowBytes } }) => ({
     layerId,
     numRows,
@@ -223,12 +230,14 @@ export async function openModel(
   const tableMemory =
     placement.tableMemory ??
     (elsewhere === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
-  const bytesAs = (as: WeightDtype): number =>
-    weightBytes(config, as) + (countsAtRest?.directoryBytes ?? 0);
+  const bytesAs = (as: HeldDtype): number =>
+    weightBytes(checked, as) + (countsAtRest?.directoryBytes ?? 0);
   admit?.(
     {
       weightBytes: bytesAs(weightDtype),
-      packedBytes: weightDtype === "f32" ? { q8: bytesAs("q8"), q4: bytesAs("q4") } : {},
+      packedBytes: canBePacked(checked.tensors, weightDtype)
+        ? { q8: bytesAs("q8"), q4: bytesAs("q4") }
+        : {},
       positionBytes: keyValueBytes(config),
       tables: sizes,
     },

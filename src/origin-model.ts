@@ -5,12 +5,12 @@
 import { checkpointTables } from "./at-rest/node/index.ts";
 import { type CheckedModel, checkModel } from "./check-model.ts";
 import { type ModelFiles, modelNames } from "./checkpoint/index.ts";
-import { openModelDirectory } from "./checkpoint/node/index.ts";
 import { closeAll } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import type { EngramConfig, RetrievalTable, TokenMap } from "./memory/index.ts";
 import type { ModelConfig, TrainedPart } from "./model/index.ts";
 import { dtypeToHold, readWeights } from "./model-weights.ts";
+import { openFilesAt } from "./load-model.ts";
 import { checkAddresses } from "./open-model.ts";
 import type { ModelTexts } from "./save-model.ts";
 import type { Values } from "./tensor/index.ts";
@@ -40,10 +40,14 @@ export class OriginModel {
 
   /** Throws as `openModel` does, and `InvalidConfigError` for packed weights. */
   static async open(directory: string): Promise<OriginModel> {
-    const files = await openModelDirectory(directory);
+    const files = await openFilesAt(directory);
     try {
-      const checked = await checkModel(files, { elsewhere: await checkpointTables(directory) });
-      if (dtypeToHold(files, undefined) !== "f32")
+      const { single } = files.source;
+      const elsewhere = single === undefined ? await checkpointTables(directory) : undefined;
+      const checked = await checkModel(files, { elsewhere });
+      // Blocks of others can be unpacked: there is no other form of these models to begin with.
+      const wanted = single === undefined ? undefined : "f32";
+      if (dtypeToHold(files, checked.tensors, wanted) !== "f32")
         throw new InvalidConfigError(
           `${directory}: packed weights cannot be trained: train the model that they were made from, then quantise the result`,
         );
@@ -129,7 +133,8 @@ export class OriginModel {
   async describe(signal?: AbortSignal): Promise<DataFile[]> {
     const { source } = this.#files;
     const tensors = [...this.#checked.tensors.values()].map(({ file }) => file);
-    const names = [...new Set([modelNames.config, modelNames.tokenizer, ...tensors])];
+    const texts = source.single === undefined ? [modelNames.config, modelNames.tokenizer] : [];
+    const names = [...new Set([...texts, ...tensors])];
     return Promise.all(
       names.map(async (name) => ({
         ...(await describeFile(source.nameOf(name), { signal })),

@@ -2,10 +2,10 @@
  * A model directory -> a smaller one: weights packed, rows of tables in another format. The converted model can be
  * used, and measured, before anything is written. Knows files, weights and tables; `eval/certify.ts` measures.
  */
-import { openModelDirectory, writeModelDir } from "./checkpoint/node/index.ts";
+import { writeModelDir } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import type { LanguageModel } from "./inference/index.ts";
-import { loadModel, type LoadModelOptions } from "./load-model.ts";
+import { loadModel, type LoadModelOptions, openFilesAt } from "./load-model.ts";
 import type { Model } from "./open-model.ts";
 import {
   type RetrievalTable,
@@ -44,7 +44,7 @@ export async function openOriginal(
   directory: string,
   options: Pick<LoadModelOptions, "backend"> = {},
 ): Promise<Model> {
-  await using files = await openModelDirectory(directory);
+  await using files = await openFilesAt(directory);
   let bytes = 0;
   for (const { begin, end } of (await files.tensors()).values()) bytes += end - begin;
   const isLarge = bytes > process.availableMemory() / 2;
@@ -127,7 +127,7 @@ export async function bytesInFormats(
   { path, config, rows, counts }: Pick<Model, "path" | "config" | "rows" | "counts">,
   to: ModelFormats,
 ): Promise<number> {
-  await using files = await openModelDirectory(path);
+  await using files = await openFilesAt(path);
   const numberBytes = (await storedFormat(files, config)) === "bf16" ? 2 : 4;
   const bits = bitsOf(to.weights);
   let bytes = 0;
@@ -157,7 +157,7 @@ export async function writeInFormats(
   model: Model,
   { out, formats, certificate, beside = [] }: WriteInFormatsOptions,
 ): Promise<void> {
-  await using files = await openModelDirectory(model.path);
+  await using files = await openFilesAt(model.path);
   const tokenizer = await files.tokenizer();
   if (tokenizer === undefined) throw new FormatError(`${model.path}: tokenizer.json is missing`);
   const { language, chatTemplate } = model;

@@ -5,7 +5,6 @@
 import {
   checkTensor,
   type ExpectedTensor,
-  type FileDType,
   type LocatedTensor,
   type ModelFiles,
   type TensorSource,
@@ -20,8 +19,11 @@ import {
 import {
   decodeBf16Array,
   decodeF16Array,
+  decodeGgmlBlocks,
   encodeBf16Array,
   firstNonFinite,
+  type GgmlBlockType,
+  ggmlFormats,
 } from "./numerics/index.ts";
 import { sizeOf, type Values } from "./tensor/index.ts";
 
@@ -29,7 +31,16 @@ import { sizeOf, type Values } from "./tensor/index.ts";
 export type NumberFormat = "f32" | "bf16";
 
 /** Element types that are read as numbers. */
-export const NUMBERS: readonly FileDType[] = ["F32", "BF16", "F16"];
+export const NUMBERS: readonly LocatedTensor["dtype"][] = [
+  "F32",
+  "BF16",
+  "F16",
+  ...(Object.keys(ggmlFormats) as GgmlBlockType[]),
+];
+
+export function isBlockType(dtype: LocatedTensor["dtype"]): dtype is GgmlBlockType {
+  return Object.hasOwn(ggmlFormats, dtype);
+}
 
 /** A tensor of the layout, and where it is: more than once where one of its names may be left out. */
 export interface FoundTensor {
@@ -178,9 +189,10 @@ async function readNumbers(
     await files.readRange(name, { begin: 0, end: bytes.length, into: bytes });
     return;
   }
-  const codes = new Uint16Array((await files.read(name)).buffer);
-  if (dtype === "BF16") decodeBf16Array(codes, into);
-  else decodeF16Array(codes, into);
+  const bytes = await files.read(name);
+  if (dtype === "BF16") decodeBf16Array(new Uint16Array(bytes.buffer), into);
+  else if (dtype === "F16") decodeF16Array(new Uint16Array(bytes.buffer), into);
+  else if (isBlockType(dtype)) decodeGgmlBlocks(dtype, bytes, into);
 }
 
 /** A tied weight may be there under both of its names, but is one weight. */

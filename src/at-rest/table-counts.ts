@@ -2,7 +2,12 @@
  * The counts of how often training read each row, which are stored beside the table, and cache warming with them.
  * Knows the tensor and how to read it; `memory/row-use.ts` knows what a code stands for.
  */
-import { checkTensor, ModelFiles, type TensorSource } from "../checkpoint/index.ts";
+import {
+  checkTensor,
+  ModelDirectory,
+  type ModelFiles,
+  type TensorSource,
+} from "../checkpoint/index.ts";
 import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
 import { layerName } from "../model/index.ts";
 import { nextTurn } from "../next-turn.ts";
@@ -34,7 +39,7 @@ export async function findUseCodes(
   if (tensor === undefined) return undefined;
   checkTensor(files.path, tensor, { name, dtypes: ["U8"], shape: [numRows] });
   return async function* () {
-    await using again = await ModelFiles.open(files.source);
+    await using again = await ModelDirectory.open(files.source);
     const buffer = new Uint8Array(Math.min(PIECE_BYTES, numRows));
     for (let begin = 0; begin < numRows; begin += buffer.length) {
       const end = Math.min(numRows, begin + buffer.length);

@@ -10,6 +10,8 @@ export interface ByteSource {
   readonly name: string;
   /** Whether bytes that were once checked need no second check. True for a local disk, false for a network. */
   readonly isTrusted: boolean;
+  /** The name of its one file, where that file is the model. */
+  readonly single?: string;
   /** Where the file of this name is, for messages. */
   nameOf(file: string): string;
   /** What was found instead of the expected source, for messages; undefined if unknown. */

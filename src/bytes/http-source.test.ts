@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { byteSourceConformance } from "../../test/conformance/byte-source.ts";
 import { sourceModel } from "../../test/conformance/source-model.ts";
 import { nameIn, startRangeServer } from "../../test/range-server.ts";
-import { ModelFiles } from "../checkpoint/index.ts";
+import { ModelDirectory } from "../checkpoint/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
 import { httpSource } from "./index.ts";
 
@@ -94,7 +94,7 @@ test("headers and the query of the address go with every request, and into no me
   const headers = { "x-api-key": "secret" };
   const address = `${server.origin.replace("//", "//me:secret@")}/a/?sign=secret`;
   const source = httpSource(address, { ...quick, headers });
-  await using files = await ModelFiles.open(source);
+  await using files = await ModelDirectory.open(source);
   await files.tensors();
   assert.ok(server.requests.length > 5);
   for (const { url, headers: sent } of server.requests) {
@@ -124,7 +124,7 @@ test("a part that was right once is checked again, and nothing is read but what 
     response.writeHead(206, { "content-range": contentRange, etag: '"v1"' }).end(part);
     return true;
   });
-  await using model = await ModelFiles.open(httpSource(server.origin, quick));
+  await using model = await ModelDirectory.open(httpSource(server.origin, quick));
   const into = new Uint8Array(16);
   await model.readRange("w", { begin: 100_000, end: 100_016, into });
   const asked = server.requests.at(-1)!.headers.range;
@@ -142,7 +142,7 @@ test("a page for everybody, instead of what is asked for, is no model", async ()
   const page = new TextEncoder().encode("<!doctype html><title>Hello</title>");
   await using server = await startRangeServer(page);
   await assert.rejects(
-    ModelFiles.open(httpSource(server.origin, quick)),
+    ModelDirectory.open(httpSource(server.origin, quick)),
     (error) => error instanceof FormatError && /manifest\.json is not JSON/.test(error.message),
   );
 });

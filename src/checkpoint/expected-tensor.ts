@@ -1,12 +1,11 @@
 /** Whether a tensor is what a model needs it to be. Knows no model: the caller says what that is. */
 import { FormatError } from "../errors.ts";
 import type { LocatedTensor } from "./model-files.ts";
-import type { FileDType } from "./safetensors.ts";
 
 /** A tensor that a model needs, and the element types that it may have. */
 export interface ExpectedTensor {
   readonly name: string;
-  readonly dtypes: readonly FileDType[];
+  readonly dtypes: readonly LocatedTensor["dtype"][];
   readonly shape: readonly number[];
 }
 

@@ -5,7 +5,7 @@
 import type { ByteRanges } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
 import { refuseForeign } from "../foreign-file.ts";
-import { type GgufHeader, type GgufTensor, parseGguf } from "./gguf.ts";
+import { type GgufHeader, type GgufTensor, isGguf, parseGguf } from "./gguf.ts";
 import { maxHeaderBytes } from "./safetensors.ts";
 
 /** Bytes read at first. A vocabulary of 50,000 tokens takes 2 MB. */
@@ -39,17 +39,31 @@ export class GgufFile {
     } catch (cause) {
       await ranges.close();
       if (!(cause instanceof FormatError)) throw cause;
-      refuseForeign(name, head, "a GGUF file");
+      // Of one that begins as it should, the error says more.
+      if (!isGguf(head)) refuseForeign(name, head, "a GGUF file");
       throw new FormatError(`${name}: ${cause.message}`, { cause });
     }
   }
 
   /** All bytes of a tensor, into new memory. Throws `RequestError` for a name that is not there. */
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const span = this.#span(name);
-    const into = new Uint8Array(span.end - span.begin);
-    await this.#ranges.read(span.begin, into);
+    const { begin, end } = this.#span(name);
+    const into = new Uint8Array(end - begin);
+    await this.readRange(name, { begin: 0, into });
     return into;
+  }
+
+  /** Fills `into` with a tensor's bytes from its byte `begin` on. */
+  async readRange(
+    name: string,
+    { begin, into }: { begin: number; into: Uint8Array },
+  ): Promise<void> {
+    const span = this.#span(name);
+    if (begin < 0 || begin + into.length > span.end - span.begin)
+      throw new RequestError(
+        `bytes ${begin} to ${begin + into.length} are not of tensor "${name}"`,
+      );
+    await this.#ranges.read(span.begin + begin, into);
   }
 
   async close(): Promise<void> {

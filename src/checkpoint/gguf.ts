@@ -84,6 +84,10 @@ const [LEAST_SETTING, LEAST_TENSOR] = [13, 24];
 /** Thrown where the bytes at hand end before the header does. */
 class Unfinished extends Error {}
 
+export function isGguf(head: Uint8Array): boolean {
+  return new TextDecoder("latin1").decode(head.subarray(0, 4)) === "GGUF";
+}
+
 /**
  * Reads the header from `bytes`, the beginning of a file that is `fileBytes` long; undefined if it takes more of them.
  * Throws `FormatError`.

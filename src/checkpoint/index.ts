@@ -14,7 +14,8 @@ export {
   type JsonObject,
   type LocatedTensor,
   MissingFileError,
-  ModelFiles,
+  ModelDirectory,
+  type ModelFiles,
   modelNames,
   parseIndex,
 } from "./model-files.ts";

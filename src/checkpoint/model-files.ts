@@ -19,19 +19,49 @@
  */
 import type { ByteRanges, ByteSource, OpenOptions } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
+import type { GgmlBlockType } from "../numerics/index.ts";
 import { checkedRanges } from "./checked-ranges.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { isPlainName } from "./plain-name.ts";
 import { type ReadRangeOptions, SafetensorsFile } from "./safetensors-file.ts";
-import type { TensorSpan } from "./safetensors.ts";
+import type { FileDType, TensorSpan } from "./safetensors.ts";
 import { checkBytes, checkRanges, type ExpectedFile } from "./sums.ts";
 import { decodeJson, decodeText, MAX_TEXT_BYTES } from "./text.ts";
 
 export type JsonObject = { readonly [key: string]: unknown };
 
 /** A tensor and the file (name within the source) that holds it. */
-export interface LocatedTensor extends TensorSpan {
+export interface LocatedTensor extends Omit<TensorSpan, "dtype"> {
+  readonly dtype: FileDType | GgmlBlockType;
   readonly file: string;
+}
+
+/** Settings and tensors of a model, whatever holds them. */
+export interface ModelFiles {
+  readonly source: ByteSource;
+  /** Where the model is, for messages. */
+  readonly path: string;
+  readonly config: JsonObject;
+  readonly generationConfig: JsonObject | undefined;
+  /** Whether each weight is a tensor of its own under the name used here, whatever its family's files do. */
+  readonly hasOwnNames: boolean;
+  /** The text of tokenizer.json, or undefined if there is none. */
+  tokenizer(): Promise<string | undefined>;
+  /** The Jinja source that makes a prompt of messages. */
+  chatTemplate(): Promise<string | undefined>;
+  /** Every tensor. Of those for which `without` holds, files may be missing. */
+  tensors(options?: {
+    without?: (name: string) => boolean;
+  }): Promise<ReadonlyMap<string, LocatedTensor>>;
+  /** One tensor's element type, shape and place, or undefined if the model has none of that name. */
+  find(name: string): Promise<LocatedTensor | undefined>;
+  /** All bytes of a tensor. Throws `RequestError` if the model has none of that name. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  readRange(name: string, options: ReadRangeOptions): Promise<void>;
+  /** One file, for whoever asks, who also closes it. Throws `MissingFileError` if it is not there. */
+  openFile(file: string, options?: OpenOptions): Promise<ByteRanges>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Names of a model's files. */
@@ -56,7 +86,8 @@ const advice = "if on purpose: engram verify DIR --seal makes new sums";
 const CHECKED_BYTES = 1 << 25;
 
 /** Holds the settings, and files open from their first use to `close`. */
-export class ModelFiles {
+export class ModelDirectory implements ModelFiles {
+  readonly hasOwnNames = false;
   readonly source: ByteSource;
   readonly config: JsonObject;
   readonly generationConfig: JsonObject | undefined;
@@ -85,7 +116,7 @@ export class ModelFiles {
    * Reads the settings and the index; no weights, not even headers. Throws `FormatError` if there is
    * no model in `source` or its JSON files are not what they should be.
    */
-  static async open(source: ByteSource): Promise<ModelFiles> {
+  static async open(source: ByteSource): Promise<ModelDirectory> {
     const manifest = await readManifest(source);
     const read = (name: string): Promise<JsonObject | undefined> =>
       readJson(source, name, manifest);
@@ -96,7 +127,7 @@ export class ModelFiles {
     }
     const generationConfig = await read(modelNames.generation);
     const index = await read(modelNames.index);
-    return new ModelFiles(source, {
+    return new ModelDirectory(source, {
       config,
       generationConfig,
       manifest,

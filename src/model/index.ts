@@ -58,3 +58,9 @@ export {
   quantizeMatrix,
 } from "./weights.ts";
 export { type LayerRange } from "./transformer.ts";
+export {
+  ggufConfigJson,
+  type GgufFacts,
+  type GgufPart,
+  ggufParts,
+} from "./families/gguf-config.ts";

@@ -3,7 +3,16 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { decodeF16Array } from "./f16.ts";
-import { decodeGgmlBlocks, type GgmlBlockType, ggmlFormats, ggmlRuns } from "./ggml-blocks.ts";
+import {
+  decodeGgmlBlocks,
+  type GgmlBlockType,
+  ggmlFormats,
+  ggmlRuns,
+  isPackable,
+  packGgmlBlocks,
+  packingOf,
+} from "./ggml-blocks.ts";
+import { dequantizeBlocks } from "./quantized-blocks.ts";
 
 interface Golden {
   readonly formats: Readonly<Record<string, { readonly blocks: string; readonly values: string }>>;
@@ -40,6 +49,23 @@ for (const [name, format] of Object.entries(ggmlFormats)) {
     }
   });
 }
+
+for (const name of Object.keys(ggmlFormats).filter((one) => isPackable(one as GgmlBlockType)))
+  test(`${name} is packed as the numbers that it stands for`, () => {
+    const { blocks, values } = golden.formats[name]!;
+    const expected = new Float32Array(bytesOf(values).buffer);
+    const type = name as GgmlBlockType;
+    const packed = packGgmlBlocks(type, bytesOf(blocks), expected.length);
+    assert.equal(packed.bits, packingOf(type).bits);
+    const found = dequantizeBlocks(packed);
+    for (const [i, value] of expected.entries()) {
+      // Only the offsets of 4-bit codes are rounded: by 2^-24 of the largest number of the block at most.
+      const largest =
+        Math.abs(packed.offsets?.[i >> 5] ?? 0) + 8 * Math.abs(packed.scales[i >> 5]!);
+      const slack = packed.bits === 4 && packed.offsets !== undefined ? largest * 2 ** -24 : 0;
+      assert.ok(Math.abs(found[i]! - value) <= slack, `${i}: ${found[i]} for ${value}`);
+    }
+  });
 
 test("every finite binary16 is decoded exactly", () => {
   const codes = Uint16Array.from({ length: 1 << 16 }, (_, code) => code);

@@ -15,6 +15,7 @@
  *   Q6_K  128 bytes q, 64 bytes high bits, 16 signed bytes s, f16 d    (q - 32) * (d * s)
  */
 import { f16Values } from "./f16.ts";
+import { QUANTIZED_BLOCK, type QuantizedBlocks } from "./quantized-blocks.ts";
 
 /** Numbers that were unpacked and not yet multiplied. Room for one block of any format. */
 export interface GgmlRuns {
@@ -181,6 +182,56 @@ export function decodeGgmlBlocks(type: GgmlBlockType, bytes: Uint8Array, into: F
       for (let j = i; j < i + run; j++) into[block + j] = codes[j]! * scale + offset;
     }
   }
+}
+
+/** Whether `packGgmlBlocks` can hold them. */
+export function isPackable(type: GgmlBlockType): boolean {
+  return ggmlFormats[type].run === QUANTIZED_BLOCK;
+}
+
+/** How many bits a code takes there, and whether there are offsets. */
+export function packingOf(type: GgmlBlockType): {
+  readonly bits: QuantizedBlocks["bits"];
+  readonly hasOffsets: boolean;
+} {
+  const { bits, hasOffsets } = ggmlFormats[type];
+  return { bits: bits === 4 ? 4 : 8, hasOffsets };
+}
+
+/**
+ * The blocks of `count` numbers in the form that is multiplied without being unpacked; of a type that `isPackable`.
+ * Stands for the same numbers; where codes of 4 bits have offsets, these are rounded to float32 once more.
+ */
+export function packGgmlBlocks(
+  type: GgmlBlockType,
+  bytes: Uint8Array,
+  count: number,
+): QuantizedBlocks {
+  const format = ggmlFormats[type];
+  const { bits, hasOffsets } = packingOf(type);
+  const zero = 2 ** (bits - 1);
+  // Codes from 0 on, of which the half of 16 is taken away again.
+  const shift = hasOffsets && bits === 4 ? 0 : zero;
+  const codes = new Uint8Array((count * bits) / 8);
+  const scales = new Float32Array(count / QUANTIZED_BLOCK);
+  const offsets = hasOffsets ? new Float32Array(scales.length) : undefined;
+  const runs = ggmlRuns();
+  const runsOfBlock = format.values / QUANTIZED_BLOCK;
+  for (let run = 0, at = 0; run < scales.length; run += runsOfBlock, at += format.bytes) {
+    format.unpack(bytes, at, runs);
+    const from = run * QUANTIZED_BLOCK;
+    if (bits === 8)
+      for (let i = 0; i < format.values; i++) codes[from + i] = runs.codes[i]! + shift;
+    else
+      for (let i = 0; i < format.values; i += 2)
+        codes[(from + i) >>> 1] = (runs.codes[i]! + shift) | ((runs.codes[i + 1]! + shift) << 4);
+    for (let i = 0; i < runsOfBlock; i++) {
+      const scale = runs.scales[i]!;
+      scales[run + i] = scale;
+      if (offsets !== undefined) offsets[run + i] = runs.offsets[i]! + (zero - shift) * scale;
+    }
+  }
+  return { bits, codes, scales, ...(offsets && { offsets }) };
 }
 
 function f16At(bytes: Uint8Array, at: number): number {

@@ -28,6 +28,9 @@ export {
   type GgmlFormat,
   ggmlFormats,
   ggmlRuns,
+  isPackable,
+  packGgmlBlocks,
+  packingOf,
 } from "./ggml-blocks.ts";
 export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
 export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";

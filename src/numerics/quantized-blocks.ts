@@ -27,6 +27,8 @@ export interface QuantizedBlocks {
   readonly codes: Uint8Array;
   /** One scale a block. */
   readonly scales: Float32Array;
+  /** Added to every number of a block. Only blocks of other formats have them (`packGgmlBlocks`). */
+  readonly offsets?: Float32Array;
 }
 
 /** The scale of a block is its largest number divided by one of these. */
@@ -53,11 +55,12 @@ export function quantizeBlocks(values: Float32Array, bits: QuantizedBits): Quant
   return { bits, codes, scales };
 }
 
-export function dequantizeBlocks({ bits, codes, scales }: QuantizedBlocks): Float32Array {
+export function dequantizeBlocks({ bits, codes, scales, offsets }: QuantizedBlocks): Float32Array {
   const zero = 2 ** (bits - 1);
   return Float32Array.from({ length: scales.length * QUANTIZED_BLOCK }, (_, i) => {
     const code = bits === 8 ? codes[i]! : (codes[i >>> 1]! >>> (4 * (i & 1))) & 15;
-    return (code - zero) * scales[Math.floor(i / QUANTIZED_BLOCK)]!;
+    const block = Math.floor(i / QUANTIZED_BLOCK);
+    return (code - zero) * scales[block]! + (offsets?.[block] ?? 0);
   });
 }
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ByteSource } from "../../src/bytes/index.ts";
-import { ModelFiles } from "../../src/checkpoint/index.ts";
+import { ModelDirectory } from "../../src/checkpoint/index.ts";
 import { FormatError, StoreError } from "../../src/errors.ts";
 
 /** Files by name, as the source shall have them. */
@@ -23,7 +23,7 @@ export function byteSourceConformance(name: string, { open, model }: SourceKind)
 
   const reading = async (files: SourceFiles): Promise<void> => {
     await using opened = await open(files);
-    await using read = await ModelFiles.open(opened.source);
+    await using read = await ModelDirectory.open(opened.source);
     await read.tokenizer();
     for (const [tensor] of await read.tensors()) await read.read(tensor);
   };
@@ -88,7 +88,7 @@ export function byteSourceConformance(name: string, { open, model }: SourceKind)
       const files = await model();
       await reading(files);
       await using opened = await open(files);
-      await using read = await ModelFiles.open(opened.source);
+      await using read = await ModelDirectory.open(opened.source);
       const { file, begin, end } = (await read.find("table"))!;
       const table = await read.openFile(file, { isRandom: true });
       const into = new Uint8Array(100);
@@ -134,7 +134,7 @@ export function byteSourceConformance(name: string, { open, model }: SourceKind)
     test("where nothing is, no model is found, and where is said", async () => {
       await using opened = await open({});
       await assert.rejects(
-        ModelFiles.open(opened.source),
+        ModelDirectory.open(opened.source),
         (error) => error instanceof FormatError && error.message.startsWith(opened.source.name),
       );
     });

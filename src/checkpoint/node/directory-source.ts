@@ -7,7 +7,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ByteSource } from "../../bytes/index.ts";
 import { FormatError } from "../../errors.ts";
-import { ModelFiles } from "../model-files.ts";
+import { ModelDirectory } from "../model-files.ts";
 import { listCheckpoints } from "./atomic-dir.ts";
 import { snapshotOf } from "./hub-snapshot.ts";
 import { isMissing, openIfThere } from "./open-path.ts";
@@ -46,9 +46,9 @@ export async function openDirectory(path: string): Promise<ByteSource> {
   };
 }
 
-/** Opens the model in a directory; see `ModelFiles.open`. */
-export async function openModelDirectory(path: string): Promise<ModelFiles> {
-  return ModelFiles.open(await openDirectory(path));
+/** Opens the model in a directory; see `ModelDirectory.open`. */
+export async function openModelDirectory(path: string): Promise<ModelDirectory> {
+  return ModelDirectory.open(await openDirectory(path));
 }
 
 /** What a directory without settings is instead. */

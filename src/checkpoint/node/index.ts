@@ -2,6 +2,7 @@
 export { openSafetensors, writeSafetensors } from "./safetensors-file.ts";
 export { modelPlaces, type ModelToWrite, writeModelDir } from "./model-dir.ts";
 export { openDirectory, openModelDirectory } from "./directory-source.ts";
+export { openModelPath } from "./model-source.ts";
 export {
   type Checkpoint,
   checkCheckpoint,

@@ -2,9 +2,9 @@
 import * as z from "zod";
 import { isReleasedLayout, tableName } from "../../at-rest/index.ts";
 import { checkModel } from "../../check-model.ts";
-import { elementBytes, type LocatedTensor } from "../../checkpoint/index.ts";
-import { openModelDirectory } from "../../checkpoint/node/index.ts";
+import type { LocatedTensor } from "../../checkpoint/index.ts";
 import { FormatError } from "../../errors.ts";
+import { openFilesAt } from "../../load-model.ts";
 import { buildLayout, checkStoredConstants, findEngramConfig } from "../../memory/index.ts";
 import { numParams, paramSpecs, parseQuantization, type WeightDtype } from "../../model/index.ts";
 import { settingsOf, type StoredRun } from "../../training/index.ts";
@@ -28,7 +28,7 @@ export const showCommand: Command = defineCommand({
   examples: ["show models/tiny", "show models/tiny --json"],
   schema: z.object({ model: path }),
   async run({ model }, { print, progress }) {
-    await using files = await openModelDirectory(model);
+    await using files = await openFilesAt(model);
     const { config } = files;
     const engram = findEngramConfig(config);
     // A wrong constant makes every address wrong, so a wrong one is an error.
@@ -61,7 +61,8 @@ export const showCommand: Command = defineCommand({
       compressedVocab: engram.compressedVocabSize,
       hashConstants: hasConstants ? ("checked" as const) : ("computed" as const),
     };
-    const run = await readRunRecord(model).catch((error: unknown) => {
+    const isFile = files.source.single !== undefined;
+    const run = await (isFile ? undefined : readRunRecord(model))?.catch((error: unknown) => {
       if (!(error instanceof FormatError)) throw error;
       // A damaged record is only noted: the model does not depend on it.
       progress.note(error.message);
@@ -139,10 +140,7 @@ function filesOf(tensors: readonly LocatedTensor[]): FileSummary[] {
   return [...Map.groupBy(tensors, ({ file }) => file)].map(([file, inside]) => ({
     file,
     tensors: inside.length,
-    bytes: inside.reduce(
-      (n, { shape, dtype }) => n + shape.reduce((a, b) => a * b, elementBytes[dtype]),
-      0,
-    ),
+    bytes: inside.reduce((n, { begin, end }) => n + end - begin, 0),
     dtypes: [...new Set(inside.map(({ dtype }) => dtype))],
   }));
 }
