@@ -23,7 +23,7 @@ export function answerErrors(app: Hono, report: (error: unknown) => void): void 
     return errorResponse(
       allowed.length > 0
         ? methodNotAllowed(method, { path, allowed })
-        : new ApiError(`there is no ${path}; /openapi.json lists what there is`, {
+        : new ApiError(`there is no ${path}; ${insteadOf(path)}`, {
             status: 404,
             code: "unknown_route",
           }),
@@ -34,6 +34,12 @@ export function answerErrors(app: Hono, report: (error: unknown) => void): void 
     // A disconnected client does not read this response.
     return errorResponse(isAbort(error) ? new ApiError("the request was broken off") : error);
   });
+}
+
+function insteadOf(path: string): string {
+  return path.startsWith("/v1/responses")
+    ? "this server keeps no responses: use /v1/chat/completions"
+    : "/openapi.json lists what there is";
 }
 
 function isAbort(error: unknown): boolean {
