@@ -89,7 +89,7 @@ export async function* continueText(
     stopIds: tokenizer.bounds.stopIds,
     ...(signal && { signal }),
   });
-  const decoder = tokenizer.stream({ skipSpecial: true });
+  const decoder = tokenizer.stream({ skipSpecial: true, after: promptIds });
   const stopper = new StopStrings(stop);
   let numTokens = 0;
   let step = await tokens.next();

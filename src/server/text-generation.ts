@@ -75,7 +75,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
   return text();
 
   async function* text(): TextGeneration {
-    const decoder = model.tokenizer.stream({ skipSpecial: true });
+    const decoder = model.tokenizer.stream({ skipSpecial: true, after: promptIds });
     const stopper = new StopStrings(stopsOf(fields));
     let completionTokens = 0;
     let cachedTokens = 0;

@@ -19,6 +19,7 @@ import type {
   DirectTokenizer,
   EncodeOptions,
   StreamDecoder,
+  StreamOptions,
   TextBounds,
   Vocabulary,
 } from "./tokenizer.ts";
@@ -65,6 +66,9 @@ function refuseDecodingPatterns(step: Json | undefined): void {
   const steps = step?.["decoders"];
   if (Array.isArray(steps)) for (const inner of steps) refuseDecodingPatterns(asObject(inner));
 }
+
+/** Of what a text goes on from: enough for it not to begin there, and for a character's first bytes. */
+const idsBefore = 8;
 
 interface LibraryOptions extends CreateTokenizerOptions {
   readonly library: LibraryModule;
@@ -120,10 +124,10 @@ class LibraryBackedVocabulary implements Vocabulary {
     return this.#bytes.of(id);
   }
 
-  stream(options: { skipSpecial?: boolean } = {}): StreamDecoder {
+  stream({ after = [], ...options }: StreamOptions = {}): StreamDecoder {
     if (this.#joinsBytes) return this.#bytes.stream(options);
-    const ids: number[] = [];
-    let given = 0;
+    const ids = Array.from(after).slice(-idsBefore);
+    let given = this.decode(ids, options).replace(/\ufffd+$/, "").length;
     const rest = (isLast: boolean): string => {
       const text = this.decode(ids, options);
       // U+FFFD at the end may be the start of an incomplete character.

@@ -12,6 +12,7 @@ import type {
   DirectTokenizer,
   EncodeOptions,
   StreamDecoder,
+  StreamOptions,
   TextBounds,
   Tokenizer,
   Vocabulary,
@@ -115,7 +116,7 @@ class WorkerTokenizer implements Tokenizer {
     return this.#vocabulary.tokenBytes(id);
   }
 
-  stream(options?: { skipSpecial?: boolean }): StreamDecoder {
+  stream(options?: StreamOptions): StreamDecoder {
     return this.#vocabulary.stream(options);
   }
 

@@ -37,7 +37,13 @@ export interface Vocabulary {
   /** The bytes that the token decodes to. */
   tokenBytes(id: number): Uint8Array;
   /** A decoder that holds back bytes until they are whole characters. */
-  stream(options?: { skipSpecial?: boolean }): StreamDecoder;
+  stream(options?: StreamOptions): StreamDecoder;
+}
+
+export interface StreamOptions {
+  readonly skipSpecial?: boolean;
+  /** Ids that the text goes on from: some vocabularies leave out a space at the beginning of a text only. */
+  readonly after?: ArrayLike<number>;
 }
 
 export interface EncodeOptions {

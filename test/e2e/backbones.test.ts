@@ -161,3 +161,11 @@ test(
     }
   },
 );
+
+test("a continuation keeps the space that it begins with", needs("stories260K"), async () => {
+  await using model = await loadModel(join(backbones, "stories260K", "hf"));
+  let text = "";
+  for await (const piece of generateText(model, "Once upon", { temperature: 0, maxTokens: 3 }))
+    text += piece;
+  assert.match(text, /^ a time/);
+});

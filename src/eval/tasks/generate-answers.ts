@@ -61,7 +61,7 @@ async function answer(
     scale,
     ...(signal && { signal }),
   });
-  const decoder = tokenizer.stream({ skipSpecial: true });
+  const decoder = tokenizer.stream({ skipSpecial: true, after: promptIds });
   const stopper = new StopStrings(until);
   let text = "";
   for await (const step of steps) {
