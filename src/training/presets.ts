@@ -154,7 +154,7 @@ const presets: Readonly<Record<string, Preset>> = {
 
 /**
  * How to go on from a model that is there: gently where all of it moves; as a new memory is trained where the rest is
- * frozen. Found on one small text (docs/log.md); every number has its name in `overridePreset`.
+ * frozen. The first was not tuned, of the second one setting was measured (docs/log.md); `overridePreset` has every name.
  */
 export function recipeToGoOn(
   part: TrainedPart,
