@@ -20,7 +20,7 @@ import {
   familyOf,
   layersPrefix,
   type ModelConfig,
-  parseModelConfig,
+  readModelConfig,
   parseQuantization,
 } from "./model/index.ts";
 import { checkWeights } from "./model-weights.ts";
@@ -54,7 +54,7 @@ export async function checkModel(
   { memory = true, elsewhere }: CheckModelOptions = {},
 ): Promise<CheckedModel> {
   const engram = findEngramConfig(files.config);
-  const config = parseModelConfig(files.config, engram);
+  const config = await readModelConfig(files.config, engram);
   const layout = engram && buildLayout(engram);
   const readsTables = memory && elsewhere === undefined;
   const ofCounts = config.counted === undefined ? [] : countedNames;

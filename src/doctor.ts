@@ -37,7 +37,7 @@ import {
   withCounts,
   withRows,
 } from "./memory/index.ts";
-import { keyValueBytes, parseModelConfig } from "./model/index.ts";
+import { keyValueBytes, readModelConfig } from "./model/index.ts";
 
 /** A table that need not exist. */
 export interface TableToPlan {
@@ -283,7 +283,7 @@ async function openModelSubject(model: string): Promise<Subject> {
   // The released layout has tables, and no model that could be computed here.
   const counts = isReleased
     ? undefined
-    : await locateCounts(files, parseModelConfig(files.config, engram));
+    : await locateCounts(files, await readModelConfig(files.config, engram));
   if (counts !== undefined) tables.push(counts.table);
   if (tables.length === 0)
     throw new InvalidConfigError(

@@ -30,7 +30,7 @@ import {
   type ModelConfig,
   paramLayout,
   paramViews,
-  parseModelConfig,
+  readModelConfig,
 } from "./model/index.ts";
 import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
@@ -82,7 +82,7 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   if (counted !== undefined && before.counted !== undefined) throw has("counts");
   const tokenizer = owned.adopt(await origin.openTokenizer(), (one) => one.close?.());
   const settings = { ...files.config, ...addedKeys(tokenizer, { rows, counted }) };
-  const config = parseModelConfig(settings, findEngramConfig(settings));
+  const config = await readModelConfig(settings, findEngramConfig(settings));
   const stream = counted && (await packDocuments(counted.text, tokenizer, { signal }));
   const counts = stream && countsOf(stream, { ...counted!, vocabSize: config.vocabSize });
   const tables = rows === undefined ? [] : emptyTables(config.engram!);

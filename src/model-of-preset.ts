@@ -27,10 +27,9 @@ export function modelOfPreset(
     ...(hasRows && { engram }),
     ...(memory && order > 0 && { counted: { order } }),
   };
-  return parseModelConfig(
-    modelConfigToJson(config),
-    hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
-  );
+  return parseModelConfig(modelConfigToJson(config), {
+    engram: hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
+  });
 }
 
 /** Throws `InvalidConfigError` for sizes that do not fit together, whatever vocabulary is learned. */

@@ -5,7 +5,7 @@ import { openFileRanges } from "../bytes/node/index.ts";
 import { GgufFile, type ModelFiles } from "../checkpoint/index.ts";
 import { filesIn, openModelDirectory } from "../checkpoint/node/index.ts";
 import { findEngramConfig } from "../memory/index.ts";
-import { numParams, paramSpecs, parseModelConfig, parseQuantization } from "../model/index.ts";
+import { numParams, paramSpecs, parseQuantization, readModelConfig } from "../model/index.ts";
 
 export interface ModelSummary {
   readonly architecture: string;
@@ -54,7 +54,7 @@ async function weightsOf(
 ): Promise<Pick<ModelSummary, "parameters" | "dtype">> {
   const tensors = [...(await files.tensors()).values()];
   try {
-    const parameters = numParams(paramSpecs(parseModelConfig(files.config, engram)));
+    const parameters = numParams(paramSpecs(await readModelConfig(files.config, engram)));
     const packed = parseQuantization(files.config);
     const ofTransformer = tensors.filter(({ name }) => name.startsWith("model."));
     return { parameters, dtype: packed === "f32" ? mostOf(ofTransformer) : packed };

@@ -9,7 +9,7 @@ const { engram: _, ...plain } = smallConfig;
 test("where documents start is written out, and read back as it was", () => {
   for (const config of [plain, { ...plain, documentStart: 0 }, { ...plain, documentStart: 39 }]) {
     const json = { model_type: "engram", eos_token_id: 7, ...modelConfigToJson(config) };
-    assert.deepEqual(parseModelConfig(json, undefined), config);
+    assert.deepEqual(parseModelConfig(json, {}), config);
   }
 });
 
@@ -17,7 +17,7 @@ test("a model of ours from before the key has it from its end-of-text token, oth
   const { document_start_token_id: _key, model_type: _type, ...before } = modelConfigToJson(plain);
   const read = (json: object): number | undefined => parseDocumentStart({ ...before, ...json });
   const ours = { ...before, model_type: "engram", eos_token_id: 7 };
-  assert.equal(parseModelConfig(ours, undefined).documentStart, 7);
+  assert.equal(parseModelConfig(ours, {}).documentStart, 7);
   assert.equal(read({ model_type: "engram", eos_token_id: 7 }), 7);
   assert.equal(read({ model_type: "engram", eos_token_id: 0 }), 0);
   assert.equal(read({ model_type: "engram" }), undefined);
@@ -39,7 +39,7 @@ test("what is no token of the model is refused by name and value", () => {
     /"eos_token_id" must be a token id or null, got \[1,2\]/,
   );
   assert.throws(
-    () => parseModelConfig({ ...json, document_start_token_id: 40 }, undefined),
+    () => parseModelConfig({ ...json, document_start_token_id: 40 }, {}),
     (error) =>
       error instanceof InvalidConfigError && /40 is outside .* 0\.\.39/.test(error.message),
   );

@@ -21,6 +21,7 @@ export {
   modelConfigToJson,
   parseDocumentStart,
   parseModelConfig,
+  readModelConfig,
 } from "./families/config-json.ts";
 export {
   aloneStored,

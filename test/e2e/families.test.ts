@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { Scorer } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/index.ts";
 import { saveModel } from "../../src/index-training.ts";
-import { modelConfigToJson, parseModelConfig } from "../../src/model/index.ts";
+import { modelConfigToJson, readModelConfig } from "../../src/model/index.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
 import { toBeClose } from "../conformance/close.ts";
@@ -92,7 +92,7 @@ for (const name of readdirSync(root))
       const { ids } = await expectedOf(name);
       await using model = await loadModel(join(root, name), { backend: referenceBackend });
       const { config, params } = model.language;
-      assert.deepEqual(parseModelConfig(modelConfigToJson(config), undefined), config);
+      assert.deepEqual(await readModelConfig(modelConfigToJson(config), undefined), config);
       const directory = await mkdtemp(join(tmpdir(), "engram-family-"));
       try {
         await saveModel(directory, {

@@ -19,7 +19,7 @@ import type { ModelFiles } from "../../checkpoint/index.ts";
 import { openModelDirectory } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { findEngramConfig, type RowStore, type TableIdentity } from "../../memory/index.ts";
-import { parseModelConfig } from "../../model/index.ts";
+import { readModelConfig } from "../../model/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -105,7 +105,7 @@ async function tablesOf(files: ModelFiles, elsewhere?: OpenElsewhere): Promise<T
   const identities = engram === undefined ? [] : await tableIdentity(engram);
   // The released layout has tables and no model that could be computed here.
   const isReleased = engram !== undefined && (await isReleasedLayout(files, engram));
-  const config = isReleased ? undefined : parseModelConfig(files.config, engram);
+  const config = isReleased ? undefined : await readModelConfig(files.config, engram);
   const counts = config && (await locateCounts(files, config, { elsewhere }));
   if (counts !== undefined) {
     tables.push(counts.table);

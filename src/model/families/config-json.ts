@@ -8,23 +8,26 @@ import { checkModelConfig, type FamilyName, type ModelConfig } from "../config.t
 import { checkKeys, type Json, whole } from "./closed.ts";
 import { engram as own } from "./engram.ts";
 import type { Family } from "./family.ts";
-import { gpt2 } from "./gpt2.ts";
-import { gptNeox } from "./gpt-neox.ts";
-import { llama, mistral } from "./llama.ts";
-import { qwen2, qwen3 } from "./qwen.ts";
 
-const families: Readonly<Record<FamilyName, Family>> = {
-  engram: own,
-  llama,
-  mistral,
-  qwen2,
-  qwen3,
-  gpt2,
-  gpt_neox: gptNeox,
+/** A page that opens a model of ours does not load the others. */
+const families: Readonly<Record<FamilyName, () => Promise<Family>>> = {
+  engram: () => Promise.resolve(own),
+  llama: async () => (await import("./llama.ts")).llama,
+  mistral: async () => (await import("./llama.ts")).mistral,
+  qwen2: async () => (await import("./qwen.ts")).qwen2,
+  qwen3: async () => (await import("./qwen.ts")).qwen3,
+  gpt2: async () => (await import("./gpt2.ts")).gpt2,
+  gpt_neox: async () => (await import("./gpt-neox.ts")).gptNeox,
 };
 
+/** Those of which a config.json was read. */
+const loaded = new Map<FamilyName, Family>([["engram", own]]);
+
+/** The family of a configuration that was read here. */
 export function familyOf({ family = "engram" }: ModelConfig): Family {
-  return families[family];
+  const found = loaded.get(family);
+  if (found === undefined) throw new Error(`no config.json of the family ${family} was read`);
+  return found;
 }
 
 /** Keys of ours in any family. */
@@ -42,14 +45,27 @@ const ourKeys: readonly string[] = [
  * Throws `InvalidConfigError` for keys and values that would change what the model computes and are not computed
  * here. Whether sizes are those of the weights is not known yet.
  */
-export function parseModelConfig(json: Json, engram: EngramConfig | undefined): ModelConfig {
+export async function readModelConfig(
+  json: Json,
+  engram: EngramConfig | undefined,
+): Promise<ModelConfig> {
   const name = json["model_type"];
   if (typeof name !== "string" || !Object.hasOwn(families, name))
     throw new InvalidConfigError(
       `config.json: "model_type": ${name === undefined ? "none" : JSON.stringify(name)} is no family that can be ` +
         `computed here; those are ${Object.keys(families).join(", ")}`,
     );
-  const { keys, defaults, parse } = families[name as FamilyName];
+  const family = await families[name as FamilyName]();
+  loaded.set(name as FamilyName, family);
+  return parseModelConfig(json, { family, engram });
+}
+
+/** The same for a family that is known; by default that of the models trained here. */
+export function parseModelConfig(
+  json: Json,
+  { family = own, engram }: { family?: Family; engram?: EngramConfig | undefined },
+): ModelConfig {
+  const { keys, defaults, parse } = family;
   const memoryKeys = Object.keys(json).filter((key) => engram && key.startsWith("engram_"));
   checkKeys(json, { ...keys, read: [...keys.read, ...ourKeys, ...memoryKeys] }, "config.json");
   const documentStart = parseDocumentStart(json);
