@@ -75,6 +75,7 @@ test("weights sum to one at every scale, which moves the memory's odds", () => {
     }),
   );
   assert.deepEqual([...weightsUnder(Float32Array.of(0, 1), 2, { scale: 0 })], [1, 0]);
+  assert.deepEqual([...weightsUnder(Float32Array.of(0, 1), 2, { scale: 1e-60 })], [0, 1]);
 });
 
 test("weights are held, and each distribution's odds moved, by a view", async () => {

@@ -31,11 +31,13 @@ export function weightsUnder(
   const factors = Array.from({ length: width - 1 }, (_, i) => scale * (odds?.[i] ?? 1));
   for (let at = 0; at < scaled.length; at += width) {
     let others = 0;
-    for (let i = 1; i < width; i++) others += scaled[at + i]! *= factors[i - 1]!;
+    for (let i = 1; i < width; i++) others += scaled[at + i]! * factors[i - 1]!;
     // However small the backbone's weight is, without the memory it is all there is.
     const own = others === 0 ? 1 : scaled[at]!;
     scaled[at] = own / (own + others);
-    for (let i = 1; i < width; i++) scaled[at + i]! /= own + others;
+    // In one go: the product alone may be too small for an element.
+    for (let i = 1; i < width; i++)
+      scaled[at + i] = (scaled[at + i]! * factors[i - 1]!) / (own + others);
   }
   return scaled;
 }

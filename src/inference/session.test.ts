@@ -239,7 +239,12 @@ test("a scorer finds the likelihoods and gates that a session finds, under any v
 test("where nothing can be scored there is no mean gate, and no number that is none", async () => {
   const scorer = await Scorer.create(await randomModel(referenceBackend()), { length: 8 });
   const empty = { tokens: Uint16Array.of(6, 6, 6), starts: Uint32Array.of(0, 1, 2), numBytes: 0 };
-  assert.deepEqual(await scorer.score(empty), { nats: 0, numTokens: 0, gates: new Map() });
+  assert.deepEqual(await scorer.score(empty), {
+    nats: 0,
+    numTokens: 0,
+    gates: new Map(),
+    mixture: [],
+  });
 });
 
 test("a fork reads the tables, the scale and the gates of its origin", async () => {

@@ -58,7 +58,7 @@ test("line breaks take the blanks before them, and the last blank goes to the wo
 });
 
 test("the patterns that are known here are translated as the library translates them", async () => {
-  assert.equal(KNOWN_SPLITS.size, 6);
+  assert.equal(KNOWN_SPLITS.size, 8);
   for (const pattern of KNOWN_SPLITS) {
     const { source, flags } = (await translatePattern(pattern))!;
     assert.deepEqual(
