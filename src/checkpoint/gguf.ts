@@ -107,7 +107,10 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader | un
 }
 
 function parse(at: Cursor, fileBytes: number): GgufHeader {
-  if (at.u32() !== MAGIC) throw new FormatError("it does not begin with GGUF");
+  if (at.u32() !== MAGIC)
+    throw new FormatError(
+      "it does not begin with GGUF, and a model is a directory or a GGUF file; give the path of one",
+    );
   const version = at.u32();
   if (version !== 2 && version !== 3)
     throw new FormatError(

@@ -318,7 +318,7 @@ test("models that are damaged, foreign or absent are code 2 with one sentence", 
     [broken, /it is truncated/],
     [foreign, /777.*every address would change/],
     [join(scratch, "none"), /there is nothing/],
-    [text, /it is a file/],
+    [text, /play\.txt: it does not begin with GGUF, and a model is a directory or a GGUF file/],
   ] as const) {
     const { status, stdout, stderr } = engram("generate", directory, "--prompt", "x");
     assert.equal(status, 2, stderr);
