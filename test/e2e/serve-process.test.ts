@@ -149,7 +149,11 @@ test("a port that is taken is code 2 and a sentence, before anything is loaded",
 for (const [what, words, message] of [
   ["a key that no header carries", ["serve", ".", "--api-key", "schlüssel"], /printable ASCII/],
   ["an origin that is none", ["serve", ".", "--cors-origins", "x"], /"x" is not an origin/],
-  ["no model", ["serve", "nowhere"], /nowhere: expected a model directory or a \.gguf file, there is nothing/],
+  [
+    "no model",
+    ["serve", "nowhere"],
+    /nowhere: expected a model directory or a \.gguf file, there is nothing/,
+  ],
   ["a port that is none", ["serve", ".", "--port", "70000"], /--port: expected 0\.\.65535/],
   ["a context that is too long", ["serve", "DIR", "--ctx-size", "64"], /must hold 1\.\.32 tokens/],
 ] as const)
