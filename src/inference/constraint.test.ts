@@ -93,6 +93,19 @@ test("a constraint that fails, or lets nothing follow, fails its own text alone"
   await scheduler.close();
 });
 
+test("a set that is known before the engine has computed, and lets nothing follow, fails its own text alone", async () => {
+  const scheduler = new Scheduler(model, { parallel: 2 });
+  const request = { promptIds: [3, 5], maxTokens: 6, sampler };
+  const ready: Constraint = { allowed: async (ids) => bitsOf(ids.length < 2 ? [1] : []) };
+  const [bound, free] = await Promise.allSettled([
+    idsOf(scheduler.submit({ ...request, constraint: ready })),
+    idsOf(scheduler.submit(request)),
+  ]);
+  assert.match(String((bound as PromiseRejectedResult).reason), /lets no token follow/);
+  assert.equal(free.status, "fulfilled");
+  await scheduler.close();
+});
+
 test("while what may come next is not known, other texts come and go, and an abort is heard", async () => {
   const scheduler = new Scheduler(model, { parallel: 2 });
   const request = { promptIds: [3, 5], maxTokens: 6, sampler };

@@ -188,25 +188,32 @@ export class GenerationJob {
     else this.#held = { logits: logits.slice(), trace };
   }
 
-  /** Chooses the next token and decides whether it is the last. */
+  /** Chooses the next token and decides whether it is the last. If none can be chosen, this job alone fails. */
   #sample(logits: Float32Array, trace: Trace | undefined): void {
-    const { sampler, stopIds = [], minTokens = 0, maxTokens, topLogProbs: top } = this.request;
-    const numTokens = this.#generated.length;
-    const allowed = this.#allowed;
-    const isEarly = numTokens < minTokens && stopIds.length > 0;
-    const choices =
-      allowed === undefined && !isEarly
-        ? logits
-        : restricted(logits, { allowed, banned: isEarly ? stopIds : [] });
-    const id = sampler(choices, this.session.ids);
+    const { stopIds = [], maxTokens, topLogProbs: top } = this.request;
+    let id: number;
+    try {
+      id = this.#choose(logits);
+    } catch (error) {
+      return this.fail(error);
+    }
     const isStop = stopIds.includes(id);
     const logProbs = top === undefined ? undefined : logProbsOf(logits, { id, top });
     this.next = id;
     this.#generated.push(id);
     this.#push({ kind: "token", id, isStop, logProbs, trace, time: performance.now() });
     if (isStop) this.finish("stop");
-    else if (numTokens + 1 >= maxTokens || this.session.remaining === 0) this.finish("length");
+    else if (this.#generated.length >= maxTokens || this.session.remaining === 0)
+      this.finish("length");
     else this.#ask();
+  }
+
+  #choose(logits: Float32Array): number {
+    const { sampler, stopIds = [], minTokens = 0 } = this.request;
+    const allowed = this.#allowed;
+    const banned = this.#generated.length < minTokens ? stopIds : [];
+    const isFree = allowed === undefined && banned.length === 0;
+    return sampler(isFree ? logits : restricted(logits, { allowed, banned }), this.session.ids);
   }
 
   /** Asks what may come next, so that it is known when the engine has computed. */
@@ -220,12 +227,12 @@ export class GenerationJob {
   async #answered(allowed: Promise<Int32Array>): Promise<void> {
     try {
       this.#allowed = await allowed;
-      const held = this.#held;
-      this.#held = undefined;
-      if (held !== undefined && !this.isOver) this.#sample(held.logits, held.trace);
     } catch (error) {
-      this.fail(error);
+      return this.fail(error);
     }
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined && !this.isOver) this.#sample(held.logits, held.trace);
   }
 
   finish(reason: FinishReason): void {
