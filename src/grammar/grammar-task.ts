@@ -1,21 +1,21 @@
 /**
- * What a worker does for grammars: compiles them against a vocabulary, and tells which tokens may follow. It keeps what is
- * dear to make and can be made again: whoever asks says everything each time. So a thread that was stopped in the middle
- * of one grammar is no loss to the others. Knows no request and no thread.
+ * The worker's tasks for grammars: compiles them against a vocabulary, and tells which tokens may follow. What it keeps is
+ * only a cache: each task carries the whole grammar and all tokens. So a new thread can go on in the middle of a text.
+ * Knows no request and no thread.
  */
 import { InvariantError, RequestError } from "../errors.ts";
 import type { Tasks } from "../worker/index.ts";
 import type { CompiledGrammar, GrammarCompiler, GrammarMatcher, Xgrammar } from "./xgrammar.ts";
 
 export interface GrammarVocabulary {
-  /** Each token's bytes in GPT-2's alphabet (`spellBytes`); "" for those that no text may have. */
+  /** Each token's bytes in GPT-2's alphabet (`spellBytes`); "" for tokens that no text may contain. */
   readonly spelled: readonly string[];
   /** Tokens that end a text. */
   readonly stopIds: readonly number[];
 }
 
 export type Grammar =
-  /** A JSON text; strict: objects have the properties that the schema names and no others. */
+  /** A JSON text. strict: objects have the properties that the schema names and no others. */
   | { readonly kind: "json"; readonly schema: string; readonly strict: boolean }
   /** Free text with tagged parts, as XGrammar describes it. */
   | { readonly kind: "tags"; readonly tag: string };
@@ -28,18 +28,21 @@ export interface AllowTask {
   readonly ids: readonly number[];
 }
 
-/** Between two tokens of JSON; llama.cpp's grammars have the same bound. Without one, a weak model writes nothing else. */
+/**
+ * Most white space between two parts of JSON, in characters, as in llama.cpp's grammars. Without a limit, a weak model
+ * writes nothing else.
+ */
 const maxWhitespace = 20;
 const mostGrammars = 32;
 const mostTexts = 256;
 
 interface TextState {
   readonly matcher: GrammarMatcher;
-  /** Tokens that it has taken. */
+  /** Number of tokens that the matcher has accepted. */
   length: number;
 }
 
-/** `load` opens the library; `reasonOf` says why it gave up, after an error. */
+/** `load` opens the library. `reasonOf` returns the reason of its error. */
 export function grammarTasks(
   load: () => Promise<Xgrammar>,
   reasonOf: (error: unknown) => string,
@@ -108,13 +111,13 @@ export function grammarTasks(
       }));
       for (; state.length < ids.length; state.length++)
         if (!state.matcher.acceptToken(ids[state.length]!))
-          throw new InvariantError(`token ${ids[state.length]} was not among those let through`);
+          throw new InvariantError(`token ${ids[state.length]} was not among the allowed ones`);
       return (await state.matcher.getNextTokenBitmask()).slice();
     },
   };
 }
 
-/** The values used last, made where they are missing. */
+/** A cache of the values used last. */
 class Recent<Key, Value> {
   readonly #most: number;
   readonly #drop: (value: Value) => void;

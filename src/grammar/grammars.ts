@@ -1,6 +1,6 @@
 /**
- * Grammars -> constraints of texts, by two workers: one tries grammars that nobody has seen, and is stopped where one takes
- * too long or breaks it; the other knows only those that passed, and answers between two tokens. Knows no request.
+ * Grammars -> constraints of texts, by two workers. One tries new grammars. The other knows only grammars that passed, and
+ * answers between two tokens. A grammar that takes too long or fails ends the thread it was in. Knows no request.
  */
 import { RequestError } from "../errors.ts";
 import type { Constraint } from "../inference/index.ts";
@@ -10,19 +10,23 @@ import type { AllowTask, Grammar, GrammarVocabulary } from "./grammar-task.ts";
 
 /** Milliseconds. A schema of ten properties takes 500 with 49,152 tokens, most of it for the vocabulary. */
 const compileLimit = 10_000;
-/** A step takes 1 ms; after a restart the vocabulary and the grammar come first. */
+/** A step takes 1 ms. A new thread first reads the vocabulary and compiles the grammar. */
 const stepLimit = 10_000;
 /** Characters of a grammar. */
 const longest = 2 ** 16;
 const mostKnown = 256;
 
+interface Workers {
+  readonly trial: StoppableWorker;
+  readonly steps: StoppableWorker;
+}
+
 /** `close` it to end its threads. */
 export class Grammars {
   readonly #startWorker: StartWorker;
   readonly #tokenizer: Tokenizer;
-  #vocabulary: GrammarVocabulary | undefined;
-  #trial: StoppableWorker | undefined;
-  #steps: StoppableWorker | undefined;
+  /** Made at the first request for a grammar. */
+  #workers: Workers | undefined;
   /** Grammars that passed, the oldest first. */
   readonly #known = new Set<string>();
   #numTexts = 0;
@@ -33,8 +37,8 @@ export class Grammars {
   }
 
   /**
-   * Tries a grammar; what it resolves to makes a constraint for each text that is to follow it. Throws `RequestError` for
-   * a grammar that is none, or that takes too long.
+   * Tries a grammar. What it resolves to makes a constraint for each text that is to follow the grammar. Throws
+   * `RequestError` for a grammar that is not valid, or that takes too long.
    */
   async prepare(grammar: Grammar, signal?: AbortSignal): Promise<() => Constraint> {
     const key = JSON.stringify(grammar);
@@ -42,54 +46,47 @@ export class Grammars {
       throw new RequestError(
         `a grammar of ${key.length} characters is longer than ${longest}; send a shorter schema`,
       );
+    const { trial, steps } = (this.#workers ??= this.#makeWorkers());
     if (!this.#known.has(key)) {
-      this.#trial ??= this.#worker();
-      try {
-        await this.#trial.run("compile", grammar, {
-          limit: compileLimit,
-          tooSlow: "the schema was not compiled",
-          signal,
-        });
-      } catch (error) {
-        // What broke off in the middle has left its thread in any state.
-        this.#trial.close();
-        this.#trial = undefined;
-        throw error;
-      }
-      if (this.#known.size >= mostKnown) this.#known.delete([...this.#known][0]!);
+      await trial.run("compile", grammar, {
+        limit: compileLimit,
+        tooSlow: "the schema was not compiled",
+        signal,
+      });
+      const [oldest] = this.#known;
+      if (this.#known.size >= mostKnown) this.#known.delete(oldest!);
       this.#known.add(key);
     }
-    return () => this.#constraint(grammar);
-  }
-
-  close(): void {
-    this.#trial?.close();
-    this.#steps?.close();
-  }
-
-  #constraint(grammar: Grammar): Constraint {
-    const text = this.#numTexts++;
-    this.#steps ??= this.#worker();
-    const steps = this.#steps;
-    return {
-      async allowed(ids) {
-        const input: AllowTask = { grammar, text, ids };
-        const options = { limit: stepLimit, tooSlow: "the grammar's next tokens were not found" };
-        return (await steps.run("allow", input, options)) as Int32Array;
-      },
+    return () => {
+      const text = this.#numTexts++;
+      return {
+        async allowed(ids) {
+          const input: AllowTask = { grammar, text, ids };
+          const options = { limit: stepLimit, tooSlow: "the grammar's next tokens were not found" };
+          return (await steps.run("allow", input, options)) as Int32Array;
+        },
+      };
     };
   }
 
-  #worker(): StoppableWorker {
-    const input = (this.#vocabulary ??= vocabularyOf(this.#tokenizer));
-    return new StoppableWorker(this.#startWorker, {
-      first: { task: "setVocabulary", input },
-      maxWaiting: 1024,
-    });
+  close(): void {
+    this.#workers?.trial.close();
+    this.#workers?.steps.close();
+  }
+
+  #makeWorkers(): Workers {
+    const input = vocabularyOf(this.#tokenizer);
+    const make = (): StoppableWorker =>
+      new StoppableWorker(this.#startWorker, {
+        first: { task: "setVocabulary", input },
+        maxWaiting: 1024,
+        endsOnError: true,
+      });
+    return { trial: make(), steps: make() };
   }
 }
 
-/** Special tokens are no text, so no grammar has them; those that end a text come when a grammar is at its end. */
+/** No grammar allows special tokens, since they are not text. Those that end a text are allowed at a grammar's end. */
 function vocabularyOf(tokenizer: Tokenizer): GrammarVocabulary {
   const { vocabSize, specialTokens, bounds } = tokenizer;
   const special = new Set(specialTokens.values());

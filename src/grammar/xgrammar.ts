@@ -1,6 +1,6 @@
 /**
- * What is used of XGrammar (@mlc-ai/web-xgrammar 0.1.27, arXiv 2411.15100). Its own declarations name a module that its file
- * is not. Types alone.
+ * Types of what is used of XGrammar (@mlc-ai/web-xgrammar 0.1.27, arXiv 2411.15100). Its own declarations describe an ES
+ * module, which its file is not.
  */
 export interface Xgrammar {
   readonly TokenizerInfo: {
@@ -40,7 +40,6 @@ export interface GrammarCompiler {
 
 export interface GrammarMatcher extends Owned {
   acceptToken(id: number): boolean;
-  /** A bit an id, the lowest first. */
+  /** One bit for each id, the lowest first. */
   getNextTokenBitmask(): Promise<Int32Array>;
-  isTerminated(): boolean;
 }

@@ -12,6 +12,8 @@ export interface StoppableWorkerOptions {
   readonly first?: TaskMessage;
   /** The most jobs that may wait; more are refused with `UnavailableError`. Default 64. */
   readonly maxWaiting?: number;
+  /** Whether a job that fails ends its thread: for work that leaves its thread in any state then. Default false. */
+  readonly endsOnError?: boolean;
 }
 
 export interface RunOptions {
@@ -40,16 +42,21 @@ export class StoppableWorker {
   readonly #start: StartWorker;
   readonly #first: TaskMessage | undefined;
   readonly #maxWaiting: number;
+  readonly #endsOnError: boolean;
   #thread: WorkerThread | undefined;
   #waiting: Job[] = [];
   #running: Job | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
-  constructor(start: StartWorker, { first, maxWaiting = 64 }: StoppableWorkerOptions = {}) {
+  constructor(
+    start: StartWorker,
+    { first, maxWaiting = 64, endsOnError = false }: StoppableWorkerOptions = {},
+  ) {
     this.#start = start;
     this.#first = first;
     this.#maxWaiting = maxWaiting;
+    this.#endsOnError = endsOnError;
   }
 
   /**
@@ -137,8 +144,10 @@ export class StoppableWorker {
 
   #answered(answer: TaskAnswer): void {
     const job = this.#take();
-    if ("error" in answer) job?.reject(errorOf(answer.error));
-    else job?.resolve(answer.output);
+    if ("error" in answer) {
+      if (this.#endsOnError) this.#end();
+      job?.reject(errorOf(answer.error));
+    } else job?.resolve(answer.output);
     this.#next();
   }
 

@@ -1,12 +1,12 @@
 /**
- * Opens XGrammar in a thread of its own. Its package calls itself a module and its file is none, so `import` and `require`
- * both fail on it; here it is compiled as what it is. It writes the reason of a failure to the console and gives up.
+ * Opens XGrammar. Its package is declared as an ES module, but its file is not one, so `import` and `require` both fail.
+ * Here it is compiled as CommonJS. It writes the reason of an error to the console before it aborts.
  */
 import { readFileSync } from "node:fs";
 import { createRequire, Module } from "node:module";
 import type { Xgrammar } from "../xgrammar.ts";
 
-/** Pages of 64 KiB. A vocabulary of 150,000 tokens takes 100 MiB. */
+/** In pages of 64 KiB. A vocabulary of 150,000 tokens takes 100 MiB. */
 const mostPages = (768 * 2 ** 20) / 2 ** 16;
 
 interface WasmMemory {
@@ -18,18 +18,15 @@ interface WithMemory {
   readonly WebAssembly: { readonly Memory: { readonly prototype: WasmMemory } };
 }
 
-/** For a thread that does nothing else: its console and its memory are changed. */
+/** Call it in a thread that does nothing else: it changes the thread's console and `WebAssembly.Memory`. */
 export function loadXgrammar(): {
   load: () => Promise<Xgrammar>;
   reasonOf: (error: unknown) => string;
 } {
-  let said = "";
-  const keep = (...words: unknown[]): void => void (said = words.map(String).join(" "));
   let reason = "";
   console.error = (...words: unknown[]) => {
-    keep(...words);
     // "[FATAL] /path/to/file.cc:902: what is wrong"
-    const [, found] = /^\[FATAL\] \S+: ([^]*)$/.exec(said) ?? [];
+    const [, found] = /^\[FATAL\] \S+: ([^]*)$/.exec(words.map(String).join(" ")) ?? [];
     if (found !== undefined) reason = found;
   };
   console.log = console.warn = () => undefined;

@@ -117,6 +117,16 @@ for (const [what, schema, reason] of [
     checkWeather((await answers({ ...weather, seed: 1 })).choices[0].message.content);
   });
 
+test("schemas that fail at the same time fail alone", async () => {
+  const bad = [{ type: "frog" }, { type: "toad" }].map((schema) => ask(schemaFormat(schema)));
+  const good = answers({ ...schemaFormat({ enum: ["alone"] }), temperature: 0 });
+  for (const { status, text } of await Promise.all(bad)) {
+    assert.equal(status, 400, text);
+    assert.match(text, /Unsupported type/);
+  }
+  assert.equal((await good).choices[0].message.content, '"alone"');
+});
+
 test("a schema made to take for ever is stopped, and nobody waits for it", async () => {
   const deep = (levels: number): object =>
     levels === 0

@@ -42,6 +42,22 @@ for (const [where, start] of [
     await assert.rejects(worker.run("break", undefined, patient), { name: "RangeError" });
     await assert.rejects(worker.run("nothing", undefined, patient), /no task "nothing"/);
   });
+
+  test(`a job that fails on ${where} ends it where that was asked for, and those that wait are done`, async () => {
+    for (const endsOnError of [false, true]) {
+      const worker = workerOn(start, {
+        first: { task: "remember", input: "told first" },
+        endsOnError,
+      });
+      const jobs = ["told later", "told last"].map((text) => worker.run("remember", text, patient));
+      const failed = ["one", "two"].map((text) => worker.run("refuse", text, patient));
+      const recalled = worker.run("recall", undefined, patient);
+      await Promise.all(jobs);
+      for (const [i, text] of ["one", "two"].entries())
+        await assert.rejects(failed[i]!, { name: "FormatError", message: text });
+      assert.equal(await recalled, endsOnError ? "told first" : "told last");
+    }
+  });
 }
 
 for (const [what, input] of [
