@@ -50,8 +50,11 @@ export interface Asked {
 
 type AskedHeaders = Readonly<Record<string, string>>;
 
-/** Call it when an attempt has brought something new: its time limit and the number of retries start again. */
-export type Progressed = () => void;
+/**
+ * Call it when an attempt goes on: its time limit starts again. If it has brought something that no attempt before it
+ * has, the number of retries does, too.
+ */
+export type Progressed = (what: { readonly isNew: boolean }) => void;
 
 /** Reads as much of a response as it needs. */
 export type Take<T> = (response: Response, progressed: Progressed) => Promise<T>;
@@ -92,9 +95,9 @@ export class HttpRequests {
     for (let tries = 0; ; tries++)
       try {
         return await this.#try(asked, (response, progressed) =>
-          take(response, () => {
-            tries = 0;
-            progressed();
+          take(response, (what) => {
+            if (what.isNew) tries = 0;
+            progressed(what);
           }),
         );
       } catch (error) {

@@ -1,6 +1,13 @@
 /** `engram ls` and `engram rm` over a cache that a pull from a stub of the hub has made. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
@@ -128,6 +135,18 @@ test("rm takes what no other snapshot has, and nothing else", async () => {
   assert.equal((await engram(["rm", "owner/repo", "--yes"], { cache })).code, 2);
   await engram(["rm", `owner/repo@${small.commit}`, "--yes"], { cache });
   assert.deepEqual(readdirSync(cache), []);
+});
+
+test("rm of a snapshot with files of its own, or links out of it, takes no blob of another", async () => {
+  const first = await pulled(small);
+  const { cache } = first;
+  const files = { ...small.files, "model.safetensors": random(7000) };
+  const second = await pulled({ ...small, files, commit: "d".repeat(40) }, { cache });
+  writeFileSync(join(second.path, "notes.txt"), "mine");
+  symlinkSync("../..", join(second.path, "up"));
+  assert.equal((await engram(["rm", "owner/repo", "--yes"], { cache })).code, 0);
+  assert.ok(!existsSync(second.path));
+  for (const name of readdirSync(first.path)) readFileSync(join(first.path, name));
 });
 
 test("rm of one file of a repository leaves the others", async () => {

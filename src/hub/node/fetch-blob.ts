@@ -2,7 +2,7 @@
  * One file of a hub -> the cache's blob of that digest. What arrived before a cut, of the line or of the process, is
  * gone on from; nothing gets its name before its sum is right. Knows files and requests; not which files a model needs.
  */
-import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { constants, type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type HttpRequests, partsOf, PassingError } from "../../bytes/index.ts";
 import { writeAt } from "../../bytes/node/index.ts";
@@ -29,7 +29,10 @@ export async function hasBlob(blobs: string, { digest, bytes }: HubFile): Promis
 /** Bytes of a file that arrived before. */
 export async function arrivedBytes(blobs: string, { digest }: HubFile): Promise<number> {
   const [name] = await partsLeft(blobs, digest);
-  return name === undefined ? 0 : (await stat(join(blobs, name))).size;
+  // Another process may have taken it meanwhile.
+  const found =
+    name === undefined ? undefined : await stat(join(blobs, name)).catch(() => undefined);
+  return found?.size ?? 0;
 }
 
 /** Throws `FormatError` where what arrives has another sum, `StoreError` where it does not arrive or has no place. */
@@ -52,6 +55,8 @@ export async function fetchBlob(file: HubFile, options: FetchOptions): Promise<v
       );
     }
     await rename(part.path, path);
+    for (const name of await partsLeft(blobs, file.digest))
+      await rm(join(blobs, name), { force: true });
   } catch (error) {
     throw writeFailure(error, path);
   }
@@ -60,11 +65,8 @@ export async function fetchBlob(file: HubFile, options: FetchOptions): Promise<v
 /** The digest of the file, once all of its bytes are at `path`. */
 async function completed(path: string, file: HubFile, options: FetchOptions): Promise<string> {
   {
-    await using handle = await open(path, "a+");
+    await using handle = await open(path, constants.O_RDWR | constants.O_CREAT);
     await handle.truncate(Math.min((await handle.stat()).size, file.bytes));
-  }
-  {
-    await using handle = await open(path, "r+");
     await complete(handle, file, options);
     await handle.sync();
   }
@@ -77,6 +79,7 @@ async function complete(
   { requests, refusal, onBytes }: FetchOptions,
 ): Promise<void> {
   let { size: have } = await handle.stat();
+  let most = have;
   onBytes?.(have);
   if (have === bytes) return;
   const where = name;
@@ -96,7 +99,8 @@ async function complete(
       });
       have += part.length;
       onBytes?.(have);
-      progressed();
+      progressed({ isNew: have > most });
+      most = Math.max(most, have);
     }
     if (have < bytes)
       throw new PassingError(`${where}: it was cut after ${have} of ${bytes} bytes`);

@@ -13,7 +13,10 @@ export interface HubSettings extends HubAddress {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Of HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME and HF_HUB_OFFLINE. */
+/**
+ * Of HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME and
+ * HF_HUB_OFFLINE.
+ */
 export function hubSettings(
   env: Environment,
   { home = homedir() }: { home?: string } = {},
@@ -25,12 +28,18 @@ export function hubSettings(
       ?.replace(/^~(?=\/|$)/, home);
   const hfHome =
     place("HF_HOME") ?? join(place("XDG_CACHE_HOME") ?? join(home, ".cache"), "huggingface");
-  const token = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
+  const isSet = (name: string): boolean => /^(1|on|yes|true)$/i.test(env[name] ?? "");
+  // Nobody names a token here, so every one is implicit.
+  const token = isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN")
+    ? undefined
+    : env["HF_TOKEN"] ||
+      env["HUGGING_FACE_HUB_TOKEN"] ||
+      textOf(place("HF_TOKEN_PATH") ?? join(hfHome, "token"));
   return {
     endpoint: endpointOf(env["HF_ENDPOINT"] || "https://huggingface.co"),
-    token: (token || textOf(place("HF_TOKEN_PATH") ?? join(hfHome, "token")))?.trim() || undefined,
+    token: token?.trim() || undefined,
     cache: place("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE") ?? join(hfHome, "hub"),
-    isOffline: /^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""),
+    isOffline: isSet("HF_HUB_OFFLINE"),
   };
 }
 

@@ -6,8 +6,10 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -173,6 +175,33 @@ test("a server that knows no ranges sends all of it again", async () => {
   });
   const { path } = await pulled(small, { answer });
   assert.deepEqual(new Uint8Array(readFileSync(join(path, "model.safetensors"))), weights);
+});
+
+test("a server that knows no ranges and breaks every time is given up", async () => {
+  let tries = 0;
+  const answer = onWeights((_request, response) => {
+    tries++;
+    response.writeHead(200, { "content-length": weights.length });
+    response.write(weights.subarray(0, 50_000), () => response.destroy());
+    return true;
+  });
+  await refused(/model\.safetensors: .* \(tried 3 times\)/, small, { answer });
+  assert.ok(tries <= 5, `${tries} tries`);
+});
+
+test("of two pulls that were killed no part is left after the next", async () => {
+  const { cache } = await refused(/503/, small, {
+    answer: onWeights((_request, response) => (response.writeHead(503).end(), true)),
+  });
+  const blobs = join(inFolder(cache), "blobs");
+  const digest = digestOf(weights);
+  for (const name of readdirSync(blobs))
+    if (name.includes(".incomplete-")) rmSync(join(blobs, name));
+  // No process has a number this large.
+  for (const end of ["aa", "bb"])
+    writeFileSync(join(blobs, `${digest}.incomplete-4194999-${end}`), weights.subarray(0, 9));
+  await pulled(small, { cache });
+  assert.equal(readdirSync(blobs).filter((name) => name.startsWith(digest)).length, 1);
 });
 
 test("an answer that begins elsewhere than asked is refused", async () => {

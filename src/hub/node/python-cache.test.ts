@@ -1,13 +1,14 @@
 /** The cache is the one of Python's huggingface_hub, which is the judge here. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { digestOf, startHub } from "../../../test/hub-server.ts";
 import { commit, freshCache, inFolder, pulled, small } from "../../../test/pulled-model.ts";
 import { parseModelName } from "../index.ts";
-import { findCachedModel } from "./index.ts";
+import { findCachedModel, hubSettings } from "./index.ts";
 
 const python = process.env["ENGRAM_PYTHON"] ?? "python3";
 const hasHub = spawnSync(python, ["-c", "import huggingface_hub"]).status === 0;
@@ -68,5 +69,41 @@ for name in ["config.json", "tokenizer.json", "README.md", "model.safetensors"]:
     assert.equal(path, join(inFolder(cache), "snapshots", commit));
     const { fetchedBytes } = await pulled(small, { cache });
     assert.equal(fetchedBytes, 0);
+  },
+);
+
+test(
+  "the environment means what it means to Python's huggingface_hub",
+  { skip: hasHub ? false : "needs Python's huggingface_hub (ENGRAM_PYTHON)" },
+  () => {
+    const home = freshCache();
+    const hfHome = join(home, ".cache", "huggingface");
+    mkdirSync(hfHome, { recursive: true });
+    writeFileSync(join(hfHome, "token"), "hf_from_file\n");
+    const program = `
+import json
+from huggingface_hub import constants
+from huggingface_hub.utils._headers import get_token_to_send
+print(json.dumps({
+  "endpoint": constants.ENDPOINT, "token": get_token_to_send(None),
+  "cache": constants.HF_HUB_CACHE, "isOffline": constants.HF_HUB_OFFLINE,
+}))`;
+    for (const env of [
+      { HF_ENDPOINT: "http://mirror.test:8000/hub/", HF_TOKEN: " hf_given\n" },
+      { HF_HUB_DISABLE_IMPLICIT_TOKEN: "1", HF_TOKEN: "hf_given" },
+      { HF_HUB_DISABLE_IMPLICIT_TOKEN: "yes" },
+      { HF_HUB_DISABLE_IMPLICIT_TOKEN: "0", HF_HUB_OFFLINE: "True" },
+      { HF_HOME: "~/hub-home", HF_HUB_OFFLINE: "2" },
+      { XDG_CACHE_HOME: join(home, "xdg"), HF_TOKEN_PATH: join(hfHome, "token") },
+      { HF_HUB_CACHE: "~/elsewhere", HUGGING_FACE_HUB_TOKEN: "hf_old" },
+    ]) {
+      const { PATH } = process.env;
+      const said = execFileSync(python, ["-c", program], {
+        encoding: "utf8",
+        env: { PATH, HOME: home, ...env },
+      });
+      const { token = null, ...rest } = hubSettings(env, { home });
+      assert.deepEqual({ token, ...rest }, JSON.parse(said), JSON.stringify(env));
+    }
   },
 );

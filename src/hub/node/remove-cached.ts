@@ -4,6 +4,7 @@
  */
 import { readdir, readlink, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { isPlainName } from "../../checkpoint/index.ts";
 import type { ModelName } from "../model-name.ts";
 import { cachedModels, cachedSnapshot, repositoryFolder } from "./hub-cache.ts";
 
@@ -40,7 +41,9 @@ export async function planRemoval(cache: string, name: ModelName): Promise<Remov
   const kept = new Set(
     [...others.flat(), ...links.filter((one) => !going.includes(one))].map(({ blob }) => blob),
   );
-  const blobs = new Set(going.map(({ blob }) => blob).filter((blob) => !kept.has(blob)));
+  const blobs = new Set(
+    going.flatMap(({ blob }) => (blob === undefined || kept.has(blob) ? [] : [blob])),
+  );
   const bytes = await bytesOf(join(folder, "blobs"), blobs);
   if (isWhole && all.length === 1) return removal(folder, { bytes, paths: [folder] });
   const { revisions = [] } = all.find(({ path }) => path === snapshot) ?? {};
@@ -66,13 +69,14 @@ function removal(
   };
 }
 
-/** The files of a snapshot that are links to blobs, in folders of it as well. */
-async function linksIn(snapshot: string): Promise<{ path: string; blob: string }[]> {
-  const found: { path: string; blob: string }[] = [];
+/** The files of a snapshot, in folders of it as well, and the blobs that they are links to. */
+async function linksIn(snapshot: string): Promise<{ path: string; blob: string | undefined }[]> {
+  const found: { path: string; blob: string | undefined }[] = [];
   const entries = await readdir(snapshot, { recursive: true, withFileTypes: true }).catch(() => []);
   for (const entry of entries.filter((one) => !one.isDirectory())) {
     const path = join(entry.parentPath, entry.name);
-    found.push({ path, blob: basename(await readlink(path).catch(() => "")) });
+    const blob = basename(await readlink(path).catch(() => ""));
+    found.push({ path, blob: isPlainName(blob) ? blob : undefined });
   }
   return found;
 }
