@@ -28,26 +28,20 @@ export interface TerminalOptions {
    */
   readonly onInterrupt: () => void;
   readonly onLeave: () => void;
+  /** Ends the lines. */
+  readonly signal: AbortSignal;
 }
 
-/** Lines as they come, without a sign of its own on the output. */
+/** Lines as they come, without a prompt. `signal` ends them. */
 export function pipedLines({ stdin }: Pick<Console, "stdin">, signal: AbortSignal): ChatLines {
   const reader = createInterface({ input: stdin, crlfDelay: Infinity });
-  const lines = new LineQueue(reader);
-  const onAbort = (): void => reader.close();
-  signal.addEventListener("abort", onAbort, { once: true });
-  return {
-    read: () => lines.next(),
-    [Symbol.dispose]() {
-      signal.removeEventListener("abort", onAbort);
-      reader.close();
-    },
-  };
+  const lines = new LineQueue(reader, signal);
+  return { read: () => lines.next(), [Symbol.dispose]: () => reader.close() };
 }
 
 export function typedLines(
   { stdin, stdout }: Console,
-  { onInterrupt, onLeave }: TerminalOptions,
+  { onInterrupt, onLeave, signal }: TerminalOptions,
 ): ChatLines {
   const screen = new Screen(stdout);
   const reader = createInterface({
@@ -56,7 +50,7 @@ export function typedLines(
     terminal: true,
     historySize: 1000,
   });
-  const lines = new LineQueue(reader);
+  const lines = new LineQueue(reader, signal);
   let isReading = false;
   let wasInterrupted = false;
   reader.on("line", () => (wasInterrupted = false));
@@ -97,15 +91,19 @@ class LineQueue {
   #isEnded = false;
   #wake: () => void = () => undefined;
 
-  constructor(reader: Interface) {
+  constructor(reader: Interface, signal: AbortSignal) {
+    const onAbort = (): void => reader.close();
     reader.on("line", (line) => {
       this.#ready.push(line);
       this.#wake();
     });
     reader.on("close", () => {
+      signal.removeEventListener("abort", onAbort);
       this.#isEnded = true;
       this.#wake();
     });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
   }
 
   get isEmpty(): boolean {

@@ -117,6 +117,7 @@ export class ChatTalk {
     const { console, isInteractive, signal } = this.#options.context;
     if (!isInteractive) return pipedLines(console, signal);
     return typedLines(console, {
+      signal,
       onInterrupt: () => this.#stopAnswer(),
       onLeave: () => {
         this.#isOver = true;

@@ -30,7 +30,15 @@ interface Ran {
 /** `type` is called with everything shown so far whenever more is shown, and returns what to type next. */
 async function chat(
   words: readonly string[],
-  { stdin = "", type }: { stdin?: string; type?: (shown: string) => string | undefined } = {},
+  {
+    stdin = "",
+    type,
+    signal = new AbortController().signal,
+  }: {
+    stdin?: string;
+    type?: (shown: string) => string | undefined;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<Ran> {
   const input = new PassThrough();
   let out = "";
@@ -48,7 +56,7 @@ async function chat(
     stdout: { columns: 80, write: (text) => ((out += text), show(text)) },
     stderr: { write: (text) => ((err += text), show(text)) },
     env: {},
-    signal: new AbortController().signal,
+    signal,
     terminal: { isInteractive: type !== undefined, openBrowser: undefined },
   });
   return { code, out, err };
@@ -182,4 +190,13 @@ test("Ctrl-C at the prompt drops the line and says how to leave; twice it leaves
   assert.match(out, /not sent/);
   const messages = out.split("once more")[1]!;
   assert.doesNotMatch(messages, /tok\/s/);
+});
+
+test("a signal to stop ends the conversation at once, at the prompt and before it", async () => {
+  const controller = new AbortController();
+  const type = (shown: string): undefined => void (prompt.test(shown) && controller.abort());
+  const { code } = await chat(short, { type, signal: controller.signal });
+  assert.equal(code, 130);
+  const before = await chat(short, { type: () => undefined, signal: AbortSignal.abort() });
+  assert.equal(before.code, 130);
 });
