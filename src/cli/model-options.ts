@@ -11,6 +11,11 @@ export const dtypeOption = {
   description: "hold the weights as f32, q8 or q4 (default: as they are)",
 } as const;
 
+export const ctxSizeOption = {
+  flags: "--ctx-size <N>",
+  description: "most tokens of prompt and answer together (default: the model's)",
+} as const;
+
 interface ModelInput extends TableInput {
   readonly dtype?: WeightDtype | undefined;
   readonly threads?: number | undefined;

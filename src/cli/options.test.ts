@@ -70,6 +70,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     // Models come without their template, and with one for another purpose.
     "--chat-template <FILE>",
     "--max-tokens <N>",
+    // A model that could read a book takes memory for one, and few conversations need it.
+    "--ctx-size <N>",
     "--no-memory",
     "--dtype <KIND>",
     "--threads <N>",

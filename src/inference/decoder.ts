@@ -27,7 +27,7 @@ export interface DecodeKey extends MemoryInputs {
 
 export interface DecoderOptions {
   /** Tokens a session holds. Default, and most: the model's `maxPositions`. */
-  readonly capacity?: number;
+  readonly capacity?: number | undefined;
 }
 
 export class Decoder {

@@ -74,7 +74,7 @@ export class Scheduler {
 
   constructor(model: LanguageModel, options: SchedulerOptions = {}) {
     const { parallel = 4, maxQueue = 1024, contextSize } = options;
-    this.#decoder = new Decoder(model, contextSize === undefined ? {} : { capacity: contextSize });
+    this.#decoder = new Decoder(model, { capacity: contextSize });
     this.#batch = new BatchDecoder(this.#decoder, { slots: parallel });
     this.#slots = Array(parallel).fill(undefined);
     this.#lastUse = Array(parallel).fill(0);

@@ -35,14 +35,14 @@ test("each option that is enough alone is named with what the model then takes",
 test("a context that fits is named where it is all that is too large", () => {
   assert.equal(
     advice({ packedBytes: {} }, { available: 1100 }),
-    "open it with fewer tokens at a time, 1,600 in all (--ctx-size, --parallel of engram serve)",
+    "open it with fewer tokens at a time, 1,600 in all (--ctx-size of engram chat and serve, --parallel of engram serve)",
   );
 });
 
 test("options that are enough together are named together, and what nothing helps says so", () => {
   assert.equal(
     advice({}, { available: 160 }),
-    "open it with --dtype q4 and a context of 128 tokens (--ctx-size of engram serve): 158 MiB",
+    "open it with --dtype q4 and a context of 128 tokens (--ctx-size of engram chat and serve): 158 MiB",
   );
   assert.equal(
     advice({}, { available: 100 }),

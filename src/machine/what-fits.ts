@@ -48,7 +48,7 @@ export function whatFits(
     return `take a smaller model: with the smallest settings it takes ${formatBytes(least)}`;
   const options = [
     ...together.map(({ option }) => option),
-    `a context of ${LEAST_POSITIONS} tokens (--ctx-size of engram serve)`,
+    `a context of ${LEAST_POSITIONS} tokens (--ctx-size of engram chat and serve)`,
   ];
   return `open it with ${options.join(" and ")}: ${formatBytes(least)}`;
 }
@@ -82,5 +82,5 @@ function contextThatFits(
 ): string | undefined {
   const fitting = positions + Math.floor(available / positionBytes);
   if (fitting < LEAST_POSITIONS || fitting >= positions) return undefined;
-  return `fewer tokens at a time, ${fitting.toLocaleString("en-US")} in all (--ctx-size, --parallel of engram serve)`;
+  return `fewer tokens at a time, ${fitting.toLocaleString("en-US")} in all (--ctx-size of engram chat and serve, --parallel of engram serve)`;
 }

@@ -132,6 +132,15 @@ test("commands in a pipe work, say so on stderr, and an unknown one ends the scr
   assert.equal(JSON.parse(await readFile(file, "utf8")).messages.length, 2);
 });
 
+test("a smaller context than the model's is held to, and a larger one is refused", async () => {
+  const stdin = `${"ROMEO: ".repeat(20)}\n`;
+  const { code, err } = await chat([...short, "--ctx-size", "32"], { stdin });
+  assert.deepEqual([code, /the context holds 32; shorten it/.test(err)], [2, true], err);
+  assert.equal((await chat([...short, "--ctx-size", "32"], { stdin: "ROMEO:\n" })).code, 0);
+  const refused = await chat([...short, "--ctx-size", "999"]);
+  assert.deepEqual([refused.code, /must hold 1\.\.256 tokens/.test(refused.err)], [2, true]);
+});
+
 test("a model without its memory has none to switch", async () => {
   const { code, err } = await chat([...short, "--no-memory"], { stdin: "/memory on\n" });
   assert.deepEqual([code, /no memory/.test(err)], [2, true]);

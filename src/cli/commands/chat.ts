@@ -5,14 +5,14 @@ import * as z from "zod";
 import { ChatTemplate, Conversation, runningText, templated } from "../../chat/index.ts";
 import { startTemplateWorker } from "../../chat/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
-import { createSampler } from "../../inference/index.ts";
+import { createSampler, Decoder } from "../../inference/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { ChatTalk } from "../chat-talk.ts";
 import { chatTemplateOption, readChatTemplate } from "../chat-template-option.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
-import { dtypeOption, openedBy } from "../model-options.ts";
+import { ctxSizeOption, dtypeOption, openedBy } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
@@ -26,7 +26,7 @@ export const chatCommand: Command = defineCommand({
   description:
     "Talks with the model MODEL. Lines are answered as they come, from the keyboard or from a " +
     "pipe; /help lists what can be changed on the way, such as /memory off. Ctrl-C stops an answer, twice it " +
-    "leaves. A conversation that outgrows the model's context loses its oldest turns. A model without a chat " +
+    "leaves. A conversation that outgrows the context loses its oldest turns. A model without a chat " +
     "template continues one running text instead. With --json the conversation is one document at the end.",
   arguments: [modelArgument],
   options: [
@@ -36,6 +36,7 @@ export const chatCommand: Command = defineCommand({
       flags: "--max-tokens <N>",
       description: `tokens of an answer (default: to its end; ${runningTokens} without a template)`,
     },
+    ctxSizeOption,
     { flags: "--no-memory", description: "open the model without its memory" },
     dtypeOption,
     threadsOption,
@@ -53,6 +54,7 @@ export const chatCommand: Command = defineCommand({
     system: z.string().min(1, "expected a text, got an empty one").optional(),
     chatTemplate: path.optional(),
     maxTokens: wholeNumber(1).optional(),
+    ctxSize: wholeNumber(1).optional(),
     memory: z.boolean(),
     dtype: weightDtype.optional(),
     ...threadsSchema,
@@ -61,13 +63,12 @@ export const chatCommand: Command = defineCommand({
     stop: z.array(z.string()).optional(),
   }),
   async run(input, context) {
-    const { model: directory, system, memory, stop } = input;
+    const { model: directory, system, memory, stop, ctxSize: contextSize } = input;
     await using owned = new DisposalStack();
     const given = await readChatTemplate(input.chatTemplate);
     const opening = openedBy(input, context);
-    const model = owned.adopt(await loadModel(directory, { memory, ...opening }), (one) =>
-      one.close(),
-    );
+    const loading = loadModel(directory, { memory, contextSize, ...opening });
+    const model = owned.adopt(await loading, (one) => one.close());
     const { tokenizer } = model;
     const source = given ?? model.chatTemplate;
     if (source === undefined && system !== undefined)
@@ -80,7 +81,11 @@ export const chatCommand: Command = defineCommand({
         ? undefined
         : new ChatTemplate(source, { tokenizer, startWorker: startTemplateWorker });
     owned.adopt(template, (one) => one?.close());
-    const session = owned.adopt(model.createSession(), (one) => one.dispose());
+    const decoder = owned.adopt(
+      new Decoder(model.languageModel(), { capacity: contextSize }),
+      (one) => one.dispose(),
+    );
+    const session = owned.adopt(decoder.createSession(), (one) => one.dispose());
     const conversation = new Conversation(session, {
       tokenizer,
       promptOf: template === undefined ? runningText(tokenizer) : templated(template, tokenizer),

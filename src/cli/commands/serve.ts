@@ -16,7 +16,7 @@ import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
-import { dtypeOption, openedBy } from "../model-options.ts";
+import { ctxSizeOption, dtypeOption, openedBy } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -59,20 +59,13 @@ export const serveCommand: Command = defineCommand({
       description: "model name for clients (default: its directory, or the name it was pulled by)",
       env: "ENGRAM_ALIAS",
     },
-    {
-      ...chatTemplateOption,
-      env: "ENGRAM_CHAT_TEMPLATE",
-    },
+    { ...chatTemplateOption, env: "ENGRAM_CHAT_TEMPLATE" },
     {
       flags: "--parallel <N>",
       description: "texts generated at the same time (default 4)",
       env: "ENGRAM_PARALLEL",
     },
-    {
-      flags: "--ctx-size <N>",
-      description: "most tokens of prompt and answer together (default: the model's)",
-      env: "ENGRAM_CTX_SIZE",
-    },
+    { ...ctxSizeOption, env: "ENGRAM_CTX_SIZE" },
     { ...dtypeOption, env: "ENGRAM_DTYPE" },
     { ...threadsOption, env: "ENGRAM_THREADS" },
     ...tableOptions,
