@@ -4,14 +4,15 @@
  *
  *   node bench/count-text.ts TOKENIZER.json FILE.jsonl ORDER DIRECTORY [MAX_BYTES]
  *
- * Inside the windows: reading, tokenizing, counting and merging; then making the table. DIRECTORY should be new: a count
- * that is there goes on. One CSV row after its header; seconds on the clock and of the processor, memory resident at most.
+ * Inside the window: reading, tokenizing, counting, merging, and making the table, which is DIRECTORY/counts.safetensors.
+ * DIRECTORY should be new: a count that is there goes on. One CSV row after its header; seconds on the clock and of the
+ * processor, memory resident at most.
  */
 import "./setup/command-line.ts";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeCountedTable } from "../src/at-rest/node/index.ts";
-import { countText } from "../src/count-text.ts";
+import { writeSafetensors } from "../src/checkpoint/node/index.ts";
+import { withCountedTable } from "../src/count-text.ts";
 import { openTokenizerFile } from "../src/tokenizer/node/index.ts";
 import { readAll } from "../src/training/node/index.ts";
 
@@ -26,38 +27,33 @@ if (
     "usage: node bench/count-text.ts TOKENIZER.json FILE ORDER DIRECTORY [MAX_BYTES]",
   );
 const tokenizerFile = await readFile(definition, "utf8");
-
-async function timed<T>(work: () => Promise<T>): Promise<{ result: T; figures: string[] }> {
-  const [start, cpu] = [performance.now(), process.cpuUsage()];
-  const result = await work();
-  const { user, system } = process.cpuUsage(cpu);
-  const clock = (performance.now() - start) / 1000;
-  const most = process.resourceUsage().maxRSS / 1024;
-  return {
-    result,
-    figures: [clock.toFixed(1), ((user + system) / 1e6).toFixed(1), most.toFixed(0)],
-  };
-}
-
-const counted = await timed(async () =>
-  countText({
-    documents: readAll([file]),
-    tokenizer: await openTokenizerFile(tokenizerFile),
-    tokenizerFile,
-    order: Number(order),
-    directory,
-  }),
-);
+const tokenizer = await openTokenizerFile(tokenizerFile);
 const table = join(directory, "counts.safetensors");
-const built = await timed(() =>
-  writeCountedTable(table, [{ path: counted.result, sign: 1 }], { maxBytes: Number(maxBytes) }),
+
+const [start, cpu] = [performance.now(), process.cpuUsage()];
+const numTokens = await withCountedTable(
+  {
+    documents: readAll([file]),
+    tokenizer,
+    tokenizerFile,
+    vocabSize: tokenizer.vocabSize,
+    order: Number(order),
+    maxBytes: Number(maxBytes),
+    directory: join(directory, "counting"),
+  },
+  async (counts) => {
+    await writeSafetensors(table, counts.files.flat());
+    return counts.numTokens;
+  },
 );
-const sizes = [counted.result, table].map(async (path) =>
-  ((await stat(path)).size / 1e6).toFixed(1),
-);
-const part = (name: string): string =>
-  ["seconds", "cpu_seconds", "max_rss_mib"].map((what) => `${name}_${what}`).join();
-console.log(`order,text_mb,${part("count")},counts_mb,${part("table")},table_mb`);
-const [countsMb, tableMb] = await Promise.all(sizes);
-const text = ((await stat(file)).size / 1e6).toFixed(1);
-console.log([order, text, ...counted.figures, countsMb, ...built.figures, tableMb].join());
+const { user, system } = process.cpuUsage(cpu);
+const figures = [
+  (performance.now() - start) / 1000,
+  (user + system) / 1e6,
+  process.resourceUsage().maxRSS / 1024,
+  numTokens / 1e6,
+  (await stat(file)).size / 1e6,
+  (await stat(table)).size / 1e6,
+];
+console.log("order,seconds,cpu_seconds,max_rss_mib,mega_tokens,text_mb,table_mb");
+console.log([order, ...figures.map((figure) => figure.toFixed(1))].join());

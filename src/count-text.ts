@@ -1,11 +1,16 @@
 /**
- * Documents -> a file of n-gram counts, in bounded memory: neither the text nor its tokens are held, but for one document
- * and one run of tokens (`NgramRuns`). Puts text, tokenizer and counts together; knows no model.
+ * Documents -> a counted table, in bounded memory: neither the text nor its tokens are held, but for one document and one
+ * run of tokens (`NgramRuns`), and the table goes from file to file. Puts text, tokenizer and counts together; knows no
+ * model.
  */
+import { countedSourcesOf } from "./at-rest/index.ts";
+import type { TensorSource } from "./checkpoint/index.ts";
 import { writeFailure } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
-import { NgramRuns } from "./memory/counted/node/index.ts";
-import type { Document, DocumentEncoder } from "./training/index.ts";
+import { buildTableOnDisk, NgramFile, NgramRuns } from "./memory/counted/node/index.ts";
+import { countedBytes } from "./memory/index.ts";
+import { type Document, type DocumentEncoder, startTokenOf } from "./training/index.ts";
+import { inWorkDirectory } from "./training/node/index.ts";
 
 export interface CountTextOptions {
   /** In an order that is the same when counting goes on. */
@@ -13,55 +18,82 @@ export interface CountTextOptions {
   readonly tokenizer: DocumentEncoder;
   /** Text of tokenizer.json: counts of other tokenizers are not added to these. */
   readonly tokenizerFile: string;
+  /** Of the model, which may have ids that its tokenizer has not. */
+  readonly vocabSize: number;
   /** Length of the longest n-grams, in ids. */
   readonly order: number;
-  /** Where counts are kept while they are made, and where the file is. */
+  /** Of the table; what gains least a byte is not listed. 0: all is. */
+  readonly maxBytes: number;
+  /** Where counts are kept while they are made; nothing else is there. */
   readonly directory: string;
   /** Tokens that are sorted at once, about 20 bytes each. Default 2^22. */
   readonly runTokens?: number;
-  readonly onProgress?: (documents: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A table that is not yet written. */
+export interface CountedTensors {
+  /** As `countedSources` has them. Can be read once. */
+  readonly files: readonly (readonly TensorSource[])[];
+  /** Tokens that were counted: all but the one that each document begins with. */
+  readonly numTokens: number;
+  /** Of the table at rest. */
+  readonly numBytes: number;
+}
+
 /**
- * Counts a text, each document behind an end-of-text token, and returns the path of the counts. A process that is killed
- * goes on where its last run ended when it is called again with the same text. Throws `InvalidConfigError` for another
- * text or tokenizer than was counted there, `StoreError` when the disk is full.
+ * Counts a text in `directory` and hands the table to `write`; the directory is gone then. What is stopped or killed
+ * before that goes on where its last run ended when it is called again with the same text. Throws `InvalidConfigError`
+ * for another text or tokenizer than was counted there, for a size that is too small, and while another process counts
+ * there; `StoreError` when the disk is full.
  */
-export async function countText(options: CountTextOptions): Promise<string> {
-  const { documents, tokenizer, tokenizerFile, order, directory, signal } = options;
-  const eos = tokenizer.eosTokenId;
-  if (eos === undefined)
-    throw new InvalidConfigError(
-      "the tokenizer has no end-of-text token, which separates documents; add <|endoftext|> to its special tokens",
-    );
-  try {
-    const runs = await NgramRuns.open(directory, {
-      order,
-      vocabSize: tokenizer.vocabSize,
-      tokenizer: await sha256(tokenizerFile),
-      signal,
-      ...(options.runTokens !== undefined && { runTokens: options.runTokens }),
+export async function withCountedTable<T>(
+  options: CountTextOptions,
+  write: (table: CountedTensors) => Promise<T>,
+): Promise<T> {
+  const { directory, maxBytes, signal } = options;
+  const work = async (): Promise<T> => {
+    using file = new NgramFile(await countText(options));
+    const build = { kind: file.header, scratch: `${directory}/table`, maxBytes, signal };
+    await using table = await buildTableOnDisk(file.ngrams(), build);
+    return await write({
+      files: countedSourcesOf(table.directory, () => table.chunks()),
+      numTokens: file.header.total,
+      numBytes: countedBytes(table.directory),
     });
-    let number = 0;
-    for await (const { text } of documents) {
-      signal?.throwIfAborted();
-      await runs.add(text, async () => {
-        const ids = await tokenizer.encode(text, { signal });
-        const withStart = new Int32Array(ids.length + 1);
-        withStart[0] = eos;
-        withStart.set(ids, 1);
-        return withStart;
-      });
-      options.onProgress?.(++number);
-    }
-    const path = await runs.finish();
-    if (path === undefined)
-      throw new InvalidConfigError("there is no document to count in the given text");
-    return path;
+  };
+  try {
+    return await inWorkDirectory(directory, work);
   } catch (error) {
     throw writeFailure(error, directory);
   }
+}
+
+/** Counts a text, each document behind the token that texts begin with, and returns the path of the counts. */
+async function countText(options: CountTextOptions): Promise<string> {
+  const { documents, tokenizer, tokenizerFile, vocabSize, order, directory, signal } = options;
+  const start = startTokenOf(tokenizer);
+  const runs = await NgramRuns.open(directory, {
+    order,
+    vocabSize,
+    tokenizer: await sha256(tokenizerFile),
+    signal,
+    ...(options.runTokens !== undefined && { runTokens: options.runTokens }),
+  });
+  for await (const { text } of documents) {
+    signal?.throwIfAborted();
+    await runs.add(text, async () => {
+      const ids = await tokenizer.encode(text, { signal });
+      const withStart = new Int32Array(ids.length + 1);
+      withStart[0] = start;
+      withStart.set(ids, 1);
+      return withStart;
+    });
+  }
+  const path = await runs.finish();
+  if (path === undefined)
+    throw new InvalidConfigError("there is no document to count in the given text");
+  return path;
 }
 
 async function sha256(text: string): Promise<Uint8Array> {

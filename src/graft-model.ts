@@ -7,22 +7,17 @@ import { countedNames, countsName } from "./at-rest/index.ts";
 import type { CheckedModel } from "./check-model.ts";
 import type { LocatedTensor, ModelFiles, TensorSource } from "./checkpoint/index.ts";
 import { writeModelDir } from "./checkpoint/node/index.ts";
+import { type CountedTensors, withCountedTable } from "./count-text.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError, InvariantError } from "./errors.ts";
-import type { TokenStream } from "./inference/index.ts";
 import {
-  buildCountedTable,
   buildLayout,
   buildTokenMap,
-  countedBytes,
-  type CountedTable,
   type EngramConfig,
   findEngramConfig,
   RamStore,
   type RetrievalTable,
   rowFormat,
-  sortByContext,
-  tableInRam,
 } from "./memory/index.ts";
 import {
   closeMixture,
@@ -36,7 +31,10 @@ import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
 import { isBlockType, numberSource, storedSources } from "./stored-weights.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
-import { type Document, type MemorySizes, packDocuments } from "./training/index.ts";
+import type { Document, MemorySizes } from "./training/index.ts";
+
+/** Where a text is counted, in the result's directory. Its dot says that it is no part of a model. */
+const countingName = ".counting";
 
 export interface GraftOptions {
   readonly out: string;
@@ -68,7 +66,7 @@ export interface Graft {
 
 /**
  * Writes the model of `directory` with a memory into `out`, as a whole or not at all. Throws `InvalidConfigError` where it
- * has such a memory, or where the sizes do not fit.
+ * has such a memory, or where the sizes do not fit. A text is counted in bounded memory (`withCountedTable`).
  */
 export async function graftModel(directory: string, options: GraftOptions): Promise<Graft> {
   const { out, rows, counted, seed = 0, beside, signal } = options;
@@ -83,8 +81,6 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   const tokenizer = owned.adopt(await origin.openTokenizer(), (one) => one.close?.());
   const settings = { ...files.config, ...addedKeys(tokenizer, { rows, counted }) };
   const config = await readModelConfig(settings, findEngramConfig(settings));
-  const stream = counted && (await packDocuments(counted.text, tokenizer, { signal }));
-  const counts = stream && countsOf(stream, { ...counted!, vocabSize: config.vocabSize });
   const tables = rows === undefined ? [] : emptyTables(config.engram!);
   const added = addedWeights(before, config, seed);
   const isMemory = memoryNames(checked);
@@ -95,20 +91,32 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
     ? storedSources(before, { params: await origin.weights(), format: "f32" })
     : there.filter(({ name }) => !isMemory.has(name)).map((one) => copyOf(files, one));
   const copied = there.filter(({ name }) => isMemory.has(name)).map((one) => copyOf(files, one));
-  await writeModelDir(out, {
-    ...origin.texts,
-    config: settings,
-    tokenizer: origin.tokenizer,
-    ...(beside !== undefined && { beside }),
-    weights: [...backbone, ...added],
-    tables: [...(copied.length > 0 ? [copied] : []), ...memoryFiles({ tables, counts }, "f32")],
-  });
-  return {
-    numParams: added.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0),
-    numRows: tables.reduce((n, { store }) => n + store.numRows, 0),
-    countedTokens: stream?.tokens.length ?? 0,
-    countedBytes: counts === undefined ? 0 : countedBytes(counts),
+  const write = async (counts?: CountedTensors): Promise<Graft> => {
+    await writeModelDir(out, {
+      ...origin.texts,
+      config: settings,
+      tokenizer: origin.tokenizer,
+      ...(beside !== undefined && { beside }),
+      weights: [...backbone, ...added],
+      tables: [
+        ...(copied.length > 0 ? [copied] : []),
+        ...memoryFiles({ tables }, "f32"),
+        ...(counts?.files ?? []),
+      ],
+    });
+    return {
+      numParams: added.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0),
+      numRows: tables.reduce((n, { store }) => n + store.numRows, 0),
+      countedTokens: counts?.numTokens ?? 0,
+      countedBytes: counts?.numBytes ?? 0,
+    };
   };
+  if (counted === undefined) return await write();
+  const { order, maxBytes, text: documents } = counted;
+  const { vocabSize } = config;
+  const from = { documents, tokenizer, tokenizerFile: origin.tokenizer, vocabSize };
+  const place = { directory: `${out}/${countingName}`, signal };
+  return await withCountedTable({ ...from, ...place, order, maxBytes }, write);
 }
 
 /** Keys of config.json. Look-back before a text's start reads as the end of the text before, as in a preset's model. */
@@ -145,15 +153,6 @@ function emptyTables(engram: EngramConfig): RetrievalTable[] {
     format,
     store: new RamStore({ numRows, rowBytes: format.rowBytes }),
   }));
-}
-
-function countsOf(
-  text: TokenStream,
-  { order, maxBytes, vocabSize }: { order: number; maxBytes: number; vocabSize: number },
-): CountedTable {
-  const sorted = sortByContext(text, { order, vocabSize });
-  const prune = maxBytes > 0 ? { prune: { bytes: maxBytes } } : {};
-  return tableInRam(buildCountedTable(sorted, { vocabSize, ...prune }));
 }
 
 /** What lies in files of its own: rows, counts of their uses, counted contexts. */

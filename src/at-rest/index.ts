@@ -2,6 +2,7 @@
 export {
   countedNames,
   countedSources,
+  countedSourcesOf,
   type CountsAtRest,
   countsIdentity,
   locateCounts,

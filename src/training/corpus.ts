@@ -26,12 +26,7 @@ export async function packDocuments(
   tokenizer: DocumentEncoder,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<TokenStream> {
-  const start = tokenizer.bounds?.startIds.at(-1) ?? tokenizer.eosTokenId;
-  if (start === undefined)
-    throw new InvalidConfigError(
-      "the tokenizer has no end-of-text token, which separates documents in training; " +
-        "train one with `engram tokenizer train`, or add <|endoftext|> to its special tokens",
-    );
+  const start = startTokenOf(tokenizer);
   const make = (n: number): Uint16Array | Uint32Array =>
     tokenizer.vocabSize <= 65536 ? new Uint16Array(n) : new Uint32Array(n);
   let tokens = make(1 << 16);
@@ -52,6 +47,20 @@ export async function packDocuments(
     numBytes += utf8Length(text);
   }
   return { tokens: tokens.slice(0, numTokens), starts: Uint32Array.from(starts), numBytes };
+}
+
+/** The token that each document begins with. Throws `InvalidConfigError` if the tokenizer has none. */
+export function startTokenOf({
+  bounds,
+  eosTokenId,
+}: Pick<DocumentEncoder, "bounds" | "eosTokenId">): number {
+  const start = bounds?.startIds.at(-1) ?? eosTokenId;
+  if (start === undefined)
+    throw new InvalidConfigError(
+      "the tokenizer has no end-of-text token, which separates documents in training; " +
+        "train one with `engram tokenizer train`, or add <|endoftext|> to its special tokens",
+    );
+  return start;
 }
 
 /** UTF-8 bytes of `text`, counted without encoding it; lone surrogates count as U+FFFD. */

@@ -1,5 +1,11 @@
 /** Learning: token streams in, weights and tables out. */
-export { type Document, type DocumentEncoder, packDocuments, utf8Length } from "./corpus.ts";
+export {
+  type Document,
+  type DocumentEncoder,
+  packDocuments,
+  startTokenOf,
+  utf8Length,
+} from "./corpus.ts";
 export { fillBatch, WindowOrder } from "./dataset.ts";
 export { adamW, type DenseOptimizer, type FlatArrays, globalNorm, muon } from "./optimizer.ts";
 export {

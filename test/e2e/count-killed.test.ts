@@ -7,9 +7,10 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { countedSources } from "../../src/at-rest/index.ts";
-import { writeCountedTable } from "../../src/at-rest/node/index.ts";
-import { openSafetensors, writeSafetensors } from "../../src/checkpoint/node/index.ts";
+import { writeSafetensors } from "../../src/checkpoint/node/index.ts";
 import { buildCountedTable, sortByContext, tableInRam } from "../../src/memory/index.ts";
+import { withCountedTable } from "../../src/count-text.ts";
+import { InvalidConfigError } from "../../src/errors.ts";
 import { packDocuments } from "../../src/training/index.ts";
 import { readAll } from "../../src/training/node/index.ts";
 import { openTokenizerFile } from "../../src/tokenizer/node/index.ts";
@@ -33,56 +34,73 @@ before(async () => {
 });
 after(() => rm(directory, { recursive: true, force: true }));
 
-/** Runs the program until it has printed so many lines, and kills it; its last line if it ends before. */
-async function count(out: string, lines = Infinity): Promise<string | undefined> {
-  const child = spawn(process.execPath, [program, data, tokenizerFile, out], {
+/** Runs the program until it has printed so many lines, and kills it. */
+async function count(out: string, maxBytes: number, lines = Infinity): Promise<void> {
+  const child = spawn(process.execPath, [program, data, tokenizerFile, out, String(maxBytes)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  let last: string | undefined;
   let read = 0;
-  for await (const line of createInterface(child.stdout)) {
-    last = line;
-    read++;
-    if (read === lines) child.kill("SIGKILL");
-  }
+  for await (const _ of createInterface(child.stdout)) if (++read === lines) child.kill("SIGKILL");
   if (child.exitCode === null && child.signalCode === null)
     await new Promise((resolve) => void child.once("exit", resolve));
-  return read >= lines ? undefined : last;
+  assert.equal(child.signalCode, lines === Infinity ? null : "SIGKILL");
 }
 
 test("killed at any moment, a count goes on, and its table is the one that is built in memory", async () => {
-  const out = join(directory, "killed");
-  let runs = 0;
-  for (const lines of [90, 200, 300]) {
-    assert.equal(await count(out, lines), undefined);
-    const found = (await readdir(out)).filter((name) => name.endsWith(".ngrams"));
-    assert.ok(found.length >= runs, "no run was lost");
-    runs = found.length;
-  }
-  assert.ok(runs > 0);
-  const path = (await count(out))!;
-  const whole = (await count(join(directory, "whole")))!;
-  assert.deepEqual(await readFile(path), await readFile(whole));
-
   const tokenizer = await openTokenizerFile(await readFile(tokenizerFile, "utf8"));
   const { vocabSize } = tokenizer;
   const stream = await packDocuments(readAll([data]), tokenizer);
   const sorted = sortByContext(stream, { order: 5, vocabSize });
   for (const maxBytes of [0, 200_000]) {
-    const table = join(directory, `table-${maxBytes}`);
-    await writeCountedTable(table, [{ path, sign: 1 }], { maxBytes });
+    const out = join(directory, `table-${maxBytes}`);
+    let runs = 0;
+    for (const lines of maxBytes === 0 ? [90, 200, 300] : []) {
+      await count(out, maxBytes, lines);
+      const found = (await readdir(`${out}.counting`)).filter((name) => name.endsWith(".ngrams"));
+      assert.ok(found.length >= runs, "no run was lost");
+      runs = found.length;
+    }
+    assert.equal(runs > 0, maxBytes === 0);
+    await count(out, maxBytes);
     const inRam = join(directory, `in-ram-${maxBytes}`);
     const prune = maxBytes > 0 ? { bytes: maxBytes } : undefined;
     const counted = tableInRam(buildCountedTable(sorted, { vocabSize, prune }));
-    await using file = await openSafetensors(table);
-    const metadata = Object.fromEntries(file.header.metadata);
-    await writeSafetensors(inRam, countedSources(counted).flat(), metadata);
-    assert.deepEqual(await readFile(table), await readFile(inRam));
-    assert.equal(metadata["order"], "5");
+    await writeSafetensors(inRam, countedSources(counted).flat());
+    assert.deepEqual(await readFile(out), await readFile(inRam));
   }
-  const left = await readdir(directory);
-  assert.deepEqual(
-    left.filter((name) => /rows|kept|regions|tmp/.test(name)),
-    [],
+  const left = (await readdir(directory)).filter((name) => !/^(text|table|in-ram)/.test(name));
+  assert.deepEqual(left, []);
+  assert.ok(!(await readdir(directory)).some((name) => name.endsWith(".counting")));
+});
+
+test("where one counts another is refused, and goes on when it has stopped; nothing counted leaves nothing", async () => {
+  const tokenizerText = await readFile(tokenizerFile, "utf8");
+  const tokenizer = await openTokenizerFile(tokenizerText);
+  const { vocabSize } = tokenizer;
+  const place = join(directory, "place");
+  const options = { tokenizer, tokenizerFile: tokenizerText, vocabSize, order: 3, maxBytes: 0 };
+  const counting = (documents: AsyncIterable<{ text: string }>): Promise<number> =>
+    withCountedTable(
+      { ...options, documents, directory: place },
+      async ({ numTokens }) => numTokens,
+    );
+  async function* texts(meanwhile: () => Promise<void>) {
+    yield { text: "Before we proceed any further" };
+    await meanwhile();
+  }
+  const refused = (): Promise<void> =>
+    assert.rejects(
+      counting(texts(async () => undefined)),
+      (error) => error instanceof InvalidConfigError && /is in use by process/.test(error.message),
+    );
+  const stopped = counting(
+    texts(async () => {
+      await refused();
+      throw new RangeError("stopped");
+    }),
   );
+  await assert.rejects(stopped, RangeError);
+  await assert.rejects(readdir(place), { code: "ENOENT" });
+  assert.ok((await counting(texts(refused))) > 0);
+  await assert.rejects(readdir(place), { code: "ENOENT" });
 });

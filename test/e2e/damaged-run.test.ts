@@ -237,7 +237,7 @@ test("a finished run says that nothing is left to resume, and its lock goes", as
   const lock = join(whole, "training.lock");
   const untouched = contentsOf(whole);
   writeFileSync(lock, '{"pid":999999999,"host":"elsewhere"}');
-  await assert.rejects(train(whole, { resume: true }), /is being trained into by process/);
+  await assert.rejects(train(whole, { resume: true }), /is in use by process/);
   writeFileSync(lock, "{");
   await assert.rejects(
     train(whole, { resume: true }),

@@ -6,10 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { countedSources } from "../../src/at-rest/index.ts";
 import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { graftModel } from "../../src/graft-model.ts";
-import { loadModel } from "../../src/index.ts";
+import { loadModel, type Model } from "../../src/index.ts";
 import { trainModel } from "../../src/index-training.ts";
+import { buildCountedTable, sortByContext, tableInRam } from "../../src/memory/index.ts";
+import { type Document, packDocuments } from "../../src/training/index.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 
 const families = fileURLToPath(new URL("../golden/families", import.meta.url));
@@ -39,6 +42,22 @@ async function tensorsOf(directory: string): Promise<Map<string, string>> {
   return found;
 }
 
+/** The tensors of counts, as they are made in memory: of the model's ids, each text behind what its texts begin with. */
+async function countsOf(
+  { config: { vocabSize }, tokenizer }: Model,
+  documents: AsyncIterable<Document>,
+): Promise<Map<string, string>> {
+  const sorted = sortByContext(await packDocuments(documents, tokenizer), { order: 3, vocabSize });
+  const table = tableInRam(buildCountedTable(sorted, { vocabSize }));
+  const found = new Map<string, string>();
+  for (const { name, chunks } of countedSources(table).flat()) {
+    const bytes: Uint8Array[] = [];
+    for await (const chunk of chunks()) bytes.push(chunk);
+    found.set(name, Buffer.concat(bytes).toString("base64"));
+  }
+  return found;
+}
+
 const rows = { layerIds: [1], maxNgramSize: 3, numHeads: 2, headDim: 4, minBucketRows: [50, 90] };
 
 for (const name of readdirSync(families))
@@ -59,6 +78,9 @@ for (const name of readdirSync(families))
       assert.deepEqual(new Uint32Array(logits.buffer), new Uint32Array(before[i]!.buffer));
     const tensors = await tensorsOf(grafted);
     for (const [tensor, bytes] of await tensorsOf(from)) assert.equal(tensors.get(tensor), bytes);
+    await using bare = await loadModel(from, { backend });
+    for (const [tensor, bytes] of await countsOf(bare, documents()))
+      assert.equal(tensors.get(tensor), bytes, tensor);
     await trainModel({
       from: grafted,
       train: "memory",
@@ -68,7 +90,6 @@ for (const name of readdirSync(families))
       backend,
     });
     await using model = await loadModel(taught, { backend });
-    await using bare = await loadModel(from, { backend });
     for (const [param, { data: found }] of Object.entries(bare.language.params))
       assert.deepEqual(model.language.params[param]!.data, found, param);
     assert.notDeepEqual(await logitsOf(taught, ids), before);

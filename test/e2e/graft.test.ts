@@ -1,6 +1,6 @@
 /** A memory for a model that has none, and what it learns while the rest of the model stays as it is. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
@@ -161,6 +161,23 @@ test("all of a model goes on from where it was, with its own rows", async () => 
     assert.equal(now.get(tableName(layer)), table);
   }
   assert.deepEqual([...now.keys()].toSorted(), [...before1.keys()].toSorted());
+});
+
+test("a count that was stopped leaves no model, and one that is done leaves nothing else", async () => {
+  const out = at("counts-at-rest");
+  const stop = new AbortController();
+  async function* stopping() {
+    yield* texts();
+    stop.abort();
+    yield { text: "" };
+  }
+  const stopped = { ...counted(), text: stopping() };
+  await assert.rejects(graftModel(at("bare"), { counted: stopped, out, signal: stop.signal }), {
+    name: "AbortError",
+  });
+  assert.deepEqual(await readdir(out), []);
+  await graftModel(at("bare"), { counted: counted(), out });
+  assert.ok(!(await readdir(out)).some((name) => name.startsWith(".")));
 });
 
 test("a run with a frozen backbone that was stopped goes on to the same bytes", async () => {

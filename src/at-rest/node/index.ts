@@ -1,7 +1,6 @@
 /** Tables in other places, tables while they are trained, and the row logs of checkpoints. */
 export { checkRowLogs, type RowLogCheck } from "./check-row-logs.ts";
 export { checkpointTables } from "./checkpoint-tables.ts";
-export { type CountedTableOptions, writeCountedTable } from "./counted-table-file.ts";
 export { OutOfCoreTrainedTable } from "./out-of-core-table.ts";
 export { RamTable } from "./ram-table.ts";
 export { openPlace, type Place, writeElsewhere } from "./remote-tables.ts";

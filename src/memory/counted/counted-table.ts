@@ -84,9 +84,8 @@ export function leastGainFor(
 }
 
 /** Bytes of a stored table: blocks and directory. */
-export function countedBytes({ buckets, offsets, ...of }: CountedTable): number {
-  const rowBytes = BLOCK_BYTES * buckets.numRows;
-  return bytesAtRest(of, { rowBytes, numBuckets: offsets.length - 1 });
+export function countedBytes({ offsets, ...of }: CountedDirectory): number {
+  return bytesAtRest(of, { rowBytes: offsets.at(-1)!, numBuckets: offsets.length - 1 });
 }
 
 /** Bytes of a table without any row: no table takes less. */

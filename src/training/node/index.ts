@@ -13,6 +13,7 @@ export { readState } from "./state-file.ts";
 export { carryRecord, fingerprint, readRunRecord, RunDirectory } from "./run-directory.ts";
 export { describeFile, describeRun, readSurroundings } from "./run-facts.ts";
 export { refuseIfHeld, RunLock } from "./run-lock.ts";
+export { inWorkDirectory } from "./work-directory.ts";
 export { readRunLog, type ReadRunLogOptions, type RunLogPart } from "./run-log.ts";
 export { checkRunDirectory, openRuns, type Run, type RunState, type RunSummary } from "./runs.ts";
 export { restoreTrainingState, saveTrainingState } from "./training-state.ts";

@@ -18,7 +18,7 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
 }
 
 const isRefusal = (error: unknown): boolean =>
-  error instanceof InvalidConfigError && /being trained into by process \d+/.test(error.message);
+  error instanceof InvalidConfigError && /is in use by process \d+/.test(error.message);
 
 test("a directory has one training at a time, and is free again after it", () =>
   inFolder(async (folder) => {

@@ -1,6 +1,7 @@
 /**
- * A lock file, so that one training at a time runs in a directory. It names the process that holds it. A lock is void
- * if that process has ended, so a killed run does not lock the directory for ever. Knows nothing of what is trained.
+ * A lock file, so that one process at a time trains or counts in a directory. It names the process that holds it. A
+ * lock is void if that process has ended, so a killed run does not lock the directory for ever. Knows nothing of what is
+ * done there.
  */
 import { readFileSync } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
@@ -24,7 +25,7 @@ export class RunLock {
     this.#path = path;
   }
 
-  /** Throws `InvalidConfigError` if a training runs in `directory`, which must exist. */
+  /** Throws `InvalidConfigError` if a process holds `directory`, which must exist. */
   static async take(directory: string): Promise<RunLock> {
     const path = join(directory, NAME);
     for (;;) {
@@ -72,7 +73,7 @@ export async function refuseIfHeld(directory: string): Promise<void> {
   const { pid, host } = holder;
   if (host === hostname() && !isAlive(holder)) return;
   throw new InvalidConfigError(
-    `${directory} is being trained into by process ${pid} on ${host}; wait for it or take another --out ` +
+    `${directory} is in use by process ${pid} on ${host}; wait for it or take another --out ` +
       `(if no such process exists, remove ${path})`,
   );
 }

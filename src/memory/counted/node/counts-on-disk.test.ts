@@ -8,14 +8,9 @@ import { FormatError, InvalidConfigError } from "../../../errors.ts";
 import { type CountedText, type PlaceRange, sortByContext } from "../context-order.ts";
 import { buildCountedTable } from "../counted-table.ts";
 import { ngramsOf } from "../ordered-ngrams.ts";
-import {
-  buildTableOnDisk,
-  mergeNgramFiles,
-  NgramFile,
-  NgramRuns,
-  OpenNgrams,
-  writeNgramFile,
-} from "./index.ts";
+import { mergeNgramFiles, NgramFile, writeNgramFile } from "./ngram-file.ts";
+import { NgramRuns } from "./ngram-runs.ts";
+import { buildTableOnDisk } from "./rows-on-disk.ts";
 
 const vocabSize = 7;
 const tokenizer = new Uint8Array(32).fill(3);
@@ -65,9 +60,9 @@ interface Table {
 }
 
 async function tableOf(path: string, maxBytes = 0): Promise<Table> {
-  using open = new OpenNgrams([plus(path)]);
-  await using table = await buildTableOnDisk(open.ngrams, {
-    kind: open.kind,
+  using file = new NgramFile(path);
+  await using table = await buildTableOnDisk(file.ngrams(), {
+    kind: file.header,
     scratch: freshPath(),
     maxBytes,
     regionBytes: 100,
@@ -292,10 +287,10 @@ test("what is stopped leaves neither half a file nor scratch files", async () =>
   await assert.rejects(count(runs, [[0, 1, 2, 3]]), isAbort);
   const path = await fileOf([[0, 1, 2, 3]], 3);
   await assert.rejects(mergeNgramFiles(join(at, "merged"), [plus(path)], { signal }), isAbort);
-  using open = new OpenNgrams([plus(path)]);
+  using file = new NgramFile(path);
   const scratch = join(at, "table");
   await assert.rejects(
-    buildTableOnDisk(open.ngrams, { kind: open.kind, scratch, signal }),
+    buildTableOnDisk(file.ngrams(), { kind: file.header, scratch, signal }),
     isAbort,
   );
   assert.deepEqual(await readdir(at), []);

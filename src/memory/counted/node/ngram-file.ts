@@ -25,10 +25,9 @@ export async function writeNgramFile(
   path: string,
   ngrams: OrderedNgrams,
   { kind, signal }: { kind: NgramKind; signal?: AbortSignal | undefined },
-): Promise<NgramHeader> {
+): Promise<void> {
   signal?.throwIfAborted();
   const encoder = new NgramEncoder(kind);
-  let written: NgramHeader | undefined;
   await writeDurably(path, async (file) => {
     let at = NGRAM_HEADER_BYTES;
     const put = async (block: Uint8Array): Promise<void> => {
@@ -43,9 +42,7 @@ export async function writeNgramFile(
     const { last, header } = encoder.finish();
     await put(last);
     await writeAt(file, encodeNgramHeader(header), 0);
-    written = header;
   });
-  return written!;
 }
 
 /** An open file of counts; closes itself with `using`. */
@@ -118,38 +115,15 @@ export async function mergeNgramFiles(
   path: string,
   files: readonly SignedFile[],
   { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<NgramHeader> {
-  using open = new OpenNgrams(files);
-  // Without the await they would be closed before they are read.
-  return await writeNgramFile(path, open.ngrams, { kind: open.kind, signal });
-}
-
-/** Several open files of counts, read as one. */
-export class OpenNgrams implements Disposable {
-  readonly kind: NgramKind;
-  readonly ngrams: OrderedNgrams;
-  readonly #files: NgramFile[] = [];
-
-  constructor(files: readonly SignedFile[]) {
-    try {
-      for (const { path } of files) this.#files.push(new NgramFile(path));
-      this.kind = this.#files[0]!.header;
-      for (const { header } of this.#files) checkSameKind(this.kind, header);
-      const sources = this.#files.map((file, i) => ({
-        ngrams: file.ngrams(),
-        sign: files[i]!.sign,
-      }));
-      this.ngrams =
-        sources.length === 1 && sources[0]!.sign === 1
-          ? sources[0]!.ngrams
-          : new MergedNgrams(sources);
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const file of this.#files) file[Symbol.dispose]();
+): Promise<void> {
+  const open: NgramFile[] = [];
+  try {
+    for (const file of files) open.push(new NgramFile(file.path));
+    const kind = open[0]!.header;
+    for (const { header } of open) checkSameKind(kind, header);
+    const sources = open.map((file, i) => ({ ngrams: file.ngrams(), sign: files[i]!.sign }));
+    await writeNgramFile(path, new MergedNgrams(sources), { kind, signal });
+  } finally {
+    for (const file of open) file[Symbol.dispose]();
   }
 }
