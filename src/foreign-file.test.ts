@@ -53,7 +53,7 @@ test("other kinds are named where they lie: packed weights, a table in an archiv
     [
       "model.safetensors",
       "GGUF\x03\0\0\0\x01\0\0\0",
-      /is a GGUF file, expected a safetensors file; convert/,
+      /is a GGUF file, expected a safetensors file; it is a model by itself: give its own path/,
     ],
     ["model.safetensors", "\x1f\x8b\x08\0\0\0\0\0\0\x03", /is compressed with gzip/],
     ["table.engram", "PK\x03\x04\x14\0\0\0", /is a ZIP archive, expected a table file; unpack it/],

@@ -10,6 +10,8 @@ export const FOREIGN_HEAD_BYTES = 64;
 const GIT_LFS_ADVICE =
   "it stands for the file, whose bytes are elsewhere; fetch them with `git lfs pull`, or download the file again";
 
+const GGUF_ADVICE = "it is a model by itself: give its own path where a model is asked for";
+
 /** First bytes, in Latin-1, of each kind. Sources: the formats' own specifications. */
 const signatures: readonly (readonly [begin: string, kind: string, advice: string])[] = [
   ["version https://git-lfs.github.com/spec/", "a git-LFS pointer", GIT_LFS_ADVICE],
@@ -21,8 +23,8 @@ const signatures: readonly (readonly [begin: string, kind: string, advice: strin
   ["PK\x03\x04", "a ZIP archive", "unpack it"],
   ["7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"],
   // With the version or a length after the letters: letters alone could begin a text.
-  ["GGUF\x02\0", "a GGUF file", "convert it to safetensors"],
-  ["GGUF\x03\0", "a GGUF file", "convert it to safetensors"],
+  ["GGUF\x02\0", "a GGUF file", GGUF_ADVICE],
+  ["GGUF\x03\0", "a GGUF file", GGUF_ADVICE],
   ["PAR1\x15", "a Parquet file", "convert it to JSON lines"],
   ["%PDF-1.", "a PDF file", "extract its text"],
   // UTF-32 comes before UTF-16, because its byte order mark begins with the same two bytes.

@@ -88,6 +88,11 @@ export function isGguf(head: Uint8Array): boolean {
   return new TextDecoder("latin1").decode(head.subarray(0, 4)) === "GGUF";
 }
 
+/** By its name, where nobody has opened it. */
+export function isGgufName(name: string): boolean {
+  return name.toLowerCase().endsWith(".gguf");
+}
+
 /**
  * Reads the header from `bytes`, the beginning of a file that is `fileBytes` long; undefined if it takes more of them.
  * Throws `FormatError`.

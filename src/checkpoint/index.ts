@@ -1,7 +1,7 @@
 /** Models at rest, wherever their bytes are: the formats, and the reading. `node/index.ts` writes them to disks. */
 export { checkTensor, type ExpectedTensor } from "./expected-tensor.ts";
 export type { GgufTensor } from "./gguf.ts";
-export { parseGguf } from "./gguf.ts";
+export { isGgufName, parseGguf } from "./gguf.ts";
 export { GgufFile } from "./gguf-file.ts";
 export {
   type FileRecord,

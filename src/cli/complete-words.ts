@@ -107,7 +107,8 @@ function kindAt(
     } else if (open === undefined) position++;
     else if (!open.isList) open = undefined;
   }
-  if (open !== undefined) return open.kind;
+  // The NAME of an option is no model's.
+  if (open !== undefined) return open.kind === "NAME" ? undefined : open.kind;
   const last = args.at(-1);
   const argument = args[position] ?? (last?.name.endsWith("...") ? last : undefined);
   return argument?.name.replace("...", "");

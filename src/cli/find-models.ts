@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isGgufName, modelNames } from "../checkpoint/index.ts";
 import { filesIn } from "../checkpoint/node/index.ts";
 import { formatModelName } from "../hub/index.ts";
 import {
@@ -10,7 +11,6 @@ import {
   type Environment,
   hubSettings,
 } from "../hub/node/index.ts";
-import { isGguf } from "./model-summary.ts";
 
 export interface FoundModel {
   /** What a command takes for it. */
@@ -43,8 +43,8 @@ export async function modelsInCache(cache: string): Promise<FoundModel[]> {
         path: file === undefined ? path : join(path, file),
         isCached: true,
       });
-    if (names.includes("config.json")) add(undefined);
-    for (const name of names.filter(isGguf)) add(name);
+    if (names.includes(modelNames.config)) add(undefined);
+    for (const name of names.filter(isGgufName)) add(name);
   }
   return found;
 }
@@ -64,7 +64,7 @@ async function modelsBelow(top: string): Promise<FoundModel[]> {
       for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
         const path = join(folder, entry.name);
-        if (entry.isFile() && isGguf(path)) found.push({ name: path, path, isCached: false });
+        if (entry.isFile() && isGgufName(path)) found.push({ name: path, path, isCached: false });
         else if (entry.isDirectory()) next.push(path);
       }
     }
@@ -75,5 +75,5 @@ async function modelsBelow(top: string): Promise<FoundModel[]> {
 
 function isModelDirectory(path: string): boolean {
   const has = (name: string): boolean => existsSync(join(path, name));
-  return has("config.json") && (has("model.safetensors") || has("model.safetensors.index.json"));
+  return has(modelNames.config) && (has(modelNames.weights) || has(modelNames.index));
 }

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openFileRanges } from "../bytes/node/index.ts";
-import { GgufFile, type ModelFiles } from "../checkpoint/index.ts";
+import { GgufFile, isGgufName, type ModelFiles } from "../checkpoint/index.ts";
 import { filesIn, openModelDirectory } from "../checkpoint/node/index.ts";
 import { findEngramConfig } from "../memory/index.ts";
 import { numParams, paramSpecs, parseQuantization, readModelConfig } from "../model/index.ts";
@@ -16,13 +16,9 @@ export interface ModelSummary {
   readonly hasMemory: boolean;
 }
 
-export function isGguf(path: string): boolean {
-  return path.toLowerCase().endsWith(".gguf");
-}
-
 /** Bytes of the model at a path; links count as what they lead to. */
 export async function modelBytes(path: string): Promise<number> {
-  if (isGguf(path)) return (await stat(path)).size;
+  if (isGgufName(path)) return (await stat(path)).size;
   let sum = 0;
   for (const name of await filesIn(path))
     sum += (await stat(join(path, name)).catch(() => undefined))?.size ?? 0;
@@ -30,7 +26,7 @@ export async function modelBytes(path: string): Promise<number> {
 }
 
 export async function summarizeModel(path: string): Promise<ModelSummary> {
-  if (isGguf(path)) {
+  if (isGgufName(path)) {
     const ranges = await openFileRanges(path, { readsNow: false });
     await using file = await GgufFile.open(ranges);
     const { metadata, tensors } = file.header;
@@ -52,7 +48,8 @@ async function weightsOf(
   files: ModelFiles,
   engram: ReturnType<typeof findEngramConfig>,
 ): Promise<Pick<ModelSummary, "parameters" | "dtype">> {
-  const tensors = [...(await files.tensors()).values()];
+  // Two names may stand for one.
+  const tensors = [...new Set((await files.tensors()).values())];
   try {
     const parameters = numParams(paramSpecs(await readModelConfig(files.config, engram)));
     const packed = parseQuantization(files.config);

@@ -2,7 +2,7 @@
  * Which files of a repository a model needs: what `checkpoint`'s ModelFiles reads, its card and its licence. The same
  * weights in other formats (.bin, .pt, .onnx, a second set of safetensors) stay on the hub. Knows names; reads nothing.
  */
-import { modelNames } from "../checkpoint/index.ts";
+import { isGgufName, modelNames } from "../checkpoint/index.ts";
 import { RequestError } from "../errors.ts";
 
 /** A file as the hub lists it. */
@@ -36,7 +36,7 @@ export function firstFiles(
   listed: readonly HubFile[],
   { repo, file }: { readonly repo: string; readonly file?: string },
 ): readonly HubFile[] {
-  const ggufs = listed.filter(({ name }) => name.toLowerCase().endsWith(".gguf"));
+  const ggufs = listed.filter(({ name }) => isGgufName(name));
   const choices = ggufs.map(({ name }) => `${repo}:${name}`).join(", ");
   const has = (name: string): boolean => listed.some((one) => one.name === name);
   if (file !== undefined) {

@@ -3,6 +3,7 @@
  * value because it would make another model of them.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   cp,
   mkdir,
@@ -75,6 +76,15 @@ async function renamed(
 
 function open(directory: string): Promise<Model> {
   return loadModel(directory, { backend: referenceBackend });
+}
+
+/** What `engram show` says that its files hold. */
+async function bytesShown(directory: string): Promise<number> {
+  const words = ["src/cli/main.ts", "show", directory, "--json"];
+  const cwd = fileURLToPath(new URL("../..", import.meta.url));
+  const said = execFileSync(process.execPath, words, { cwd, encoding: "utf8" });
+  const { files } = JSON.parse(said) as { files: { bytes: number }[] };
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 async function logitsOf(directory: string): Promise<Float32Array> {
@@ -199,6 +209,7 @@ test("a tied weight may have either name, both, or one that __metadata__ tells",
   const told = await spelled([embed], { metadata: { [head]: embed } });
   await edit(told, "config.json", (json) => (json["tie_word_embeddings"] = false));
   assert.deepEqual(await logitsOf(told), expected);
+  assert.equal(await bytesShown(told), await bytesShown(join(families, "qwen2")));
   await assert.rejects(
     logitsOf(await spelled([embed, head], { spoil: head })),
     /tie_word_embeddings, but "model\.embed_tokens\.weight" and "lm_head\.weight" are not the same numbers/,

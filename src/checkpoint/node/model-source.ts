@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ByteSource } from "../../bytes/index.ts";
 import { FormatError } from "../../errors.ts";
+import { isGgufName } from "../gguf.ts";
 import { modelNames } from "../model-files.ts";
 import { openDirectory } from "./directory-source.ts";
 import { openIfThere } from "./open-path.ts";
@@ -14,7 +15,7 @@ export async function openModelPath(path: string): Promise<ByteSource> {
     throw new FormatError(`${path}: expected a model directory or a .gguf file, there is nothing`);
   if (found.isFile()) return oneFile(path);
   const names = found.isDirectory() ? await readdir(path) : [];
-  const ggufs = names.filter((name) => name.toLowerCase().endsWith(".gguf"));
+  const ggufs = names.filter(isGgufName);
   if (ggufs.length === 0 || names.includes(modelNames.config)) return openDirectory(path);
   if (ggufs.length === 1) return oneFile(join(path, ggufs[0]!));
   throw new FormatError(

@@ -79,6 +79,19 @@ test("a saved model that went over a hub is listed as the one it was, and is who
   assert.equal(code, 0, err);
 });
 
+test("--seal writes nothing into the cache, by whatever way it is named", async () => {
+  const { cache, path } = await pulled(own);
+  const before = readdirSync(path);
+  const link = freshCache();
+  symlinkSync(path, link);
+  for (const name of ["owner/repo", path, link]) {
+    const { code, err } = await engram(["verify", name, "--seal"], { cache });
+    assert.equal(code, 2);
+    assert.match(err, /is in the cache of the hub's clients/);
+  }
+  assert.deepEqual(readdirSync(path), before);
+});
+
 test("a model that cannot be read is listed with the reason, and hides no other", async () => {
   const { cache } = await pulled(small);
   writeFileSync(join(cache, "a file"), "");

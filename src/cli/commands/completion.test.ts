@@ -56,6 +56,9 @@ test("what is offered depends on what is expected there", async () => {
       ["owner/repo", "(paths)"],
     ],
     [["eval", "a", "--bpb", "f", ""], ["(paths)"]],
+    [["train", "--preset", ""], []],
+    [["graft", "a", "--set", ""], []],
+    [["serve", "a", "--alias", ""], []],
     [["dash", "a", ""], ["(paths)"]],
     [["generate", "a", "--no-memory", "--see"], ["--seed"]],
     [

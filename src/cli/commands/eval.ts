@@ -93,10 +93,9 @@ export const evalCommand: Command = defineCommand({
           context.addIssue(`${flagOf(name)} says how to read a memory that --no-memory leaves off`);
     }),
   async run(input, context) {
-    const { model: directory, bpb, tasks, memory, dtype, threads, table, tableMemory } = input;
+    const { model: directory, bpb, tasks, memory } = input;
     if (bpb !== undefined) await checkTexts(bpb, { isReadOnce: true });
-    const opening = openedBy({ dtype, threads, table, tableMemory }, context);
-    await using model = await loadModel(directory, { memory, ...opening });
+    await using model = await loadModel(directory, { memory, ...openedBy(input, context) });
     const view = viewOf(model, input);
     const { data, limit, numFewshot, logSamples } = input;
     const found =

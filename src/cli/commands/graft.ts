@@ -1,14 +1,12 @@
 /** `engram graft`: a model without a memory -> the same model with one that has still to be taught. */
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { type Graft, graftModel } from "../../graft-model.ts";
 import { findPreset, overridePreset, parseOverride } from "../../training/index.ts";
-import { carryRecord, checkTexts, readAll } from "../../training/node/index.ts";
+import { checkTexts, readAll } from "../../training/node/index.ts";
 import { idList, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { refuseFull } from "../refuse-full.ts";
+import { refuseFull, writeDerived } from "../derived-model.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 export const graftCommand: Command = defineCommand({
@@ -63,20 +61,18 @@ export const graftCommand: Command = defineCommand({
     if (data !== undefined) await checkTexts(data, { isReadOnce: true });
     const note =
       "## Grafted\n\nThis is the model above with a memory that has learned nothing yet: `engram train --from` teaches it.";
-    const beside = await carryRecord(model, { to: out, note });
-    const graft = await graftModel(model, {
-      out,
-      beside,
-      signal: context.signal,
-      ...(layers && { rows: { ...sizes.memory, layerIds: layers } }),
-      ...(order !== undefined && {
-        counted: { order, maxBytes: sizes.counted.maxBytes, text: readAll(data!) },
+    const graft = await writeDerived(model, { out, note }, (beside) =>
+      graftModel(model, {
+        out,
+        beside,
+        signal: context.signal,
+        ...(layers && { rows: { ...sizes.memory, layerIds: layers } }),
+        ...(order !== undefined && {
+          counted: { order, maxBytes: sizes.counted.maxBytes, text: readAll(data!) },
+        }),
+        ...(seed !== undefined && { seed }),
       }),
-      ...(seed !== undefined && { seed }),
-    }).catch(async (error: unknown) => {
-      for (const name of beside) await rm(join(out, name), { force: true });
-      throw error;
-    });
+    );
     context.print(`${describe(out, graft)}\n`);
     return { model, out, ...graft };
   },

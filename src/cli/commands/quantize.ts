@@ -1,6 +1,4 @@
 /** `engram quantize`: a model with fewer bits, and what that costs. */
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { certify } from "../../eval/index.ts";
@@ -16,12 +14,12 @@ import {
   openOriginal,
   writeInFormats,
 } from "../../quantize-model.ts";
-import { carryRecord, checkTexts, describeFile, readAll } from "../../training/node/index.ts";
+import { checkTexts, describeFile, readAll } from "../../training/node/index.ts";
 import { oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { modelArgument } from "../resolve-model.ts";
-import { refuseFull } from "../refuse-full.ts";
+import { refuseFull, writeDerived } from "../derived-model.ts";
 
 /** A line of the certificate: formats, what they take, and what they cost on the text if there is one. */
 interface Line extends ModelFormats {
@@ -101,12 +99,8 @@ export const quantizeCommand: Command = defineCommand({
     if (out !== undefined) {
       const { weights, rows: ofRows = "none" } = chosen;
       const note = `## Quantised\n\nWeights as ${weights}, rows as ${ofRows}: what that costs is in \`quantization.json\`.`;
-      const beside = await carryRecord(directory, { to: out, note });
-      await writeInFormats(original, { out, formats: chosen, certificate, beside }).catch(
-        async (error: unknown) => {
-          for (const name of beside) await rm(join(out, name), { force: true });
-          throw error;
-        },
+      await writeDerived(directory, { out, note }, (beside) =>
+        writeInFormats(original, { out, formats: chosen, certificate, beside }),
       );
     }
     return { model: directory, ...(out !== undefined && { out }), ...certificate };

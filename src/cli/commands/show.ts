@@ -48,7 +48,8 @@ export const showCommand: Command = defineCommand({
       contexts: counts.numContexts,
       bytes: counts.tensors.reduce((sum, { begin, end }) => sum + end - begin, 0),
     };
-    const tensors = [...checked.tensors.values()];
+    // Two names may stand for one.
+    const tensors = [...new Set(checked.tensors.values())];
     const memory = engram && {
       layers: checked.layout!.layers.map(({ layerId, numRows }, i) => ({
         layer: layerId,

@@ -16,8 +16,8 @@ import {
 } from "../../at-rest/index.ts";
 import { openPlace, type Place, writeElsewhere } from "../../at-rest/node/index.ts";
 import type { ModelFiles } from "../../checkpoint/index.ts";
-import { openModelDirectory } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
+import { openFilesAt } from "../../load-model.ts";
 import { findEngramConfig, type RowStore, type TableIdentity } from "../../memory/index.ts";
 import { readModelConfig } from "../../model/index.ts";
 import { path } from "../arguments.ts";
@@ -48,7 +48,7 @@ export const tablePushCommand: Command = defineCommand({
   examples: ["table push models/wiki redis://127.0.0.1:7000/wiki", "table push models/wiki tables"],
   async run(input, context) {
     const place = given(input.place);
-    await using files = await openModelDirectory(input.model);
+    await using files = await openFilesAt(input.model);
     const { tables, identities, counts } = await tablesOf(files);
     for (const [i, table] of tables.entries()) {
       context.progress.update(named(table, counts));
@@ -76,7 +76,7 @@ export const tableVerifyCommand: Command = defineCommand({
   examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
   async run(input, context) {
     const place = given(input.place);
-    await using files = await openModelDirectory(input.model);
+    await using files = await openFilesAt(input.model);
     const { tables: there, counts } = await tablesOf(files, openPlace(place));
     const here = (await tablesOf(files).catch(() => undefined))?.tables;
     for (const [i, table] of there.entries()) {

@@ -1,7 +1,9 @@
 /** `engram verify`: whether files are still what was saved. Prints what `verify-directory.ts` finds. */
+import { realpath } from "node:fs/promises";
 import * as z from "zod";
 import { sealDirectory } from "../../checkpoint/node/index.ts";
-import { EngramError } from "../../errors.ts";
+import { EngramError, InvalidConfigError } from "../../errors.ts";
+import { nameOfCachedPath } from "../../hub/node/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { type FileCheck, verifyDirectory } from "../verify-directory.ts";
@@ -31,6 +33,11 @@ export const verifyCommand: Command = defineCommand({
   ],
   schema: z.object({ model: path, seal: z.boolean().optional() }),
   async run({ model: dir, seal = false }, { print, progress, signal }) {
+    if (seal && nameOfCachedPath(await realpath(dir).catch(() => dir)) !== undefined)
+      throw new InvalidConfigError(
+        `${dir} is in the cache of the hub's clients, which others share: its files have the hub's checksums, and ` +
+          "--seal writes only to a directory of your own",
+      );
     if (seal) progress.note(`made checksums of ${await sealDirectory(dir)} files`);
     const files: FileCheck[] = [];
     for await (const check of verifyDirectory(dir, { signal })) {

@@ -9,7 +9,7 @@
  */
 import { link, mkdir, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { isPlainName } from "../../checkpoint/index.ts";
+import { isGgufName, isPlainName, modelNames } from "../../checkpoint/index.ts";
 import { filesIn, partialName, writeDurably } from "../../checkpoint/node/index.ts";
 import { RequestError } from "../../errors.ts";
 import {
@@ -75,8 +75,8 @@ export async function findCachedModel(cache: string, name: ModelName): Promise<s
   if (path === undefined) return undefined;
   const names = await filesIn(path);
   if (name.file !== undefined) return names.includes(name.file) ? join(path, name.file) : undefined;
-  if (names.includes("config.json")) return path;
-  const ggufs = names.filter((one) => one.toLowerCase().endsWith(".gguf"));
+  if (names.includes(modelNames.config)) return path;
+  const ggufs = names.filter(isGgufName);
   if (ggufs.length > 1)
     throw new RequestError(
       `${name.repo} has several models in the cache; name one: ` +

@@ -1,7 +1,7 @@
 /** A model on a hub -> the cache: lists, chooses, makes sure that it fits, fetches, and links it once all of it is there. */
 import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { modelNames, parseIndex } from "../../checkpoint/index.ts";
+import { isGgufName, modelNames, parseIndex } from "../../checkpoint/index.ts";
 import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
 import { type HubRequestOptions, listModel, refusalOf, requestsFor } from "../hub.ts";
@@ -50,25 +50,23 @@ export async function pullModel(
   const { repo } = name;
   const { commit, files: listed } = await listModel(settings, name, options);
   const first = firstFiles(listed, name);
-  const isFile = first.length === 1 && first[0]!.name.toLowerCase().endsWith(".gguf");
+  const isFile = first.length === 1 && isGgufName(first[0]!.name);
   const folder = repositoryFolder(settings.cache, repo);
   const blobs = join(folder, "blobs");
   await mkdir(blobs, { recursive: true });
   const fetch = (files: readonly HubFile[]): Promise<number> =>
     fetchMissing(files, { name, settings, commit, blobs, options });
-  let files = first;
-  let fetchedBytes = 0;
-  if (!isFile) {
-    const large = first.find(({ bytes }) => bytes > MAX_SETTINGS_BYTES);
-    if (large !== undefined)
-      throw new FormatError(
-        `${repo}: ${large.name} has ${large.bytes} bytes; expected a file of settings`,
-      );
-    fetchedBytes += await fetch(first);
-    const weights = weightFiles(listed, { repo, indexed: await indexedFiles(blobs, first) });
-    files = [...first, ...weights];
-    fetchedBytes += await fetch(weights);
-  } else fetchedBytes += await fetch(first);
+  const large = first.find(({ bytes }) => !isFile && bytes > MAX_SETTINGS_BYTES);
+  if (large !== undefined)
+    throw new FormatError(
+      `${repo}: ${large.name} has ${large.bytes} bytes; expected a file of settings`,
+    );
+  let fetchedBytes = await fetch(first);
+  const weights = isFile
+    ? []
+    : weightFiles(listed, { repo, indexed: await indexedFiles(blobs, first) });
+  fetchedBytes += await fetch(weights);
+  const files = [...first, ...weights];
   const path = await linkSnapshot(folder, { commit, revision: name.revision, files });
   return { repo, commit, path: isFile ? join(path, first[0]!.name) : path, files, fetchedBytes };
 }
