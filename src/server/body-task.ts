@@ -6,6 +6,8 @@ import type * as z from "zod";
 import type { Tasks } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import {
+  type CollisionRequest,
+  collisionSchema,
   type CorpusRequest,
   corpusSchema,
   type InspectRequest,
@@ -16,8 +18,6 @@ import {
 import {
   type ChatRequest,
   chatSchema,
-  type CollisionRequest,
-  collisionSchema,
   type CompletionRequest,
   completionSchema,
   type DetokenizeRequest,

@@ -89,3 +89,11 @@ export const rowsSchema: z.ZodType<RowsRequest> = z
     rows: few.min(1),
   })
   .describe("Rows of a layer's table to look up.");
+
+export interface CollisionRequest {
+  readonly text: string | readonly string[];
+}
+
+export const collisionSchema: z.ZodType<CollisionRequest> = z
+  .strictObject({ text: z.union([z.string(), z.array(z.string()).min(1).max(100_000)]) })
+  .describe("One or more texts, to count which of their n-grams share a row of the memory.");

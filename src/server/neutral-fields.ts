@@ -5,6 +5,9 @@
  */
 import * as z from "zod";
 
+/** A field that a client may leave out or send as null. */
+export type Maybe<T> = T | null | undefined;
+
 type Fields = Readonly<Record<string, z.ZodType>>;
 
 /** For all routes that generate text. */

@@ -1,9 +1,8 @@
 /** The HTTP interface as an OpenAPI 3.1 document. Request bodies come from the schemas that check them. */
 import * as z from "zod";
-import { corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
+import { collisionSchema, corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
 import {
   chatSchema,
-  collisionSchema,
   completionSchema,
   detokenizeSchema,
   embeddingSchema,

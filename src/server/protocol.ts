@@ -4,7 +4,9 @@
  * since some clients always send it.
  */
 import * as z from "zod";
-import { neutralChatFields, neutralFields, optional } from "./neutral-fields.ts";
+import type { ChatMessage } from "../chat/index.ts";
+import { answerFields, type AnswerFields, messagesSchema } from "./chat-protocol.ts";
+import { type Maybe, neutralChatFields, neutralFields, optional } from "./neutral-fields.ts";
 
 const maxChoices = 64;
 const maxPrompts = 1024;
@@ -31,9 +33,6 @@ const promptSchema = z.union(
   { error: "expected a text, a list of texts, token ids, or a list of lists of token ids" },
 );
 
-/** A field that a client may leave out or send as null. */
-type Maybe<T> = T | null | undefined;
-
 export interface EngramOptions {
   readonly enabled: boolean;
   readonly scale: number;
@@ -51,7 +50,10 @@ const engramFields = {
   return: z
     .array(z.enum(["gates", "rows"]))
     .default([])
-    .describe("what to return for each token that the model read"),
+    .describe(
+      "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
+        "counts alone has none",
+    ),
 };
 
 const engramSchema: z.ZodType<EngramOptions> = z
@@ -187,122 +189,8 @@ export const completionSchema: z.ZodType<CompletionRequest> = z
   })
   .describe("A text to continue.");
 
-const textParts = z
-  .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
-  .transform((parts) => parts.map(({ text }) => text).join(""));
-
-/** Of a schema for JSON, which its own reader checks. */
-const jsonObject = z.record(z.string(), z.unknown());
-
-const callSchema = z
-  .strictObject({
-    id: z.string().max(200),
-    type: z.literal("function"),
-    function: z.strictObject({ name: z.string().max(200), arguments: z.string() }),
-  })
-  .transform(({ id, function: { name, arguments: text } }) => ({
-    id,
-    name,
-    arguments: jsonOrText(text),
-  }));
-
-/** Arguments that a model has cut off are no JSON. */
-function jsonOrText(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-const contentSchema = z.union([z.string(), textParts], {
-  error: "expected a text, or parts of type text",
-});
-
-const message = z.discriminatedUnion("role", [
-  z.strictObject({
-    role: z.enum(["system", "developer", "user"]),
-    content: contentSchema,
-    name: z.string().nullish(),
-  }),
-  z
-    .strictObject({
-      role: z.literal("assistant"),
-      content: contentSchema.nullish(),
-      name: z.string().nullish(),
-      refusal: z.null().optional(),
-      tool_calls: z.array(callSchema).max(128).nullish(),
-    })
-    .refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
-      path: ["content"],
-      message: "expected a text, or tool_calls beside it",
-    })
-    .transform(({ content, tool_calls: toolCalls, role }) => ({
-      role,
-      content: content ?? "",
-      ...(toolCalls && { toolCalls }),
-    })),
-  z.strictObject({
-    role: z.literal("tool"),
-    content: contentSchema,
-    tool_call_id: z.string(),
-    name: z.string().nullish(),
-  }),
-]);
-
-export interface ChatMessage {
-  readonly role: "system" | "developer" | "user" | "assistant" | "tool";
-  readonly content: string;
-  readonly toolCalls?: readonly {
-    readonly id: string;
-    readonly name: string;
-    readonly arguments?: unknown;
-  }[];
-}
-
-export interface FunctionTool {
-  readonly type: "function";
-  readonly function: {
-    readonly name: string;
-    readonly description?: Maybe<string>;
-    readonly parameters?: Maybe<object>;
-  };
-}
-
-const functionName = z
-  .string()
-  .regex(/^[\w.-]{1,64}$/, "expected 1 to 64 letters, digits, underscores, dots and dashes");
-
-const toolSchema = z.strictObject({
-  type: z.literal("function", { error: "expected function, the only kind that is supported" }),
-  function: z.strictObject({
-    name: functionName,
-    description: z.string().nullish(),
-    parameters: jsonObject.nullish(),
-    strict: z.boolean().nullish(),
-  }),
-});
-
-export type ToolChoice =
-  | "none"
-  | "auto"
-  | "required"
-  | { readonly type: "function"; readonly function: { readonly name: string } };
-
-export type ResponseFormat =
-  | { readonly type: "text" }
-  | { readonly type: "json_object" }
-  | {
-      readonly type: "json_schema";
-      readonly json_schema: { readonly schema: object };
-    };
-
-export interface ChatRequest extends SamplingFields {
+export interface ChatRequest extends SamplingFields, AnswerFields {
   readonly messages: readonly ChatMessage[];
-  readonly response_format?: Maybe<ResponseFormat>;
-  readonly tools?: Maybe<readonly FunctionTool[]>;
-  readonly tool_choice?: Maybe<ToolChoice>;
-  readonly parallel_tool_calls?: Maybe<boolean>;
   readonly max_tokens?: Maybe<number>;
   readonly max_completion_tokens?: Maybe<number>;
   readonly logprobs?: Maybe<boolean>;
@@ -312,7 +200,7 @@ export interface ChatRequest extends SamplingFields {
 export const chatSchema: z.ZodType<ChatRequest> = z
   .strictObject({
     ...sampling,
-    messages: z.array(message).min(1).max(4096),
+    messages: messagesSchema,
     max_tokens: z.int().min(0).nullish(),
     max_completion_tokens: z.int().min(0).nullish(),
     logprobs: z.boolean().nullish().describe(`return log-probabilities; ${ofLogProbs}`),
@@ -322,41 +210,7 @@ export const chatSchema: z.ZodType<ChatRequest> = z
       .max(maxTop)
       .nullish()
       .describe("number of most likely tokens to list at each position"),
-    tools: z
-      .array(toolSchema)
-      .max(128)
-      .refine(
-        (tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length,
-        "expected each name once",
-      )
-      .nullish()
-      .describe("functions that the answer may call"),
-    tool_choice: z
-      .union([
-        z.enum(["none", "auto", "required"]),
-        z.strictObject({
-          type: z.literal("function"),
-          function: z.strictObject({ name: functionName }),
-        }),
-      ])
-      .nullish(),
-    parallel_tool_calls: z.boolean().nullish().describe("more than one call; default true"),
-    response_format: z
-      .discriminatedUnion("type", [
-        z.strictObject({ type: z.literal("text") }),
-        z.strictObject({ type: z.literal("json_object") }),
-        z.strictObject({
-          type: z.literal("json_schema"),
-          json_schema: z.strictObject({
-            name: z.string().max(64).nullish(),
-            description: z.string().nullish(),
-            schema: jsonObject,
-            strict: z.boolean().nullish(),
-          }),
-        }),
-      ])
-      .nullish()
-      .describe("the form of the answer: any JSON object, or JSON by a schema"),
+    ...answerFields,
     ...optional(neutralChatFields),
   })
   .refine(checkStreamOptions, needsStream)
@@ -407,12 +261,7 @@ export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
     model: z.string().nullish(),
     prompt: z.string().nullish().describe("a text, as clients of vLLM send it"),
     content: z.string().nullish().describe("a text, as clients of llama-server send it"),
-    messages: z
-      .array(message)
-      .min(1)
-      .max(4096)
-      .nullish()
-      .describe("a conversation, as clients of vLLM send it"),
+    messages: messagesSchema.nullish().describe("a conversation, as clients of vLLM send it"),
     add_special_tokens: z
       .boolean()
       .nullish()
@@ -460,11 +309,3 @@ export const detokenizeSchema: z.ZodType<DetokenizeRequest> = z
     tokens: z.array(tokenIds.element).max(maxDetokenized),
   })
   .describe("Token ids to convert to a text.");
-
-export interface CollisionRequest {
-  readonly text: string | readonly string[];
-}
-
-export const collisionSchema: z.ZodType<CollisionRequest> = z
-  .strictObject({ text: z.union([z.string(), z.array(z.string()).min(1).max(100_000)]) })
-  .describe("One or more texts, to count which of their n-grams share a row of the memory.");

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ApiError } from "./api-error.ts";
-import { inspectSchema } from "./inspect-protocol.ts";
-import { chatSchema, collisionSchema, completionSchema } from "./protocol.ts";
+import { collisionSchema, inspectSchema } from "./inspect-protocol.ts";
+import { chatSchema, completionSchema } from "./protocol.ts";
 import { checkSchema } from "./schema-error.ts";
 
 const user = { role: "user", content: "a" };

@@ -1,0 +1,157 @@
+/**
+ * Schemas of what only conversations have: messages, tools, and the form of an answer. Messages come out as templates
+ * take them. Knows no sampling.
+ */
+import * as z from "zod";
+import type { ChatMessage } from "../chat/index.ts";
+import type { Maybe } from "./neutral-fields.ts";
+
+const textParts = z
+  .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
+  .transform((parts) => parts.map(({ text }) => text).join(""));
+
+/** A JSON schema. The grammar library checks it. */
+const jsonObject = z.record(z.string(), z.unknown());
+
+const callSchema = z
+  .strictObject({
+    id: z.string().max(200),
+    type: z.literal("function"),
+    function: z.strictObject({ name: z.string().max(200), arguments: z.string() }),
+  })
+  .transform(({ id, function: { name, arguments: text } }) => ({
+    id,
+    name,
+    arguments: jsonOrText(text),
+  }));
+
+/** The arguments of a call that was cut off are not JSON. They stay a text. */
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const contentSchema = z.union([z.string(), textParts], {
+  error: "expected a text, or parts of type text",
+});
+
+const messageSchema = z.discriminatedUnion("role", [
+  z.strictObject({
+    role: z.enum(["system", "developer", "user"]),
+    content: contentSchema,
+    name: z.string().nullish(),
+  }),
+  z
+    .strictObject({
+      role: z.literal("assistant"),
+      content: contentSchema.nullish(),
+      name: z.string().nullish(),
+      refusal: z.null().optional(),
+      tool_calls: z.array(callSchema).max(128).nullish(),
+    })
+    .refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
+      path: ["content"],
+      message: "expected a text, or tool_calls beside it",
+    })
+    .transform(({ content, tool_calls: toolCalls, role }) => ({
+      role,
+      content: content ?? "",
+      ...(toolCalls && { toolCalls }),
+    })),
+  z.strictObject({
+    role: z.literal("tool"),
+    content: contentSchema,
+    tool_call_id: z.string(),
+    name: z.string().nullish(),
+  }),
+]);
+
+export const messagesSchema: z.ZodType<ChatMessage[]> = z.array(messageSchema).min(1).max(4096);
+
+interface FunctionTool {
+  readonly type: "function";
+  readonly function: {
+    readonly name: string;
+    readonly description?: Maybe<string>;
+    readonly parameters?: Maybe<object>;
+  };
+}
+
+type ToolChoice =
+  | "none"
+  | "auto"
+  | "required"
+  | { readonly type: "function"; readonly function: { readonly name: string } };
+
+type ResponseFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json_object" }
+  | {
+      readonly type: "json_schema";
+      readonly json_schema: { readonly schema: object };
+    };
+
+/** What an answer may call, and its form. */
+export interface AnswerFields {
+  readonly tools?: Maybe<readonly FunctionTool[]>;
+  readonly tool_choice?: Maybe<ToolChoice>;
+  readonly parallel_tool_calls?: Maybe<boolean>;
+  readonly response_format?: Maybe<ResponseFormat>;
+}
+
+const functionName = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/, "expected 1 to 64 letters, digits, underscores, dots and dashes");
+
+const toolSchema = z.strictObject({
+  type: z.literal("function", { error: "expected function, the only kind that is supported" }),
+  function: z.strictObject({
+    name: functionName,
+    description: z.string().nullish(),
+    parameters: jsonObject.nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+
+export const answerFields: {
+  readonly [Name in keyof AnswerFields]-?: z.ZodType<AnswerFields[Name]>;
+} = {
+  tools: z
+    .array(toolSchema)
+    .max(128)
+    .refine(
+      (tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length,
+      "expected each name once",
+    )
+    .nullish()
+    .describe("functions that the answer may call"),
+  tool_choice: z
+    .union([
+      z.enum(["none", "auto", "required"]),
+      z.strictObject({
+        type: z.literal("function"),
+        function: z.strictObject({ name: functionName }),
+      }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish().describe("more than one call; default true"),
+  response_format: z
+    .discriminatedUnion("type", [
+      z.strictObject({ type: z.literal("text") }),
+      z.strictObject({ type: z.literal("json_object") }),
+      z.strictObject({
+        type: z.literal("json_schema"),
+        json_schema: z.strictObject({
+          name: z.string().max(64).nullish(),
+          description: z.string().nullish(),
+          schema: jsonObject,
+          strict: z.boolean().nullish(),
+        }),
+      }),
+    ])
+    .nullish()
+    .describe("the form of the answer: any JSON object, or JSON by a schema"),
+};
