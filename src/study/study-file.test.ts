@@ -181,5 +181,10 @@ test("the studies of docs/studies can be begun", () => {
   for (const name of names) {
     const study = parseStudy(JSON.parse(readFileSync(new URL(name, folder), "utf8")), name);
     assert.ok(study.seeds.length >= 3 && study.predictions.length >= 1, name);
+    // What is asked must not change with the preset: each arm says itself what memory it has.
+    for (const { name: arm, training } of study.arms)
+      if (training!.memory)
+        for (const key of ["memory.layerIds", "counted.order", "training.memoryFadeIn"])
+          assert.ok(Object.hasOwn(training!.overrides, key), `${name}: ${arm}: ${key}`);
   }
 });
