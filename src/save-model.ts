@@ -55,8 +55,9 @@ export interface ModelToSave {
 export async function saveModel(directory: string, model: ModelToSave): Promise<void> {
   const { config, eosTokenId, texts, tableFormat = "f32", weightFormat = "f32" } = model;
   await writeModelDir(directory, {
-    generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
-    ...texts,
+    ...(texts ?? {
+      generationConfig: { bos_token_id: eosTokenId, eos_token_id: eosTokenId, do_sample: true },
+    }),
     config: configFile(config, model),
     tokenizer: model.tokenizer,
     weights: storedSources(config, { params: model.params, format: weightFormat }),

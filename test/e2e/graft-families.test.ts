@@ -1,7 +1,7 @@
 /** A memory for models of outside families: their files keep every byte, and what they say keeps every bit. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
@@ -94,3 +94,47 @@ for (const name of readdirSync(families))
       assert.deepEqual(model.language.params[param]!.data, found, param);
     assert.notDeepEqual(await logitsOf(taught, ids), before);
   });
+
+/** Taught a little of the text, all of it. */
+async function goOn(from: string, out: string) {
+  await trainModel({
+    from,
+    overrides: { steps: 2, batch: 2, length: 16, rowFolds: 2, "counted.folds": 2 },
+    data: [data],
+    out,
+    backend,
+  });
+}
+
+test("a model that is trained further ends its texts where it did, whatever files say so", async () => {
+  const [from, out] = [join(root, "bare"), join(root, "bare-further")];
+  const filter = (path: string): boolean => !path.endsWith("generation_config.json");
+  await cp(join(families, "llama"), from, { recursive: true, filter });
+  const settings = JSON.parse(await readFile(join(from, "config.json"), "utf8"));
+  const config = { ...settings, eos_token_id: [2, 7] };
+  await writeFile(join(from, "config.json"), JSON.stringify(config));
+  await goOn(from, out);
+  await using before = await loadModel(from, { backend });
+  await using after1 = await loadModel(out, { backend });
+  assert.deepEqual(after1.tokenizer.bounds, before.tokenizer.bounds);
+  assert.deepEqual(after1.sampling, before.sampling);
+});
+
+test("a GGUF file is grafted and trained like its directory", async () => {
+  const from = fileURLToPath(new URL("../golden/families-gguf/qwen2.gguf", import.meta.url));
+  const { ids } = JSON.parse(await readFile(join(families, "qwen2/expected.json"), "utf8"));
+  const [grafted, out] = [join(root, "gguf"), join(root, "gguf-further")];
+  await graftModel(from, { out: grafted, rows });
+  assert.deepEqual(await logitsOf(grafted, ids), await logitsOf(from, ids));
+  await goOn(from, out);
+  const record = JSON.parse(await readFile(join(out, "run.json"), "utf8"));
+  assert.deepEqual(
+    record.from.map((file: { name: string }) => file.name),
+    ["qwen2.gguf"],
+  );
+  await using before = await loadModel(from, { backend });
+  await using after1 = await loadModel(out, { backend });
+  assert.deepEqual(after1.config, before.config);
+  assert.deepEqual(after1.tokenizer.bounds, before.tokenizer.bounds);
+  assert.notDeepEqual(await logitsOf(out, ids), await logitsOf(from, ids));
+});
