@@ -23,6 +23,7 @@ import {
   closeMixture,
   initialParams,
   type ModelConfig,
+  numParams,
   paramLayout,
   paramViews,
   readModelConfig,
@@ -105,7 +106,7 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
       ],
     });
     return {
-      numParams: added.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0),
+      numParams: numParams(added),
       numRows: tables.reduce((n, { store }) => n + store.numRows, 0),
       countedTokens: counts?.numTokens ?? 0,
       countedBytes: counts?.numBytes ?? 0,

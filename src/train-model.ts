@@ -28,7 +28,7 @@ import {
 import { checkPlan, describePlan, formatBytes } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type RetrievalTable, rowFormat } from "./memory/index.ts";
-import type { ModelConfig } from "./model/index.ts";
+import { type ModelConfig, numParams, paramSpecs } from "./model/index.ts";
 import { checkPreset } from "./model-of-preset.ts";
 import { createParts, trainableModel } from "./model-to-train.ts";
 import { planTraining } from "./plan-training.ts";
@@ -66,6 +66,7 @@ export interface TrainModelOptions extends BeginningOptions {
   readonly seed?: number;
   /** Rows that tables begin with, in place of zeros: of each layer's size. A `tableLrFactor` of 0 leaves them so. */
   readonly startTables?: readonly RetrievalTable[];
+  readonly resume?: boolean;
   /** Steps between checkpoints. Default: a tenth of the run. */
   readonly checkpointEvery?: number;
   /** Begins the samples shown on the way. */
@@ -204,12 +205,17 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const settings = configFile(config, { eosTokenId, texts });
   const isResumed = await run.restore({ identity, layout, arrays, tables });
   const numRows = tables.reduce((n, table) => n + table.numRows, 0);
-  await run.begin({ steps: recipe.steps, numParams: layout.length, numRows });
+  const weights = numParams(paramSpecs(config));
+  await run.begin({ steps: recipe.steps, numParams: weights, numRows });
   const record = await describeRun({
     command: options.command,
     presetName,
     origin: from && { from, train },
-    preset: config.engram === undefined ? { ...preset, memory: undefined } : preset,
+    preset: {
+      ...preset,
+      memory: config.engram && preset.memory,
+      counted: config.counted && preset.counted,
+    },
     overrides,
     seed,
     data: options.data,
@@ -223,7 +229,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   if (!isResumed) await begin();
   await origin?.close();
   say(
-    `${stream.tokens.length} tokens to train on, ${layout.length} weights${train === "all" ? "" : " to train"}, ${numRows} rows of memory`,
+    `${stream.tokens.length} tokens to train on, ${numParams(layout.specs)} weights${train === "all" ? "" : " to train"}, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
   const { model, counts } = trainableModel(parts, { backend: options.backend, preset, stream });
@@ -289,7 +295,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const result: TrainResult = {
     out,
     steps: recipe.steps,
-    numParams: layout.length,
+    numParams: weights,
     numRows,
     trainTokens: stream.tokens.length,
     trainBytes: stream.numBytes,

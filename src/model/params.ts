@@ -52,8 +52,8 @@ export function trainedSpecs(config: ModelConfig, part: TrainedPart): ParamSpec[
   return specs.filter(({ name }) => !frozen.has(name));
 }
 
-export function numParams(specs: readonly ParamSpec[]): number {
-  return specs.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
+export function numParams(specs: readonly Pick<ParamSpec, "shape">[]): number {
+  return specs.reduce((n, { shape }) => n + sizeOf(shape), 0);
 }
 
 /**

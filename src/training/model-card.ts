@@ -21,7 +21,12 @@ export const CARD_MARK = "<!-- Written by engram. Remove this line to keep your 
 
 export function modelCard(name: string, run: RunRecord, result: CardResult): string {
   const count = (n: number): string => n.toLocaleString("en-US");
-  const { model, memory, training } = run;
+  const { model, memory, counted, training } = run;
+  const kinds = [
+    memory &&
+      `${count(result.numRows)} rows of ${memory.headDim} values, addressed by n-grams of up to ${memory.maxNgramSize} tokens`,
+    counted && `counts of n-grams of up to ${counted.order} tokens`,
+  ].filter((kind) => kind !== undefined);
   const files = (list: RunRecord["data"]): string[] =>
     list.map(
       (file) => `- \`${plain(file.name)}\`, ${count(file.bytes)} bytes, SHA-256 \`${file.sha256}\``,
@@ -42,10 +47,7 @@ export function modelCard(name: string, run: RunRecord, result: CardResult): str
     "",
     `An Engram language model: a transformer of ${count(result.numParams)} weights (${model.numLayers} layers of width ` +
       `${model.hiddenSize}, context ${count(model.maxPositions)})` +
-      (memory === undefined
-        ? ", without a memory."
-        : ` and a memory of ${count(result.numRows)} rows of ${memory.headDim} values, addressed by n-grams of up to ` +
-          `${memory.maxNgramSize} tokens.`),
+      (kinds.length === 0 ? ", without a memory." : ` and a memory of ${kinds.join(", and of ")}.`),
     "",
     "## Use",
     "",

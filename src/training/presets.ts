@@ -153,18 +153,16 @@ const presets: Readonly<Record<string, Preset>> = {
 };
 
 /**
- * How to go on from a model that is there: gently where all of it moves; as a new memory is trained where the rest is
- * frozen. The first was not tuned, of the second one setting was measured (docs/log.md); `overridePreset` has every name.
+ * How to go on from a model that is there: as `tiny` is trained where the backbone is frozen, gently where all of it
+ * moves. The second was not tuned, of the first one setting was measured (docs/log.md); `overridePreset` has every name.
  */
 export function recipeToGoOn(
   part: TrainedPart,
   { maxPositions }: { maxPositions: number },
 ): TrainingRecipe {
   const { training } = findPreset("tiny");
-  const recipe = { ...training, length: Math.min(training.length, maxPositions), memoryFadeIn: 0 };
-  return part === "all"
-    ? { ...recipe, lr: 3e-4, matrices: "adamw" }
-    : { ...recipe, tableLrFactor: 40, rowFolds: 10 };
+  const recipe = { ...training, length: Math.min(training.length, maxPositions) };
+  return part === "all" ? { ...recipe, lr: 3e-4, matrices: "adamw" } : recipe;
 }
 
 /** The names `findPreset` knows. */

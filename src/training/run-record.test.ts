@@ -5,7 +5,7 @@ import { CARD_MARK, modelCard, publicName, type RunRecord, settingsOf } from "./
 import { formatRunRecord, parseRunRecord, withResumption } from "./run-record.ts";
 import { findPreset } from "./presets.ts";
 
-const { vocabSize, model, memory, training } = findPreset("tiny");
+const { vocabSize, model, memory, counted, training } = findPreset("tiny");
 const record: RunRecord = {
   version: 1,
   begun: "2026-11-28T00:00:00.000Z",
@@ -24,6 +24,7 @@ const record: RunRecord = {
   vocabSize,
   model,
   memory,
+  counted,
   training,
   seed: 7,
   data: [{ name: "book.txt", bytes: 1234, sha256: "ab".repeat(32) }],
@@ -90,23 +91,28 @@ test("a stranger's record is refused, or bounded", () => {
 });
 
 test("a card says what the record and the result say, whatever the names hold", () => {
-  const card = modelCard("my | `model`<b>", record, {
+  const result = {
     numParams: 1_000_000,
     numRows: 48_000,
     bitsPerByte: 2.0881,
     bitsPerByteWithoutMemory: 2.3251,
     seconds: 61.4,
-  });
+  };
+  const card = modelCard("my | `model`<b>", record, result);
   const [, head, body] = /^---\n([\s\S]*?)\n---\n([\s\S]*)$/.exec(card)!;
   assert.match(head!, /^library_name: engram-lm$/m);
   assert.ok(body!.startsWith(CARD_MARK));
   for (const said of [
     /^# my model b$/m,
-    /1,000,000 weights .* 48,000 rows of 16 values/,
+    /1,000,000 weights .* 48,000 rows of 16 values, .*, and of counts of n-grams of up to 6 tokens\.$/m,
     /preset `tiny` with training\.lr = 0\.001, seed 7, 61 seconds on A chip/,
     /`book\.txt`, 1,234 bytes, SHA-256 `(?:ab){32}`/,
     /\| as it is \| 2\.0881 \|/,
     /memory switched off \| 2\.3251 \|/,
   ])
     assert.match(body!, said);
+  const { memory: _, ...countsAlone } = record;
+  assert.match(modelCard("x", countsAlone, result), / and a memory of counts of n-grams/);
+  const { counted: __, ...plain } = countsAlone;
+  assert.match(modelCard("x", plain, result), /, without a memory\.$/m);
 });

@@ -50,8 +50,10 @@ export interface RunRecord extends RunSurroundings {
   /** The numbers that come of the two: nothing of a later release's presets is needed to read them. */
   readonly vocabSize: number;
   readonly model: Preset["model"];
-  /** Absent without one. */
+  /** Absent without learned rows. */
   readonly memory?: Preset["memory"];
+  /** Absent where nothing is counted. */
+  readonly counted?: Preset["counted"];
   readonly training: Preset["training"];
   readonly seed: number;
   readonly data: readonly DataFile[];

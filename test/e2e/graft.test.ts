@@ -100,7 +100,7 @@ const taught: Omit<TrainModelOptions, "data" | "out" | "backend"> = {
 };
 
 test("a memory is taught while the backbone keeps every byte, and the record says what it came from", async () => {
-  await graftModel(at("bare"), { rows, counted: counted(), out: at("graft") });
+  const graft = await graftModel(at("bare"), { rows, counted: counted(), out: at("graft") });
   const notes: string[] = [];
   const result = await trainModel({
     ...taught,
@@ -120,11 +120,17 @@ test("a memory is taught while the backbone keeps every byte, and the record say
     `${result.bitsPerByte}, ${result.bitsPerByteWithoutMemory}`,
   );
   // What its memory switched off says is what the bare model said.
-  const { bitsPerByte } = JSON.parse(await readFile(at("bare/training.json"), "utf8"));
+  const { bitsPerByte, numParams } = JSON.parse(await readFile(at("bare/training.json"), "utf8"));
   assert.ok(Math.abs(result.bitsPerByteWithoutMemory! - bitsPerByte) < 1e-6);
+  assert.equal(
+    result.numParams,
+    numParams + graft.numParams,
+    "the frozen weights are weights, too",
+  );
   const record = JSON.parse(await readFile(at("taught/run.json"), "utf8"));
   assert.equal(record.preset, undefined);
   assert.equal(record.train, "memory");
+  assert.equal(record.counted.order, 3);
   assert.deepEqual(record.from.map(({ name }: { name: string }) => name).toSorted(), [
     "config.json",
     "model-engram-00001-of-00004.safetensors",

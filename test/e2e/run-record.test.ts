@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { findPreset } from "../../src/training/index.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const main = join(root, "src/cli/main.ts");
@@ -88,6 +89,7 @@ test("options change the preset's numbers, and the record says all of them", () 
     [record.training.lr, record.training.length, record.preset],
     [0.001, 16, "tiny"],
   );
+  assert.deepEqual(record.counted, findPreset("tiny").counted);
   assert.equal(record.holdOut, undefined);
   assert.equal(record.valid[0].name, "play.txt");
   const config = JSON.parse(readFileSync(join(scratch, "b/config.json"), "utf8"));

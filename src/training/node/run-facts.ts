@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { TrainedPart } from "../../model/index.ts";
 import type { Overrides } from "../overrides.ts";
-import type { MemorySizes, Preset } from "../presets.ts";
+import type { CountedSizes, MemorySizes, Preset } from "../presets.ts";
 import { type DataFile, publicName, type RunRecord, type RunSurroundings } from "../run-record.ts";
 import { HOLD_OUT_RULE } from "./read-documents.ts";
 
@@ -22,7 +22,10 @@ export interface RunSettings {
   readonly presetName: string | undefined;
   readonly origin?: { readonly from: readonly DataFile[]; readonly train: TrainedPart } | undefined;
   /** With the overrides applied. */
-  readonly preset: Omit<Preset, "memory"> & { readonly memory: MemorySizes | undefined };
+  readonly preset: Omit<Preset, "memory" | "counted"> & {
+    readonly memory: MemorySizes | undefined;
+    readonly counted: CountedSizes | undefined;
+  };
   readonly overrides: Overrides;
   readonly seed: number;
   readonly data: readonly string[];
@@ -53,6 +56,7 @@ export async function describeRun(settings: RunSettings): Promise<RunRecord> {
     vocabSize: preset.vocabSize,
     model: preset.model,
     ...(preset.memory !== undefined && { memory: preset.memory }),
+    ...(preset.counted !== undefined && { counted: preset.counted }),
     ...(settings.startRows && { startRows: true as const }),
     training: preset.training,
   };
