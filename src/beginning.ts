@@ -23,7 +23,6 @@ export interface BeginningOptions {
    * tables are in RAM. Changes no result.
    */
   readonly tableMemory?: number;
-  readonly resume?: boolean;
   /** Text of a tokenizer.json to use instead of training one. */
   readonly tokenizer?: string;
 }

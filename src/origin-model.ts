@@ -21,21 +21,19 @@ import { type DataFile, type MemorySizes, type Preset, recipeToGoOn } from "./tr
 import { describeFile } from "./training/node/index.ts";
 
 export class OriginModel {
-  readonly #files: ModelFiles;
-  readonly #checked: CheckedModel;
+  readonly files: ModelFiles;
+  readonly checked: CheckedModel;
   /** Text of its tokenizer.json. */
   readonly tokenizer: string;
-  readonly chatTemplate: string | undefined;
+  /** Its texts, for a model that has its sizes. */
+  readonly texts: ModelTexts;
   #tables: RetrievalTable[] = [];
 
-  private constructor(
-    files: ModelFiles,
-    parts: { checked: CheckedModel; tokenizer: string; chatTemplate: string | undefined },
-  ) {
-    this.#files = files;
-    this.#checked = parts.checked;
+  private constructor(parts: Pick<OriginModel, "files" | "checked" | "tokenizer" | "texts">) {
+    this.files = parts.files;
+    this.checked = parts.checked;
     this.tokenizer = parts.tokenizer;
-    this.chatTemplate = parts.chatTemplate;
+    this.texts = parts.texts;
   }
 
   /** Throws as `openModel` does, and `InvalidConfigError` for packed weights. */
@@ -54,46 +52,23 @@ export class OriginModel {
       const tokenizer = await files.tokenizer();
       if (tokenizer === undefined)
         throw new FormatError(`${directory}: tokenizer.json is missing; the model is not complete`);
-      return new OriginModel(files, {
-        checked,
-        tokenizer,
-        chatTemplate: await files.chatTemplate(),
-      });
+      return new OriginModel({ files, checked, tokenizer, texts: await textsOf(files) });
     } catch (error) {
       await files.close();
       throw error;
     }
   }
 
-  get files(): ModelFiles {
-    return this.#files;
-  }
-
-  get checked(): CheckedModel {
-    return this.#checked;
-  }
-
-  /** Its texts, for a model that has its sizes. */
-  get texts(): ModelTexts {
-    const { config, generationConfig } = this.#files;
-    const { torch_dtype: _, ...settings } = config;
-    return {
-      config: settings,
-      ...(generationConfig && { generationConfig }),
-      ...(this.chatTemplate !== undefined && { chatTemplate: this.chatTemplate }),
-    };
-  }
-
   /** Its sizes as a preset, with a recipe to go on with. Throws `InvalidConfigError` where it has nothing of `part`. */
   preset(part: TrainedPart): Preset {
-    const { vocabSize, documentStart: _, engram, counted, ...model } = this.#checked.config;
+    const { vocabSize, documentStart: _, engram, counted, ...model } = this.checked.config;
     if (part === "memory" && engram === undefined && counted === undefined)
       throw new InvalidConfigError(
-        `${this.#files.path} has no memory that could be trained alone; give it one with engram graft, or train all of it`,
+        `${this.files.path} has no memory that could be trained alone; give it one with engram graft, or train all of it`,
       );
     const training = recipeToGoOn(part, { maxPositions: model.maxPositions });
     return {
-      description: this.#files.path,
+      description: this.files.path,
       vocabSize,
       model,
       memory: sizesOf(engram),
@@ -105,34 +80,34 @@ export class OriginModel {
 
   /** Its tokenizer, open. */
   openTokenizer(): Promise<Tokenizer> {
-    const settings = tokenizerSettings(this.#files, this.#checked.config);
+    const settings = tokenizerSettings(this.files, this.checked.config);
     return openTokenizer(this.tokenizer, { startWorker: startTokenizerWorker, ...settings });
   }
 
   /** Its sizes. Throws `InvalidConfigError` where the tokenizer is not its own. */
   configFor(tokenizer: Tokenizer, tokenMap: TokenMap): ModelConfig {
-    const { config, layout } = this.#checked;
-    checkTokenizer(this.#files, config, tokenizer);
-    if (layout !== undefined) checkAddresses(this.#files, { config, layout, tokenMap });
+    const { config, layout } = this.checked;
+    checkTokenizer(this.files, config, tokenizer);
+    if (layout !== undefined) checkAddresses(this.files, { config, layout, tokenMap });
     return config;
   }
 
   /** All weights as numbers. */
   async weights(): Promise<Values> {
-    return (await readWeights(this.#files, this.#checked, "f32")).params;
+    return (await readWeights(this.files, this.checked, "f32")).params;
   }
 
   /** Its learned rows, open until `close`; undefined if it has none. */
   async tables(): Promise<readonly RetrievalTable[] | undefined> {
-    for (const table of this.#checked.tables)
+    for (const table of this.checked.tables)
       this.#tables.push({ ...table, store: await table.open() });
     return this.#tables.length === 0 ? undefined : this.#tables;
   }
 
   /** Every file that says what it computes, with its SHA-256. */
   async describe(signal?: AbortSignal): Promise<DataFile[]> {
-    const { source } = this.#files;
-    const tensors = [...this.#checked.tensors.values()].map(({ file }) => file);
+    const { source } = this.files;
+    const tensors = [...this.checked.tensors.values()].map(({ file }) => file);
     const texts = source.single === undefined ? [modelNames.config, modelNames.tokenizer] : [];
     const names = [...new Set([...texts, ...tensors])];
     return Promise.all(
@@ -146,8 +121,19 @@ export class OriginModel {
   async close(): Promise<void> {
     const tables = this.#tables.map(({ store }) => store);
     this.#tables = [];
-    await closeAll([...tables, this.#files]);
+    await closeAll([...tables, this.files]);
   }
+}
+
+async function textsOf(files: ModelFiles): Promise<ModelTexts> {
+  const { torch_dtype: _, ...config } = files.config;
+  const { generationConfig } = files;
+  const chatTemplate = await files.chatTemplate();
+  return {
+    config,
+    ...(generationConfig && { generationConfig }),
+    ...(chatTemplate !== undefined && { chatTemplate }),
+  };
 }
 
 function sizesOf(engram: EngramConfig | undefined): MemorySizes {

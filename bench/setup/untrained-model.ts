@@ -1,6 +1,7 @@
 /**
  * A directory with a model of a preset's sizes, its weights random and its tables empty: what takes as
- * long as a trained one and writes nothing worth reading. Its vocabulary is learned from the sample text.
+ * long as a trained one and writes nothing worth reading. Its vocabulary is learned from the sample text. It counts
+ * nothing, whatever the preset counts.
  */
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -154,6 +154,13 @@ test("tables begin with the rows they are given, and stay so where rows do not l
   await given[0]!.store.read(rows, begun);
   await frozen.rows!.tables[0]!.store.read(rows, ended);
   assert.deepEqual(ended, begun);
+  // Each fold's table begins with them, too: where no row learns, folds change nothing.
+  const inFolds = { ...options.preset, training: { ...training, rowFolds: 3 } };
+  const out = join(directory, "frozen-folds");
+  await trainModel({ ...options, preset: inFolds, out, startTables: given });
+  const weightsIn = (name: string): Promise<Buffer> =>
+    readFile(join(directory, name, "model.safetensors"));
+  assert.ok((await weightsIn("frozen-folds")).equals(await weightsIn("frozen")));
   const record = JSON.parse(await readFile(join(directory, "frozen", "run.json"), "utf8"));
   assert.equal(record.startRows, true, "the run's record says that zeros do not make it again");
   const wrong = trainModel({

@@ -27,7 +27,7 @@ export const trainCommand: Command = defineCommand({
     "--resume continues, with the same result as a run that never stopped. --table-memory keeps the table on " +
     "disk and limits its RAM; the result is the same.\n\n" +
     "With --from in place of --preset it goes on from a model: with its sizes, its tokenizer, its weights and the rows " +
-    "of its memory; what it counted is counted anew, in this text. --train memory freezes the backbone: only the memory " +
+    "of its memory; what it counted is counted anew, in this text, as many n-grams as it has unless --set counted.maxBytes says less. --train memory freezes the backbone: only the memory " +
     "learns this text, such as one that engram graft has just given it. --set changes the recipe.\n\n" +
     `Presets:\n${presetNames.map((name) => `  ${name.padEnd(8)} ${findPreset(name).description}`).join("\n")}`,
   options: [
