@@ -19,6 +19,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "foreign-file.ts": [],
   "next-turn.ts": [],
+  "schema-words.ts": [],
   numerics: [],
   bytes: [],
   // Work that can be stopped, for whoever has some.
@@ -216,6 +217,7 @@ const openToAll: readonly string[] = [
   "errors.ts",
   "foreign-file.ts",
   "next-turn.ts",
+  "schema-words.ts",
 ];
 
 /** Folders below a folder that others may import, through an `index.ts` of their own. */
@@ -269,7 +271,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   hono: ["src/server/"],
   iovalkey: ["src/memory/stores/valkey/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/bytes/node/"],
-  zod: ["src/cli/", "src/server/", "src/eval/tasks/", "src/study/"],
+  zod: ["src/cli/", "src/server/", "src/eval/tasks/", "src/study/", "src/schema-words.ts"],
 };
 
 const lineLimit = 500;

@@ -10,6 +10,7 @@ import type { ConsoleOutput } from "./chat-lines.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
+import { plainWords, sentenceOf } from "../schema-words.ts";
 import { resolveModel } from "./resolve-model.ts";
 import type { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
@@ -173,13 +174,9 @@ async function resolveModels(
 
 /** Checks what was written against the command's schema. Throws `InvalidConfigError`. */
 function parseInput(command: Command, input: Record<string, unknown>): never {
-  const parsed = z.safeParse(command.schema, input);
+  const parsed = z.safeParse(command.schema, input, { error: plainWords });
   if (parsed.success) return parsed.data;
-  const sentences = parsed.error.issues.map((issue) => {
-    const [key] = issue.path;
-    return key === undefined ? issue.message : `${nameOf(command, String(key))}: ${issue.message}`;
-  });
-  throw new InvalidConfigError(sentences.join("; "));
+  throw new InvalidConfigError(sentenceOf(parsed.error, ([key]) => nameOf(command, String(key))));
 }
 
 /** The name on the command line of the schema's `key`. */

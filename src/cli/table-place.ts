@@ -5,6 +5,7 @@ import * as z from "zod";
 import type { Place } from "../at-rest/node/index.ts";
 import { InvalidConfigError } from "../errors.ts";
 import type { LoadModelOptions } from "../load-model.ts";
+import { sentenceOf } from "../schema-words.ts";
 import { byteSize } from "./arguments.ts";
 import type { CommandOption } from "./command.ts";
 
@@ -50,8 +51,7 @@ export function tablePlacement({
     );
   if (cache === undefined) return {};
   const size = byteSize.safeParse(cache);
-  if (!size.success)
-    throw new InvalidConfigError(`--table ${table}: ${z.prettifyError(size.error)}`);
+  if (!size.success) throw new InvalidConfigError(`--table ${table}: ${sentenceOf(size.error)}`);
   return { tableMemory: size.data };
 }
 

@@ -44,8 +44,9 @@ for (const [what, change, expected] of [
   ["no hypothesis", { hypothesis: " " }, /hypothesis: expected words, got none/],
   ["nothing that would refute it", { refutation: undefined }, /refutation: /],
   ["no prediction", { predictions: [] }, /predictions: /],
+  ["no title", { title: undefined }, /a\.json: title: expected string, got nothing$/],
+  ["no seed", { seeds: [] }, /seeds: expected at least 1 item, got 0$/],
   ["one arm", { arms: { dense: sound.arms.dense } }, /arms: expected at least two arms/],
-  ["no seed", { seeds: [] }, /seeds: /],
   ["a seed twice", { seeds: [1, 2, 1] }, /seeds: a seed is given twice/],
   ["half a seed", { seeds: [0.5] }, /seeds\.0: /],
   [

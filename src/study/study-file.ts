@@ -6,6 +6,7 @@
 import * as z from "zod";
 import { InvalidConfigError } from "../errors.ts";
 import { checkPreset } from "../model-of-preset.ts";
+import { plainWords, sentenceOf } from "../schema-words.ts";
 import { findPreset, overridePreset, type Preset } from "../training/index.ts";
 import { metricOf, metricWords } from "./metrics.ts";
 
@@ -139,13 +140,8 @@ type StudyFile = z.output<typeof schema>;
 
 /** `value` is the file's JSON, `file` its name for messages. Throws `InvalidConfigError`. */
 export function parseStudy(value: unknown, file: string): Study {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map(
-      (issue) => `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`,
-    );
-    throw new InvalidConfigError(`${file}: ${issues.join("; ")}`);
-  }
+  const parsed = schema.safeParse(value, { error: plainWords });
+  if (!parsed.success) throw new InvalidConfigError(`${file}: ${sentenceOf(parsed.error)}`);
   const { data } = parsed;
   const at = <T>(place: string, work: () => T): T => {
     try {

@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { FormatError } from "../../errors.ts";
+import { plainWords, sentenceOf } from "../../schema-words.ts";
 import {
   METRICS,
   type AnswerFilter,
@@ -139,8 +140,8 @@ export function parseTaskFile(text: string, name: string): TaskFile {
       cause,
     });
   }
-  const result = schema.safeParse(json);
-  if (!result.success) throw new FormatError(`${name}: ${z.prettifyError(result.error)}`);
+  const result = schema.safeParse(json, { error: plainWords });
+  if (!result.success) throw new FormatError(`${name}: ${sentenceOf(result.error)}`);
   const { data: task } = result;
   const wrong = contradiction(task);
   if (wrong !== undefined) throw new FormatError(`${name}: ${wrong}`);
