@@ -71,7 +71,6 @@ export const gptNeox: Family = {
       isPartial: true,
     });
     return {
-      family: "gpt_neox",
       block: {
         norm: "layer",
         attentionBias: flag(json, "attention_bias") ? "all" : "none",
