@@ -19,15 +19,14 @@ LENGTH = 40
 VOCAB = 48
 HERE = os.path.join(os.path.dirname(__file__), "..", "test", "golden", "families")
 
+tokens = dict(vocab_size=VOCAB, bos_token_id=1, eos_token_id=2)
 sizes = dict(
-    vocab_size=VOCAB,
+    tokens,
     hidden_size=16,
     intermediate_size=24,
     num_hidden_layers=2,
     num_attention_heads=2,
     max_position_embeddings=64,
-    bos_token_id=1,
-    eos_token_id=2,
 )
 grouped = dict(sizes, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5)
 llama3 = dict(
@@ -59,15 +58,7 @@ models = {
     "qwen3": (tf.Qwen3ForCausalLM, tf.Qwen3Config(**grouped, head_dim=12), {}),
     "gpt2": (
         tf.GPT2LMHeadModel,
-        tf.GPT2Config(
-            vocab_size=VOCAB,
-            n_embd=16,
-            n_layer=2,
-            n_head=2,
-            n_positions=64,
-            bos_token_id=1,
-            eos_token_id=2,
-        ),
+        tf.GPT2Config(**tokens, n_embd=16, n_layer=2, n_head=2, n_positions=64),
         {},
     ),
     "gpt_neox": (

@@ -66,7 +66,7 @@ export async function checkModel(
   const tensors = await files.tensors(readsTables ? {} : { without: (name) => ofTables.has(name) });
   checkNumLayers(files, { config, tensors });
   const used = new Set(readsTables ? [] : ofTables);
-  for (const { name } of checkWeights(files, { config, tensors })) used.add(name);
+  for (const { name } of await checkWeights(files, { config, tensors })) used.add(name);
   const tables = memory && engram ? await locateTables(files, engram, { elsewhere }) : [];
   for (const { layerId, parts } of tables)
     for (const name of [countsName(layerId), ...parts.map(({ tensor }) => tensor.name)])

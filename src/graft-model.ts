@@ -28,9 +28,10 @@ import {
   paramViews,
   readModelConfig,
 } from "./model/index.ts";
+import { isBlockType } from "./numerics/index.ts";
 import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
-import { isBlockType, numberSource, storedSources } from "./stored-weights.ts";
+import { numberSource, storedSources } from "./stored-weights.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import type { Document, MemorySizes } from "./training/index.ts";
 

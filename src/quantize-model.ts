@@ -25,7 +25,8 @@ import {
   quantizeMatrix,
   type WeightDtype,
 } from "./model/index.ts";
-import { storedFormat, weightSources } from "./model-weights.ts";
+import { storedFormat } from "./model-weights.ts";
+import { weightSources } from "./packed-weights.ts";
 import { memoryFiles } from "./save-model.ts";
 import { sizeOf } from "./tensor/index.ts";
 

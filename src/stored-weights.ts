@@ -22,8 +22,9 @@ import {
   decodeGgmlBlocks,
   encodeBf16Array,
   firstNonFinite,
+  isBlockType,
   type GgmlBlockType,
-  ggmlFormats,
+  ggmlTypes,
 } from "./numerics/index.ts";
 import { sizeOf, type Values } from "./tensor/index.ts";
 
@@ -35,12 +36,8 @@ export const NUMBERS: readonly LocatedTensor["dtype"][] = [
   "F32",
   "BF16",
   "F16",
-  ...(Object.keys(ggmlFormats) as GgmlBlockType[]),
+  ...(Object.keys(ggmlTypes) as GgmlBlockType[]),
 ];
-
-export function isBlockType(dtype: LocatedTensor["dtype"]): dtype is GgmlBlockType {
-  return Object.hasOwn(ggmlFormats, dtype);
-}
 
 /** A tensor of the layout, and where it is: more than once where one of its names may be left out. */
 export interface FoundTensor {
@@ -192,7 +189,7 @@ async function readNumbers(
   const bytes = await files.read(name);
   if (dtype === "BF16") decodeBf16Array(new Uint16Array(bytes.buffer), into);
   else if (dtype === "F16") decodeF16Array(new Uint16Array(bytes.buffer), into);
-  else if (isBlockType(dtype)) decodeGgmlBlocks(dtype, bytes, into);
+  else if (isBlockType(dtype)) await decodeGgmlBlocks(dtype, bytes, into);
 }
 
 /** A tied weight may be there under both of its names, but is one weight. */

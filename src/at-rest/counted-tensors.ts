@@ -28,21 +28,11 @@ import {
   rowFormat,
   type TableIdentity,
 } from "../memory/index.ts";
-import type { ModelConfig } from "../model/index.ts";
+import { countedTensors as names } from "./counts-when-needed.ts";
 import { chunksOf } from "./row-chunks.ts";
 import { locateElsewhere, type LocateOptions, type TableAtRest, tableInFiles } from "./tables.ts";
 
-const names = {
-  buckets: "memory_counts.buckets",
-  offsets: "memory_counts.offsets",
-  unigrams: "memory_counts.unigrams",
-  discounts: "memory_counts.discounts",
-} as const;
-
 const blocks = rowFormat("f32", BLOCK_BYTES / 4);
-
-/** All tensors of a counted memory; the first is its table's. */
-export const countedNames: readonly string[] = Object.values(names);
 
 /** The tensors of a counted memory: the table's, which may lie elsewhere, and the directory's. */
 export function countedSources(table: CountedTable): [TensorSource[], TensorSource[]] {
@@ -82,17 +72,12 @@ export interface CountsAtRest {
 /** The most blocks that offsets of 32 bits reach into. */
 const MOST_BLOCKS = 2 ** 32 / BLOCK_BYTES;
 
-/**
- * Finds a model's counted memory; undefined if it has none. Reads headers only, unless the table is elsewhere. Throws
- * `FormatError` where a tensor is missing or not what the configuration says.
- */
+/** As `locateCounts` of `counts-when-needed.ts`, of a model that counts. */
 export async function locateCounts(
   files: ModelFiles,
-  { counted, vocabSize, numLayers: layerId }: ModelConfig,
-  { elsewhere }: LocateOptions = {},
-): Promise<CountsAtRest | undefined> {
-  if (counted === undefined) return undefined;
-  const { order } = counted;
+  { order, vocabSize, layerId }: { order: number; vocabSize: number; layerId: number },
+  { elsewhere }: LocateOptions,
+): Promise<CountsAtRest> {
   const find = async (name: string, dtype: FileDType, shape: number[]): Promise<LocatedTensor> =>
     checkTensor(files.path, await files.find(name), { name, dtypes: [dtype], shape });
   const numOffsets = (await files.find(names.offsets))?.shape[0] ?? 0;

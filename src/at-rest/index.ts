@@ -1,12 +1,11 @@
 /** A model's tables at rest: where they are, how they are opened, how they are copied to other places. */
 export {
-  countedNames,
   countedSources,
   countedSourcesOf,
   type CountsAtRest,
   countsIdentity,
-  locateCounts,
 } from "./counted-tensors.ts";
+export { countedNames, locateCounts } from "./counts-when-needed.ts";
 export { rowChunks } from "./row-chunks.ts";
 export { isRowLogState, rowLogName, type RowLogState, rowMapName } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";

@@ -8,7 +8,7 @@ import {
   type ModelFiles,
   type TensorSource,
 } from "../checkpoint/index.ts";
-import { hottestRows, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
+import { readInPlace, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
 import { layerName } from "../model/index.ts";
 import { nextTurn } from "../next-turn.ts";
 
@@ -72,6 +72,7 @@ export async function warmCaches(
       try {
         // The caller that opened the model goes first.
         await othersTurn(signal);
+        const { hottestRows } = await readInPlace();
         const codes = untilAborted(useCodes, signal);
         const options = { most, sliceRows: SLICE_ROWS };
         for await (const slice of hottestRows(codes, options)) {

@@ -16,15 +16,12 @@ import {
   hashConstants,
   hashConstantsDigest,
   type LayerLayout,
-  measured,
-  openCache,
   RamStore,
+  readInPlace,
   type RetrievalTable,
   type RowFormat,
   rowFormat,
-  rowsInRanges,
   type RowStore,
-  SideBySideStore,
   type TableIdentity,
   type UseCodes,
 } from "../memory/index.ts";
@@ -163,6 +160,7 @@ export function tableInFiles(
 ): TableAtRest {
   const { numRows, parts } = table;
   const open = async (): Promise<RowStore> => {
+    const { rowsInRanges, SideBySideStore } = await readInPlace();
     const stores: RowStore[] = [];
     try {
       for (const { tensor, from, to } of parts) {
@@ -276,11 +274,12 @@ export async function openTable(
     store: wrapStore(store, { layerId, name, isOuter: true }),
   });
   if (cacheBytes === undefined) return done(await readWhole(table, options), "memory");
+  const { cached, measured } = await readInPlace();
   const store = await table.open();
   try {
     const name = tier === "disk" ? "file" : tier;
     const below = wrapStore(measured(store, { tier }), { layerId, name, isOuter: false });
-    return done(await openCache(below, { bytes: cacheBytes }), "cache");
+    return done(cached(below, { bytes: cacheBytes }), "cache");
   } catch (error) {
     await store.close();
     throw error;

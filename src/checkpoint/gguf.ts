@@ -14,7 +14,7 @@
  * after another or end after the file, and bytes after the last.
  */
 import { FormatError } from "../errors.ts";
-import { type GgmlBlockType, ggmlFormats } from "../numerics/index.ts";
+import { type GgmlBlockType, ggmlTypes, isBlockType } from "../numerics/index.ts";
 import { elementBytes, maxHeaderBytes } from "./safetensors.ts";
 
 /** Types of numbers and blocks that are read here. */
@@ -206,7 +206,7 @@ function readTensor(
   if (!isRead(dtype))
     throw new FormatError(
       `${where} is of type ${dtype}, which is not read here; known are ${NUMBERS.join(", ")}, ` +
-        Object.keys(ggmlFormats).join(", "),
+        Object.keys(ggmlTypes).join(", "),
     );
   const { values, bytes } = blockOf(dtype);
   const row = shape.at(-1) ?? 1;
@@ -225,12 +225,12 @@ function isNumber(dtype: string): dtype is (typeof NUMBERS)[number] {
 }
 
 function isRead(dtype: string): dtype is GgufDType {
-  return isNumber(dtype) || Object.hasOwn(ggmlFormats, dtype);
+  return isNumber(dtype) || isBlockType(dtype);
 }
 
 /** Numbers of a block of this type, and its bytes. */
-export function blockOf(dtype: GgufDType): { readonly values: number; readonly bytes: number } {
-  return isNumber(dtype) ? { values: 1, bytes: elementBytes[dtype] } : ggmlFormats[dtype];
+function blockOf(dtype: GgufDType): { readonly values: number; readonly bytes: number } {
+  return isNumber(dtype) ? { values: 1, bytes: elementBytes[dtype] } : ggmlTypes[dtype];
 }
 
 /** Reads forward. Nothing is allocated for what the rest of the file cannot hold. */

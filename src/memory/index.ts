@@ -179,4 +179,4 @@ export {
   type TokenSpellings,
 } from "./token-map.ts";
 export { type RowTrainingState, TrainableHashedMemory } from "./trainable-hashed-memory.ts";
-export { countedMemory, openCache } from "./when-needed.ts";
+export { countedMemory, readInPlace } from "./when-needed.ts";

@@ -1,6 +1,5 @@
 /** Parts of a memory whose code is loaded with the first model that has them: a page that opens others does without. */
 import type { CountedMemory } from "./counted/counted-memory.ts";
-import type { cached, CachedStore } from "./stores/cache/cached.ts";
 
 export async function countedMemory(
   ...of: ConstructorParameters<typeof CountedMemory>
@@ -8,6 +7,6 @@ export async function countedMemory(
   return new (await import("./counted/counted-memory.ts")).CountedMemory(...of);
 }
 
-export async function openCache(...of: Parameters<typeof cached>): Promise<CachedStore> {
-  return (await import("./stores/cache/cached.ts")).cached(...of);
+export function readInPlace(): Promise<typeof import("./read-in-place.ts")> {
+  return import("./read-in-place.ts");
 }

@@ -43,6 +43,7 @@ export {
   trainedSpecs,
 } from "./params.ts";
 export type { ParamSpec } from "./kind.ts";
+export { dequantizeMatrix, quantizeMatrix } from "./packed-matrix.ts";
 export { closeMixture, openMixture } from "./mixture.ts";
 export {
   bitsOf,
@@ -52,11 +53,10 @@ export {
   type WeightDtype,
 } from "./quantization.ts";
 export {
-  dequantizeMatrix,
   isQuantizable,
+  packingAtRest,
   type QuantizedMatrix,
   type QuantizedWeights,
-  quantizeMatrix,
 } from "./weights.ts";
 export { type LayerRange } from "./transformer.ts";
 export {

@@ -5,18 +5,18 @@
  * N rows, K inputs, M outputs of a matrix [M,K].
  */
 import {
-  dequantizeBlocks,
+  type GgmlBlockType,
+  type GgmlPacking,
+  isBlockType,
+  packingOf,
   QUANTIZED_BLOCK,
   type QuantizedBits,
-  quantizeBlocks,
 } from "../numerics/index.ts";
 import {
   type GraphBuilder,
   type QuantizedTensor,
   type Shape,
   type Tensor,
-  type Value,
-  valueOf,
 } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import type { KindParams, ParamSpec } from "./kind.ts";
@@ -42,14 +42,14 @@ export function isQuantizable({ kind, shape }: ParamSpec): boolean {
   return kind !== "gain" && shape.length === 2 && shape[1]! % QUANTIZED_BLOCK === 0;
 }
 
-/** Packs `value`, a matrix for which `isQuantizable` holds. */
-export function quantizeMatrix({ data, shape }: Value, bits: QuantizedBits): QuantizedMatrix {
-  return { shape: shape as [number, number], ...quantizeBlocks(data as Float32Array, bits) };
-}
-
-/** The numbers that a packed matrix represents. */
-export function dequantizeMatrix(matrix: QuantizedMatrix): Value {
-  return valueOf(dequantizeBlocks(matrix), matrix.shape);
+/** How a weight that rests as `type` is held without being unpacked; undefined where it is held as numbers. */
+export function packingAtRest(
+  spec: ParamSpec,
+  type: string | undefined,
+): (GgmlPacking & { readonly type: GgmlBlockType }) | undefined {
+  if (type === undefined || !isBlockType(type) || !isQuantizable(spec)) return undefined;
+  const packing = packingOf(type);
+  return packing && { type, ...packing };
 }
 
 /** The weights of one kind in one layer, by the names that the kind's code uses. */

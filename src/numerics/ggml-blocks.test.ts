@@ -3,15 +3,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { decodeF16Array } from "./f16.ts";
-import {
-  decodeGgmlBlocks,
-  type GgmlBlockType,
-  ggmlFormats,
-  ggmlRuns,
-  isPackable,
-  packGgmlBlocks,
-  packingOf,
-} from "./ggml-blocks.ts";
+import { decodeGgmlBlocks, ggmlRuns, packGgmlBlocks, unpackBlock } from "./ggml-blocks.ts";
+import { type GgmlBlockType, ggmlTypes, packingOf } from "./block-types.ts";
 import { dequantizeBlocks } from "./quantized-blocks.ts";
 
 interface Golden {
@@ -25,7 +18,7 @@ const golden = JSON.parse(
 
 const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, "base64"));
 
-for (const [name, format] of Object.entries(ggmlFormats)) {
+for (const [name, format] of Object.entries(ggmlTypes)) {
   const { blocks, values } = golden.formats[name]!;
   const bytes = bytesOf(blocks);
   const expected = new Uint32Array(bytesOf(values).buffer);
@@ -39,9 +32,10 @@ for (const [name, format] of Object.entries(ggmlFormats)) {
 
   test(`${name} has its codes and offsets where the format says they are`, () => {
     const runs = ggmlRuns();
-    const { least, bits, hasOffsets } = format;
+    const { bits, hasOffsets } = format;
+    const least = hasOffsets ? 0 : -(2 ** (bits - 1));
     for (let at = 0; at < bytes.length; at += format.bytes) {
-      format.unpack(bytes, at, runs);
+      unpackBlock[name as GgmlBlockType](bytes, at, runs);
       const codes = runs.codes.subarray(0, format.values);
       assert.ok(codes.every((code) => code >= least && code < least + 2 ** bits));
       const offsets = runs.offsets.subarray(0, format.values / format.run);
@@ -50,13 +44,13 @@ for (const [name, format] of Object.entries(ggmlFormats)) {
   });
 }
 
-for (const name of Object.keys(ggmlFormats).filter((one) => isPackable(one as GgmlBlockType)))
+for (const name of Object.keys(ggmlTypes).filter((one) => packingOf(one as GgmlBlockType)))
   test(`${name} is packed as the numbers that it stands for`, () => {
     const { blocks, values } = golden.formats[name]!;
     const expected = new Float32Array(bytesOf(values).buffer);
     const type = name as GgmlBlockType;
     const packed = packGgmlBlocks(type, bytesOf(blocks), expected.length);
-    assert.equal(packed.bits, packingOf(type).bits);
+    assert.equal(packed.bits, packingOf(type)!.bits);
     const found = dequantizeBlocks(packed);
     for (const [i, value] of expected.entries()) {
       // Only the offsets of 4-bit codes are rounded: by 2^-24 of the largest number of the block at most.

@@ -15,7 +15,14 @@
  *   Q6_K  128 bytes q, 64 bytes high bits, 16 signed bytes s, f16 d    (q - 32) * (d * s)
  */
 import { f16Values } from "./f16.ts";
-import { QUANTIZED_BLOCK, type QuantizedBlocks } from "./quantized-blocks.ts";
+import {
+  type GgmlBlockShape,
+  type GgmlBlockType,
+  ggmlTypes,
+  packingOf,
+  QUANTIZED_BLOCK,
+  type QuantizedBlocks,
+} from "./block-types.ts";
 
 /** Numbers that were unpacked and not yet multiplied. Room for one block of any format. */
 export interface GgmlRuns {
@@ -26,86 +33,54 @@ export interface GgmlRuns {
   readonly offsets: Float32Array;
 }
 
-export interface GgmlFormat {
-  /** Numbers a block. */
-  readonly values: number;
-  readonly bytes: number;
-  /** Numbers that share a scale. */
-  readonly run: 16 | 32;
-  /** All codes are in `least` .. `least` + 2^bits - 1. */
-  readonly bits: 4 | 5 | 6 | 8;
-  readonly least: number;
-  readonly hasOffsets: boolean;
-  /** Unpacks the block that begins at byte `at`. */
-  readonly unpack: (bytes: Uint8Array, at: number, into: GgmlRuns) => void;
-}
+/**
+ * Unpacks the block that begins at byte `at`. Codes have as many bits as the type; they are signed where it has no
+ * offsets.
+ */
+type Unpack = (bytes: Uint8Array, at: number, into: GgmlRuns) => void;
 
-/** Formats of 32 numbers: `d`, then `m` if they have offsets, then the high bits of 5-bit codes, then the codes. */
-function smallBlock(bits: 4 | 5, hasOffsets: boolean): GgmlFormat {
+/** Types of 32 numbers: `d`, then `m` if they have offsets, then the high bits of 5-bit codes, then the codes. */
+function smallBlock({ bits, hasOffsets }: GgmlBlockShape): Unpack {
   const least = hasOffsets ? 0 : -(2 ** (bits - 1));
   const codesAt = (hasOffsets ? 4 : 2) + (bits === 5 ? 4 : 0);
-  return {
-    values: 32,
-    bytes: codesAt + 16,
-    run: 32,
-    bits,
-    least,
-    hasOffsets,
-    unpack(bytes, at, { codes, scales, offsets }) {
-      scales[0] = f16At(bytes, at);
-      offsets[0] = hasOffsets ? f16At(bytes, at + 2) : -0;
-      const high = bits === 5 ? u32At(bytes, at + codesAt - 4) : 0;
-      for (let i = 0; i < 16; i++) {
-        const byte = bytes[at + codesAt + i]!;
-        codes[i] = ((byte & 15) | (((high >>> i) & 1) << 4)) + least;
-        codes[i + 16] = ((byte >>> 4) | (((high >>> (i + 16)) & 1) << 4)) + least;
-      }
-    },
+  return (bytes, at, { codes, scales, offsets }) => {
+    scales[0] = f16At(bytes, at);
+    offsets[0] = hasOffsets ? f16At(bytes, at + 2) : -0;
+    const high = bits === 5 ? u32At(bytes, at + codesAt - 4) : 0;
+    for (let i = 0; i < 16; i++) {
+      const byte = bytes[at + codesAt + i]!;
+      codes[i] = ((byte & 15) | (((high >>> i) & 1) << 4)) + least;
+      codes[i + 16] = ((byte >>> 4) | (((high >>> (i + 16)) & 1) << 4)) + least;
+    }
   };
 }
 
-const q8: GgmlFormat = {
-  values: 32,
-  bytes: 34,
-  run: 32,
-  bits: 8,
-  least: -128,
-  hasOffsets: false,
-  unpack(bytes, at, { codes, scales, offsets }) {
-    scales[0] = f16At(bytes, at);
-    offsets[0] = -0;
-    // An Int8Array keeps the sign.
-    for (let i = 0; i < 32; i++) codes[i] = bytes[at + 2 + i]!;
-  },
+const q8: Unpack = (bytes, at, { codes, scales, offsets }) => {
+  scales[0] = f16At(bytes, at);
+  offsets[0] = -0;
+  // An Int8Array keeps the sign.
+  for (let i = 0; i < 32; i++) codes[i] = bytes[at + 2 + i]!;
 };
 
 /** Q4_K and Q5_K: eight runs of 32, whose scales and minima are whole numbers of 6 bits. */
-function largeBlock(bits: 4 | 5): GgmlFormat {
+function largeBlock({ bits }: GgmlBlockShape): Unpack {
   const codesAt = bits === 5 ? 48 : 16;
-  return {
-    values: 256,
-    bytes: codesAt + 128,
-    run: 32,
-    bits,
-    least: 0,
-    hasOffsets: true,
-    unpack(bytes, at, { codes, scales, offsets }) {
-      const d = f16At(bytes, at);
-      const dmin = f16At(bytes, at + 2);
-      for (let run = 0; run < 8; run++) {
-        const [scale, min] = sixBits(bytes, at + 4, run);
-        scales[run] = d * scale;
-        offsets[run] = -(dmin * min);
+  return (bytes, at, { codes, scales, offsets }) => {
+    const d = f16At(bytes, at);
+    const dmin = f16At(bytes, at + 2);
+    for (let run = 0; run < 8; run++) {
+      const [scale, min] = sixBits(bytes, at + 4, run);
+      scales[run] = d * scale;
+      offsets[run] = -(dmin * min);
+    }
+    // Two runs share 32 bytes: the first has their low halves. The 32 bytes of high bits have a bit for each run.
+    for (let run = 0; run < 8; run++)
+      for (let i = 0; i < 32; i++) {
+        const byte = bytes[at + codesAt + (run >>> 1) * 32 + i]!;
+        const low = (run & 1) === 0 ? byte & 15 : byte >>> 4;
+        const high = bits === 5 ? (bytes[at + 16 + i]! >>> run) & 1 : 0;
+        codes[run * 32 + i] = low | (high << 4);
       }
-      // Two runs share 32 bytes: the first has their low halves. The 32 bytes of high bits have a bit for each run.
-      for (let run = 0; run < 8; run++)
-        for (let i = 0; i < 32; i++) {
-          const byte = bytes[at + codesAt + (run >>> 1) * 32 + i]!;
-          const low = (run & 1) === 0 ? byte & 15 : byte >>> 4;
-          const high = bits === 5 ? (bytes[at + 16 + i]! >>> run) & 1 : 0;
-          codes[run * 32 + i] = low | (high << 4);
-        }
-    },
   };
 }
 
@@ -117,44 +92,33 @@ function sixBits(bytes: Uint8Array, at: number, run: number): readonly [number, 
   return [(both & 15) | ((scale >>> 6) << 4), (both >>> 4) | ((min >>> 6) << 4)];
 }
 
-const q6k: GgmlFormat = {
-  values: 256,
-  bytes: 210,
-  run: 16,
-  bits: 6,
-  least: -32,
-  hasOffsets: false,
-  unpack(bytes, at, { codes, scales, offsets }) {
-    const d = f16At(bytes, at + 208);
-    for (let run = 0; run < 16; run++) {
-      scales[run] = d * ((bytes[at + 192 + run]! << 24) >> 24);
-      offsets[run] = -0;
+const q6k: Unpack = (bytes, at, { codes, scales, offsets }) => {
+  const d = f16At(bytes, at + 208);
+  for (let run = 0; run < 16; run++) {
+    scales[run] = d * ((bytes[at + 192 + run]! << 24) >> 24);
+    offsets[run] = -0;
+  }
+  // Halves of 128 numbers are four rows of 32. Rows 0 and 2 share 32 bytes of low bits, and so do 1 and 3; all four
+  // share 32 bytes of high bits.
+  for (let row = 0; row < 8; row++) {
+    const half = row >>> 2;
+    for (let i = 0; i < 32; i++) {
+      const byte = bytes[at + half * 64 + (row & 1) * 32 + i]!;
+      const low = (row & 2) === 0 ? byte & 15 : byte >>> 4;
+      const high = (bytes[at + 128 + half * 32 + i]! >>> (2 * (row & 3))) & 3;
+      codes[row * 32 + i] = (low | (high << 4)) - 32;
     }
-    // Halves of 128 numbers are four rows of 32. Rows 0 and 2 share 32 bytes of low bits, and so do 1 and 3; all four
-    // share 32 bytes of high bits.
-    for (let row = 0; row < 8; row++) {
-      const half = row >>> 2;
-      for (let i = 0; i < 32; i++) {
-        const byte = bytes[at + half * 64 + (row & 1) * 32 + i]!;
-        const low = (row & 2) === 0 ? byte & 15 : byte >>> 4;
-        const high = (bytes[at + 128 + half * 32 + i]! >>> (2 * (row & 3))) & 3;
-        codes[row * 32 + i] = (low | (high << 4)) - 32;
-      }
-    }
-  },
+  }
 };
 
-export type GgmlBlockType = "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K";
-
-/** By GGML's names. */
-export const ggmlFormats: Readonly<Record<GgmlBlockType, GgmlFormat>> = {
-  Q4_0: smallBlock(4, false),
-  Q4_1: smallBlock(4, true),
-  Q5_0: smallBlock(5, false),
-  Q5_1: smallBlock(5, true),
+export const unpackBlock: Readonly<Record<GgmlBlockType, Unpack>> = {
+  Q4_0: smallBlock(ggmlTypes.Q4_0),
+  Q4_1: smallBlock(ggmlTypes.Q4_1),
+  Q5_0: smallBlock(ggmlTypes.Q5_0),
+  Q5_1: smallBlock(ggmlTypes.Q5_1),
   Q8_0: q8,
-  Q4_K: largeBlock(4),
-  Q5_K: largeBlock(5),
+  Q4_K: largeBlock(ggmlTypes.Q4_K),
+  Q5_K: largeBlock(ggmlTypes.Q5_K),
   Q6_K: q6k,
 };
 
@@ -169,12 +133,12 @@ export function ggmlRuns(): GgmlRuns {
 
 /** Decodes the blocks of `into.length` numbers, whole blocks. Exact: one rounding a number, as GGML's own loops. */
 export function decodeGgmlBlocks(type: GgmlBlockType, bytes: Uint8Array, into: Float32Array): void {
-  const format = ggmlFormats[type];
-  const { values, run } = format;
+  const { values, run, bytes: size } = ggmlTypes[type];
+  const unpack = unpackBlock[type];
   const runs = ggmlRuns();
   const { codes, scales, offsets } = runs;
-  for (let block = 0, at = 0; block < into.length; block += values, at += format.bytes) {
-    format.unpack(bytes, at, runs);
+  for (let block = 0, at = 0; block < into.length; block += values, at += size) {
+    unpack(bytes, at, runs);
     for (let i = 0; i < values; i += run) {
       const scale = scales[i / run]!;
       const offset = offsets[i / run]!;
@@ -184,22 +148,9 @@ export function decodeGgmlBlocks(type: GgmlBlockType, bytes: Uint8Array, into: F
   }
 }
 
-/** Whether `packGgmlBlocks` can hold them. */
-export function isPackable(type: GgmlBlockType): boolean {
-  return ggmlFormats[type].run === QUANTIZED_BLOCK;
-}
-
-/** How many bits a code takes there, and whether there are offsets. */
-export function packingOf(type: GgmlBlockType): {
-  readonly bits: QuantizedBlocks["bits"];
-  readonly hasOffsets: boolean;
-} {
-  const { bits, hasOffsets } = ggmlFormats[type];
-  return { bits: bits === 4 ? 4 : 8, hasOffsets };
-}
-
 /**
- * The blocks of `count` numbers in the form that is multiplied without being unpacked; of a type that `isPackable`.
+ * The blocks of `count` numbers in the form that is multiplied without being unpacked; of a type that
+ * has a packing (`packingOf`).
  * Stands for the same numbers; where codes of 4 bits have offsets, these are rounded to float32 once more.
  */
 export function packGgmlBlocks(
@@ -207,8 +158,9 @@ export function packGgmlBlocks(
   bytes: Uint8Array,
   count: number,
 ): QuantizedBlocks {
-  const format = ggmlFormats[type];
-  const { bits, hasOffsets } = packingOf(type);
+  const { values, bytes: size } = ggmlTypes[type];
+  const unpack = unpackBlock[type];
+  const { bits, hasOffsets } = packingOf(type)!;
   const zero = 2 ** (bits - 1);
   // Codes from 0 on, of which the half of 16 is taken away again.
   const shift = hasOffsets && bits === 4 ? 0 : zero;
@@ -216,14 +168,13 @@ export function packGgmlBlocks(
   const scales = new Float32Array(count / QUANTIZED_BLOCK);
   const offsets = hasOffsets ? new Float32Array(scales.length) : undefined;
   const runs = ggmlRuns();
-  const runsOfBlock = format.values / QUANTIZED_BLOCK;
-  for (let run = 0, at = 0; run < scales.length; run += runsOfBlock, at += format.bytes) {
-    format.unpack(bytes, at, runs);
+  const runsOfBlock = values / QUANTIZED_BLOCK;
+  for (let run = 0, at = 0; run < scales.length; run += runsOfBlock, at += size) {
+    unpack(bytes, at, runs);
     const from = run * QUANTIZED_BLOCK;
-    if (bits === 8)
-      for (let i = 0; i < format.values; i++) codes[from + i] = runs.codes[i]! + shift;
+    if (bits === 8) for (let i = 0; i < values; i++) codes[from + i] = runs.codes[i]! + shift;
     else
-      for (let i = 0; i < format.values; i += 2)
+      for (let i = 0; i < values; i += 2)
         codes[(from + i) >>> 1] = (runs.codes[i]! + shift) | ((runs.codes[i + 1]! + shift) << 4);
     for (let i = 0; i < runsOfBlock; i++) {
       const scale = runs.scales[i]!;

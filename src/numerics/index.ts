@@ -23,24 +23,18 @@ export {
   SCALE_BLOCK,
 } from "./float8.ts";
 export {
-  decodeGgmlBlocks,
   type GgmlBlockType,
-  type GgmlFormat,
-  ggmlFormats,
-  ggmlRuns,
-  isPackable,
-  packGgmlBlocks,
+  type GgmlPacking,
+  ggmlTypes,
+  isBlockType,
   packingOf,
-} from "./ggml-blocks.ts";
-export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
-export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";
-export {
-  dequantizeBlocks,
   QUANTIZED_BLOCK,
   type QuantizedBits,
   type QuantizedBlocks,
-  quantizeBlocks,
-} from "./quantized-blocks.ts";
+} from "./block-types.ts";
+export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
+export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";
+export { dequantizeBlocks, quantizeBlocks } from "./quantized-blocks.ts";
 export { Random } from "./random.ts";
 export {
   decodeInt4Run,
@@ -52,3 +46,4 @@ export {
   type ScaledIntPlace,
 } from "./scaled-int.ts";
 export { studentT } from "./student-t.ts";
+export { decodeGgmlBlocks, packGgmlBlocks } from "./when-needed.ts";

@@ -15,21 +15,7 @@
  */
 import { NonFiniteError } from "../errors.ts";
 import { decodeBf16, encodeBf16 } from "./bf16.ts";
-
-/** Numbers that share a scale. */
-export const QUANTIZED_BLOCK = 32;
-
-export type QuantizedBits = 4 | 8;
-
-export interface QuantizedBlocks {
-  readonly bits: QuantizedBits;
-  /** 8 / bits codes a byte. */
-  readonly codes: Uint8Array;
-  /** One scale a block. */
-  readonly scales: Float32Array;
-  /** Added to every number of a block. Only blocks of other formats have them (`packGgmlBlocks`). */
-  readonly offsets?: Float32Array;
-}
+import { QUANTIZED_BLOCK, type QuantizedBits, type QuantizedBlocks } from "./block-types.ts";
 
 /** The scale of a block is its largest number divided by one of these. */
 const DIVISORS: Readonly<Record<QuantizedBits, readonly number[]>> = {

@@ -4,7 +4,7 @@
  * caller's thread. Knows no platform.
  */
 import { nextTurn } from "../next-turn.ts";
-import { type StartWorker, StoppableWorker } from "../worker/index.ts";
+import { type LazyWorker, type StartWorker, workerWhenNeeded } from "../worker/index.ts";
 import { hasBoundedCost } from "./bounded-cost.ts";
 import type { EncodeTask } from "./encode-task.ts";
 import { parseVocabulary, type ReadTokenizerOptions } from "./tokenizer-json.ts";
@@ -44,7 +44,7 @@ export async function openTokenizer(
   return new WorkerTokenizer(vocabulary, {
     direct: isBounded ? byteLevel.direct : undefined,
     makeWorker: () =>
-      new StoppableWorker(startWorker, {
+      workerWhenNeeded(startWorker, {
         first: { task: "read", input: json },
         // The caller limits the number of texts.
         maxWaiting: Infinity,
@@ -55,18 +55,15 @@ export async function openTokenizer(
 class WorkerTokenizer implements Tokenizer {
   readonly #vocabulary: Vocabulary;
   readonly #direct: DirectTokenizer | undefined;
-  readonly #short: StoppableWorker;
-  readonly #long: StoppableWorker;
+  readonly #short: LazyWorker;
+  readonly #long: LazyWorker;
   #unitsLeft = unitsHere;
   /** Running while a text waits for it. */
   #turn: Promise<void> | undefined;
 
   constructor(
     vocabulary: Vocabulary,
-    {
-      direct,
-      makeWorker,
-    }: { direct: DirectTokenizer | undefined; makeWorker: () => StoppableWorker },
+    { direct, makeWorker }: { direct: DirectTokenizer | undefined; makeWorker: () => LazyWorker },
   ) {
     this.#vocabulary = vocabulary;
     this.#direct = direct;

@@ -4,3 +4,4 @@ export { StoppableWorker } from "./stoppable-worker.ts";
 export type { RunOptions, StoppableWorkerOptions } from "./stoppable-worker.ts";
 export { answerTasks, type Tasks } from "./answer-tasks.ts";
 export { onThisThread } from "./on-this-thread.ts";
+export { type LazyWorker, workerWhenNeeded } from "./when-needed.ts";
