@@ -1,6 +1,7 @@
 /**
  * `engram-lm/core`: a model and what it is made of, on any platform: no module of Node, nothing of a server or of
- * training. What computes is given to it: `wasmBackend` drives onnxruntime-web, wherever that came from.
+ * training. What computes is given to it: `wasmBackend` drives onnxruntime-web's engine, wherever that
+ * came from.
  */
 export { webTables } from "./at-rest/index.ts";
 export { type ByteRanges, type ByteSource, type HttpOptions, httpSource } from "./bytes/index.ts";
@@ -51,6 +52,11 @@ export {
 } from "./memory/index.ts";
 export type { ModelConfig, WeightDtype } from "./model/index.ts";
 export { type Engine, Model, openModel, type Placement } from "./open-model.ts";
-export { type OrtWeb, wasmBackend, type WasmBackendOptions } from "./tensor/backends/onnx/index.ts";
+export {
+  type MakeOrtModule,
+  type OrtModule,
+  wasmBackend,
+  type WasmBackendOptions,
+} from "./tensor/backends/onnx/index.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";
 export { openTokenizer, type StreamDecoder, type Tokenizer } from "./tokenizer/index.ts";

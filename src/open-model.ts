@@ -45,7 +45,7 @@ import {
   readWeights,
   weightBytes,
 } from "./model-weights.ts";
-import type { Backend } from "./tensor/index.ts";
+import type { Backend, Values } from "./tensor/index.ts";
 import { checkTokenizer, samplingDefaults, tokenizerSettings } from "./text-settings.ts";
 import { encodeTasks, openTokenizer, type Tokenizer } from "./tokenizer/index.ts";
 import { onThisThread, type StartWorker } from "./worker/index.ts";
@@ -243,7 +243,10 @@ export async function openModel(
     },
     { positions: texts * Math.min(contextSize ?? Infinity, config.maxPositions), tableMemory },
   );
-  const { params, quantized } = await readWeights(files, checked, weightDtype);
+  const ownsBackend = typeof backend === "function";
+  const engine = ownsBackend ? opened.adopt(backend(), (one) => one.dispose()) : backend;
+  const [weights] = await Promise.all([readWeights(files, checked, weightDtype), engine.ready?.()]);
+  const params = placed(engine, weights.params);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
   for (const atRestTable of atRest) {
@@ -262,13 +265,12 @@ export async function openModel(
     counts = await countedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
   }
   const chatTemplate = await files.chatTemplate();
-  const ownsBackend = typeof backend === "function";
   const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
   const full: LanguageModel = {
     config,
-    backend: ownsBackend ? backend() : backend,
+    backend: engine,
     params,
-    quantized,
+    quantized: weights.quantized,
     memory: composed([rows, counts]),
   };
   const language = full.memory === undefined ? withoutMemory(full) : full;
@@ -281,6 +283,13 @@ export async function openModel(
     sampling,
     warm,
   });
+}
+
+/** The weights, which are in every run, where the engine reads them in place. */
+function placed(engine: Backend, params: Values): Values {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, value]) => [name, engine.place?.(value) ?? value]),
+  );
 }
 
 function asItIs(store: RowStore): RowStore {

@@ -10,19 +10,25 @@
 import type { ModelConfig } from "../model/index.ts";
 import { io } from "../model/index.ts";
 import { firstNonFinite } from "../numerics/index.ts";
-import { type Value, zeros } from "../tensor/index.ts";
+import { type Backend, type Value, zeros } from "../tensor/index.ts";
 
 export type Caches = Readonly<Record<string, Value>>;
 
-/** Caches [slots,K,C,d] of zeros. */
+/** Caches [slots,K,C,d] of zeros, where the engine works on them in place. */
 export function emptyCaches(
-  { model: { config }, capacity }: { model: { config: ModelConfig }; capacity: number },
+  {
+    model: { config, backend },
+    capacity,
+  }: { model: { config: ModelConfig; backend: Backend }; capacity: number },
   slots: number,
 ): Caches {
   const shape = [slots, config.numKvHeads, capacity, config.headDim];
   const caches: Record<string, Value> = {};
   for (let layer = 0; layer < config.numLayers; layer++)
-    for (const name of [io.keys(layer), io.values(layer)]) caches[name] = zeros("f32", shape);
+    for (const name of [io.keys(layer), io.values(layer)]) {
+      const cache = zeros("f32", shape);
+      caches[name] = backend.place?.(cache) ?? cache;
+    }
   return caches;
 }
 

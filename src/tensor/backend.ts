@@ -20,6 +20,13 @@ export interface Value {
 /** Compiles graphs. Implementations must pass `backendConformance`. */
 export interface Backend {
   readonly name: string;
+  /** Loads what computes, if that takes time. A failure is tried again. */
+  ready?(): Promise<void>;
+  /**
+   * The same numbers where runs read and write them in place: the value itself, or, once a backend with a memory of its
+   * own is `ready`, a copy there. Other values may be bound as well, and are copied for each run.
+   */
+  place?(value: Value): Value;
   /** Prepares a graph for running. Throws `BackendError` if the backend cannot express it. */
   compile(graph: Graph): Promise<Executable>;
   dispose(): Promise<void>;

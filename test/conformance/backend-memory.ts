@@ -1,13 +1,15 @@
 /**
  * What every backend must do with the caller's memory: read it at the start of a run, write only
- * where it was told, at any offset, of any kind, kept alive. Knows no particular backend.
+ * where it was told, at any offset, of any kind, kept alive; and with memory of its own the same. Knows no particular
+ * backend.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-import { type Binding, GraphBuilder, valueOf, zeros } from "../../src/tensor/index.ts";
+import { BackendError } from "../../src/errors.ts";
+import { type Binding, GraphBuilder, type Value, valueOf, zeros } from "../../src/tensor/index.ts";
 import type { UseBackend } from "./backend.ts";
 import { affine, bound, doubledPlusOne, outputsFor, runBound } from "./bound-graphs.ts";
 import { toBeClose } from "./close.ts";
@@ -140,7 +142,81 @@ export function memoryBehaviour(use: UseBackend): void {
       binding.dispose();
       await executable.dispose();
     });
+
+    test("values that were placed hold what they held, are bound anywhere, and written in place", async () => {
+      const place = await placing(use);
+      const [x, y] = [place(draw(1).normal([4099])), place(zeros("f32", [4099]))];
+      toBeClose(x.data, draw(1).normal([4099]).data);
+      assert.equal(place(x), x, "what is in place stays there");
+      const expected = doubledPlusOne(x);
+      const close = { rtol: 1e-6, atol: 1e-6 };
+      const executable = await use().compile(affine([4099]));
+      const run = async (from: Value, to: Value): Promise<void> => {
+        const binding = executable.bind({ x: from }, { y: to });
+        await binding.run();
+        binding.dispose();
+      };
+      await run(x, y);
+      toBeClose(y.data, expected, close);
+      const elsewhere = zeros("f32", [4099]);
+      await run(x, elsewhere);
+      toBeClose(elsewhere.data, expected, close);
+      y.data.fill(0);
+      await run(valueOf(x.data.slice(), [4099]), y);
+      toBeClose(y.data, expected, close);
+      await run(x, x);
+      toBeClose(x.data, expected, close);
+      await executable.dispose();
+    });
+
+    test("parts of a placed value are values, and outputs that overlap in it are refused", async () => {
+      const place = await placing(use);
+      const { data } = place(draw(2).normal([100]));
+      const part = (from: number): Value => valueOf(data.subarray(from, from + 40), [40]);
+      const before = data.slice();
+      await runBound(use(), affine([40]), { inputs: { x: part(3) }, outputs: { y: part(50) } });
+      toBeClose(part(50).data, doubledPlusOne(valueOf(before.subarray(3, 43), [40])), {
+        rtol: 1e-6,
+        atol: 1e-6,
+      });
+      assert.deepEqual(data.subarray(0, 50), before.subarray(0, 50));
+      assert.deepEqual(data.subarray(90), before.subarray(90));
+      if (use().place === undefined) return;
+      const g = new GraphBuilder();
+      const x = g.input("x", "f32", [40]);
+      const executable = await use().compile(g.build({ y: g.neg(x), z: g.exp(x) }));
+      const outputs = { y: part(0), z: part(39) };
+      assert.throws(() => executable.bind({ x: zeros("f32", [40]) }, outputs), BackendError);
+      await executable.dispose();
+    });
+
+    test("placed values live as long as a binding or a part of theirs is in use, and no longer", async () => {
+      const place = await placing(use);
+      const executable = await use().compile(affine([25_000]));
+      const y = zeros("f32", [25_000]);
+      const binding = ((): Binding => {
+        const { data } = place(zeros("f32", [50_000]));
+        data.fill(3);
+        return executable.bind({ x: valueOf(data.subarray(20_000, 45_000), [25_000]) }, { y });
+      })();
+      for (let i = 0; i < 6; i++) {
+        collectGarbage();
+        await new Promise((resolve) => setTimeout(resolve));
+        // What was given back would be taken again.
+        for (let n = 0; n < 10; n++) place(zeros("f32", [50_000])).data.fill(9);
+        await binding.run();
+        assert.ok(y.data.every((v) => v === 7));
+      }
+      binding.dispose();
+      await executable.dispose();
+    });
   });
+}
+
+/** Moves values into memory that the backend works on in place. */
+async function placing(use: UseBackend): Promise<(value: Value) => Value> {
+  await use().ready?.();
+  return (value) => use().place?.(value) ?? value;
 }
 
 /** A view into a larger buffer that is -7 everywhere else. */

@@ -6,4 +6,5 @@ export {
   type LowerOptions,
   type OnnxModel,
 } from "./lower.ts";
-export { type OrtWeb, wasmBackend, type WasmBackendOptions } from "./wasm-backend.ts";
+export type { OrtModule } from "./web/heap.ts";
+export { type MakeOrtModule, wasmBackend, type WasmBackendOptions } from "./web/wasm-backend.ts";

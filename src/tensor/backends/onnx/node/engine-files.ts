@@ -56,7 +56,7 @@ export function developmentWasm(): WasmFiles {
 
 function wasmFilesIn(folder: string): WasmFiles {
   return {
-    module: join(folder, "ort.wasm.bundle.min.mjs"),
+    module: join(folder, "ort-wasm-simd-threaded.mjs"),
     wasm: join(folder, "ort-wasm-simd-threaded.wasm"),
   };
 }

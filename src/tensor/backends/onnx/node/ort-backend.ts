@@ -3,7 +3,7 @@
  * warns about it. Does not know how either works.
  */
 import type { Backend } from "../../../backend.ts";
-import { wasmBackend } from "../wasm-backend.ts";
+import { wasmBackend } from "../web/wasm-backend.ts";
 import { nativeBackend } from "./c-api-backend.ts";
 import { loadWasmEngine } from "./wasm-engine.ts";
 

@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { BackendError } from "../../../../errors.ts";
 import type { Span } from "../aliasing.ts";
+import type { NamedTensor as Named } from "../ort-driver.ts";
 import { nativeLibrary } from "./engine-files.ts";
 import { koffi } from "./ffi.ts";
 
@@ -275,10 +276,7 @@ export class NativeTensor {
   }
 }
 
-export interface NamedTensor {
-  readonly name: string;
-  readonly tensor: NativeTensor;
-}
+type NamedTensor = Named<NativeTensor>;
 
 const SHARE: Pinned = Pinned.text("session.use_env_allocators");
 const EXTERNAL_FOLDER: Pinned = Pinned.text("session.model_external_initializers_file_folder_path");
@@ -312,6 +310,7 @@ export interface SessionConstants {
   /** Constants that the model declares as external. Read in place for as long as the session lives. */
   readonly tensors: readonly NamedTensor[];
   readonly packed: PackedConstants;
+  readonly onRelease: () => void;
 }
 
 /**
@@ -326,10 +325,10 @@ export interface SessionConstants {
  */
 export class NativeSession {
   #address: Address;
-  readonly #constants: readonly NamedTensor[];
+  readonly #constants: SessionConstants;
 
-  constructor(model: Uint8Array, { tensors, packed }: SessionConstants) {
-    this.#constants = tensors;
+  constructor(model: Uint8Array, constants: SessionConstants) {
+    const { tensors, packed } = (this.#constants = constants);
     const options = makeObject("make session options", (r, out) => r.api.CreateSessionOptions(out));
     const { api } = runtime();
     try {
@@ -386,7 +385,12 @@ export class NativeSession {
     if (this.#address === 0n) return;
     runtime().api.ReleaseSession(this.#address);
     this.#address = 0n;
-    for (const { tensor } of this.#constants) tensor.release();
+    for (const { tensor } of this.#constants.tensors) tensor.release();
+    this.#constants.onRelease();
+  }
+
+  prepare(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): PreparedRun {
+    return new PreparedRun(this, inputs, outputs);
   }
 }
 

@@ -1,0 +1,197 @@
+// oxlint-disable no-underscore-dangle -- the module's own names
+/**
+ * ONNX Runtime's build for WebAssembly, called through the functions that its module exports: the C interface that
+ * `node/ort-c-api.ts` calls, in a memory of its own (`heap.ts`). Knows sessions, tensors and runs; nothing of our
+ * graphs, and no platform.
+ */
+import type { TensorData } from "../../../graph.ts";
+import type { DType } from "../../../ops.ts";
+import type { Span } from "../aliasing.ts";
+import type { NamedTensor, OrtRun, OrtRuntime, OrtSession, OrtTensor } from "../ort-driver.ts";
+import { Heap, type OrtModule } from "./heap.ts";
+
+const LOG_FATAL = 4;
+const ON_CPU = 1;
+
+/** An engine starts once, with the threads that its module was made for. */
+const runtimes = new WeakMap<OrtModule, OrtRuntime>();
+
+/** The engine in `module`. */
+export function wasmRuntime(module: OrtModule, threads: number): OrtRuntime {
+  let runtime = runtimes.get(module);
+  if (runtime === undefined) {
+    const heap = new Heap(module);
+    heap.check("start", module._OrtInit(threads, LOG_FATAL) === 0);
+    runtimes.set(module, (runtime = new WasmRuntime(heap)));
+  }
+  return runtime;
+}
+
+class WasmRuntime implements OrtRuntime {
+  readonly constants = "inline";
+  readonly #heap: Heap;
+
+  constructor(heap: Heap) {
+    this.#heap = heap;
+  }
+
+  reaches(data: TensorData): boolean {
+    return this.#heap.has(data);
+  }
+
+  allocate(dtype: DType, length: number): TensorData {
+    return this.#heap.allocate(dtype, length);
+  }
+
+  spanOf(view: ArrayBufferView): Span {
+    return this.#heap.spanOf(view);
+  }
+
+  tensor(data: ArrayBufferView, type: number, dims: readonly number[]): OrtTensor {
+    return new WasmTensor(this.#heap, { data, type, dims });
+  }
+
+  session(model: Uint8Array): OrtSession {
+    return new WasmSession(this.#heap, model);
+  }
+}
+
+class WasmTensor implements OrtTensor {
+  readonly #heap: Heap;
+  /** Never read, but must stay reachable. */
+  readonly keeps: object;
+  readonly handle: number;
+  #released = false;
+
+  constructor(
+    heap: Heap,
+    {
+      data,
+      type,
+      dims,
+    }: { readonly data: ArrayBufferView; readonly type: number; readonly dims: readonly number[] },
+  ) {
+    this.#heap = heap;
+    this.keeps = heap.ownerOf(data);
+    const at = heap.words(dims);
+    try {
+      this.handle = heap.created("describe a tensor", (module) =>
+        module._OrtCreateTensor(type, data.byteOffset, data.byteLength, at, dims.length, ON_CPU),
+      );
+    } finally {
+      heap.free(at);
+    }
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#heap.module._OrtReleaseTensor(this.handle);
+  }
+}
+
+class WasmSession implements OrtSession {
+  readonly #heap: Heap;
+  readonly #handle: number;
+  #released = false;
+
+  /** The settings are those of `node/ort-c-api.ts`, for its reasons. */
+  constructor(heap: Heap, model: Uint8Array) {
+    this.#heap = heap;
+    const options = heap.created("make session options", (module) =>
+      module._OrtCreateSessionOptions(0, true, false, 0, false, 0, 0, LOG_FATAL, 0, 0),
+    );
+    const at = heap.malloc(model.length);
+    heap.bytes(at, model.length).set(model);
+    try {
+      this.#handle = heap.created("load the graph", (module) =>
+        module._OrtCreateSession(at, model.length, options),
+      );
+    } finally {
+      heap.free(at);
+      heap.module._OrtReleaseSessionOptions(options);
+    }
+  }
+
+  prepare(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): OrtRun {
+    const parts = { session: this.#handle, inputs, outputs } as {
+      session: number;
+      inputs: readonly NamedTensor<WasmTensor>[];
+      outputs: readonly NamedTensor<WasmTensor>[];
+    };
+    return new WasmRun(this.#heap, parts);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#heap.module._OrtReleaseSession(this.#handle);
+  }
+}
+
+/** Every argument of the call is fixed here, so a run allocates nothing. */
+class WasmRun implements OrtRun {
+  readonly #heap: Heap;
+  readonly #session: number;
+  readonly #names: readonly number[];
+  readonly #inputs: { readonly names: number; readonly values: number; readonly count: number };
+  readonly #outputs: { readonly names: number; readonly values: number; readonly count: number };
+  readonly #options: number;
+  #released = false;
+
+  constructor(
+    heap: Heap,
+    {
+      session,
+      inputs,
+      outputs,
+    }: {
+      session: number;
+      inputs: readonly NamedTensor<WasmTensor>[];
+      outputs: readonly NamedTensor<WasmTensor>[];
+    },
+  ) {
+    this.#heap = heap;
+    this.#session = session;
+    const texts: number[] = [];
+    const listed = (all: readonly NamedTensor<WasmTensor>[]) => {
+      const names = all.map(({ name }) => heap.text(name));
+      texts.push(...names);
+      const values = heap.words(all.map(({ tensor }) => tensor.handle));
+      return { names: heap.words(names), values, count: all.length };
+    };
+    this.#inputs = listed(inputs);
+    this.#outputs = listed(outputs);
+    this.#names = texts;
+    this.#options = heap.created("make run options", (module) =>
+      module._OrtCreateRunOptions(LOG_FATAL, 0, false, 0),
+    );
+  }
+
+  /** Nothing else happens on this thread until it is done. */
+  async run(): Promise<void> {
+    const { names, values, count } = this.#inputs;
+    const outputs = this.#outputs;
+    const code = this.#heap.guarded("run the graph", (module) =>
+      module._OrtRun(
+        this.#session,
+        names,
+        values,
+        count,
+        outputs.names,
+        outputs.count,
+        outputs.values,
+        this.#options,
+      ),
+    );
+    this.#heap.check("run the graph", code === 0);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    const lists = [this.#inputs, this.#outputs].flatMap(({ names, values }) => [names, values]);
+    this.#heap.free(...this.#names, ...lists);
+    this.#heap.module._OrtReleaseRunOptions(this.#options);
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The second driver, for platforms without a native library: the same graphs on ONNX Runtime's build for WebAssembly.
+ * Weights and caches that were moved into its memory (`Backend.place`) are used where they are; other values are copied
+ * for each run. A run blocks its thread. It knows no platform: its caller says where the module comes from.
+ */
+import type { Backend } from "../../../backend.ts";
+import { ortDriver } from "../ort-driver.ts";
+import type { OrtModule } from "./heap.ts";
+import { wasmRuntime } from "./ort-wasm.ts";
+
+/** What `ort-wasm-simd-threaded.mjs` exports by default. */
+export type MakeOrtModule = (settings: {
+  readonly numThreads: number;
+  /** The bytes of `ort-wasm-simd-threaded.wasm`. */
+  readonly wasmBinary: Uint8Array;
+}) => Promise<OrtModule>;
+
+export interface WasmBackendOptions {
+  /** Makes an engine for so many threads. Called at the first compile, and again if that failed. */
+  readonly load: (threads: number) => Promise<OrtModule>;
+  /** More than one only where pages are isolated (`crossOriginIsolated`), or on Node. Default 1. */
+  readonly threads?: number;
+}
+
+/** ONNX Runtime in WebAssembly. Graphs and their data share 4 GiB. */
+export function wasmBackend({ load, threads = 1 }: WasmBackendOptions): Backend {
+  return ortDriver("onnx (WebAssembly)", async () => wasmRuntime(await load(threads), threads));
+}
