@@ -12,6 +12,7 @@ export interface Console {
 }
 
 export interface ConsoleOutput {
+  readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
   on?(event: "resize", listener: () => void): unknown;

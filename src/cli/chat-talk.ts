@@ -17,7 +17,7 @@ export interface ChatTalkOptions {
   readonly save: (file: string, messages: readonly ChatMessage[]) => Promise<void>;
   readonly context: Pick<
     CommandContext,
-    "console" | "isInteractive" | "print" | "progress" | "signal"
+    "console" | "isInteractive" | "print" | "printText" | "progress" | "signal"
   >;
 }
 
@@ -134,7 +134,7 @@ export class ChatTalk {
   }
 
   async #answer(text: string): Promise<void> {
-    const { print, progress, signal } = this.#options.context;
+    const { print, printText, progress, signal } = this.#options.context;
     const controller = new AbortController();
     this.#stopAnswer = () => controller.abort();
     const pieces = this.#conversation.answer(text, {
@@ -143,7 +143,7 @@ export class ChatTalk {
     let step = await pieces.next();
     let end = "";
     for (; !step.done; step = await pieces.next()) {
-      print(step.value);
+      printText(step.value);
       end = step.value;
     }
     if (!end.endsWith("\n")) print("\n");

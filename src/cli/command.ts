@@ -10,8 +10,10 @@ import type { Progress } from "./progress.ts";
 export interface CommandContext {
   /** Whether stdout is kept for the JSON document. */
   readonly isJson: boolean;
-  /** Writes text for a reader to stdout; does nothing under `--json`. */
+  /** Writes text for a reader to stdout, as `printable` has it; does nothing under `--json`. */
   print(text: string): void;
+  /** The same for what a model writes: every character of it, but where stdout is a terminal. */
+  printText(text: string): void;
   /**
    * Under `--json`, prints the command's document now, for commands that continue to run. The result of `run` is then
    * not printed.

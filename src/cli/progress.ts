@@ -2,6 +2,7 @@
  * Progress on stderr: one line that is rewritten on a terminal, plain lines at intervals otherwise (no TTY, CI,
  * NO_COLOR, a dumb terminal). Knows only the fields of a training step. Never writes to stdout.
  */
+import { printable } from "./printable.ts";
 
 export interface Progress {
   /** The present state. Some states may be skipped. */
@@ -32,7 +33,12 @@ const plainInterval = 5000;
 
 export function createProgress(stream: ProgressStream, options: ProgressOptions = {}): Progress {
   const { env = {}, now = () => performance.now() } = options;
-  return isLive(stream, env) ? liveProgress(stream, now) : plainProgress(stream, now);
+  const shown = isLive(stream, env) ? liveProgress(stream, now) : plainProgress(stream, now);
+  return {
+    update: (line) => shown.update(printable(line)),
+    note: (line) => shown.note(printable(line)),
+    end: () => shown.end(),
+  };
 }
 
 /** NO_COLOR and CI count when they are set and not empty (no-color.org). */

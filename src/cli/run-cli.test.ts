@@ -53,14 +53,14 @@ function failing(path_: string, error: unknown): Command {
 
 async function run(
   words: string[],
-  options: { commands?: Command[]; env?: Record<string, string> } = {},
+  options: { commands?: Command[]; env?: Record<string, string>; isTTY?: boolean } = {},
 ): Promise<{ code: number; out: string; err: string }> {
   let out = "";
   let err = "";
   const code = await runCli(words, {
     commands: options.commands ?? [sum],
     stdin: Readable.from([]),
-    stdout: { write: (text) => (out += text) },
+    stdout: { isTTY: options.isTTY ?? false, write: (text) => (out += text) },
     stderr: { write: (text) => (err += text) },
     env: options.env ?? {},
     signal: new AbortController().signal,
@@ -246,6 +246,42 @@ test("a command that goes on may print its document before, and none follows, an
 test("a message of several lines becomes one sentence", async () => {
   const commands = [failing("two", new InvalidConfigError("first\n  second"))];
   assert.equal((await run(["two"], { commands })).err, "engram: first; second\n");
+});
+
+test("what a stranger's file is called gives the terminal no commands, wherever it stands", async () => {
+  const name = "w\u001b]0;title\u0007\u202e";
+  const commands = [failing("bad", new InvalidConfigError(name))];
+  assert.equal((await run(["bad"], { commands })).err, "engram: w\ufffd]0;title\ufffd\ufffd\n");
+  const says: Command = {
+    ...sum,
+    async run(_input, { print, progress }) {
+      progress.note(name);
+      print(name);
+      return { name: `${name}\u009b` };
+    },
+  };
+  const words = ["number", "add", "1", "--plus", "2"];
+  const { err, out } = await run(words, { commands: [says] });
+  assert.equal(err, "w\ufffd]0;title\ufffd\ufffd\n");
+  assert.equal(out, "w\ufffd]0;title\ufffd\ufffd");
+  const json = await run([...words, "--json"], { commands: [says] });
+  assert.match(json.out, /^[\n -~]+$/);
+  assert.deepEqual(JSON.parse(json.out), { name: `${name}\u009b` });
+});
+
+test("what a model writes gives a terminal no commands, and a pipe every character", async () => {
+  const text = "a\tb\u001b[2J\r\n";
+  const says: Command = {
+    ...sum,
+    run: async (_input, { printText }) => {
+      printText(text);
+      return {};
+    },
+  };
+  const words = ["number", "add", "1", "--plus", "2"];
+  assert.equal((await run(words, { commands: [says] })).out, text);
+  const shown = await run(words, { commands: [says], isTTY: true });
+  assert.equal(shown.out, "a\tb\ufffd[2J\ufffd\n");
 });
 
 test("the stack is shown under ENGRAM_DEBUG=1 and not otherwise", async () => {

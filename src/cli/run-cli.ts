@@ -9,6 +9,7 @@ import { InvalidConfigError } from "../errors.ts";
 import type { ConsoleOutput } from "./chat-lines.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
+import { printable, printableJson } from "./printable.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
 import { plainWords, sentenceOf } from "../schema-words.ts";
 import { resolveModel } from "./resolve-model.ts";
@@ -34,14 +35,16 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
   let isAnswered = false;
   // Exactly one document, also if the command continues.
   const answer = (document: object): void => {
-    if (isJson && !isAnswered) stdout.write(`${JSON.stringify(document)}\n`);
+    if (isJson && !isAnswered) stdout.write(`${printableJson(document)}\n`);
     isAnswered = true;
   };
   const program = env["npm_lifecycle_event"] === "engram" ? "npm run -s engram --" : "engram";
   const context: CommandContext = {
     isJson,
     answer,
-    print: (text) => void (isJson || stdout.write(text)),
+    print: (text) => void (isJson || stdout.write(printable(text))),
+    printText: (text) =>
+      void (isJson || stdout.write(stdout.isTTY === true ? printable(text) : text)),
     progress,
     program,
     signal,
@@ -66,8 +69,9 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     const { exitCode, code, message } = reportOf(error);
     answer({ error: { code, message } });
     // "(outputHelp)": the help has been written to stderr in the error's place.
-    if (message !== "(outputHelp)") stderr.write(`engram: ${message}\n`);
-    if (env["ENGRAM_DEBUG"] === "1" && error instanceof Error) stderr.write(`${error.stack}\n`);
+    if (message !== "(outputHelp)") stderr.write(`engram: ${printable(message)}\n`);
+    if (env["ENGRAM_DEBUG"] === "1" && error instanceof Error)
+      stderr.write(`${printable(error.stack ?? "")}\n`);
     return exitCode;
   }
 }

@@ -117,8 +117,8 @@ export function refusalOf(
 ): EngramError {
   const { status, headers } = response;
   const code = headers.get("x-error-code");
-  const said = printable(headers.get("x-error-message"));
-  const words = said === "" ? "" : ` (the hub says: ${said})`;
+  const said = headers.get("x-error-message");
+  const words = said ? ` (the hub says: ${said.slice(0, 200)})` : "";
   const host = new URL(endpoint).host;
   if (status === 401 && token === undefined)
     return new RequestError(
@@ -180,9 +180,4 @@ function checkedFile({ path: name, size, oid, lfs }: ListedEntry): HubFile {
     throw new TypeError(`${name} has no digest`);
   if (!Number.isSafeInteger(bytes) || bytes < 0) throw new TypeError(`${name} has no size`);
   return { name, bytes, digest };
-}
-
-/** What a stranger says, for a terminal. */
-function printable(text: string | null): string {
-  return (text ?? "").replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 200);
 }

@@ -8,7 +8,6 @@ import { oneOf } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { completeWords, shells } from "../complete-words.ts";
 import { modelsInCache } from "../find-models.ts";
-import { printable } from "../printable.ts";
 
 const scripts = fileURLToPath(new URL("../../../assets/completion/", import.meta.url));
 
@@ -38,7 +37,7 @@ export const completionCommand: Command = defineCommand({
     const modelNames = async (): Promise<string[]> =>
       (await modelsInCache(hubSettings(env).cache)).map(({ name }) => name);
     const { words, takesPath } = await completeWords(word, { commands, modelNames });
-    print(words.map((one) => `${printable(one.word)}\t${one.description}\n`).join(""));
+    print(words.map((one) => `${one.word}\t${one.description}\n`).join(""));
     if (takesPath) print(":path\t\n");
     return { shell, words, takesPath };
   },

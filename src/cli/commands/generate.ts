@@ -43,14 +43,14 @@ export const generateCommand: Command = defineCommand({
   }),
   async run(input, context) {
     const { model: directory, prompt, memory, maxTokens, stop } = input;
-    const { print, progress, signal } = context;
+    const { print, printText, progress, signal } = context;
     await using model = await loadModel(directory, {
       memory,
       ...openedBy(input, context),
       // A prompt has no more tokens than bytes: where a model could take a book, no memory is planned for one.
       contextSize: Buffer.byteLength(prompt) + maxTokens + 1,
     });
-    print(prompt);
+    printText(prompt);
     let text = "";
     const pieces = generateText(model, prompt, {
       ...samplingOf(input, model),
@@ -61,7 +61,7 @@ export const generateCommand: Command = defineCommand({
     let step = await pieces.next();
     for (; !step.done; step = await pieces.next()) {
       text += step.value;
-      print(step.value);
+      printText(step.value);
     }
     print("\n");
     const { finishReason, numTokens } = step.value;

@@ -4,7 +4,6 @@ import { formatBytes } from "../../machine/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { findModels, type FoundModel } from "../find-models.ts";
 import { modelBytes, type ModelSummary, summarizeModel } from "../model-summary.ts";
-import { printable } from "../printable.ts";
 
 export const lsCommand: Command = defineCommand({
   path: "ls",
@@ -20,7 +19,7 @@ export const lsCommand: Command = defineCommand({
     const models: ListedModel[] = [];
     for (const found of await findModels(env)) models.push(await describe(found));
     if (models.length === 0) progress.note("no models here; engram pull owner/repo fetches one");
-    else print(printable(table(models)));
+    else print(table(models));
     return { models };
   },
 });

@@ -42,11 +42,11 @@ export const rmCommand: Command = defineCommand({
 
 async function isConfirmed(
   question: string,
-  { isInteractive, console, signal }: CommandContext,
+  { isInteractive, console, print, signal }: CommandContext,
 ): Promise<boolean> {
   if (!isInteractive)
     throw new InvalidConfigError(`${question} There is no terminal to ask at; add --yes`);
-  console.stdout.write(`${question} [y/N] `);
+  print(`${question} [y/N] `);
   using lines = pipedLines(console, signal);
   return /^y(es)?$/i.test(((await lines.read("")) ?? "").trim());
 }

@@ -11,7 +11,6 @@ import { settingsOf, type StoredRun } from "../../training/index.ts";
 import { readRunRecord } from "../../training/node/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { printable } from "../printable.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { describeReleased, describeReleasedAsText, hashLine } from "../show-released.ts";
 
@@ -97,7 +96,7 @@ export const showCommand: Command = defineCommand({
         end,
       })),
     };
-    print(printable(describe(document, memory) + (run === undefined ? "" : describeRun(run))));
+    print(describe(document, memory) + (run === undefined ? "" : describeRun(run)));
     return document;
   },
 });

@@ -42,6 +42,10 @@ function watch(
 ): Seen {
   const controller = new AbortController();
   const opened: string[] = [];
+  const print = (text: string): void => {
+    seen.text += text;
+    onPrint(seen, text);
+  };
   const seen: Seen = {
     controller,
     opened,
@@ -56,10 +60,8 @@ function watch(
       program: "engram",
       signal: controller.signal,
       progress: { update: () => undefined, note: () => undefined, end: () => undefined },
-      print(text) {
-        seen.text += text;
-        onPrint(seen, text);
-      },
+      print,
+      printText: print,
     },
   };
   return seen;

@@ -20,7 +20,6 @@ import { type Command, type CommandContext, defineCommand } from "../command.ts"
 import { findModels } from "../find-models.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
-import { printable } from "../printable.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
@@ -150,7 +149,7 @@ async function write(
   const options = { memory, maxTokens, temperature: 0.8, seed: 1, signal: context.signal };
   for await (const piece of generateText(model, prompt, options)) {
     text += piece;
-    context.print(piece);
+    context.printText(piece);
   }
   context.print("\n");
   return text;
@@ -161,7 +160,7 @@ function othersAs(names: readonly string[], { program }: CommandContext): string
   if (names.length === 0)
     return `\na model of your own: ${program} pull owner/repo, then ${program} chat owner/repo\n`;
   const more = names.length > MAX_OTHERS ? ` and ${names.length - MAX_OTHERS} more` : "";
-  const shown = printable(names.slice(0, MAX_OTHERS).join(", "));
+  const shown = names.slice(0, MAX_OTHERS).join(", ");
   return `\nalso on this machine: ${shown}${more} (${program} chat NAME)\n`;
 }
 

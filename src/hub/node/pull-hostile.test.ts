@@ -86,7 +86,7 @@ for (const [status, headers, token, expected] of [
     403,
     {
       "x-error-code": "GatedRepo",
-      "x-error-message": "ask \u001b[31mfor\u0007 it".replaceAll(/[^\x20-\x7e]/g, ""),
+      "x-error-message": "ask for it",
     },
     undefined,
     /does not give owner\/repo to strangers.*consent, give it at http/,
