@@ -8,7 +8,7 @@ import type { TensorSource } from "./checkpoint/index.ts";
 import { writeFailure } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { buildTableOnDisk, NgramFile, NgramRuns } from "./memory/counted/node/index.ts";
-import { countedBytes } from "./memory/index.ts";
+import { countedBytes, DISCOUNT_BESIDE_A_MODEL } from "./memory/index.ts";
 import { type Document, type DocumentEncoder, startTokenOf } from "./training/index.ts";
 import { inWorkDirectory } from "./training/node/index.ts";
 
@@ -54,7 +54,8 @@ export async function withCountedTable<T>(
   const { directory, maxBytes, signal } = options;
   const work = async (): Promise<T> => {
     using file = new NgramFile(await countText(options));
-    const build = { kind: file.header, scratch: `${directory}/table`, maxBytes, signal };
+    const kind = { ...file.header, discount: DISCOUNT_BESIDE_A_MODEL };
+    const build = { kind, scratch: `${directory}/table`, maxBytes, signal };
     await using table = await buildTableOnDisk(file.ngrams(), build);
     return await write({
       files: countedSourcesOf(table.directory, () => table.chunks()),

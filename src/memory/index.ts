@@ -54,6 +54,7 @@ export {
   sortByContext,
 } from "./counted/context-order.ts";
 export { blocksPerPosition, numContextsIn } from "./counted/bucket-placement.ts";
+export { DISCOUNT_BESIDE_A_MODEL } from "./counted/count-rows.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
 export { type CountsEstimate, estimateCounts } from "./counted/estimate-bytes.ts";
 export { evidenceWidth } from "./counted/evidence.ts";

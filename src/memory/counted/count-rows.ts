@@ -12,19 +12,37 @@ export interface CountedTotals {
   /** Length of the longest n-grams, in ids. */
   readonly order: number;
   readonly vocabSize: number;
-  /** [order] Discounts of n-grams of 1, 2, … ids: D = n1 / (n1 + 2 n2), where n1 n-grams were counted once, n2 twice. */
+  /** [order] Discounts of n-grams of 1, 2, … ids. */
   readonly discounts: Float64Array;
   /** [V] Count of each id without context. */
   readonly unigrams: Uint32Array;
 }
 
-/** The discount: what is subtracted from each count for n-grams that never occurred. (Ney, Essen and Kneser 1994) */
-export function discountOf({ once, twice }: { once: number; twice: number }): number {
+/** What is counted. */
+export interface CountedKind {
+  /** Length of the longest n-grams, in ids. */
+  readonly order: number;
+  readonly vocabSize: number;
+  /** What is subtracted from the counts of n-grams of several ids. Default: estimated for each length, as of single ids. */
+  readonly discount?: number | undefined;
+}
+
+/**
+ * The discount of counts beside a model. The estimate (0.7 to 0.9) is best for counts that stand alone; the weights of a
+ * model leave room for unseen ids themselves, and sharper counts serve them better (docs/log.md has both).
+ */
+export const DISCOUNT_BESIDE_A_MODEL = 0.5;
+
+/**
+ * The discount: what is subtracted from each count for n-grams that never occurred. D = n1 / (n1 + 2 n2), where n1
+ * n-grams were counted once, n2 twice. (Ney, Essen and Kneser 1994)
+ */
+function discountOf({ once, twice }: { once: number; twice: number }): number {
   return once + twice > 0 ? once / (once + 2 * twice) : 0.75;
 }
 
 export class RowCount {
-  readonly #of: { readonly order: number; readonly vocabSize: number };
+  readonly #of: CountedKind;
   readonly #writer: RowWriter;
   readonly #contexts: ContextCounter;
   readonly #once: Float64Array;
@@ -32,7 +50,7 @@ export class RowCount {
   readonly #unigrams: Uint32Array;
   #numContexts = 0;
 
-  constructor(of: { order: number; vocabSize: number }, writer: RowWriter) {
+  constructor(of: CountedKind, writer: RowWriter) {
     this.#of = of;
     this.#writer = writer;
     this.#once = new Float64Array(of.order);
@@ -65,10 +83,11 @@ export class RowCount {
   finish(): { totals: CountedTotals; numContexts: number } {
     this.#contexts.finish();
     this.#writer.finish();
-    const discounts = Float64Array.from(this.#once, (once, depth) =>
-      discountOf({ once, twice: this.#twice[depth]! }),
-    );
-    const { order, vocabSize } = this.#of;
+    const { order, vocabSize, discount } = this.#of;
+    const discounts = Float64Array.from(this.#once, (once, depth) => {
+      const estimate = discountOf({ once, twice: this.#twice[depth]! });
+      return depth === 0 ? estimate : (discount ?? estimate);
+    });
     const totals = { order, vocabSize, discounts, unigrams: this.#unigrams };
     return { totals, numContexts: this.#numContexts };
   }

@@ -14,11 +14,17 @@ import { CrossFittedCounts, tableInRam } from "./cross-fitted.ts";
 const vocabSize = 7;
 const layerId = 2;
 
-function memoryOf(text: CountedText, { order = 4, vocab = vocabSize } = {}): CountedMemory {
+function memoryOf(
+  text: CountedText,
+  {
+    order = 4,
+    vocab = vocabSize,
+    discount,
+  }: { order?: number; vocab?: number; discount?: number | undefined } = {},
+): CountedMemory {
   const sorted = sortByContext(text, { order, vocabSize: vocab });
-  return new CountedMemory(tableInRam(buildCountedTable(sorted, { vocabSize: vocab })), {
-    layerId,
-  });
+  const table = buildCountedTable(sorted, { vocabSize: vocab, discount });
+  return new CountedMemory(tableInRam(table), { layerId });
 }
 
 function textOf(tokens: readonly number[], starts: readonly number[] = []): CountedText {
@@ -39,11 +45,14 @@ memoryConformance("counted memory", async () => ({ memory: memoryOf(corpus), voc
 class Textbook {
   readonly #counts: Map<string, number>[] = [];
   readonly #order: number;
-  readonly #vocabSize: number;
+  readonly #discount: number | undefined;
 
-  constructor(documents: readonly (readonly number[])[], order: number, vocab = vocabSize) {
+  constructor(
+    documents: readonly (readonly number[])[],
+    { order, discount }: { order: number; discount?: number | undefined },
+  ) {
     this.#order = order;
-    this.#vocabSize = vocab;
+    this.#discount = discount;
     const grams = (n: number): string[] =>
       documents.flatMap((ids) =>
         ids.slice(n - 1).flatMap((_, i) => (i + n > 1 ? [ids.slice(i, i + n).join(" ")] : [])),
@@ -62,7 +71,7 @@ class Textbook {
   }
 
   chance(context: readonly number[], id: number, n = this.#order): number {
-    if (n === 0) return 1 / this.#vocabSize;
+    if (n === 0) return 1 / vocabSize;
     const key = context.slice(context.length - (n - 1));
     const below = this.chance(context, id, n - 1);
     const start = n > 1 ? `${key.join(" ")} ` : "";
@@ -74,7 +83,8 @@ class Textbook {
       number,
       number,
     ];
-    const discount = once + twice > 0 ? once / (once + 2 * twice) : 0.75;
+    const estimate = once + twice > 0 ? once / (once + 2 * twice) : 0.75;
+    const discount = n === 1 ? estimate : (this.#discount ?? estimate);
     const total = row.reduce((sum, [, count]) => sum + count, 0);
     const count = this.#counts[n]!.get(`${start}${id}`) ?? 0;
     return Math.max(count - discount, 0) / total + (discount * row.length * below) / total;
@@ -109,7 +119,8 @@ test("chances are those of a Kneser-Ney by the textbook, of every order", () => 
       documents,
       fc.array(fc.nat(vocabSize - 1), { minLength: 1, maxLength: 6 }),
       fc.integer({ min: 2, max: 5 }),
-      (bodies, context, order) => {
+      fc.constantFrom(undefined, 0.5),
+      (bodies, context, order, discount) => {
         const whole = bodies.map((body) => [0, ...body]);
         const starts: number[] = [];
         const tokens: number[] = [];
@@ -117,8 +128,8 @@ test("chances are those of a Kneser-Ney by the textbook, of every order", () => 
           starts.push(tokens.length);
           tokens.push(...one);
         }
-        const memory = memoryOf(textOf(tokens, starts), { order });
-        const textbook = new Textbook(documentsOf(textOf(tokens, starts)), order);
+        const memory = memoryOf(textOf(tokens, starts), { order, discount });
+        const textbook = new Textbook(documentsOf(textOf(tokens, starts)), { order, discount });
         for (let id = 0; id < vocabSize; id++) {
           const chances = chancesAt(memory, context, id);
           for (let n = 2; n <= order; n++) {
@@ -193,9 +204,12 @@ test("a place of the training text is read from the other folds", () => {
     const fold = Math.floor(place / foldLength);
     const sorted = sortByContext(text, { order: 3, vocabSize });
     const except = { from: fold * foldLength, to: (fold + 1) * foldLength };
-    const others = new CountedMemory(tableInRam(buildCountedTable(sorted, { vocabSize, except })), {
-      layerId,
-    });
+    const others = new CountedMemory(
+      tableInRam(buildCountedTable(sorted, { vocabSize, except, discount: 0.5 })),
+      {
+        layerId,
+      },
+    );
     const expected = chancesAt(others, [...text.tokens.subarray(0, place)], text.tokens[place]!);
     const found = new Float32Array(2);
     distributions!.chances(place - 1, text.tokens[place]!, found);

@@ -14,7 +14,7 @@ import {
   RowPlacement,
 } from "./bucket-placement.ts";
 import type { ContextOrder, PlaceRange } from "./context-order.ts";
-import { type CountedTotals, RowCount } from "./count-rows.ts";
+import { type CountedKind, type CountedTotals, RowCount } from "./count-rows.ts";
 import { ngramsOf } from "./ordered-ngrams.ts";
 import { type Prune, RowGains, RowPruner } from "./prune-rows.ts";
 import { RowWriter } from "./row-bytes.ts";
@@ -46,15 +46,19 @@ export interface BuiltTable extends CountedBytes {
 export function buildCountedTable(
   sorted: ContextOrder,
   {
-    vocabSize,
     except,
     prune,
-  }: { vocabSize: number; except?: PlaceRange | undefined; prune?: Prune | undefined },
+    ...kind
+  }: Omit<CountedKind, "order"> & {
+    except?: PlaceRange | undefined;
+    prune?: Prune | undefined;
+  },
 ): BuiltTable {
-  const of = { order: sorted.order, vocabSize };
+  const { order } = sorted;
+  const { vocabSize } = kind;
   let segments: Uint8Array[] = [];
   const writer = (): RowWriter => new RowWriter(vocabSize, (segment) => segments.push(segment));
-  const count = new RowCount(of, writer());
+  const count = new RowCount({ ...kind, order }, writer());
   for (const ngrams = ngramsOf(sorted, except); ngrams.next();) count.add(ngrams);
   const { totals, numContexts } = count.finish();
   if (prune === undefined) return { ...placed(totals, { segments, numContexts }), leastGain: 0 };
@@ -63,7 +67,7 @@ export function buildCountedTable(
   else {
     const gains = new RowGains(totals);
     for (const segment of segments) gains.add(segment);
-    leastGain = leastGainFor(gains, { ...of, bytes: prune.bytes });
+    leastGain = leastGainFor(gains, { order, vocabSize, bytes: prune.bytes });
   }
   const all = segments;
   segments = [];

@@ -9,6 +9,7 @@ import { Folds } from "../folds.ts";
 import type { TrainableMemory, TrainableReader } from "../memory.ts";
 import { RamStore } from "../stores/ram/ram.ts";
 import { type CountedText, sortByContext } from "./context-order.ts";
+import { DISCOUNT_BESIDE_A_MODEL } from "./count-rows.ts";
 import { CountedMemory, CountedReader } from "./counted-memory.ts";
 import {
   BLOCK_BYTES,
@@ -48,16 +49,17 @@ export class CrossFittedCounts extends CountedMemory implements TrainableMemory 
   /** Counts a text once as a whole and once without each fold. Throws `InvalidConfigError`. */
   static of(text: CountedText, options: CrossFitOptions): CrossFittedCounts {
     const { order, vocabSize, layerId, maxBytes = 0 } = options;
+    const kind = { vocabSize, discount: DISCOUNT_BESIDE_A_MODEL };
     const folds = new Folds(text.tokens.length, options.folds);
     const sorted = sortByContext(text, { order, vocabSize });
     const { leastGain, ...whole } = buildCountedTable(sorted, {
-      vocabSize,
+      ...kind,
       ...(maxBytes > 0 && { prune: { bytes: maxBytes } }),
     });
     const withoutFold = Array.from({ length: folds.count }, (_, fold) =>
       tableInRam(
         buildCountedTable(sorted, {
-          vocabSize,
+          ...kind,
           except: folds.range(fold),
           ...(leastGain > 0 && { prune: { leastGain } }),
         }),

@@ -15,9 +15,8 @@ import {
   type CountedDirectory,
   RowPlacement,
 } from "../bucket-placement.ts";
-import { type CountedTotals, RowCount } from "../count-rows.ts";
+import { type CountedKind, type CountedTotals, RowCount } from "../count-rows.ts";
 import { BLOCK_BYTES, leastGainFor } from "../counted-table.ts";
-import type { NgramKind } from "../ngram-bytes.ts";
 import type { OrderedNgrams } from "../ordered-ngrams.ts";
 import { RowGains, RowPruner } from "../prune-rows.ts";
 import { RowWriter } from "../row-bytes.ts";
@@ -28,7 +27,7 @@ const REGION_BYTES = 2 ** 26;
 const TURN = 2 ** 16;
 
 export interface DiskTableOptions {
-  readonly kind: Pick<NgramKind, "order" | "vocabSize">;
+  readonly kind: CountedKind;
   /** Scratch files are this path with endings. */
   readonly scratch: string;
   /** Of the table at rest; what gains least a byte is not listed. 0: all is. */
