@@ -7,15 +7,9 @@ export {
 } from "./counted-tensors.ts";
 export { countedNames, locateCounts } from "./counts-when-needed.ts";
 export { rowChunks } from "./row-chunks.ts";
-export { isRowLogState, rowLogName, type RowLogState, rowMapName } from "./row-logs.ts";
+export { isRowLogState, type RowLogState } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";
-export {
-  releasedTensorNames,
-  type TablePart,
-  tableName,
-  tableNames,
-  tableParts,
-} from "./table-tensors.ts";
+export { releasedTensorNames, tableName, tableNames, tableParts } from "./table-tensors.ts";
 export {
   compareRows,
   isReleasedLayout,

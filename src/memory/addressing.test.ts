@@ -2,14 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { InvalidConfigError, RequestError, ShapeError } from "../errors.ts";
-import {
-  type AddressConfig,
-  addressBatch,
-  buildAddressing,
-  buildLayout,
-  DEAD,
-  rowsForIds,
-} from "./index.ts";
+import { addressBatch, buildAddressing, buildLayout, DEAD, rowsForIds } from "./index.ts";
+import { type AddressConfig } from "./config.ts";
 
 const config: AddressConfig = {
   layerIds: [1, 3],

@@ -4,13 +4,13 @@ import * as fc from "fast-check";
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import {
   buildLayout,
-  checkHashConstants,
   engramConfigToJson,
   hashConstants,
   memoryWidth,
   parseAddressConfig,
   parseEngramConfig,
 } from "./index.ts";
+import { checkHashConstants } from "./layout.ts";
 
 const released = {
   engram_layer_ids: [1, 14],

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { InvalidConfigError, RequestError } from "../errors.ts";
 import { isPrime, nextPrime } from "../numerics/index.ts";
-import { buildHashPlan, checkCompressedIds, DEAD, hashRange, type LayerLayout } from "./index.ts";
+import { DEAD, type LayerLayout } from "./index.ts";
+import { buildHashPlan, checkCompressedIds, hashRange } from "./hash.ts";
 
 interface Oracle {
   readonly multipliers: readonly bigint[];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { normalizeToken } from "./index.ts";
+import { normalizeToken } from "./normal-form.ts";
 
 test("strings normalise as with the Rust tokenizers library", () => {
   const golden = new URL("../../test/golden/token-normal-forms.json", import.meta.url);

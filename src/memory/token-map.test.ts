@@ -5,14 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { FormatError, RequestError } from "../errors.ts";
-import {
-  buildTokenMap,
-  compressIds,
-  parseTokenMap,
-  tokenMapBytes,
-  tokenMapSha256,
-  type TokenSpellings,
-} from "./index.ts";
+import { buildTokenMap, compressIds, tokenMapBytes, tokenMapSha256 } from "./index.ts";
+import { parseTokenMap, type TokenSpellings } from "./token-map.ts";
 
 /** A vocabulary of byte strings and special tokens, spelled as byte-level tokenizers spell. */
 function spellings(tokens: readonly (Uint8Array | string)[]): TokenSpellings {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type AddressConfig, buildLayout, parseAddressConfig, rowsForIds } from "./index.ts";
+import { buildLayout, parseAddressConfig, rowsForIds } from "./index.ts";
+import { type AddressConfig } from "./config.ts";
 
 const vectors = JSON.parse(
   readFileSync(new URL("../../test/golden/engram-vectors.json", import.meta.url), "utf8"),

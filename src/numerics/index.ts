@@ -1,27 +1,9 @@
 /** Numbers that must be exact: generators, primes, eight- and sixteen-bit floats. */
-export {
-  bf16OfBits,
-  decodeBf16,
-  decodeBf16Array,
-  encodeBf16,
-  encodeBf16Array,
-  roundToBf16,
-} from "./bf16.ts";
+export { bf16OfBits, decodeBf16, decodeBf16Array, encodeBf16, encodeBf16Array } from "./bf16.ts";
 export { crc32c, linearCrc32c } from "./crc32c.ts";
 export { decodeF16Array } from "./f16.ts";
 export { firstNonFinite } from "./finite.ts";
-export {
-  decodeFp8Blocks,
-  E4M3_MAX,
-  E4M3_NAN,
-  E4M3_VALUES,
-  E8M0_VALUES,
-  e8m0ForAmax,
-  encodeE4M3,
-  encodeFp8Blocks,
-  type Fp8Place,
-  SCALE_BLOCK,
-} from "./float8.ts";
+export { decodeFp8Blocks, E4M3_VALUES, encodeFp8Blocks, SCALE_BLOCK } from "./float8.ts";
 export {
   type GgmlBlockType,
   type GgmlPacking,
@@ -32,7 +14,7 @@ export {
   type QuantizedBits,
   type QuantizedBlocks,
 } from "./block-types.ts";
-export { Pcg64, seedPool, seedWords } from "./pcg64.ts";
+export { Pcg64 } from "./pcg64.ts";
 export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";
 export { dequantizeBlocks, quantizeBlocks } from "./quantized-blocks.ts";
 export { Random } from "./random.ts";
@@ -41,8 +23,6 @@ export {
   decodeInt8Run,
   encodeInt4Run,
   encodeInt8Run,
-  INT4_MAX,
-  INT8_MAX,
   type ScaledIntPlace,
 } from "./scaled-int.ts";
 export { studentT } from "./student-t.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { InvalidConfigError } from "../errors.ts";
-import { Pcg64, seedPool, seedWords } from "./index.ts";
+import { Pcg64 } from "./index.ts";
+import { seedPool, seedWords } from "./pcg64.ts";
 
 const golden = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../test/golden/${name}`, import.meta.url), "utf8"));

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as fc from "fast-check";
-import {
-  dequantizeBlocks,
-  QUANTIZED_BLOCK,
-  type QuantizedBits,
-  quantizeBlocks,
-  roundToBf16,
-} from "./index.ts";
+import { dequantizeBlocks, QUANTIZED_BLOCK, type QuantizedBits, quantizeBlocks } from "./index.ts";
+import { roundToBf16 } from "./bf16.ts";
 
 /** Two blocks of any size that single precision holds in full. */
 const blocks = fc

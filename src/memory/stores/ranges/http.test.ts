@@ -10,7 +10,8 @@ import { rowPattern, storeConformance } from "../../../../test/conformance/store
 import { writeFixture } from "../../../../test/conformance/table-fixture.ts";
 import { rangeOf, type RangeServer, startRangeServer } from "../../../../test/range-server.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../../errors.ts";
-import { type HttpStoreOptions, openHttpStore } from "../../index.ts";
+import { openHttpStore } from "../../index.ts";
+import { type HttpStoreOptions } from "./http.ts";
 import { writeTableFile } from "./node/index.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "engram-http-"));
