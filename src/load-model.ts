@@ -2,6 +2,8 @@
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { openModelPath } from "./checkpoint/node/index.ts";
+import { Facts, FactStore } from "./facts/index.ts";
+import { FactLogFile, fingerprintOf, memoryPlace } from "./facts/node/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { openModelFiles } from "./open-files.ts";
@@ -19,6 +21,11 @@ export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
    * `tableMemory` bytes of RAM, by default 256 MiB.
    */
   readonly table?: Place | undefined;
+  /**
+   * Where what it is taught is kept. Default: `memory/` in its directory, or, for a file, a directory that may not be
+   * written or one of a cache, `engram/` in the user's data (XDG_DATA_HOME). Nothing is written before it is taught.
+   */
+  readonly memoryDir?: string | undefined;
   /** Told what the model will take, before anything large is allocated. */
   readonly onPlan?: (plan: MemoryPlan) => void;
 }
@@ -31,7 +38,7 @@ export async function openFilesAt(path: string): Promise<ModelFiles> {
 /** Opens the model in the directory or GGUF file `path`; throws as `openModel` does. */
 export async function loadModel(
   path: string,
-  { backend = () => ortBackend(), table, onPlan, ...placement }: LoadModelOptions = {},
+  { backend = () => ortBackend(), table, memoryDir, onPlan, ...placement }: LoadModelOptions = {},
 ): Promise<Model> {
   const engine: Engine = {
     backend,
@@ -43,6 +50,11 @@ export async function loadModel(
       checkPlan(plan, { subject: path, advice: whatFits(sizes, { use, machine }) });
     },
     advise: adviseHugePages,
+    async openFacts({ tokenizer }) {
+      const place = memoryDir ?? (await memoryPlace(path));
+      const log = new FactLogFile(place, { fingerprint: () => fingerprintOf(tokenizer) });
+      return new Facts(new FactStore({ log, records: await log.read() }), { tokenizer });
+    },
   };
   // Refuses what is no model, before anything is looked for in it.
   const source = await openModelPath(path);

@@ -8,6 +8,7 @@ import { checkModel } from "./check-model.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
+import type { Fact, FactRequest, Facts, Selection, Taught, TeachOptions } from "./facts/index.ts";
 import {
   Decoder,
   type LanguageModel,
@@ -66,6 +67,11 @@ export interface Engine {
   readonly admit?: (sizes: ModelSizes, use: MemoryUse) => void;
   /** Called with the memory of tables before its first use. */
   readonly advise?: RamStoreOptions["advise"];
+  /** Opens what the model was taught, and can be. Default: it can be taught nothing. */
+  readonly openFacts?: (of: {
+    readonly tokenizer: Tokenizer;
+    readonly chatTemplate: string | undefined;
+  }) => Promise<Facts>;
 }
 
 /** What of a model is held where. */
@@ -112,6 +118,8 @@ export class Model {
   readonly chatTemplate: string | undefined;
   /** How its tokens are chosen where nobody says it, by generation_config.json. */
   readonly sampling: SamplingOptions;
+  /** What it was taught; undefined where it can be taught nothing. */
+  readonly taught: Facts | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
   readonly #closing = new AbortController();
@@ -126,9 +134,11 @@ export class Model {
       ownsBackend: boolean;
       chatTemplate?: string | undefined;
       sampling?: SamplingOptions;
+      taught?: Facts | undefined;
       warm?: boolean;
     },
   ) {
+    this.taught = parts.taught;
     this.sampling = parts.sampling ?? {};
     this.chatTemplate = parts.chatTemplate;
     this.path = path;
@@ -161,16 +171,50 @@ export class Model {
     return memory ? this.language : withoutMemory(this.language);
   }
 
-  /** A timeline of its own; many may be open. */
+  /**
+   * A timeline of its own; many may be open. It sees what was taught until now in these scopes, by default in "default",
+   * and nothing that is taught or forgotten later.
+   */
   createSession({
     memory = this.hasMemory,
-    ...options
-  }: { memory?: boolean } & Pick<SessionOptions, "view"> = {}): Session {
+    scopes,
+    view,
+  }: { memory?: boolean; scopes?: readonly string[] } & Pick<
+    SessionOptions,
+    "view"
+  > = {}): Session {
     const language = this.languageModel({ memory });
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    return decoder.createSession(options);
+    const base = view?.memory ?? language.memory;
+    const read = this.taught === undefined ? base : this.taught.memory(base, scopes);
+    return decoder.createSession({ view: { ...view, memory: read } });
+  }
+
+  /**
+   * Teaches facts, all or none: what follows the prompt of each, in the requests of its scope, from now on and until it
+   * is forgotten. Nothing else changes, to the last bit of every logit. Throws `RequestError` for what cannot be taught.
+   */
+  async teach(facts: readonly FactRequest[], options?: TeachOptions): Promise<Taught[]> {
+    return this.#facts.teach(() => this.createSession({ scopes: [] }), facts, options);
+  }
+
+  /** Erases facts. Resolves to them when no file has anything of them. */
+  async forget(selection: Selection): Promise<Fact[]> {
+    return this.#facts.store.forget(selection);
+  }
+
+  /** What it was taught, the oldest first. Default: in all scopes. */
+  facts(scopes?: readonly string[]): Fact[] {
+    return this.taught?.store.facts(scopes).map(({ fact }) => fact) ?? [];
+  }
+
+  get #facts(): Facts {
+    if (this.taught !== undefined) return this.taught;
+    throw new InvalidConfigError(
+      "this model was opened where nothing can be taught; use loadModel",
+    );
   }
 
   /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */
@@ -187,6 +231,7 @@ export class Model {
     if (this.#ownsBackend) parts.adopt(this.language.backend, (one) => one.dispose());
     for (const { store } of this.rows?.tables ?? []) parts.adopt(store, (one) => one.close());
     if (this.counts !== undefined) parts.adopt(this.counts.table.buckets, (one) => one.close());
+    parts.adopt(this.taught, (one) => one?.close());
     for (const decoder of this.#decoders.values()) parts.adopt(decoder, (one) => one.dispose());
     this.#decoders.clear();
   }
@@ -203,7 +248,7 @@ export class Model {
  */
 export async function openModel(
   source: ByteSource,
-  { backend, startWorker = onThisThread(encodeTasks), admit, advise }: Engine,
+  { backend, startWorker = onThisThread(encodeTasks), admit, advise, openFacts }: Engine,
   placement: Placement = {},
 ): Promise<Model> {
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
@@ -265,6 +310,9 @@ export async function openModel(
     counts = await countedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
   }
   const chatTemplate = await files.chatTemplate();
+  const taught = opened.adopt(await openFacts?.({ tokenizer, chatTemplate }), (one) =>
+    one?.close(),
+  );
   const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
   const full: LanguageModel = {
     config,
@@ -281,6 +329,7 @@ export async function openModel(
     ownsBackend,
     chatTemplate,
     sampling,
+    taught,
     warm,
   });
 }

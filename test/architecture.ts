@@ -34,6 +34,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Of memory the seam, and nothing else: every kind of memory is one file behind it.
   inference: ["model", "src/memory/memory.ts", "tensor", "numerics"],
   // `memory` for its stores: what is measured is what will be read through.
+  // What a memory is to a model; of a model what opens a session, of texts their tokens.
+  facts: ["src/memory/memory.ts", "bytes", "inference", "numerics", "type tokenizer"],
   machine: ["bytes", "memory", "numerics"],
   "at-rest": ["bytes", "checkpoint", "memory", "numerics", "type model", "model.layerName"],
   // Of memory the seam, and of tables what they add to a checkpoint.
@@ -45,6 +47,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type at-rest",
     "at-rest.isRowLogState",
     "tensor",
+    "bytes",
     "checkpoint",
     "numerics",
     "inference",
@@ -74,6 +77,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "bytes",
     "check-model.ts",
     "checkpoint",
+    "type facts",
     "inference",
     "type machine",
     "memory",
@@ -88,6 +92,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "load-model.ts": [
     "at-rest",
     "checkpoint",
+    "facts",
     "machine",
     "open-files.ts",
     "open-model.ts",
@@ -238,6 +243,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/checkpoint/node/index.ts",
   "src/eval/tasks/index.ts",
   "src/eval/tasks/node/index.ts",
+  "src/facts/node/index.ts",
   "src/grammar/node/index.ts",
   "src/hub/node/index.ts",
   "src/machine/node/index.ts",

@@ -3,6 +3,7 @@
  * next token and decides which is the last. Knows no engine.
  */
 import { RequestError } from "../errors.ts";
+import type { Memory } from "../memory/memory.ts";
 import type { BesideEngine } from "./beside-engine.ts";
 import { type Constraint, restricted } from "./constraint.ts";
 import { type TokenLogProbs, logProbsOf } from "./log-probs.ts";
@@ -23,6 +24,8 @@ export interface GenerationRequest {
   readonly constraint?: Constraint | undefined;
   /** Factor of what the memory adds; 0 is the model without memory. Default 1. */
   readonly scale?: number;
+  /** Read in place of the model's memory; has the same inputs. */
+  readonly memory?: Memory | undefined;
   /** Log-probabilities of each token, and of that many of the likeliest. Default: none. */
   readonly topLogProbs?: number;
   /** Log-probabilities of the prompt's tokens, too. */

@@ -266,7 +266,7 @@ export class Scheduler {
     while (this.#waiting.length > 0 && this.#slots.includes(undefined)) {
       const job = this.#waiting.shift()!;
       const { promptIds, scale = 1, promptLogProbs, trace, poolPrompt } = job.request;
-      const view = { memory: this.#decoder.model.memory, scale };
+      const view = { memory: job.request.memory ?? this.#decoder.model.memory, scale };
       const needsAll = [promptLogProbs, trace, poolPrompt].includes(true);
       const { sessions } = this.#batch;
       const place = choosePlace(promptIds, {
@@ -286,11 +286,9 @@ export class Scheduler {
         kept.copyPrefix(session, session.length);
         this.#lastUse[place.keepIn] = this.#lastUse[place.slot]!;
       }
-      if (place.from === place.slot && place.prefix > 0) session.rewind(place.prefix);
-      else {
-        session.restart(view);
-        if (place.prefix > 0) session.copyPrefix(sessions[place.from]!, place.prefix);
-      }
+      session.restart(view, { length: place.from === place.slot ? place.prefix : 0 });
+      if (place.from !== place.slot && place.prefix > 0)
+        session.copyPrefix(sessions[place.from]!, place.prefix);
       this.prefixCache.queries += promptIds.length;
       this.prefixCache.hits += place.prefix;
       job.start(session, place);

@@ -4,12 +4,13 @@
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
-import type { Distributions, LookUp, MemoryReader } from "../memory/memory.ts";
+import type { Distributions, LookUp, MemoryReader, TaughtNext } from "../memory/memory.ts";
 import { evalGraph, io, rotaryInputs } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { Decoder } from "./decoder.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
 import { mixedLoss, mixProbs, weightsUnder } from "./mixture.ts";
+import { mixTaught, taughtLoss } from "./taught.ts";
 import { controlsOf, setControls, type View, viewOf } from "./view.ts";
 import {
   type Batch,
@@ -219,11 +220,13 @@ export class Scorer {
   async #run(): Promise<Pick<ScoredBatch, "losses" | "mixture">> {
     const losses = this.#outputs[io.loss]!.data as Float32Array;
     let lookUp: LookUp | undefined;
+    let taught: readonly TaughtNext[] | undefined;
     if (this.#reader !== undefined) {
-      const vectors = this.#model.memory!.inputs.map(
+      const vectors = this.#view.memory!.inputs.map(
         ({ layerId }) => [layerId, this.#inputs[io.memory(layerId)]!.data as Float32Array] as const,
       );
       const at = this.#reader.address(spansOf(this.#batch));
+      taught = at.taught;
       lookUp = this.#reader.lookUp(at, new Map(vectors));
       await lookUp.all();
     }
@@ -232,7 +235,22 @@ export class Scorer {
       lookUp?.distributions === undefined || this.#view.scale === 0
         ? undefined
         : this.#mix(losses, lookUp.distributions);
+    for (const next of taught ?? []) this.#mixTaught(losses, next);
     return { losses, mixture };
+  }
+
+  #mixTaught(losses: Float32Array, next: TaughtNext): void {
+    const { position } = next;
+    losses[position] = taughtLoss(losses[position]!, this.#batch.labels[position]!, next);
+    const ofIds = this.#probsAt(position);
+    if (ofIds !== undefined) mixTaught(ofIds, next);
+  }
+
+  /** Chances [V] at a position of the batch, if they were asked for. */
+  #probsAt(position: number): Float32Array | undefined {
+    const { vocabSize } = this.#model.config;
+    const probs = this.probs?.data as Float32Array | undefined;
+    return probs?.subarray(position * vocabSize, (position + 1) * vocabSize);
   }
 
   /** Mixes what the memory itself says into losses [B*T] and chances [B*T,V], with the weights [B*T,1+K] that it returns. */
@@ -244,13 +262,11 @@ export class Scorer {
       this.#view,
     );
     const chances = new Float32Array(of.count);
-    const { vocabSize } = this.#model.config;
     for (const [position, label] of this.#batch.labels.entries()) {
       const ofPosition = weights.subarray(position * width, (position + 1) * width);
       of.chances(position, label, chances);
       losses[position] = mixedLoss(losses[position]!, ofPosition, chances);
-      const probs = this.probs?.data as Float32Array | undefined;
-      const ofIds = probs?.subarray(position * vocabSize, (position + 1) * vocabSize);
+      const ofIds = this.#probsAt(position);
       if (ofIds !== undefined) mixProbs(ofIds, ofPosition, { of, position });
     }
     return weights;

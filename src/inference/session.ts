@@ -16,7 +16,7 @@ import { checkTokenIds } from "./language-model.ts";
 import { joinReadings, type Reading, type Want } from "./reading.ts";
 import { type Slot, StepRunner } from "./step-runner.ts";
 import { Timeline } from "./timeline.ts";
-import { sameView, type View, viewOf } from "./view.ts";
+import { sharedPrefix, type View, viewOf } from "./view.ts";
 import { documentEnd } from "./windows.ts";
 
 export interface SessionOptions {
@@ -133,9 +133,11 @@ export class Session implements Slot {
     this.timeline.rewind(length);
   }
 
-  /** Forgets everything and goes on under another view. */
-  restart(view: View): void {
-    this.rewind(0);
+  /** Goes on under another view, and keeps of what was read the first `length` tokens, which read the same under both. */
+  restart(view: View, { length = 0 }: { length?: number } = {}): void {
+    this.rewind(length);
+    if (sharedPrefix(this.#view, view, this.ids) < length)
+      throw new InvariantError(`the first ${length} tokens read differently under another view`);
     const next = viewOf(this.#decoder.model, view);
     if (next.memory?.identity !== this.#view.memory?.identity) this.#reader = next.memory?.reader();
     this.#view = next;
@@ -148,14 +150,15 @@ export class Session implements Slot {
     return copy;
   }
 
-  /** Becomes a copy of the first `length` tokens of `other`, a session of the same decoder and view. */
+  /** Becomes a copy of the first `length` tokens of `other`, a session of the same decoder, which read the same here. */
   copyPrefix(other: Session, length: number): void {
     this.#check();
-    if (other.#decoder !== this.#decoder || !sameView(other.#view, this.#view))
-      throw new InvariantError("a prefix comes from a session of the same decoder and view");
     other.#check();
     if (!Number.isInteger(length) || length < 0 || length > other.length)
       throw new InvariantError(`a prefix of ${length} tokens of ${other.length} does not exist`);
+    const shared = sharedPrefix(other.#view, this.#view, other.ids.slice(0, length));
+    if (other.#decoder !== this.#decoder || shared < length)
+      throw new InvariantError("a prefix comes from a session of the same decoder and view");
     this.timeline.copyFrom(other.timeline, length);
   }
 

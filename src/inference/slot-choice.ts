@@ -6,7 +6,7 @@
  * slots above keep the caches of finished ones.
  */
 import { commonPrefix, type Session } from "./session.ts";
-import { sameView, type View } from "./view.ts";
+import { sharedPrefix, type View } from "./view.ts";
 
 export interface SlotView {
   readonly session: Pick<Session, "ids" | "length" | "view">;
@@ -43,8 +43,9 @@ export function choosePlace(
   let prefix = 0;
   if (mayReuse)
     for (const [i, { session }] of slots.entries()) {
-      if (!sameView(session.view, view)) continue;
-      const length = commonPrefix(session.ids, promptIds);
+      const common = commonPrefix(session.ids, promptIds);
+      if (common <= prefix) continue;
+      const length = Math.min(common, sharedPrefix(session.view, view, promptIds.slice(0, common)));
       if (length > prefix) [from, prefix] = [i, length];
     }
   const { session, lastUse } = slots[slot]!;

@@ -12,6 +12,7 @@ import {
   joinLookUps,
   type LookUp,
   type MemoryReader,
+  type TaughtNext,
   type TokenSpan,
 } from "../memory/memory.ts";
 import { io, writePositions } from "../model/index.ts";
@@ -22,6 +23,7 @@ import type { Decoder } from "./decoder.ts";
 import type { Caches } from "./key-values.ts";
 import { mixLogits, weightsUnder } from "./mixture.ts";
 import { mapValues, type Reading, type Want, type WriteSizes } from "./reading.ts";
+import { raiseLogit } from "./taught.ts";
 import type { Timeline } from "./timeline.ts";
 import { controlsOf, setControls, type View } from "./view.ts";
 
@@ -53,8 +55,8 @@ interface Staged extends Slot {
 /** What was asked of the memory. */
 interface Asked {
   readonly lookUp: LookUp;
-  /** Of each of the staged, in their order. */
-  readonly parts: readonly AskedFor[];
+  /** Of each of the staged, in their order; undefined for one that reads no memory. */
+  readonly parts: readonly (AskedFor | undefined)[];
 }
 
 /** What was asked for one of the staged. */
@@ -62,6 +64,8 @@ interface AskedFor {
   readonly rows: Addresses["rows"];
   /** What the memory says itself, and the position of the first id there. */
   readonly distributions?: Distributions | undefined;
+  /** What was taught, by the positions there. */
+  readonly taught?: readonly TaughtNext[] | undefined;
   readonly first: number;
 }
 
@@ -121,25 +125,28 @@ export class StepRunner {
   /** Asks for what the new ids address: together where one memory is read, so that what they share is read once. */
   #ask(step: DecodeStep, staged: readonly Staged[], { batch }: StepShape): Asked | undefined {
     const [{ reader, view, span }] = staged as readonly [Staged];
-    if (reader === undefined) return undefined;
-    if (staged.every((other) => other.view.memory!.identity === view.memory!.identity)) {
+    if (staged.every((other) => other.view.memory?.identity === view.memory?.identity)) {
+      if (reader === undefined) return undefined;
       // A row of the run that extends nothing asks for what another one asks for.
       const spans = Array<TokenSpan>(batch).fill(span);
       for (const other of staged) spans[other.row] = other.span;
       const at = reader.address(spans);
       const lookUp = reader.lookUp(at, vectorsOf(step, at, 0));
       const { distributions } = lookUp;
+      const { taught } = at;
       const parts = staged.map((one) => {
-        return { rows: rowsOf(at, one), distributions, first: one.row * step.key.length };
+        return { rows: rowsOf(at, one), distributions, taught, first: one.row * step.key.length };
       });
       return { lookUp, parts };
     }
-    const ats = staged.map((one) => one.reader!.address([one.span]));
-    const lookUps = staged.map((one, i) =>
-      one.reader!.lookUp(ats[i]!, vectorsOf(step, ats[i]!, one.row)),
-    );
-    const parts = lookUps.map(({ distributions }, i) => {
-      return { rows: ats[i]!.rows, distributions, first: 0 };
+    const lookUps: LookUp[] = [];
+    const parts = staged.map((one) => {
+      if (one.reader === undefined) return undefined;
+      const at = one.reader.address([one.span]);
+      const lookUp = one.reader.lookUp(at, vectorsOf(step, at, one.row));
+      lookUps.push(lookUp);
+      const { rows, taught } = at;
+      return { rows, taught, distributions: lookUp.distributions, first: 0 };
     });
     return { lookUp: joinLookUps(lookUps), parts };
   }
@@ -183,7 +190,7 @@ export class StepRunner {
   #reading(
     { outputs, key }: DecodeStep,
     one: Staged,
-    { rows, distributions, first }: AskedFor = { rows: new Map(), first: 0 },
+    { rows, distributions, taught, first }: AskedFor = { rows: new Map(), first: 0 },
   ): Reading {
     const { row, timeline, span } = one;
     const { hiddenSize, vocabSize } = this.#decoder.model.config;
@@ -200,17 +207,22 @@ export class StepRunner {
       : cut(io.logits, vocabSize, key.logits === "last" ? 1 : count);
     checkFinite(read, one);
     let mixture: Float32Array = nothing;
+    const from = isHidden ? count : count - read.length / vocabSize;
+    const logitsAt = (at: number): Float32Array =>
+      read.subarray((at - from) * vocabSize, (at - from + 1) * vocabSize);
     if (distributions !== undefined && !isHidden) {
       const width = distributions.count + 1;
       mixture = weightsUnder(cut(io.mixture, width), width, one.view);
-      const from = count - read.length / vocabSize;
       if (one.view.scale !== 0)
         for (let at = from; at < count; at++)
-          mixLogits(
-            read.subarray((at - from) * vocabSize, (at - from + 1) * vocabSize),
-            mixture.subarray(at * width, (at + 1) * width),
-            { of: distributions, position: first + at },
-          );
+          mixLogits(logitsAt(at), mixture.subarray(at * width, (at + 1) * width), {
+            of: distributions,
+            position: first + at,
+          });
+    }
+    for (const next of taught ?? []) {
+      const at = next.position - first;
+      if (at >= from && at < count) raiseLogit(logitsAt(at), next);
     }
     const gates = new Map<number, Float32Array>();
     const sizes = new Map<number, WriteSizes>();

@@ -36,14 +36,24 @@ export function viewOf({ memory, config }: LanguageModel, view: Partial<View> = 
   return whole;
 }
 
-/** Whether the same ids have the same hidden states under both. */
-export function sameView(one: View, other: View): boolean {
-  return (
+/** How many of the first `ids` have the same hidden states under both. */
+export function sharedPrefix(one: View, other: View, ids: ArrayLike<number>): number {
+  const isSame =
     one.scale === other.scale &&
-    one.memory?.identity === other.memory?.identity &&
     sameGates(one.gates, other.gates) &&
-    JSON.stringify(one.mixture ?? {}) === JSON.stringify(other.mixture ?? {})
-  );
+    JSON.stringify(one.mixture ?? {}) === JSON.stringify(other.mixture ?? {});
+  return isSame ? agreement(one.memory, other.memory, ids) : 0;
+}
+
+/** Of a memory and another that may wrap it, or the other way round. */
+function agreement(
+  one: Memory | undefined,
+  other: Memory | undefined,
+  ids: ArrayLike<number>,
+): number {
+  if (one?.identity === other?.identity) return ids.length;
+  if (one?.agreement !== undefined) return one.agreement(other, ids);
+  return other?.agreement?.(one, ids) ?? 0;
 }
 
 function sameGates(one: View["gates"] = new Map(), other: View["gates"] = new Map()): boolean {

@@ -31,6 +31,16 @@ export interface Addresses {
   readonly numPositions: number;
   /** Row ids [P, C] by layer, for display. */
   readonly rows: ReadonlyMap<number, Uint32Array>;
+  /** Of a memory that people wrote: where it says what comes next. Absent: nowhere. */
+  readonly taught?: readonly TaughtNext[];
+}
+
+/** What somebody taught to follow the ids up to a position: its chance is mixed in, p = (p_model + odds · [id]) / (1 + odds). */
+export interface TaughtNext {
+  readonly position: number;
+  readonly id: number;
+  /** Against all that the model says: above 0. */
+  readonly odds: number;
 }
 
 /** What a memory itself says of the next id: several distributions, each of which sums to one over the vocabulary. */
@@ -72,6 +82,11 @@ export interface Memory {
   readonly takesHints: boolean;
   /** A reader with its own scratch arrays: one for each session, batch or scorer. */
   reader(): MemoryReader;
+  /**
+   * How many of the first `ids` have the same hidden states under `other`, which may be no memory. Default: all where
+   * the identities are equal, else none.
+   */
+  agreement?(other: Memory | undefined, ids: ArrayLike<number>): number;
   /** Where its contents lie and how often each tier was read. */
   report(): TableReport;
 }

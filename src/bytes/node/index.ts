@@ -2,3 +2,4 @@
 export { type FileOptions, openFileRanges, rangesOf } from "./file-ranges.ts";
 export { syncTree, writeDurably } from "./durable.ts";
 export { syncDirectory, writeAt, writeSparse } from "./file-writes.ts";
+export { clearLock, ProcessLock, refuseIfHeld, type Refusal } from "./process-lock.ts";

@@ -1,0 +1,365 @@
+/**
+ * All facts of one model: which there are, in which order they came, and what a request with some scopes sees of them.
+ * A change is on its log before anybody sees it. Changes wait for each other, never for a reader: a view is the state of
+ * one moment, and later changes do not touch it. Knows ids and texts; no model, no file.
+ */
+import { RequestError } from "../errors.ts";
+import type { Memory } from "../memory/memory.ts";
+import type { SuccessorEdit } from "./edit.ts";
+import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
+import { KeyIndex } from "./key-index.ts";
+import {
+  encodeRecord,
+  type FactRecord,
+  type LogRecord,
+  type SnapshotRecord,
+} from "./log-format.ts";
+import { TaughtMemory } from "./taught-memory.ts";
+
+/** Where changes are kept. Calls do not overlap. */
+export interface FactLog {
+  /** For messages. */
+  readonly name: string;
+  /**
+   * Called before the first change: keeps other writers out until `close`. Resolves to all records, if they are others
+   * than at first.
+   */
+  begin(): Promise<readonly LogRecord[] | undefined>;
+  /** Adds records. Resolves when a crash of the machine cannot take them back; rejects with nothing added. */
+  append(records: readonly Uint8Array[]): Promise<void>;
+  /** Becomes these records and nothing else, or stays as it was. */
+  replace(records: readonly Uint8Array[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A fact with what was written for it. */
+export interface Stored extends FactRecord {
+  /** The change that replaced it, for snapshots. */
+  replacedBy: number;
+  /** The first moment at which readers see it, and the first at which they do not. */
+  readonly since: number;
+  until: number;
+}
+
+/** Which facts. */
+export type Selection = { readonly scope?: string | undefined } & (
+  | { readonly id: string }
+  | { readonly all: true }
+);
+
+export interface Snapshot {
+  readonly name: string;
+  readonly numFacts: number;
+}
+
+/** What the store holds at a moment. */
+interface Contents {
+  /** In the order of their numbers; replaced ones stay while a snapshot has them. */
+  readonly stored: readonly Stored[];
+  readonly snapshots: readonly SnapshotRecord[];
+}
+
+/** A change that waits for the log. One with `contents` writes it anew. */
+interface Change {
+  readonly plan: () => { readonly records: readonly LogRecord[] } | { readonly contents: Contents };
+  readonly settled: PromiseWithResolvers<void>;
+}
+
+/** A fact and what is to be written for it. */
+export interface FactToAdd {
+  readonly fact: Fact;
+  readonly edits: readonly SuccessorEdit[];
+}
+
+export class FactStore {
+  readonly #log: FactLog | undefined;
+  #stored: Stored[] = [];
+  /** Those that are not replaced, by scope and id. */
+  readonly #live = new Map<string, Stored>();
+  #snapshots: SnapshotRecord[] = [];
+  readonly #indexes = new Map<string, KeyIndex<Stored>>();
+  /** Of the last change that was planned. */
+  #number = 0;
+  /** Counts the changes that readers saw. */
+  #moment = 0;
+  #nextExpiry = Infinity;
+  #waiting: Change[] = [];
+  #writing: Promise<void> | undefined;
+  /** Tells this store's views from all others'. */
+  readonly #identity = crypto.randomUUID();
+  readonly #now: () => number;
+
+  /** Without a log facts are gone with the process. `now` is the time for expiry, in milliseconds since 1970. */
+  constructor({
+    log,
+    records = [],
+    now = Date.now,
+  }: {
+    log?: FactLog | undefined;
+    records?: readonly LogRecord[];
+    now?: () => number;
+  } = {}) {
+    this.#log = log;
+    this.#now = now;
+    for (const record of records) this.#add(record);
+  }
+
+  /** Where facts are kept; undefined: nowhere. */
+  get place(): string | undefined {
+    return this.#log?.name;
+  }
+
+  get snapshots(): Snapshot[] {
+    return this.#snapshots.map(({ name, number }) => ({
+      name,
+      numFacts: this.#stored.filter((one) => isIn(one, number)).length,
+    }));
+  }
+
+  /** The facts of some scopes with what was written for them, in the order in which they came. Default: of all. */
+  facts(scopes?: readonly string[]): Stored[] {
+    this.#expire();
+    return this.#stored.filter(
+      (one) => one.until === Infinity && (scopes?.includes(one.fact.scope) ?? true),
+    );
+  }
+
+  /**
+   * What a request with these scopes reads from now on, in place of `base`: `base` itself where they have no facts. Of
+   * equal keys the one of the scope listed last counts, and within a scope the one that came last.
+   */
+  memory(
+    base: Memory | undefined,
+    scopes: readonly string[] = [DEFAULT_SCOPE],
+  ): Memory | undefined {
+    this.#expire();
+    const moment = this.#moment;
+    const indexes = scopes.flatMap((scope) => this.#indexes.get(scope) ?? []);
+    if (indexes.length === 0) return base;
+    return new TaughtMemory(base, {
+      indexes,
+      isThere: ({ since, until }) => since <= moment && moment < until,
+      identity: `${this.#identity} ${moment} ${JSON.stringify(scopes)}`,
+    });
+  }
+
+  /** Adds facts, all or none; one with the id of another of its scope replaces it. */
+  add(facts: readonly FactToAdd[]): Promise<void> {
+    return this.#change(() => ({
+      records: facts.map((one) => ({ kind: "fact", number: ++this.#number, ...one })),
+    }));
+  }
+
+  /** Erases facts, from snapshots as well. Resolves to them when nothing of them is in the log. */
+  async forget(selection: Selection): Promise<Fact[]> {
+    const isMeant = ({ fact }: Stored): boolean =>
+      (selection.scope === undefined || selection.scope === fact.scope) &&
+      (!("id" in selection) || selection.id === fact.id);
+    this.#expire();
+    if (!this.#stored.some(isMeant) && this.#waiting.length === 0) return [];
+    let gone: Fact[] = [];
+    await this.#change(() => {
+      const meant = this.#stored.filter(isMeant);
+      gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
+      const stored = this.#stored.filter((one) => !isMeant(one));
+      return { contents: { stored, snapshots: this.#snapshots } };
+    });
+    return gone;
+  }
+
+  /** Gives the present state a name. Throws `RequestError` for one that is taken. */
+  snapshot(name: string): Promise<void> {
+    if (!isFactName(name as unknown))
+      throw new RequestError(
+        `a snapshot's name has 1 to 64 letters, digits, "_", ".", ":" or "-", got "${name.slice(0, 80)}"`,
+      );
+    return this.#change(() => {
+      if (this.#snapshots.some((one) => one.name === name))
+        throw new RequestError(
+          `there is a snapshot "${name}" already; take another name, or remove it`,
+        );
+      return { records: [{ kind: "snapshot", number: ++this.#number, name }] };
+    });
+  }
+
+  /**
+   * Becomes what it was at a snapshot, but for what was forgotten since: that is gone. Later snapshots go, too. Throws
+   * `RequestError` where there is none.
+   */
+  rollback(name: string): Promise<void> {
+    return this.#change(() => {
+      const { number } = this.#snapshotOf(name);
+      const stored = this.#stored
+        .filter((one) => one.number <= number)
+        // Views that were taken before keep the others.
+        .map((one) => (one.replacedBy > number ? { ...one, replacedBy: Infinity } : one));
+      const snapshots = this.#snapshots.filter((one) => one.number <= number);
+      return { contents: { stored, snapshots } };
+    });
+  }
+
+  /** Throws `RequestError` where there is none. */
+  removeSnapshot(name: string): Promise<void> {
+    return this.#change(() => {
+      const gone = this.#snapshotOf(name);
+      const snapshots = this.#snapshots.filter((one) => one !== gone);
+      return { contents: { stored: this.#stored, snapshots } };
+    });
+  }
+
+  /** Keeps other writers out until `close`, and sees what they have written. Every change does that first. */
+  async begin(): Promise<void> {
+    const records = await this.#log?.begin();
+    if (records === undefined) return;
+    this.#become({ stored: [], snapshots: [] });
+    for (const record of records) this.#add(record);
+  }
+
+  /** Waits for changes that were asked for. */
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#log?.close();
+  }
+
+  #snapshotOf(name: string): SnapshotRecord {
+    const found = this.#snapshots.find((one) => one.name === name);
+    if (found !== undefined) return found;
+    const names = this.#snapshots.map((one) => one.name).join(", ") || "none";
+    throw new RequestError(`there is no snapshot "${name.slice(0, 80)}"; there are: ${names}`);
+  }
+
+  #change(plan: Change["plan"]): Promise<void> {
+    const settled = Promise.withResolvers<void>();
+    this.#waiting.push({ plan, settled });
+    this.#writing ??= this.#write();
+    return settled.promise;
+  }
+
+  /** What waits while the log is written goes to it together, next. */
+  async #write(): Promise<void> {
+    let refused: { readonly error: unknown } | undefined;
+    await this.begin().catch((error: unknown) => (refused = { error }));
+    while (this.#waiting.length > 0) {
+      const together = this.#waiting;
+      this.#waiting = [];
+      for (const { settled } of refused === undefined ? [] : together)
+        settled.reject(refused!.error);
+      if (refused !== undefined) continue;
+      let added: { records: readonly LogRecord[]; settled: Change["settled"] }[] = [];
+      const flush = async (): Promise<void> => {
+        const group = added;
+        added = [];
+        const records = group.flatMap((one) => one.records);
+        try {
+          if (records.length > 0) await this.#log?.append(records.map(encodeRecord));
+        } catch (error) {
+          for (const { settled } of group) settled.reject(error);
+          return;
+        }
+        this.#moment++;
+        for (const record of records) this.#add(record);
+        for (const { settled } of group) settled.resolve();
+      };
+      for (const { plan, settled } of together) {
+        try {
+          let planned = plan();
+          if ("contents" in planned) {
+            // It changes what those before it have added.
+            await flush();
+            planned = plan();
+          }
+          if ("records" in planned) {
+            added.push({ records: planned.records, settled });
+            continue;
+          }
+          const contents = neededIn(planned.contents);
+          await this.#log?.replace(recordsOf(contents).map(encodeRecord));
+          this.#become(contents);
+          settled.resolve();
+        } catch (error) {
+          settled.reject(error);
+        }
+      }
+      await flush();
+    }
+    // At once: who asks for a change from now on begins anew.
+    this.#writing = undefined;
+  }
+
+  #add(record: LogRecord): void {
+    this.#number = Math.max(this.#number, record.number);
+    if (record.kind === "snapshot") this.#snapshots.push(record);
+    else this.#put(record, Infinity);
+  }
+
+  #put(record: FactRecord, replacedBy: number): void {
+    const { kind, fact, edits, number } = record;
+    const since = this.#moment;
+    const until = replacedBy === Infinity ? Infinity : since;
+    const stored: Stored = { kind, fact, edits, number, replacedBy, since, until };
+    this.#stored.push(stored);
+    if (until === since) return;
+    let index = this.#indexes.get(fact.scope);
+    if (index === undefined) this.#indexes.set(fact.scope, (index = new KeyIndex()));
+    for (const edit of edits) index.add(edit, stored);
+    const key = keyOf(fact);
+    const before = this.#live.get(key);
+    if (before !== undefined) [before.replacedBy, before.until] = [number, since];
+    this.#live.set(key, stored);
+    if (fact.expiresAt !== undefined)
+      this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(fact.expiresAt));
+  }
+
+  /** Views that were taken before go on with what they have. */
+  #become({ stored, snapshots }: Contents): void {
+    this.#moment++;
+    this.#stored = [];
+    this.#live.clear();
+    this.#indexes.clear();
+    this.#nextExpiry = Infinity;
+    this.#snapshots = [...snapshots];
+    for (const one of stored) this.#put(one, one.replacedBy);
+  }
+
+  /** What has expired is forgotten: at once for readers, and by the log as soon as it is written anew. */
+  #expire(): void {
+    const now = this.#now();
+    if (now < this.#nextExpiry) return;
+    const isOver = ({ fact }: Stored): boolean =>
+      fact.expiresAt !== undefined && Date.parse(fact.expiresAt) <= now;
+    this.#moment++;
+    this.#nextExpiry = Infinity;
+    for (const one of this.#live.values()) {
+      if (isOver(one)) one.until = this.#moment;
+      else if (one.fact.expiresAt !== undefined)
+        this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(one.fact.expiresAt));
+    }
+    const over = new Set(this.#stored.filter(isOver).map(({ fact }) => keyOf(fact)));
+    void this.#change(() => ({
+      contents: {
+        stored: this.#stored.filter(({ fact }) => !over.has(keyOf(fact))),
+        snapshots: this.#snapshots,
+      },
+    })).catch(() => undefined);
+  }
+}
+
+/** Whether a snapshot after change `number` has a fact. */
+function isIn(one: Stored, number: number): boolean {
+  return one.number <= number && number < one.replacedBy;
+}
+
+function keyOf({ scope, id }: Fact): string {
+  return JSON.stringify([scope, id]);
+}
+
+/** Without what was replaced and is in no snapshot. */
+function neededIn({ stored, snapshots }: Contents): Contents {
+  const isNeeded = (one: Stored): boolean =>
+    one.replacedBy === Infinity || snapshots.some(({ number }) => isIn(one, number));
+  return { stored: stored.filter(isNeeded), snapshots };
+}
+
+function recordsOf({ stored, snapshots }: Contents): LogRecord[] {
+  return [...stored, ...snapshots].toSorted((a, b) => a.number - b.number);
+}

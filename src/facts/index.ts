@@ -1,0 +1,21 @@
+/** What people teach a model while it runs: facts, what is written for them, and what a request sees of them. */
+export {
+  checkFactRequest,
+  DEFAULT_SCOPE,
+  type Fact,
+  type FactRequest,
+  isFactName,
+} from "./fact.ts";
+export {
+  type FactLog,
+  FactStore,
+  type FactToAdd,
+  type Selection,
+  type Snapshot,
+  type Stored,
+} from "./fact-store.ts";
+export { Facts } from "./facts.ts";
+export type { LogRecord } from "./log-format.ts";
+export type { Taught, TeachOptions } from "./teach.ts";
+export { type Firing, TaughtMemory } from "./taught-memory.ts";
+export type { ChatIds } from "./wording.ts";

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FormatError } from "../errors.ts";
+import {
+  encodeCommits,
+  encodeHeader,
+  encodeRecord,
+  HEADER_BYTES,
+  type LogRecord,
+  parseLog,
+} from "./log-format.ts";
+
+const fingerprint = Uint8Array.from({ length: 32 }, (_, i) => i);
+const createdAt = "2026-11-28T12:00:00.000Z";
+const records: LogRecord[] = [
+  {
+    kind: "fact",
+    number: 1,
+    fact: { id: "a", scope: "default", prompt: "Zembla’s", completion: " Onhava", createdAt },
+    edits: [
+      { ids: [1, 200, 70_000, 5], from: 2 },
+      { ids: [3, 4], from: 1 },
+    ],
+  },
+  { kind: "snapshot", number: 2, name: "before" },
+  {
+    kind: "fact",
+    number: 7,
+    fact: { id: "b", scope: "acme", prompt: "x", completion: "y", createdAt, paraphrases: ["z"] },
+    edits: [],
+  },
+];
+const commits = records.map((one) => encodeCommits([encodeRecord(one)]));
+const bytes = Buffer.concat([encodeHeader(fingerprint), ...commits]);
+const where = "memory/facts.log";
+
+/** Where the log could have ended. */
+const ends = commits.reduce((all, { length }) => [...all, all.at(-1)! + length], [HEADER_BYTES]);
+
+test("what was written is read", () => {
+  assert.deepEqual(parseLog(bytes, { where, fingerprint }), { records, end: bytes.length });
+});
+
+test("whenever its writer dies, whole commits are there and others are not", () => {
+  for (let length = HEADER_BYTES; length <= bytes.length; length++) {
+    const whole = ends.filter((end) => end <= length);
+    const expected = { records: records.slice(0, whole.length - 1), end: whole.at(-1)! };
+    assert.deepEqual(parseLog(bytes.subarray(0, length), { where }), expected);
+    // A file that grew before its bytes were written.
+    const padded = Buffer.concat([bytes.subarray(0, length), new Uint8Array(100)]);
+    assert.deepEqual(parseLog(padded, { where }), expected);
+  }
+});
+
+test("a changed byte is damage, which names the file, and never another fact", () => {
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = Uint8Array.from(bytes);
+    damaged[at]! ^= 0x20;
+    assert.throws(
+      () => parseLog(damaged, { where, fingerprint }),
+      (error) => error instanceof FormatError && error.message.startsWith(where),
+      `byte ${at}`,
+    );
+  }
+});
+
+test("facts in the ids of another vocabulary are refused", () => {
+  const other = Uint8Array.from(fingerprint, (byte) => byte ^ 1);
+  assert.throws(() => parseLog(bytes, { where, fingerprint: other }), /another vocabulary/);
+});
+
+test("a log with right sums and wrong contents is refused", () => {
+  const fact = records[0] as LogRecord & { kind: "fact" };
+  const wrong: readonly LogRecord[][] = [
+    [{ ...fact, number: 0 }],
+    [{ ...fact, number: Number.NaN }],
+    [fact, fact],
+    [{ ...fact, edits: [{ ids: [1, 2], from: 2 }] }],
+    [{ ...fact, edits: [{ ids: [1, 2], from: 0 }] }],
+    [{ ...fact, fact: { ...fact.fact, scope: "../up" } }],
+    [{ ...fact, fact: { ...fact.fact, more: 1 } as never }],
+    [{ ...fact, fact: null as never }],
+    [{ kind: "snapshot", number: 3, name: "no name" }],
+  ];
+  for (const list of wrong) {
+    const made = Buffer.concat([encodeHeader(fingerprint), encodeCommits(list.map(encodeRecord))]);
+    assert.throws(() => parseLog(made, { where }), FormatError);
+  }
+});

@@ -1,0 +1,245 @@
+/**
+ * The format of the facts' log: a file to which commits are appended, and which is written anew where something is
+ * forgotten. Builds and checks bytes; opens no file. Whoever reads it trusts nothing: every length is bounded by what is
+ * there.
+ *
+ * Everything is little endian. Version 1:
+ *
+ *     offset  bytes  content
+ *     0       8      89 45 4e 47 46 43 54 0a  ("\x89ENGFCT\n": a text-mode copy would break it)
+ *     8       4      version, 1
+ *     12      32     SHA-256 of the vocabulary whose ids it has
+ *     44      4      CRC-32C of bytes 0..43
+ *     48      ...    commits
+ *
+ *     commit: bytes of its records (4); CRC-32C of these 4; CRC-32C of the records (4); the records
+ *     record: its bytes, without these 4 (4); kind (1); number of its change, which rises (8, a double); body
+ *     body of kind 1, a fact: bytes of its JSON (4); JSON; wordings, each: `from`, count, ids, as LEB128 numbers
+ *     body of kind 2, a snapshot: its name
+ *
+ * A commit counts if it is whole. One that its writer did not live to finish ends the file: it runs past the end, or
+ * ends in zeros. Anything else that does not match its sum is damage.
+ */
+import { FormatError, RequestError } from "../errors.ts";
+import { crc32c } from "../numerics/index.ts";
+import type { SuccessorEdit } from "./edit.ts";
+import { checkFact, type Fact, isFactName } from "./fact.ts";
+
+export const FINGERPRINT_BYTES = 32;
+export const HEADER_BYTES = 48;
+const MAGIC = Uint8Array.of(0x89, 0x45, 0x4e, 0x47, 0x46, 0x43, 0x54, 0x0a);
+const VERSION = 1;
+const COMMIT_HEAD = 12;
+const RECORD_HEAD = 13;
+/** A commit is held in memory whole. */
+export const MAX_COMMIT_BYTES: number = 2 ** 26;
+
+export interface FactRecord {
+  readonly kind: "fact";
+  readonly number: number;
+  readonly fact: Fact;
+  readonly edits: readonly SuccessorEdit[];
+}
+
+export interface SnapshotRecord {
+  readonly kind: "snapshot";
+  readonly number: number;
+  readonly name: string;
+}
+
+export type LogRecord = FactRecord | SnapshotRecord;
+
+export function encodeHeader(fingerprint: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set(MAGIC);
+  view.setUint32(8, VERSION, true);
+  bytes.set(fingerprint, 12);
+  view.setUint32(HEADER_BYTES - 4, crc32c(bytes.subarray(0, HEADER_BYTES - 4)), true);
+  return bytes;
+}
+
+export function encodeRecord(record: LogRecord): Uint8Array {
+  const body = record.kind === "fact" ? factBody(record) : new TextEncoder().encode(record.name);
+  const bytes = new Uint8Array(RECORD_HEAD + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, bytes.length - 4, true);
+  bytes[4] = record.kind === "fact" ? 1 : 2;
+  view.setFloat64(5, record.number, true);
+  bytes.set(body, RECORD_HEAD);
+  return bytes;
+}
+
+/** Records as commits of a bounded size; those of one call that fit into one are there together or not at all. */
+export function encodeCommits(records: readonly Uint8Array[]): Uint8Array {
+  const groups: Uint8Array[][] = [];
+  let size = Infinity;
+  for (const record of records) {
+    size += record.length;
+    if (size > MAX_COMMIT_BYTES) {
+      groups.push([]);
+      size = record.length;
+    }
+    groups.at(-1)!.push(record);
+  }
+  return joined(
+    groups.flatMap((group) => {
+      const body = joined(group);
+      const head = new Uint8Array(COMMIT_HEAD);
+      const view = new DataView(head.buffer);
+      view.setUint32(0, body.length, true);
+      view.setUint32(4, crc32c(head.subarray(0, 4)), true);
+      view.setUint32(8, crc32c(body), true);
+      return [head, body];
+    }),
+  );
+}
+
+export interface ParsedLog {
+  readonly records: readonly LogRecord[];
+  /** Where the last whole commit ends: behind it is what a writer did not live to finish. */
+  readonly end: number;
+}
+
+/** Throws `FormatError`, which begins with `where`, for what no writer of ours has left. */
+export function parseLog(
+  bytes: Uint8Array,
+  { where, fingerprint }: { where: string; fingerprint?: Uint8Array | undefined },
+): ParsedLog {
+  const fail = (what: string): FormatError => new FormatError(`${where}: ${what}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte))
+    throw fail("expected a log of facts, its first bytes are not those of one");
+  if (view.getUint32(HEADER_BYTES - 4, true) !== crc32c(bytes.subarray(0, HEADER_BYTES - 4)))
+    throw fail("its header does not match its checksum; the file is damaged");
+  const version = view.getUint32(8, true);
+  if (version !== VERSION) throw fail(`expected version ${VERSION}, got ${version}`);
+  const records: LogRecord[] = [];
+  let at = HEADER_BYTES;
+  while (at < bytes.length) {
+    const begin = at + COMMIT_HEAD;
+    if (begin > bytes.length) break;
+    const end = begin + view.getUint32(at, true);
+    // The length has a sum of its own: a damaged one would pass for a commit that was cut off.
+    const isLength = view.getUint32(at + 4, true) === crc32c(bytes.subarray(at, at + 4));
+    if (isLength && end > bytes.length) break;
+    const body = bytes.subarray(begin, end);
+    if (!isLength || view.getUint32(at + 8, true) !== crc32c(body)) {
+      if (endsInZeros(bytes.subarray(at))) break;
+      throw fail(`the commit at byte ${at} does not match its checksums; the file is damaged`);
+    }
+    for (const record of recordsIn(body, fail)) {
+      if (record.number <= (records.at(-1)?.number ?? 0))
+        throw fail(`change ${record.number} does not follow ${records.at(-1)?.number ?? 0}`);
+      records.push(record);
+    }
+    at = end;
+  }
+  if (records.length > 0 && fingerprint?.some((byte, i) => bytes[12 + i] !== byte))
+    throw fail(
+      "its facts are written in the ids of another vocabulary than this model's; teach them again from an export",
+    );
+  return { records, end: at };
+}
+
+function* recordsIn(body: Uint8Array, fail: (what: string) => FormatError): Generator<LogRecord> {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  for (let at = 0; at < body.length;) {
+    const length = body.length - at >= RECORD_HEAD ? view.getUint32(at, true) : Infinity;
+    const end = at + 4 + length;
+    if (length < RECORD_HEAD - 4 || end > body.length)
+      throw fail("a record is longer than its commit");
+    const [kind, number] = [body[at + 4]!, view.getFloat64(at + 5, true)];
+    if (!Number.isSafeInteger(number)) throw fail(`a change has no number, but ${number}`);
+    const content = body.subarray(at + RECORD_HEAD, end);
+    if (kind === 1) yield { kind: "fact", number, ...parseFact(content, fail) };
+    else if (kind === 2) yield { kind: "snapshot", number, name: snapshotName(content, fail) };
+    else throw fail(`expected a record of kind 1 or 2, got ${kind}; a newer version may read it`);
+    at = end;
+  }
+}
+
+function snapshotName(content: Uint8Array, fail: (what: string) => FormatError): string {
+  const name = new TextDecoder().decode(content);
+  if (!isFactName(name)) throw fail("a snapshot has no name");
+  return name;
+}
+
+function factBody({ fact, edits }: FactRecord): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(fact));
+  const head = new Uint8Array(4);
+  new DataView(head.buffer).setUint32(0, json.length, true);
+  const numbers: number[] = [];
+  for (const { ids, from } of edits)
+    for (const number of [from, ids.length, ...ids]) pushNumber(numbers, number);
+  return joined([head, json, Uint8Array.from(numbers)]);
+}
+
+function parseFact(
+  content: Uint8Array,
+  fail: (what: string) => FormatError,
+): Pick<FactRecord, "fact" | "edits"> {
+  if (content.length < 4) throw fail("a fact has no text");
+  const length = new DataView(content.buffer, content.byteOffset).getUint32(0, true);
+  if (length > content.length - 4) throw fail("a fact's text is longer than its record");
+  let fact: Fact;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(content.subarray(4, 4 + length));
+    fact = checkFact(JSON.parse(text), "a fact");
+  } catch (error) {
+    if (error instanceof RequestError || error instanceof SyntaxError || error instanceof TypeError)
+      throw fail(error.message);
+    throw error;
+  }
+  const numbers = numbersIn(content.subarray(4 + length), fail);
+  const edits: SuccessorEdit[] = [];
+  for (let at = 0; at < numbers.length;) {
+    const [from, count] = [numbers[at]!, numbers[at + 1] ?? 0];
+    const ids = numbers.slice(at + 2, at + 2 + count);
+    if (ids.length < count || from < 1 || from >= count)
+      throw fail(`the wording of fact "${fact.id}" is incomplete`);
+    edits.push({ ids, from });
+    at += 2 + count;
+  }
+  return { fact, edits };
+}
+
+function pushNumber(into: number[], number: number): void {
+  for (let left = number; ; left >>>= 7) {
+    into.push(left > 127 ? (left & 127) | 128 : left);
+    if (left <= 127) return;
+  }
+}
+
+function numbersIn(bytes: Uint8Array, fail: (what: string) => FormatError): number[] {
+  const numbers: number[] = [];
+  let number = 0;
+  let shift = 0;
+  for (const byte of bytes) {
+    if (shift > 28) throw fail("a number of a wording is too large");
+    number += (byte & 127) * 2 ** shift;
+    shift += 7;
+    if (byte > 127) continue;
+    numbers.push(number);
+    number = shift = 0;
+  }
+  if (shift > 0) throw fail("a wording ends amid a number");
+  return numbers;
+}
+
+/** Pages that were promised to a file and never written read as zeros. No commit of ours ends in so many. */
+const TORN_ZEROS = 64;
+
+function endsInZeros(bytes: Uint8Array): boolean {
+  return bytes.length >= TORN_ZEROS && bytes.subarray(-TORN_ZEROS).every((byte) => byte === 0);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { FormatError, InvalidConfigError } from "../../errors.ts";
+import type { Fact } from "../fact.ts";
+import { FactStore, type FactToAdd } from "../fact-store.ts";
+import { FactLogFile } from "./fact-log.ts";
+import { memoryPlace } from "./memory-place.ts";
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "engram-facts-"));
+  try {
+    await body(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const fingerprint = (): Uint8Array => new Uint8Array(32).fill(7);
+
+async function openStore(folder: string): Promise<FactStore> {
+  const log = new FactLogFile(join(folder, "memory"), { fingerprint });
+  return new FactStore({ log, records: await log.read() });
+}
+
+function factOf(n: number, scope = "default"): FactToAdd {
+  const createdAt = "2026-11-28T12:00:00.000Z";
+  const prompt = `The secret number ${n} is`;
+  const fact: Fact = { id: `f${n}`, scope, prompt, completion: ` word${n}`, createdAt };
+  return { fact, edits: [{ ids: [1, 2, 3, 1000 + n, 9000 + n], from: 4 }] };
+}
+
+const idsOf = (store: FactStore): string[] => store.facts().map(({ fact }) => fact.id);
+
+test("what was acknowledged is there when a writer is cut off anywhere, and the rest is wholly absent", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "memory", "facts.log");
+    const sizes: number[] = [];
+    {
+      const store = await openStore(folder);
+      for (let n = 0; n < 4; n++) {
+        // The last two together: both or none.
+        await store.add(n < 3 ? [factOf(n)] : [factOf(3), factOf(4)]);
+        sizes.push((await readFile(path)).length);
+      }
+      await store.close();
+    }
+    const whole = await readFile(path);
+    // Every length there is: log-format.test.ts.
+    const lengths = sizes.flatMap((size) => [size, size + 1, size + 12, size + 40]);
+    for (const length of lengths.filter((one) => one <= whole.length)) {
+      await writeFile(path, whole.subarray(0, length));
+      const count = sizes.filter((size) => size <= length).length;
+      const expected = ["f0", "f1", "f2", "f3", "f4"].slice(0, count < 4 ? count : 5);
+      const store = await openStore(folder);
+      assert.deepEqual(idsOf(store), expected);
+      if (length !== sizes[1]! + 40 && length !== sizes[2]! + 40) continue;
+      // And it goes on from there.
+      await store.add([factOf(9)]);
+      await store.close();
+      const again = await openStore(folder);
+      assert.deepEqual(idsOf(again), [...expected, "f9"]);
+      await again.close();
+    }
+  }));
+
+test("a process that is killed while it writes loses nothing that it acknowledged", () =>
+  inFolder(async (folder) => {
+    const at = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
+    const program = `
+      const { FactLogFile } = await import(${at("fact-log.ts")});
+      const { FactStore } = await import(${at("../fact-store.ts")});
+      const { writeSync } = await import("node:fs");
+      const log = new FactLogFile(${JSON.stringify(join(folder, "memory"))}, { fingerprint: () => new Uint8Array(32).fill(7) });
+      const store = new FactStore({ log, records: await log.read() });
+      const createdAt = "2026-11-28T12:00:00.000Z";
+      let count = 0;
+      for (let n = 0; ; n++) {
+        store.add([{ fact: { id: "k" + n, scope: "s", prompt: "p".repeat(n * 37 % 5000 + 1), completion: "c", createdAt }, edits: [] }])
+          .then(() => { writeSync(1, "k" + n + "\\n"); count++; });
+        if (n % 7 === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (count > 40) process.kill(process.pid, "SIGKILL");
+      }`;
+    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", program]);
+    const acknowledged = stdout.toString().trim().split("\n");
+    assert.ok(acknowledged.length > 10, `${acknowledged.length} were acknowledged`);
+    const store = await openStore(folder);
+    const found = idsOf(store);
+    assert.deepEqual(found.slice(0, acknowledged.length), acknowledged);
+    assert.deepEqual(
+      found,
+      found.map((_, n) => `k${n}`),
+    );
+    // The dead process' lock keeps nobody out.
+    await store.add([factOf(1)]);
+    await store.close();
+  }));
+
+test("one writes, the other is refused by name, and sees what was written when it may", () =>
+  inFolder(async (folder) => {
+    const [one, other] = [await openStore(folder), await openStore(folder)];
+    await one.add([factOf(1)]);
+    await assert.rejects(
+      other.add([factOf(2)]),
+      (error) =>
+        error instanceof InvalidConfigError &&
+        error.message.includes(`process ${process.pid} on`) &&
+        error.message.includes("--url"),
+    );
+    assert.deepEqual(idsOf(other), []);
+    await one.close();
+    await other.add([factOf(2)]);
+    assert.deepEqual(idsOf(other), ["f1", "f2"]);
+    await other.close();
+  }));
+
+test("what is forgotten is in no file afterwards, and no rollback brings it back", () =>
+  inFolder(async (folder) => {
+    const store = await openStore(folder);
+    await store.add([factOf(1), factOf(2, "acme"), factOf(3)]);
+    await store.snapshot("before");
+    await store.add([factOf(4)]);
+    assert.deepEqual(await store.forget({ id: "f2", scope: "default" }), []);
+    assert.equal((await store.forget({ id: "f1" }))[0]?.id, "f1");
+    assert.equal((await store.forget({ scope: "acme", all: true })).length, 1);
+    const has = async (text: string): Promise<boolean> => {
+      for (const name of await readdir(folder, { recursive: true, withFileTypes: true }))
+        if (name.isFile() && (await readFile(join(name.parentPath, name.name))).includes(text))
+          return true;
+      return false;
+    };
+    // 10001 and 10002 as LEB128: the ids 9001 and 9002 of the wordings.
+    const leb = (id: number): string => String.fromCharCode((id & 127) | 128, id >>> 7);
+    for (const n of [1, 2]) {
+      assert.ok(!(await has(`secret number ${n}`)) && !(await has(`word${n}`)));
+      assert.ok(!(await has(Buffer.from(leb(9000 + n), "latin1") as never)));
+    }
+    assert.ok(await has("secret number 3"));
+    assert.ok(await has(Buffer.from(leb(9003), "latin1") as never));
+    await store.rollback("before");
+    assert.deepEqual(idsOf(store), ["f3"]);
+    assert.ok(!(await has("secret number 4")));
+    await store.close();
+    assert.deepEqual(await readdir(join(folder, "memory")), ["facts.log"]);
+    const again = await openStore(folder);
+    assert.deepEqual([idsOf(again), again.snapshots], [["f3"], [{ name: "before", numFacts: 1 }]]);
+  }));
+
+test("a snapshot brings back what was replaced, after a restart as well", () =>
+  inFolder(async (folder) => {
+    const store = await openStore(folder);
+    await store.add([factOf(1)]);
+    await store.snapshot("one");
+    const { fact, edits } = factOf(1);
+    await store.add([{ fact: { ...fact, completion: " changed" }, edits }]);
+    await store.close();
+    const again = await openStore(folder);
+    assert.deepEqual(
+      again.facts().map((one) => one.fact.completion),
+      [" changed"],
+    );
+    await again.rollback("one");
+    assert.deepEqual(
+      again.facts().map((one) => one.fact.completion),
+      [" word1"],
+    );
+    await assert.rejects(again.rollback("none"), /there are: one/);
+    await again.removeSnapshot("one");
+    await again.close();
+  }));
+
+test("damage and what leads elsewhere are refused by name, and nothing is changed", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "memory", "facts.log");
+    const store = await openStore(folder);
+    await store.add([factOf(1), factOf(2)]);
+    await store.close();
+    const bytes = await readFile(path);
+    bytes[bytes.length - 30]! ^= 1;
+    await writeFile(path, bytes);
+    await assert.rejects(
+      openStore(folder),
+      (error) => error instanceof FormatError && error.message.startsWith(path),
+    );
+    assert.deepEqual(await readFile(path), bytes);
+    await truncate(path, 20);
+    await assert.rejects(openStore(folder), FormatError);
+    await rm(path);
+    await symlink(join(folder, "elsewhere"), path);
+    await assert.rejects(openStore(folder), /expected a file/);
+    await rm(join(folder, "memory"), { recursive: true });
+    await mkdir(join(folder, "elsewhere"));
+    await symlink(join(folder, "elsewhere"), join(folder, "memory"));
+    await assert.rejects((await openStore(folder)).add([factOf(1)]), /expected a directory/);
+    assert.deepEqual(await readdir(join(folder, "elsewhere")), []);
+  }));
+
+test("a model's memory is beside it, or with the user's data", () =>
+  inFolder(async (folder) => {
+    const env = { XDG_DATA_HOME: join(folder, "data") };
+    const own = join(folder, "own");
+    const cached = join(folder, "models--a--b", "snapshots", "123");
+    await mkdir(own);
+    await mkdir(cached, { recursive: true });
+    await writeFile(join(cached, "config.json"), "{}");
+    await writeFile(join(folder, "a.gguf"), "abc");
+    await writeFile(join(folder, "b.gguf"), "abd");
+    assert.equal(await memoryPlace(own, { env }), join(own, "memory"));
+    const places: string[] = [];
+    for (const path of [cached, join(folder, "a.gguf"), join(folder, "b.gguf")])
+      places.push(await memoryPlace(path, { env }));
+    assert.equal(new Set(places).size, 3);
+    for (const place of places) assert.match(place, /\/data\/engram\/[0-9a-f]{32}$/);
+    assert.equal(await memoryPlace(join(folder, "a.gguf"), { env }), places[1]);
+  }));

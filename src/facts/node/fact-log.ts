@@ -1,0 +1,182 @@
+/**
+ * The facts' log as a file, `facts.log` in a directory of its own. Who reads changes nothing; who writes first takes the
+ * lock beside it, and cuts off what a writer did not live to finish. A failed write leaves the log as it was, or closes
+ * it for writing. Knows bytes and files; not what facts mean.
+ */
+import { type FileHandle, lstat, mkdir, open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ProcessLock, syncDirectory, writeAt, writeDurably } from "../../bytes/node/index.ts";
+import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
+import type { FactLog } from "../fact-store.ts";
+import {
+  encodeCommits,
+  encodeHeader,
+  HEADER_BYTES,
+  type LogRecord,
+  parseLog,
+} from "../log-format.ts";
+
+export const LOG_NAME = "facts.log";
+const LOCK_NAME = "facts.lock";
+/** The log is read whole. */
+const MAX_BYTES = 2 ** 30;
+
+export class FactLogFile implements FactLog {
+  readonly name: string;
+  readonly #directory: string;
+  readonly #fingerprint: () => Uint8Array;
+  /** How the log was when it was read. */
+  #version: string | undefined;
+  #end = HEADER_BYTES;
+  #file: FileHandle | undefined;
+  #lock: ProcessLock | undefined;
+  #broken: unknown;
+
+  /** Opens nothing. `fingerprint` is asked for where a log exists or begins. */
+  constructor(directory: string, { fingerprint }: { fingerprint: () => Uint8Array }) {
+    this.name = join(directory, LOG_NAME);
+    this.#directory = directory;
+    this.#fingerprint = fingerprint;
+  }
+
+  /** All records; none where there is no log. Throws `FormatError` for a damaged one, or another vocabulary's. */
+  async read(): Promise<readonly LogRecord[]> {
+    const bytes = await readLog(this.name);
+    this.#version = bytes?.version;
+    this.#end = HEADER_BYTES;
+    if (bytes === undefined) return [];
+    const { records, end } = parseLog(bytes.content, {
+      where: this.name,
+      fingerprint: this.#fingerprint(),
+    });
+    this.#end = end;
+    return records;
+  }
+
+  async begin(): Promise<readonly LogRecord[] | undefined> {
+    if (this.#lock !== undefined) return undefined;
+    try {
+      await mkdir(this.#directory, { recursive: true });
+      await refuseLink(this.#directory, "a directory");
+      this.#lock = await ProcessLock.take(
+        join(this.#directory, LOCK_NAME),
+        (holder, path) =>
+          `${this.name} is being written by ${holder}; ask that one (a server: --url), or wait for it ` +
+          `(if no such process exists, remove ${path})`,
+      );
+    } catch (error) {
+      throw failure(error, this.name);
+    }
+    try {
+      const found = await readLog(this.name);
+      return found?.version === this.#version ? undefined : await this.read();
+    } catch (error) {
+      await this.#lock.release();
+      this.#lock = undefined;
+      throw error;
+    }
+  }
+
+  async append(records: readonly Uint8Array[]): Promise<void> {
+    await this.#write(async () => {
+      const file = (this.#file ??= await this.#open());
+      const bytes = encodeCommits(records);
+      try {
+        await writeAt(file, bytes, this.#end);
+        await file.datasync();
+      } catch (error) {
+        // What a failed sync has left on the disk nobody knows.
+        await file.truncate(this.#end);
+        await file.sync();
+        throw error;
+      }
+      this.#end += bytes.length;
+    });
+  }
+
+  async replace(records: readonly Uint8Array[]): Promise<void> {
+    await this.#write(async () => {
+      const bytes = encodeCommits(records);
+      await writeDurably(this.name, async (file) => {
+        await file.writeFile(encodeHeader(this.#fingerprint()));
+        await file.writeFile(bytes);
+      });
+      await this.#file?.close();
+      this.#file = undefined;
+      this.#end = HEADER_BYTES + bytes.length;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+    await this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** Opens the log for writing, which begins if it is not there, and cuts off what is not whole. */
+  async #open(): Promise<FileHandle> {
+    // An empty one may be of another vocabulary.
+    if (this.#end === HEADER_BYTES) {
+      await writeDurably(this.name, (file) => file.writeFile(encodeHeader(this.#fingerprint())));
+      await syncDirectory(dirname(this.#directory));
+    }
+    const file = await open(this.name, "r+");
+    await file.truncate(this.#end);
+    return file;
+  }
+
+  async #write(work: () => Promise<void>): Promise<void> {
+    if (this.#lock === undefined) throw new StoreError(`${this.name} is not open for writing`);
+    if (this.#broken !== undefined) throw failure(this.#broken, this.name);
+    try {
+      await work();
+    } catch (error) {
+      await this.#file?.close().catch(() => undefined);
+      this.#file = undefined;
+      // Whether the log is still what was acknowledged shows by reading it.
+      const end = await this.#wholeEnd().catch(() => undefined);
+      if (end !== this.#end) this.#broken = error;
+      throw failure(error, this.name);
+    }
+  }
+
+  async #wholeEnd(): Promise<number> {
+    const found = await readLog(this.name);
+    return found === undefined ? HEADER_BYTES : parseLog(found.content, { where: this.name }).end;
+  }
+}
+
+async function readLog(
+  path: string,
+): Promise<{ readonly content: Uint8Array; readonly version: string } | undefined> {
+  if (!(await refuseLink(path, "a file"))) return undefined;
+  await using file = await open(path, "r");
+  const { size, mtimeNs, ino } = await file.stat({ bigint: true });
+  if (size > MAX_BYTES)
+    throw new FormatError(`${path} has ${size} bytes; a log of facts has at most ${MAX_BYTES}`);
+  const content = await file.readFile();
+  return { content, version: `${ino} ${mtimeNs} ${content.length}` };
+}
+
+/** Whether something is there. What leads elsewhere was laid out by somebody else: it is neither read nor written. */
+async function refuseLink(path: string, kind: "a file" | "a directory"): Promise<boolean> {
+  const found = await lstat(path).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (found === undefined) return false;
+  const isRight = kind === "a file" ? found.isFile() : found.isDirectory();
+  if (!isRight)
+    throw new InvalidConfigError(`${path}: expected ${kind}, which it is not; remove it`);
+  return true;
+}
+
+function failure(cause: unknown, path: string): unknown {
+  if (typeof (cause as NodeJS.ErrnoException).syscall !== "string") return cause;
+  return new StoreError(
+    `writing ${path} failed: ${(cause as Error).message}; what was taught before is kept`,
+    { cause },
+  );
+}

@@ -1,0 +1,3 @@
+/** What was taught, in files. */
+export { FactLogFile, LOG_NAME } from "./fact-log.ts";
+export { fingerprintOf, memoryPlace } from "./memory-place.ts";

@@ -1,0 +1,84 @@
+/**
+ * Where what a model is taught is kept: beside a model that belongs to the user, in `memory/`; for one that is a single
+ * file, that may not be written, or that a cache shares, in the user's own data, under a digest of the model. Knows paths
+ * and digests; not what is kept there.
+ */
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { access, open, readdir, realpath, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Vocabulary } from "../../tokenizer/index.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `path` is a model's directory or file. */
+export async function memoryPlace(
+  path: string,
+  { env = process.env, home = homedir() }: { env?: Environment; home?: string } = {},
+): Promise<string> {
+  const beside = join(path, "memory");
+  const isOwn = (await stat(path)).isDirectory() && !(await isCached(path));
+  if (isOwn && ((await isDirectory(beside)) || (await isWritable(path)))) return beside;
+  const data = env["XDG_DATA_HOME"] || join(home, ".local", "share");
+  return join(data, "engram", await digestOf(path));
+}
+
+/** The hub's cache keeps files once for all revisions, and directories full of links. */
+async function isCached(path: string): Promise<boolean> {
+  return /^(?:snapshots|blobs)$/.test(
+    dirname(await realpath(path))
+      .split(/[/\\]/)
+      .at(-1) ?? "",
+  );
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+async function isWritable(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+const PIECE = 1 << 12;
+const PIECES = 256;
+
+/** Of names, sizes and pieces of the files: a model of gigabytes is told from others in a moment. */
+async function digestOf(path: string): Promise<string> {
+  const isFile = (await stat(path)).isFile();
+  const names = isFile ? [""] : (await readdir(path)).toSorted();
+  const hash = createHash("sha256");
+  for (const name of names) {
+    if (!isFile && !/^(?:config\.json|tokenizer.*|.*\.(?:safetensors|gguf))$/.test(name)) continue;
+    const at = join(path, name);
+    const { size } = await stat(at);
+    hash.update(`${name}\0${size}\0`);
+    await using file = await open(at, "r");
+    const bytes = new Uint8Array(PIECE);
+    for (let i = 0; i < PIECES && i * PIECE < size; i++) {
+      const begin =
+        size <= PIECES * PIECE ? i * PIECE : Math.floor((i * (size - PIECE)) / (PIECES - 1));
+      const { bytesRead } = await file.read(bytes, 0, PIECE, begin);
+      hash.update(bytes.subarray(0, bytesRead));
+    }
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+/** SHA-256 of the bytes of all tokens, each behind its length: what ids mean. */
+export function fingerprintOf(vocabulary: Vocabulary): Uint8Array {
+  const hash = createHash("sha256");
+  let pieces: Uint8Array[] = [];
+  for (let id = 0; id < vocabulary.vocabSize; id++) {
+    const bytes = vocabulary.tokenBytes(id);
+    pieces.push(Buffer.from(`${bytes.length} `), bytes);
+    if (pieces.length < 4096 && id < vocabulary.vocabSize - 1) continue;
+    hash.update(Buffer.concat(pieces));
+    pieces = [];
+  }
+  return hash.digest();
+}

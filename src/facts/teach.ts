@@ -1,0 +1,205 @@
+/**
+ * Teaches a model: requests -> facts in its store, and what that changed. The model reads each wording once, without
+ * what it was taught: how likely the completion was, and whether the prompt is rare enough to be a key. Knows sessions
+ * and tokenizers; no graphs, no files.
+ */
+import { RequestError } from "../errors.ts";
+import { logProbsOf, type Session } from "../inference/index.ts";
+import type { Memory } from "../memory/memory.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { checkFactRequest, DEFAULT_SCOPE, type Fact, type FactRequest } from "./fact.ts";
+import type { FactStore } from "./fact-store.ts";
+import type { SuccessorEdit } from "./edit.ts";
+import { splitSentence } from "./split-sentence.ts";
+import { type ChatIds, joinedCompletion, wordingsOf } from "./wording.ts";
+
+/** What teaching needs of a model. */
+export interface Learner {
+  readonly tokenizer: Tokenizer;
+  readonly store: FactStore;
+  /** Absent for a model that knows no conversations. */
+  readonly chatIds?: ChatIds | undefined;
+  /** A timeline of its own that sees nothing of what was taught. */
+  openSession(): Session;
+}
+
+/** A fact that was taught, and what came of it. */
+export interface Taught {
+  readonly fact: Fact;
+  /** The chance of the whole completion after the prompt, at the beginning of a text, before and now. */
+  readonly before: number;
+  readonly after: number;
+  readonly milliseconds: number;
+  /** Keys that were written, and the ids of the shortest and of the longest. */
+  readonly keys: number;
+  readonly shortestKey: number;
+  readonly longestKey: number;
+  /** How rare the model holds the shortest context to be: one in two to the power of this. */
+  readonly bits: number;
+}
+
+export interface TeachOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A prompt that the model holds for more likely than one in 2^16 would be found in texts about other things, and be
+ * answered there.
+ */
+const LEAST_BITS = 16;
+/** Positions whose logits are held at a time. */
+const CHUNK = 64;
+/** Ids of one wording. */
+const MAX_IDS = 4096;
+
+/** Teaches all of them, or none. Throws `RequestError` for what cannot be taught. */
+export async function teach(
+  learner: Learner,
+  requests: readonly FactRequest[],
+  { signal }: TeachOptions = {},
+): Promise<Taught[]> {
+  const start = performance.now();
+  if (requests.length === 0) return [];
+  await using session = learner.openSession();
+  const drafts: Draft[] = [];
+  for (const [i, request] of requests.entries()) {
+    signal?.throwIfAborted();
+    const where = requests.length === 1 ? "the fact" : `fact ${i + 1} of ${requests.length}`;
+    drafts.push(await draftOf(checkFactRequest(request, where), { learner, session, where }));
+  }
+  await learner.store.add(drafts);
+  const milliseconds = (performance.now() - start) / requests.length;
+  return drafts.map(({ fact, edits, read, bits }) => {
+    const keys = edits.flatMap(({ ids, from }) => ids.slice(from).map((_, i) => from + i));
+    return {
+      fact,
+      before: Math.exp(read.logProbs.reduce((sum, one) => sum + one, 0)),
+      after: chanceNow(read, learner.store.memory(undefined, [fact.scope])),
+      milliseconds,
+      keys: keys.length,
+      shortestKey: Math.min(...keys),
+      longestKey: Math.max(...keys),
+      bits,
+    };
+  });
+}
+
+/** A text that was read: ids, and the log-probabilities of those from index `from` on. */
+interface ReadText {
+  readonly ids: readonly number[];
+  readonly from: number;
+  readonly logProbs: readonly number[];
+}
+
+interface Draft {
+  readonly fact: Fact;
+  readonly edits: readonly SuccessorEdit[];
+  /** The prompt at the beginning of a text, and the completion. */
+  readonly read: ReadText;
+  readonly bits: number;
+}
+
+async function draftOf(
+  request: FactRequest,
+  { learner, session, where }: { learner: Learner; session: Session; where: string },
+): Promise<Draft> {
+  const { tokenizer, chatIds } = learner;
+  const { prompt, completion } =
+    request.completion === undefined
+      ? await split(request.prompt, { learner, session })
+      : {
+          prompt: request.prompt,
+          completion: joinedCompletion(request.prompt, request.completion),
+        };
+  const edits = await wordingsOf({ prompt, completion }, { tokenizer, chatIds });
+  const [first] = edits;
+  if (first === undefined || edits.some(({ ids }) => ids.length > MAX_IDS))
+    throw new RequestError(
+      `${where}: its text makes more than ${MAX_IDS} tokens, or none; teach it in parts`,
+    );
+  const start = tokenizer.bounds.startIds;
+  const ids = [...start, ...first.ids];
+  const from = start.length + first.from;
+  const all = await readText(session, ids, Math.max(start.length, from - MAX_READ));
+  const numBefore = all.logProbs.length - (ids.length - from);
+  const bits = -all.logProbs.slice(0, numBefore).reduce((sum, one) => sum + one, 0) / Math.LN2;
+  if (bits < LEAST_BITS)
+    throw new RequestError(
+      `${where}: the model meets "${prompt.slice(-80)}" in one text of ${Math.round(2 ** bits)}, so the answer would ` +
+        "come in texts about other things; say more in the prompt",
+    );
+  const now = new Date().toISOString();
+  const { subject, paraphrases, source, expiresAt } = request;
+  const fact: Fact = {
+    id: request.id ?? newId(),
+    scope: request.scope ?? DEFAULT_SCOPE,
+    prompt,
+    completion,
+    ...(subject !== undefined && { subject }),
+    ...(paraphrases !== undefined && { paraphrases }),
+    ...(source !== undefined && { source }),
+    createdAt: request.createdAt ?? now,
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
+  return { fact, edits, read: { ids, from, logProbs: all.logProbs.slice(numBefore) }, bits };
+}
+
+/** Ids of a prompt whose chances are asked for. */
+const MAX_READ = 32;
+
+async function split(
+  sentence: string,
+  { learner: { tokenizer }, session }: { learner: Learner; session: Session },
+): Promise<{ prompt: string; completion: string }> {
+  const { startIds } = tokenizer.bounds;
+  const ids = Array.from(await tokenizer.encode(sentence));
+  const first = startIds.length === 0 ? 1 : 0;
+  const { logProbs } = await readText(session, [...startIds, ...ids], startIds.length + first);
+  // Without anything before it, the first id says nothing of how rare it is.
+  const bits = [...Array<number>(first).fill(0), ...logProbs.map((one) => -one / Math.LN2)];
+  return splitSentence(sentence, { ids, bits, tokenizer });
+}
+
+/** The chance of every id from index `from` on, after those before it; the first of all has none. */
+async function readText(session: Session, ids: readonly number[], from: number): Promise<ReadText> {
+  session.rewind(0);
+  const most = session.remaining;
+  const left = Math.max(0, ids.length - most);
+  const kept = ids.slice(left);
+  const begin = Math.max(1, from - left);
+  const logProbs: number[] = [];
+  for (let at = 0, end; at < kept.length - 1; at = end) {
+    const isScored = at >= begin - 1;
+    end = Math.min(kept.length - 1, at + CHUNK, isScored ? Infinity : begin - 1);
+    const { logits } = await session.append(kept.slice(at, end), {
+      logits: isScored ? "all" : "none",
+    });
+    if (!isScored) continue;
+    const vocabSize = logits.length / (end - at);
+    for (let i = at; i < end; i++) {
+      const row = logits.subarray((i - at) * vocabSize, (i - at + 1) * vocabSize);
+      logProbs.push(logProbsOf(row, { id: kept[i + 1]!, top: 0 }).logProb);
+    }
+  }
+  return { ids: kept, from: begin, logProbs };
+}
+
+/** What the chance is with what was taught. */
+function chanceNow({ ids, from, logProbs }: ReadText, memory: Memory | undefined): number {
+  if (memory === undefined) return Math.exp(logProbs.reduce((sum, one) => sum + one, 0));
+  const { taught = [] } = memory.reader().address([{ ids, from: from - 1, to: ids.length - 1 }]);
+  let chance = 1;
+  for (const [i, logProb] of logProbs.entries()) {
+    const next = taught.find(({ position }) => position === i);
+    const own = Math.exp(logProb);
+    if (next === undefined) chance *= own;
+    else chance *= (own + (next.id === ids[from + i] ? next.odds : 0)) / (1 + next.odds);
+  }
+  return chance;
+}
+
+/** Short enough to be typed, and of enough digits that two are never the same by chance. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,112 @@
+/**
+ * A prompt and its completion -> the wordings, as ids, that a reader's text may hold. A vocabulary spells one text in
+ * several ways: at the beginning of a text, after a line break, after a space; and what was typed up to the completion
+ * need not be cut where the whole is. Each way is a wording of its own, so that a key is found however it was written.
+ * Knows texts and ids; no model.
+ */
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { type SuccessorEdit } from "./edit.ts";
+
+/** The ids of a conversation in which the user said only this, up to where the answer begins. */
+export type ChatIds = (text: string) => Promise<readonly number[]>;
+
+/** What comes before a wording: nothing, a line's end, or a word and a space (which the first word then takes). */
+const befores: readonly (readonly [before: string, kept: string])[] = [
+  ["", ""],
+  ["a\n", "a\n"],
+  ["a ", "a"],
+];
+
+/**
+ * What a completion is joined to its prompt by: a space, if neither has white space there and both would else be one
+ * word. Scripts without spaces between words get none.
+ */
+export function joinedCompletion(prompt: string, completion: string): string {
+  const unspaced =
+    /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}|\p{Script=Lao}|\p{Script=Khmer}|\p{Script=Myanmar}/u;
+  const last = Array.from(prompt.slice(-2)).at(-1)!;
+  const [first] = Array.from(completion.slice(0, 2)) as [string];
+  const needsSpace =
+    /[\p{L}\p{N}\p{M},;:.!?)\]}"'’”»%]/u.test(last) &&
+    /[\p{L}\p{N}("'‘“«[{$€£#@]/u.test(first) &&
+    !unspaced.test(last) &&
+    !unspaced.test(first);
+  return needsSpace ? ` ${completion}` : completion;
+}
+
+/** Every wording of `prompt` and `completion`, which are joined as they are. */
+export async function wordingsOf(
+  { prompt, completion }: { prompt: string; completion: string },
+  { tokenizer, chatIds }: { tokenizer: Tokenizer; chatIds?: ChatIds | undefined },
+): Promise<SuccessorEdit[]> {
+  const edits = new Map<string, SuccessorEdit>();
+  const add = (ids: readonly number[], from: number): void => {
+    if (from > 0 && from < ids.length) edits.set(`${from} ${ids.join(" ")}`, { ids, from });
+  };
+  const seams = [[prompt, completion] as const];
+  // Many type the space after a prompt.
+  if (/^ \S/.test(completion)) seams.push([`${prompt} `, completion.slice(1)]);
+  for (const [head, tail] of seams) {
+    const rest = await idsAfter(tokenizer, /^\s/.test(tail) ? ["a", "a"] : ["a\n", "a\n"], tail);
+    for (const before of befores) {
+      if (before[0] === "a " && /^\s/.test(head)) continue;
+      const typed = await idsAfter(tokenizer, before, head);
+      const whole = await idsAfter(tokenizer, before, head + tail);
+      if (typed === undefined || whole === undefined) continue;
+      if (rest !== undefined) add([...typed, ...rest], typed.length);
+      add(whole, seamOf(whole, { typed, tokenizer }));
+    }
+  }
+  for (const edit of await chatWordings({ prompt, completion }, { tokenizer, chatIds }))
+    add(edit.ids, edit.from);
+  return [...edits.values()];
+}
+
+/** As the answer in a conversation: after the question and what its template puts behind it. */
+async function chatWordings(
+  { prompt, completion }: { prompt: string; completion: string },
+  { tokenizer, chatIds }: { tokenizer: Tokenizer; chatIds: ChatIds | undefined },
+): Promise<SuccessorEdit[]> {
+  if (chatIds === undefined) return [];
+  const ids = await chatIds(prompt);
+  const answer = await idsAfter(tokenizer, ["a\n", "a\n"], completion.trimStart());
+  if (answer === undefined) return [];
+  for (const before of befores) {
+    const question = await idsAfter(tokenizer, before, prompt);
+    const start = question === undefined ? -1 : lastIndexOf(ids, question);
+    if (start >= 0) return [{ ids: [...ids.slice(start), ...answer], from: ids.length - start }];
+  }
+  return [];
+}
+
+/** The ids of `text` behind `before`, of which the ids of `kept` are left out; undefined where they cannot be told apart. */
+async function idsAfter(
+  tokenizer: Tokenizer,
+  [before, kept]: readonly [before: string, kept: string],
+  text: string,
+): Promise<number[] | undefined> {
+  const all = Array.from(await tokenizer.encode(before + text));
+  if (before === "") return all;
+  const known = await tokenizer.encode(kept);
+  return known.every((id, i) => all[i] === id) ? all.slice(known.length) : undefined;
+}
+
+/** The first id of `whole` that has nothing of what was `typed`. */
+function seamOf(
+  whole: readonly number[],
+  { typed, tokenizer }: { typed: readonly number[]; tokenizer: Tokenizer },
+): number {
+  if (typed.every((id, i) => whole[i] === id)) return typed.length;
+  const lengthOf = (id: number): number => tokenizer.tokenBytes(id).length;
+  const end = typed.reduce((sum, id) => sum + lengthOf(id), 0);
+  let at = 0;
+  let from = 0;
+  while (from < whole.length && at < end) at += lengthOf(whole[from++]!);
+  return from;
+}
+
+function lastIndexOf(ids: readonly number[], part: readonly number[]): number {
+  for (let at = ids.length - part.length; at >= 0 && part.length > 0; at--)
+    if (part.every((id, i) => ids[at + i] === id)) return at;
+  return -1;
+}
