@@ -19,13 +19,15 @@ export interface GenerateTextOptions extends SamplingOptions {
   readonly stop?: readonly string[];
   /** false leaves the memory out. Default: as the model was opened. */
   readonly memory?: boolean;
+  /** How much of what the memory adds is added: 1 as trained, 0 as without. Default 1. */
+  readonly scale?: number;
   readonly signal?: AbortSignal;
 }
 
 /** What generating needs of a model. */
 export interface TextModel {
   readonly tokenizer: Tokenizer;
-  createSession(options?: { memory?: boolean }): Session;
+  createSession(options?: { memory?: boolean; view?: { scale: number } }): Session;
 }
 
 /** The ids before a text that is read from its beginning. */
@@ -60,10 +62,13 @@ export async function* generateText(
   prompt: string,
   options: GenerateTextOptions = {},
 ): AsyncGenerator<string, GeneratedText> {
-  const { maxTokens = 128, stop, memory, signal, ...sampling } = options;
+  const { maxTokens = 128, stop, memory, scale, signal, ...sampling } = options;
   const { tokenizer } = model;
   const promptIds = await promptIdsOf(tokenizer, prompt, { signal });
-  await using session = model.createSession(memory === undefined ? {} : { memory });
+  await using session = model.createSession({
+    ...(memory !== undefined && { memory }),
+    ...(scale !== undefined && { view: { scale } }),
+  });
   const sampler = createSampler(sampling);
   return yield* continueText(session, promptIds, { tokenizer, sampler, maxTokens, stop, signal });
 }

@@ -202,6 +202,17 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "training",
   ],
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
+  // What a page has: a model in a worker, and the platform's own storage and engine.
+  browser: [
+    "open-model.ts",
+    "generate-text.ts",
+    "bytes",
+    "checkpoint",
+    "type inference",
+    "type model",
+    "tensor",
+    "worker",
+  ],
   inspect: ["open-model.ts", "inference", "memory", "tokenizer"],
   // Of a model its tokenizer; of texts their tokens.
   grammar: ["type inference", "tokenizer", "worker"],
@@ -224,6 +235,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "index-core.ts": ["*"],
   "index-server.ts": ["*"],
   "index-training.ts": ["*"],
+  "index-web.ts": ["*"],
 };
 
 /** What any reader may say of the bytes it was given, how anybody closes what was opened, and gives way to others. */

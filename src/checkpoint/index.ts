@@ -3,6 +3,7 @@ export { checkTensor, type ExpectedTensor } from "./expected-tensor.ts";
 export type { GgufTensor } from "./gguf.ts";
 export { isGgufName, parseGguf } from "./gguf.ts";
 export { GgufFile } from "./gguf-file.ts";
+export { type Folder, keptSource, type KeptFile, type KeptSourceOptions } from "./kept-source.ts";
 export {
   type FileRecord,
   type Manifest,

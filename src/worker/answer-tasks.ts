@@ -1,5 +1,12 @@
 /** The worker's side: a table of tasks, and errors in a form that can be sent. Knows no platform and no task. */
-import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
+import {
+  BackendError,
+  FormatError,
+  InvalidConfigError,
+  NonFiniteError,
+  RequestError,
+  StoreError,
+} from "../errors.ts";
 
 /** The tasks of a worker, by name. A task may keep state between calls. Its input is a clone. */
 export type Tasks = Readonly<Record<string, (input: never) => unknown>>;
@@ -9,12 +16,22 @@ export interface TaskMessage {
   readonly input: unknown;
 }
 
-export type TaskAnswer =
-  | { readonly output: unknown }
-  | { readonly error: { readonly kind: string; readonly message: string } };
+export type TaskAnswer = { readonly output: unknown } | { readonly error: ErrorDescription };
+
+export interface ErrorDescription {
+  readonly kind: string;
+  readonly message: string;
+}
 
 /** Errors that keep their class on the other side. Others become an `Error` that names their class. */
-const errorKinds = { FormatError, InvalidConfigError, RequestError } as const;
+const errorKinds = {
+  BackendError,
+  FormatError,
+  InvalidConfigError,
+  NonFiniteError,
+  RequestError,
+  StoreError,
+} as const;
 
 /** Runs one task. Never throws. */
 export async function answerTasks(tasks: Tasks, message: TaskMessage): Promise<TaskAnswer> {
@@ -22,17 +39,21 @@ export async function answerTasks(tasks: Tasks, message: TaskMessage): Promise<T
     const task = tasks[message.task];
     if (task === undefined) throw new Error(`this worker has no task "${message.task}"`);
     return { output: await task(message.input as never) };
-  } catch (cause) {
-    const error = cause instanceof Error ? cause : new Error(String(cause));
-    // Not by the name of the class, which bundlers shorten.
-    const known = Object.entries(errorKinds).find(([, Kind]) => error instanceof Kind);
-    const kind = known?.[0] ?? error.name;
-    return { error: { kind, message: error.message } };
+  } catch (error) {
+    return { error: describeError(error) };
   }
 }
 
+/** The form in which an error is sent. */
+export function describeError(cause: unknown): ErrorDescription {
+  const error = cause instanceof Error ? cause : new Error(String(cause));
+  // Not by the name of the class, which bundlers shorten.
+  const known = Object.entries(errorKinds).find(([, Kind]) => error instanceof Kind);
+  return { kind: known?.[0] ?? error.name, message: error.message };
+}
+
 /** Recreates the error of an answer on the caller's side. */
-export function errorOf({ kind, message }: { kind: string; message: string }): Error {
+export function errorOf({ kind, message }: ErrorDescription): Error {
   const Kind = errorKinds[kind as keyof typeof errorKinds];
   if (Kind !== undefined) return new Kind(message);
   const error = new Error(message);

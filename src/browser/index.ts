@@ -1,0 +1,12 @@
+/** Models in a page: in a worker, from any static server, kept for the next visit. */
+export { type EngineFiles } from "./engine.ts";
+export {
+  generateText,
+  loadModel,
+  type LoadModelOptions,
+  WebModel,
+  type WebSession,
+} from "./load-model.ts";
+export { type SessionRequest } from "./model-calls.ts";
+export { removeKept } from "./opfs.ts";
+export { type Progress } from "./progress.ts";

@@ -1,0 +1,111 @@
+/**
+ * What a page's worker does for it: opens one model, and reads and writes with it. The names and options are those of
+ * `Model`, `Session` and `generateText`.
+ */
+import { httpSource } from "../bytes/index.ts";
+import { keptSource } from "../checkpoint/index.ts";
+import { RequestError } from "../errors.ts";
+import { generateText, type GenerateTextOptions } from "../generate-text.ts";
+import type { Reading, Session, View, Want } from "../inference/index.ts";
+import { nextTurn } from "../next-turn.ts";
+import { type Model, openModel } from "../open-model.ts";
+import { wasmBackend } from "../tensor/backends/onnx/index.ts";
+import type { CallContext, Calls } from "./calls.ts";
+import { type EngineFiles, fetchEngine } from "./engine.ts";
+import { opfsFolder } from "./opfs.ts";
+import { fetchWithProgress } from "./progress.ts";
+
+export interface OpenRequest {
+  readonly address: string;
+  readonly engine: EngineFiles;
+  readonly threads: number;
+  readonly keepBytes: number;
+  readonly memory?: boolean;
+  readonly tableMemory?: number;
+}
+
+/** What can be asked of a model in a page. */
+export interface SessionRequest {
+  readonly memory?: boolean;
+  readonly view?: Partial<Pick<View, "scale" | "gates">>;
+}
+
+/** Milliseconds for one answer of a slow network. */
+const TIMEOUT = 120_000;
+
+export function modelCalls(): Calls {
+  let opened: Model | undefined;
+  const sessions = new Map<number, Session>();
+  const model = (): Model => {
+    if (opened === undefined) throw new RequestError("no model is open");
+    return opened;
+  };
+  const session = (id: number): Session => {
+    const found = sessions.get(id);
+    if (found === undefined) throw new RequestError("this session is disposed; create another");
+    return found;
+  };
+
+  return {
+    async open(request: OpenRequest, context: CallContext) {
+      const { path, config, hasMemory, tokenizer } = (opened = await open(request, context));
+      return { path, config, hasMemory, vocabSize: tokenizer.vocabSize };
+    },
+    async encode(text: string, { signal }: CallContext): Promise<Int32Array> {
+      return model().tokenizer.encode(text, { signal });
+    },
+    async decode(ids: ArrayLike<number>): Promise<string> {
+      return model().tokenizer.decode(ids);
+    },
+    async generate(
+      { prompt, options }: { prompt: string; options: GenerateTextOptions },
+      { signal, tell }: CallContext,
+    ) {
+      const pieces = generateText(model(), prompt, { ...options, signal });
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done === true) return value;
+        tell(value);
+        // A run blocks this thread: here it hears that it shall stop.
+        await nextTurn();
+      }
+    },
+    async createSession({ id, options }: { id: number; options: SessionRequest }) {
+      sessions.set(id, model().createSession(options));
+    },
+    async append({ id, ids, want }: { id: number; ids: number[]; want: Want }): Promise<Reading> {
+      return session(id).append(ids, want);
+    },
+    async rewind({ id, length }: { id: number; length: number }) {
+      session(id).rewind(length);
+    },
+    async dispose({ id }: { id: number }) {
+      const found = sessions.get(id);
+      sessions.delete(id);
+      await found?.dispose();
+    },
+    async close() {
+      for (const one of sessions.values()) await one.dispose();
+      sessions.clear();
+      await opened?.close();
+      opened = undefined;
+    },
+  };
+}
+
+async function open(
+  { address, engine, threads, keepBytes, ...placement }: OpenRequest,
+  { signal, tell }: CallContext,
+): Promise<Model> {
+  const fetch = fetchWithProgress(tell);
+  const source = httpSource(address, { fetch, signal, timeout: TIMEOUT });
+  const folder = keepBytes > 0 ? await opfsFolder(address) : undefined;
+  // Fetched while the model is.
+  const loading = fetchEngine(engine, { threads, fetch });
+  loading.catch(() => undefined);
+  return openModel(
+    folder === undefined ? source : keptSource(source, { folder, mostBytes: keepBytes }),
+    { backend: () => wasmBackend({ threads, load: () => loading }) },
+    placement,
+  );
+}

@@ -1,0 +1,22 @@
+/** `engram-lm/web`: models in a page, with the names of `engram-lm`. What runs in a worker of your own is in `./core`. */
+export {
+  type EngineFiles,
+  generateText,
+  loadModel,
+  type LoadModelOptions,
+  type Progress,
+  removeKept,
+  type SessionRequest,
+  WebModel,
+  type WebSession,
+} from "./browser/index.ts";
+export {
+  BackendError,
+  EngramError,
+  FormatError,
+  InvalidConfigError,
+  RequestError,
+  StoreError,
+} from "./errors.ts";
+export type { GeneratedText, GenerateTextOptions } from "./generate-text.ts";
+export type { Reading, Want } from "./inference/index.ts";

@@ -1,0 +1,197 @@
+/**
+ * The static site as a stranger opens it: a folder that was built, behind a server that sets no header, in a real
+ * Chromium. The model that ships writes there what it writes on Node.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build, type Rolldown } from "vite";
+import { generateText, loadModel, type Model } from "../../src/index.ts";
+import { type RangeServer, nameIn, rangeOf, startRangeServer } from "../range-server.ts";
+import { noBrowser, TestBrowser } from "./browser.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const prompt = "ROMEO:\nIt is";
+const types: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+};
+
+/** `engram-lm/web` as a page's own bundle has it, beside the site's engine and model. */
+async function bundledLibrary(): Promise<Record<string, Uint8Array>> {
+  const made = await build({
+    root,
+    configFile: false,
+    logLevel: "error",
+    worker: { format: "es" },
+    build: {
+      write: false,
+      target: "es2024",
+      assetsInlineLimit: 0,
+      lib: { entry: join(root, "src", "index-web.ts"), formats: ["es"], fileName: "web" },
+    },
+  });
+  const { output } = [made].flat()[0] as Rolldown.RolldownOutput;
+  return Object.fromEntries(
+    output.map((one) => [
+      one.fileName.split("/").at(-1)!,
+      Buffer.from(one.type === "chunk" ? one.code : one.source),
+    ]),
+  );
+}
+
+describe("the static site", { skip: noBrowser }, () => {
+  const browser = new TestBrowser();
+  let folder: string;
+  let server: RangeServer;
+  let model: Model;
+  /** Below a path of its own, as on GitHub Pages. */
+  let address: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "engram-site-"));
+    await promisify(execFile)(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
+    const files: Record<string, Uint8Array> = await bundledLibrary();
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) files[entry.name] = await readFile(join(entry.parentPath, entry.name));
+    files[""] = files["index.html"]!;
+    files["empty.html"] = Buffer.from("<!doctype html><title>empty</title>");
+    server = await startRangeServer(files, (request: IncomingMessage, response: ServerResponse) => {
+      const name = nameIn(request) || "index.html";
+      if (request.url!.includes("/none/")) {
+        response.writeHead(404).end();
+        return true;
+      }
+      if (rangeOf(request.headers.range) !== undefined || !(name in files)) return false;
+      const type = types[extname(name)] ?? "application/octet-stream";
+      response.writeHead(200, { "content-type": type, "content-length": files[name]!.length });
+      response.end(files[name]);
+      return true;
+    });
+    address = `${server.origin}/some/path/`;
+    model = await loadModel(join(root, "assets", "shakespeare"));
+  });
+  after(async () => {
+    await browser.close();
+    await model?.close();
+    await server?.stop();
+    if (folder !== undefined) await rm(folder, { recursive: true });
+  });
+
+  const textOnNode = async (options: object): Promise<string> => {
+    let text = "";
+    for await (const piece of generateText(model, prompt, { temperature: 0, ...options }))
+      text += piece;
+    return text;
+  };
+
+  test("writes 200 tokens with the memory and without, as on Node, and asks no other host", async (t) => {
+    const { page, complaints } = await browser.open(address);
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.getByText("The model is here").waitFor();
+    t.diagnostic((await page.locator("#status").textContent())!);
+    assert.equal(await page.getByLabel("Text to go on from").inputValue(), prompt);
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    await page.getByText("a second in both texts together").waitFor();
+    t.diagnostic((await page.locator("#status").textContent())!);
+    for (const [id, memory] of [
+      ["on", true],
+      ["off", false],
+    ] as const) {
+      const expected = prompt + (await textOnNode({ maxTokens: 200, memory }));
+      assert.equal(await page.locator(`#${id}`).textContent(), expected);
+    }
+    assert.deepEqual(complaints, []);
+    assert.ok(
+      asked.every((url) => url.startsWith(address)),
+      `${asked}`,
+    );
+  });
+
+  test("sessions have Node's logits and rows, are fast the second time, and can be stopped", async (t) => {
+    const ids = [...(await model.tokenizer.encode(prompt))];
+    await using session = model.createSession({ view: { scale: 0.5 } });
+    const expected = await session.append(ids, { logits: "all" });
+    const scaled = await textOnNode({ maxTokens: 40, scale: 0.5 });
+    const { page, complaints } = await browser.open(`${address}empty.html`);
+    const found = (await page.evaluate(`(async () => {
+      const { loadModel, generateText, removeKept, RequestError } = await import("./web.js");
+      const engine = {
+        module: new URL("engine/ort-wasm-simd-threaded.mjs", document.baseURI).href,
+        wasm: new URL("engine/ort-wasm-simd-threaded.wasm.gz", document.baseURI).href,
+      };
+      const told = [];
+      const open = () => loadModel("models/shakespeare", { engine, onProgress: ({ file }) => told.push(file) });
+      const first = await open();
+      await first.close();
+      const cold = new Set(told.splice(0));
+      const model = await open();
+      const warm = new Set(told.splice(0));
+      const ids = await model.tokenizer.encode(${JSON.stringify(prompt)});
+      const session = model.createSession({ view: { scale: 0.5 } });
+      const { logits, rows } = await session.append(ids, { logits: "all" });
+      const refused = await session.append([1e9]).catch((error) => error instanceof RequestError);
+      await session.dispose();
+      let text = "";
+      for await (const piece of generateText(model, ${JSON.stringify(prompt)}, { temperature: 0, maxTokens: 40, scale: 0.5 })) text += piece;
+      const abort = new AbortController();
+      let pieces = 0;
+      let reason;
+      try {
+        for await (const _ of generateText(model, "ROMEO:", { maxTokens: 200, signal: abort.signal }))
+          if (++pieces === 5) abort.abort("enough");
+      } catch (error) {
+        reason = error;
+      }
+      const missing = await loadModel("models/none", { engine }).catch((error) => error.message);
+      await model.close();
+      await removeKept();
+      const left = [];
+      for await (const name of (await navigator.storage.getDirectory()).keys()) left.push(name);
+      return { ids: [...ids], logits: [...logits], rows: [...rows].map(([l, r]) => [l, [...r]]), refused, text, pieces, reason,
+        missing, cold: [...cold], warm: [...warm], left };
+    })()`)) as {
+      ids: number[];
+      logits: number[];
+      rows: [number, number[]][];
+      refused: boolean;
+      text: string;
+      pieces: number;
+      reason: string;
+      missing: string;
+      cold: string[];
+      warm: string[];
+      left: string[];
+    };
+    assert.deepEqual(found.ids, ids);
+    assert.equal(found.logits.length, expected.logits.length);
+    const worst = Math.max(...found.logits.map((one, i) => Math.abs(one - expected.logits[i]!)));
+    t.diagnostic(`logits differ by at most ${worst}`);
+    assert.ok(worst <= 1e-4, `${worst}`);
+    assert.deepEqual(
+      found.rows,
+      [...expected.rows].map(([layer, rows]) => [layer, [...rows]]),
+    );
+    assert.equal(found.refused, true);
+    assert.equal(found.text, scaled);
+    assert.deepEqual([found.pieces, found.reason], [5, "enough"]);
+    assert.match(found.missing, /expected a model directory/);
+    assert.ok(found.cold.includes("model.safetensors"));
+    // What it may still ask for is small: whether the manifest is the same, and the engine.
+    assert.deepEqual(
+      found.warm.filter((file) => !/manifest|\.wasm/.test(file)),
+      [],
+    );
+    assert.deepEqual(found.left, []);
+    assert.deepEqual(complaints, []);
+  });
+});
