@@ -17,7 +17,14 @@ export type {
   TokenStep,
   Trace,
 } from "./generation-job.ts";
-export { checkTokenIds, type LanguageModel, withoutMemory } from "./language-model.ts";
+export {
+  checkTokenIds,
+  type CompiledGraph,
+  ExecutableCache,
+  inputsOf,
+  type LanguageModel,
+  withoutMemory,
+} from "./language-model.ts";
 export { type MemoryCosts, type MemoryReport, reportMemory } from "./memory-meter.ts";
 export { logProbsOf, type TokenLogProb, type TokenLogProbs } from "./log-probs.ts";
 export { argmax, createSampler, type Sampler, type SamplingOptions } from "./sampling.ts";

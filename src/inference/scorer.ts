@@ -4,12 +4,19 @@
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { NonFiniteError } from "../errors.ts";
-import type { Distributions, LookUp, MemoryReader, TaughtNext } from "../memory/memory.ts";
-import { evalGraph, io, rotaryInputs } from "../model/index.ts";
+import type {
+  Addresses,
+  Distributions,
+  LookUp,
+  MemoryReader,
+  TaughtNext,
+} from "../memory/memory.ts";
+import { evalGraph, type EvalShape, io, rotaryInputs } from "../model/index.ts";
 import { type Binding, type Value, zeros } from "../tensor/index.ts";
 import { Decoder } from "./decoder.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
 import { mixedLoss, mixProbs, weightsUnder } from "./mixture.ts";
+import { fillOverlays, layersWritten } from "./overlays.ts";
 import { mixTaught, taughtLoss } from "./taught.ts";
 import { controlsOf, setControls, type View, viewOf } from "./view.ts";
 import {
@@ -81,8 +88,8 @@ export class Scorer {
   readonly #batch: Batch;
   readonly #inputs: Record<string, Value>;
   readonly #outputs: Record<string, Value>;
-  readonly #compiled: CompiledGraph;
-  readonly #binding: Binding;
+  readonly #bound = new Map<string, Promise<Binding>>();
+  readonly #opened = new DisposalStack();
   /** Probabilities of all tokens at each position, [B*T,V], with the option `probs`. */
   readonly probs: Value | undefined;
 
@@ -94,9 +101,8 @@ export class Scorer {
     this.#model = model;
     this.#view = view;
     this.#reader = view.memory?.reader();
-    this.#compiled = compiled;
     this.#batch = emptyBatch(batch, length);
-    const { graph, executable } = compiled;
+    const { graph } = compiled;
     const { ids, labels, segments } = this.#batch;
     const inputs: Record<string, Value> = { ...inputsOf(graph, model.params) };
     for (const [name, { dtype, shape }] of graph.inputs) inputs[name] ??= zeros(dtype, shape);
@@ -110,22 +116,43 @@ export class Scorer {
     this.#inputs = inputs;
     this.#outputs = outputs;
     this.probs = outputs[io.probs];
-    this.#binding = executable.bind(inputs, outputs);
+    this.#bound.set("", Promise.resolve(this.#bind(compiled)));
   }
 
   static async create(
     model: LanguageModel,
     { batch = 8, length = model.config.maxPositions, probs = false, view }: ScorerOptions = {},
   ): Promise<Scorer> {
-    const { config, quantized } = model;
     const whole = viewOf(model, view);
-    const graph = evalGraph(config, { batch, length, quantized, probs, ...controlsOf([whole]) });
-    await using opened = new DisposalStack();
-    const executable = await model.backend.compile(graph);
-    opened.adopt(executable, (one) => one.dispose());
-    const scorer = new Scorer(model, { graph, executable }, { batch, length, view: whole });
-    opened.move();
-    return scorer;
+    const compiled = await compile(model, { batch, length, probs, ...controlsOf([whole]) });
+    return new Scorer(model, compiled, { batch, length, view: whole });
+  }
+
+  #bind({ graph, executable }: CompiledGraph): Binding {
+    this.#opened.adopt(executable, (one) => one.dispose());
+    const binding = executable.bind(inputsOf(graph, this.#inputs), this.#outputs);
+    return this.#opened.adopt(binding, (one) => one.dispose());
+  }
+
+  /** The graph with an input for what is written before each of these layers; compiled when it is first needed. */
+  #boundWith(overlays: readonly number[]): Promise<Binding> {
+    const key = overlays.join(" ");
+    let bound = this.#bound.get(key);
+    if (bound === undefined) {
+      const { batch, length } = this.#batch;
+      for (const layer of overlays)
+        this.#inputs[io.overlay(layer)] ??= zeros("f32", [
+          batch,
+          length,
+          this.#model.config.hiddenSize,
+        ]);
+      const probs = this.probs !== undefined;
+      const shape = { batch, length, probs, overlays, ...controlsOf([this.#view]) };
+      bound = compile(this.#model, shape).then((compiled) => this.#bind(compiled));
+      this.#bound.set(key, bound);
+      bound.catch(() => this.#bound.delete(key));
+    }
+    return bound;
   }
 
   /** Scores every token of the stream but the end-of-text tokens between documents. */
@@ -220,22 +247,25 @@ export class Scorer {
   async #run(): Promise<Pick<ScoredBatch, "losses" | "mixture">> {
     const losses = this.#outputs[io.loss]!.data as Float32Array;
     let lookUp: LookUp | undefined;
-    let taught: readonly TaughtNext[] | undefined;
+    let addressed: Addresses | undefined;
     if (this.#reader !== undefined) {
       const vectors = this.#view.memory!.inputs.map(
         ({ layerId }) => [layerId, this.#inputs[io.memory(layerId)]!.data as Float32Array] as const,
       );
       const at = this.#reader.address(spansOf(this.#batch));
-      taught = at.taught;
+      addressed = at;
       lookUp = this.#reader.lookUp(at, new Map(vectors));
       await lookUp.all();
     }
-    await this.#binding.run();
+    const written = addressed === undefined ? [] : [{ at: addressed, first: 0 }];
+    const binding = await this.#boundWith(layersWritten(written));
+    fillOverlays(this.#inputs, written);
+    await binding.run();
     const mixture =
       lookUp?.distributions === undefined || this.#view.scale === 0
         ? undefined
         : this.#mix(losses, lookUp.distributions);
-    for (const next of taught ?? []) this.#mixTaught(losses, next);
+    for (const next of addressed?.taught ?? []) this.#mixTaught(losses, next);
     return { losses, mixture };
   }
 
@@ -273,11 +303,19 @@ export class Scorer {
   }
 
   async dispose(): Promise<void> {
-    this.#binding.dispose();
-    await this.#compiled.executable.dispose();
+    await Promise.allSettled(this.#bound.values());
+    await this.#opened[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+async function compile(
+  { backend, config, quantized }: LanguageModel,
+  shape: EvalShape,
+): Promise<CompiledGraph> {
+  const graph = evalGraph(config, { ...shape, quantized });
+  return { graph, executable: await backend.compile(graph) };
 }

@@ -22,6 +22,7 @@ import { DecodeStep } from "./decode-step.ts";
 import type { Decoder } from "./decoder.ts";
 import type { Caches } from "./key-values.ts";
 import { mixLogits, weightsUnder } from "./mixture.ts";
+import { type Addressed, fillOverlays, layersWritten } from "./overlays.ts";
 import { mapValues, type Reading, type Want, type WriteSizes } from "./reading.ts";
 import { raiseLogit } from "./taught.ts";
 import type { Timeline } from "./timeline.ts";
@@ -50,6 +51,11 @@ export interface StepShape {
 interface Staged extends Slot {
   readonly row: number;
   readonly span: TokenSpan;
+}
+
+/** What the ids of a run address in one memory. */
+interface Asking extends Addressed {
+  readonly reader: MemoryReader;
 }
 
 /** What was asked of the memory. */
@@ -90,18 +96,22 @@ export class StepRunner {
    * next run.
    */
   async run(entries: readonly StepEntry[], shape: StepShape, want: Want = {}): Promise<Reading[]> {
-    const step = this.#step(entries, shape, want);
     const staged: Staged[] = [];
     try {
       for (const { slot: row, ids } of entries) {
         const { timeline, view, reader } = this.#slots[row]!;
+        staged.push({ row, timeline, view, reader, span: timeline.stage(ids) });
+      }
+      const addressed = address(staged, shape);
+      const step = this.#step(staged, shape, { want, addressed });
+      for (const { slot: row, ids } of entries) {
         const into = step.inputs[io.ids]!.data;
         const first = row * shape.length;
         into.fill(0, first, first + shape.length);
         into.set(ids, first);
-        staged.push({ row, timeline, view, reader, span: timeline.stage(ids) });
       }
-      const asked = this.#ask(step, staged, shape);
+      fillOverlays(step.inputs, addressed);
+      const asked = ask(step, staged, addressed);
       const { prefetch } = this.#decoder;
       if (asked !== undefined && prefetch !== undefined)
         for (const { timeline, span } of staged)
@@ -120,35 +130,6 @@ export class StepRunner {
   async dispose(): Promise<void> {
     for (const step of this.#steps.values()) await step.dispose();
     this.#steps.clear();
-  }
-
-  /** Asks for what the new ids address: together where one memory is read, so that what they share is read once. */
-  #ask(step: DecodeStep, staged: readonly Staged[], { batch }: StepShape): Asked | undefined {
-    const [{ reader, view, span }] = staged as readonly [Staged];
-    if (staged.every((other) => other.view.memory?.identity === view.memory?.identity)) {
-      if (reader === undefined) return undefined;
-      // A row of the run that extends nothing asks for what another one asks for.
-      const spans = Array<TokenSpan>(batch).fill(span);
-      for (const other of staged) spans[other.row] = other.span;
-      const at = reader.address(spans);
-      const lookUp = reader.lookUp(at, vectorsOf(step, at, 0));
-      const { distributions } = lookUp;
-      const { taught } = at;
-      const parts = staged.map((one) => {
-        return { rows: rowsOf(at, one), distributions, taught, first: one.row * step.key.length };
-      });
-      return { lookUp, parts };
-    }
-    const lookUps: LookUp[] = [];
-    const parts = staged.map((one) => {
-      if (one.reader === undefined) return undefined;
-      const at = one.reader.address([one.span]);
-      const lookUp = one.reader.lookUp(at, vectorsOf(step, at, one.row));
-      lookUps.push(lookUp);
-      const { rows, taught } = at;
-      return { rows, taught, distributions: lookUp.distributions, first: 0 };
-    });
-    return { lookUp: joinLookUps(lookUps), parts };
   }
 
   /** Fills in the position of every row of the run, and the earlier inputs of its convolutions. */
@@ -244,18 +225,27 @@ export class StepRunner {
   }
 
   #step(
-    entries: readonly StepEntry[],
+    staged: readonly Staged[],
     { batch, length }: StepShape,
-    { logits = "last", sizes = false }: Want,
+    { want, addressed }: { want: Want; addressed: readonly Asking[] },
   ): DecodeStep {
-    const asked = controlsOf(entries.map(({ slot }) => this.#slots[slot]!.view));
-    const name = `${batch} ${length} ${logits} ${sizes} ${asked.scaled} ${asked.gated}`;
+    const { logits = "last", sizes = false } = want;
+    const asked = controlsOf(staged.map(({ view }) => view));
+    const overlays = layersWritten(addressed);
+    const name = `${batch} ${length} ${logits} ${sizes} ${asked.scaled} ${asked.gated} ${overlays}`;
     let step = this.#steps.get(name);
     if (step === undefined) {
       const caches = Object.fromEntries(
         Object.entries(this.#caches).map(([of, cache]) => [of, firstRows(cache, batch)]),
       );
-      const key = { batch, length, ...asked, logits, ...(sizes && { sizes }) };
+      const key = {
+        batch,
+        length,
+        ...asked,
+        logits,
+        ...(sizes && { sizes }),
+        ...(overlays.length > 0 && { overlays }),
+      };
       step = new DecodeStep(this.#decoder, { ...key, caches });
       this.#steps.set(name, step);
     }
@@ -264,6 +254,44 @@ export class StepRunner {
 }
 
 const nothing = new Float32Array(0);
+
+/** Addresses the new ids: together where one memory is read, so that what they share is read once. */
+function address(staged: readonly Staged[], { batch, length }: StepShape): Asking[] {
+  const [{ reader, view, span }] = staged as readonly [Staged];
+  if (staged.every((other) => other.view.memory?.identity === view.memory?.identity)) {
+    if (reader === undefined) return [];
+    // A row of the run that extends nothing asks for what another one asks for.
+    const spans = Array<TokenSpan>(batch).fill(span);
+    for (const other of staged) spans[other.row] = other.span;
+    return [{ reader, at: reader.address(spans), first: 0 }];
+  }
+  return staged.flatMap(({ reader: own, row, span: ofRow }) =>
+    own === undefined ? [] : [{ reader: own, at: own.address([ofRow]), first: row * length }],
+  );
+}
+
+/** Begins to look up what was addressed. */
+function ask(
+  step: DecodeStep,
+  staged: readonly Staged[],
+  addressed: readonly Asking[],
+): Asked | undefined {
+  if (addressed.length === 0) return undefined;
+  const lookUps = addressed.map(({ reader, at, first }) =>
+    reader.lookUp(at, vectorsOf(step, at, first)),
+  );
+  const parts = staged.map((one) => {
+    const start = one.row * step.key.length;
+    const i = addressed.findLastIndex(({ first }) => first <= start);
+    const found = addressed[i];
+    if (found === undefined || start >= found.first + found.at.numPositions) return undefined;
+    const { at, first } = found;
+    const { distributions } = lookUps[i]!;
+    const rows = rowsOf(at, one.span, start - first);
+    return { rows, distributions, taught: at.taught, first: start - first };
+  });
+  return { lookUp: lookUps.length === 1 ? lookUps[0]! : joinLookUps(lookUps), parts };
+}
 
 /** Where the memory's vectors go, [P, E] by layer, from position `first` of the run on. */
 function vectorsOf(
@@ -279,13 +307,17 @@ function vectorsOf(
   });
 }
 
-/** Those [n, C] of the run's rows that were asked for one text. */
-function rowsOf({ rows, numPositions }: Addresses, { row, span }: Staged): Addresses["rows"] {
+/** Those [n, C] that a span addresses, from position `start` of what was addressed on. */
+function rowsOf(
+  { rows, numPositions }: Addresses,
+  span: TokenSpan,
+  start: number,
+): Addresses["rows"] {
   const count = span.to - span.from;
   if (numPositions === count) return rows;
   return mapValues(rows, (_, all) => {
     const columns = all.length / numPositions;
-    return all.subarray(row * columns, (row + count) * columns);
+    return all.subarray(start * columns, (start + count) * columns);
   });
 }
 

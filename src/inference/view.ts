@@ -61,7 +61,7 @@ function sameGates(one: View["gates"] = new Map(), other: View["gates"] = new Ma
 }
 
 /** The inputs that a graph needs, so that its rows can be read under these views. */
-export function controlsOf(views: readonly View[]): Required<MemoryInputs> {
+export function controlsOf(views: readonly View[]): Required<Omit<MemoryInputs, "overlays">> {
   return {
     scaled: views.some(({ scale }) => scale !== 1),
     gated: views.some(({ gates }) => gates !== undefined && gates.size > 0),

@@ -26,11 +26,21 @@ export interface MemoryInput {
   readonly width: number;
 }
 
+/** A vector [D] to be added to the residual stream at one position, before a layer or, at their number, the final norm. */
+export interface StreamWrite {
+  /** 0..P-1 */
+  readonly position: number;
+  readonly layerId: number;
+  readonly vector: Float32Array;
+}
+
 /** Addresses of a batch. Only the memory that made them can use them. */
 export interface Addresses {
   readonly numPositions: number;
   /** Row ids [P, C] by layer, for display. */
   readonly rows: ReadonlyMap<number, Uint32Array>;
+  /** At most one for each position and layer. Absent: none. */
+  readonly writes?: readonly StreamWrite[];
   /** Of a memory that people wrote: where it says what comes next. Absent: nowhere. */
   readonly taught?: readonly TaughtNext[];
 }

@@ -49,6 +49,7 @@ export const io = {
   conv: (layer: number): string => `conv.${layer}`,
   scale: "scale",
   heldGate: (layer: number): string => `heldGate.${layer}`,
+  overlay: (layer: number): string => `overlay.${layer}`,
   /** The residual stream before a layer, where one graph ends and the next begins. */
   stream: (layer: number): string => `stream.${layer}`,
   /** An output that may share memory with the input of this name. */
@@ -67,6 +68,11 @@ export interface MemoryInputs {
   readonly scaled?: boolean;
   /** Adds an input `heldGate` [B,1,1] for each layer. Where not negative, it replaces the computed gate. */
   readonly gated?: boolean;
+  /**
+   * Adds an input `overlay` [B,T,D] for each of these layers, which is added to the residual stream before it; the number
+   * of layers stands for the final norm. Zeros change no bit.
+   */
+  readonly overlays?: readonly number[];
 }
 
 export interface EvalShape extends BatchShape, MemoryInputs {
@@ -94,21 +100,27 @@ function declareMemory(
 /** Declares the inputs of `MemoryInputs` for a graph with these memories. */
 function declareControls(
   g: GraphBuilder,
-  memory: ReadonlyMap<number, Tensor>,
-  { batch, scaled = false, gated = false }: MemoryInputs & { readonly batch: number },
-): Pick<TransformerInputs, "scale_B11" | "heldGates"> {
+  { hiddenSize }: ModelConfig,
+  {
+    memory,
+    shape: { batch, length, scaled = false, gated = false, overlays = [] },
+  }: { memory: ReadonlyMap<number, Tensor>; shape: MemoryInputs & BatchShape },
+): Pick<TransformerInputs, "scale_B11" | "heldGates" | "overlays"> {
   const input = (name: string): Tensor => g.input(name, "f32", [batch, 1, 1]);
   const layers = [...memory.keys()];
+  const written = (layer: number): Tensor =>
+    g.input(io.overlay(layer), "f32", [batch, length, hiddenSize]);
   return {
     ...(scaled && memory.size > 0 && { scale_B11: input(io.scale) }),
     ...(gated && {
       heldGates: new Map(layers.map((layer) => [layer, input(io.heldGate(layer))])),
     }),
+    overlays: new Map(overlays.map((layer) => [layer, written(layer)])),
   };
 }
 
 /** Undefined where positions are learned. */
-function declareRotation(
+export function declareRotation(
   g: GraphBuilder,
   config: ModelConfig,
   length: number,
@@ -119,7 +131,7 @@ function declareRotation(
 }
 
 /** Position [B,T] of each token within its document, where positions are learned: how many before it are of its number. */
-function packedPositions(
+export function packedPositions(
   g: GraphBuilder,
   config: ModelConfig,
   segments_BT: Tensor,
@@ -141,7 +153,7 @@ function packedPositions(
 }
 
 /** x at position t - by within each row, or zero where that is before the start of the row or of the document. */
-function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
+export function packedShift(g: GraphBuilder, segments_BT: Tensor): Shift {
   const [batch, length] = segments_BT.shape as [number, number];
   const back = (x: Tensor, by: number): Tensor =>
     by >= length ? g.mul(x, 0) : g.pad(g.slice(x, 1, 0, length - by), 1, by, 0);
@@ -196,7 +208,7 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
     attend: packedAttend(g, config, segments_BT),
     memory,
     shift: () => shift,
-    ...declareControls(g, memory, shape),
+    ...declareControls(g, config, { memory, shape }),
   });
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
   const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
@@ -348,7 +360,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     shift,
     layers: part,
     ...(part.from > 0 && { stream_BTD: g.input(io.stream(part.from), "f32", streamShape) }),
-    ...declareControls(g, memory, shape),
+    ...declareControls(g, config, { memory, shape }),
   });
   if (part.to < config.numLayers) outputs[io.stream(part.to)] = hidden_BTD;
   else Object.assign(outputs, topOutputs(g, config, { params, hidden_BTD, shape }));

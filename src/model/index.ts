@@ -1,6 +1,6 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
 export { activationBytes } from "./activations.ts";
-export { checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
+export { blockOf, checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
 export { rotaryInputs, writePositions } from "./positions.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {

@@ -4,12 +4,16 @@ import { blockOf, type ModelConfig, rotaryWidthOf } from "./config.ts";
 import { io } from "./graphs.ts";
 import { ropeAngles } from "./rope.ts";
 
-/** The inputs of a graph over packed texts of `length` tokens. Learned positions it finds itself. */
-export function rotaryInputs(config: ModelConfig, length: number): Record<string, Value> {
+/** The inputs of a graph over packed texts of `length` tokens, counted from `start`. Learned positions it finds itself. */
+export function rotaryInputs(
+  config: ModelConfig,
+  length: number,
+  start = 0,
+): Record<string, Value> {
   if (blockOf(config).positions !== "rotary") return {};
   const half = rotaryWidthOf(config) / 2;
   const [cos, sin] = [new Float32Array(length * half), new Float32Array(length * half)];
-  ropeAngles(config, { start: 0, length }, { cos, sin });
+  ropeAngles(config, { start, length }, { cos, sin });
   return { [io.cos]: valueOf(cos, [length, half]), [io.sin]: valueOf(sin, [length, half]) };
 }
 

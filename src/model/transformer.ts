@@ -2,8 +2,8 @@
  * The whole model: embedding, blocks, final norm. One function serves training, prefill and decode, which
  * differ in the `attend`, `shift` and `rotation` that they pass. No files, no flags, no cache policy.
  *
- * A block is pre-norm: x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)). In a parallel one the MLP
- * reads the stream that attention reads.
+ * A block is pre-norm: x += overlay; x += engram(x, memory); x += attention(norm(x)); x += mlp(norm(x)). In a parallel
+ * one the MLP reads the stream that attention reads.
  *
  * B batch, T tokens, D model width, E memory width.
  */
@@ -41,6 +41,11 @@ export interface TransformerInputs {
   readonly scale_B11?: Tensor;
   /** Gates [B,1,1] by layer. Where not negative, they replace the computed gate. Absent: all computed. */
   readonly heldGates?: ReadonlyMap<number, Tensor>;
+  /**
+   * What is added to the residual stream before a layer, [B,T,D]; under the number of layers, what is added before the
+   * final norm. Absent: nothing.
+   */
+  readonly overlays?: ReadonlyMap<number, Tensor>;
 }
 
 export interface TransformerOutputs {
@@ -62,13 +67,18 @@ export function transformer(
   inputs: TransformerInputs,
 ): TransformerOutputs {
   const { ids_BT, positions_BT, rotation, attend, memory, shift, scale_B11, heldGates } = inputs;
-  const { layers = { from: 0, to: config.numLayers }, stream_BTD } = inputs;
+  const { layers = { from: 0, to: config.numLayers }, stream_BTD, overlays } = inputs;
   const eps = config.rmsNormEps;
   const gates = new Map<number, Tensor>();
   const writes = new Map<number, { update_BTD: Tensor; stream_BTD: Tensor }>();
+  const overlaid = (stream: Tensor, layer: number): Tensor => {
+    const overlay_BTD = overlays?.get(layer);
+    return overlay_BTD === undefined ? stream : g.add(stream, overlay_BTD);
+  };
   let x_BTD = stream_BTD ?? params.embed(ids_BT, positions_BT);
   const [batch, length, width] = x_BTD.shape as [number, number, number];
   for (let layer = layers.from; layer < layers.to; layer++) {
+    x_BTD = overlaid(x_BTD, layer);
     const layerWeights = params.layer(layer);
     const memory_NE = memory.get(layer);
     if (memory_NE !== undefined) {
@@ -109,6 +119,7 @@ export function transformer(
     x_BTD = g.add(x_BTD, g.reshape(mlpOut_ND, x_BTD.shape));
   }
   if (layers.to < config.numLayers) return { hidden_BTD: x_BTD, gates, writes };
+  x_BTD = overlaid(x_BTD, config.numLayers);
   const weights = params.top.of(normParams(config, finalNorm));
   return { hidden_BTD: norm(g, config, { x_BTD, weights }), gates, writes };
 }
