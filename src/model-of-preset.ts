@@ -1,7 +1,7 @@
 /** The configuration of the model that a preset makes with a vocabulary. Knows no weights and no texts. */
 import { InvalidConfigError } from "./errors.ts";
 import { engramConfigToJson, parseEngramConfig } from "./memory/index.ts";
-import { type ModelConfig, modelConfigToJson, parseModelConfig } from "./model/index.ts";
+import { familyOf, type ModelConfig, modelConfigToJson, parseModelConfig } from "./model/index.ts";
 import type { Preset } from "./training/index.ts";
 
 /**
@@ -28,6 +28,7 @@ export function modelOfPreset(
     ...(memory && order > 0 && { counted: { order } }),
   };
   return parseModelConfig(modelConfigToJson(config), {
+    family: familyOf(config),
     engram: hasRows ? parseEngramConfig(engramConfigToJson(engram)) : undefined,
   });
 }

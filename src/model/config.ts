@@ -4,7 +4,9 @@
  */
 import { InvalidConfigError } from "../errors.ts";
 import type { EngramConfig } from "../memory/index.ts";
-import type { Family } from "./families/family.ts";
+
+/** "model_type" of config.json. */
+export type FamilyName = "engram" | "llama" | "mistral" | "qwen2" | "qwen3" | "gpt2" | "gpt_neox";
 
 /** What a model takes from counted memory (`CountedMemory`). */
 export interface CountedConfig {
@@ -60,7 +62,7 @@ export const ownBlock: BlockConfig = {
 /** Sizes and constants of a transformer with or without memory. */
 export interface ModelConfig {
   /** Whose config.json and names of tensors its files have. Default: those of the models trained here. */
-  readonly family?: Family;
+  readonly family?: FamilyName;
   /** Default: `ownBlock`. */
   readonly block?: BlockConfig;
   readonly vocabSize: number;

@@ -4,14 +4,14 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { EngramConfig } from "../../memory/index.ts";
-import { checkModelConfig, type ModelConfig } from "../config.ts";
+import { checkModelConfig, type FamilyName, type ModelConfig } from "../config.ts";
 import { checkKeys, type Json, whole } from "./closed.ts";
 import { engram as own } from "./engram.ts";
 import type { Family } from "./family.ts";
 
 /** A page that opens a model of ours does not load the others. */
-const families: Readonly<Record<string, () => Promise<Family>>> = {
-  engram: async () => own,
+const families: Readonly<Record<FamilyName, () => Promise<Family>>> = {
+  engram: () => Promise.resolve(own),
   llama: async () => (await import("./llama.ts")).llama,
   mistral: async () => (await import("./llama.ts")).mistral,
   qwen2: async () => (await import("./qwen.ts")).qwen2,
@@ -20,8 +20,14 @@ const families: Readonly<Record<string, () => Promise<Family>>> = {
   gpt_neox: async () => (await import("./gpt-neox.ts")).gptNeox,
 };
 
-export function familyOf({ family = own }: ModelConfig): Family {
-  return family;
+/** Those of which a config.json was read. */
+const loaded = new Map<FamilyName, Family>([["engram", own]]);
+
+/** The family of a configuration that was read here. */
+export function familyOf({ family = "engram" }: ModelConfig): Family {
+  const found = loaded.get(family);
+  if (found === undefined) throw new Error(`no config.json of the family ${family} was read`);
+  return found;
 }
 
 /** Keys of ours in any family. */
@@ -49,7 +55,9 @@ export async function readModelConfig(
       `config.json: "model_type": ${name === undefined ? "none" : JSON.stringify(name)} is no family that can be ` +
         `computed here; those are ${Object.keys(families).join(", ")}`,
     );
-  return parseModelConfig(json, { family: await families[name]!(), engram });
+  const family = await families[name as FamilyName]();
+  loaded.set(name as FamilyName, family);
+  return parseModelConfig(json, { family, engram });
 }
 
 /** The same for a family that is known; by default that of the models trained here. */
@@ -64,7 +72,6 @@ export function parseModelConfig(
   const order = json["counted_order"] ?? undefined;
   const config: ModelConfig = {
     ...parse({ ...defaults, ...json }),
-    ...(family === own ? {} : { family }),
     ...(documentStart === undefined ? {} : { documentStart }),
     ...(engram === undefined ? {} : { engram }),
     ...(order === undefined ? {} : { counted: { order: whole(json, "counted_order") } }),

@@ -2,7 +2,7 @@
  * What a family of models says of itself: how its config.json reads, and how its tensors are called and laid out in
  * files. Computes nothing: what its layers do, `BlockConfig` describes.
  */
-import type { ModelConfig } from "../config.ts";
+import type { FamilyName, ModelConfig } from "../config.ts";
 import type { ClosedKeys, Json } from "./closed.ts";
 
 /** Names and layout of a family's tensors, where they are not those of `params.ts`. */
@@ -85,6 +85,6 @@ export const commonKeys: Omit<ClosedKeys, "read"> = {
 export const tokenKeys: readonly string[] = ["bos_token_id", "eos_token_id"];
 
 /** Key of a family's name in config.json, with the name. */
-export function nameKeys(name: string, { architecture }: Pick<Family, "architecture">): Json {
+export function nameKeys(name: FamilyName, { architecture }: Pick<Family, "architecture">): Json {
   return { architectures: [architecture], model_type: name };
 }

@@ -71,6 +71,7 @@ export const gptNeox: Family = {
       isPartial: true,
     });
     return {
+      family: "gpt_neox",
       block: {
         norm: "layer",
         attentionBias: flag(json, "attention_bias") ? "all" : "none",

@@ -65,6 +65,7 @@ export const gpt2: Family = {
     const width = whole(json, "n_embd");
     const heads = whole(json, "n_head");
     return {
+      family: "gpt2",
       block: {
         norm: "layer",
         attentionBias: "all",

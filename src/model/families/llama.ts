@@ -2,7 +2,7 @@
  * Llama and its kin, and Mistral, which adds a sliding window: a pre-norm transformer with rotary positions, grouped
  * heads and SwiGLU. TinyLlama and SmolLM are Llamas by their "model_type". config.json <-> `ModelConfig`, closed.
  */
-import { type BlockConfig, blockOf } from "../config.ts";
+import { type BlockConfig, blockOf, type FamilyName } from "../config.ts";
 import { type ClosedKeys, decimal, flag, type Json, LEAST_EPS, whole } from "./closed.ts";
 import { commonKeys, type Family, nameKeys, tokenKeys } from "./family.ts";
 import { readRope, ropeKeys, ropeToJson } from "./rope-keys.ts";
@@ -44,7 +44,7 @@ export function llamaLike({
   block: blockOfJson,
   blockToJson = () => ({}),
 }: {
-  name: string;
+  name: FamilyName;
   architecture: string;
   defaults: Json;
   theta?: number;
@@ -78,6 +78,7 @@ export function llamaLike({
       const numKvHeads = json["num_key_value_heads"] ?? heads;
       const all = { ...json, head_dim: headDim, num_key_value_heads: numKvHeads };
       return {
+        family: name,
         block: {
           ...llamaBlock,
           ...(ropeScaling !== undefined && { ropeScaling }),
