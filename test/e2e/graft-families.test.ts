@@ -11,7 +11,12 @@ import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { graftModel } from "../../src/graft-model.ts";
 import { loadModel, type Model } from "../../src/index.ts";
 import { trainModel } from "../../src/index-training.ts";
-import { buildCountedTable, sortByContext, tableInRam } from "../../src/memory/index.ts";
+import {
+  buildCountedTable,
+  DISCOUNT_BESIDE_A_MODEL,
+  sortByContext,
+  tableInRam,
+} from "../../src/memory/index.ts";
 import { type Document, packDocuments } from "../../src/training/index.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 
@@ -47,8 +52,9 @@ async function countsOf(
   { config: { vocabSize }, tokenizer }: Model,
   documents: AsyncIterable<Document>,
 ): Promise<Map<string, string>> {
+  const discount = DISCOUNT_BESIDE_A_MODEL;
   const sorted = sortByContext(await packDocuments(documents, tokenizer), { order: 3, vocabSize });
-  const table = tableInRam(buildCountedTable(sorted, { vocabSize }));
+  const table = tableInRam(buildCountedTable(sorted, { vocabSize, discount }));
   const found = new Map<string, string>();
   for (const { name, chunks } of countedSources(table).flat()) {
     const bytes: Uint8Array[] = [];
