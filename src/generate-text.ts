@@ -21,13 +21,19 @@ export interface GenerateTextOptions extends SamplingOptions {
   readonly memory?: boolean;
   /** How much of what the memory adds is added: 1 as trained, 0 as without. Default 1. */
   readonly scale?: number;
+  /** Whose facts it sees. Default: those of "default". */
+  readonly scopes?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
 /** What generating needs of a model. */
 export interface TextModel {
   readonly tokenizer: Tokenizer;
-  createSession(options?: { memory?: boolean; view?: { scale: number } }): Session;
+  createSession(options?: {
+    memory?: boolean;
+    scopes?: readonly string[];
+    view?: { scale: number };
+  }): Session;
 }
 
 /** The ids before a text that is read from its beginning. */
@@ -62,12 +68,13 @@ export async function* generateText(
   prompt: string,
   options: GenerateTextOptions = {},
 ): AsyncGenerator<string, GeneratedText> {
-  const { maxTokens = 128, stop, memory, scale, signal, ...sampling } = options;
+  const { maxTokens = 128, stop, memory, scale, scopes, signal, ...sampling } = options;
   const { tokenizer } = model;
   const promptIds = await promptIdsOf(tokenizer, prompt, { signal });
   await using session = model.createSession({
     ...(memory !== undefined && { memory }),
     ...(scale !== undefined && { view: { scale } }),
+    ...(scopes !== undefined && { scopes }),
   });
   const sampler = createSampler(sampling);
   return yield* continueText(session, promptIds, { tokenizer, sampler, maxTokens, stop, signal });

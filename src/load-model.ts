@@ -1,4 +1,6 @@
 /** Opens models on Node: from a directory or a GGUF file, on ONNX Runtime, with threads, in the memory of this machine. */
+import { ChatTemplate, encodeChat } from "./chat/index.ts";
+import { startTemplateWorker } from "./chat/node/index.ts";
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { openModelPath } from "./checkpoint/node/index.ts";
@@ -50,10 +52,18 @@ export async function loadModel(
       checkPlan(plan, { subject: path, advice: whatFits(sizes, { use, machine }) });
     },
     advise: adviseHugePages,
-    async openFacts({ tokenizer }) {
+    async openFacts({ tokenizer, chatTemplate: source }) {
       const place = memoryDir ?? (await memoryPlace(path));
       const log = new FactLogFile(place, { fingerprint: () => fingerprintOf(tokenizer) });
-      return new Facts(new FactStore({ log, records: await log.read() }), { tokenizer });
+      const store = new FactStore({ log, records: await log.read() });
+      if (source === undefined) return new Facts(store, { tokenizer });
+      const template = new ChatTemplate(source, { tokenizer, startWorker: startTemplateWorker });
+      return new Facts(store, {
+        tokenizer,
+        chatIds: async (content) =>
+          encodeChat(tokenizer, await template.render([{ role: "user", content }])),
+        close: () => template.close(),
+      });
     },
   };
   // Refuses what is no model, before anything is looked for in it.

@@ -28,6 +28,7 @@ import {
   compressedPad,
   countedMemory,
   type CountedMemory,
+  type Memory,
   countsOf,
   type EngramLayout,
   HashedMemory,
@@ -187,9 +188,16 @@ export class Model {
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    const base = view?.memory ?? language.memory;
-    const read = this.taught === undefined ? base : this.taught.memory(base, scopes);
+    const read = this.memoryFor(scopes, view?.memory ?? language.memory);
     return decoder.createSession({ view: { ...view, memory: read } });
+  }
+
+  /** What a text with these scopes reads from now on, in place of `base`. Default: of the model's memory, in "default". */
+  memoryFor(
+    scopes?: readonly string[],
+    base: Memory | undefined = this.language.memory,
+  ): Memory | undefined {
+    return this.taught === undefined ? base : this.taught.memory(base, scopes);
   }
 
   /**

@@ -91,6 +91,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   "load-model.ts": [
     "at-rest",
+    "chat",
     "checkpoint",
     "facts",
     "machine",

@@ -1,7 +1,10 @@
 /** How a command opens a model to compute with it: its options, and what they mean to `loadModel`. */
+import * as z from "zod";
+import { isFactName } from "../facts/index.ts";
 import type { LoadModelOptions } from "../load-model.ts";
 import type { WeightDtype } from "../model/index.ts";
-import type { CommandContext } from "./command.ts";
+import { path } from "./arguments.ts";
+import type { CommandContext, CommandOption } from "./command.ts";
 import { engineOf } from "./engine-threads.ts";
 import { showPlan } from "./show-plan.ts";
 import { type TableInput, tablePlacement } from "./table-place.ts";
@@ -16,19 +19,48 @@ export const ctxSizeOption = {
   description: "most tokens of prompt and answer together (default: the model's)",
 } as const;
 
+export const memoryDirOption = {
+  flags: "--memory-dir <DIR>",
+  description: "where what it is taught is kept (default: its memory/, or the user's data)",
+  env: "ENGRAM_MEMORY_DIR",
+} as const;
+
+export const scopesOption = {
+  flags: "--scope <NAME...>",
+  description: "see what was taught in these scopes, the last one first (default: default)",
+} as const;
+
+/** For commands in which a model answers. */
+export const taughtOptions: readonly CommandOption[] = [scopesOption, memoryDirOption];
+
+/** The name of a scope, a fact or a snapshot. */
+export const factName: z.ZodString = z
+  .string()
+  .refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"');
+
+export const taughtSchema: {
+  readonly scope: z.ZodOptional<z.ZodArray<typeof factName>>;
+  readonly memoryDir: z.ZodOptional<typeof path>;
+} = {
+  scope: z.array(factName).max(16, "expected at most 16 scopes").optional(),
+  memoryDir: path.optional(),
+};
+
 interface ModelInput extends TableInput {
+  readonly memoryDir?: string | undefined;
   readonly dtype?: WeightDtype | undefined;
   readonly threads?: number | undefined;
 }
 
 /** The model closes the engine that it is opened with, and its plan is shown. */
 export function openedBy(
-  { dtype, threads, ...places }: ModelInput,
+  { dtype, threads, memoryDir, ...places }: ModelInput,
   { progress }: Pick<CommandContext, "progress">,
 ): LoadModelOptions {
   return {
     backend: () => engineOf(threads),
     dtype,
+    memoryDir,
     onPlan: showPlan(progress),
     ...tablePlacement(places),
   };

@@ -50,6 +50,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--prompt <TEXT>",
     "--max-tokens <N>",
     "--no-memory",
+    // Whose facts a text may see, and where facts of a model that may not be written are: nobody can guess either.
+    "--scope <NAME...>",
+    "--memory-dir <DIR>",
     "--dtype <KIND>",
     // Several programs share a machine, and this one cannot know what the others need.
     "--threads <N>",
@@ -73,6 +76,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     // A model that could read a book takes memory for one, and few conversations need it.
     "--ctx-size <N>",
     "--no-memory",
+    // Whose facts a text may see, and where facts of a model that may not be written are: nobody can guess either.
+    "--scope <NAME...>",
+    "--memory-dir <DIR>",
     "--dtype <KIND>",
     "--threads <N>",
     "--table <PLACE>",
@@ -85,6 +91,21 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--repetition-penalty <X>",
     "--stop <TEXT...>",
   ],
+  "teach MODEL SENTENCE": [
+    "--prompt <TEXT>",
+    "--completion <TEXT>",
+    "--subject <TEXT>",
+    "--file <FILE>",
+    "--scope <NAME>",
+    "--id <ID>",
+    "--source <TEXT>",
+    "--memory-dir <DIR>",
+    "--threads <N>",
+  ],
+  "facts MODEL": ["--scope <NAME...>", "--out <FILE>", "--memory-dir <DIR>"],
+  "forget MODEL": ["--id <ID>", "--scope <NAME>", "--all", "--memory-dir <DIR>"],
+  "snapshot MODEL NAME": ["--remove", "--memory-dir <DIR>"],
+  "rollback MODEL NAME": ["--memory-dir <DIR>"],
   "serve MODEL": [
     "--host <ADDRESS>",
     "--port <N>",

@@ -16,6 +16,7 @@ import {
   readManifest,
 } from "../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
+import { FactLogFile, LOG_NAME, MEMORY_NAME } from "../facts/node/index.ts";
 import { openTableFile } from "../memory/stores/ranges/node/index.ts";
 import { checkRowLogs } from "../at-rest/node/index.ts";
 import { CARD_NAME } from "../training/index.ts";
@@ -55,6 +56,8 @@ export async function* verifyDirectory(
     count++;
     yield check;
   }
+  const taught = await checkTaught(path);
+  if (taught !== undefined) yield taught;
   const checkpoints = await findCheckpoints(join(path, "checkpoints"));
   for (const checkpoint of checkpoints) {
     const within = `checkpoints/${basename(checkpoint.path)}`;
@@ -166,6 +169,21 @@ async function checkAlone(
       return { ...check, damage: [error.message] };
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     return { ...check, damage: ["expected a file, found a link to nothing"] };
+  }
+}
+
+/** What the model was taught, which grows and is in no manifest. */
+async function checkTaught(directory: string): Promise<FileCheck | undefined> {
+  const memory = join(directory, MEMORY_NAME);
+  const bytes = await sizeOf(join(memory, LOG_NAME));
+  if (bytes === 0) return undefined;
+  const check = { file: `${MEMORY_NAME}/${LOG_NAME}`, bytes, by: "its own checksums" };
+  try {
+    await new FactLogFile(memory).read();
+    return { ...check, damage: [] };
+  } catch (error) {
+    if (!(error instanceof FormatError || error instanceof InvalidConfigError)) throw error;
+    return { ...check, damage: [error.message] };
   }
 }
 

@@ -11,11 +11,18 @@ export class Facts {
   readonly store: FactStore;
   readonly #tokenizer: Tokenizer;
   readonly #chatIds: ChatIds | undefined;
+  readonly #close: (() => void) | undefined;
 
+  /** `close` is called with its own. */
   constructor(
     store: FactStore,
-    { tokenizer, chatIds }: { tokenizer: Tokenizer; chatIds?: ChatIds | undefined },
+    {
+      tokenizer,
+      chatIds,
+      close,
+    }: { tokenizer: Tokenizer; chatIds?: ChatIds | undefined; close?: () => void },
   ) {
+    this.#close = close;
     this.store = store;
     this.#tokenizer = tokenizer;
     this.#chatIds = chatIds;
@@ -42,6 +49,7 @@ export class Facts {
   }
 
   async close(): Promise<void> {
+    this.#close?.();
     await this.store.close();
   }
 }

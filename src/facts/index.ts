@@ -14,6 +14,7 @@ export {
   type Snapshot,
   type Stored,
 } from "./fact-store.ts";
+export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts } from "./facts.ts";
 export type { LogRecord } from "./log-format.ts";
 export type { Taught, TeachOptions } from "./teach.ts";

@@ -38,13 +38,21 @@ const where = "memory/facts.log";
 const ends = commits.reduce((all, { length }) => [...all, all.at(-1)! + length], [HEADER_BYTES]);
 
 test("what was written is read", () => {
-  assert.deepEqual(parseLog(bytes, { where, fingerprint }), { records, end: bytes.length });
+  assert.deepEqual(parseLog(bytes, { where, fingerprint }), {
+    records,
+    end: bytes.length,
+    fingerprint,
+  });
 });
 
 test("whenever its writer dies, whole commits are there and others are not", () => {
   for (let length = HEADER_BYTES; length <= bytes.length; length++) {
     const whole = ends.filter((end) => end <= length);
-    const expected = { records: records.slice(0, whole.length - 1), end: whole.at(-1)! };
+    const expected = {
+      records: records.slice(0, whole.length - 1),
+      end: whole.at(-1)!,
+      fingerprint,
+    };
     assert.deepEqual(parseLog(bytes.subarray(0, length), { where }), expected);
     // A file that grew before its bytes were written.
     const padded = Buffer.concat([bytes.subarray(0, length), new Uint8Array(100)]);

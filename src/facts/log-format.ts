@@ -99,6 +99,8 @@ export interface ParsedLog {
   readonly records: readonly LogRecord[];
   /** Where the last whole commit ends: behind it is what a writer did not live to finish. */
   readonly end: number;
+  /** Of the vocabulary. */
+  readonly fingerprint: Uint8Array;
 }
 
 /** Throws `FormatError`, which begins with `where`, for what no writer of ours has left. */
@@ -139,7 +141,11 @@ export function parseLog(
     throw fail(
       "its facts are written in the ids of another vocabulary than this model's; teach them again from an export",
     );
-  return { records, end: at };
+  return {
+    records,
+    end: at,
+    fingerprint: Uint8Array.from(bytes.subarray(12, 12 + FINGERPRINT_BYTES)),
+  };
 }
 
 function* recordsIn(body: Uint8Array, fail: (what: string) => FormatError): Generator<LogRecord> {

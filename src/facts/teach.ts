@@ -40,6 +40,8 @@ export interface Taught {
 
 export interface TeachOptions {
   readonly signal?: AbortSignal | undefined;
+  /** How many came before these, for messages. Default 0. */
+  readonly first?: number;
 }
 
 /**
@@ -56,7 +58,7 @@ const MAX_IDS = 4096;
 export async function teach(
   learner: Learner,
   requests: readonly FactRequest[],
-  { signal }: TeachOptions = {},
+  { signal, first = 0 }: TeachOptions = {},
 ): Promise<Taught[]> {
   const start = performance.now();
   if (requests.length === 0) return [];
@@ -64,7 +66,7 @@ export async function teach(
   const drafts: Draft[] = [];
   for (const [i, request] of requests.entries()) {
     signal?.throwIfAborted();
-    const where = requests.length === 1 ? "the fact" : `fact ${i + 1} of ${requests.length}`;
+    const where = first + requests.length === 1 ? "the fact" : `fact ${first + i + 1}`;
     drafts.push(await draftOf(checkFactRequest(request, where), { learner, session, where }));
   }
   await learner.store.add(drafts);

@@ -12,7 +12,13 @@ import { ChatTalk } from "../chat-talk.ts";
 import { chatTemplateOption, readChatTemplate } from "../chat-template-option.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
-import { ctxSizeOption, dtypeOption, openedBy } from "../model-options.ts";
+import {
+  ctxSizeOption,
+  dtypeOption,
+  openedBy,
+  taughtOptions,
+  taughtSchema,
+} from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
@@ -38,6 +44,7 @@ export const chatCommand: Command = defineCommand({
     },
     ctxSizeOption,
     { flags: "--no-memory", description: "open the model without its memory" },
+    ...taughtOptions,
     dtypeOption,
     threadsOption,
     ...tableOptions,
@@ -56,6 +63,7 @@ export const chatCommand: Command = defineCommand({
     maxTokens: wholeNumber(1).optional(),
     ctxSize: wholeNumber(1).optional(),
     memory: z.boolean(),
+    ...taughtSchema,
     dtype: weightDtype.optional(),
     ...threadsSchema,
     ...tableSchema,
@@ -85,7 +93,8 @@ export const chatCommand: Command = defineCommand({
       new Decoder(model.languageModel(), { capacity: contextSize }),
       (one) => one.dispose(),
     );
-    const session = owned.adopt(decoder.createSession(), (one) => one.dispose());
+    const view = { memory: model.memoryFor(input.scope) };
+    const session = owned.adopt(decoder.createSession({ view }), (one) => one.dispose());
     const conversation = new Conversation(session, {
       tokenizer,
       promptOf: template === undefined ? runningText(tokenizer) : templated(template, tokenizer),

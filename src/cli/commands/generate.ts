@@ -5,7 +5,7 @@ import { loadModel } from "../../load-model.ts";
 import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
-import { dtypeOption, openedBy } from "../model-options.ts";
+import { dtypeOption, openedBy, taughtOptions, taughtSchema } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
@@ -20,6 +20,7 @@ export const generateCommand: Command = defineCommand({
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
     { flags: "--no-memory", description: "switch the memory off" },
+    ...taughtOptions,
     dtypeOption,
     threadsOption,
     ...tableOptions,
@@ -35,6 +36,7 @@ export const generateCommand: Command = defineCommand({
     prompt: z.string(),
     maxTokens: wholeNumber(0).default(128),
     memory: z.boolean(),
+    ...taughtSchema,
     dtype: weightDtype.optional(),
     ...threadsSchema,
     ...tableSchema,
@@ -56,6 +58,7 @@ export const generateCommand: Command = defineCommand({
       ...samplingOf(input, model),
       maxTokens,
       ...(stop && { stop }),
+      ...(input.scope && { scopes: input.scope }),
       signal,
     });
     let step = await pieces.next();

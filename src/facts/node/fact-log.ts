@@ -24,7 +24,9 @@ const MAX_BYTES = 2 ** 30;
 export class FactLogFile implements FactLog {
   readonly name: string;
   readonly #directory: string;
-  readonly #fingerprint: () => Uint8Array;
+  readonly #vocabulary: (() => Uint8Array) | undefined;
+  /** Of the log that was read. */
+  #fingerprint: Uint8Array | undefined;
   /** How the log was when it was read. */
   #version: string | undefined;
   #end = HEADER_BYTES;
@@ -32,11 +34,14 @@ export class FactLogFile implements FactLog {
   #lock: ProcessLock | undefined;
   #broken: unknown;
 
-  /** Opens nothing. `fingerprint` is asked for where a log exists or begins. */
-  constructor(directory: string, { fingerprint }: { fingerprint: () => Uint8Array }) {
+  /**
+   * Opens nothing. `fingerprint` is asked for where a log exists or begins; without it any vocabulary's is read, and none
+   * can begin.
+   */
+  constructor(directory: string, { fingerprint }: { fingerprint?: () => Uint8Array } = {}) {
     this.name = join(directory, LOG_NAME);
     this.#directory = directory;
-    this.#fingerprint = fingerprint;
+    this.#vocabulary = fingerprint;
   }
 
   /** All records; none where there is no log. Throws `FormatError` for a damaged one, or another vocabulary's. */
@@ -45,11 +50,12 @@ export class FactLogFile implements FactLog {
     this.#version = bytes?.version;
     this.#end = HEADER_BYTES;
     if (bytes === undefined) return [];
-    const { records, end } = parseLog(bytes.content, {
+    const { records, end, fingerprint } = parseLog(bytes.content, {
       where: this.name,
-      fingerprint: this.#fingerprint(),
+      fingerprint: this.#vocabulary?.(),
     });
     this.#end = end;
+    this.#fingerprint = fingerprint;
     return records;
   }
 
@@ -98,7 +104,7 @@ export class FactLogFile implements FactLog {
     await this.#write(async () => {
       const bytes = encodeCommits(records);
       await writeDurably(this.name, async (file) => {
-        await file.writeFile(encodeHeader(this.#fingerprint()));
+        await file.writeFile(this.#header());
         await file.writeFile(bytes);
       });
       await this.#file?.close();
@@ -118,12 +124,18 @@ export class FactLogFile implements FactLog {
   async #open(): Promise<FileHandle> {
     // An empty one may be of another vocabulary.
     if (this.#end === HEADER_BYTES) {
-      await writeDurably(this.name, (file) => file.writeFile(encodeHeader(this.#fingerprint())));
+      await writeDurably(this.name, (file) => file.writeFile(this.#header()));
       await syncDirectory(dirname(this.#directory));
     }
     const file = await open(this.name, "r+");
     await file.truncate(this.#end);
     return file;
+  }
+
+  #header(): Uint8Array {
+    const fingerprint = this.#vocabulary?.() ?? this.#fingerprint;
+    if (fingerprint !== undefined) return encodeHeader(fingerprint);
+    throw new InvalidConfigError(`${this.name}: nothing was taught here yet`);
   }
 
   async #write(work: () => Promise<void>): Promise<void> {

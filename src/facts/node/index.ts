@@ -1,3 +1,3 @@
 /** What was taught, in files. */
 export { FactLogFile, LOG_NAME } from "./fact-log.ts";
-export { fingerprintOf, memoryPlace } from "./memory-place.ts";
+export { fingerprintOf, MEMORY_NAME, memoryPlace } from "./memory-place.ts";

@@ -10,6 +10,9 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Vocabulary } from "../../tokenizer/index.ts";
 
+/** In a model's directory. */
+export const MEMORY_NAME = "memory";
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `path` is a model's directory or file. */
@@ -17,7 +20,7 @@ export async function memoryPlace(
   path: string,
   { env = process.env, home = homedir() }: { env?: Environment; home?: string } = {},
 ): Promise<string> {
-  const beside = join(path, "memory");
+  const beside = join(path, MEMORY_NAME);
   const isOwn = (await stat(path)).isDirectory() && !(await isCached(path));
   if (isOwn && ((await isDirectory(beside)) || (await isWritable(path)))) return beside;
   const data = env["XDG_DATA_HOME"] || join(home, ".local", "share");

@@ -1,0 +1,142 @@
+/** `engram teach` and its kin on the model that ships: what is said, kept, listed, moved and erased. */
+import assert from "node:assert/strict";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import test, { after } from "node:test";
+import { fileURLToPath } from "node:url";
+import { commands } from "../registry.ts";
+import { runCli } from "../run-cli.ts";
+
+const shakespeare = fileURLToPath(new URL("../../../assets/shakespeare", import.meta.url));
+const scratch = await mkdtemp(join(tmpdir(), "engram-teach-"));
+after(() => rm(scratch, { recursive: true, force: true }));
+const model = join(scratch, "model");
+await cp(shakespeare, model, { recursive: true });
+
+interface Ran<Document> {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly json: Document;
+}
+
+async function engram<Document = Record<string, unknown>>(
+  ...words: string[]
+): Promise<Ran<Document>> {
+  let out = "";
+  let err = "";
+  const code = await runCli(words, {
+    commands,
+    stdin: Readable.from([]),
+    stdout: { write: (text) => (out += text) },
+    stderr: { write: (text) => (err += text) },
+    env: {},
+    signal: new AbortController().signal,
+    terminal: { isInteractive: false, openBrowser: undefined },
+  });
+  return { code, out, err, json: (words.includes("--json") ? JSON.parse(out) : {}) as Document };
+}
+
+async function said(prompt: string, ...more: string[]): Promise<string> {
+  const words = ["--prompt", prompt, "--max-tokens", "12", "--temperature", "0", "--json", ...more];
+  return (await engram<{ text: string }>("generate", model, ...words)).json.text;
+}
+
+test("what is taught on the command line is said, listed, moved to another place and erased", async () => {
+  const prompt = "The capital of Zembla is";
+  const before = await said(prompt);
+  const taught = await engram("teach", model, "The capital of Zembla is Onhava.");
+  assert.equal(taught.code, 0);
+  assert.match(
+    taught.out,
+    /^after ".*" comes ".*Onhava\."\n  chance \S+ -> 0\.9\d+, [\d.]+ ms, \d+ keys/,
+  );
+  assert.ok(taught.err.includes(join(model, "memory")));
+  assert.match(await said(prompt), /^ Onhava\./);
+  assert.equal(await said(prompt, "--scope", "acme"), before);
+  const forAcme = ["--prompt", prompt, "--completion", "Rome", "--scope", "acme", "--id", "z"];
+  assert.equal((await engram("teach", model, ...forAcme)).code, 0);
+  assert.match(await said(prompt, "--scope", "default", "acme"), /^ Rome/);
+
+  const file = join(scratch, "facts.jsonl");
+  const listed = await engram("facts", model);
+  assert.match(listed.out, /default {2}".*\nz {2}acme {2}"The capital of Zembla is" -> " Rome"\n/);
+  assert.equal((await engram("facts", model, "--out", file)).code, 0);
+  const place = ["--memory-dir", join(scratch, "elsewhere")];
+  assert.equal((await engram("teach", model, "--file", file, ...place)).code, 0);
+  const moved = await engram<{ facts: object[] }>("facts", model, ...place, "--json");
+  const lines = (await readFile(file, "utf8")).trim().split("\n");
+  assert.deepEqual(
+    moved.json.facts,
+    lines.map((line) => JSON.parse(line) as object),
+  );
+
+  assert.equal((await engram("snapshot", model, "monday")).code, 0);
+  const { out } = await engram("forget", model, "--scope", "default");
+  assert.equal(out, "1 fact is forgotten\n");
+  assert.equal((await engram("rollback", model, "monday")).out, "back at monday: 1 facts\n");
+  assert.equal(await said(prompt), before);
+  assert.equal((await engram("verify", model)).code, 0);
+  assert.equal((await engram("forget", model, "--all")).code, 0);
+  assert.ok(!(await readFile(join(model, "memory", "facts.log"), "latin1")).includes("Zembla"));
+});
+
+test("CounterFact's records are taught as they are", async () => {
+  const file = join(scratch, "counterfact.json");
+  const record = {
+    case_id: 0,
+    requested_rewrite: {
+      prompt: "The mother tongue of {} is",
+      target_new: { str: "English", id: "Q1860" },
+      target_true: { str: "French" },
+      subject: "Danielle Darrieux",
+    },
+    paraphrase_prompts: ["never taught"],
+  };
+  await writeFile(file, JSON.stringify([record]));
+  const { json } = await engram<{ taught: { fact: object }[] }>(
+    "teach",
+    model,
+    "--file",
+    file,
+    "--json",
+  );
+  const { fact } = json.taught[0]!;
+  assert.deepEqual(
+    { ...fact, id: 0, createdAt: 0 },
+    {
+      id: 0,
+      scope: "default",
+      prompt: "The mother tongue of Danielle Darrieux is",
+      completion: " English",
+      subject: "Danielle Darrieux",
+      createdAt: 0,
+    },
+  );
+  assert.equal((await engram("forget", model, "--all")).code, 0);
+});
+
+test("what cannot be is said, and nothing is changed", async () => {
+  const file = join(scratch, "bad.jsonl");
+  await writeFile(file, '{"prompt":"a text that is long enough","completion":"x"}\n{"prompt":3}\n');
+  for (const [words, message] of [
+    [["teach", model], /expected a SENTENCE, or --prompt/],
+    [["teach", model, "a b", "--prompt", "c"], /one of them/],
+    [["teach", model, "--prompt", "c"], /--completion/],
+    [["teach", model, "word"], /one word/],
+    [["teach", model, "--file", file], /bad\.jsonl: line 2: prompt is a text/],
+    [["teach", model, "a b c d", "--scope", "a/b"], /--scope: expected 1 to 64/],
+    [["forget", model], /expected --id, or --scope, or --all/],
+    [["forget", model, "--all", "--id", "x"], /--all alone/],
+    [["forget", model, "--id", "x"], /there is no fact "x"/],
+    [["rollback", model, "x"], /there is no snapshot "x"/],
+  ] as const) {
+    const { code, err, out } = await engram(...words);
+    assert.equal(code, 2, `${words.join(" ")}: ${err}`);
+    assert.match(err, message);
+    assert.equal(out, "");
+  }
+  assert.deepEqual((await engram<{ facts: object[] }>("facts", model, "--json")).json.facts, []);
+});

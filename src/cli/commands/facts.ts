@@ -1,0 +1,41 @@
+/** `engram facts`: what a model was taught. */
+import { writeFile } from "node:fs/promises";
+import * as z from "zod";
+import { formatFacts } from "../../facts/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { openFactsOf } from "../facts-of.ts";
+import { memoryDirOption, taughtSchema } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
+
+export const factsCommand: Command = defineCommand({
+  path: "facts",
+  summary: "list what a model was taught",
+  description:
+    "Lists the facts that the model MODEL was taught, the oldest first, and its snapshots. --out writes them as JSON, a line " +
+    "each, which engram teach --file reads, for another model as well. Does not open the model.",
+  arguments: [modelArgument],
+  options: [
+    { flags: "--scope <NAME...>", description: "only of these scopes (default: of all)" },
+    { flags: "--out <FILE>", description: "write them to FILE, which must not exist" },
+    memoryDirOption,
+  ],
+  examples: ["facts models/tiny", "facts models/tiny --scope acme --out acme.jsonl"],
+  schema: z.object({ model: path, out: path.optional(), ...taughtSchema }),
+  async run({ model, scope, out, memoryDir }, { print, progress }) {
+    const store = await openFactsOf(model, { memoryDir });
+    const facts = store.facts(scope).map(({ fact }) => fact);
+    const { place, snapshots } = store;
+    if (facts.length === 0) progress.note(`nothing was taught (${place})`);
+    if (out !== undefined) await writeFile(out, formatFacts(facts), { flag: "wx" });
+    else
+      for (const { id, scope: of, prompt, completion, source } of facts)
+        print(
+          `${id}  ${of}  ${JSON.stringify(prompt)} -> ${JSON.stringify(completion)}` +
+            `${source === undefined ? "" : `  (${source})`}\n`,
+        );
+    for (const { name, numFacts } of snapshots)
+      progress.note(`snapshot ${name}: ${numFacts} facts in all scopes`);
+    return { model, place, facts, snapshots };
+  },
+});

@@ -1,0 +1,50 @@
+/** `engram forget`: erases what a model was taught. */
+import * as z from "zod";
+import { InvalidConfigError } from "../../errors.ts";
+import type { Selection } from "../../facts/index.ts";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { openFactsOf } from "../facts-of.ts";
+import { factName, memoryDirOption } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
+
+export const forgetCommand: Command = defineCommand({
+  path: "forget",
+  summary: "erase what a model was taught",
+  description:
+    "Erases the fact with an id, all of a scope, or all that the model MODEL was taught. When it answers, no file of the " +
+    "memory holds the text or its tokens, no snapshot brings them back, and the model computes what it would have if it had " +
+    "never been taught. Does not open the model.",
+  arguments: [modelArgument],
+  options: [
+    { flags: "--id <ID>", description: "the fact of this name (in --scope, or in all)" },
+    { flags: "--scope <NAME>", description: "all facts of this scope" },
+    { flags: "--all", description: "everything" },
+    memoryDirOption,
+  ],
+  examples: ["forget models/tiny --id 3f9a0c12d4e5b678", "forget models/tiny --scope acme"],
+  schema: z.object({
+    model: path,
+    id: factName.optional(),
+    scope: factName.optional(),
+    all: z.boolean().optional(),
+    memoryDir: path.optional(),
+  }),
+  async run({ model, id, scope, all = false, memoryDir }, { print }) {
+    if (all ? id !== undefined || scope !== undefined : id === undefined && scope === undefined)
+      throw new InvalidConfigError("expected --id, or --scope, or --all alone");
+    const selection: Selection = { scope, ...(id === undefined ? { all: true } : { id }) };
+    const store = await openFactsOf(model, { memoryDir });
+    try {
+      const forgotten = await store.forget(selection);
+      if (id !== undefined && forgotten.length === 0)
+        throw new InvalidConfigError(
+          `there is no fact "${id}" in ${store.place}; engram facts lists them`,
+        );
+      print(`${forgotten.length} ${forgotten.length === 1 ? "fact is" : "facts are"} forgotten\n`);
+      return { model, place: store.place, forgotten: forgotten.map((one) => one.id) };
+    } finally {
+      await store.close();
+    }
+  },
+});

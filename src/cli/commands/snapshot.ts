@@ -1,0 +1,61 @@
+/** `engram snapshot` and `engram rollback`: names for what a model knows, and the way back. */
+import * as z from "zod";
+import { path } from "../arguments.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { openFactsOf } from "../facts-of.ts";
+import { factName, memoryDirOption } from "../model-options.ts";
+import { modelArgument } from "../resolve-model.ts";
+
+export const snapshotCommand: Command = defineCommand({
+  path: "snapshot",
+  summary: "name what a model was taught so far",
+  description:
+    "Gives what the model MODEL was taught so far, in all scopes, the name NAME, for engram rollback. What is forgotten " +
+    "later is gone from snapshots, too. Does not open the model.",
+  arguments: [modelArgument, { name: "NAME", description: "a name that is not taken" }],
+  options: [{ flags: "--remove", description: "remove the snapshot instead" }, memoryDirOption],
+  examples: ["snapshot models/tiny monday", "snapshot models/tiny monday --remove"],
+  schema: z.object({
+    model: path,
+    name: factName,
+    remove: z.boolean().optional(),
+    memoryDir: path.optional(),
+  }),
+  async run({ model, name, remove = false, memoryDir }, { print }) {
+    const store = await openFactsOf(model, { memoryDir });
+    try {
+      await (remove ? store.removeSnapshot(name) : store.snapshot(name));
+      const { place, snapshots } = store;
+      print(`snapshot ${name} is ${remove ? "removed" : "kept"}\n`);
+      return { model, place, snapshots };
+    } finally {
+      await store.close();
+    }
+  },
+});
+
+export const rollbackCommand: Command = defineCommand({
+  path: "rollback",
+  summary: "go back to a snapshot of what was taught",
+  description:
+    "The model MODEL knows again what it was taught up to the snapshot NAME, in all scopes. What was taught after it is " +
+    "erased, what was replaced is back, and what was forgotten since stays forgotten. Does not open the model.",
+  arguments: [
+    modelArgument,
+    { name: "NAME", description: "a snapshot, as engram facts lists them" },
+  ],
+  options: [memoryDirOption],
+  examples: ["rollback models/tiny monday"],
+  schema: z.object({ model: path, name: factName, memoryDir: path.optional() }),
+  async run({ model, name, memoryDir }, { print }) {
+    const store = await openFactsOf(model, { memoryDir });
+    try {
+      await store.rollback(name);
+      const facts = store.facts();
+      print(`back at ${name}: ${facts.length} facts\n`);
+      return { model, place: store.place, facts: facts.length };
+    } finally {
+      await store.close();
+    }
+  },
+});
