@@ -30,17 +30,22 @@ export interface KeptSourceOptions {
   readonly folder: Folder;
   /** What all models together may take there. What has no room is read from `inner` each time. */
   readonly mostBytes: number;
+  /**
+   * Files of at most this size are fetched in one request, which servers without ranges answer, too, and are in memory
+   * once; larger ones are fetched in parts. Default 64 MiB.
+   */
+  readonly wholeBytes?: number;
 }
 
-/** Files of at most this size are fetched in one request, which servers without ranges answer, too. */
-const WHOLE_BYTES = 1 << 26;
-/** Larger files are fetched in parts. */
+/** A part of a larger file. */
 const PART_BYTES = 1 << 22;
 
 /** The files of `inner`. Its manifest is asked for first; where no answer comes, the kept one is taken. */
 export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteSource {
-  const { folder, mostBytes } = options;
+  const { folder, mostBytes, wholeBytes = 1 << 26 } = options;
   let manifest: Promise<Manifest> | undefined;
+  /** Without a network there are the files of the kept manifest, and no others. */
+  let isOffline = false;
 
   const keptBytes = async (file: string): Promise<Uint8Array | undefined> => {
     const kept = await folder.open(file);
@@ -56,6 +61,7 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
       // Whoever has no network goes on with what was kept.
       if (!(error instanceof StoreError) || before === undefined) throw error;
       now = before;
+      isOffline = true;
     }
     const isSame = now?.length === before?.length && now?.every((byte, i) => byte === before![i]);
     if (before !== undefined && isSame !== true) await folder.clear();
@@ -130,13 +136,14 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
     async read(file, most): Promise<Uint8Array | undefined> {
       if (file === manifestName) return readManifest(most);
       const record = await recordOf(file);
+      if (record === undefined && isOffline) return undefined;
       if (record === undefined || record.bytes > most) return inner.read(file, most);
       return whole(file, record);
     },
     async open(file, how): Promise<ByteRanges | undefined> {
       const record = await recordOf(file);
-      if (record === undefined) return inner.open(file, how);
-      if (record.bytes <= WHOLE_BYTES) {
+      if (record === undefined) return isOffline ? undefined : inner.open(file, how);
+      if (record.bytes <= wholeBytes) {
         const bytes = await whole(file, record);
         return bytes && rangesOf(inner.nameOf(file), inMemory(bytes));
       }
