@@ -22,11 +22,19 @@ export interface OpenPage {
 }
 
 export class TestBrowser {
+  readonly #args: readonly string[];
   #browser: Promise<Browser> | undefined;
+
+  constructor(args: readonly string[] = []) {
+    this.#args = args;
+  }
 
   async open(url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
     // The sandbox needs what containers often withhold; the page is our own.
-    this.#browser ??= chromium.launch({ executablePath, args: ["--no-sandbox"] });
+    this.#browser ??= chromium.launch({
+      executablePath,
+      args: ["--no-sandbox", ...this.#args],
+    });
     const context = await (
       await this.#browser
     ).newContext({

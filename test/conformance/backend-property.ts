@@ -21,9 +21,7 @@ import { toBeClose } from "./close.ts";
 import { weigh } from "./finite-differences.ts";
 import { graphOf, type Plan, plans, type RandomGraph } from "./random-graph.ts";
 
-const numRuns = 150;
-
-export function propertyBehaviour(use: UseBackend, rtol: number): void {
+export function propertyBehaviour(use: UseBackend, rtol: number, numRuns: number): void {
   describe("random graphs", () => {
     test("values and gradients agree with the reference", async () => {
       await fc.assert(

@@ -28,6 +28,8 @@ export interface ConformanceOptions {
   readonly ops?: boolean;
   /** Allowed error of a sum, as a part of the size of its terms: some tens of f32 roundings. */
   readonly rtol?: number;
+  /** How many random graphs: fewer where the same kernels pass them elsewhere. Default 150. */
+  readonly randomGraphs?: number;
 }
 
 /** How a part of the suite gets at the backend, which exists only once tests run. */
@@ -37,7 +39,7 @@ export type UseBackend = () => Backend;
 export function backendConformance(
   name: string,
   makeBackend: () => Promise<Backend>,
-  { ops = true, rtol = 3e-6 }: ConformanceOptions = {},
+  { ops = true, rtol = 3e-6, randomGraphs = 150 }: ConformanceOptions = {},
 ): void {
   describe(`backend conformance: ${name}`, () => {
     let backend: Backend | undefined;
@@ -53,7 +55,7 @@ export function backendConformance(
       graphBehaviour(use, rtol);
     }
     cacheBehaviour(use, rtol);
-    propertyBehaviour(use, rtol);
+    propertyBehaviour(use, rtol, randomGraphs);
     memoryBehaviour(use);
     inPlaceBehaviour(use);
     lifetimeBehaviour(use, makeBackend);
