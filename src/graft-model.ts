@@ -26,6 +26,7 @@ import {
   numParams,
   paramLayout,
   paramViews,
+  parseQuantization,
   readModelConfig,
 } from "./model/index.ts";
 import { isBlockType } from "./numerics/index.ts";
@@ -81,15 +82,17 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   if (rows !== undefined && before.engram !== undefined) throw has("learned rows");
   if (counted !== undefined && before.counted !== undefined) throw has("counts");
   const tokenizer = owned.adopt(await origin.openTokenizer(), (one) => one.close?.());
-  const settings = { ...files.config, ...addedKeys(tokenizer, { rows, counted }) };
+  // What rests packed is written as the numbers that it stands for: nothing else has room for a memory beside it.
+  const isUnpacked = files.hasOwnNames || parseQuantization(files.config) !== "f32";
+  const kept = isUnpacked ? { ...origin.texts.config, dtype: "float32" } : files.config;
+  const settings = { ...kept, ...addedKeys(tokenizer, { rows, counted }) };
   const config = await readModelConfig(settings, findEngramConfig(settings));
   const tables = rows === undefined ? [] : emptyTables(config.engram!);
   const added = addedWeights(before, config, seed);
   const isMemory = memoryNames(checked);
   // A tied weight may be there under two names.
   const there = [...new Set(checked.tensors.values())];
-  // What rests in another format is written as the numbers that it stands for.
-  const backbone = files.hasOwnNames
+  const backbone = isUnpacked
     ? storedSources(before, { params: await origin.weights(), format: "f32" })
     : there.filter(({ name }) => !isMemory.has(name)).map((one) => copyOf(files, one));
   const copied = there.filter(({ name }) => isMemory.has(name)).map((one) => copyOf(files, one));

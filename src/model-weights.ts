@@ -30,7 +30,8 @@ const packing = (): Promise<typeof import("./packed-weights.ts")> => import("./p
 export type HeldDtype = WeightDtype | "as-stored";
 
 /**
- * The form in which the weights of `files` will be held. `wanted` is refused if they are stored in another packing.
+ * The form in which the weights of `files` will be held. Packed weights may be unpacked to the numbers that they stand
+ * for; another packing is refused.
  */
 export function dtypeToHold(
   files: ModelFiles,
@@ -38,19 +39,14 @@ export function dtypeToHold(
   wanted: WeightDtype | undefined,
 ): HeldDtype {
   const blocks = blockTypeOf(tensors);
-  if (blocks !== undefined) {
-    if (wanted === undefined || wanted === "f32") return wanted ?? "as-stored";
-    throw new InvalidConfigError(
-      `${files.path} holds weights as ${blocks}, which cannot be turned into ${wanted} without a second loss: ` +
-        "open it as it is, as f32, or take a file of that size",
-    );
-  }
   const stored = parseQuantization(files.config);
-  if (stored === "f32") return wanted ?? "f32";
-  if (wanted === undefined || wanted === stored) return stored;
+  if (blocks === undefined && stored === "f32") return wanted ?? "f32";
+  if (wanted === "f32") return wanted;
+  if (wanted === undefined || (blocks === undefined && wanted === stored))
+    return blocks === undefined ? stored : "as-stored";
   throw new InvalidConfigError(
-    `${files.path} holds its weights as ${stored}, which cannot be turned into ${wanted}: ` +
-      "open it as it is, or start from the model that it was made from",
+    `${files.path} holds its weights as ${blocks ?? stored}, which cannot be turned into ${wanted} without a second ` +
+      "loss: open it as it is, as f32, or start from the model that it was made from",
   );
 }
 
@@ -118,18 +114,22 @@ export async function readWeights(
   dtype: HeldDtype,
 ): Promise<ModelWeights> {
   const found = findStored(files.path, numberTensors(files, config), tensors);
+  const stored = bitsOf(parseQuantization(files.config));
   if (dtype === "f32") {
     const layout = paramLayout(config);
     const params = paramViews(layout, new Float32Array(layout.length));
     for (const one of found)
       await readStored(files, one, ({ name }) => params[name]!.data as Float32Array);
+    if (stored !== undefined)
+      await (await packing()).readUnpacked(files, { config, bits: stored, into: params });
     return { params, quantized: new Map() };
   }
   const { readAndPack, readPacked } = await packing();
   const bits = dtype === "as-stored" ? undefined : bitsOf(dtype);
   const read = await readAndPack(files, found, bits);
-  if (parseQuantization(files.config) === "f32") return read;
-  return { ...read, quantized: await readPacked(files, config, bits!) };
+  return stored === undefined
+    ? read
+    : { ...read, quantized: await readPacked(files, config, stored) };
 }
 
 /** How the weights of `files` that are not packed are stored. */

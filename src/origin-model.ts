@@ -1,5 +1,5 @@
 /**
- * The model that a training goes on from: settings and headers are read and checked when it is opened, weights and rows
+ * The model that a training or a graft goes on from: settings and headers are read and checked when it is opened, weights and rows
  * when they are asked for. Knows files; not what is trained, and how.
  */
 import { checkpointTables } from "./at-rest/node/index.ts";
@@ -9,7 +9,7 @@ import { closeAll } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import type { EngramConfig, RetrievalTable, TokenMap } from "./memory/index.ts";
 import type { ModelConfig, TrainedPart } from "./model/index.ts";
-import { dtypeToHold, readWeights } from "./model-weights.ts";
+import { readWeights } from "./model-weights.ts";
 import { openFilesAt } from "./load-model.ts";
 import { checkAddresses } from "./open-model.ts";
 import type { ModelTexts } from "./save-model.ts";
@@ -36,19 +36,13 @@ export class OriginModel {
     this.texts = parts.texts;
   }
 
-  /** Throws as `openModel` does, and `InvalidConfigError` for packed weights. */
+  /** Throws as `openModel` does. */
   static async open(directory: string): Promise<OriginModel> {
     const files = await openFilesAt(directory);
     try {
       const { single } = files.source;
       const elsewhere = single === undefined ? await checkpointTables(directory) : undefined;
       const checked = await checkModel(files, { elsewhere });
-      // Blocks of others can be unpacked: there is no other form of these models to begin with.
-      const wanted = single === undefined ? undefined : "f32";
-      if (dtypeToHold(files, checked.tensors, wanted) !== "f32")
-        throw new InvalidConfigError(
-          `${directory}: packed weights cannot be trained: train the model that they were made from, then quantise the result`,
-        );
       const tokenizer = await files.tokenizer();
       if (tokenizer === undefined)
         throw new FormatError(`${directory}: tokenizer.json is missing; the model is not complete`);
@@ -92,7 +86,7 @@ export class OriginModel {
     return config;
   }
 
-  /** All weights as numbers. */
+  /** All weights as numbers; of packed ones, those that they stand for. */
   async weights(): Promise<Values> {
     return (await readWeights(this.files, this.checked, "f32")).params;
   }
@@ -126,7 +120,8 @@ export class OriginModel {
 }
 
 async function textsOf(files: ModelFiles): Promise<ModelTexts> {
-  const { torch_dtype: _, ...config } = files.config;
+  // What is written of it are numbers.
+  const { torch_dtype: _, quantization_config: _packing, ...config } = files.config;
   const { generationConfig } = files;
   const chatTemplate = await files.chatTemplate();
   return {

@@ -11,6 +11,7 @@
 import { type ModelFiles, tensorSource, type TensorSource } from "./checkpoint/index.ts";
 import { FormatError } from "./errors.ts";
 import {
+  dequantizeMatrix,
   isQuantizable,
   type ModelConfig,
   packingAtRest,
@@ -88,6 +89,17 @@ export async function readPacked(
   for (const spec of paramSpecs(config).filter(isQuantizable))
     quantized.set(spec.name, await readMatrix(files, spec, bits));
   return quantized;
+}
+
+/** Writes the numbers that the packed weights stand for into those of `into`. */
+export async function readUnpacked(
+  files: ModelFiles,
+  { config, bits, into }: { config: ModelConfig; bits: QuantizedBits; into: Values },
+): Promise<void> {
+  for (const spec of paramSpecs(config).filter(isQuantizable)) {
+    const { data } = dequantizeMatrix(await readMatrix(files, spec, bits));
+    into[spec.name]!.data.set(data);
+  }
 }
 
 /** The tensors of a model's weights, to be written; those that are not packed as `format`. */

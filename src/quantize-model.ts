@@ -25,7 +25,7 @@ import {
   quantizeMatrix,
   type WeightDtype,
 } from "./model/index.ts";
-import { storedFormat } from "./model-weights.ts";
+import { dtypeToHold, storedFormat } from "./model-weights.ts";
 import { weightSources } from "./packed-weights.ts";
 import { memoryFiles } from "./save-model.ts";
 import { sizeOf } from "./tensor/index.ts";
@@ -46,8 +46,13 @@ export async function openOriginal(
   options: Pick<LoadModelOptions, "backend"> = {},
 ): Promise<Model> {
   await using files = await openFilesAt(directory);
+  const tensors = await files.tensors();
+  if (dtypeToHold(files, tensors, undefined) === "as-stored")
+    throw new InvalidConfigError(
+      `${directory} holds its weights in blocks of another format; quantise the model that they were made from`,
+    );
   let bytes = 0;
-  for (const { begin, end } of (await files.tensors()).values()) bytes += end - begin;
+  for (const { begin, end } of tensors.values()) bytes += end - begin;
   const isLarge = bytes > process.availableMemory() / 2;
   return loadModel(directory, {
     ...options,

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { countedSources } from "../../src/at-rest/index.ts";
 import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
 import { graftModel } from "../../src/graft-model.ts";
-import { loadModel, type Model } from "../../src/index.ts";
+import { loadModel, type Model, type WeightDtype } from "../../src/index.ts";
 import { trainModel } from "../../src/index-training.ts";
 import {
   buildCountedTable,
@@ -17,8 +17,11 @@ import {
   sortByContext,
   tableInRam,
 } from "../../src/memory/index.ts";
+import { dequantizeMatrix, type QuantizedMatrix } from "../../src/model/index.ts";
+import { inFormats, openOriginal, writeInFormats } from "../../src/quantize-model.ts";
 import { type Document, packDocuments } from "../../src/training/index.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
+import { blockGguf } from "../models/block-gguf.ts";
 
 const families = fileURLToPath(new URL("../golden/families", import.meta.url));
 const backend = ortBackend({ threads: 1 });
@@ -31,8 +34,12 @@ const data = join(root, "text.txt");
 const text = "the cat sat on the mat, and the dog sat on the cat; ".repeat(40);
 await writeFile(data, text);
 
-async function logitsOf(directory: string, ids: readonly number[]): Promise<Float32Array[]> {
-  await using model = await loadModel(directory, { backend });
+async function logitsOf(
+  directory: string,
+  ids: readonly number[],
+  dtype?: WeightDtype,
+): Promise<Float32Array[]> {
+  await using model = await loadModel(directory, { backend, dtype });
   await using session = model.createSession();
   const found = [(await session.append(ids.slice(0, 9), { logits: "all" })).logits.slice()];
   for (const id of ids.slice(9, 12)) found.push((await session.append([id])).logits.slice());
@@ -143,4 +150,48 @@ test("a GGUF file is grafted and trained like its directory", async () => {
   assert.deepEqual(after1.config, before.config);
   assert.deepEqual(after1.tokenizer.bounds, before.tokenizer.bounds);
   assert.notDeepEqual(await logitsOf(out, ids), await logitsOf(from, ids));
+});
+
+test("packed models are grafted and taught as the numbers that they stand for", async () => {
+  const [file, numbers] = [join(root, "blocks.gguf"), join(root, "blocks")];
+  await writeFile(file, blockGguf());
+  await graftModel(file, { out: numbers, rows });
+  const ids = [1, 32, 22, 10, 7, 32, 5, 3, 22, 32, 21, 3, 22];
+  const asNumbers = await logitsOf(file, ids, "f32");
+  assert.notDeepEqual(await logitsOf(file, ids), asNumbers, "blocks are multiplied as they are");
+  assert.deepEqual(await logitsOf(numbers, ids), asNumbers);
+  await assert.rejects(openOriginal(file, { backend }), /in blocks of another format/);
+
+  await using original = await openOriginal(numbers, { backend });
+  for (const weights of ["q8", "q4"] as const) {
+    const formats = { weights, rows: "f32" } as const;
+    const [packed, counting, taught] = ["", "-counting", "-taught"].map((s) =>
+      join(root, weights + s),
+    ) as [string, string, string];
+    await writeInFormats(original, { out: packed, formats, certificate: {} });
+    async function* documents() {
+      yield { text };
+    }
+    const counted = { order: 3, maxBytes: 0, text: documents() };
+    await graftModel(packed, { out: counting, counted });
+    assert.deepEqual(await logitsOf(counting, ids), await logitsOf(packed, ids, "f32"));
+    await trainModel({
+      from: packed,
+      train: "memory",
+      overrides: { steps: 2, batch: 2, length: 16, rowFolds: 2 },
+      data: [data],
+      out: taught,
+      backend,
+    });
+    // Packed again, the backbone stands for the numbers that it stood for: nothing is lost on the way.
+    await using model = await openOriginal(taught, { backend });
+    const { quantized } = inFormats(model.language, formats);
+    await using before = await loadModel(packed, { backend });
+    const backbone = [...before.language.quantized!].filter(([name]) => !name.includes("engram"));
+    assert.equal(backbone.length, 15);
+    const unpacked = (matrix: QuantizedMatrix) =>
+      dequantizeMatrix(matrix).data.map((x) => (x === 0 ? 0 : x));
+    for (const [name, matrix] of backbone)
+      assert.deepEqual(unpacked(quantized!.get(name)!), unpacked(matrix), name);
+  }
 });

@@ -12,7 +12,7 @@ import { Decoder } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/load-model.ts";
 import type { Model } from "../../src/open-model.ts";
 import { buildLayout, buildTokenMap, RamStore, rowFormat } from "../../src/memory/index.ts";
-import { initialParams, paramLayout, paramViews, type WeightDtype } from "../../src/model/index.ts";
+import { dequantizeMatrix, initialParams, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";
 import {
   bytesInFormats,
@@ -132,7 +132,7 @@ test("the packed layout is that of compressed-tensors", async () => {
   }
 });
 
-test("what is quantised is not quantised again, nor opened as something else", async () => {
+test("what is quantised is not quantised again, and opens as it is or as the numbers it stands for", async () => {
   const out = await written("twice", { weights: "q4", rows: "int8" });
   await using model = await openOriginal(out, { backend });
   for (const weights of ["q8", "f32"] as const)
@@ -141,10 +141,12 @@ test("what is quantised is not quantised again, nor opened as something else", a
     () => inFormats(model.language, { weights: "q4", rows: "int4" }),
     /rest as int8 already/,
   );
-  for (const dtype of ["q8", "f32"] satisfies WeightDtype[])
-    await assert.rejects(loadModel(out, { backend, dtype }), /holds its weights as q4/);
+  await assert.rejects(loadModel(out, { backend, dtype: "q8" }), /holds its weights as q4/);
   await using same = await loadModel(out, { backend, dtype: "q4" });
   assert.equal(formatsOf(same.language).weights, "q4");
+  await using numbers = await loadModel(out, { backend, dtype: "f32" });
+  for (const [name, matrix] of same.language.quantized!)
+    assert.deepEqual(numbers.language.params[name]!.data, dequantizeMatrix(matrix).data, name);
 });
 
 test("rows of a model without a memory cannot be converted", async () => {

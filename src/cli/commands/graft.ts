@@ -16,6 +16,7 @@ export const graftCommand: Command = defineCommand({
     "Writes the model in the directory MODEL with a memory to the directory DIR: --layers adds learned rows before " +
     "these layers, --counted ORDER the counts of the text in --data, in n-grams of up to ORDER tokens. Both may be added. " +
     "Nothing else is changed, and the memory says nothing yet: the new model answers as MODEL does, to the last bit. " +
+    "Packed weights are written as the numbers that they stand for: the model answers as MODEL does with --dtype f32. " +
     "engram train --from DIR --train memory then teaches it a text, while the rest stays as it is. It counts the part of " +
     "its text that it trains on itself.",
   arguments: [modelArgument],
