@@ -1,24 +1,35 @@
 /**
  * `npm test`: every test of the tree, or those of the patterns given, and a last line that counts.
- * Adds nothing to Node's runner but that line: the runner's own summary stands before the list of
- * failures, where nobody who reads the end of a log finds it.
+ * Adds nothing to Node's runner but that line, and what makes a run of all short: the runner's own summary stands before
+ * the list of failures, where nobody who reads the end of a log finds it.
  *
  *     npm test                               all
  *     npm test -- "src/memory/*.test.ts"    some
  */
+import { globSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
 const patterns = process.argv.slice(2);
-const globPatterns = patterns.length > 0 ? patterns : ["{src,test,bench,web/src}/**/*.test.ts"];
+// Files of test/ start processes, browsers and trainings. They begin first, so that none of them is left over at the end.
+const all = ["test/**/*.test.ts", "{bench,src,web/src}/**/*.test.ts"];
+const files = [...new Set((patterns.length > 0 ? patterns : all).flatMap((one) => globSync(one)))];
+
+// A process for each file, and those that a file starts, compile the same sources: what one of them has compiled, the
+// others read (half a second each).
+process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "engram-compile-cache");
 
 /** A test that takes longer hangs. The longest, the end-to-end run, takes about two minutes. */
 const timeout = 8 * 60_000;
 
 let line = "no test was found";
 let isGreen = false;
-const events = run({ globPatterns, concurrency: true, timeout });
+// The runner's own choice is a core less than there is, which is half of a small machine.
+const concurrency = availableParallelism();
+const events = run({ files, concurrency, timeout });
 events.on("test:summary", ({ file, success, counts, duration_ms: duration }) => {
   // Each file has a summary of its own; the last one is of all.
   if (file !== undefined) return;
