@@ -55,13 +55,13 @@ interface ModelInput extends TableInput {
 /** The model closes the engine that it is opened with, and its plan is shown. */
 export function openedBy(
   { dtype, threads, memoryDir, ...places }: ModelInput,
-  { progress }: Pick<CommandContext, "progress">,
+  { progress, env }: Pick<CommandContext, "progress" | "env">,
 ): LoadModelOptions {
   return {
     backend: () => engineOf(threads),
     dtype,
     memoryDir,
     onPlan: showPlan(progress),
-    ...tablePlacement(places),
+    ...tablePlacement(places, env),
   };
 }

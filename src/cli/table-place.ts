@@ -7,7 +7,7 @@ import { InvalidConfigError } from "../errors.ts";
 import type { LoadModelOptions } from "../load-model.ts";
 import { sentenceOf } from "../schema-words.ts";
 import { byteSize } from "./arguments.ts";
-import type { CommandOption } from "./command.ts";
+import type { CommandContext, CommandOption } from "./command.ts";
 
 /** Passwords belong in the environment: other users of a machine can see command lines. */
 export const tableOptions: readonly CommandOption[] = [
@@ -37,14 +37,14 @@ export interface TableInput {
 }
 
 /** What these options mean to `loadModel`. */
-export function tablePlacement({
-  table,
-  tableMemory,
-}: TableInput): Pick<LoadModelOptions, "table" | "tableMemory"> {
+export function tablePlacement(
+  { table, tableMemory }: TableInput,
+  env: CommandContext["env"],
+): Pick<LoadModelOptions, "table" | "tableMemory"> {
   const memory = tableMemory === undefined ? {} : { tableMemory };
   if (table === undefined) return memory;
   const [, cache] = /^cache:(.*)$/.exec(table) ?? [];
-  if (table !== "ram" && cache === undefined) return { ...memory, table: placeOf(table) };
+  if (table !== "ram" && cache === undefined) return { ...memory, table: placeOf(table, env) };
   if (tableMemory !== undefined)
     throw new InvalidConfigError(
       `--table ${table} already says how much RAM the tables use; leave out --table-memory`,
@@ -56,12 +56,12 @@ export function tablePlacement({
 }
 
 /** A place outside the model's directory. Headers for a web server come from the environment alone. */
-export function placeOf(address: string): Place {
+export function placeOf(address: string, env: CommandContext["env"]): Place {
   if (/^(ram$|cache:)/.test(address))
     throw new InvalidConfigError(
       `${address} is memory of this process; expected a redis: or http: address, or a directory`,
     );
-  const text = process.env["ENGRAM_TABLE_HEADERS"] ?? "";
+  const text = env["ENGRAM_TABLE_HEADERS"] ?? "";
   const headers: Record<string, string> = {};
   for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
     const colon = line.indexOf(":");

@@ -1,6 +1,6 @@
 /**
- * The command line from a text to its continuation, as processes: what lands on stdout, what on stderr,
- * which exit code. Four steps of the tiny preset: enough to have a model, not enough to have a good one.
+ * The command line from a text to its continuation: what lands on stdout, what on stderr, which exit code; as processes
+ * where that is more than the frame's answer. Four steps of the tiny preset: enough to have a model, not enough to have a good one.
  * What survives a kill is in `train-and-resume.test.ts`.
  */
 import assert from "node:assert/strict";
@@ -23,33 +23,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { engram, engramJson } from "../engram.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const main = join(root, "src/cli/main.ts");
 const scratch = mkdtempSync(join(tmpdir(), "engram-e2e-"));
 after(() => rmSync(scratch, { recursive: true }));
+process.chdir(scratch);
 
 const text = join(scratch, "play.txt");
 const model = join(scratch, "model");
-const training = ["train", "--data", text, "--preset", "tiny", "--steps", "4", "--threads", "2"];
-
-interface Result {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function engram(...words: string[]): Result {
-  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8", cwd: scratch });
-}
-
-/** The one JSON document that a command prints. */
-function json(...words: string[]): Record<string, unknown> {
-  const { status, stdout, stderr } = engram(...words, "--json");
-  assert.equal(status, 0, stderr);
-  assert.equal(stdout.trimEnd().includes("\n"), false, "stdout is one line");
-  return JSON.parse(stdout);
-}
+const training = "train --preset tiny --steps 4 --batch 2 --threads 1 --data".split(" ");
+training.push(text);
 
 before(() => {
   const play = readFileSync(join(root, "assets/tinyshakespeare.txt"), "utf8");
@@ -57,13 +42,13 @@ before(() => {
 });
 
 /** The model that the other tests look at; trained once. */
-let trained: Record<string, unknown> | undefined;
-function trainedModel(): Record<string, unknown> {
-  return (trained ??= json(...training, "--out", model));
+let trained: Promise<Record<string, unknown>> | undefined;
+function trainedModel(): Promise<Record<string, unknown>> {
+  return (trained ??= engramJson(...training, "--out", model));
 }
 
-test("training leaves a model directory and says what came of it", () => {
-  const document = trainedModel();
+test("training leaves a model directory and says what came of it", async () => {
+  const document = await trainedModel();
   assert.equal(document["steps"], 4);
   const bits = document["bitsPerByte"] as number;
   assert.ok(bits > 1 && bits < 8, `${bits} bits per byte`);
@@ -75,7 +60,7 @@ test("training leaves a model directory and says what came of it", () => {
 test("start shows the model that comes along, trains nothing, and ends where nobody sits there", () => {
   const empty = join(scratch, "newcomer");
   mkdirSync(empty);
-  const run = (...words: string[]): Result =>
+  const run = (...words: string[]) =>
     spawnSync(process.execPath, [main, "start", ...words], {
       encoding: "utf8",
       cwd: empty,
@@ -104,38 +89,40 @@ test("start shows the model that comes along, trains nothing, and ends where nob
   assert.deepEqual(readdirSync(empty), []);
 });
 
-test("the model that comes along is small enough to be cloned by everybody", () => {
+test("the model that comes along is small enough to be cloned by everybody", async () => {
   const directory = join(root, "assets/shakespeare");
   const bytes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
   assert.ok(bytes.reduce((sum, size) => sum + size) < 24e6);
-  const { layers } = json("show", directory) as { layers?: unknown };
+  const { layers } = (await engramJson("show", directory)) as { layers?: unknown };
   assert.notEqual(layers, null);
 });
 
-test("the model's inside is shown without loading it", () => {
-  trainedModel();
-  const document = json("show", model);
+test("the model's inside is shown without loading it", async () => {
+  await trainedModel();
+  const document = await engramJson("show", model);
   assert.ok((document["weights"] as number) > 0);
-  assert.match(engram("show", model).stdout, /layer 1: [\d,]+ rows.*, uses counted\n/);
+  assert.match((await engram("show", model)).stdout, /layer 1: [\d,]+ rows.*, uses counted\n/);
 });
 
-test("the same seed continues a text in the same way, another one and no memory in others", () => {
-  trainedModel();
-  const write = (...words: string[]): unknown =>
-    json("generate", model, "--prompt", "ROMEO:", "--max-tokens", "24", ...words)["text"];
-  const first = write("--seed", "1");
-  assert.notEqual(write("--seed", "2"), first);
-  assert.notEqual(write("--seed", "1", "--no-memory"), first);
-  assert.equal(write("--seed", "1", "--table-memory", "200KB"), first);
-  const words = ["generate", model, "--prompt", "ROMEO:", "--max-tokens", "24", "--seed", "1"];
-  assert.equal(engram(...words).stdout, `ROMEO:${String(first)}\n`);
+test("the same seed continues a text in the same way, another one and no memory in others", async () => {
+  await trainedModel();
+  const prompt = ["--prompt", "ROMEO:", "--max-tokens", "24"];
+  const write = async (...more: string[]): Promise<string> =>
+    (await engramJson("generate", model, ...prompt, ...more))["text"];
+  const first = await write("--seed", "1");
+  assert.notEqual(await write("--seed", "2"), first);
+  assert.notEqual(await write("--seed", "1", "--no-memory"), first);
+  assert.equal(await write("--seed", "1", "--table-memory", "200KB"), first);
+  const words = ["generate", model, ...prompt, "--seed", "1"];
+  const { status, stdout } = spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: `ROMEO:${first}\n` });
 });
 
-test("eval counts the bytes of the file, with memory and without", () => {
-  trainedModel();
+test("eval counts the bytes of the file, with memory and without", async () => {
+  await trainedModel();
   const file = join(scratch, "eval.txt");
   writeFileSync(file, "The rest is silence. — Hamlet\n".repeat(20));
-  const document = json("eval", model, "--bpb", file, "--table-memory", "200KB");
+  const document = await engramJson("eval", model, "--bpb", file, "--table-memory", "200KB");
   assert.equal(document["bytes"], statSync(file).size);
   const { cache } = document["memoryReport"] as { cache: { hits: number; misses: number } };
   assert.ok(cache.hits + cache.misses > 0, "the report is of what was read");
@@ -144,10 +131,10 @@ test("eval counts the bytes of the file, with memory and without", () => {
   assert.notEqual(off["bitsPerByte"], document["bitsPerByte"]);
 });
 
-test("an audit scores what training held out, counts the rest, and draws it", () => {
-  const { bitsPerByte, trainTokens } = trainedModel() as Record<string, number>;
+test("an audit scores what training held out, counts the rest, and draws it", async () => {
+  const { bitsPerByte, trainTokens } = (await trainedModel()) as Record<string, number>;
   const svg = join(scratch, "audit.svg");
-  const document = json("audit", model, "--trained", text, "--svg", svg);
+  const document = await engramJson("audit", model, "--trained", text, "--svg", svg);
   const rows = document["rows"] as { name: string; bitsPerByte: number }[];
   const bitsOf = (name: string): number => rows.find((row) => row.name === name)!.bitsPerByte;
   assert.ok(Math.abs(bitsOf("on") - bitsPerByte!) < 1e-5, "the held-out tenth, as training had it");
@@ -162,7 +149,7 @@ test("an audit scores what training held out, counts the rest, and draws it", ()
   const whole = readFileSync(text, "utf8");
   const cut = whole.indexOf("\n", Math.floor(0.9 * whole.length)) + 1;
   writeFileSync(held, whole.slice(cut));
-  const shown = engram("audit", model, "--text", held, "--trained", text, "--limit", "200");
+  const shown = await engram("audit", model, "--text", held, "--trained", text, "--limit", "200");
   assert.equal(shown.status, 0, shown.stderr);
   const numTrained = trainTokens!.toLocaleString("en-US");
   assert.match(shown.stdout, new RegExp(`^199 tokens, .*; trained on ${numTrained} tokens`));
@@ -170,8 +157,8 @@ test("an audit scores what training held out, counts the rest, and draws it", ()
   assert.match(shown.stdout, /^rows shuffled +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4}/m);
 });
 
-test("an audit that cannot be is refused before anything is read", () => {
-  trainedModel();
+test("an audit that cannot be is refused before anything is read", async () => {
+  await trainedModel();
   for (const [words, message] of [
     [[], /give --text \(a text to score\), --trained/],
     [["--text", join(scratch, "nowhere.txt")], /nowhere\.txt/],
@@ -181,20 +168,20 @@ test("an audit that cannot be is refused before anything is read", () => {
     [["--text", text, "--without", model], /has a memory/],
     [["--text", text, "--limit", "1"], /at least 2/],
   ] as const) {
-    const { status, stderr, stdout } = engram("audit", model, ...words);
+    const { status, stderr, stdout } = await engram("audit", model, ...words);
     assert.notEqual(status, 0, words.join(" "));
     assert.match(stderr, message);
     assert.equal(stdout, "");
   }
 });
 
-test("a quantised model is worth on a text what its certificate says", () => {
-  trainedModel();
+test("a quantised model is worth on a text what its certificate says", async () => {
+  await trainedModel();
   const file = join(scratch, "certify.txt");
   writeFileSync(file, "The rest is silence. Good night, sweet prince.\n".repeat(30));
   const out = join(scratch, "small");
   const words = ["--dtype", "q4", "--rows", "int4", "--text", file, "--out", out];
-  const certificate = json("quantize", model, ...words) as {
+  const certificate = (await engramJson("quantize", model, ...words)) as {
     text: { sha256: string; bytes: number };
     original: Record<string, number>;
     formats: Record<string, number>[];
@@ -213,19 +200,22 @@ test("a quantised model is worth on a text what its certificate says", () => {
     [model, certificate.original],
     [out, format!],
   ] as const) {
-    const bits = json("eval", directory, "--bpb", file)["bitsPerByte"] as number;
+    const bits = (await engramJson("eval", directory, "--bpb", file))["bitsPerByte"] as number;
     assert.ok(Math.abs(bits - line["bitsPerByte"]!) < 1e-4, `${bits} ${line["bitsPerByte"]}`);
   }
-  const shown = json("show", out);
-  assert.equal(shown["weights"], json("show", model)["weights"]);
+  const shown = await engramJson("show", out);
+  assert.equal(shown["weights"], (await engramJson("show", model))["weights"]);
   assert.equal(shown["weightsAs"], "q4");
-  assert.equal(engram("generate", out, "--prompt", "ROMEO:", "--max-tokens", "5").status, 0);
+  assert.equal(
+    (await engram("generate", out, "--prompt", "ROMEO:", "--max-tokens", "5")).status,
+    0,
+  );
 });
 
-test("quantising what is quantised, onto something, or with nothing to do is refused", () => {
-  trainedModel();
+test("quantising what is quantised, onto something, or with nothing to do is refused", async () => {
+  await trainedModel();
   const packed = join(scratch, "packed");
-  assert.equal(engram("quantize", model, "--dtype", "q8", "--out", packed).status, 0);
+  assert.equal((await engram("quantize", model, "--dtype", "q8", "--out", packed)).status, 0);
   const other = join(scratch, "other");
   const refusals: readonly [string[], RegExp][] = [
     [[packed, "--dtype", "q4", "--out", other], /packed as q8 already/],
@@ -237,18 +227,24 @@ test("quantising what is quantised, onto something, or with nothing to do is ref
     [[model, "--dtype", "q4", "--text", join(scratch, "none.txt"), "--out", other], /none\.txt/],
   ];
   for (const [words, message] of refusals) {
-    const { status, stderr } = engram("quantize", ...words);
+    const { status, stderr } = await engram("quantize", ...words);
     assert.equal(status, 2, stderr);
     assert.match(stderr, message);
     assert.ok(!existsSync(other));
   }
-  const again = engram("train", "--data", text, "--preset", "tiny", "--out", packed);
+  const again = await engram("train", "--data", text, "--preset", "tiny", "--out", packed);
   assert.match(again.stderr, /already holds/);
 });
 
-test("the rows of a trained model's text are found with the tokenizer beside its config", () => {
-  trainedModel();
-  const { layers } = json("rows", "--config", join(model, "config.json"), "--text", "ROMEO:") as {
+test("the rows of a trained model's text are found with the tokenizer beside its config", async () => {
+  await trainedModel();
+  const { layers } = (await engramJson(
+    "rows",
+    "--config",
+    join(model, "config.json"),
+    "--text",
+    "ROMEO:",
+  )) as {
     layers: Record<string, number[][]>;
   };
   assert.deepEqual(Object.keys(layers), ["1", "3"]);
@@ -272,13 +268,13 @@ test("Ctrl-C is code 130, says how to go on, and going on ends the run", async (
   assert.equal(stdout, "");
   const [, words] = /go on with: engram (train .* --resume)\n/.exec(stderr) ?? [];
   assert.ok(words !== undefined, stderr);
-  assert.equal(engram(...training, "--out", out).status, 2, "not without --resume");
-  assert.equal(json(...words.split(" "))["steps"], 4);
+  assert.equal((await engram(...training, "--out", out)).status, 2, "not without --resume");
+  assert.equal((await engramJson(...words.split(" ")))["steps"], 4);
 });
 
-test("a finished model is not written over", () => {
-  trainedModel();
-  const { status, stderr } = engram(...training, "--out", model);
+test("a finished model is not written over", async () => {
+  await trainedModel();
+  const { status, stderr } = await engram(...training, "--out", model);
   assert.equal(status, 2);
   assert.match(stderr, /already holds a finished model/);
 });
@@ -298,8 +294,8 @@ test("a disk that is full in mid-checkpoint is code 1, and says what to do", (t)
   assert.match(error.message, /larger than this system allows/);
 });
 
-test("models that are damaged, foreign or absent are code 2 with one sentence", () => {
-  trainedModel();
+test("models that are damaged, foreign or absent are code 2 with one sentence", async () => {
+  await trainedModel();
   const broken = join(scratch, "broken");
   cpSync(model, broken, { recursive: true });
   truncateSync(
@@ -320,7 +316,7 @@ test("models that are damaged, foreign or absent are code 2 with one sentence", 
     [join(scratch, "none"), /there is nothing/],
     [text, /play\.txt: it does not begin with GGUF, and a model is a directory or a GGUF file/],
   ] as const) {
-    const { status, stdout, stderr } = engram("generate", directory, "--prompt", "x");
+    const { status, stdout, stderr } = await engram("generate", directory, "--prompt", "x");
     assert.equal(status, 2, stderr);
     assert.equal(stdout, "");
     // The memory plan may stand before it; the error is one line, and the last.
@@ -333,7 +329,7 @@ test("models that are damaged, foreign or absent are code 2 with one sentence", 
   }
 });
 
-test("texts and presets that cannot be are code 2 and leave no model", () => {
+test("texts and presets that cannot be are code 2 and leave no model", async () => {
   const empty = join(scratch, "empty.txt");
   writeFileSync(empty, "");
   const out = join(scratch, "never");
@@ -342,7 +338,15 @@ test("texts and presets that cannot be are code 2 and leave no model", () => {
     [join(scratch, "none.txt"), "tiny", /no such file/],
     [text, "huge", /unknown preset "huge"; there are: tiny/],
   ] as const) {
-    const { status, stderr } = engram("train", "--data", data, "--preset", preset, "--out", out);
+    const { status, stderr } = await engram(
+      "train",
+      "--data",
+      data,
+      "--preset",
+      preset,
+      "--out",
+      out,
+    );
     assert.equal(status, 2, stderr);
     assert.match(stderr, message);
     assert.equal(existsSync(join(out, "config.json")), false);

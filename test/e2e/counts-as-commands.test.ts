@@ -1,4 +1,4 @@
-/** Every command on models with a counted memory, alone and beside learned rows, as processes. */
+/** Every command on models with a counted memory, alone and beside learned rows; the server as a process. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { saveModel } from "../../src/save-model.ts";
+import { engram, engramJson } from "../engram.ts";
 import { modelToSave, text } from "../models/model-to-save.ts";
 import { startRangeServer } from "../range-server.ts";
 import { redisServer, startCluster, withoutRedis } from "../redis-cluster.ts";
@@ -19,33 +20,11 @@ const order = 4;
 const texts = join(root, "text.txt");
 await writeFile(texts, `${text.repeat(30)}\n`);
 
-interface Outcome {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function engram(...words: string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [main, ...words], { cwd: root });
-  const told = { out: "", err: "" };
-  child.stdout.on("data", (part) => (told.out += part));
-  child.stderr.on("data", (part) => (told.err += part));
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  return { code, ...told };
-}
-
-// oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of many shapes
-async function json(...words: string[]): Promise<any> {
-  const { code, out, err } = await engram(...words, "--json");
-  assert.equal(code, 0, err);
-  return JSON.parse(out);
-}
-
 async function refused(message: RegExp, ...words: string[]): Promise<void> {
-  const { code, out, err } = await engram(...words);
-  assert.notEqual(code, 0, out);
-  assert.match(err, message);
-  assert.doesNotMatch(err, /bug of engram/);
+  const { status, stdout, stderr } = await engram(...words);
+  assert.notEqual(status, 0, stdout);
+  assert.match(stderr, message);
+  assert.doesNotMatch(stderr, /bug of engram/);
 }
 
 for (const hasRows of [false, true])
@@ -61,28 +40,28 @@ for (const hasRows of [false, true])
     const blocks = saved.counts!.buckets.numRows;
     const sampled = ["--prompt", "the cat", "--max-tokens", "20", "--seed", "3"];
     const written = async (from: string, ...words: string[]): Promise<string> =>
-      (await json("generate", from, ...sampled, ...words)).text;
+      (await engramJson("generate", from, ...sampled, ...words)).text;
     const expected = written(model);
 
     test("is shown with what it counts, and verified", async () => {
-      const { counted, memory } = await json("show", model);
+      const { counted, memory } = await engramJson("show", model);
       assert.equal(counted.order, order);
       assert.ok(counted.contexts >= blocks, `${counted.contexts}`);
       assert.equal(memory !== undefined, hasRows);
-      const { out } = await engram("show", model);
+      const { stdout } = await engram("show", model);
       assert.match(
-        out,
+        stdout,
         /counts +what followed contexts of up to 3 ids in the training text, about/,
       );
-      assert.equal((await engram("verify", model)).code, 0);
+      assert.equal((await engram("verify", model)).status, 0);
     });
 
     test("writes the same from RAM, through a cache and from table files, which are verified", async () => {
       assert.equal(await written(model, "--table", "cache:16KiB"), await expected);
       const pushed = await engram("table", "push", model, tables);
-      assert.match(pushed.out, new RegExp(`counts: ${blocks} blocks of 64 bytes pushed\n`));
+      assert.match(pushed.stdout, new RegExp(`counts: ${blocks} blocks of 64 bytes pushed\n`));
       assert.equal((await readdir(tables)).length, hasRows ? 2 : 1);
-      const { tables: verified } = await json("table", "verify", model, tables);
+      const { tables: verified } = await engramJson("table", "verify", model, tables);
       assert.deepEqual(
         verified.map(({ kind }: { kind: string }) => kind),
         hasRows ? ["rows", "counts"] : ["counts"],
@@ -92,7 +71,7 @@ for (const hasRows of [false, true])
       for (const name of await readdir(tables)) files[name] = await readFile(join(tables, name));
       await using web = await startRangeServer(files);
       assert.equal(await written(model, "--table", `${web.origin}/`), await expected);
-      assert.equal((await engram("table", "verify", model, `${web.origin}/`)).code, 0);
+      assert.equal((await engram("table", "verify", model, `${web.origin}/`)).status, 0);
       const path = join(tables, `engram-${saved.config.numLayers}.tbl`);
       await using table = await open(path, "r+");
       await table.write(Uint8Array.of(0x5a, 0xa5), 0, 2, (await stat(path)).size - 200);
@@ -108,8 +87,8 @@ for (const hasRows of [false, true])
           await this.stop();
         }
         const address = `redis://127.0.0.1:${cluster.nodes[0]!.port}/counts`;
-        assert.equal((await engram("table", "push", model, address)).code, 0);
-        assert.equal((await engram("table", "verify", model, address)).code, 0);
+        assert.equal((await engram("table", "push", model, address)).status, 0);
+        assert.equal((await engram("table", "verify", model, address)).status, 0);
         assert.equal(await written(model, "--table", address), await expected);
       },
     );
@@ -121,33 +100,43 @@ for (const hasRows of [false, true])
     });
 
     test("is scored and audited", async () => {
-      const { bitsPerByte } = await json("eval", model, "--bpb", texts);
-      const off = await json("eval", model, "--bpb", texts, "--no-memory");
+      const { bitsPerByte } = await engramJson("eval", model, "--bpb", texts);
+      const off = await engramJson("eval", model, "--bpb", texts, "--no-memory");
       assert.ok(bitsPerByte < off.bitsPerByte - 0.5, `${bitsPerByte}, off ${off.bitsPerByte}`);
-      const { rows, mixture } = await json("audit", model, "--text", texts, "--trained", texts);
+      const { rows, mixture } = await engramJson(
+        "audit",
+        model,
+        "--text",
+        texts,
+        "--trained",
+        texts,
+      );
       const names = rows.map(({ name }: { name: string }) => name);
       for (const name of ["on", "off", "weights at their mean", "on + Kneser-Ney 4"])
         assert.ok(names.includes(name), names.join(", "));
       assert.equal(names.includes("rows alone"), hasRows);
       assert.deepEqual(Object.keys(mixture), ["backbone", "order 2", "order 3", "order 4"]);
-      const { out } = await engram("audit", model, "--text", texts, "--limit", "100");
-      assert.match(out, /\nmean weights: backbone 0\.\d+, order 2 0\.\d+, order 3 0\.\d+, order 4/);
-      assert.match(out, /\nwith the weights of its counts held\nweights at their mean +\d/);
+      const { stdout } = await engram("audit", model, "--text", texts, "--limit", "100");
+      assert.match(
+        stdout,
+        /\nmean weights: backbone 0\.\d+, order 2 0\.\d+, order 3 0\.\d+, order 4/,
+      );
+      assert.match(stdout, /\nwith the weights of its counts held\nweights at their mean +\d/);
     });
 
     test("is quantised with its counts as they are", async () => {
       const out = join(root, `quantized-${hasRows}`);
-      const { code, err } = await engram("quantize", model, "--dtype", "q8", "--out", out);
-      assert.equal(code, 0, err);
-      assert.equal((await engram("verify", out)).code, 0);
-      assert.equal((await json("show", out)).counted.order, order);
+      const { status, stderr } = await engram("quantize", model, "--dtype", "q8", "--out", out);
+      assert.equal(status, 0, stderr);
+      assert.equal((await engram("verify", out)).status, 0);
+      assert.equal((await engramJson("show", out)).counted.order, order);
       assert.ok((await written(out)).length > 0);
       const rows = ["quantize", model, "--rows", "bf16", "--out", join(root, `rows-${hasRows}`)];
       if (!hasRows) await refused(/counts and no learned rows/, ...rows);
     });
 
     test("is examined by the doctor, its counts included", async () => {
-      const { table, model: found } = await json("doctor", model);
+      const { table, model: found } = await engramJson("doctor", model);
       const rows = saved.tables.reduce((sum, { store }) => sum + store.numRows, blocks);
       assert.equal(table.rows, rows);
       assert.ok(table.rowsPerToken > (hasRows ? 4 : 1) && table.rowsPerToken < 40);

@@ -1,11 +1,10 @@
 /** What training does where a document ends, serving does: one loss by the trainer, one by a session. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { fileURLToPath } from "node:url";
+import { engramJson } from "../engram.ts";
 import { loadModel, type Model } from "../../src/index.ts";
 import { trainModel } from "../../src/index-training.ts";
 import { Decoder, logProbsOf } from "../../src/inference/index.ts";
@@ -94,11 +93,7 @@ test("a model trained here says where documents start; one from before the key i
   await assert.rejects(loadModel(out, { backend }), /"model_type": "somebody-else's"/);
   // The command that shows rows shows those that the model reads.
   await writeFile(file, JSON.stringify(json));
-  const rows = (ids: readonly number[]): number[][] => {
-    const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-    const words = ["rows", "--config", file, "--ids", ids.join(), "--json"];
-    const { stdout } = spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
-    return (JSON.parse(stdout) as { layers: Record<string, number[][]> }).layers["1"]!;
-  };
-  assert.deepEqual(rows([end, ...A, end, ...B]).slice(4), rows([end, ...B]));
+  const rows = async (ids: readonly number[]): Promise<number[][]> =>
+    (await engramJson("rows", "--config", file, "--ids", ids.join())).layers["1"];
+  assert.deepEqual((await rows([end, ...A, end, ...B])).slice(4), await rows([end, ...B]));
 });

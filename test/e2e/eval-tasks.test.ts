@@ -1,28 +1,24 @@
-/** `engram eval --tasks` as a process: its document, its tables, its sample logs, and what it refuses. */
+/** `engram eval --tasks`: its document, its tables, its sample logs, and what it refuses. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { type Ending, engram } from "../engram.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const main = join(root, "src/cli/main.ts");
 const model = join(root, "assets/shakespeare");
 const pairs = join(root, "test/golden/lm-eval/pairs.json");
 const scratch = mkdtempSync(join(tmpdir(), "engram-eval-"));
 after(() => rmSync(scratch, { recursive: true }));
 
-function evaluate(...words: string[]) {
-  return spawnSync(process.execPath, [main, "eval", model, ...words], {
-    encoding: "utf8",
-    cwd: scratch,
-  });
+function evaluate(...words: string[]): Promise<Ending> {
+  return engram("eval", model, ...words);
 }
 
-test("the document has both views and what the memory gains; a memory scaled to nothing gains nothing", () => {
-  const { status, stdout, stderr } = evaluate("--tasks", pairs, "--scale", "0", "--json");
+test("the document has both views and what the memory gains; a memory scaled to nothing gains nothing", async () => {
+  const { status, stdout, stderr } = await evaluate("--tasks", pairs, "--scale", "0", "--json");
   assert.equal(status, 0, stderr);
   const { results, memoryOff, memoryGains, group_subtasks: subtasks } = JSON.parse(stdout);
   assert.deepEqual(results, memoryOff.results);
@@ -40,10 +36,10 @@ test("the document has both views and what the memory gains; a memory scaled to 
   );
 });
 
-test("samples are logged for each view, and parts of the memory that are taken away change them", () => {
+test("samples are logged for each view, and parts of the memory that are taken away change them", async () => {
   const log = join(scratch, "samples");
   const words = ["--tasks", pairs, "--limit", "2", "--log-samples", log];
-  const { status, stdout, stderr } = evaluate(...words, "--ablate", "orders=2,3");
+  const { status, stdout, stderr } = await evaluate(...words, "--ablate", "orders=2,3");
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^\|\s+Tasks\s+\|Version\|Filter\|n-shot\|Metric\|/);
   assert.match(stdout, /\nMemory off:\n/);
@@ -64,7 +60,10 @@ test("samples are logged for each view, and parts of the memory that are taken a
   assert.equal(first.arguments.gen_args_0.arg_1, " Give me thy hand.");
   assert.equal(first.acc, Number(first.resps[0][0] > first.resps[1][0]));
   const whole = join(scratch, "whole");
-  assert.equal(evaluate("--tasks", pairs, "--limit", "2", "--log-samples", whole).status, 0);
+  assert.equal(
+    (await evaluate("--tasks", pairs, "--limit", "2", "--log-samples", whole)).status,
+    0,
+  );
   assert.notDeepEqual(read(whole)[0].resps, first.resps);
   // All orders taken away is the memory off, up to rounding.
   const off = readFileSync(join(log, "samples_pairs_order_memory-off.jsonl"), "utf8");
@@ -72,7 +71,7 @@ test("samples are logged for each view, and parts of the memory that are taken a
   assert.ok(Math.abs(firstOff.resps[0][0] - first.resps[0][0]) < 1e-3);
 });
 
-test("what cannot be meant is refused before the model is read", () => {
+test("what cannot be meant is refused before the model is read", async () => {
   const other = join(scratch, "other.json");
   writeFileSync(other, '{"task":"x","output_type":"telepathy"}');
   for (const [words, expected] of [
@@ -83,7 +82,7 @@ test("what cannot be meant is refused before the model is read", () => {
     [["--tasks", pairs, "--no-memory", "--ablate", "layers=1"], /--ablate says how to read/],
     [["--tasks", pairs, "--ablate", "layers"], /layers=1, orders=2,3/],
   ] as const) {
-    const { status, stderr } = evaluate(...words);
+    const { status, stderr } = await evaluate(...words);
     assert.equal(status, 2, stderr);
     assert.match(stderr, expected);
   }
@@ -93,7 +92,7 @@ test("what cannot be meant is refused before the model is read", () => {
     [["--tasks", pairs, pairs], /two tasks are called "pairs"/],
     [["--tasks", pairs, "--ablate", "layers=9"], /no layer 9 to take away/],
   ] as const) {
-    const { status, stderr } = evaluate(...words);
+    const { status, stderr } = await evaluate(...words);
     assert.notEqual(status, 0);
     assert.match(stderr, expected);
   }

@@ -1,21 +1,17 @@
 /** What is kept of how a model was trained, by the command line: run.json, its card, `show`, `dash`. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { engram } from "../engram.ts";
 import { findPreset } from "../../src/training/index.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const main = join(root, "src/cli/main.ts");
 const scratch = mkdtempSync(join(tmpdir(), "engram-record-"));
 after(() => rmSync(scratch, { recursive: true }));
-
-function engram(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8", cwd: scratch });
-}
+process.chdir(scratch);
 
 /** The smallest run there is: a second or two. */
 const small = [
@@ -39,7 +35,7 @@ const sizes = [
   "layerIds=1",
 ];
 
-before(() => {
+before(async () => {
   const play = readFileSync(join(root, "assets/tinyshakespeare.txt"), "utf8");
   writeFileSync(join(scratch, "play.txt"), play.slice(0, 8000));
   const lines = play
@@ -65,7 +61,7 @@ before(() => {
       ...sizes,
     ],
   ]) {
-    const { status, stderr } = engram("train", ...words, ...small);
+    const { status, stderr } = await engram("train", ...words, ...small);
     assert.equal(status, 0, stderr);
   }
 });
@@ -106,11 +102,11 @@ test("no file of a model says where it was trained", () => {
   );
 });
 
-test("show tells how a model was trained, and a damaged record is no reason to refuse", () => {
-  const { stdout } = engram("show", "b");
+test("show tells how a model was trained, and a damaged record is no reason to refuse", async () => {
+  const { stdout } = await engram("show", "b");
   assert.match(stdout, /^ {2}by {7}engram train --data lines\.ndjson /m);
   assert.match(stdout, /^ {2}text {5}lines\.ndjson \(\d+ bytes, sha256 [0-9a-f]{12}\)$/m);
-  const { run } = JSON.parse(engram("show", "b", "--json").stdout);
+  const { run } = JSON.parse((await engram("show", "b", "--json")).stdout);
   assert.equal(run.training.lr, 0.001);
   const file = join(scratch, "a/run.json");
   const sound = readFileSync(file, "utf8");
@@ -118,17 +114,17 @@ test("show tells how a model was trained, and a damaged record is no reason to r
     file,
     JSON.stringify({ version: 1, begun: "\u001b[2J\u009b1m\u202e gone", command: 5 }),
   );
-  const hostile = engram("show", "a").stdout;
+  const hostile = (await engram("show", "a")).stdout;
   assert.match(hostile, /^trained {4}\ufffd\[2J\ufffd1m\ufffd gone$/m);
   writeFileSync(file, sound.slice(0, 40));
-  const damaged = engram("show", "a");
+  const damaged = await engram("show", "a");
   assert.equal(damaged.status, 0, damaged.stderr);
   assert.match(damaged.stderr, /run\.json is not JSON/);
   writeFileSync(file, sound);
 });
 
-test("a model that is made of another keeps how that was made", () => {
-  const { status, stderr } = engram("quantize", "b", "--dtype", "q4", "--out", "b-q4");
+test("a model that is made of another keeps how that was made", async () => {
+  const { status, stderr } = await engram("quantize", "b", "--dtype", "q4", "--out", "b-q4");
   assert.equal(status, 0, stderr);
   const record = (model: string): string => readFileSync(join(scratch, model, "run.json"), "utf8");
   assert.equal(record("b-q4"), record("b"));
@@ -136,11 +132,11 @@ test("a model that is made of another keeps how that was made", () => {
     readFileSync(join(scratch, "b-q4/README.md"), "utf8"),
     /\n## Quantised\n\nWeights as q4, rows as f32: /,
   );
-  assert.match(engram("verify", "b-q4").stdout, /run\.json .*whole/);
+  assert.match((await engram("verify", "b-q4")).stdout, /run\.json .*whole/);
 });
 
-test("dash tells in what runs differ, and in nothing else", () => {
-  const { runs, differences } = JSON.parse(engram("dash", "a", "b", "--json").stdout);
+test("dash tells in what runs differ, and in nothing else", async () => {
+  const { runs, differences } = JSON.parse((await engram("dash", "a", "b", "--json")).stdout);
   assert.equal(runs[0].settings["training.lr"], "0.003");
   const found = new Map<string, unknown>(
     differences.map(({ setting, values }: { setting: string; values: unknown }) => [
@@ -160,11 +156,11 @@ test("dash tells in what runs differ, and in nothing else", () => {
   ]);
 });
 
-test("a card that somebody took over stays", () => {
+test("a card that somebody took over stays", async () => {
   const out = join(scratch, "own");
-  spawnSync("mkdir", [out]);
+  mkdirSync(out);
   writeFileSync(join(out, "README.md"), "# Mine\n");
-  const { status, stderr } = engram(
+  const { status, stderr } = await engram(
     "train",
     "--data",
     "play.txt",
@@ -178,20 +174,20 @@ test("a card that somebody took over stays", () => {
   assert.equal(readFileSync(join(out, "README.md"), "utf8"), "# Mine\n");
 });
 
-test("a card that somebody edited is no damage, and a missing one is", () => {
+test("a card that somebody edited is no damage, and a missing one is", async () => {
   const card = join(scratch, "own", "README.md");
   writeFileSync(card, "# Mine, and better\n");
-  const edited = engram("verify", "own");
+  const edited = await engram("verify", "own");
   assert.equal(edited.status, 0, edited.stderr);
   assert.match(edited.stdout, /^README\.md .* bytes, edited$/m);
   assert.match(edited.stdout, /files are what was saved; the model card was edited/);
   rmSync(card);
-  const missing = engram("verify", "own");
+  const missing = await engram("verify", "own");
   assert.equal(missing.status, 1);
   assert.match(missing.stderr, /README\.md/);
 });
 
-test("what cannot be trained is refused before a tokenizer is", () => {
+test("what cannot be trained is refused before a tokenizer is", async () => {
   for (const [words, expected] of [
     [["--data", "play.txt", "--valid", "none.txt"], /none\.txt: no such file/],
     [["--data", "play.txt", "--set", "lrr=1"], /unknown setting "lrr"; there are: vocabSize, /],
@@ -200,7 +196,7 @@ test("what cannot be trained is refused before a tokenizer is", () => {
     [["--data", "play.txt", "--set", "lr"], /expected NAME=VALUE/],
     [["--data", "play.txt", "--tokenizer", "none.json"], /none\.json: no such file/],
   ] as const) {
-    const { status, stderr } = engram("train", ...words, "--out", "never", ...small);
+    const { status, stderr } = await engram("train", ...words, "--out", "never", ...small);
     assert.equal(status, 2, stderr);
     assert.match(stderr, expected);
     assert.doesNotMatch(stderr, /training a tokenizer/);
@@ -208,8 +204,8 @@ test("what cannot be trained is refused before a tokenizer is", () => {
   }
 });
 
-test("a loss that is no number names options that exist", () => {
-  const { status, stderr } = engram(
+test("a loss that is no number names options that exist", async () => {
+  const { status, stderr } = await engram(
     "train",
     "--data",
     "play.txt",

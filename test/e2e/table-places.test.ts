@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Redis } from "iovalkey";
+import { type Ending, runEngram } from "../engram.ts";
 import { startRangeServer } from "../range-server.ts";
 import { redisServer, startCluster, type TestCluster, withoutRedis } from "../redis-cluster.ts";
 
@@ -31,21 +32,11 @@ await cp(shipped, bare, {
   filter: (path) => !/model-engram-.*\.safetensors$/.test(path),
 });
 
-interface Outcome {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 /** Runs a command to its end. Whatever it says, it says no password. */
-async function engram(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [main, ...words], { env: { ...process.env, ...env } });
-  const text = { out: "", err: "" };
-  child.stdout.on("data", (part) => (text.out += part));
-  child.stderr.on("data", (part) => (text.err += part));
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  checkSecret(text.out + text.err);
-  return { code, ...text };
+async function engram(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+  const ending = await runEngram(words, { env: { ...process.env, ...env } });
+  checkSecret(ending.stdout + ending.stderr);
+  return ending;
 }
 
 function checkSecret(text: string): void {
@@ -59,13 +50,15 @@ async function generated(
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ text: string; memoryReport: { tiers: { tier: string }[] } }> {
   const sampled = ["--prompt", "ROMEO:", "--max-tokens", "24", "--seed", "3", "--json"];
-  const { code, out, err } = await engram(["generate", from, ...sampled, ...words], env);
-  assert.equal(code, 0, err);
-  return JSON.parse(out);
+  const { status, stdout, stderr } = await engram(["generate", from, ...sampled, ...words], env);
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout);
 }
 
 const expected = generated(model, []);
-await engram(["table", "push", model, tables]).then(({ code, err }) => assert.equal(code, 0, err));
+await engram(["table", "push", model, tables]).then(({ status, stderr }) =>
+  assert.equal(status, 0, stderr),
+);
 
 function tiersOf({ memoryReport }: Awaited<typeof expected>): string[] {
   return memoryReport.tiers.map(({ tier }) => tier);
@@ -98,15 +91,15 @@ test("places that are none are refused with what a place is", async () => {
       /127\.0\.0\.1:1\/x\/engram-1\.tbl/,
     ],
   ] as const) {
-    const { code, err } = await engram(["generate", model, "--prompt", "a", ...words]);
-    assert.notEqual(code, 0);
-    assert.match(err, message);
-    assert.doesNotMatch(err, /bug of engram/);
+    const { status, stderr } = await engram(["generate", model, "--prompt", "a", ...words]);
+    assert.notEqual(status, 0);
+    assert.match(stderr, message);
+    assert.doesNotMatch(stderr, /bug of engram/);
   }
   const training = ["--data", shipped, "--preset", "tiny", "--out", join(folder, "new")];
-  const { code, err } = await engram(["train", ...training, "--table", tables]);
-  assert.notEqual(code, 0);
-  assert.match(err, /training can keep its table only/);
+  const { status, stderr } = await engram(["train", ...training, "--table", tables]);
+  assert.notEqual(status, 0);
+  assert.match(stderr, /training can keep its table only/);
 });
 
 test("a web server gives the same tokens, to who has its headers", async () => {
@@ -121,12 +114,12 @@ test("a web server gives the same tokens, to who has its headers", async () => {
   assert.equal(found.text, (await expected).text);
   assert.deepEqual(tiersOf(found), ["ram", "remote"]);
   const verified = await engram(["table", "verify", model], env);
-  assert.equal(verified.code, 0, verified.err);
-  const { code, err } = await engram(["table", "verify", model, env.ENGRAM_TABLE]);
-  assert.notEqual(code, 0);
-  assert.match(err, /403 Forbidden/);
+  assert.equal(verified.status, 0, verified.stderr);
+  const { status, stderr } = await engram(["table", "verify", model, env.ENGRAM_TABLE]);
+  assert.notEqual(status, 0);
+  assert.match(stderr, /403 Forbidden/);
   const pushed = await engram(["table", "push", model], env);
-  assert.match(pushed.err, /push them into a directory and copy it there/);
+  assert.match(pushed.stderr, /push them into a directory and copy it there/);
 });
 
 test("verify finds a damaged row, and a table of another training; a command does not start with it", async () => {
@@ -143,16 +136,16 @@ test("verify finds a damaged row, and a table of another training; a command doe
   await file.close();
   const words = ["generate", other, "--prompt", "a", "--table", tables];
   const unsound = await engram(words);
-  assert.notEqual(unsound.code, 0, "what the directory has must be sound to be compared with");
-  assert.match(unsound.err, /model-engram-00001-of-00001\.safetensors.*sum/);
+  assert.notEqual(unsound.status, 0, "what the directory has must be sound to be compared with");
+  assert.match(unsound.stderr, /model-engram-00001-of-00001\.safetensors.*sum/);
   // Another training has sums of its own.
   await rm(join(other, "manifest.json"));
-  for (const { code, err } of [
+  for (const { status, stderr } of [
     await engram(words),
     await engram(["table", "verify", other, tables]),
   ]) {
-    assert.notEqual(code, 0);
-    assert.match(err, /layer 1: row \d+ is another one there/);
+    assert.notEqual(status, 0);
+    assert.match(stderr, /layer 1: row \d+ is another one there/);
   }
   const damaged = join(folder, "damaged");
   await cp(tables, damaged, { recursive: true });
@@ -160,9 +153,9 @@ test("verify finds a damaged row, and a table of another training; a command doe
   const { size } = await table.stat();
   await table.write(Uint8Array.of(0x5a, 0xa5, 0x5a), 0, 3, size - 20_001);
   await table.close();
-  const { code, err } = await engram(["table", "verify", model, damaged]);
-  assert.notEqual(code, 0);
-  assert.match(err, /engram-1\.tbl: block \d+ \(rows .*does not match its checksum/);
+  const { status, stderr } = await engram(["table", "verify", model, damaged]);
+  assert.notEqual(status, 0);
+  assert.match(stderr, /engram-1\.tbl: block \d+ \(rows .*does not match its checksum/);
 });
 
 describe("in a Redis cluster", { skip: redisServer === undefined && withoutRedis }, () => {
@@ -174,8 +167,8 @@ describe("in a Redis cluster", { skip: redisServer === undefined && withoutRedis
     nodes = cluster.nodes.map(({ host, port }) => new Redis({ host, port }));
     for (const node of nodes) await node.config("SET", "requirepass", secret);
     address = `redis://:${encoded}@127.0.0.1:${cluster.nodes[0]!.port}/bard`;
-    const { code, err } = await engram(["table", "push", model, address]);
-    assert.equal(code, 0, err);
+    const { status, stderr } = await engram(["table", "push", model, address]);
+    assert.equal(status, 0, stderr);
   });
   after(async () => {
     for (const node of nodes) node.disconnect();
@@ -188,8 +181,8 @@ describe("in a Redis cluster", { skip: redisServer === undefined && withoutRedis
       assert.equal(found.text, (await expected).text);
       assert.deepEqual(tiersOf(found), ["ram", "remote"]);
     }
-    const { code, err } = await engram(["table", "verify", model, address]);
-    assert.equal(code, 0, err);
+    const { status, stderr } = await engram(["table", "verify", model, address]);
+    assert.equal(status, 0, stderr);
   });
 
   test("a wrong password, and a name that is not there, are refused", async () => {
@@ -197,9 +190,9 @@ describe("in a Redis cluster", { skip: redisServer === undefined && withoutRedis
       [address.replace(encoded, "other"), /no node answers|cannot be read/],
       [address.replace("/bard", "/none"), /no table of that name/],
     ] as const) {
-      const { code, err } = await engram(["table", "verify", model, wrong]);
-      assert.notEqual(code, 0);
-      assert.match(err, message);
+      const { status, stderr } = await engram(["table", "verify", model, wrong]);
+      assert.notEqual(status, 0);
+      assert.match(stderr, message);
     }
   });
 

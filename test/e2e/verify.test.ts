@@ -1,6 +1,5 @@
 /** `engram verify` over everything that we write, byte after byte, and over what others leave. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import {
   cpSync,
   mkdirSync,
@@ -16,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { engram } from "../engram.ts";
 import { tensorSource } from "../../src/checkpoint/index.ts";
 import { writeModelDir } from "../../src/checkpoint/node/index.ts";
 import { ortBackend } from "../../src/index.ts";
@@ -217,32 +217,27 @@ test("the model that comes along is what was saved", async () => {
   assert.ok(checks.every(({ by, damage }) => by !== undefined && damage.length === 0));
 });
 
-const main = join(root, "src/cli/main.ts");
-function engram(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
-}
-
-test("the command says what is whole, fails on damage, changes nothing, and seals what was changed on purpose", () => {
+test("the command says what is whole, fails on damage, changes nothing, and seals what was changed on purpose", async () => {
   const model = join(scratch, "sealed");
   cpSync(runs.done, model, { recursive: true });
-  const { status, stdout } = engram("verify", model, "--json");
+  const { status, stdout } = await engram("verify", model, "--json");
   assert.equal(status, 0);
   assert.equal(JSON.parse(stdout).files.length, filesOf(model).length);
   const config = join(model, "config.json");
   writeFileSync(config, `${readFileSync(config, "utf8")}\n`);
   const contents = filesOf(model).map((name) => readFileSync(join(model, name), "latin1"));
-  const refused = engram("verify", model, "--json");
+  const refused = await engram("verify", model, "--json");
   assert.equal(refused.status, 1);
   const { code, message } = JSON.parse(refused.stdout).error;
   assert.equal(code, "damaged");
   assert.match(message, /config\.json: expected \d+ bytes, found \d+/);
-  assert.match(engram("show", model).stderr, /if on purpose: engram verify DIR --seal/);
+  assert.match((await engram("show", model)).stderr, /if on purpose: engram verify DIR --seal/);
   assert.deepEqual(
     filesOf(model).map((name) => readFileSync(join(model, name), "latin1")),
     contents,
   );
-  assert.equal(engram("verify", model, "--seal").status, 0);
-  assert.equal(engram("show", model).status, 0);
+  assert.equal((await engram("verify", model, "--seal")).status, 0);
+  assert.equal((await engram("show", model)).status, 0);
   for (const nothing of [join(scratch, "nowhere"), join(scratch, "blobs", "none")])
-    assert.equal(engram("verify", nothing).status, 2);
+    assert.equal((await engram("verify", nothing)).status, 2);
 });

@@ -1,9 +1,9 @@
 /**
- * Model directories made to hurt whoever opens them, given to the commands as processes: what a command reads, it
+ * Model directories made to hurt whoever opens them, given to the commands: what a command reads, it
  * leaves as it is, and nothing beside it is touched.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+
 import {
   cpSync,
   lstatSync,
@@ -18,15 +18,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { engram } from "../engram.ts";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const shipped = fileURLToPath(new URL("../../assets/shakespeare", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "engram-hostile-"));
+process.chdir(scratch);
 after(() => rmSync(scratch, { recursive: true }));
-
-function engram(...words: string[]): { status: number | null; stderr: string } {
-  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8", cwd: scratch });
-}
 
 /** Everything below `scratch`: paths, and what files hold. */
 function everything(): Map<string, string> {
@@ -44,7 +41,7 @@ const readers: readonly (readonly string[])[] = [
   ["rows", "--config", "m/config.json", "--ids", "1", "--values"],
 ];
 
-test("a model directory with a list of files to delete and to replace changes nothing anywhere", () => {
+test("a model directory with a list of files to delete and to replace changes nothing anywhere", async () => {
   const home = join(scratch, "home");
   mkdirSync(home);
   writeFileSync(join(home, ".bashrc"), "mine");
@@ -61,7 +58,7 @@ test("a model directory with a list of files to delete and to replace changes no
     writeFileSync(join(staging, "READY.json"), JSON.stringify(list));
     const before = everything();
     for (const words of readers) {
-      const { status, stderr } = engram(...words);
+      const { status, stderr } = await engram(...words);
       assert.equal(status, 2, `${words.join(" ")}: ${stderr}`);
       assert.match(stderr, /READY\.json: expected/, words.join(" "));
       assert.deepEqual(everything(), before, words.join(" "));
@@ -69,7 +66,7 @@ test("a model directory with a list of files to delete and to replace changes no
   }
 });
 
-test("a model that is read is left as it was, also where its last save was not finished", () => {
+test("a model that is read is left as it was, also where its last save was not finished", async () => {
   const staging = join(scratch, "m", ".saving-1-a");
   rmSync(staging, { recursive: true });
   mkdirSync(staging);
@@ -79,7 +76,7 @@ test("a model that is read is left as it was, also where its last save was not f
   writeFileSync(join(staging, "READY.json"), JSON.stringify(list));
   const before = everything();
   for (const words of readers.slice(0, 2)) {
-    const { status, stderr } = engram(...words);
+    const { status, stderr } = await engram(...words);
     assert.equal(status, 0, `${words.join(" ")}: ${stderr}`);
     assert.deepEqual(everything(), before, words.join(" "));
   }

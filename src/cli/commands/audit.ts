@@ -80,13 +80,13 @@ export const auditCommand: Command = defineCommand({
       tableMemory,
       ...neighbours
     },
-    { print, progress, signal },
+    { print, progress, signal, env },
   ) {
     if (svg !== undefined) await checkTarget(svg);
     await checkTexts([...(text ?? []), ...(trained ?? [])], { isReadOnce: false });
     await using model = await loadModel(
       directory,
-      openedBy({ threads, table, tableMemory }, { progress }),
+      openedBy({ threads, table, tableMemory }, { progress, env }),
     );
     const open = (neighbour: string | undefined): Promise<Model> | undefined =>
       neighbour === undefined

@@ -1,22 +1,17 @@
 /**
- * `engram rows` as a process: the specification's tiny configuration, whose rows were computed
+ * `engram rows`: the specification's tiny configuration, whose rows were computed
  * elsewhere, and what a user can get wrong.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { fileURLToPath } from "node:url";
+import { engram } from "../../../test/engram.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "engram-rows-"));
 after(() => rmSync(scratch, { recursive: true }));
-
-function engram(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
-}
 
 /** Section 13.6 of the specification: bases 11 and 13, 3 heads, layers 1 and 2, 16 ids, pad 2. */
 const tiny = {
@@ -35,8 +30,8 @@ const rowsOfLayer1 = [
   [1, 16, 34, 45, 66, 94],
 ];
 
-test("compressed ids give the rows of the specification, with no tokenizer", () => {
-  const { status, stdout, stderr } = engram(
+test("compressed ids give the rows of the specification, with no tokenizer", async () => {
+  const { status, stdout, stderr } = await engram(
     "rows",
     "--config",
     config,
@@ -57,22 +52,23 @@ test("compressed ids give the rows of the specification, with no tokenizer", () 
   });
 });
 
-test("without --json the same rows are text", () => {
-  const { stdout } = engram("rows", "--config", config, "--compressed-ids", "1,5");
+test("without --json the same rows are text", async () => {
+  const { stdout } = await engram("rows", "--config", config, "--compressed-ids", "1,5");
   assert.match(stdout, /^layer 1\n {2}0: 7 20 37 47 75 95\n {2}1: 1 16 34 45 66 94\nlayer 2\n/);
 });
 
-function layer1(ids: string): number[][] {
-  const { stdout } = engram("rows", "--config", config, "--compressed-ids", ids, "--json");
+async function layer1(ids: string): Promise<number[][]> {
+  const { stdout } = await engram("rows", "--config", config, "--compressed-ids", ids, "--json");
   return JSON.parse(stdout).layers[1];
 }
 
-test("a dead position blocks the look-back of those after it", () => {
-  assert.deepEqual(layer1("9,-1,1,5").slice(2), layer1("-1,1,5").slice(1));
-  assert.notDeepEqual(layer1("9,1,5").slice(1), layer1("9,-1,1,5").slice(2));
+test("a dead position blocks the look-back of those after it", async () => {
+  const dead = await layer1("9,-1,1,5");
+  assert.deepEqual(dead.slice(2), (await layer1("-1,1,5")).slice(1));
+  assert.notDeepEqual((await layer1("9,1,5")).slice(1), dead.slice(2));
 });
 
-test("what cannot be answered is code 2, one sentence, and a document under --json", () => {
+test("what cannot be answered is code 2, one sentence, and a document under --json", async () => {
   const noKeys = join(scratch, "other.json");
   writeFileSync(noKeys, '{"vocab_size": 3}');
   const broken = join(scratch, "broken.json");
@@ -93,7 +89,7 @@ test("what cannot be answered is code 2, one sentence, and a document under --js
     [["--config", foreign, "--compressed-ids", "1"], "bad_format", /hash constants/],
     [["--config", join(scratch, "none"), "--compressed-ids", "1"], "bad_path", /no such file/],
   ] as const) {
-    const { status, stdout, stderr } = engram("rows", ...words, "--json");
+    const { status, stdout, stderr } = await engram("rows", ...words, "--json");
     assert.equal(status, 2, stderr);
     const { error } = JSON.parse(stdout);
     if (code !== undefined) assert.equal(error.code, code);

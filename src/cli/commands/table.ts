@@ -47,7 +47,7 @@ export const tablePushCommand: Command = defineCommand({
   description: `Copies the tables of the model MODEL to PLACE, with a checksum for each row or block. ${places}`,
   examples: ["table push models/wiki redis://127.0.0.1:7000/wiki", "table push models/wiki tables"],
   async run(input, context) {
-    const place = given(input.place);
+    const place = given(input.place, context.env);
     await using files = await openFilesAt(input.model);
     const { tables, identities, counts } = await tablesOf(files);
     for (const [i, table] of tables.entries()) {
@@ -75,7 +75,7 @@ export const tableVerifyCommand: Command = defineCommand({
     `MODEL, if these have the same row format. ${places}`,
   examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
   async run(input, context) {
-    const place = given(input.place);
+    const place = given(input.place, context.env);
     await using files = await openFilesAt(input.model);
     const { tables: there, counts } = await tablesOf(files, openPlace(place));
     const here = (await tablesOf(files).catch(() => undefined))?.tables;
@@ -150,11 +150,11 @@ function stoppable(source: RowStore, signal: AbortSignal): RowStore {
   };
 }
 
-function given(place: string | undefined): Place {
-  const address = place ?? process.env["ENGRAM_TABLE"];
+function given(place: string | undefined, env: CommandContext["env"]): Place {
+  const address = place ?? env["ENGRAM_TABLE"];
   if (address === undefined)
     throw new InvalidConfigError("expected PLACE, or ENGRAM_TABLE in the environment; got neither");
-  return placeOf(address);
+  return placeOf(address, env);
 }
 
 function done(

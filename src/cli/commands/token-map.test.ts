@@ -1,5 +1,5 @@
 /**
- * `engram token-map` and the ways into `engram rows` that need a tokenizer, as processes, on a
+ * `engram token-map` and the ways into `engram rows` that need a tokenizer, on a
  * vocabulary put together here: the 256 bytes, spellings of "a", and an end-of-document token.
  */
 import assert from "node:assert/strict";
@@ -10,14 +10,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { engram } from "../../../test/engram.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "engram-token-map-"));
 after(() => rmSync(scratch, { recursive: true }));
-
-function engram(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
-}
 
 /** GPT-2's byte alphabet: printable Latin-1 stands for itself, the rest for U+0100 and on. */
 function byteAlphabet(): string[] {
@@ -54,9 +51,9 @@ writeFileSync(
 const vocab = tokens.length + 1;
 const idOf = (token: string): number => tokens.indexOf(token);
 
-test("the document has the sizes of the map, and the digest of the file it writes", () => {
+test("the document has the sizes of the map, and the digest of the file it writes", async () => {
   const out = join(scratch, "map.i32");
-  const { status, stdout } = engram("token-map", tokenizer, "--out", out, "--json");
+  const { status, stdout } = await engram("token-map", tokenizer, "--out", out, "--json");
   assert.equal(status, 0);
   const document = JSON.parse(stdout);
   const bytes = readFileSync(out);
@@ -74,9 +71,11 @@ test("the document has the sizes of the map, and the digest of the file it write
   assert.equal(map[0x5a], map[0x7a]);
 });
 
-test("a text, its token ids and their compressed ids address the same rows", () => {
+test("a text, its token ids and their compressed ids address the same rows", async () => {
   const out = join(scratch, "map.i32");
-  const { compressed } = JSON.parse(engram("token-map", tokenizer, "--out", out, "--json").stdout);
+  const { compressed } = JSON.parse(
+    (await engram("token-map", tokenizer, "--out", out, "--json")).stdout,
+  );
   const map = readFileSync(out);
   const config = join(scratch, "config.json");
   const json = {
@@ -90,18 +89,18 @@ test("a text, its token ids and their compressed ids address the same rows", () 
   writeFileSync(config, JSON.stringify(json));
   const ids = ["Ġa", "ab", "A"].map(idOf);
   const small = ids.map((id) => map.readInt32LE(4 * id));
-  const rows = (...words: string[]): unknown =>
-    JSON.parse(engram("rows", "--config", config, ...words, "--json").stdout);
-  const byText = rows("--text", " aabA");
-  assert.deepEqual(rows("--ids", ids.join(",")), byText);
-  assert.deepEqual(rows("--ids", ids.join(","), "--tokenizer", tokenizer), byText);
+  const rows = async (...words: string[]): Promise<unknown> =>
+    JSON.parse((await engram("rows", "--config", config, ...words, "--json")).stdout);
+  const byText = await rows("--text", " aabA");
+  assert.deepEqual(await rows("--ids", ids.join(",")), byText);
+  assert.deepEqual(await rows("--ids", ids.join(","), "--tokenizer", tokenizer), byText);
   // With compressed ids the pad is compressed, too.
   const pad = map.readInt32LE(4 * (vocab - 1));
   writeFileSync(config, JSON.stringify({ ...json, engram_pad_token_id: pad }));
-  assert.deepEqual(rows("--compressed-ids", small.join(",")), byText);
+  assert.deepEqual(await rows("--compressed-ids", small.join(",")), byText);
 });
 
-test("a tokenizer that does not belong to the config is refused with both sizes", () => {
+test("a tokenizer that does not belong to the config is refused with both sizes", async () => {
   const config = join(scratch, "foreign.json");
   writeFileSync(
     config,
@@ -114,28 +113,28 @@ test("a tokenizer that does not belong to the config is refused with both sizes"
       engram_compressed_vocab_size: 99_092,
     }),
   );
-  const { status, stderr } = engram("rows", "--config", config, "--text", "a");
+  const { status, stderr } = await engram("rows", "--config", config, "--text", "a");
   assert.equal(status, 2);
   assert.match(stderr, /99092.*every address would change/);
 });
 
-test("an id outside the vocabulary is refused with the id and the vocabulary", () => {
+test("an id outside the vocabulary is refused with the id and the vocabulary", async () => {
   const config = join(scratch, "config.json");
-  const { status, stderr } = engram("rows", "--config", config, "--ids", "5,100000");
+  const { status, stderr } = await engram("rows", "--config", config, "--ids", "5,100000");
   assert.equal(status, 2);
   assert.match(stderr, /100000/);
 });
 
-test("what is no tokenizer is code 2 with the file's name", () => {
+test("what is no tokenizer is code 2 with the file's name", async () => {
   const text = join(scratch, "text.json");
   writeFileSync(text, "To be, or not to be");
-  const { status, stderr } = engram("token-map", text);
+  const { status, stderr } = await engram("token-map", text);
   assert.equal(status, 2);
   assert.ok(stderr.startsWith(`engram: ${text}: `), stderr);
-  assert.equal(engram("token-map", scratch).status, 2);
+  assert.equal((await engram("token-map", scratch)).status, 2);
 });
 
-test("ranks of .tiktoken and their special tokens give the map of the same vocabulary", () => {
+test("ranks of .tiktoken and their special tokens give the map of the same vocabulary", async () => {
   const ranks = join(scratch, "ranks.tiktoken");
   const bytes = Array.from({ length: 256 }, (_, b) => Buffer.of(b));
   const merged = [" a", " A", "ab"].map((text) => Buffer.from(text));
@@ -143,10 +142,13 @@ test("ranks of .tiktoken and their special tokens give the map of the same vocab
   writeFileSync(ranks, lines.join("\n"));
   const special = join(scratch, "special.json");
   writeFileSync(special, JSON.stringify({ [eos]: tokens.length }));
-  const byRanks = engram("token-map", ranks, "--special", special, "--json");
-  assert.equal(byRanks.stdout, engram("token-map", tokenizer, "--json").stdout);
-  assert.equal(JSON.parse(engram("token-map", ranks, "--json").stdout).vocab, tokens.length);
-  assert.equal(engram("token-map", tokenizer, "--special", special).status, 2);
+  const byRanks = await engram("token-map", ranks, "--special", special, "--json");
+  assert.equal(byRanks.stdout, (await engram("token-map", tokenizer, "--json")).stdout);
+  assert.equal(
+    JSON.parse((await engram("token-map", ranks, "--json")).stdout).vocab,
+    tokens.length,
+  );
+  assert.equal((await engram("token-map", tokenizer, "--special", special)).status, 2);
 });
 
 test("a file that finds no room is code 1, and the reason is said", (t) => {

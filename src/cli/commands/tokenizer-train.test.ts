@@ -1,23 +1,20 @@
 /**
- * `engram tokenizer train` as a process: what it writes works, and what it cannot read is refused
+ * `engram tokenizer train` from text to file: what it writes works, and what it cannot read is refused
  * before anything is written.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { fileURLToPath } from "node:url";
+import { type Ending, engram } from "../../../test/engram.ts";
 import { parseTokenizerJson } from "../../tokenizer/index.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "engram-tokenizer-train-"));
 after(() => rmSync(scratch, { recursive: true }));
 
-function train(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  const command = [main, "tokenizer", "train", ...words];
-  return spawnSync(process.execPath, command, { encoding: "utf8" });
+function train(...words: string[]): Promise<Ending> {
+  return engram("tokenizer", "train", ...words);
 }
 
 const line = "the cat sat on the mat; the cat sat on the hat\n";
@@ -28,7 +25,7 @@ writeFileSync(lines, `${JSON.stringify({ id: "1", text: "κόσμε κόσμε �
 
 test("a tokenizer is learnt from all files, and reads back", async () => {
   const out = join(scratch, "tokenizer.json");
-  const { status, stdout, stderr } = train(
+  const { status, stdout, stderr } = await train(
     "--data",
     text,
     lines,
@@ -47,16 +44,16 @@ test("a tokenizer is learnt from all files, and reads back", async () => {
   assert.ok(ids.length < line.length / 2, "the text that was learnt from is shorter in tokens");
 });
 
-test("progress is on stderr, and stdout says in words where the file is", () => {
+test("progress is on stderr, and stdout says in words where the file is", async () => {
   const out = join(scratch, "second.json");
-  const { stdout, stderr } = train("--data", text, "--vocab-size", "260", "--out", out);
+  const { stdout, stderr } = await train("--data", text, "--vocab-size", "260", "--out", out);
   assert.equal(stdout, `${out}: 260 tokens\n`);
   assert.match(stderr, /tokens/);
 });
 
-test("a text with too little in it gives fewer tokens, and says so", () => {
+test("a text with too little in it gives fewer tokens, and says so", async () => {
   const out = join(scratch, "few.json");
-  const { status, stdout, stderr } = train(
+  const { status, stdout, stderr } = await train(
     "--data",
     lines,
     "--vocab-size",
@@ -70,7 +67,7 @@ test("a text with too little in it gives fewer tokens, and says so", () => {
   assert.match(stderr, /too few repeated pairs/);
 });
 
-test("empty, binary and missing files, and sizes that cannot be, are bad input", () => {
+test("empty, binary and missing files, and sizes that cannot be, are bad input", async () => {
   const out = join(scratch, "never.json");
   const empty = join(scratch, "empty.txt");
   writeFileSync(empty, "");
@@ -86,7 +83,7 @@ test("empty, binary and missing files, and sizes that cannot be, are bad input",
     [text, "12", /--vocab-size: expected a whole number of at least 257/],
     [text, "many", /--vocab-size: .* got "many"/],
   ] as const) {
-    const { status, stderr } = train("--data", file, "--vocab-size", size, "--out", out);
+    const { status, stderr } = await train("--data", file, "--vocab-size", size, "--out", out);
     assert.equal(status, 2, stderr);
     assert.match(stderr, message);
     assert.equal(existsSync(out), false);

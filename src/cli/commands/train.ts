@@ -120,7 +120,7 @@ export const trainCommand: Command = defineCommand({
     context.signal.addEventListener("abort", () =>
       context.progress.note("saving; once more to stop at once"),
     );
-    const placement = tablePlacement({ table, tableMemory });
+    const placement = tablePlacement({ table, tableMemory }, context.env);
     if (placement.table !== undefined)
       throw new InvalidConfigError(
         "training can keep its table only in ram or cache:SIZE; copy it to another place afterwards with engram table push",
