@@ -22,6 +22,9 @@ const files = [...new Set((patterns.length > 0 ? patterns : all).flatMap((one) =
 // others read (half a second each).
 process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "engram-compile-cache");
 
+// Files run side by side, a core each; engines with a thread for every core would wait for each other.
+process.env["ENGRAM_THREADS"] ??= "1";
+
 /** A test that takes longer hangs. The longest, the end-to-end run, takes about two minutes. */
 const timeout = 8 * 60_000;
 

@@ -7,6 +7,8 @@ import { wholeNumber } from "./arguments.ts";
 export const threadsOption = {
   flags: "--threads <N>",
   description: "threads of the engine (default: all cores)",
+  // What a container or a batch job has is one number for all commands.
+  env: "ENGRAM_THREADS",
 } as const;
 
 export const threadsSchema: { threads: z.ZodType<number | undefined> } = {

@@ -67,7 +67,7 @@ export const serveCommand: Command = defineCommand({
     },
     { ...ctxSizeOption, env: "ENGRAM_CTX_SIZE" },
     { ...dtypeOption, env: "ENGRAM_DTYPE" },
-    { ...threadsOption, env: "ENGRAM_THREADS" },
+    threadsOption,
     ...tableOptions,
     {
       flags: "--keep-alive <SECONDS>",
