@@ -188,15 +188,17 @@ export class Model {
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    const read = this.memoryFor(scopes, view?.memory ?? language.memory);
+    const read = this.#withTaught(view?.memory ?? language.memory, scopes);
     return decoder.createSession({ view: { ...view, memory: read } });
   }
 
-  /** What a text with these scopes reads from now on, in place of `base`. Default: of the model's memory, in "default". */
-  memoryFor(
-    scopes?: readonly string[],
-    base: Memory | undefined = this.language.memory,
-  ): Memory | undefined {
+  /** What a text with these scopes reads from now on, in place of the model's memory. Default: "default". */
+  memoryFor(scopes?: readonly string[]): Memory | undefined {
+    return this.#withTaught(this.language.memory, scopes);
+  }
+
+  /** `base` is undefined where the memory is off. */
+  #withTaught(base: Memory | undefined, scopes: readonly string[] | undefined): Memory | undefined {
     return this.taught === undefined ? base : this.taught.memory(base, scopes);
   }
 
