@@ -1,6 +1,6 @@
 """Writes test/golden/families-gguf/NAME.gguf: the tiny random models of test/golden/families as GGUF files, with the
 names, the order of rows and the settings that llama.cpp's converter (convert_hf_to_gguf.py) gives each architecture.
-Their logits are those of the directories, in expected.json there.
+Their logits are those of the directories, in expected.json there. And test/golden/gguf-parts: one of them in three parts.
 
 Run from the repository root: python3 reference/make_family_gguf.py   (gguf 0.19.0 and safetensors made the files kept)
 """
@@ -30,7 +30,7 @@ def apart(x, heads):
     return x.reshape(heads, 3, x.shape[0] // heads // 3, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)
 
 
-def convert(name, architecture):
+def convert(name, architecture, folder="families-gguf", **split):
     source = f"test/golden/families/{name}"
     with open(f"{source}/config.json") as file:
         c = json.load(file)
@@ -43,7 +43,7 @@ def convert(name, architecture):
     head_dim = c.get("head_dim") or width // heads
     rope = c.get("rope_parameters") or {}
 
-    writer = gguf.GGUFWriter(f"test/golden/families-gguf/{name}.gguf", gguf.MODEL_ARCH_NAMES[architecture])
+    writer = gguf.GGUFWriter(f"test/golden/{folder}/{name}.gguf", gguf.MODEL_ARCH_NAMES[architecture], **split)
     writer.add_block_count(layers)
     writer.add_context_length(c.get("n_positions") or c["max_position_embeddings"])
     writer.add_embedding_length(width)
@@ -94,6 +94,8 @@ def convert(name, architecture):
     writer.close()
 
 
-os.makedirs("test/golden/families-gguf", exist_ok=True)
+for folder in ("families-gguf", "gguf-parts"):
+    os.makedirs(f"test/golden/{folder}", exist_ok=True)
 for name, architecture in ARCHITECTURES.items():
     convert(name, architecture)
+convert("qwen2", ARCHITECTURES["qwen2"], "gguf-parts", split_max_tensors=10)

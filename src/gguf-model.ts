@@ -1,11 +1,11 @@
 /**
- * A GGUF file as the files of a model: its settings as config.json, generation_config.json, tokenizer.json and chat
+ * A GGUF file, or its parts, as the files of a model: its settings as config.json, generation_config.json, tokenizer.json and chat
  * template, its tensors under the names used here. Rows that the format puts elsewhere (fused projections, paired
  * rotary rows) are put back as bytes, so blocks stay as they are. Knows no element types and computes nothing.
  */
 import type { ByteRanges, ByteSource } from "./bytes/index.ts";
 import {
-  GgufFile,
+  GgufFiles,
   type GgufTensor,
   type JsonObject,
   type LocatedTensor,
@@ -35,12 +35,12 @@ export class GgufModel implements ModelFiles {
   readonly source: ByteSource;
   readonly config: JsonObject;
   readonly generationConfig: JsonObject;
-  readonly #file: GgufFile;
+  readonly #file: GgufFiles;
   readonly #pieces: ReadonlyMap<string, Piece>;
 
   private constructor(
     source: ByteSource,
-    parts: { file: GgufFile; config: JsonObject; pieces: ReadonlyMap<string, Piece> },
+    parts: { file: GgufFiles; config: JsonObject; pieces: ReadonlyMap<string, Piece> },
   ) {
     this.source = source;
     this.config = parts.config;
@@ -50,13 +50,11 @@ export class GgufModel implements ModelFiles {
   }
 
   /**
-   * Reads the header of `source`'s one file, and no weights. Throws `FormatError` for a file that is not sound, and
+   * Reads the headers of the file `name` and of the parts that belong to it, and no weights. Throws `FormatError` for a file that is not sound, and
    * `InvalidConfigError` for a model that cannot be computed here.
    */
   static async open(source: ByteSource, name: string): Promise<GgufModel> {
-    const ranges = await source.open(name);
-    if (ranges === undefined) throw new MissingFileError(source.name, name);
-    const file = await GgufFile.open(ranges);
+    const file = await GgufFiles.open(source, name);
     try {
       const { metadata, tensors } = file.header;
       const embedding = tensors.get("token_embd.weight");
@@ -71,7 +69,7 @@ export class GgufModel implements ModelFiles {
       for (const tensor of tensors.values())
         if (!harmless.includes(tensor.name))
           for (const part of ggufParts(metadata, tensor.name)) {
-            const piece = pieceOf(tensor, { part, file: name });
+            const piece = pieceOf(tensor, part);
             if (pieces.has(part.name))
               throw new FormatError(`two tensors stand for "${part.name}", one is ${tensor.name}`);
             pieces.set(part.name, piece);
@@ -154,14 +152,14 @@ function named(path: string, cause: unknown): unknown {
   return cause;
 }
 
-async function readFactors(file: GgufFile, tensor: GgufTensor): Promise<Float32Array> {
+async function readFactors(file: GgufFiles, tensor: GgufTensor): Promise<Float32Array> {
   if (tensor.dtype !== "F32")
     throw new FormatError(`tensor "${tensor.name}" should be F32, it is ${tensor.dtype}`);
   return new Float32Array((await file.read(tensor.name)).buffer);
 }
 
-function pieceOf(tensor: GgufTensor, { part, file }: { part: GgufPart; file: string }): Piece {
-  const { dtype, shape, begin, end } = tensor;
+function pieceOf(tensor: GgufTensor & { readonly file: string }, part: GgufPart): Piece {
+  const { dtype, shape, begin, end, file } = tensor;
   const { name, third, pairedHeads } = part;
   const parts = third === undefined ? 1 : 3;
   const rows = (shape[0] ?? 0) / parts;

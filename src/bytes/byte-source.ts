@@ -10,7 +10,7 @@ export interface ByteSource {
   readonly name: string;
   /** Whether bytes that were once checked need no second check. True for a local disk, false for a network. */
   readonly isTrusted: boolean;
-  /** The name of its one file, where that file is the model. */
+  /** The name of the file that is the model, or of one of the parts that it was split into. */
   readonly single?: string;
   /** Where the file of this name is, for messages. */
   nameOf(file: string): string;

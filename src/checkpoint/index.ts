@@ -2,7 +2,7 @@
 export { checkTensor, type ExpectedTensor } from "./expected-tensor.ts";
 export type { GgufTensor } from "./gguf.ts";
 export { isGgufName, parseGguf } from "./gguf.ts";
-export { GgufFile } from "./gguf-file.ts";
+export { ggufFileNames, GgufFiles, ggufModelNames } from "./gguf-files.ts";
 export { type Folder, keptSource, type KeptFile, type KeptSourceOptions } from "./kept-source.ts";
 export {
   type FileRecord,

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { isGgufName, modelNames } from "../checkpoint/index.ts";
+import { ggufModelNames, modelNames } from "../checkpoint/index.ts";
 import { filesIn } from "../checkpoint/node/index.ts";
 import { formatModelName } from "../hub/index.ts";
 import {
@@ -44,7 +44,7 @@ export async function modelsInCache(cache: string): Promise<FoundModel[]> {
         isCached: true,
       });
     if (names.includes(modelNames.config)) add(undefined);
-    for (const name of names.filter(isGgufName)) add(name);
+    for (const name of ggufModelNames(names)) add(name);
   }
   return found;
 }
@@ -61,10 +61,13 @@ async function modelsBelow(top: string): Promise<FoundModel[]> {
     for (const folder of level.slice(0, MAX_FOLDERS)) {
       if (isModelDirectory(folder)) found.push({ name: folder, path: folder, isCached: false });
       const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+      const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+      const ggufs = ggufModelNames(files);
       for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
         const path = join(folder, entry.name);
-        if (entry.isFile() && isGgufName(path)) found.push({ name: path, path, isCached: false });
+        if (entry.isFile() && ggufs.includes(entry.name))
+          found.push({ name: path, path, isCached: false });
         else if (entry.isDirectory()) next.push(path);
       }
     }

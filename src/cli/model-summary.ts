@@ -1,9 +1,8 @@
 /** What a model is, in a line: from its headers, whether or not it can be run here. Throws what its files are not. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import { openFileRanges } from "../bytes/node/index.ts";
-import { GgufFile, isGgufName, type ModelFiles } from "../checkpoint/index.ts";
-import { filesIn, openModelDirectory } from "../checkpoint/node/index.ts";
+import { basename, dirname, join } from "node:path";
+import { ggufFileNames, GgufFiles, isGgufName, type ModelFiles } from "../checkpoint/index.ts";
+import { filesIn, openModelDirectory, openModelPath } from "../checkpoint/node/index.ts";
 import { findEngramConfig } from "../memory/index.ts";
 import { numParams, paramSpecs, parseQuantization, readModelConfig } from "../model/index.ts";
 
@@ -18,17 +17,17 @@ export interface ModelSummary {
 
 /** Bytes of the model at a path; links count as what they lead to. */
 export async function modelBytes(path: string): Promise<number> {
-  if (isGgufName(path)) return (await stat(path)).size;
+  const isFile = isGgufName(path);
+  const folder = isFile ? dirname(path) : path;
   let sum = 0;
-  for (const name of await filesIn(path))
-    sum += (await stat(join(path, name)).catch(() => undefined))?.size ?? 0;
+  for (const name of isFile ? ggufFileNames(basename(path)) : await filesIn(path))
+    sum += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
   return sum;
 }
 
 export async function summarizeModel(path: string): Promise<ModelSummary> {
   if (isGgufName(path)) {
-    const ranges = await openFileRanges(path, { readsNow: false });
-    await using file = await GgufFile.open(ranges);
+    await using file = await GgufFiles.open(await openModelPath(path), basename(path));
     const { metadata, tensors } = file.header;
     const architecture = String(metadata.get("general.architecture") ?? "unknown");
     const all = [...tensors.values()];

@@ -2,7 +2,7 @@
  * Which files of a repository a model needs: what `checkpoint`'s ModelFiles reads, its card and its licence. The same
  * weights in other formats (.bin, .pt, .onnx, a second set of safetensors) stay on the hub. Knows names; reads nothing.
  */
-import { isGgufName, modelNames } from "../checkpoint/index.ts";
+import { ggufFileNames, ggufModelNames, modelNames } from "../checkpoint/index.ts";
 import { RequestError } from "../errors.ts";
 
 /** A file as the hub lists it. */
@@ -29,19 +29,25 @@ const beside = [
 ];
 
 /**
- * The files to fetch first: one GGUF file, or the settings of a directory, whose index says which weights there are.
+ * The files to fetch first: a GGUF file or its parts, or the settings of a directory, whose index says which weights there are.
  * Throws `RequestError` where the repository has no model that can be opened.
  */
 export function firstFiles(
   listed: readonly HubFile[],
   { repo, file }: { readonly repo: string; readonly file?: string },
 ): readonly HubFile[] {
-  const ggufs = listed.filter(({ name }) => isGgufName(name));
-  const choices = ggufs.map(({ name }) => `${repo}:${name}`).join(", ");
+  const ggufs = ggufModelNames(listed.map(({ name }) => name));
+  const choices = ggufs.map((name) => `${repo}:${name}`).join(", ");
+  const all = (names: readonly string[]): HubFile[] =>
+    names.map((name) => {
+      const found = listed.find((one) => one.name === name);
+      if (found !== undefined) return found;
+      throw new RequestError(`${repo}: ${name} is missing, a part of ${names[0]}`);
+    });
   const has = (name: string): boolean => listed.some((one) => one.name === name);
   if (file !== undefined) {
-    const found = ggufs.find(({ name }) => name === file);
-    if (found !== undefined) return [found];
+    const names = ggufFileNames(file);
+    if (ggufs.includes(names[0]!)) return all(names);
     const others = choices === "" ? "it has no .gguf files" : `it has ${choices}`;
     throw new RequestError(`${repo}: expected the .gguf file ${file} at its top, ${others}`);
   }
@@ -49,7 +55,7 @@ export function firstFiles(
     const settings = [...Object.values(modelNames), ...beside];
     return listed.filter(({ name }) => name !== modelNames.weights && settings.includes(name));
   }
-  if (ggufs.length === 1) return ggufs;
+  if (ggufs.length === 1) return all(ggufFileNames(ggufs[0]!));
   if (ggufs.length > 1) throw new RequestError(`${repo} has several models; name one: ${choices}`);
   const found = listed
     .map(({ name }) => name)

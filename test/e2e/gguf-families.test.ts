@@ -4,10 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { MissingFileError } from "../../src/checkpoint/index.ts";
+import { FormatError } from "../../src/errors.ts";
 import { loadModel } from "../../src/index.ts";
 import type { ModelConfig } from "../../src/model/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
@@ -45,3 +48,45 @@ for (const file of files)
     const expected = await theirs.append(ids, { logits: "all" });
     assert.deepEqual(found.logits, expected.logits);
   });
+
+test("a model in several files is one, by any of their names or their folder", async () => {
+  const parts = join(golden, "gguf-parts");
+  const [first, second] = readdirSync(parts).toSorted() as [string, string];
+  const open = (path: string): ReturnType<typeof loadModel> =>
+    loadModel(path, { backend: referenceBackend });
+  await using whole = await open(join(golden, "families-gguf", "qwen2.gguf"));
+  for (const path of [join(parts, first), join(parts, second), parts]) {
+    await using model = await open(path);
+    assert.deepEqual(model.config, whole.config);
+    assert.deepEqual(model.language.params, whole.language.params);
+  }
+
+  const root = await mkdtemp(join(tmpdir(), "engram-parts-"));
+  try {
+    const copy = async (names: Record<string, string>): Promise<string> => {
+      const folder = await mkdtemp(join(root, "parts-"));
+      for (const [from, to] of Object.entries(names))
+        await copyFile(join(parts, from), join(folder, to));
+      return folder;
+    };
+    const third = first.replace("-00001-", "-00003-");
+    const broken: [Record<string, string>, RegExp][] = [
+      [{ [first]: first, [second]: second }, /qwen2-00003-of-00003\.gguf is missing/],
+      [{ [second]: second, [third]: third }, /qwen2-00001-of-00003\.gguf is missing/],
+      [
+        { [first]: first, [second]: third, [third]: second },
+        /says that it is part 3 of 3, its name that it is part 2 of 3/,
+      ],
+      [{ [first]: "qwen2.gguf" }, /says that it is part 1 of 3, its name that it is part 1 of 1/],
+      [{ [first]: "x-00001-of-00001.gguf" }, /part 1 of 3, its name that it is part 1 of 1/],
+    ];
+    for (const [names, message] of broken)
+      await assert.rejects(open(await copy(names)), (error: Error) => {
+        assert.ok(error instanceof FormatError || error instanceof MissingFileError, String(error));
+        assert.match(error.message, message);
+        return true;
+      });
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});

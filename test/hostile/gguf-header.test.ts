@@ -1,7 +1,8 @@
 /** GGUF headers made to hurt: every one gets a clear error, and none gets memory. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { GgufFile, parseGguf } from "../../src/checkpoint/index.ts";
+import { parseGguf } from "../../src/checkpoint/index.ts";
+import { GgufFile } from "../../src/checkpoint/gguf-file.ts";
 import { FormatError } from "../../src/errors.ts";
 import { f32, ggufBytes, type GgufToWrite, join, u32, u64 } from "../models/write-gguf.ts";
 

@@ -114,8 +114,8 @@ const refused: Readonly<Record<string, readonly [GgufToWrite, typeof FormatError
   ],
   "one of several files": [
     withSettings({ "split.count": ["u32", 3] }),
-    InvalidConfigError,
-    /one of 3 files of a model: merge them/,
+    FormatError,
+    /says that it is part 1 of 3, its name that it is part 1 of 1: parts are named NAME-00001-of/,
   ],
   "heads that differ from layer to layer": [
     withSettings({ "llama.attention.head_count": ["i32s", [1, 2]] }),
@@ -241,7 +241,7 @@ test("a directory with one GGUF file is that model; with several, one has to be 
   await writeFile(join(directory, "two.gguf"), await readFile(golden));
   await assert.rejects(
     open(directory),
-    /no config.json, but 2 GGUF files; name one: one.gguf, two.gguf/,
+    /no config.json, but 2 GGUF models; name one: one.gguf, two.gguf/,
   );
 });
 

@@ -11,10 +11,18 @@ import {
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { Answer, HubContent } from "../../../test/hub-server.ts";
 import { modelToSave } from "../../../test/models/model-to-save.ts";
 import { f32, ggufBytes } from "../../../test/models/write-gguf.ts";
-import { freshCache, inFolder, pulled, random, small } from "../../../test/pulled-model.ts";
+import {
+  freshCache,
+  inFolder,
+  pulled,
+  random,
+  refused,
+  small,
+} from "../../../test/pulled-model.ts";
 import { saveModel } from "../../save-model.ts";
 import { commands } from "../registry.ts";
 import { runCli } from "../run-cli.ts";
@@ -125,6 +133,37 @@ test("GGUF files are models by themselves, here and in the cache", async () => {
     { name: "y.GGUF", isCached: false, ...same, bytes: bytes.length },
     { name: "owner/repo:x.gguf", isCached: true, ...same, bytes: bytes.length },
   ]);
+});
+
+test("a GGUF model in several files is pulled, listed and removed as one", async () => {
+  const golden = fileURLToPath(new URL("../../../test/golden/gguf-parts", import.meta.url));
+  const files = Object.fromEntries(
+    readdirSync(golden).map((name) => [name, new Uint8Array(readFileSync(join(golden, name)))]),
+  );
+  const names = Object.keys(files);
+  const bytes = Object.values(files).reduce((sum, { length }) => sum + length, 0);
+  const { cache, path } = await pulled({ ...small, files });
+  const second = await pulled({ ...small, files }, { name: `owner/repo:${names[1]}` });
+  assert.deepEqual(readdirSync(dirname(second.path)), names);
+  assert.deepEqual(readdirSync(dirname(path)), names);
+  const { out } = await inDirectory(freshCache(), () => engram(["ls", "--json"], { cache }));
+  const [model, ...rest] = JSON.parse(out).models;
+  assert.deepEqual(rest, []);
+  assert.deepEqual(
+    [model.name, model.bytes, model.architecture],
+    [`owner/repo:${names[0]}`, bytes, "qwen2"],
+  );
+  const { "model.safetensors": beside } = small.files;
+  const other = await pulled(
+    { ...small, files: { ...files, "other.gguf": beside! } },
+    { name: "owner/repo:other.gguf", cache },
+  );
+  assert.equal((await engram(["rm", `owner/repo:${names[0]}`, "--yes"], { cache })).code, 0);
+  assert.deepEqual(readdirSync(dirname(other.path)), ["other.gguf"]);
+  await refused(/qwen2-00002-of-00003.gguf is missing, a part of qwen2-00001/, {
+    ...small,
+    files: { [names[0]!]: files[names[0]!]! },
+  });
 });
 
 test("without a model, ls says how to get one", async () => {

@@ -9,7 +9,7 @@
  */
 import { link, mkdir, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { isGgufName, isPlainName, modelNames } from "../../checkpoint/index.ts";
+import { ggufFileNames, ggufModelNames, isPlainName, modelNames } from "../../checkpoint/index.ts";
 import { filesIn, partialName, writeDurably } from "../../checkpoint/node/index.ts";
 import { RequestError } from "../../errors.ts";
 import {
@@ -68,15 +68,18 @@ export async function cachedSnapshot(
 
 /**
  * The directory or .gguf file that a name means; undefined where the cache has none. Throws `RequestError` where it has
- * several .gguf files and the name says none of them.
+ * several .gguf models and the name says none of them.
  */
 export async function findCachedModel(cache: string, name: ModelName): Promise<string | undefined> {
   const path = await cachedSnapshot(cache, name);
   if (path === undefined) return undefined;
   const names = await filesIn(path);
-  if (name.file !== undefined) return names.includes(name.file) ? join(path, name.file) : undefined;
+  if (name.file !== undefined) {
+    const files = ggufFileNames(name.file);
+    return files.every((file) => names.includes(file)) ? join(path, files[0]!) : undefined;
+  }
   if (names.includes(modelNames.config)) return path;
-  const ggufs = names.filter(isGgufName);
+  const ggufs = ggufModelNames(names);
   if (ggufs.length > 1)
     throw new RequestError(
       `${name.repo} has several models in the cache; name one: ` +

@@ -26,7 +26,7 @@ export interface PullProgress {
 export interface PulledModel {
   readonly repo: string;
   readonly commit: string;
-  /** The directory, or the .gguf file. */
+  /** The directory, or the .gguf file, or the first of its parts. */
   readonly path: string;
   readonly files: readonly HubFile[];
   /** Bytes that came in this run. */
@@ -50,7 +50,7 @@ export async function pullModel(
   const { repo } = name;
   const { commit, files: listed } = await listModel(settings, name, options);
   const first = firstFiles(listed, name);
-  const isFile = first.length === 1 && isGgufName(first[0]!.name);
+  const isFile = isGgufName(first[0]!.name);
   const folder = repositoryFolder(settings.cache, repo);
   const blobs = join(folder, "blobs");
   await mkdir(blobs, { recursive: true });

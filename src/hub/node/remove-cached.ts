@@ -4,7 +4,7 @@
  */
 import { readdir, readlink, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { isPlainName } from "../../checkpoint/index.ts";
+import { ggufFileNames, isPlainName } from "../../checkpoint/index.ts";
 import type { ModelName } from "../model-name.ts";
 import { cachedModels, cachedSnapshot, repositoryFolder } from "./hub-cache.ts";
 
@@ -31,8 +31,9 @@ export async function planRemoval(cache: string, name: ModelName): Promise<Remov
     });
   }
   const links = await linksIn(snapshot);
-  const target = name.file === undefined ? snapshot : join(snapshot, name.file);
-  const going = links.filter(({ path }) => name.file === undefined || path === target);
+  const files = name.file === undefined ? [] : ggufFileNames(name.file);
+  const targets = files.length === 0 ? [snapshot] : files.map((file) => join(snapshot, file));
+  const going = links.filter(({ path }) => files.length === 0 || targets.includes(path));
   if (going.length === 0) return undefined;
   const isWhole = going.length === links.length;
   const others = await Promise.all(
@@ -48,8 +49,8 @@ export async function planRemoval(cache: string, name: ModelName): Promise<Remov
   if (isWhole && all.length === 1) return removal(folder, { bytes, paths: [folder] });
   const { revisions = [] } = all.find(({ path }) => path === snapshot) ?? {};
   const refs = isWhole ? revisions.map((revision) => join(folder, "refs", revision)) : [];
-  const paths = [...refs, isWhole ? snapshot : target];
-  return removal(target, {
+  const paths = [...refs, ...(isWhole ? [snapshot] : targets)];
+  return removal(targets[0]!, {
     bytes,
     paths: [...paths, ...[...blobs].map((blob) => join(folder, "blobs", blob))],
   });

@@ -170,11 +170,6 @@ function count(settings: Settings, key: string, otherwise?: number): number {
 }
 
 function checkClosed(settings: Settings, { name, keys }: { name: string; keys: object }): void {
-  const parts = settings.get("split.count");
-  if (parts !== undefined && parts !== 0 && parts !== 1)
-    throw new InvalidConfigError(
-      `this is one of ${String(parts)} files of a model: merge them (llama-gguf-split --merge FIRST OUT)`,
-    );
   for (const [full, value] of settings) {
     if (!full.startsWith(`${name}.`)) continue;
     const key = full.slice(name.length + 1);
