@@ -1,14 +1,20 @@
 /** How the static site is built: relative addresses, nothing inlined. `scripts/build-site.ts` adds model and engine. */
+import { join } from "node:path";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type UserConfig } from "vite";
 
 const config: UserConfig = defineConfig({
   base: "./",
+  plugins: [svelte({ configFile: false, compilerOptions: { runes: true } })],
   build: {
     outDir: "../dist/site",
     emptyOutDir: true,
     target: "es2024",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: ["index.html", "inspector.html"].map((page) => join(import.meta.dirname, page)),
+    },
   },
   worker: { format: "es" },
 });

@@ -6,6 +6,7 @@ import {
   removeKept,
   type WebModel,
 } from "../../src/index-web.ts";
+import { engine, modelAddress } from "./places.ts";
 
 const element = <T extends HTMLElement>(id: string): T => document.querySelector<T>(`#${id}`)!;
 const write = element<HTMLButtonElement>("write");
@@ -17,13 +18,6 @@ const bar = element<HTMLProgressElement>("progress");
 const texts = { on: element("on"), off: element("off") };
 
 const MAX_TOKENS = 200;
-/** Where the build puts things, below the page's own address. */
-const modelAddress = new URL("models/shakespeare", document.baseURI).href;
-const engine = {
-  module: new URL("engine/ort-wasm-simd-threaded.mjs", document.baseURI).href,
-  wasm: new URL("engine/ort-wasm-simd-threaded.wasm.gz", document.baseURI).href,
-};
-
 function say(text: string): void {
   element("status").textContent = text;
 }

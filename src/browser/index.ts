@@ -1,4 +1,5 @@
 /** Models in a page: in a worker, from any static server, kept for the next visit. */
+export { answerCalls, type CallContext, Caller, type Calls, type Port } from "./calls.ts";
 export { type EngineFiles } from "./engine.ts";
 export {
   generateText,
@@ -7,6 +8,7 @@ export {
   WebModel,
   type WebSession,
 } from "./load-model.ts";
-export { type SessionRequest } from "./model-calls.ts";
+export { openInPage, type OpenRequest, type SessionRequest } from "./model-calls.ts";
 export { removeKept } from "./opfs.ts";
 export { type Progress } from "./progress.ts";
+export { fetchFrom, type FetchInit, requestCalls } from "./requests.ts";

@@ -7,8 +7,7 @@ import { keptSource } from "../checkpoint/index.ts";
 import { RequestError } from "../errors.ts";
 import { generateText, type GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Session, View, Want } from "../inference/index.ts";
-import { nextTurn } from "../next-turn.ts";
-import { type Model, openModel } from "../open-model.ts";
+import { type Model, openModel, type Placement } from "../open-model.ts";
 import { wasmBackend } from "../tensor/backends/onnx/index.ts";
 import type { CallContext, Calls } from "./calls.ts";
 import { type EngineFiles, fetchEngine } from "./engine.ts";
@@ -48,7 +47,7 @@ export function modelCalls(): Calls {
 
   return {
     async open(request: OpenRequest, context: CallContext) {
-      const { path, config, hasMemory, tokenizer } = (opened = await open(request, context));
+      const { path, config, hasMemory, tokenizer } = (opened = await openInPage(request, context));
       return { path, config, hasMemory, vocabSize: tokenizer.vocabSize };
     },
     async encode(text: string, { signal }: CallContext): Promise<Int32Array> {
@@ -66,8 +65,6 @@ export function modelCalls(): Calls {
         const { done, value } = await pieces.next();
         if (done === true) return value;
         tell(value);
-        // A run blocks this thread: here it hears that it shall stop.
-        await nextTurn();
       }
     },
     async createSession({ id, options }: { id: number; options: SessionRequest }) {
@@ -93,9 +90,10 @@ export function modelCalls(): Calls {
   };
 }
 
-async function open(
-  { address, engine, threads, keepBytes, ...placement }: OpenRequest,
-  { signal, tell }: CallContext,
+/** Opens a model on this thread. `tell` hears the progress. */
+export async function openInPage(
+  { address, engine, threads, keepBytes, ...asked }: OpenRequest,
+  { signal, tell, placement }: CallContext & { readonly placement?: Placement },
 ): Promise<Model> {
   const fetch = fetchWithProgress(tell);
   const source = httpSource(address, { fetch, signal, timeout: TIMEOUT });
@@ -106,6 +104,6 @@ async function open(
   return openModel(
     folder === undefined ? source : keptSource(source, { folder, mostBytes: keepBytes }),
     { backend: () => wasmBackend({ threads, load: () => loading }) },
-    placement,
+    { ...placement, ...asked },
   );
 }

@@ -8,13 +8,17 @@
  * 0.15 ms (docs/log.md).
  */
 
+import { nextTurn } from "../next-turn.ts";
+
 /** Enough for the system to reschedule. The system adds about 50 us. */
 const SLEEP_MS = 0.02;
 /** For shorter runs the sleep costs as much as it gains, or more. */
 const SHORTEST_RUN_MS = 1;
 
 export class BesideEngine {
-  readonly #never = new Int32Array(new SharedArrayBuffer(4));
+  /** Undefined in a page, whose engine has no thread to wait for. */
+  readonly #never =
+    typeof SharedArrayBuffer === "undefined" ? undefined : new Int32Array(new SharedArrayBuffer(4));
   #work: (() => void)[] = [];
   #lastRunMs = 0;
 
@@ -26,11 +30,12 @@ export class BesideEngine {
   /** Calls `work` soon: after the start of the next run, if one is about to start. */
   add(work: () => void): void {
     this.#work.push(work);
-    if (this.#work.length === 1) setImmediate(() => this.#doAll());
+    if (this.#work.length === 1) void nextTurn().then(() => this.#doAll());
   }
 
   #doAll(): void {
-    if (this.#lastRunMs >= SHORTEST_RUN_MS) Atomics.wait(this.#never, 0, 0, SLEEP_MS);
+    if (this.#never !== undefined && this.#lastRunMs >= SHORTEST_RUN_MS)
+      Atomics.wait(this.#never, 0, 0, SLEEP_MS);
     const all = this.#work;
     this.#work = [];
     for (const work of all) work();

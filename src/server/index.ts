@@ -2,6 +2,7 @@
 export { checkAccess } from "./access.ts";
 export { createServer, type EngramServer } from "./app.ts";
 export { createDashboard, type Dashboard, type DashboardOptions } from "./dashboard.ts";
+export { parseHeldOut } from "./held-out.ts";
 export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
 export type { HeldOut, ServerOptions } from "./serving.ts";

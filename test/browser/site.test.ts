@@ -14,7 +14,9 @@ import { promisify } from "node:util";
 import { build, type Rolldown } from "vite";
 import { generateText, loadModel, type Model } from "../../src/index.ts";
 import { type RangeServer, nameIn, rangeOf, startRangeServer } from "../range-server.ts";
+import { createServer } from "../../src/server/index.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
+import { stripTokens } from "./inspector.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const prompt = "ROMEO:\nIt is";
@@ -192,6 +194,40 @@ describe("the static site", { skip: noBrowser }, () => {
       [],
     );
     assert.deepEqual(found.left, []);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("the inspector talks to the server in its worker as to one behind a socket", async (t) => {
+    const text = "ROMEO:\nIt is the east, and Juliet is the sun.";
+    const there = createServer(model);
+    await there.ready;
+    const asked = new Request("http://localhost/engram/inspect", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ text, top: 8 }),
+    });
+    const { totals, tokens } = (await (await there.fetch(asked)).json()) as {
+      totals: Record<"on" | "off", { bits_per_byte: number }>;
+      tokens: unknown[];
+    };
+    await there.close();
+    const place = `#/compare?${new URLSearchParams({ t: text })}`;
+    const { page, complaints } = await browser.open(`${address}inspector.html${place}`);
+    assert.equal((await stripTokens(page)).length, tokens.length + 1);
+    for (const which of ["on", "off"] as const) {
+      const shown = await page.locator(`[data-total="${which}"]`).textContent();
+      assert.equal(shown!.trim(), totals[which].bits_per_byte.toFixed(3));
+    }
+    const views = page.getByRole("navigation", { name: "Views" });
+    await views.getByRole("link", { name: "Table" }).click();
+    await page.getByRole("application").first().waitFor();
+    await views.getByRole("link", { name: "Text" }).click();
+    await page.getByRole("button", { name: "Let the model go on" }).click();
+    await page.waitForFunction(
+      (count) => document.querySelectorAll("[role=option]").length > count + 5,
+      tokens.length + 1,
+    );
+    t.diagnostic(`${await page.getByRole("option").count()} tokens on the strip`);
     assert.deepEqual(complaints, []);
   });
 });

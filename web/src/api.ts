@@ -29,6 +29,24 @@ export function onKeyNeeded(howToAsk: AskForKey): void {
   askForKey = howToAsk;
 }
 
+/** What carries a request to the server: the network, unless the server is in the page. */
+export type Transport = (address: URL, init: TransportInit) => Promise<Response>;
+
+export interface TransportInit {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly redirect: "error";
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+let transport: Transport = (address, init) => fetch(address, init);
+
+/** To be called before anything is asked. */
+export function useTransport(other: Transport): void {
+  transport = other;
+}
+
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -99,7 +117,7 @@ async function ask(wasWrong: boolean): Promise<void> {
 async function send(path: string, init: Call, key: string | null): Promise<Response> {
   const { signal, ...rest } = init;
   try {
-    return await fetch(new URL(path.replace(/^\//, ""), document.baseURI), {
+    return await transport(new URL(path.replace(/^\//, ""), document.baseURI), {
       ...rest,
       ...(signal && { signal }),
       // The server never redirects; the key stays with it.

@@ -1,0 +1,35 @@
+/** The worker of the site's inspector: the model, and the server before it, which the page talks to as to any other. */
+import {
+  answerCalls,
+  type CallContext,
+  openInPage,
+  type OpenRequest,
+  type Port,
+  requestCalls,
+} from "../../src/browser/index.ts";
+import { TableTraffic } from "../../src/inspect/index.ts";
+import { createServer, type EngramServer, parseHeldOut } from "../../src/server/index.ts";
+
+let started: (server: EngramServer | Promise<never>) => void;
+const starting = new Promise<EngramServer>((resolve) => (started = resolve));
+
+async function open(request: OpenRequest, context: CallContext): Promise<void> {
+  const traffic = new TableTraffic();
+  const model = openInPage(request, { ...context, placement: { wrapStore: traffic.watch } });
+  const report = await fetch(`${request.address}/training.json`)
+    .then((response) => response.json())
+    .catch(() => undefined);
+  const server = createServer(model, {
+    traffic,
+    heldOut: parseHeldOut(report),
+    isLoopback: true,
+    onError: (error) => console.error(error),
+  });
+  started(server);
+  await server.ready;
+}
+
+answerCalls(globalThis as unknown as Port, {
+  open,
+  ...requestCalls(async (request) => (await starting).fetch(request)),
+});

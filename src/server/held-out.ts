@@ -1,0 +1,29 @@
+/**
+ * Facts on the held-out text of a model's training, from training.json: its beginning, and the model's bits per byte
+ * on it. Models of others have no such file; unknown values are absent.
+ */
+import * as z from "zod";
+import type { HeldOut } from "./serving.ts";
+
+const figure = z.number().positive().optional().catch(undefined);
+
+const schema = z
+  .object({
+    // It is the first thing that the page shows, so it must be short.
+    heldOutExcerpt: z.string().min(1).max(2000).optional().catch(undefined),
+    bitsPerByte: figure,
+    bitsPerByteWithoutMemory: figure,
+    bitsPerByteTrainedWithout: figure,
+  })
+  .catch({});
+
+/** Of anything: a damaged file must not prevent the use of the model. */
+export function parseHeldOut(report: unknown): HeldOut {
+  const found = schema.parse(report);
+  return {
+    excerpt: found.heldOutExcerpt,
+    bitsPerByte: found.bitsPerByte,
+    memoryOff: found.bitsPerByteWithoutMemory,
+    trainedWithout: found.bitsPerByteTrainedWithout,
+  };
+}
