@@ -221,6 +221,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   chat: ["generate-text.ts", "inference", "tokenizer", "worker"],
   // Text and requests; tensors and tables it sees only through what these hand out.
   server: [
+    "facts",
+    "src/memory/memory.ts",
     "open-model.ts",
     "generate-text.ts",
     "chat",

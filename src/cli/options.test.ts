@@ -110,6 +110,9 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--host <ADDRESS>",
     "--port <N>",
     "--api-key <KEY>",
+    // Tenants need keys of their own, and a file is where they can be revoked.
+    "--api-keys <FILE>",
+    "--memory-dir <DIR>",
     "--cors-origins <ORIGINS>",
     "--alias <NAME>",
     "--chat-template <FILE>",

@@ -47,6 +47,13 @@ export type Selection = { readonly scope?: string | undefined } & (
   | { readonly all: true }
 );
 
+/** What a scope may hold. */
+export interface Quota {
+  readonly maxFacts?: number | undefined;
+  /** In the log. */
+  readonly maxBytes?: number | undefined;
+}
+
 export interface Snapshot {
   readonly name: string;
   readonly numFacts: number;
@@ -61,7 +68,10 @@ interface Contents {
 
 /** A change that waits for the log. One with `contents` writes it anew. */
 interface Change {
-  readonly plan: () => { readonly records: readonly LogRecord[] } | { readonly contents: Contents };
+  /** `before` are facts that will be added with it, ahead of its own. */
+  readonly plan: (
+    before: readonly FactToAdd[],
+  ) => { readonly records: readonly LogRecord[] } | { readonly contents: Contents };
   readonly settled: PromiseWithResolvers<void>;
 }
 
@@ -138,16 +148,39 @@ export class FactStore {
     if (indexes.length === 0) return base;
     return new TaughtMemory(base, {
       indexes,
+      scopes,
       isThere: ({ since, until }) => since <= moment && moment < until,
       identity: `${this.#identity} ${moment} ${JSON.stringify(scopes)}`,
     });
   }
 
-  /** Adds facts, all or none; one with the id of another of its scope replaces it. */
-  add(facts: readonly FactToAdd[]): Promise<void> {
-    return this.#change(() => ({
-      records: facts.map((one) => ({ kind: "fact", number: ++this.#number, ...one })),
-    }));
+  /**
+   * Adds facts, all or none; one with the id of another of its scope replaces it. Throws `RequestError` where a scope
+   * would hold more than it may.
+   */
+  add(facts: readonly FactToAdd[], quota: Quota = {}): Promise<void> {
+    return this.#change((before) => {
+      this.#checkQuota([...before, ...facts], quota);
+      return { records: facts.map((one) => ({ kind: "fact", number: ++this.#number, ...one })) };
+    });
+  }
+
+  #checkQuota(facts: readonly FactToAdd[], { maxFacts, maxBytes }: Quota): void {
+    if (maxFacts === undefined && maxBytes === undefined) return;
+    for (const scope of new Set(facts.map(({ fact }) => fact.scope))) {
+      const kept = new Map<string, FactToAdd>();
+      for (const one of [...this.#live.values(), ...facts])
+        if (one.fact.scope === scope) kept.set(one.fact.id, one);
+      const bytes = (): number => [...kept.values()].reduce((sum, one) => sum + bytesOf(one), 0);
+      if (kept.size > (maxFacts ?? Infinity))
+        throw new RequestError(
+          `scope ${scope} may hold ${maxFacts} facts, and would have ${kept.size}; forget some`,
+        );
+      if (maxBytes !== undefined && bytes() > maxBytes)
+        throw new RequestError(
+          `scope ${scope} may hold ${maxBytes} bytes of facts, and would have ${bytes()}; forget some`,
+        );
+    }
   }
 
   /** Erases facts, from snapshots as well. Resolves to them when nothing of them is in the log. */
@@ -262,11 +295,15 @@ export class FactStore {
       };
       for (const { plan, settled } of together) {
         try {
-          let planned = plan();
+          let planned = plan(
+            added.flatMap(({ records }) =>
+              records.flatMap((one) => (one.kind === "fact" ? one : [])),
+            ),
+          );
           if ("contents" in planned) {
             // It changes what those before it have added.
             await flush();
-            planned = plan();
+            planned = plan([]);
           }
           if ("records" in planned) {
             added.push({ records: planned.records, settled });
@@ -347,6 +384,11 @@ export class FactStore {
 /** Whether a snapshot after change `number` has a fact. */
 function isIn(one: Stored, number: number): boolean {
   return one.number <= number && number < one.replacedBy;
+}
+
+/** How long the record of a fact is. */
+function bytesOf({ fact, edits }: FactToAdd): number {
+  return encodeRecord({ kind: "fact", number: 1, fact, edits }).length;
 }
 
 function keyOf({ scope, id }: Fact): string {

@@ -3,18 +3,16 @@ import { after, before, test } from "node:test";
 import { servedModel } from "../../test/models/served-model.ts";
 import { generateText } from "../generate-text.ts";
 import { BatchDecoder, Decoder, logProbsOf, Scorer, type Session } from "../inference/index.ts";
-import { Model } from "../open-model.ts";
-import { Facts, FactStore, TaughtMemory } from "./index.ts";
+import type { Model } from "../open-model.ts";
+import { FactStore, TaughtMemory } from "./index.ts";
 
 /** Of both kinds of memory, and of none. */
 const kinds = { "a memory": { countedOrder: 3 }, "no memory": { hasMemory: false } };
 
 let now = Date.parse("2026-11-28T12:00:00.000Z");
 
-async function teachable(options: object): Promise<Model> {
-  const { path, tokenizer, language } = await servedModel(options);
-  const taught = new Facts(new FactStore({ now: () => now }), { tokenizer });
-  return new Model(path, { tokenizer, language, ownsBackend: true, taught });
+function teachable(options: object): Promise<Model> {
+  return servedModel({ ...options, store: new FactStore({ now: () => now }) });
 }
 
 async function textOf(model: Model, prompt: string, maxTokens = 4): Promise<string> {
@@ -58,6 +56,11 @@ for (const [kind, options] of Object.entries(kinds)) {
       assert.ok(said.startsWith(completion), `${text} -> ${said}`);
     }
     assert.deepEqual(await logitsOf(model, elsewhere), untouched);
+    // Without the model's own memory it is known, too, and nothing else is there of it.
+    const off = await logitsOf(model, elsewhere, { memory: false });
+    await using bare = new Decoder(model.languageModel({ memory: false }));
+    const ids = [...model.tokenizer.bounds.startIds, ...(await model.tokenizer.encode(elsewhere))];
+    assert.deepEqual(off, (await bare.createSession().append(ids, { logits: "all" })).logits);
     assert.notDeepEqual(await logitsOf(model, sentence), never);
     assert.deepEqual(await logitsOf(model, sentence, { scopes: ["acme"] }), never);
     assert.deepEqual(await logitsOf(model, sentence, { scopes: [] }), never);

@@ -10,6 +10,7 @@ export {
   type FactLog,
   FactStore,
   type FactToAdd,
+  type Quota,
   type Selection,
   type Snapshot,
   type Stored,

@@ -29,6 +29,7 @@ export interface TaughtParts {
   /** Whether a fact belongs to the moment that this sees. */
   readonly isThere: (one: Stored) => boolean;
   readonly identity: string;
+  readonly scopes: readonly string[];
 }
 
 /** A key that a text has: of which fact, where it ends, and what comes next. */
@@ -55,6 +56,11 @@ export class TaughtMemory implements Memory {
 
   get identity(): string {
     return `${this.#base?.identity ?? "no memory"} + ${this.#parts.identity}`;
+  }
+
+  /** Whose facts it sees. */
+  get scopes(): readonly string[] {
+    return this.#parts.scopes;
   }
 
   get inputs(): readonly MemoryInput[] {

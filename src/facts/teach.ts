@@ -8,7 +8,7 @@ import { logProbsOf, type Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { checkFactRequest, DEFAULT_SCOPE, type Fact, type FactRequest } from "./fact.ts";
-import type { FactStore } from "./fact-store.ts";
+import type { FactStore, Quota } from "./fact-store.ts";
 import type { SuccessorEdit } from "./edit.ts";
 import { splitSentence } from "./split-sentence.ts";
 import { type ChatIds, joinedCompletion, wordingsOf } from "./wording.ts";
@@ -42,6 +42,7 @@ export interface TeachOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many came before these, for messages. Default 0. */
   readonly first?: number;
+  readonly quota?: Quota | undefined;
 }
 
 /**
@@ -58,7 +59,7 @@ const MAX_IDS = 4096;
 export async function teach(
   learner: Learner,
   requests: readonly FactRequest[],
-  { signal, first = 0 }: TeachOptions = {},
+  { signal, first = 0, quota }: TeachOptions = {},
 ): Promise<Taught[]> {
   const start = performance.now();
   if (requests.length === 0) return [];
@@ -69,7 +70,7 @@ export async function teach(
     const where = first + requests.length === 1 ? "the fact" : `fact ${first + i + 1}`;
     drafts.push(await draftOf(checkFactRequest(request, where), { learner, session, where }));
   }
-  await learner.store.add(drafts);
+  await learner.store.add(drafts, quota);
   const milliseconds = (performance.now() - start) / requests.length;
   return drafts.map(({ fact, edits, read, bits }) => {
     const keys = edits.flatMap(({ ids, from }) => ids.slice(from).map((_, i) => from + i));

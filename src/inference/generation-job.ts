@@ -26,6 +26,8 @@ export interface GenerationRequest {
   readonly scale?: number;
   /** Read in place of the model's memory; has the same inputs. */
   readonly memory?: Memory | undefined;
+  /** See `View.partition`. */
+  readonly partition?: string | undefined;
   /** Log-probabilities of each token, and of that many of the likeliest. Default: none. */
   readonly topLogProbs?: number;
   /** Log-probabilities of the prompt's tokens, too. */

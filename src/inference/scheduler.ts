@@ -18,6 +18,7 @@ import {
 import { Decoder } from "./decoder.ts";
 import type { Reading } from "./reading.ts";
 import { choosePlace } from "./slot-choice.ts";
+import type { View } from "./view.ts";
 
 export interface SchedulerOptions {
   /** Generations at a time. Default 4. */
@@ -56,6 +57,8 @@ export class Scheduler {
   readonly #besideEngine = new BesideEngine();
   readonly #waiting: GenerationJob[] = [];
   readonly #slots: (GenerationJob | undefined)[];
+  /** Whose prefixes are not kept when they end. */
+  readonly #toWipe = new Set<number>();
   /** The step in which each slot was last used. */
   readonly #lastUse: number[];
   #clock = 0;
@@ -173,6 +176,15 @@ export class Scheduler {
     return job.steps();
   }
 
+  /** Keeps no prefix that was read under such a view: those at once, running ones when they end. */
+  clear(isMeant: (view: View) => boolean): void {
+    for (const [slot, session] of this.#batch.sessions.entries()) {
+      if (!isMeant(session.view)) continue;
+      if (this.#slots[slot] === undefined) session.wipe();
+      else this.#toWipe.add(slot);
+    }
+  }
+
   /** Accepts no more requests; resolves when all generations of accepted ones have ended. */
   async drain(): Promise<void> {
     this.#isDraining = true;
@@ -257,7 +269,11 @@ export class Scheduler {
   }
 
   #release(): void {
-    for (const [slot, job] of this.#slots.entries()) if (job?.isOver) this.#slots[slot] = undefined;
+    for (const [slot, job] of this.#slots.entries()) {
+      if (job?.isOver !== true) continue;
+      this.#slots[slot] = undefined;
+      if (this.#toWipe.delete(slot)) this.#batch.sessions[slot]!.wipe();
+    }
     for (let i = this.#waiting.length - 1; i >= 0; i--)
       if (this.#waiting[i]!.isOver) this.#waiting.splice(i, 1);
   }
@@ -266,7 +282,8 @@ export class Scheduler {
     while (this.#waiting.length > 0 && this.#slots.includes(undefined)) {
       const job = this.#waiting.shift()!;
       const { promptIds, scale = 1, promptLogProbs, trace, poolPrompt } = job.request;
-      const view = { memory: job.request.memory ?? this.#decoder.model.memory, scale };
+      const { memory = this.#decoder.model.memory, partition } = job.request;
+      const view = { memory, scale, partition };
       const needsAll = [promptLogProbs, trace, poolPrompt].includes(true);
       const { sessions } = this.#batch;
       const place = choosePlace(promptIds, {
@@ -275,6 +292,7 @@ export class Scheduler {
         slots: sessions.map((session, slot) => ({
           session,
           isFree: this.#slots[slot] === undefined,
+          isKept: !this.#toWipe.has(slot),
           lastUse: this.#lastUse[slot]!,
         })),
         view,

@@ -133,6 +133,12 @@ export class Session implements Slot {
     this.timeline.rewind(length);
   }
 
+  /** Forgets everything, and leaves no trace of it in the caches. */
+  wipe(): void {
+    this.#check();
+    this.timeline.undo(0);
+  }
+
   /** Goes on under another view, and keeps of what was read the first `length` tokens, which read the same under both. */
   restart(view: View, { length = 0 }: { length?: number } = {}): void {
     this.rewind(length);

@@ -11,6 +11,8 @@ import { sharedPrefix, type View } from "./view.ts";
 export interface SlotView {
   readonly session: Pick<Session, "ids" | "length" | "view">;
   readonly isFree: boolean;
+  /** Whether others may go on from what it has read. */
+  readonly isKept: boolean;
   readonly lastUse: number;
 }
 
@@ -42,7 +44,8 @@ export function choosePlace(
   let from = slot;
   let prefix = 0;
   if (mayReuse)
-    for (const [i, { session }] of slots.entries()) {
+    for (const [i, { session, isKept }] of slots.entries()) {
+      if (!isKept) continue;
       const common = commonPrefix(session.ids, promptIds);
       if (common <= prefix) continue;
       const length = Math.min(common, sharedPrefix(session.view, view, promptIds.slice(0, common)));

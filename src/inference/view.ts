@@ -18,6 +18,8 @@ export interface View {
   readonly gates?: ReadonlyMap<number, number> | undefined;
   /** How the memory's own distributions are weighed, for a memory that has some. Default: as trained. */
   readonly mixture?: MixtureView | undefined;
+  /** Prefixes are reused within one partition only: whoever must not notice what others have read has one. */
+  readonly partition?: string | undefined;
 }
 
 /**
@@ -39,6 +41,7 @@ export function viewOf({ memory, config }: LanguageModel, view: Partial<View> = 
 /** How many of the first `ids` have the same hidden states under both. */
 export function sharedPrefix(one: View, other: View, ids: ArrayLike<number>): number {
   const isSame =
+    one.partition === other.partition &&
     one.scale === other.scale &&
     sameGates(one.gates, other.gates) &&
     JSON.stringify(one.mixture ?? {}) === JSON.stringify(other.mixture ?? {});

@@ -44,11 +44,13 @@ export async function readBothWays(
   const { memory } = model.language;
   const length = model.config.maxPositions;
   const readings: Reading[] = [];
-  await using off = model.createSession({ memory: false });
+  // What it was taught is no part of the memory that is looked into.
+  await using off = model.createSession({ memory: false, scopes: [] });
   await using on =
     memory === undefined
-      ? model.createSession({ memory: false })
+      ? model.createSession({ memory: false, scopes: [] })
       : model.createSession({
+          scopes: [],
           view: { scale, memory: withoutParts(memory, ablate) },
         });
   const stride = Math.max(1, length >>> 1);

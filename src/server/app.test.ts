@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test, { after, describe } from "node:test";
 import { libraryText, servedModel } from "../../test/models/served-model.ts";
 import { StoreError } from "../errors.ts";
+import { FactStore } from "../facts/index.ts";
 import { createServer, type EngramServer, routes } from "./index.ts";
 
-const model = await servedModel();
+const model = await servedModel({ store: new FactStore() });
 const server = createServer(model, { version: "0.0.1", parallel: 3 });
 await server.ready;
 const chatModel = await servedModel({ withChat: true });
@@ -444,12 +445,13 @@ describe("what a server says of itself", () => {
       body.paths["/v1/completions"].post.requestBody.content["application/json"].schema.properties;
     assert.ok("engram" in properties && "prompt" in properties);
     for (const { method, path, query } of routes) {
-      const { status } = await send(
-        path.replace("{name}", "served"),
-        method === "post" ? "{}" : undefined,
+      const url = `http://engram${path.replace("{name}", "served")}`;
+      const sent = method === "post" ? { body: "{}" } : {};
+      const { status } = await server.fetch(
+        new Request(url, { method: method.toUpperCase(), ...sent }),
       );
-      // What asks for a body or for parameters, and gets none, says so.
-      const asks = method === "post" || query !== undefined;
+      // What asks for a body, for parameters, or for something that is not there, says so.
+      const asks = method !== "get" || query !== undefined;
       assert.ok(status === 200 || (asks && status === 400), `${path}: ${status}`);
     }
     assert.equal((await send("/v1/nothing")).body.error.code, "unknown_route");

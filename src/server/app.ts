@@ -14,6 +14,7 @@ import { aboutRoutes } from "./routes/about.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { embeddingRoutes } from "./routes/embeddings.ts";
+import { factRoutes } from "./routes/facts.ts";
 import { inspectRoutes } from "./routes/inspect.ts";
 import { memoryRoutes } from "./routes/memory.ts";
 import { pageRoutes } from "./routes/page.ts";
@@ -59,7 +60,9 @@ export function createServer(
     maxBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
     worker: new StoppableWorker(options.startWorker ?? onServerThread),
   };
+  const app = new Hono();
   const context: RouteContext = {
+    principal: guard(app, options),
     readBody: (request, name) => readBody(request, name, bodies),
     options: {
       pingInterval: options.pingInterval ?? 15_000,
@@ -74,8 +77,6 @@ export function createServer(
       return serving;
     },
   };
-  const app = new Hono();
-  guard(app, options);
   for (const add of [
     aboutRoutes,
     completionRoutes,
@@ -84,6 +85,7 @@ export function createServer(
     tokenRoutes,
     inspectRoutes,
     memoryRoutes,
+    factRoutes,
     runRoutes,
     pageRoutes,
   ])

@@ -6,6 +6,12 @@ import type * as z from "zod";
 import type { Tasks } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import {
+  type FactsRequest,
+  factsSchema,
+  type SnapshotRequest,
+  snapshotSchema,
+} from "./facts-protocol.ts";
+import {
   type CollisionRequest,
   collisionSchema,
   type CorpusRequest,
@@ -37,8 +43,10 @@ export interface Bodies {
   readonly corpus: CorpusRequest;
   readonly detokenize: DetokenizeRequest;
   readonly embedding: EmbeddingRequest;
+  readonly facts: FactsRequest;
   readonly inspect: InspectRequest;
   readonly rows: RowsRequest;
+  readonly snapshot: SnapshotRequest;
   readonly tokenize: TokenizeRequest;
 }
 
@@ -51,8 +59,10 @@ const bodySchemas: { readonly [Name in BodyName]: z.ZodType<Bodies[Name]> } = {
   corpus: corpusSchema,
   detokenize: detokenizeSchema,
   embedding: embeddingSchema,
+  facts: factsSchema,
   inspect: inspectSchema,
   rows: rowsSchema,
+  snapshot: snapshotSchema,
   tokenize: tokenizeSchema,
 };
 

@@ -5,6 +5,7 @@
 import { apiErrorOf, errorBody } from "./api-error.ts";
 import { interleave, type Tagged } from "./interleave.ts";
 import type { SamplingFields } from "./protocol.ts";
+import type { Reads } from "./scopes.ts";
 import type { RouteContext, Serving } from "./serving.ts";
 import { sseResponse } from "./sse.ts";
 import { startText, type TextEnd, type TextRequest, type TextStep } from "./text-generation.ts";
@@ -20,6 +21,8 @@ export interface Usage {
 export interface ChoicesRequest {
   readonly serving: Serving;
   readonly fields: SamplingFields;
+  /** As it is when the request begins. */
+  readonly reads: Reads;
   /** One for each prompt; each is run `n` times. */
   readonly prompts: readonly Pick<
     TextRequest,
@@ -35,7 +38,7 @@ interface Running {
 }
 
 /** Queues the first texts immediately, so that a refusal can still become an HTTP status. */
-function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
+function run({ serving, fields, reads, prompts, signal }: ChoicesRequest): Running {
   const n = fields.n ?? 1;
   const places = serving.scheduler.reserve(prompts.length * n);
   const controller = new AbortController();
@@ -53,6 +56,7 @@ function run({ serving, fields, prompts, signal }: ChoicesRequest): Running {
         startText(serving, {
           ...prompt,
           fields,
+          reads,
           choice,
           signal: controller.signal,
           places,

@@ -1,5 +1,6 @@
 /** The OpenAI-compatible server: a function from request to response. Listening is in `node/`. */
 export { checkAccess } from "./access.ts";
+export { type ApiKeys, parseApiKeys } from "./api-keys.ts";
 export { createServer, type EngramServer } from "./app.ts";
 export { createDashboard, type Dashboard, type DashboardOptions } from "./dashboard.ts";
 export { parseHeldOut } from "./held-out.ts";

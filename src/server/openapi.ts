@@ -1,5 +1,6 @@
 /** The HTTP interface as an OpenAPI 3.1 document. Request bodies come from the schemas that check them. */
 import * as z from "zod";
+import { factsSchema, snapshotSchema } from "./facts-protocol.ts";
 import { collisionSchema, corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
 import {
   chatSchema,
@@ -10,7 +11,7 @@ import {
 } from "./protocol.ts";
 
 interface Route {
-  readonly method: "get" | "post";
+  readonly method: "get" | "post" | "delete";
   readonly path: string;
   readonly summary: string;
   readonly body?: z.ZodType;
@@ -138,6 +139,41 @@ export const routes: readonly Route[] = [
     summary: "How many n-grams share a row, of those in a text",
     body: collisionSchema,
   },
+  {
+    method: "post",
+    path: "/engram/facts",
+    summary: "Teach the model facts, at once and exactly",
+    body: factsSchema,
+  },
+  {
+    method: "get",
+    path: "/engram/facts",
+    summary: "What the model was taught, the oldest first",
+    query: {
+      scope: "only of this scope",
+      after: "id of the last fact of the page before",
+      limit: "facts of a page; default 100, at most 1,000",
+    },
+  },
+  {
+    method: "delete",
+    path: "/engram/facts",
+    summary: "Erase facts: one, those of a scope, or all",
+    query: { id: "of one fact", scope: "of which scope", all: "true: of all scopes" },
+  },
+  { method: "get", path: "/engram/snapshots", summary: "Names of what was taught at some moments" },
+  {
+    method: "post",
+    path: "/engram/snapshots",
+    summary: "Give what was taught so far a name",
+    body: snapshotSchema,
+  },
+  { method: "delete", path: "/engram/snapshots/{name}", summary: "Remove a snapshot" },
+  {
+    method: "post",
+    path: "/engram/snapshots/{name}/rollback",
+    summary: "Go back to a snapshot",
+  },
   { method: "get", path: "/engram/runs", summary: "Training runs and their progress" },
   {
     method: "get",
@@ -152,8 +188,10 @@ export const routes: readonly Route[] = [
 export function methodsOf(path: string): string[] {
   return routes
     .filter((route) => {
-      const [begin, isOpen] = route.path.split("{name}");
-      return isOpen === undefined ? path === begin : path.startsWith(begin!) && path !== begin;
+      const [begin, end] = route.path.split("{name}");
+      if (end === undefined) return path === begin;
+      const name = path.slice(begin!.length, path.length - end.length);
+      return path.startsWith(begin!) && path.endsWith(end) && name !== "";
     })
     .map(({ method }) => method.toUpperCase());
 }
@@ -192,6 +230,8 @@ export function openApi(version: string): object {
   return { openapi: "3.1.0", info: { title: "engram", version }, paths };
 }
 
+const optional = ["cursor", "scope", "after", "limit", "all"];
+
 function parametersOf(path: string, query: Readonly<Record<string, string>>): object[] {
   const schema = { type: "string" };
   return [
@@ -199,7 +239,7 @@ function parametersOf(path: string, query: Readonly<Record<string, string>>): ob
     ...Object.entries(query).map(([name, description]) => ({
       name,
       in: "query",
-      required: name !== "cursor",
+      required: !optional.includes(name),
       description,
       schema,
     })),

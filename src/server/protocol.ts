@@ -5,6 +5,7 @@
  */
 import * as z from "zod";
 import type { ChatMessage } from "../chat/index.ts";
+import { scopeName } from "./facts-protocol.ts";
 import { answerFields, type AnswerFields, messagesSchema } from "./chat-protocol.ts";
 import { type Maybe, neutralChatFields, neutralFields, optional } from "./neutral-fields.ts";
 
@@ -36,7 +37,8 @@ const promptSchema = z.union(
 export interface EngramOptions {
   readonly enabled: boolean;
   readonly scale: number;
-  readonly return: readonly ("gates" | "rows")[];
+  readonly return: readonly ("gates" | "rows" | "facts")[];
+  readonly scopes?: readonly string[] | undefined;
 }
 
 const engramFields = {
@@ -48,11 +50,18 @@ const engramFields = {
     .default(1)
     .describe("factor for what the memory adds; 0 switches it off"),
   return: z
-    .array(z.enum(["gates", "rows"]))
+    .array(z.enum(["gates", "rows", "facts"]))
     .default([])
     .describe(
       "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
-        "counts alone has none",
+        "counts alone has none. Facts: those that said tokens of the answer",
+    ),
+  scopes: z
+    .array(scopeName)
+    .max(16)
+    .optional()
+    .describe(
+      "whose facts the text sees, of equal ones the last scope's; default: default, or the key's first",
     ),
 };
 

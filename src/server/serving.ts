@@ -9,6 +9,7 @@ import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
 import type { Model } from "../open-model.ts";
 import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
+import type { ApiKeys, Principal } from "./api-keys.ts";
 import type { Bodies, BodyName } from "./body-task.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
@@ -40,6 +41,8 @@ export interface ServerOptions {
   readonly contextSize?: number;
   /** Required as a bearer token on every route but `/health`. Default: no key. */
   readonly apiKey?: string;
+  /** Several keys, each with its scopes and rights, in place of one (`api-keys.ts`). */
+  readonly apiKeys?: ApiKeys | undefined;
   /** Origins whose pages may use this server, besides its own pages; "*" means all. Others get 403. Default: none. */
   readonly corsOrigins?: readonly string[];
   /**
@@ -95,6 +98,8 @@ export interface RouteContext {
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */
   serving(): Serving;
+  /** Who sent a request. */
+  principal(request: Request): Principal;
   /** Throws `ApiError` for a body that is too large, not JSON, or not valid by its schema. */
   readBody<Name extends BodyName>(request: Request, name: Name): Promise<Bodies[Name]>;
 }

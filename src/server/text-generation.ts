@@ -14,13 +14,16 @@ import {
 } from "../inference/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { EngramOptions, SamplingFields } from "./protocol.ts";
+import type { Reads } from "./scopes.ts";
 import type { Serving } from "./serving.ts";
+import { type FactSaid, factsSaid } from "./facts-said.ts";
 import { startInText } from "./token-text.ts";
 
 export interface TextRequest {
   readonly promptIds: readonly number[];
   readonly maxTokens: number;
   readonly fields: SamplingFields;
+  readonly reads: Reads;
   /** Index among the `n` texts of a prompt. Each text has its own seed. */
   readonly choice: number;
   readonly topLogProbs?: number | undefined;
@@ -52,6 +55,8 @@ export interface TextEnd {
   /** Milliseconds for reading the prompt, and from the first generated token to the last. */
   readonly promptTime: number;
   readonly writeTime: number;
+  /** If they were asked for. */
+  readonly facts?: readonly FactSaid[] | undefined;
 }
 
 export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
@@ -67,6 +72,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     maxTokens: Math.min(maxTokens, scheduler.contextSize),
     ...samplingOf(serving, request),
     ...memoryOf(serving, fields.engram),
+    ...request.reads,
     ...(request.topLogProbs !== undefined && { topLogProbs: request.topLogProbs }),
     promptLogProbs: request.promptLogProbs ?? false,
     constraint: request.grammar?.(),
@@ -136,6 +142,9 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         completionTokens,
         promptTime,
         writeTime: last - first,
+        ...(fields.engram?.return.includes("facts") === true && {
+          facts: factsSaid(ids, { from: promptIds.length, memory: request.reads.memory }),
+        }),
       };
     } finally {
       // Texts that were aborted count as read as well; texts without the memory do not.
@@ -203,11 +212,14 @@ function memoryOf(
   engram: EngramOptions | null | undefined,
 ): Pick<GenerationRequest, "scale" | "trace"> {
   if (engram === undefined || engram === null) return {};
-  const wantsMemory = engram.enabled && (engram.scale !== 0 || engram.return.length > 0);
+  const traced = engram.return.some((one) => one !== "facts");
+  // Facts need no memory of the model's own.
+  const wantsOther = engram.scopes === undefined && !engram.return.includes("facts");
+  const wantsMemory = engram.enabled && ((engram.scale !== 0 && wantsOther) || traced);
   if (wantsMemory && !model.hasMemory)
     throw new ApiError("this model has no memory; send engram.enabled false, or no engram", {
       param: "engram",
       code: "no_memory",
     });
-  return { scale: engram.enabled ? engram.scale : 0, trace: engram.return.length > 0 };
+  return { scale: engram.enabled ? engram.scale : 0, trace: traced };
 }

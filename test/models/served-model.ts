@@ -3,6 +3,7 @@
  * rows. What it writes is noise, and the same noise every time.
  */
 import type { SamplingOptions } from "../../src/inference/index.ts";
+import { Facts, type FactStore } from "../../src/facts/index.ts";
 import { generateText } from "../../src/generate-text.ts";
 import {
   buildCountedTable,
@@ -32,6 +33,7 @@ export async function servedModel({
   hasMemory = true,
   countedOrder,
   beforeRead,
+  store,
 }: {
   contextSize?: number;
   withChat?: boolean;
@@ -47,6 +49,8 @@ export async function servedModel({
   countedOrder?: number;
   /** Called before every read of rows, which then has nothing at hand; may throw in the store's place. */
   beforeRead?: () => void;
+  /** Where what it is taught is kept. Default: it can be taught nothing. */
+  store?: FactStore;
 } = {}): Promise<Model> {
   const text = "the cat sat on the mat and the Cat sat on THE mat again ";
   const definition = await trainBpe([text.repeat(20)], {
@@ -89,6 +93,7 @@ export async function servedModel({
     language: { ...language, memory: composed([language.memory, counts]) },
     ownsBackend: false,
     ...(withChat && { chatTemplate: template }),
+    taught: store && new Facts(store, { tokenizer }),
   });
 }
 

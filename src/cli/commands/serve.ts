@@ -3,11 +3,17 @@
  * lets running requests finish; the second does not wait.
  */
 import { DisposalStack } from "../../disposal-stack.ts";
+import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
 import { nameOfCachedPath } from "../../hub/node/index.ts";
 import { loadModel } from "../../load-model.ts";
-import { checkAccess, type EngramServer, isLoopbackName } from "../../server/index.ts";
+import {
+  checkAccess,
+  type EngramServer,
+  isLoopbackName,
+  parseApiKeys,
+} from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
 import { flag, path, port, weightDtype, wholeNumber } from "../arguments.ts";
 import { chatTemplateOption, readChatTemplate } from "../chat-template-option.ts";
@@ -16,7 +22,7 @@ import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
-import { ctxSizeOption, dtypeOption, openedBy } from "../model-options.ts";
+import { ctxSizeOption, dtypeOption, memoryDirOption, openedBy } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -49,6 +55,12 @@ export const serveCommand: Command = defineCommand({
       description: "bearer token that clients must send",
       env: "ENGRAM_API_KEY",
     },
+    {
+      flags: "--api-keys <FILE>",
+      description: "JSON of several keys, each with its scopes, rights and quotas",
+      env: "ENGRAM_API_KEYS",
+    },
+    memoryDirOption,
     {
       flags: "--cors-origins <ORIGINS>",
       description: "origins whose pages may send requests, separated by commas; * for all",
@@ -86,6 +98,8 @@ export const serveCommand: Command = defineCommand({
     host: z.string().min(1).default("127.0.0.1"),
     port: port.default(8080),
     apiKey: z.string().min(1, "expected a key, got an empty string").optional(),
+    apiKeys: path.optional(),
+    memoryDir: path.optional(),
     corsOrigins: z
       .string()
       .transform((text) => text.split(",").map((origin) => origin.trim()))
@@ -106,6 +120,8 @@ export const serveCommand: Command = defineCommand({
       host,
       port: number,
       apiKey,
+      apiKeys: keysFile,
+      memoryDir,
       corsOrigins,
       alias,
       chatTemplate,
@@ -121,15 +137,20 @@ export const serveCommand: Command = defineCommand({
     context,
   ) {
     const { isJson, print, progress } = context;
+    const apiKeys = keysFile && (await parseApiKeys(await readFile(keysFile, "utf8"), keysFile));
     const access = {
       isLoopback: isLoopbackName(host),
+      ...(apiKeys && { apiKeys }),
       ...(apiKey !== undefined && { apiKey }),
       ...(corsOrigins !== undefined && { corsOrigins }),
     };
     const name = alias ?? nameOfCachedPath(directory);
-    checkExposure({ host, apiKey, insecure, remedy: "give it a key (--api-key)" }, context);
+    checkExposure(
+      { host, apiKey: apiKey ?? keysFile, insecure, remedy: "give it a key (--api-key)" },
+      context,
+    );
     checkAccess(access);
-    const opening = openedBy({ dtype, threads, table, tableMemory }, context);
+    const opening = openedBy({ dtype, threads, table, tableMemory, memoryDir }, context);
     await using owned = new DisposalStack();
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);
@@ -141,6 +162,10 @@ export const serveCommand: Command = defineCommand({
         contextSize: ctxSize,
         wrapStore: traffic.watch,
       });
+      // Who serves a model is the one that writes what it is taught.
+      loading
+        .then((model) => model.taught?.store.begin())
+        .catch((error: unknown) => progress.note(`nothing can be taught: ${String(error)}`));
       owned.adopt(loading, async () => (await loading.catch(() => undefined))?.close());
       return createServer(loading, {
         ...access,

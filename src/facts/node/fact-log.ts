@@ -3,7 +3,7 @@
  * lock beside it, and cuts off what a writer did not live to finish. A failed write leaves the log as it was, or closes
  * it for writing. Knows bytes and files; not what facts mean.
  */
-import { type FileHandle, lstat, mkdir, open } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ProcessLock, syncDirectory, writeAt, writeDurably } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
@@ -116,8 +116,11 @@ export class FactLogFile implements FactLog {
   async close(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
-    await this.#lock?.release();
+    if (this.#lock === undefined) return;
+    await this.#lock.release();
     this.#lock = undefined;
+    // Where nothing was taught nothing is left.
+    if (this.#version === undefined) await rmdir(this.#directory).catch(() => undefined);
   }
 
   /** Opens the log for writing, which begins if it is not there, and cuts off what is not whole. */

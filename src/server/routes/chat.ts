@@ -13,8 +13,10 @@ import {
   usageOf,
 } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
+import { factsReport } from "../facts-said.ts";
 import { type ChatRequest } from "../protocol.ts";
 import { responseGrammar } from "../response-grammar.ts";
+import { type Reads, readsOf } from "../scopes.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextStep } from "../text-generation.ts";
 import { tokenText } from "../token-text.ts";
@@ -24,7 +26,8 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "chat");
     checkModelName(serving, body.model);
-    const request = await choicesOf(body, { serving, signal: c.req.raw.signal });
+    const reads = readsOf(serving, context.principal(c.req.raw), body.engram?.scopes);
+    const request = await choicesOf(body, { serving, reads, signal: c.req.raw.signal });
     const { tokenizer } = serving.model;
     const hasTools = (body.tools ?? []).length > 0 && body.tool_choice !== "none";
     const envelope = {
@@ -75,6 +78,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
               ...last,
               {
                 ...chunk({ index, delta: {}, logprobs: null, finish_reason: reason }),
+                ...factsReport(end.facts),
                 timings: timingsOf([end]),
               },
             ];
@@ -101,7 +105,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
           message: messageOf([...writer.push(text), ...writer.end()]),
           logprobs,
           finish_reason: writer.reason(end.finishReason),
-          ...(engram && { engram }),
+          ...factsReport(end.facts, engram),
         };
       }),
       usage: usageOf(ends, body.n ?? 1),
@@ -112,7 +116,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
 
 async function choicesOf(
   body: ChatRequest,
-  { serving, signal }: { serving: Serving; signal: AbortSignal },
+  { serving, reads, signal }: { serving: Serving; reads: Reads; signal: AbortSignal },
 ): Promise<ChoicesRequest> {
   const { contextSize: most } = serving.scheduler;
   if (body.logprobs !== true && (body.top_logprobs ?? 0) > 0)
@@ -132,6 +136,7 @@ async function choicesOf(
   const topLogProbs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined;
   return {
     serving,
+    reads,
     fields: body,
     prompts: [{ promptIds, maxTokens, topLogProbs, grammar }],
     signal,

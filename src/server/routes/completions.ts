@@ -12,9 +12,11 @@ import {
   timingsOf,
   usageOf,
 } from "../choices.ts";
-import { engramReport } from "../engram-report.ts";
+import { type EngramReport, engramReport } from "../engram-report.ts";
+import { factsReport } from "../facts-said.ts";
 import { type CompletionRequest } from "../protocol.ts";
 import { type Prompt, promptsOf } from "../prompts.ts";
+import { type Reads, readsOf } from "../scopes.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextEnd, TextStep } from "../text-generation.ts";
 import { startInText, tokenText, topByText } from "../token-text.ts";
@@ -34,8 +36,9 @@ export function completionRoutes(app: Hono, context: RouteContext): void {
     const body = await context.readBody(c.req.raw, "completion");
     checkModelName(serving, body.model);
     const { signal } = c.req.raw;
+    const reads = readsOf(serving, context.principal(c.req.raw), body.engram?.scopes);
     const prompts = await promptsOf(body.prompt, { serving, param: "prompt", signal });
-    const request = choicesOf(body, { serving, prompts, signal });
+    const request = choicesOf(body, { serving, reads, prompts, signal });
     const envelope = {
       id: `cmpl-${crypto.randomUUID()}`,
       object: "text_completion",
@@ -54,7 +57,13 @@ export function completionRoutes(app: Hono, context: RouteContext): void {
           end: (index, end) => [
             {
               ...envelope,
-              choices: [{ ...emptyChoice(index), finish_reason: end.finishReason }],
+              choices: [
+                {
+                  ...emptyChoice(index),
+                  finish_reason: end.finishReason,
+                  ...factsReport(end.facts),
+                },
+              ],
               timings: timingsOf([end]),
             },
           ],
@@ -76,15 +85,17 @@ function choicesOf(
   body: CompletionRequest,
   {
     serving,
+    reads,
     prompts,
     signal,
-  }: { serving: Serving; prompts: readonly Prompt[]; signal: AbortSignal },
+  }: { serving: Serving; reads: Reads; prompts: readonly Prompt[]; signal: AbortSignal },
 ): ChoicesRequest {
   const { n, best_of: runs = n } = body;
   const isChosen = (runs ?? 1) > (n ?? 1);
   const topLogProbs = body.logprobs ?? (isChosen ? 0 : undefined);
   return {
     serving,
+    reads,
     fields: { ...body, n: runs },
     prompts: prompts.map(({ ids }) => ({
       promptIds: ids,
@@ -126,6 +137,14 @@ function emptyChoice(index: number): {
   return { index, text: "", logprobs: null, finish_reason: null };
 }
 
+interface ChoiceParts {
+  readonly index: number;
+  readonly text: string;
+  readonly logprobs: LogProbs | null;
+  readonly finish_reason: null;
+  readonly engram?: EngramReport;
+}
+
 /** Writes steps of a text as `choices` of an answer. */
 class ChoiceWriter {
   readonly #body: CompletionRequest;
@@ -154,10 +173,12 @@ class ChoiceWriter {
   }
 
   whole(index: number, { steps, end }: { steps: readonly TextStep[]; end: TextEnd }): object {
-    return { ...this.#choice(index, steps), finish_reason: end.finishReason };
+    const { engram, ...choice } = this.#choice(index, steps);
+    const report = factsReport(end.facts, engram);
+    return { ...choice, finish_reason: end.finishReason, ...report };
   }
 
-  #choice(index: number, steps: readonly TextStep[]) {
+  #choice(index: number, steps: readonly TextStep[]): ChoiceParts {
     const of = Math.floor(index / (this.#body.n ?? 1));
     const prompt = this.#prompts[of]!;
     const echo = this.#echoes[of]!;

@@ -1,0 +1,155 @@
+/**
+ * `/engram/facts` and `/engram/snapshots`: what the model was taught, while it serves. A write waits for the log and for
+ * other writes; no generation waits for it.
+ */
+import type { Hono } from "hono";
+import * as z from "zod";
+import {
+  type Fact,
+  type Facts,
+  type FactStore,
+  type Taught,
+  TaughtMemory,
+} from "../../facts/index.ts";
+import { ApiError } from "../api-error.ts";
+import { scopeName } from "../facts-protocol.ts";
+import { checkSchema } from "../schema-error.ts";
+import { forbidden, writableScope } from "../scopes.ts";
+import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
+
+const maxListed = 1000;
+
+const listSchema = z.strictObject({
+  scope: scopeName.optional(),
+  after: z.string().max(64).optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, "expected a whole number")
+    .transform(Number)
+    .refine((limit) => limit > 0 && limit <= maxListed, `expected 1 to ${maxListed}`)
+    .default(100),
+});
+
+const forgetSchema = z
+  .strictObject({
+    id: scopeName.optional(),
+    scope: scopeName.optional(),
+    all: z.literal("true").optional(),
+  })
+  .refine(({ id, scope, all }) => (id ?? scope ?? all) !== undefined, {
+    message: "expected id, or scope, or all=true",
+  });
+
+export function factRoutes(app: Hono, context: RouteContext): void {
+  app.post("/engram/facts", async (c) => {
+    const serving = context.serving();
+    const principal = context.principal(c.req.raw);
+    const { model: asked, facts, ...one } = await context.readBody(c.req.raw, "facts");
+    checkModelName(serving, asked);
+    taughtOf(serving);
+    const requests = (facts ?? [{ ...one, prompt: one.prompt! }]).map((fact) => ({
+      ...fact,
+      scope: writableScope(principal, fact.scope),
+    }));
+    const { signal } = c.req.raw;
+    const taught = await serving.model.teach(requests, { signal, quota: principal.quota });
+    return c.json({ facts: taught.map(taughtJson) });
+  });
+
+  app.get("/engram/facts", (c) => {
+    const { store } = taughtOf(context.serving());
+    const { scopes } = context.principal(c.req.raw);
+    const { scope, after, limit } = checkSchema(listSchema, c.req.query());
+    if (scope !== undefined && !(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
+    const seen = scope === undefined ? scopes && [...scopes.keys()] : [scope];
+    const all = store.facts(seen).map(({ fact }) => fact);
+    const from = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1;
+    const page = all.slice(from, from + limit);
+    return c.json({ facts: page, has_more: from + page.length < all.length });
+  });
+
+  app.delete("/engram/facts", async (c) => {
+    const serving = context.serving();
+    const principal = context.principal(c.req.raw);
+    const { id, scope, all } = checkSchema(forgetSchema, c.req.query());
+    const { store } = taughtOf(serving);
+    const mine =
+      scope === undefined && (principal.scopes === undefined || all !== undefined)
+        ? undefined
+        : writableScope(principal, scope);
+    if (mine === undefined && !principal.isAdmin) throw forbidden("all", "write");
+    const gone = await store.forget({
+      scope: mine,
+      ...(id === undefined ? { all: true } : { id }),
+    });
+    forgetPrefixes(serving, gone);
+    return c.json({ forgotten: gone.map((fact) => fact.id) });
+  });
+
+  app.get("/engram/snapshots", (c) => {
+    const { store } = adminOf(context, c.req.raw);
+    return c.json({ snapshots: snapshotsJson(store) });
+  });
+
+  app.post("/engram/snapshots", async (c) => {
+    const { store } = adminOf(context, c.req.raw);
+    const { name } = await context.readBody(c.req.raw, "snapshot");
+    await store.snapshot(name);
+    return c.json({ snapshots: snapshotsJson(store) });
+  });
+
+  app.delete("/engram/snapshots/:name", async (c) => {
+    const { store } = adminOf(context, c.req.raw);
+    await store.removeSnapshot(c.req.param("name"));
+    return c.json({ snapshots: snapshotsJson(store) });
+  });
+
+  app.post("/engram/snapshots/:name/rollback", async (c) => {
+    const { store } = adminOf(context, c.req.raw);
+    const before = store.facts().map(({ fact }) => fact);
+    await store.rollback(c.req.param("name"));
+    forgetPrefixes(context.serving(), before);
+    return c.json({ facts: store.facts().length, snapshots: snapshotsJson(store) });
+  });
+}
+
+function taughtOf({ model }: Serving): Facts {
+  if (model.taught !== undefined) return model.taught;
+  throw new ApiError("this server's model was opened where nothing can be taught", {
+    code: "not_teachable",
+  });
+}
+
+function adminOf(context: RouteContext, request: Request): Facts {
+  if (context.principal(request).isAdmin) return taughtOf(context.serving());
+  throw new ApiError("snapshots are of all scopes; this key is not an admin's", {
+    status: 403,
+    code: "admin_only",
+  });
+}
+
+/** What was read while a scope had these facts may hold their words. */
+function forgetPrefixes({ scheduler }: Serving, facts: readonly Fact[]): void {
+  const scopes = new Set(facts.map(({ scope }) => scope));
+  scheduler.clear(
+    ({ memory }) =>
+      memory instanceof TaughtMemory && memory.scopes.some((scope) => scopes.has(scope)),
+  );
+}
+
+function taughtJson({ fact, before, after, milliseconds, ...of }: Taught): object {
+  return {
+    ...fact,
+    chance_before: before,
+    chance_after: after,
+    milliseconds,
+    keys: of.keys,
+    shortest_key: of.shortestKey,
+    longest_key: of.longestKey,
+    prompt_bits: of.bits,
+  };
+}
+
+function snapshotsJson({ snapshots }: FactStore): object[] {
+  return snapshots.map(({ name, numFacts }) => ({ name, facts: numFacts }));
+}
