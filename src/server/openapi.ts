@@ -184,15 +184,17 @@ export const routes: readonly Route[] = [
   { method: "get", path: "/openapi.json", summary: "This document" },
 ];
 
-/** The methods allowed for a path; none if no route has it. */
+/** The methods allowed for a path, by the route that says most of it; none if no route has it. */
 export function methodsOf(path: string): string[] {
-  return routes
-    .filter((route) => {
-      const [begin, end] = route.path.split("{name}");
-      if (end === undefined) return path === begin;
-      const name = path.slice(begin!.length, path.length - end.length);
-      return path.startsWith(begin!) && path.endsWith(end) && name !== "";
-    })
+  const fitting = routes.filter(({ path: pattern }) => {
+    const [begin, end] = pattern.split("{name}");
+    if (end === undefined) return path === begin;
+    const hasName = path.length > begin!.length + end.length;
+    return hasName && path.startsWith(begin!) && path.endsWith(end);
+  });
+  const longest = Math.max(...fitting.map(({ path: pattern }) => pattern.length));
+  return fitting
+    .filter(({ path: pattern }) => pattern.length === longest)
     .map(({ method }) => method.toUpperCase());
 }
 

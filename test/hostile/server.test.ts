@@ -102,7 +102,7 @@ test("a wrong method is 405 and says which are right; a path that is none is 404
   for (const { method, path } of routes)
     taken.set(path, [
       ...(taken.get(path) ?? []),
-      ...(method === "get" ? ["GET", "HEAD"] : ["POST"]),
+      ...(method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()]),
     ]);
   for (const [path, methods] of taken)
     for (const method of ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
