@@ -38,6 +38,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   facts: ["src/memory/memory.ts", "bytes", "inference", "numerics", "type tokenizer"],
   machine: ["bytes", "memory", "numerics"],
   "at-rest": ["bytes", "checkpoint", "memory", "numerics", "type model", "model.layerName"],
+  // Finds vectors by gradients, as training does, but of no weight.
+  teaching: ["inference", "model", "tensor", "numerics"],
   // Of memory the seam, and of tables what they add to a checkpoint.
   // `inference` for its scorer and windows: validation while training is the same count of bits per
   // byte that `engram eval` makes (docs/decisions/0008).

@@ -8,7 +8,8 @@ import {
   randomModel,
   smallConfig,
 } from "../../test/models/random-model.ts";
-import type { Memory, StreamWrite } from "../memory/memory.ts";
+import { streamWrites } from "../../test/models/stream-writes.ts";
+import type { Memory } from "../memory/memory.ts";
 import { blockOf, decodeGraph, io, type ModelConfig, writePositions } from "../model/index.ts";
 import { ortBackend } from "../tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend, runOnce, type Value, zeros } from "../tensor/index.ts";
@@ -19,51 +20,13 @@ const text = [0, 7, 3, 3, 38, 12, 7, 3, 21, 5, 5, 5, 9, 30, 2, 17, 7, 3];
 const other = [0, 4, 4, 9, 30, 11, 1];
 
 /** Adds a vector of its own before layers 1 and `numLayers`, wherever `key` ends. */
-function taught(model: LanguageModel, key: readonly number[]): Memory {
-  const { memory: base, config } = model;
-  const layers = [1, config.numLayers];
-  const vectors = layers.map((layerId) => ({
+function taught({ memory, config }: LanguageModel, key: readonly number[]): Memory {
+  const vectors = [1, config.numLayers].map((layerId) => ({
+    keys: [key],
     layerId,
     vector: Float32Array.from({ length: config.hiddenSize }, (_, i) => Math.sin(i + layerId) * 2),
   }));
-  return {
-    identity: `taught ${key}`,
-    inputs: base?.inputs ?? [],
-    takesHints: false,
-    report: () => base!.report(),
-    reader() {
-      const reader = base?.reader();
-      return {
-        address(spans) {
-          const writes: StreamWrite[] = [];
-          let position = 0;
-          for (const { ids, begin = 0, from, to } of spans)
-            for (let at = from; at < to; at++, position++)
-              if (
-                at - key.length + 1 >= begin &&
-                key.every((id, i) => ids[at - key.length + 1 + i] === id)
-              )
-                writes.push(...vectors.map((one) => ({ position, ...one })));
-          const at = reader?.address(spans) ?? { numPositions: position, rows: new Map() };
-          return { ...at, base: at, writes };
-        },
-        lookUp(at, into) {
-          if (reader !== undefined)
-            return reader.lookUp((at as unknown as { base: typeof at }).base, into);
-          return {
-            numRows: 0,
-            isDone: true,
-            begin: () => undefined,
-            hasArrived: () => true,
-            arrival: async () => undefined,
-            all: async () => undefined,
-            settled: async () => undefined,
-          };
-        },
-        hint: () => undefined,
-      };
-    },
-  };
+  return streamWrites(memory, vectors);
 }
 
 /** Logits [T,V], each layer a graph of its own, and what is written added between them. */

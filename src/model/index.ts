@@ -59,6 +59,7 @@ export {
   type QuantizedWeights,
 } from "./weights.ts";
 export { type LayerRange } from "./transformer.ts";
+export { pastGraph, vectorGraph, vectorIo, type VectorShape } from "./vector-graphs.ts";
 export {
   ggufConfigJson,
   type GgufFacts,

@@ -1,5 +1,12 @@
 /** Numbers that must be exact: generators, primes, eight- and sixteen-bit floats. */
-export { bf16OfBits, decodeBf16, decodeBf16Array, encodeBf16, encodeBf16Array } from "./bf16.ts";
+export {
+  bf16OfBits,
+  decodeBf16,
+  decodeBf16Array,
+  encodeBf16,
+  encodeBf16Array,
+  roundToBf16,
+} from "./bf16.ts";
 export { crc32c, linearCrc32c } from "./crc32c.ts";
 export { decodeF16Array } from "./f16.ts";
 export { firstNonFinite } from "./finite.ts";

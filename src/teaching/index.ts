@@ -1,0 +1,8 @@
+/** Facts -> vectors of the residual stream that make a model say them. */
+export type { Edit, Statement } from "./edit.ts";
+export {
+  VectorWriter,
+  type WriterOptions,
+  type Written,
+  type WrittenVector,
+} from "./vector-writer.ts";
