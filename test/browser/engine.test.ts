@@ -1,16 +1,15 @@
 /** The engine in a real Chromium, in a page that is not isolated: the conformance suite of all backends. */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { build, type Rolldown } from "vite";
 import { wasmFiles } from "../../src/tensor/backends/onnx/node/engine-files.ts";
-import { nameIn, startRangeServer } from "../range-server.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
 import type { PageResults } from "./in-page.ts";
+import { startStaticSite } from "./static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const inPage = join(root, "test", "browser", "in-page.ts");
@@ -53,16 +52,7 @@ test("the backend conformance suite passes in Chromium", { skip: noBrowser }, as
       "engine.wasm": await readFile(wasm),
     };
     for (const one of output) if (one.type === "chunk") files[one.fileName] = Buffer.from(one.code);
-    const answer = (request: IncomingMessage, response: ServerResponse): boolean => {
-      const name = nameIn(request);
-      const type = { html: "text/html", js: "text/javascript", mjs: "text/javascript" }[
-        name.split(".").at(-1)!
-      ];
-      if (type === undefined || !(name in files)) return false;
-      response.writeHead(200, { "content-type": type }).end(files[name]);
-      return true;
-    };
-    await using server = await startRangeServer(files, answer);
+    await using server = await startStaticSite(files);
     const { page, complaints } = await browser.open(`${server.origin}/index.html`);
     const found = (await page.evaluate(
       `import("/${output[0].fileName}").then(async () => ({ ...(await results), isolated: crossOriginIsolated }))`,

@@ -4,29 +4,22 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build, type Rolldown } from "vite";
 import { generateText, loadModel, type Model } from "../../src/index.ts";
-import { type RangeServer, nameIn, rangeOf, startRangeServer } from "../range-server.ts";
+import type { RangeServer } from "../range-server.ts";
 import { createServer } from "../../src/server/index.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
 import { stripTokens } from "./inspector.ts";
+import { filesIn, startStaticSite } from "./static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const prompt = "ROMEO:\nIt is";
-const types: Readonly<Record<string, string>> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".mjs": "text/javascript",
-  ".css": "text/css",
-};
-
 /** `engram-lm/web` as a page's own bundle has it, beside the site's engine and model. */
 async function bundledLibrary(): Promise<Record<string, Uint8Array>> {
   const made = await build({
@@ -61,22 +54,10 @@ describe("the static site", { skip: noBrowser }, () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "engram-site-"));
     await promisify(execFile)(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
-    const files: Record<string, Uint8Array> = await bundledLibrary();
-    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
-      if (entry.isFile()) files[entry.name] = await readFile(join(entry.parentPath, entry.name));
-    files[""] = files["index.html"]!;
-    files["empty.html"] = Buffer.from("<!doctype html><title>empty</title>");
-    server = await startRangeServer(files, (request: IncomingMessage, response: ServerResponse) => {
-      const name = nameIn(request) || "index.html";
-      if (request.url!.includes("/none/")) {
-        response.writeHead(404).end();
-        return true;
-      }
-      if (rangeOf(request.headers.range) !== undefined || !(name in files)) return false;
-      const type = types[extname(name)] ?? "application/octet-stream";
-      response.writeHead(200, { "content-type": type, "content-length": files[name]!.length });
-      response.end(files[name]);
-      return true;
+    server = await startStaticSite({
+      ...(await bundledLibrary()),
+      ...(await filesIn(folder)),
+      "empty.html": Buffer.from("<!doctype html><title>empty</title>"),
     });
     address = `${server.origin}/some/path/`;
     model = await loadModel(join(root, "assets", "shakespeare"));

@@ -20,6 +20,9 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { build } from "vite";
+import { noBrowser, TestBrowser } from "../browser/browser.ts";
+import { filesIn, startStaticSite } from "../browser/static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 // A system's folder for such things may be a link, which what is run below would not show.
@@ -100,7 +103,7 @@ before(() => {
   install(join(scratch, tarball));
 });
 
-function installTest(name: string, check: (t: TestContext) => void): void {
+function installTest(name: string, check: (t: TestContext) => void | Promise<void>): void {
   test(name, (t) => (offline === undefined ? check(t) : t.skip(offline)));
 }
 
@@ -218,6 +221,52 @@ installTest("every program of the README runs on the oldest Node allowed and on 
       assert.equal(status, 0, `${node}: ${stderr}`);
       assert.ok(stdout.length > 20, stdout);
     }
+});
+
+installTest("with Vite and fifteen lines, a model writes in a page", async (t) => {
+  if (noBrowser !== false) return t.skip(noBrowser);
+  const folder = join(project, "page");
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, "index.html"),
+    '<!doctype html><title>…</title><pre></pre><script type="module" src="./main.js"></script>',
+  );
+  writeFileSync(
+    join(folder, "main.js"),
+    `import { generateText, loadModel } from "engram-lm/web";
+     const out = document.querySelector("pre");
+     const model = await loadModel("model", { onProgress: ({ file }) => (document.title = file) });
+     for await (const piece of generateText(model, "ROMEO:", { maxTokens: 20, temperature: 0 }))
+       out.append(piece);
+     document.title = "done";`,
+  );
+  await build({
+    root: folder,
+    base: "./",
+    configFile: false,
+    logLevel: "error",
+    build: { target: "es2024" },
+  });
+  const { stdout } = program(`
+    import { generateText, loadModel } from "engram-lm";
+    const model = await loadModel("node_modules/engram-lm/assets/shakespeare");
+    for await (const piece of generateText(model, "ROMEO:", { maxTokens: 20, temperature: 0 }))
+      process.stdout.write(piece);
+    await model.close();`);
+  const model = await filesIn(join(installed, "assets", "shakespeare"));
+  await using server = await startStaticSite({
+    ...model,
+    ...(await filesIn(join(folder, "dist"))),
+  });
+  const browser = new TestBrowser();
+  try {
+    const { page, complaints } = await browser.open(`${server.origin}/a/page/`);
+    await page.waitForFunction('document.title === "done"');
+    assert.equal(await page.locator("pre").textContent(), stdout);
+    assert.deepEqual(complaints, []);
+  } finally {
+    await browser.close();
+  }
 });
 
 // From here on the installed package is damaged.
