@@ -100,7 +100,8 @@ test("every command that takes a model takes its name, and offers the pull of on
     const needed = command.options
       .filter(({ isRequired }) => isRequired)
       .flatMap(({ flags }) => [flags.split(" ")[0]!, "x"]);
-    const words = [...command.path.split(" "), "owner/none", ...needed];
+    const others = (command.arguments ?? []).slice(1).map(() => "x");
+    const words = [...command.path.split(" "), "owner/none", ...others, ...needed];
     const { code, err } = await run(words, { commands, cache });
     assert.equal(code, 2, command.path);
     assert.match(err, /engram pull owner\/none\n$/, command.path);
