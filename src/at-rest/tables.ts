@@ -16,12 +16,13 @@ import {
   hashConstants,
   hashConstantsDigest,
   type LayerLayout,
-  RamStore,
+  openRamStore,
   readInPlace,
   type RetrievalTable,
   type RowFormat,
   rowFormat,
   type RowStore,
+  type SmallRamStore,
   type TableIdentity,
   type UseCodes,
 } from "../memory/index.ts";
@@ -292,10 +293,10 @@ const CHUNK_BYTES = 1 << 24;
 async function readWhole(
   { numRows, format, parts }: TableAtRest,
   { files, advise }: Pick<OpenTableOptions, "files" | "advise">,
-): Promise<RamStore> {
+): Promise<SmallRamStore> {
   const { rowBytes } = format;
   // Most rows of a saved table are used, so huge pages waste little, and they halve the time of a read.
-  const store = new RamStore({ numRows, rowBytes, advise });
+  const store = await openRamStore({ numRows, rowBytes, advise });
   const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
   for (const { tensor, from, to } of parts) {
     const { name } = tensor;

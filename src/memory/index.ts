@@ -84,6 +84,7 @@ export { SideBySideStore } from "./stores/wrappers/side-by-side.ts";
 
 export { planTableMemory, type TableMemoryPlan } from "./stores/out-of-core/out-of-core-memory.ts";
 export { RamStore, type RamStoreOptions } from "./stores/ram/ram.ts";
+export { type SmallRamStore } from "./stores/ram/small-ram.ts";
 export { storesFrom, type TableReport, type TierReport } from "./tiers.ts";
 export { hashConstantsDigest, type TableIdentity } from "./table-file.ts";
 export {
@@ -95,4 +96,4 @@ export {
   tokenMapSha256,
 } from "./token-map.ts";
 export { TrainableHashedMemory } from "./trainable-hashed-memory.ts";
-export { countedMemory, readInPlace } from "./when-needed.ts";
+export { countedMemory, openRamStore, readInPlace } from "./when-needed.ts";

@@ -41,14 +41,12 @@ export interface RowCopyFunctions {
 }
 
 export interface WasmRowCopy {
-  /** Zeroed memory of at least `bytes` (at most `MAX_MEMORY_BYTES`). Throws if there is not enough. */
+  /** Zeroed memory of at least `bytes` (at most 4 GiB). Throws if there is not enough. */
   allocate(bytes: number, options: { shared: boolean }): WasmMemory;
   bind(memories: { table: WasmMemory; window: WasmMemory }): RowCopyFunctions;
 }
 
 const PAGE_BYTES = 65_536;
-/** 32-bit addresses. */
-export const MAX_MEMORY_BYTES: number = 65_536 * PAGE_BYTES;
 
 export function createWasmRowCopy(): WasmRowCopy | undefined {
   const { WebAssembly: api } = globalThis as unknown as { WebAssembly?: WasmApi };
