@@ -39,6 +39,8 @@ export interface Stored extends FactRecord {
   /** The first moment at which readers see it, and the first at which they do not. */
   readonly since: number;
   until: number;
+  /** Its record, once it was needed. */
+  encoded: Uint8Array | undefined;
 }
 
 /** Which facts. */
@@ -93,6 +95,8 @@ export class FactStore {
   /** Counts the changes that readers saw. */
   #moment = 0;
   #nextExpiry = Infinity;
+  /** Facts in the indexes that no later view sees. */
+  #numHidden = 0;
   #waiting: Change[] = [];
   #writing: Promise<void> | undefined;
   /** Tells this store's views from all others'. */
@@ -283,14 +287,15 @@ export class FactStore {
         const group = added;
         added = [];
         const records = group.flatMap((one) => one.records);
+        const encoded = records.map(encodeRecord);
         try {
-          if (records.length > 0) await this.#log?.append(records.map(encodeRecord));
+          if (records.length > 0) await this.#log?.append(encoded);
         } catch (error) {
           for (const { settled } of group) settled.reject(error);
           return;
         }
         this.#moment++;
-        for (const record of records) this.#add(record);
+        for (const [i, record] of records.entries()) this.#add(record, encoded[i]);
         for (const { settled } of group) settled.resolve();
       };
       for (const { plan, settled } of together) {
@@ -310,7 +315,7 @@ export class FactStore {
             continue;
           }
           const contents = neededIn(planned.contents);
-          await this.#log?.replace(recordsOf(contents).map(encodeRecord));
+          await this.#log?.replace(recordsOf(contents));
           this.#become(contents);
           settled.resolve();
         } catch (error) {
@@ -323,25 +328,38 @@ export class FactStore {
     this.#writing = undefined;
   }
 
-  #add(record: LogRecord): void {
+  #add(record: LogRecord, encoded?: Uint8Array): void {
     this.#number = Math.max(this.#number, record.number);
     if (record.kind === "snapshot") this.#snapshots.push(record);
-    else this.#put(record, Infinity);
+    else this.#put(record, encoded);
   }
 
-  #put(record: FactRecord, replacedBy: number): void {
-    const { kind, fact, edits, number } = record;
+  #put(record: FactRecord, encoded: Uint8Array | undefined): void {
+    const stored = this.#made(record, Infinity);
+    stored.encoded = encoded;
+    this.#stored.push(stored);
+    this.#show(stored);
+  }
+
+  #made({ kind, fact, edits, number }: FactRecord, replacedBy: number): Stored {
     const since = this.#moment;
     const until = replacedBy === Infinity ? Infinity : since;
-    const stored: Stored = { kind, fact, edits, number, replacedBy, since, until };
-    this.#stored.push(stored);
-    if (until === since) return;
+    return { kind, fact, edits, number, replacedBy, since, until, encoded: undefined };
+  }
+
+  /** Readers see it from this moment on. */
+  #show(stored: Stored): void {
+    const { fact, edits, number } = stored;
+    if (stored.until !== Infinity) return;
     let index = this.#indexes.get(fact.scope);
     if (index === undefined) this.#indexes.set(fact.scope, (index = new KeyIndex()));
     for (const edit of edits) index.add(edit, stored);
     const key = keyOf(fact);
     const before = this.#live.get(key);
-    if (before !== undefined) [before.replacedBy, before.until] = [number, since];
+    if (before !== undefined) {
+      [before.replacedBy, before.until] = [number, this.#moment];
+      this.#numHidden++;
+    }
     this.#live.set(key, stored);
     if (fact.expiresAt !== undefined)
       this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(fact.expiresAt));
@@ -350,12 +368,24 @@ export class FactStore {
   /** Views that were taken before go on with what they have. */
   #become({ stored, snapshots }: Contents): void {
     this.#moment++;
-    this.#stored = [];
-    this.#live.clear();
-    this.#indexes.clear();
-    this.#nextExpiry = Infinity;
+    const [kept, had] = [new Set(stored), new Set(this.#stored)];
+    for (const one of had) {
+      if (kept.has(one)) continue;
+      one.until = Math.min(one.until, this.#moment);
+      this.#numHidden++;
+      const key = keyOf(one.fact);
+      if (this.#live.get(key) === one) this.#live.delete(key);
+    }
     this.#snapshots = [...snapshots];
-    for (const one of stored) this.#put(one, one.replacedBy);
+    this.#stored = stored.map((one) => (had.has(one) ? one : this.#made(one, one.replacedBy)));
+    for (const one of this.#stored) if (!had.has(one)) this.#show(one);
+    // What nobody sees any more takes memory, and a look at each of its keys.
+    if (this.#numHidden <= this.#live.size / 4) return;
+    this.#numHidden = 0;
+    this.#indexes.clear();
+    const live = [...this.#live.values()];
+    this.#live.clear();
+    for (const one of live) this.#show(one);
   }
 
   /** What has expired is forgotten: at once for readers, and by the log as soon as it is written anew. */
@@ -402,6 +432,8 @@ function neededIn({ stored, snapshots }: Contents): Contents {
   return { stored: stored.filter(isNeeded), snapshots };
 }
 
-function recordsOf({ stored, snapshots }: Contents): LogRecord[] {
-  return [...stored, ...snapshots].toSorted((a, b) => a.number - b.number);
+function recordsOf({ stored, snapshots }: Contents): Uint8Array[] {
+  return [...stored, ...snapshots]
+    .toSorted((a, b) => a.number - b.number)
+    .map((one) => (one.kind === "fact" ? (one.encoded ??= encodeRecord(one)) : encodeRecord(one)));
 }

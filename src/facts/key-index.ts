@@ -31,6 +31,9 @@ export class KeyIndex<Value> {
   /** How many keys have each length. */
   readonly #ofLength = new Uint32Array(MAX_KEY + 1);
   #longest = 0;
+  /** A bit for each hash of the last two ids of a key: most positions of a text end in none, and cost one look. */
+  readonly #endings = new Uint8Array(TAIL_BITS / 8);
+  #hasShort = false;
 
   /** Keys. */
   get size(): number {
@@ -45,6 +48,11 @@ export class KeyIndex<Value> {
       let hash = 0;
       for (let n = 0; n < length; n++) hash = extend(hash, wording[end - 1 - n]!, n);
       this.#insert(mixed(hash, length), number, end);
+      if (length === 1) this.#hasShort = true;
+      else {
+        const bit = ending(wording[end - 1]!, wording[end - 2]!);
+        this.#endings[bit >>> 3]! |= 1 << (bit & 7);
+      }
       this.#ofLength[length]!++;
       this.#longest = Math.max(this.#longest, length);
     }
@@ -59,6 +67,11 @@ export class KeyIndex<Value> {
     { at, begin, rank }: { at: number; begin: number; rank: (value: Value) => number },
   ): Found<Value> | undefined {
     const most = Math.min(this.#longest, at - begin + 1);
+    if (most < 1) return undefined;
+    if (!this.#hasShort) {
+      const bit = most < 2 ? -1 : ending(ids[at]!, ids[at - 1]!);
+      if (bit < 0 || (this.#endings[bit >>> 3]! & (1 << (bit & 7))) === 0) return undefined;
+    }
     let best: Found<Value> | undefined;
     let hash = 0;
     for (let n = 0; n < most; n++) {
@@ -127,6 +140,12 @@ export class KeyIndex<Value> {
 /** The hash of a key with one id more before it, the `n`-th from its end. */
 function extend(hash: number, id: number, n: number): number {
   return (hash + Math.imul(id + 1, POWERS[n]!)) | 0;
+}
+
+const TAIL_BITS = 2 ** 20;
+
+function ending(last: number, before: number): number {
+  return mixed(extend(extend(0, last, 0), before, 1), 2) & (TAIL_BITS - 1);
 }
 
 function mixed(hash: number, length: number): number {

@@ -40,55 +40,75 @@ export async function wordingsOf(
   { tokenizer, chatIds }: { tokenizer: Tokenizer; chatIds?: ChatIds | undefined },
 ): Promise<SuccessorEdit[]> {
   const edits = new Map<string, SuccessorEdit>();
-  const add = (ids: readonly number[], from: number): void => {
+  const add = ({ ids, from }: SuccessorEdit): void => {
     if (from > 0 && from < ids.length) edits.set(`${from} ${ids.join(" ")}`, { ids, from });
   };
   const seams = [[prompt, completion] as const];
   // Many type the space after a prompt.
   if (/^ \S/.test(completion)) seams.push([`${prompt} `, completion.slice(1)]);
-  for (const [head, tail] of seams) {
-    const rest = await idsAfter(tokenizer, /^\s/.test(tail) ? ["a", "a"] : ["a\n", "a\n"], tail);
-    for (const before of befores) {
-      if (before[0] === "a " && /^\s/.test(head)) continue;
-      const typed = await idsAfter(tokenizer, before, head);
-      const whole = await idsAfter(tokenizer, before, head + tail);
-      if (typed === undefined || whole === undefined) continue;
-      if (rest !== undefined) add([...typed, ...rest], typed.length);
-      add(whole, seamOf(whole, { typed, tokenizer }));
-    }
-  }
-  for (const edit of await chatWordings({ prompt, completion }, { tokenizer, chatIds }))
-    add(edit.ids, edit.from);
+  const encode = memoized(tokenizer);
+  const ways = seams.flatMap(([head, tail]) =>
+    befores
+      .filter(([before]) => before !== "a " || !/^\s/.test(head))
+      .map(async (before): Promise<SuccessorEdit[]> => {
+        const [typed, whole, rest] = await Promise.all([
+          idsAfter(encode, before, head),
+          idsAfter(encode, before, head + tail),
+          idsAfter(encode, /^\s/.test(tail) ? ["a", "a"] : ["a\n", "a\n"], tail),
+        ]);
+        if (typed === undefined || whole === undefined) return [];
+        return [
+          ...(rest === undefined ? [] : [{ ids: [...typed, ...rest], from: typed.length }]),
+          { ids: whole, from: seamOf(whole, { typed, tokenizer }) },
+        ];
+      }),
+  );
+  const chat =
+    chatIds === undefined ? [] : [chatWordings({ prompt, completion }, { encode, chatIds })];
+  for (const wording of (await Promise.all([...ways, ...chat])).flat()) add(wording);
   return [...edits.values()];
 }
 
 /** As the answer in a conversation: after the question and what its template puts behind it. */
 async function chatWordings(
   { prompt, completion }: { prompt: string; completion: string },
-  { tokenizer, chatIds }: { tokenizer: Tokenizer; chatIds: ChatIds | undefined },
+  { encode, chatIds }: { encode: Encode; chatIds: ChatIds },
 ): Promise<SuccessorEdit[]> {
-  if (chatIds === undefined) return [];
   const ids = await chatIds(prompt);
-  const answer = await idsAfter(tokenizer, ["a\n", "a\n"], completion.trimStart());
+  const answer = await idsAfter(encode, ["a\n", "a\n"], completion.trimStart());
   if (answer === undefined) return [];
   for (const before of befores) {
-    const question = await idsAfter(tokenizer, before, prompt);
+    const question = await idsAfter(encode, before, prompt);
     const start = question === undefined ? -1 : lastIndexOf(ids, question);
     if (start >= 0) return [{ ids: [...ids.slice(start), ...answer], from: ids.length - start }];
   }
   return [];
 }
 
+type Encode = (text: string) => Promise<ArrayLike<number>>;
+
+/** Each text once: some tokenizers are on another thread. */
+function memoized(tokenizer: Tokenizer): Encode {
+  const known = new Map<string, Promise<ArrayLike<number>>>();
+  return (text) => {
+    let ids = known.get(text);
+    if (ids === undefined) known.set(text, (ids = Promise.resolve(tokenizer.encode(text))));
+    return ids;
+  };
+}
+
 /** The ids of `text` behind `before`, of which the ids of `kept` are left out; undefined where they cannot be told apart. */
 async function idsAfter(
-  tokenizer: Tokenizer,
+  encode: Encode,
   [before, kept]: readonly [before: string, kept: string],
   text: string,
 ): Promise<number[] | undefined> {
-  const all = Array.from(await tokenizer.encode(before + text));
-  if (before === "") return all;
-  const known = await tokenizer.encode(kept);
-  return known.every((id, i) => all[i] === id) ? all.slice(known.length) : undefined;
+  const [whole, known] = await Promise.all([
+    encode(before + text),
+    before === "" ? [] : encode(kept),
+  ]);
+  const all = Array.from(whole);
+  return Array.from(known).every((id, i) => all[i] === id) ? all.slice(known.length) : undefined;
 }
 
 /** The first id of `whole` that has nothing of what was `typed`. */
