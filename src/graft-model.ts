@@ -26,10 +26,10 @@ import {
   numParams,
   paramLayout,
   paramViews,
-  parseQuantization,
   readModelConfig,
 } from "./model/index.ts";
 import { isBlockType } from "./numerics/index.ts";
+import { dtypeToHold } from "./model-weights.ts";
 import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
 import { numberSource, storedSources } from "./stored-weights.ts";
@@ -65,6 +65,8 @@ export interface Graft {
   /** Tokens that were counted, and bytes of their counts at rest. */
   readonly countedTokens: number;
   readonly countedBytes: number;
+  /** Whether the model's weights were packed, and are written as the numbers that they stand for. */
+  readonly isUnpacked: boolean;
 }
 
 /**
@@ -83,8 +85,9 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   if (counted !== undefined && before.counted !== undefined) throw has("counts");
   const tokenizer = owned.adopt(await origin.openTokenizer(), (one) => one.close?.());
   // What rests packed is written as the numbers that it stands for: nothing else has room for a memory beside it.
-  const isUnpacked = files.hasOwnNames || parseQuantization(files.config) !== "f32";
-  const kept = isUnpacked ? { ...origin.texts.config, dtype: "float32" } : files.config;
+  const isUnpacked = dtypeToHold(files, checked.tensors, undefined) !== "f32";
+  const isRewritten = files.hasOwnNames || isUnpacked;
+  const kept = isRewritten ? { ...origin.texts.config, dtype: "float32" } : files.config;
   const settings = { ...kept, ...addedKeys(tokenizer, { rows, counted }) };
   const config = await readModelConfig(settings, findEngramConfig(settings));
   const tables = rows === undefined ? [] : emptyTables(config.engram!);
@@ -92,7 +95,7 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
   const isMemory = memoryNames(checked);
   // A tied weight may be there under two names.
   const there = [...new Set(checked.tensors.values())];
-  const backbone = isUnpacked
+  const backbone = isRewritten
     ? storedSources(before, { params: await origin.weights(), format: "f32" })
     : there.filter(({ name }) => !isMemory.has(name)).map((one) => copyOf(files, one));
   const copied = there.filter(({ name }) => isMemory.has(name)).map((one) => copyOf(files, one));
@@ -114,6 +117,7 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
       numRows: tables.reduce((n, { store }) => n + store.numRows, 0),
       countedTokens: counts?.numTokens ?? 0,
       countedBytes: counts?.numBytes ?? 0,
+      isUnpacked,
     };
   };
   if (counted === undefined) return await write();

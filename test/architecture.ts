@@ -146,6 +146,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "count-text.ts",
     "memory",
     "model",
+    "model-weights.ts",
     "numerics",
     "origin-model.ts",
     "save-model.ts",

@@ -137,7 +137,7 @@ test("a GGUF file is grafted and trained like its directory", async () => {
   const from = fileURLToPath(new URL("../golden/families-gguf/qwen2.gguf", import.meta.url));
   const { ids } = JSON.parse(await readFile(join(families, "qwen2/expected.json"), "utf8"));
   const [grafted, out] = [join(root, "gguf"), join(root, "gguf-further")];
-  await graftModel(from, { out: grafted, rows });
+  assert.equal((await graftModel(from, { out: grafted, rows })).isUnpacked, false);
   assert.deepEqual(await logitsOf(grafted, ids), await logitsOf(from, ids));
   await goOn(from, out);
   const record = JSON.parse(await readFile(join(out, "run.json"), "utf8"));
@@ -155,7 +155,7 @@ test("a GGUF file is grafted and trained like its directory", async () => {
 test("packed models are grafted and taught as the numbers that they stand for", async () => {
   const [file, numbers] = [join(root, "blocks.gguf"), join(root, "blocks")];
   await writeFile(file, blockGguf());
-  await graftModel(file, { out: numbers, rows });
+  assert.equal((await graftModel(file, { out: numbers, rows })).isUnpacked, true);
   const ids = [1, 32, 22, 10, 7, 32, 5, 3, 22, 32, 21, 3, 22];
   const asNumbers = await logitsOf(file, ids, "f32");
   assert.notDeepEqual(await logitsOf(file, ids), asNumbers, "blocks are multiplied as they are");

@@ -96,13 +96,15 @@ function sizesOf(words: readonly string[]) {
   return preset;
 }
 
-function describe(out: string, { numParams, numRows, countedTokens, countedBytes }: Graft): string {
+function describe(out: string, graft: Graft): string {
+  const { numParams, numRows, countedTokens, countedBytes, isUnpacked } = graft;
   const counts =
     countedTokens === 0
       ? ""
       : `, the counts of ${countedTokens} tokens in ${(countedBytes / 2 ** 20).toFixed(1)} MiB`;
   return (
-    `${out}: ${numParams} weights and ${numRows} rows added${counts}; it answers as before\n` +
+    `${out}: ${numParams} weights and ${numRows} rows added${counts}; it answers as ` +
+    `${isUnpacked ? "the packed model does with --dtype f32" : "before"}\n` +
     "teach it with: engram train --from " +
     `${out} --train memory --data FILE --out DIR`
   );
