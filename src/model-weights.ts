@@ -124,12 +124,11 @@ export async function readWeights(
       await (await packing()).readUnpacked(files, { config, bits: stored, into: params });
     return { params, quantized: new Map() };
   }
-  const { readAndPack, readPacked } = await packing();
+  const { joinWeights, readAndPack, readPacked } = await packing();
   const bits = dtype === "as-stored" ? undefined : bitsOf(dtype);
   const read = await readAndPack(files, found, bits);
-  return stored === undefined
-    ? read
-    : { ...read, quantized: await readPacked(files, config, stored) };
+  const quantized = stored === undefined ? read.quantized : await readPacked(files, config, stored);
+  return { ...read, quantized: joinWeights(config, quantized) };
 }
 
 /** How the weights of `files` that are not packed are stored. */

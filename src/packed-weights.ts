@@ -39,6 +39,8 @@ import {
 } from "./stored-weights.ts";
 import { sizeOf, type Value, type Values, valueOf } from "./tensor/index.ts";
 
+export { joinWeights } from "./model/index.ts";
+
 export interface ModelWeights {
   readonly params: Values;
   readonly quantized: QuantizedWeights;

@@ -43,6 +43,7 @@ export {
   trainedSpecs,
 } from "./params.ts";
 export type { ParamSpec } from "./kind.ts";
+export { joinWeights } from "./joined-weights.ts";
 export { dequantizeMatrix, quantizeMatrix } from "./packed-matrix.ts";
 export { closeMixture, openMixture } from "./mixture.ts";
 export {

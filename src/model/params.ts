@@ -21,6 +21,10 @@ export function layerName(layer: number, rest: string): string {
   return `model.layers.${layer}.${rest}`;
 }
 
+export function isInLayer(name: string): boolean {
+  return name.startsWith("model.layers.");
+}
+
 /** All parameters in a fixed order, which is also the order of checkpoints and of optimizer state. */
 export function paramSpecs(config: ModelConfig): ParamSpec[] {
   const { hiddenSize, vocabSize, maxPositions, numLayers, engram } = config;

@@ -87,7 +87,7 @@ export function declareWeights(
   quantized: QuantizedWeights = new Map(),
 ): ModelWeights {
   const inputs = new Map<string, Tensor>();
-  const packed = new Map<string, PackedTensor>();
+  const packed = new Map<string, QuantizedTensor>();
   for (const { name, shape } of paramSpecs(config)) {
     const matrix = quantized.get(name);
     if (matrix === undefined) inputs.set(name, g.input(name, "f32", shape));
@@ -97,30 +97,12 @@ export function declareWeights(
   const project = (x_NK: Tensor, name: string): Tensor => {
     const matrix = packed.get(name);
     if (matrix === undefined) return g.matmul(x_NK, number(name), { transB: true });
-    const y_NM = g.matmulQuantized(x_NK, matrix);
-    if (matrix.offsets === undefined) return y_NM;
-    return g.add(y_NM, g.matmul(blockSums(x_NK), matrix.offsets, { transB: true }));
+    return g.matmulQuantized(x_NK, matrix);
   };
-  /** [N,K] -> [N,K/32]. Projections of one input share them. */
-  const blockSums = (x_NK: Tensor): Tensor => {
-    let sums = sumsOf.get(x_NK);
-    if (sums === undefined) {
-      const [n, k] = x_NK.shape as [number, number];
-      const blocks = g.reshape(x_NK, [n, k / QUANTIZED_BLOCK, QUANTIZED_BLOCK]);
-      sums = g.reshape(g.reduceSum(blocks, [2]), [n, k / QUANTIZED_BLOCK]);
-      sumsOf.set(x_NK, sums);
-    }
-    return sums;
-  };
-  const sumsOf = new Map<Tensor, Tensor>();
   const vectors = (name: string, ids: Tensor): Tensor => {
     const matrix = packed.get(name);
     if (matrix === undefined) return g.gatherRows(number(name), ids);
-    const found = g.gatherRowsQuantized(matrix, ids);
-    if (matrix.offsets === undefined) return found;
-    const offsets = g.gatherRows(matrix.offsets, ids);
-    const blocks = g.reshape(found, [...offsets.shape, QUANTIZED_BLOCK]);
-    return g.reshape(g.add(blocks, g.reshape(offsets, [...offsets.shape, 1])), found.shape);
+    return g.gatherRowsQuantized(matrix, ids);
   };
   const head = config.tieEmbeddings ? embedName : headName;
   const within = (wholeName: (name: string) => string): LayerWeights => ({
@@ -166,11 +148,7 @@ export function declareWeights(
   };
 }
 
-interface PackedTensor extends QuantizedTensor {
-  readonly offsets?: Tensor;
-}
-
-function packedConstants(g: GraphBuilder, matrix: QuantizedMatrix): PackedTensor {
+function packedConstants(g: GraphBuilder, matrix: QuantizedMatrix): QuantizedTensor {
   const { shape, bits, codes, scales, offsets } = matrix;
   const [rows, width] = shape;
   return {

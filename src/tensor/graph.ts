@@ -33,6 +33,7 @@ export interface Node<K extends OpName = OpName> {
 export interface QuantizedTensor extends Packing {
   readonly codes: Tensor;
   readonly scales: Tensor;
+  readonly offsets?: Tensor;
 }
 
 /** Data of a tensor in host memory: f32 -> Float32Array, i32 -> Int32Array, bool -> Uint8Array of 0 and 1,
@@ -51,6 +52,10 @@ export interface Graph {
 export function dtypeOf(data: TensorData): DType {
   if (data instanceof Float32Array) return "f32";
   return data instanceof Int32Array ? "i32" : "bool";
+}
+
+function operandsOf({ codes, scales, offsets }: QuantizedTensor): Tensor[] {
+  return offsets === undefined ? [codes, scales] : [codes, scales, offsets];
 }
 
 export interface ConstantOptions {
@@ -222,11 +227,10 @@ export class GraphBuilder {
     return this.#one("scatterAddRows", [ids, rows], { numRows });
   }
   matmulQuantized(x: Tensor, weight: QuantizedTensor): Tensor {
-    const { codes, scales, bits } = weight;
-    return this.#one("matmulQuantized", [x, codes, scales], { bits });
+    return this.#one("matmulQuantized", [x, ...operandsOf(weight)], { bits: weight.bits });
   }
-  gatherRowsQuantized({ codes, scales, bits }: QuantizedTensor, ids: Tensor): Tensor {
-    return this.#one("gatherRowsQuantized", [ids, codes, scales], { bits });
+  gatherRowsQuantized(weight: QuantizedTensor, ids: Tensor): Tensor {
+    return this.#one("gatherRowsQuantized", [ids, ...operandsOf(weight)], { bits: weight.bits });
   }
   crossEntropy(logits: Tensor, labels: Tensor): Tensor {
     return this.#one("crossEntropy", [logits, labels], {});

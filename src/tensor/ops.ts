@@ -79,12 +79,12 @@ export interface OpAttrs {
   gatherRows: None;
   /** (ids [...] i32, rows [...,D] f32) -> [numRows,D]; rows with equal ids are summed exactly. */
   scatterAddRows: { readonly numRows: number };
-  /** Inference only. (x [N,K], codes [M,K*bits/8] u8, scales [M,K/32]) -> x W^T [N,M], where
-   *  W[m,k] = (code - 2^(bits-1)) * scales[m,floor(k/32)]. At 4 bits, byte j of a row holds code 2j in its
-   *  low half and code 2j+1 in its high half. K is a multiple of 32. A backend may first round x to 8 bits
-   *  in blocks of 32, which changes each x by at most 1/254 of the largest value of its block. */
+  /** Inference only. (x [N,K], codes [M,K*bits/8] u8, scales [M,K/32], offsets [M,K/32] or none) -> x W^T [N,M],
+   *  where W[m,k] = (code - 2^(bits-1)) * scales[m,b] + offsets[m,b], b = floor(k/32). At 4 bits, byte j of a row
+   *  holds code 2j in its low half and code 2j+1 in its high half. K is a multiple of 32. A backend may first round x
+   *  to 8 bits in blocks of 32, which changes each x by at most 1/254 of the largest value of its block. */
   matmulQuantized: Packing;
-  /** (ids [...] i32, codes [V,K*bits/8] u8, scales [V,K/32]) -> rows of W, [...,K], exactly. */
+  /** (ids [...] i32, codes [V,K*bits/8] u8, scales [V,K/32], offsets [V,K/32] or none) -> rows of W, [...,K], exactly. */
   gatherRowsQuantized: Packing;
   /** Over the last axis. */
   softmax: None;
@@ -105,7 +105,8 @@ export interface OpAttrs {
    *  past [B] i32) -> (out [B,H,T,d], kCache', vCache'): writes k and v at positions
    *  past .. past+T-1 of the caches, then attends causally: query t sees positions <= past+t.
    *  With a window, it sees the last `window` of those. Query head h reads key head floor(h / (H/K)). All
-   *  lengths in `past` are equal unless T = 1. */
+   *  lengths in `past` are equal unless T = 1. Two more inputs, cos and sin [C,r/2], have a row a position: q and k are
+   *  first rotated as by `rotary`, position past+t by its own row. */
   cachedAttention: { readonly scale: number; readonly window?: number };
   /** (logits [N,V], labels [N] i32) -> (loss [N], probs [N,V]): loss = -log softmax(logits)[label]. */
   crossEntropy: None;

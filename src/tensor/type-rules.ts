@@ -93,21 +93,40 @@ function reduce(
   };
 }
 
-/** Rows and width of the matrix that `codes` and `scales` represent. */
+/** The operands of an op with a packed matrix, whose offsets may be absent. */
+function takePacked(
+  op: OpName,
+  inputs: readonly TensorType[],
+  first: DType,
+): [first: TensorType, codes: TensorType, scales: TensorType, offsets?: TensorType] {
+  const dtypes: DType[] = [first, "u8", "f32"];
+  return take(op, inputs, inputs.length > 3 ? [...dtypes, "f32"] : dtypes) as [
+    TensorType,
+    TensorType,
+    TensorType,
+    TensorType?,
+  ];
+}
+
+/** Rows and width of the matrix that `weight` represents. */
 function packedShape(
   op: OpName,
   inputs: readonly TensorType[],
-  { codes, scales, bits }: { codes: TensorType; scales: TensorType } & Packing,
+  {
+    weight: [codes, scales, offsets = scales],
+    bits,
+  }: { weight: [codes: TensorType, scales: TensorType, offsets?: TensorType] } & Packing,
 ): readonly [rows: number, width: number] {
   const [rows, bytes] = codes.shape as [number, number];
   const width = (bytes * 8) / bits;
   need(
     codes.shape.length === 2 &&
       width % QUANTIZED_BLOCK === 0 &&
-      sameShape(scales.shape, [rows, width / QUANTIZED_BLOCK]),
+      sameShape(scales.shape, [rows, width / QUANTIZED_BLOCK]) &&
+      sameShape(offsets.shape, scales.shape),
     op,
     inputs,
-    `expected codes [M,K*${bits}/8] and scales [M,K/${QUANTIZED_BLOCK}], K a multiple of ${QUANTIZED_BLOCK}`,
+    `expected codes [M,K*${bits}/8], scales and offsets [M,K/${QUANTIZED_BLOCK}], K a multiple of ${QUANTIZED_BLOCK}`,
   );
   return [rows, width];
 }
@@ -265,12 +284,8 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     return [f32([numRows, rows.shape.at(-1)!])];
   },
   matmulQuantized: (inputs, { bits }) => {
-    const [x, codes, scales] = take("matmulQuantized", inputs, ["f32", "u8", "f32"]) as [
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    const [rows, width] = packedShape("matmulQuantized", inputs, { codes, scales, bits });
+    const [x, ...weight] = takePacked("matmulQuantized", inputs, "f32");
+    const [rows, width] = packedShape("matmulQuantized", inputs, { weight, bits });
     need(
       x.shape.length === 2 && x.shape[1] === width,
       "matmulQuantized",
@@ -280,12 +295,8 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     return [f32([x.shape[0]!, rows])];
   },
   gatherRowsQuantized: (inputs, { bits }) => {
-    const [ids, codes, scales] = take("gatherRowsQuantized", inputs, ["i32", "u8", "f32"]) as [
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    const [, width] = packedShape("gatherRowsQuantized", inputs, { codes, scales, bits });
+    const [ids, ...weight] = takePacked("gatherRowsQuantized", inputs, "i32");
+    const [, width] = packedShape("gatherRowsQuantized", inputs, { weight, bits });
     return [f32([...ids.shape, width])];
   },
   softmax: unary("softmax"),

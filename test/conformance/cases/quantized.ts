@@ -17,10 +17,11 @@ function packed(
   d: Draw,
   bits: Bits,
   { rows, width }: { rows: number; width: number },
-): [codes: Value, scales: Value] {
+): [codes: Value, scales: Value, offsets: Value] {
   const bytes = d.ints([rows, (width * bits) / 8], 256);
   const codes: Value = { ...bytes, dtype: "u8", data: Uint8Array.from(bytes.data) };
-  return [codes, d.normal([rows, width / RUN], 0.1)];
+  const blocks = [rows, width / RUN];
+  return [codes, d.normal(blocks, 0.1), d.normal(blocks)];
 }
 
 /** Whole numbers up to 127, which every run reaches, times a power of two of its own. */
@@ -33,13 +34,17 @@ function exactIn8Bits(d: Draw, shape: Shape): Value {
   return valueOf(data, shape);
 }
 
-/** |W|, column by column of a row, from the definition. */
-function sizes(codes: Value, scales: Value, bits: Bits): Float64Array {
+/** |W|, column by column of a row, from the definition; of an offset and the rest apart, as they may be multiplied. */
+function sizes(
+  [codes, scales, offsets]: readonly [codes: Value, scales: Value, offsets: Value | undefined],
+  bits: Bits,
+): Float64Array {
   const width = scales.shape[1]! * RUN;
   return Float64Array.from({ length: codes.shape[0]! * width }, (_, i) => {
     const byte = codes.data[bits === 8 ? i : i >>> 1]!;
     const code = bits === 8 ? byte - 128 : ((byte >>> (4 * (i % 2))) & 15) - 8;
-    return Math.abs(code * scales.data[Math.floor(i / RUN)]!);
+    const block = Math.floor(i / RUN);
+    return Math.abs(code * scales.data[block]!) + Math.abs(offsets?.data[block] ?? 0);
   });
 }
 
@@ -56,8 +61,8 @@ function liberty(x: Numbers): Float64Array {
   return moved;
 }
 
-const ofProduct: Magnitude<"matmulQuantized"> = ([x, codes, scales], { bits }) => {
-  const w = sizes(codes!, scales!, bits);
+const ofProduct: Magnitude<"matmulQuantized"> = ([x, codes, scales, offsets], { bits }) => {
+  const w = sizes([codes!, scales!, offsets], bits);
   const [n, width] = x!.shape as [number, number];
   const rows = codes!.shape[0]!;
   const moved = liberty(x!.data);
@@ -86,11 +91,14 @@ const products: readonly (readonly [n: number, width: number, rows: number])[] =
 const productCases = ([4, 8] as const).flatMap((bits) =>
   products.flatMap(([n, width, rows], seed): OpCase<"matmulQuantized">[] => {
     const d = draw(seed + bits);
-    const weight = packed(d, bits, { rows, width });
-    return [
-      opCase([exactIn8Bits(d, [n, width]), ...weight], { bits }, "x exact in 8 bits"),
-      opCase([d.normal([n, width]), ...weight], { bits }, "any x"),
-    ];
+    const all = packed(d, bits, { rows, width });
+    return [all.slice(0, 2), all].flatMap((weight) => {
+      const offsets = weight.length > 2 ? ", offsets" : "";
+      return [
+        opCase([exactIn8Bits(d, [n, width]), ...weight], { bits }, `x exact in 8 bits${offsets}`),
+        opCase([d.normal([n, width]), ...weight], { bits }, `any x${offsets}`),
+      ];
+    });
   }),
 );
 
@@ -98,15 +106,27 @@ const idShapes: readonly Shape[] = [[1], [5], [2, 3], [1, 1]];
 
 const rowCases = ([4, 8] as const).flatMap((bits) =>
   idShapes.flatMap((shape, seed) =>
-    [32, 224].map((width): OpCase<"gatherRowsQuantized"> => {
+    [32, 224].flatMap((width): OpCase<"gatherRowsQuantized">[] => {
       const d = draw(seed + width + bits);
-      const weight = packed(d, bits, { rows: 67, width });
-      return opCase([d.ints(shape, 67), ...weight], { bits });
+      const all = packed(d, bits, { rows: 67, width });
+      return [all.slice(0, 2), all].map((weight) =>
+        opCase([d.ints(shape, 67), ...weight], { bits }, weight.length > 2 ? "offsets" : ""),
+      );
     }),
   ),
 );
 
+const ofRows: Magnitude<"gatherRowsQuantized"> = ([ids, codes, scales, offsets], { bits }) => {
+  const w = sizes([codes!, scales!, offsets], bits);
+  const width = w.length / codes!.shape[0]!;
+  return [
+    Float64Array.from(
+      [...ids!.data].flatMap((id) => [...w.subarray(id * width, (id + 1) * width)]),
+    ),
+  ];
+};
+
 export const quantizedCases: CasesOf<"matmulQuantized" | "gatherRowsQuantized"> = {
   matmulQuantized: { magnitude: ofProduct, cases: productCases },
-  gatherRowsQuantized: { magnitude: "result", cases: rowCases },
+  gatherRowsQuantized: { magnitude: ofRows, cases: rowCases },
 };

@@ -2,8 +2,8 @@
  * Attention and rotary positions as ONNX nodes: the ops whose lowering is more than a node or two.
  * Knows what ONNX Runtime's fused kernels compute and where they may not be used.
  */
-import type { OpName } from "../../ops.ts";
-import type { Node } from "../../graph.ts";
+import type { Node, TensorData } from "../../graph.ts";
+import type { OpName, Shape } from "../../ops.ts";
 import type { Emitter } from "./emitter.ts";
 import { onnxType } from "./protobuf.ts";
 
@@ -14,6 +14,21 @@ export interface Site<K extends OpName> {
   readonly out: readonly string[];
   /** Whether a kernel may update both caches of a `cachedAttention` in place (see `InPlacePair`). */
   readonly cachesInPlace: boolean;
+  /** Whether the graph returns what the op computes. */
+  readonly isResult: boolean;
+  /** Whether it is a norm that is written with a sum: `sum`, or one with zero (`fusion.ts`). */
+  readonly isStreamNorm: boolean;
+  readonly sum?: { readonly in: readonly string[]; readonly out: string } | undefined;
+  /** The matrices of products that are written as one. Each of `out` is the result of one. */
+  readonly joined?: JoinedMatrices | undefined;
+}
+
+/** Packed matrices one behind the other in memory. */
+export interface JoinedMatrices {
+  /** Results [N,M] of their products. */
+  readonly shapes: readonly Shape[];
+  /** Codes, scales and, where they have them, offsets of the first. */
+  readonly first: readonly TensorData[];
 }
 
 type CacheOperands = readonly [string, string, string, string, string, string];
@@ -82,6 +97,7 @@ export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
       }),
     },
   );
+  e.declare(out, [queries[0]!, t, h * queries[3]!]);
   split(e, out, queries, s.out[0]!);
 }
 

@@ -27,14 +27,14 @@ test("a transpose undone by the next one disappears, through reshapes that keep 
   const there = (g: GraphBuilder, x: Tensor): Tensor => g.transpose(g.neg(x), heads);
   assert.deepEqual(
     opsOf([2, 3, 5, 8], (g, x) => g.abs(g.transpose(there(g, x), heads))),
-    ["Neg", "Reshape", "Abs"],
+    ["Neg", "Abs"],
   );
   assert.deepEqual(
     opsOf([2, 3, 5, 8], (g, x) => {
       const flat = g.reshape(there(g, x), [30, 8]);
       return g.abs(g.transpose(g.reshape(flat, [2, 5, 3, 8]), heads));
     }),
-    ["Neg", "Reshape", "Abs"],
+    ["Neg", "Abs"],
   );
 });
 

@@ -83,6 +83,31 @@ export class Emitter {
     this.#shapes.set(name, shape);
   }
 
+  shapeOf(name: string): Shape | undefined {
+    return this.#shapes.get(name);
+  }
+
+  /**
+   * What `write` makes of the rows of `x`, which have `from` elements before and `to` after. If `x` was reshaped from a
+   * value with the same rows and other leading axes, the result has those.
+   */
+  onRows(x: string, [from, to]: readonly [number, number], write: (x: string) => string): string {
+    const root = this.#roots.get(x) ?? x;
+    const rows = this.#shapes.get(root)?.at(-1) === from ? root : x;
+    const y = write(rows);
+    this.#shapes.set(y, [...this.#shapes.get(rows)!.slice(0, -1), to]);
+    return y;
+  }
+
+  /** Values of one shape with the same elements as `names`, if they have such a shape besides `shape`. */
+  sameRoots(names: readonly string[], shape: Shape): readonly string[] | undefined {
+    const roots = names.map((name) => this.#roots.get(name) ?? name);
+    const [first] = roots.map((name) => this.#shapes.get(name));
+    if (first === undefined || sameShape(first, shape)) return undefined;
+    const isSame = roots.every((name) => sameShape(this.#shapes.get(name) ?? [], first));
+    return isSame ? roots : undefined;
+  }
+
   /** `x` with another shape, named `out` if given. */
   reshape(x: string, shape: Shape, out?: string): string {
     const root = this.#roots.get(x) ?? x;

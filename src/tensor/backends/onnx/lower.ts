@@ -8,8 +8,9 @@
  */
 import { BackendError } from "../../../errors.ts";
 import type { Graph, Node, Tensor } from "../../graph.ts";
-import { type OpName, sizeOf } from "../../ops.ts";
+import { type OpName, sameShape, sizeOf } from "../../ops.ts";
 import { attention, groupQuery, rotary, scatterAttend, type Site } from "./attention.ts";
+import { findFusions } from "./fusion.ts";
 import { gatherRowsQuantized, matmulQuantized } from "./quantized.ts";
 import { Emitter, MS } from "./emitter.ts";
 import { encodeModel, type OnnxNode, type OnnxTensor, onnxType } from "./protobuf.ts";
@@ -47,7 +48,24 @@ type Lowering<K extends OpName> = (e: Emitter, site: Site<K>) => void;
 const plain =
   (opType: string): Lowering<OpName> =>
   (e, s) =>
-    e.add(opType, s.in, s.out);
+    elementwise(e, s, (inputs, out) => e.add(opType, inputs, [out]));
+
+/** Writes an element-wise node, on values of another shape if that leaves out a reshape before and behind it. */
+function elementwise(
+  e: Emitter,
+  { node, in: inputs, out, isResult }: Site<OpName>,
+  add: (inputs: readonly string[], out: string) => void,
+): void {
+  const { shape } = node.outputs[0]!;
+  const isPlain = node.inputs.every((t) => sameShape(t.shape, shape));
+  // What a graph returns is best written by the node itself: it can then share the memory of an input.
+  const roots = isPlain && !isResult ? e.sameRoots(inputs, shape) : undefined;
+  if (roots === undefined) return add(inputs, out[0]!);
+  const y = e.temp();
+  add(roots, y);
+  e.declare(y, e.shapeOf(roots[0]!)!);
+  e.reshape(y, shape, out[0]);
+}
 
 function reduce<K extends "reduceSum" | "reduceMean">(opType: string): Lowering<K> {
   return (e, s) => e.add(opType, [s.in[0]!, e.ints(s.node.attrs.axes)], s.out, { keepdims: 1n });
@@ -68,9 +86,13 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   sqrt: plain("Sqrt"),
   reciprocal: plain("Reciprocal"),
   sigmoid: plain("Sigmoid"),
-  silu: (e, s) => e.addMs("QuickGelu", s.in, s.out, { alpha: 1 }),
+  silu: (e, s) =>
+    elementwise(e, s, (inputs, out) => e.addMs("QuickGelu", inputs, [out], { alpha: 1 })),
   erf: plain("Erf"),
-  gelu: (e, s) => e.add("Gelu", s.in, s.out, { approximate: s.node.attrs.approximate }),
+  gelu: (e, s) =>
+    elementwise(e, s, (inputs, out) =>
+      e.add("Gelu", inputs, [out], { approximate: s.node.attrs.approximate }),
+    ),
   signedSqrt: (e, s) => {
     // With r = 1/x, clamped to 1/least in magnitude, the result is sqrt(|r|) / r. It keeps the sign, also that of -0.
     const most = 1 / s.node.attrs.least;
@@ -112,11 +134,17 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   matmul: (e, s) => {
     const { transA, transB } = s.node.attrs;
     const attributes = { transA: flag(transA), transB: flag(transB) };
-    const rank = s.node.inputs[0]!.shape.length;
-    if (rank === 2 && transA && !transB) columnProduct(e, s);
-    else if (rank === 2) e.add("Gemm", s.in, s.out, attributes);
-    else if (transA || transB) e.addMs("FusedMatMul", s.in, s.out, attributes);
-    else e.add("MatMul", s.in, s.out);
+    const { shape } = s.node.inputs[0]!;
+    if (shape.length !== 2) e.addMs("FusedMatMul", s.in, s.out, attributes);
+    else if (transA && !transB) columnProduct(e, s);
+    else if (transA) e.add("Gemm", s.in, s.out, attributes);
+    else {
+      const [x, weight] = s.in as [string, string];
+      const [out] = s.node.outputs as [Tensor];
+      const widths = [shape[1]!, out.shape[1]!] as const;
+      const y = e.onRows(x, widths, (rows) => e.viaMs("FusedMatMul", [rows, weight], attributes));
+      e.reshape(y, out.shape, s.out[0]);
+    }
   },
   gatherRows: (e, s) => e.add("Gather", s.in, s.out, { axis: 0n }),
   matmulQuantized,
@@ -132,6 +160,7 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   },
   softmax: (e, s) => e.add("Softmax", s.in, s.out, { axis: -1n }),
   rmsNorm: (e, s) => {
+    if (s.isStreamNorm) return addAndNorm(e, s, "SkipSimplifiedLayerNormalization");
     const [x, gain] = s.in as [string, string];
     const { shape } = s.node.inputs[0]!;
     // The kernel broadcasts a gain of shape [1,D] to a value with two or more axes, so no reshape is needed.
@@ -141,8 +170,10 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
       epsilon: s.node.attrs.eps,
     });
   },
-  layerNorm: (e, s) =>
-    e.add("LayerNormalization", s.in, s.out, { axis: -1n, epsilon: s.node.attrs.eps }),
+  layerNorm: (e, s) => {
+    if (s.isStreamNorm) return addAndNorm(e, s, "SkipLayerNormalization");
+    e.add("LayerNormalization", s.in, s.out, { axis: -1n, epsilon: s.node.attrs.eps });
+  },
   rotary,
   attention,
   cachedAttention: (e, s) => (s.cachesInPlace ? groupQuery(e, s) : scatterAttend(e, s)),
@@ -158,6 +189,22 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     e.add("ScatterElements", [s.in[0]!, column, ones], s.out, { axis: 1n, reduction: "add" });
   },
 };
+
+/** A norm with the sum before it, or with a sum with zero (`fusion.ts`). */
+function addAndNorm(e: Emitter, s: Site<"rmsNorm" | "layerNorm">, opType: string): void {
+  const [x, ...weights] = s.in as [string, ...string[]];
+  const epsilon = s.node.attrs.eps;
+  if (s.sum !== undefined) {
+    const out = [s.out[0]!, "", "", s.sum.out];
+    return e.addMs(opType, [...s.sum.in, ...weights], out, { epsilon });
+  }
+  const { shape } = s.node.outputs[0]!;
+  const [rows, width] = [sizeOf(shape.slice(0, -1)), shape.at(-1)!];
+  const zero = e.constant("f32", [1, 1, width], Array<number>(width).fill(0));
+  const y = e.viaMs(opType, [e.reshape(x, [rows, 1, width]), zero, ...weights], { epsilon });
+  e.declare(y, [rows, 1, width]);
+  e.reshape(y, shape, s.out[0]);
+}
 
 function entropy(
   e: Emitter,
@@ -258,16 +305,31 @@ export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptio
     if (names.has(t)) copies.push([t, `o:${name}`]);
     else names.set(t, `o:${name}`);
   const claims: CacheClaim[] = [];
+  for (const node of graph.nodes)
+    for (const t of node.outputs) if (!names.has(t)) names.set(t, `t${t.id}`);
   for (const [t, name] of names) e.declare(name, t.shape);
+  const results = new Set(graph.outputs.values());
+  const fusions = findFusions(graph);
+  const nameOf = (t: Tensor): string => e.shapedAs(names.get(t)!, t.shape);
   for (const node of graph.nodes) {
-    for (const t of node.outputs) {
-      const name = names.get(t) ?? `t${t.id}`;
-      names.set(t, name);
-      e.declare(name, t.shape);
-    }
+    if (fusions.covered.has(node)) continue;
+    const sum = fusions.sums.get(node);
+    const products = fusions.products.get(node);
     const claim = caches === "in place" ? claimCaches(graph, node) : undefined;
     if (claim !== undefined) claims.push(claim);
-    write(e, node, { names, cachesInPlace: claim !== undefined });
+    const outputs = (products ?? [node]).flatMap((one) => one.outputs);
+    write(e, node, {
+      in: node.inputs.map(nameOf),
+      out: outputs.map((t) => names.get(t)!),
+      cachesInPlace: claim !== undefined,
+      isResult: outputs.some((t) => results.has(t)),
+      isStreamNorm: fusions.sums.has(node),
+      sum: sum && { in: sum.inputs.map(nameOf), out: names.get(sum.outputs[0]!)! },
+      joined: products && {
+        shapes: outputs.map(({ shape }) => shape),
+        first: node.inputs.slice(1).map((t) => graph.constants.get(t)!),
+      },
+    });
   }
   for (const [t, name] of copies) e.add("Identity", [names.get(t)!], [name]);
   const inputs = typed("i:", graph.inputs);
@@ -300,18 +362,7 @@ function typed(prefix: string, of: ReadonlyMap<string, Tensor>): OnnxTensor[] {
   }));
 }
 
-interface WriteOptions {
-  readonly names: ReadonlyMap<Tensor, string>;
-  readonly cachesInPlace: boolean;
-}
-
-function write<K extends OpName>(e: Emitter, node: Node<K>, options: WriteOptions): void {
-  const { names, cachesInPlace } = options;
+function write<K extends OpName>(e: Emitter, node: Node<K>, site: Omit<Site<K>, "node">): void {
   const lowering: Lowering<K> = lowerings[node.op];
-  lowering(e, {
-    node,
-    in: node.inputs.map((t) => names.get(t)!),
-    out: node.outputs.map((t) => names.get(t)!),
-    cachesInPlace,
-  });
+  lowering(e, { node, ...site });
 }

@@ -4,7 +4,8 @@
  * run, which is a hundred times slower.
  */
 import { QUANTIZED_BLOCK } from "../../../numerics/index.ts";
-import type { Site } from "./attention.ts";
+import { sizeOf } from "../../ops.ts";
+import type { JoinedMatrices, Site } from "./attention.ts";
 import type { Emitter } from "./emitter.ts";
 
 /**
@@ -15,25 +16,81 @@ import type { Emitter } from "./emitter.ts";
 const INT8_ACTIVATIONS = 4n;
 
 export function matmulQuantized(e: Emitter, s: Site<"matmulQuantized">): void {
-  const [x, codes, scales] = s.in as [string, string, string];
+  const { joined } = s;
+  const [x] = s.in as [string];
   const { bits } = s.node.attrs;
-  const [rows, blocks] = s.node.inputs[2]!.shape as [number, number];
-  const packed = e.reshapeConstant(codes, [rows, blocks, (QUANTIZED_BLOCK * bits) / 8]);
-  e.addMs("MatMulNBits", [x, packed, scales], s.out, {
-    K: BigInt(blocks * QUANTIZED_BLOCK),
-    N: BigInt(rows),
-    bits: BigInt(bits),
-    block_size: BigInt(QUANTIZED_BLOCK),
-    accuracy_level: INT8_ACTIVATIONS,
+  const blocks = s.node.inputs[2]!.shape[1]!;
+  const width = blocks * QUANTIZED_BLOCK;
+  const shapes = joined?.shapes ?? [s.node.outputs[0]!.shape];
+  const rows = shapes.reduce((sum, shape) => sum + shape[1]!, 0);
+  const weights = joined === undefined ? s.in.slice(1) : joinedConstants(e, joined, rows);
+  const [codes, scales, offsets] = weights as [string, string, string?];
+  const y = e.onRows(x, [width, rows], (from) => {
+    const packed = e.reshapeConstant(codes, [rows, blocks, (QUANTIZED_BLOCK * bits) / 8]);
+    const found = e.viaMs("MatMulNBits", [from, packed, scales], {
+      K: BigInt(width),
+      N: BigInt(rows),
+      bits: BigInt(bits),
+      block_size: BigInt(QUANTIZED_BLOCK),
+      accuracy_level: INT8_ACTIVATIONS,
+    });
+    if (offsets === undefined) return found;
+    const means = meansOfBlocks(e, from, width);
+    const more = e.viaMs("FusedMatMul", [means, offsets], { transB: 1n, alpha: QUANTIZED_BLOCK });
+    return e.via("Add", [found, more]);
+  });
+  const parts = shapes.length === 1 ? [y] : shapes.map(() => e.temp());
+  if (shapes.length > 1)
+    e.add("Split", [y, e.ints(shapes.map((shape) => shape[1]!))], parts, { axis: -1n });
+  const leading = e.shapeOf(y)!.slice(0, -1);
+  for (const [i, part] of parts.entries()) {
+    e.declare(part, [...leading, shapes[i]![1]!]);
+    e.reshape(part, shapes[i]!, s.out[i]);
+  }
+}
+
+/** The constants of the matrix that some are together. */
+function joinedConstants(e: Emitter, { shapes, first }: JoinedMatrices, rows: number): string[] {
+  return first.map((data) => {
+    const width = data.length / shapes[0]![1]!;
+    const isCodes = data instanceof Uint8Array;
+    const all = new (isCodes ? Uint8Array : Float32Array)(
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      rows * width,
+    );
+    return e.initializer(e.temp(), isCodes ? "u8" : "f32", [rows, width], all);
   });
 }
 
+/** [...,K] -> the means [...,K/32] of its blocks, which all products of one x share. Pooling takes [N,C,L]. */
+function meansOfBlocks(e: Emitter, x: string, width: number): string {
+  const leading = e.shapeOf(x)!.slice(0, -1);
+  const size = [BigInt(QUANTIZED_BLOCK)];
+  const flat = [1, sizeOf(leading)];
+  const pooled = e.shared("AveragePool", [e.reshape(x, [...flat, width])], {
+    kernel_shape: size,
+    strides: size,
+  });
+  const blocks = width / QUANTIZED_BLOCK;
+  e.declare(pooled, [...flat, blocks]);
+  return e.reshape(pooled, [...leading, blocks]);
+}
+
 export function gatherRowsQuantized(e: Emitter, s: Site<"gatherRowsQuantized">): void {
-  const [ids, codes, scales] = s.in as [string, string, string];
-  e.addMs("GatherBlockQuantized", [codes, ids, scales], s.out, {
+  const [ids, codes, scales, offsets] = s.in as [string, string, string, string | undefined];
+  const attributes = {
     gather_axis: 0n,
     quantize_axis: 1n,
     block_size: BigInt(QUANTIZED_BLOCK),
     bits: BigInt(s.node.attrs.bits),
-  });
+  };
+  if (offsets === undefined)
+    return e.addMs("GatherBlockQuantized", [codes, ids, scales], s.out, attributes);
+  const found = e.viaMs("GatherBlockQuantized", [codes, ids, scales], attributes);
+  const { shape } = s.node.outputs[0]!;
+  const [leading, blocks] = [shape.slice(0, -1), shape.at(-1)! / QUANTIZED_BLOCK];
+  const each = e.reshape(e.via("Gather", [offsets, ids], { axis: 0n }), [...leading, blocks, 1]);
+  const moved = e.via("Add", [e.reshape(found, [...leading, blocks, QUANTIZED_BLOCK]), each]);
+  e.reshape(moved, shape, s.out[0]);
 }

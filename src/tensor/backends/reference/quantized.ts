@@ -7,8 +7,13 @@ import type { OpAttrs } from "../../ops.ts";
 import type { Cells, Kernel } from "./cells.ts";
 import { rowIndex } from "./layout.ts";
 
+interface Packed {
+  readonly weight: readonly [codes: Cells, scales: Cells, offsets?: Cells];
+  readonly bits: QuantizedBits;
+}
+
 function weightAt(
-  { codes, scales, bits }: { codes: Cells; scales: Cells; bits: QuantizedBits },
+  { weight: [codes, scales, offsets], bits }: Packed,
   row: number,
   column: number,
 ): number {
@@ -16,15 +21,16 @@ function weightAt(
   const place = row * width + column;
   const byte = codes.data[Math.floor((place * bits) / 8)]!;
   const code = bits === 8 ? byte : place % 2 === 0 ? byte & 15 : byte >>> 4;
-  return (code - 2 ** (bits - 1)) * scales.data[Math.floor(place / QUANTIZED_BLOCK)]!;
+  const block = Math.floor(place / QUANTIZED_BLOCK);
+  return (code - 2 ** (bits - 1)) * scales.data[block]! + (offsets?.data[block] ?? 0);
 }
 
 export const matmulQuantized: Kernel<OpAttrs["matmulQuantized"]> = (inputs, [y], { bits }) => {
-  const [x, codes, scales] = inputs as [Cells, Cells, Cells];
+  const [x, ...weight] = inputs as [Cells, Cells, Cells, Cells?];
   const [n, k] = x.shape as [number, number];
-  const rows = codes.shape[0]!;
+  const rows = weight[0].shape[0]!;
   for (let m = 0; m < rows; m++) {
-    const row = Float64Array.from({ length: k }, (_, i) => weightAt({ codes, scales, bits }, m, i));
+    const row = Float64Array.from({ length: k }, (_, i) => weightAt({ weight, bits }, m, i));
     for (let i = 0; i < n; i++) {
       let sum = 0;
       for (let l = 0; l < k; l++) sum += x.data[i * k + l]! * row[l]!;
@@ -38,11 +44,10 @@ export const gatherRowsQuantized: Kernel<OpAttrs["gatherRowsQuantized"]> = (
   [y],
   { bits },
 ) => {
-  const [ids, codes, scales] = inputs as [Cells, Cells, Cells];
+  const [ids, ...weight] = inputs as [Cells, Cells, Cells, Cells?];
   const width = y!.shape.at(-1)!;
   ids.data.forEach((id, i) => {
-    const row = rowIndex("gatherRowsQuantized", id, codes.shape[0]!);
-    for (let d = 0; d < width; d++)
-      y!.data[i * width + d] = weightAt({ codes, scales, bits }, row, d);
+    const row = rowIndex("gatherRowsQuantized", id, weight[0].shape[0]!);
+    for (let d = 0; d < width; d++) y!.data[i * width + d] = weightAt({ weight, bits }, row, d);
   });
 };

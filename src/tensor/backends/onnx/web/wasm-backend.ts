@@ -6,7 +6,6 @@
 import type { Backend } from "../../../backend.ts";
 import { ortDriver } from "../ort-driver.ts";
 import type { OrtModule } from "./heap.ts";
-import { wasmRuntime } from "./ort-wasm.ts";
 
 /** What `ort-wasm-simd-threaded.mjs` exports by default. */
 export type MakeOrtModule = (settings: {
@@ -24,5 +23,9 @@ export interface WasmBackendOptions {
 
 /** ONNX Runtime in WebAssembly. Graphs and their data share 4 GiB. */
 export function wasmBackend({ load, threads = 1 }: WasmBackendOptions): Backend {
-  return ortDriver("onnx (WebAssembly)", async () => wasmRuntime(await load(threads), threads));
+  return ortDriver("onnx (WebAssembly)", async () => {
+    // What drives the engine is loaded beside it.
+    const [{ wasmRuntime }, engine] = await Promise.all([import("./ort-wasm.ts"), load(threads)]);
+    return wasmRuntime(engine, threads);
+  });
 }
