@@ -14,7 +14,7 @@
  * again gives the same codes.
  */
 import { NonFiniteError } from "../errors.ts";
-import { decodeBf16, encodeBf16 } from "./bf16.ts";
+import { roundToBf16 } from "./bf16.ts";
 import { QUANTIZED_BLOCK, type QuantizedBits, type QuantizedBlocks } from "./block-types.ts";
 
 /** The scale of a block is its largest number divided by one of these. */
@@ -28,15 +28,19 @@ export function quantizeBlocks(values: Float32Array, bits: QuantizedBits): Quant
   const numBlocks = values.length / QUANTIZED_BLOCK;
   const codes = new Uint8Array((values.length * bits) / 8);
   const scales = new Float32Array(numBlocks);
-  for (let block = 0; block < numBlocks; block++) {
-    const at = block * QUANTIZED_BLOCK;
-    const scale = bestScale(values, at, bits);
-    scales[block] = scale;
-    for (let i = at; i < at + QUANTIZED_BLOCK; i++) {
-      const code = codeOf(values[i]!, scale, bits) + 2 ** (bits - 1);
-      if (bits === 8) codes[i] = code;
-      else codes[i >>> 1]! |= code << (4 * (i & 1));
-    }
+  const block = new Float64Array(QUANTIZED_BLOCK);
+  for (let i = 0; i < numBlocks; i++) {
+    const at = i * QUANTIZED_BLOCK;
+    for (let j = 0; j < QUANTIZED_BLOCK; j++) block[j] = values[at + j]!;
+    const scale = bestScale(block, bits);
+    scales[i] = scale;
+    if (bits === 8)
+      for (let j = 0; j < QUANTIZED_BLOCK; j++) codes[at + j] = codeOf(block[j]!, scale, 127) + 128;
+    else
+      for (let j = 0; j < QUANTIZED_BLOCK; j += 2) {
+        const high = codeOf(block[j + 1]!, scale, 7) + 8;
+        codes[(at + j) >>> 1] = (codeOf(block[j]!, scale, 7) + 8) | (high << 4);
+      }
   }
   return { bits, codes, scales };
 }
@@ -50,46 +54,52 @@ export function dequantizeBlocks({ bits, codes, scales, offsets }: QuantizedBloc
   });
 }
 
-function bestScale(values: Float32Array, at: number, bits: QuantizedBits): number {
+function bestScale(block: Float64Array, bits: QuantizedBits): number {
   let largest = 0;
-  for (let i = at; i < at + QUANTIZED_BLOCK; i++) {
-    const value = values[i]!;
-    if (!Number.isFinite(value))
-      throw new NonFiniteError(
-        `a weight is ${value}: only finite numbers can be quantised; the model is damaged`,
-      );
+  let sum = 0;
+  for (let i = 0; i < QUANTIZED_BLOCK; i++) {
+    const value = block[i]!;
+    sum += value - value;
     if (Math.abs(value) > Math.abs(largest)) largest = value;
   }
+  if (sum !== 0)
+    throw new NonFiniteError(
+      `a weight is ${block.find((value) => !Number.isFinite(value))}: only finite numbers can be quantised; the model is damaged`,
+    );
+  const divisors = DIVISORS[bits];
   let best = 0;
   let least = Infinity;
-  for (const divisor of DIVISORS[bits]) {
-    const scale = decodeBf16(encodeBf16(Math.fround(largest / divisor)));
+  for (let i = 0; i < divisors.length; i++) {
+    const scale = roundToBf16(Math.fround(largest / divisors[i]!));
     // A block this small is zero in every product of single precision.
     if (Math.abs(scale) < 2 ** -120) return 0;
-    const error = squaredError(values, at, { scale, bits });
+    if (divisors.length === 1) return scale;
+    const error = squaredError(block, scale, least);
     if (error < least) [best, least] = [scale, error];
   }
   return best;
 }
 
-function squaredError(
-  values: Float32Array,
-  at: number,
-  { scale, bits }: { scale: number; bits: QuantizedBits },
-): number {
+/** Added and taken away again, it rounds a small number to a whole one. */
+const ROUNDING = 1.5 * 2 ** 52;
+
+/** Of codes of 4 bits, or some number from `most` on. Which of two equally near codes is taken does not change it. */
+function squaredError(block: Float64Array, scale: number, most: number): number {
+  const inverse = 1 / scale;
   let sum = 0;
-  for (let i = at; i < at + QUANTIZED_BLOCK; i++) {
-    const value = values[i]!;
-    const off = value - codeOf(value, scale, bits) * scale;
-    sum += off * off;
-  }
+  for (let i = 0; i < QUANTIZED_BLOCK && sum < most; i += 4)
+    for (let j = i; j < i + 4; j++) {
+      const value = block[j]!;
+      const code = value * inverse + ROUNDING - ROUNDING;
+      const off = value - (code > 7 ? 7 : code < -8 ? -8 : code) * scale;
+      sum += off * off;
+    }
   return sum;
 }
 
-/** -2^(bits-1) .. 2^(bits-1) - 1, to nearest. */
-function codeOf(value: number, scale: number, bits: QuantizedBits): number {
+/** -`most` - 1 .. `most`, to nearest. */
+function codeOf(value: number, scale: number, most: number): number {
   if (scale === 0) return 0;
-  const most = bits === 8 ? 127 : 7;
   const code = Math.round(value / scale);
   return code > most ? most : code < -most - 1 ? -most - 1 : code;
 }
