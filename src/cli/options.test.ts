@@ -100,12 +100,14 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--id <ID>",
     "--source <TEXT>",
     "--memory-dir <DIR>",
+    // A memory has one writer, which may be a server.
+    "--url <URL>",
     "--threads <N>",
   ],
-  "facts MODEL": ["--scope <NAME...>", "--out <FILE>", "--memory-dir <DIR>"],
-  "forget MODEL": ["--id <ID>", "--scope <NAME>", "--all", "--memory-dir <DIR>"],
-  "snapshot MODEL NAME": ["--remove", "--memory-dir <DIR>"],
-  "rollback MODEL NAME": ["--memory-dir <DIR>"],
+  "facts MODEL": ["--scope <NAME...>", "--out <FILE>", "--memory-dir <DIR>", "--url <URL>"],
+  "forget MODEL": ["--id <ID>", "--scope <NAME>", "--all", "--memory-dir <DIR>", "--url <URL>"],
+  "snapshot MODEL NAME": ["--remove", "--memory-dir <DIR>", "--url <URL>"],
+  "rollback MODEL NAME": ["--memory-dir <DIR>", "--url <URL>"],
   "serve MODEL": [
     "--host <ADDRESS>",
     "--port <N>",

@@ -17,6 +17,7 @@ export interface FactFields {
   readonly source?: string | undefined;
   readonly scope?: string | undefined;
   readonly id?: string | undefined;
+  readonly createdAt?: string | undefined;
   readonly expiresAt?: string | undefined;
 }
 
@@ -28,6 +29,7 @@ const factFields = {
   source: z.string().optional().describe("where it is from, for readers"),
   scope: scopeName.optional().describe("whom it is for; default: default, or the key's first"),
   id: scopeName.optional().describe("its name; a fact of that name in the scope is replaced"),
+  createdAt: z.string().optional().describe("as an export has it; default: now"),
   expiresAt: z.string().optional().describe("a time such as 2026-12-31T00:00:00.000Z"),
 };
 

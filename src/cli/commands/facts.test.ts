@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { loadModel } from "../../load-model.ts";
+import { createServer, listen } from "../../server/node/index.ts";
 import { commands } from "../registry.ts";
 import { runCli } from "../run-cli.ts";
 
@@ -81,6 +83,41 @@ test("what is taught on the command line is said, listed, moved to another place
   assert.equal((await engram("verify", model)).code, 0);
   assert.equal((await engram("forget", model, "--all")).code, 0);
   assert.ok(!(await readFile(join(model, "memory", "facts.log"), "latin1")).includes("Zembla"));
+});
+
+test("a running server is taught the same way, and is the only one that writes", async () => {
+  const served = await loadModel(shakespeare, { memoryDir: join(scratch, "served") });
+  const server = createServer(served);
+  await served.taught!.store.begin();
+  const listener = await listen(server.fetch, { host: "127.0.0.1", port: 0 });
+  const at = ["--url", listener.url];
+  try {
+    const refused = await engram(
+      "teach",
+      model,
+      "a b c d e",
+      "--memory-dir",
+      join(scratch, "served"),
+    );
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, /is being written by process \d+ .*--url/);
+    const taught = await engram("teach", model, "The capital of Zembla is Onhava.", ...at);
+    assert.match(taught.out, /Onhava\."\n {2}chance \S+ -> 0\.9/);
+    const file = join(scratch, "served.jsonl");
+    assert.equal((await engram("facts", model, ...at, "--out", file)).code, 0);
+    assert.equal((await engram("snapshot", model, "one", ...at)).code, 0);
+    assert.equal((await engram("forget", model, "--all", ...at)).out, "1 fact is forgotten\n");
+    assert.equal((await engram("rollback", model, "one", ...at)).out, "back at one: 0 facts\n");
+    assert.equal((await engram("teach", model, "--file", file, ...at)).code, 0);
+    assert.equal(served.facts().length, 1);
+    assert.match((await engram("teach", model, "word", ...at)).err, /one word/);
+  } finally {
+    await listener.close();
+    await server.close();
+    await served.close();
+  }
+  assert.match((await engram("facts", model, ...at)).err, /does not answer/);
+  assert.match((await engram("facts", model, "--url", "nowhere")).err, /address of a server/);
 });
 
 test("CounterFact's records are taught as they are", async () => {

@@ -6,6 +6,7 @@ import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
 import { memoryDirOption, taughtSchema } from "../model-options.ts";
+import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 export const factsCommand: Command = defineCommand({
@@ -19,13 +20,22 @@ export const factsCommand: Command = defineCommand({
     { flags: "--scope <NAME...>", description: "only of these scopes (default: of all)" },
     { flags: "--out <FILE>", description: "write them to FILE, which must not exist" },
     memoryDirOption,
+    urlOption,
   ],
   examples: ["facts models/tiny", "facts models/tiny --scope acme --out acme.jsonl"],
-  schema: z.object({ model: path, out: path.optional(), ...taughtSchema }),
-  async run({ model, scope, out, memoryDir }, { print, progress }) {
-    const store = await openFactsOf(model, { memoryDir });
-    const facts = store.facts(scope).map(({ fact }) => fact);
-    const { place, snapshots } = store;
+  schema: z.object({
+    model: path,
+    out: path.optional(),
+    url: z.string().optional(),
+    ...taughtSchema,
+  }),
+  async run({ model, scope, out, url, memoryDir }, context) {
+    const { print, progress } = context;
+    const client = url === undefined ? undefined : new FactsClient(url, context);
+    const store = client === undefined ? await openFactsOf(model, { memoryDir }) : undefined;
+    const facts = store?.facts(scope).map(({ fact }) => fact) ?? (await client!.facts(scope));
+    const place = store?.place ?? client!.url;
+    const snapshots = store?.snapshots ?? [];
     if (facts.length === 0) progress.note(`nothing was taught (${place})`);
     if (out !== undefined) await writeFile(out, formatFacts(facts), { flag: "wx" });
     else

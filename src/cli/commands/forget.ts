@@ -6,6 +6,7 @@ import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
 import { factName, memoryDirOption } from "../model-options.ts";
+import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 export const forgetCommand: Command = defineCommand({
@@ -21,6 +22,7 @@ export const forgetCommand: Command = defineCommand({
     { flags: "--scope <NAME>", description: "all facts of this scope" },
     { flags: "--all", description: "everything" },
     memoryDirOption,
+    urlOption,
   ],
   examples: ["forget models/tiny --id 3f9a0c12d4e5b678", "forget models/tiny --scope acme"],
   schema: z.object({
@@ -29,19 +31,28 @@ export const forgetCommand: Command = defineCommand({
     scope: factName.optional(),
     all: z.boolean().optional(),
     memoryDir: path.optional(),
+    url: z.string().optional(),
   }),
-  async run({ model, id, scope, all = false, memoryDir }, { print }) {
+  async run({ model, id, scope, all = false, url, memoryDir }, context) {
+    const { print } = context;
     if (all ? id !== undefined || scope !== undefined : id === undefined && scope === undefined)
       throw new InvalidConfigError("expected --id, or --scope, or --all alone");
+    const missing = (place: string | undefined): InvalidConfigError =>
+      new InvalidConfigError(`there is no fact "${id}" in ${place}; engram facts lists them`);
+    const tell = (count: number): void =>
+      print(`${count} ${count === 1 ? "fact is" : "facts are"} forgotten\n`);
+    if (url !== undefined) {
+      const forgotten = await new FactsClient(url, context).forget({ id, scope });
+      if (id !== undefined && forgotten.length === 0) throw missing(url);
+      tell(forgotten.length);
+      return { model, place: url, forgotten };
+    }
     const selection: Selection = { scope, ...(id === undefined ? { all: true } : { id }) };
     const store = await openFactsOf(model, { memoryDir });
     try {
       const forgotten = await store.forget(selection);
-      if (id !== undefined && forgotten.length === 0)
-        throw new InvalidConfigError(
-          `there is no fact "${id}" in ${store.place}; engram facts lists them`,
-        );
-      print(`${forgotten.length} ${forgotten.length === 1 ? "fact is" : "facts are"} forgotten\n`);
+      if (id !== undefined && forgotten.length === 0) throw missing(store.place);
+      tell(forgotten.length);
       return { model, place: store.place, forgotten: forgotten.map((one) => one.id) };
     } finally {
       await store.close();

@@ -4,6 +4,7 @@ import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
 import { factName, memoryDirOption } from "../model-options.ts";
+import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 export const snapshotCommand: Command = defineCommand({
@@ -13,20 +14,33 @@ export const snapshotCommand: Command = defineCommand({
     "Gives what the model MODEL was taught so far, in all scopes, the name NAME, for engram rollback. What is forgotten " +
     "later is gone from snapshots, too. Does not open the model.",
   arguments: [modelArgument, { name: "NAME", description: "a name that is not taken" }],
-  options: [{ flags: "--remove", description: "remove the snapshot instead" }, memoryDirOption],
+  options: [
+    { flags: "--remove", description: "remove the snapshot instead" },
+    memoryDirOption,
+    urlOption,
+  ],
   examples: ["snapshot models/tiny monday", "snapshot models/tiny monday --remove"],
   schema: z.object({
     model: path,
     name: factName,
     remove: z.boolean().optional(),
     memoryDir: path.optional(),
+    url: z.string().optional(),
   }),
-  async run({ model, name, remove = false, memoryDir }, { print }) {
+  async run({ model, name, remove = false, url, memoryDir }, context) {
+    const { print } = context;
+    const done = `snapshot ${name} is ${remove ? "removed" : "kept"}\n`;
+    if (url !== undefined) {
+      const client = new FactsClient(url, context);
+      const snapshots = await (remove ? client.removeSnapshot(name) : client.snapshot(name));
+      print(done);
+      return { model, place: url, snapshots };
+    }
     const store = await openFactsOf(model, { memoryDir });
     try {
       await (remove ? store.removeSnapshot(name) : store.snapshot(name));
       const { place, snapshots } = store;
-      print(`snapshot ${name} is ${remove ? "removed" : "kept"}\n`);
+      print(done);
       return { model, place, snapshots };
     } finally {
       await store.close();
@@ -44,15 +58,27 @@ export const rollbackCommand: Command = defineCommand({
     modelArgument,
     { name: "NAME", description: "a snapshot, as engram facts lists them" },
   ],
-  options: [memoryDirOption],
+  options: [memoryDirOption, urlOption],
   examples: ["rollback models/tiny monday"],
-  schema: z.object({ model: path, name: factName, memoryDir: path.optional() }),
-  async run({ model, name, memoryDir }, { print }) {
+  schema: z.object({
+    model: path,
+    name: factName,
+    memoryDir: path.optional(),
+    url: z.string().optional(),
+  }),
+  async run({ model, name, url, memoryDir }, context) {
+    const { print } = context;
+    const tell = (facts: number): void => print(`back at ${name}: ${facts} facts\n`);
+    if (url !== undefined) {
+      const facts = await new FactsClient(url, context).rollback(name);
+      tell(facts);
+      return { model, place: url, facts };
+    }
     const store = await openFactsOf(model, { memoryDir });
     try {
       await store.rollback(name);
       const facts = store.facts();
-      print(`back at ${name}: ${facts.length} facts\n`);
+      tell(facts.length);
       return { model, place: store.place, facts: facts.length };
     } finally {
       await store.close();

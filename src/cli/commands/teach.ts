@@ -8,6 +8,7 @@ import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { factName, memoryDirOption, openedBy } from "../model-options.ts";
+import { FactsClient, type ServerTaught, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 /** Facts that are taught together: each group is kept, or refused, as a whole. */
@@ -34,6 +35,7 @@ export const teachCommand: Command = defineCommand({
     { flags: "--id <ID>", description: "its name; a fact of that name is replaced" },
     { flags: "--source <TEXT>", description: "where it is from, for readers" },
     memoryDirOption,
+    urlOption,
     threadsOption,
   ],
   examples: [
@@ -52,11 +54,22 @@ export const teachCommand: Command = defineCommand({
     id: factName.optional(),
     source: z.string().optional(),
     memoryDir: path.optional(),
+    url: z.string().optional(),
     ...threadsSchema,
   }),
   async run(input, context) {
     const { print, progress, signal } = context;
     const requests = await requestsOf(input);
+    if (input.url !== undefined) {
+      const client = new FactsClient(input.url, context);
+      const taught: Taught[] = [];
+      for (let at = 0; at < requests.length; at += GROUP)
+        for (const one of await client.teach(requests.slice(at, at + GROUP))) {
+          taught.push(fromServer(one));
+          print(lineOf(taught.at(-1)!));
+        }
+      return { model: input.model, place: client.url, taught };
+    }
     // A wording has at most some thousand tokens, however long a text the model could read.
     await using model = await loadModel(input.model, {
       ...openedBy(input, context),
@@ -76,6 +89,19 @@ export const teachCommand: Command = defineCommand({
     return { model: input.model, place, taught };
   },
 });
+
+function fromServer({
+  chance_before: before,
+  chance_after: after,
+  milliseconds,
+  keys,
+  shortest_key: shortestKey,
+  longest_key: longestKey,
+  prompt_bits: bits,
+  ...fact
+}: ServerTaught): Taught {
+  return { fact, before, after, milliseconds, keys, shortestKey, longestKey, bits };
+}
 
 interface TeachInput {
   readonly sentence?: string | undefined;
