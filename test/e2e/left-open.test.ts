@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
@@ -21,7 +21,7 @@ const preset: Preset = {
   memory: { ...miniPreset.memory, layerIds: [0, 1], minBucketRows: [4000, 8000] },
   training: { ...miniPreset.training, steps: 2, warmupSteps: 1 },
 };
-const backend = ortBackend({ threads: 2 });
+const backend = ortBackend({ threads: 1 });
 let root = "";
 let data = "";
 let directory = "";
@@ -56,6 +56,7 @@ function tryRead(link: string): string | undefined {
 
 test("a training run that cannot compile something leaves nothing open, its table on disk neither", async () => {
   let failures = 0;
+  const tokenizer = await readFile(join(directory, "tokenizer.json"), "utf8");
   for (const tableMemory of [undefined, 800_000])
     for (let failsAt = 1, hasFailed = true; hasFailed; failsAt++) {
       const failing = new FailingBackend(backend, { failsAt });
@@ -66,6 +67,7 @@ test("a training run that cannot compile something leaves nothing open, its tabl
         out,
         backend: failing,
         seed: 3,
+        tokenizer,
         ...(tableMemory !== undefined && { tableMemory }),
       });
       const error = await run.then(

@@ -3,7 +3,7 @@
  * what it finds.
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -21,12 +21,14 @@ import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { findCheckpoints } from "../../src/checkpoint/node/index.ts";
+import { type Ending, engram, engramJson } from "../engram.ts";
 import { miniPreset } from "../models/mini-preset.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const main = join(root, "src/cli/main.ts");
 const scratch = mkdtempSync(join(tmpdir(), "engram-study-test-"));
 after(() => rmSync(scratch, { recursive: true }));
+process.chdir(scratch);
 
 /** The mini preset by the names that a study file may set. */
 const mini = Object.fromEntries(
@@ -66,11 +68,9 @@ function writeStudy(name: string, change: object = {}): void {
 const words = (file: string, out: string): string[] =>
   [main, "study", file, "--out", out].concat("--threads", "1", "--parallel", "2");
 
-function engramStudy(file: string, out: string, ...more: string[]) {
-  return spawnSync(process.execPath, [...words(file, out), ...more], {
-    encoding: "utf8",
-    cwd: scratch,
-  });
+/** In this process: it starts its runs as processes either way. */
+function engramStudy(file: string, out: string, ...more: string[]): Promise<Ending> {
+  return engram(...words(file, out).slice(1), ...more);
 }
 
 function read(...path: string[]): string {
@@ -86,9 +86,9 @@ function findings(out: string): unknown {
 
 /** The study done at once, which others are compared with. */
 let whole: unknown;
-function wholeFindings(): unknown {
+async function wholeFindings(): Promise<unknown> {
   if (whole === undefined) {
-    const { status, stdout, stderr } = engramStudy("study.json", "whole", "--json");
+    const { status, stdout, stderr } = await engramStudy("study.json", "whole", "--json");
     assert.equal(status, 0, stderr);
     assert.equal(JSON.parse(stdout).runsDone, 4);
     whole = findings("whole");
@@ -121,8 +121,8 @@ async function begun(file: string, out: string): Promise<ChildProcess> {
   return child;
 }
 
-test("every run of a study is done, compared and told, with where it comes from", () => {
-  const report = wholeFindings() as Record<string, unknown>;
+test("every run of a study is done, compared and told, with where it comes from", async () => {
+  const report = (await wholeFindings()) as Record<string, unknown>;
   const figures = new Map<string, number>();
   for (const { arm, seed, measured, commit, machine } of report["runs"] as {
     arm: string;
@@ -149,8 +149,8 @@ test("every run of a study is done, compared and told, with where it comes from"
   assert.match(read("whole/report.svg"), /^<svg xmlns/);
 });
 
-test("what was registered is the digest of file, presets and texts", () => {
-  wholeFindings();
+test("what was registered is the digest of file, presets and texts", async () => {
+  await wholeFindings();
   const { sha256, registered } = JSON.parse(read("whole/study.json"));
   const sorted = (value: unknown): unknown =>
     Array.isArray(value)
@@ -170,11 +170,11 @@ test("what was registered is the digest of file, presets and texts", () => {
 });
 
 test("killed in the middle, with all its processes, it goes on to the same report", async () => {
-  wholeFindings();
+  await wholeFindings();
   const child = await begun("study.json", "killed");
   killAll(child);
   await once(child, "exit");
-  const { status, stderr } = engramStudy("study.json", "killed");
+  const { status, stderr } = await engramStudy("study.json", "killed");
   assert.equal(status, 0, stderr);
   assert.match(stderr, /going on with/);
   // Not from the start: at least one run went on from its checkpoint.
@@ -182,16 +182,16 @@ test("killed in the middle, with all its processes, it goes on to the same repor
     (run) => JSON.parse(read("killed/runs", run, "run.json")) as object,
   );
   assert.ok(records.some((record) => "resumed" in record));
-  assert.deepEqual(findings("killed"), wholeFindings());
+  assert.deepEqual(findings("killed"), await wholeFindings());
 });
 
 test("killed alone, its runs save by themselves, and it waits for them", async () => {
   const child = await begun("study.json", "orphans");
   child.kill("SIGKILL");
   await once(child, "exit");
-  const { status, stderr } = engramStudy("study.json", "orphans");
+  const { status, stderr } = await engramStudy("study.json", "orphans");
   assert.equal(status, 0, stderr);
-  assert.deepEqual(findings("orphans"), wholeFindings());
+  assert.deepEqual(findings("orphans"), await wholeFindings());
 });
 
 test("runs that take turns by slices, stopped by Ctrl-C and gone on with, give the same report", async () => {
@@ -202,23 +202,23 @@ test("runs that take turns by slices, stopped by Ctrl-C and gone on with, give t
   assert.equal(code, 130);
   for (const run of readdirSync(join(scratch, "stopped/runs")))
     assert.ok(!existsSync(join(scratch, "stopped/runs", run, "training.lock")), run);
-  const { status, stderr } = engramStudy("sliced.json", "stopped");
+  const { status, stderr } = await engramStudy("sliced.json", "stopped");
   assert.equal(status, 0, stderr);
-  assert.deepEqual(findings("stopped"), wholeFindings());
+  assert.deepEqual(findings("stopped"), await wholeFindings());
 });
 
-test("a finished run is never done again, even where its model is gone", () => {
-  wholeFindings();
+test("a finished run is never done again, even where its model is gone", async () => {
+  await wholeFindings();
   cpSync(join(scratch, "whole"), join(scratch, "again"), { recursive: true });
   rmSync(join(scratch, "again/runs"), { recursive: true });
-  const { status, stderr } = engramStudy("study.json", "again");
+  const { status, stderr } = await engramStudy("study.json", "again");
   assert.equal(status, 0, stderr);
   assert.ok(!existsSync(join(scratch, "again/runs")));
-  assert.deepEqual(findings("again"), wholeFindings());
+  assert.deepEqual(findings("again"), await wholeFindings());
 });
 
-test("a study that was changed after it was registered is refused by what was changed", () => {
-  wholeFindings();
+test("a study that was changed after it was registered is refused by what was changed", async () => {
+  await wholeFindings();
   const report = read("whole/report.json");
   writeStudy("changed.json", {
     predictions: [{ ...study.predictions[0], atMost: 0.5 }],
@@ -229,14 +229,14 @@ test("a study that was changed after it was registered is refused by what was ch
     ["changed.json", [], /since then seeds, budget, predictions changed/],
     ["study.json", ["--threads", "2"], /begun with 1 threads a run.*use --threads 1/],
   ] as const) {
-    const { status, stderr } = engramStudy(file, "whole", ...threads);
+    const { status, stderr } = await engramStudy(file, "whole", ...threads);
     assert.equal(status, 2, stderr);
     assert.match(stderr, expected);
   }
   const play = read("play.txt");
   try {
     writeFileSync(join(scratch, "play.txt"), `${play}More.\n`);
-    const { status, stderr } = engramStudy("study.json", "whole");
+    const { status, stderr } = await engramStudy("study.json", "whole");
     assert.equal(status, 2, stderr);
     assert.match(stderr, /since then play\.txt changed/);
   } finally {
@@ -245,14 +245,14 @@ test("a study that was changed after it was registered is refused by what was ch
   cpSync(join(scratch, "whole"), join(scratch, "forged"), { recursive: true });
   const registration = read("forged/study.json").replace('"atMost": 0', '"atMost": 1');
   writeFileSync(join(scratch, "forged/study.json"), registration);
-  const forged = engramStudy("study.json", "forged");
+  const forged = await engramStudy("study.json", "forged");
   assert.equal(forged.status, 2, forged.stderr);
   assert.match(forged.stderr, /was changed after the study was registered/);
   assert.equal(read("whole/report.json"), report);
 });
 
-test("models that are there are measured as eval measures them, benchmarks included", () => {
-  wholeFindings();
+test("models that are there are measured as eval measures them, benchmarks included", async () => {
+  await wholeFindings();
   writeFileSync(join(scratch, "held.txt"), read("play.txt").slice(0, 3000));
   const needle = JSON.parse(readFileSync(join(root, "assets/tasks/needles.json"), "utf8"));
   needle.needles = {
@@ -277,16 +277,12 @@ test("models that are there are measured as eval measures them, benchmarks inclu
     },
     predictions: [{ metric: one, difference: { memory: 1, dense: -1 }, atLeast: 0 }],
   });
-  const { status, stderr } = engramStudy("tasks.json", "tasks");
+  const { status, stderr } = await engramStudy("tasks.json", "tasks");
   assert.equal(status, 0, stderr);
-  const evaluated = (...more: string[]) => {
-    const given = ["eval", "whole/runs/memory-5", ...more, "--threads", "1", "--json"];
-    return JSON.parse(
-      spawnSync(process.execPath, [main, ...given], { encoding: "utf8", cwd: scratch }).stdout,
-    );
-  };
-  const text = evaluated("--bpb", "held.txt");
-  const tasks = evaluated("--tasks", "./needles.json", "--limit", "2");
+  const evaluated = (...more: string[]) =>
+    engramJson("eval", "whole/runs/memory-5", ...more, "--threads", "1");
+  const text = await evaluated("--bpb", "held.txt");
+  const tasks = await evaluated("--tasks", "./needles.json", "--limit", "2");
   const { measured } = JSON.parse(read("tasks/results/memory-5.json"));
   assert.deepEqual(measured, {
     bitsPerByte: text.bitsPerByte,
@@ -307,7 +303,7 @@ test("models that are there are measured as eval measures them, benchmarks inclu
     tasks: [{ file: "needles.json" }],
     metrics: ["bitsPerByte", "lambada/acc,none"],
   });
-  const refused = engramStudy("no-task.json", "refused-task");
+  const refused = await engramStudy("no-task.json", "refused-task");
   assert.equal(refused.status, 2, refused.stderr);
   assert.match(
     refused.stderr,
@@ -318,13 +314,13 @@ test("models that are there are measured as eval measures them, benchmarks inclu
   needle.needles.seed = 1;
   writeFileSync(join(scratch, "needles.json"), JSON.stringify(needle));
   assert.match(
-    engramStudy("tasks.json", "tasks").stderr,
+    (await engramStudy("tasks.json", "tasks")).stderr,
     /since then needles\.json, needles\.json \(its documents\) changed/,
   );
 });
 
-test("when its minutes are spent, a study ends with the report of what is finished", () => {
-  wholeFindings();
+test("when its minutes are spent, a study ends with the report of what is finished", async () => {
+  await wholeFindings();
   writeFileSync(join(scratch, "scored.txt"), read("play.txt").slice(0, 2000));
   writeStudy("timed.json", {
     seeds: [5],
@@ -336,21 +332,21 @@ test("when its minutes are spent, a study ends with the report of what is finish
       memory: { model: "whole/runs/memory-{seed}" },
     },
   });
-  assert.equal(engramStudy("timed.json", "timed").status, 0);
+  assert.equal((await engramStudy("timed.json", "timed")).status, 0);
   const result = JSON.parse(read("timed/results/dense-5.json"));
   writeFileSync(
     join(scratch, "timed/results/dense-5.json"),
     JSON.stringify({ ...result, seconds: 1801 }),
   );
   rmSync(join(scratch, "timed/results/memory-5.json"));
-  const { status, stdout, stderr } = engramStudy("timed.json", "timed", "--json");
+  const { status, stdout, stderr } = await engramStudy("timed.json", "timed", "--json");
   assert.equal(status, 0, stderr);
   assert.match(stderr, /the budget of 30 minutes is spent/);
   assert.equal(JSON.parse(stdout).runsDone, 1);
   assert.match(read("timed/report.md"), /1 of 2 runs are done; what follows is of these/);
 });
 
-test("what cannot be is refused before anything is written", () => {
+test("what cannot be is refused before anything is written", async () => {
   writeStudy("no-metric.json", { metrics: ["bitsPerByte", "beauty"] });
   writeStudy("no-time.json", { budget: { steps: 24, minutes: 1e-5 } });
   writeStudy("no-text.json", { data: ["nowhere.txt"] });
@@ -367,7 +363,7 @@ test("what cannot be is refused before anything is written", () => {
     ["no-text.json", /nowhere\.txt: no such file/],
     ["twice.json", /the name "budget" occurs twice/],
   ] as const) {
-    const { status, stderr } = engramStudy(file, "refused");
+    const { status, stderr } = await engramStudy(file, "refused");
     assert.equal(status, 2, stderr);
     assert.match(stderr, expected);
     assert.ok(!existsSync(join(scratch, "refused")), file);
