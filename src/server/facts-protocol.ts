@@ -64,3 +64,39 @@ export interface SnapshotRequest {
 export const snapshotSchema: z.ZodType<SnapshotRequest> = z
   .strictObject({ name: scopeName.describe("a name that is not taken") })
   .describe("A name for what was taught so far, in all scopes.");
+
+const maxListed = 1000;
+
+export interface ListQuery {
+  readonly scope?: string | undefined;
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+export const listSchema: z.ZodType<ListQuery> = z.strictObject({
+  scope: scopeName.optional().describe("only of this scope"),
+  after: z.string().max(64).optional().describe("id of the last fact of the page before"),
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, "expected a whole number")
+    .transform(Number)
+    .pipe(z.int().min(1).max(maxListed))
+    .default(100)
+    .describe("facts of a page"),
+});
+
+export interface ForgetQuery {
+  readonly id?: string | undefined;
+  readonly scope?: string | undefined;
+  readonly all?: "true" | undefined;
+}
+
+export const forgetSchema: z.ZodType<ForgetQuery> = z
+  .strictObject({
+    id: scopeName.optional().describe("of one fact"),
+    scope: scopeName.optional().describe("of which scope"),
+    all: z.literal("true").optional().describe("of all scopes"),
+  })
+  .refine(({ id, scope, all }) => (id ?? scope ?? all) !== undefined, {
+    message: "expected id, or scope, or all=true",
+  });

@@ -97,3 +97,28 @@ export interface CollisionRequest {
 export const collisionSchema: z.ZodType<CollisionRequest> = z
   .strictObject({ text: z.union([z.string(), z.array(z.string()).min(1).max(100_000)]) })
   .describe("One or more texts, to count which of their n-grams share a row of the memory.");
+
+/** What is asked of a map of rows, in a query. */
+export interface BinsQuery {
+  readonly layer: number;
+  readonly from: number;
+  readonly to: number;
+  readonly bins: number;
+}
+
+/** About as many as a map on the page has pixels to point at. */
+const maxBins = 16_384;
+
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,10}$/, "expected a whole number")
+  .transform(Number);
+
+export const binsSchema: z.ZodType<BinsQuery, unknown> = z.strictObject({
+  layer: wholeNumber.pipe(z.int().min(0)).describe("id of a layer with a memory"),
+  from: wholeNumber.pipe(z.int().min(0)).describe("first row"),
+  to: wholeNumber.pipe(z.int().min(0)).describe("one past the last row"),
+  bins: wholeNumber
+    .pipe(z.int().min(1).max(maxBins))
+    .describe("number of bins; their sizes differ by one row at most"),
+});

@@ -1,7 +1,13 @@
 /** The HTTP interface as an OpenAPI 3.1 document. Request bodies come from the schemas that check them. */
 import * as z from "zod";
-import { factsSchema, snapshotSchema } from "./facts-protocol.ts";
-import { collisionSchema, corpusSchema, inspectSchema, rowsSchema } from "./inspect-protocol.ts";
+import { factsSchema, forgetSchema, listSchema, snapshotSchema } from "./facts-protocol.ts";
+import {
+  binsSchema,
+  collisionSchema,
+  corpusSchema,
+  inspectSchema,
+  rowsSchema,
+} from "./inspect-protocol.ts";
 import {
   chatSchema,
   completionSchema,
@@ -15,19 +21,12 @@ interface Route {
   readonly path: string;
   readonly summary: string;
   readonly body?: z.ZodType;
-  /** Query parameters by name, with their descriptions. */
-  readonly query?: Readonly<Record<string, string>>;
+  /** Query parameters, by what becomes of their text. */
+  readonly query?: z.ZodType;
   readonly produces?: readonly string[];
 }
 
 const json = "application/json";
-
-const binsQuery = {
-  layer: "id of a layer with a memory",
-  from: "first row",
-  to: "one past the last row",
-  bins: "number of bins; their sizes differ by one row at most",
-};
 
 /** All routes. A test compares them with the routes that the server answers. */
 export const routes: readonly Route[] = [
@@ -79,7 +78,7 @@ export const routes: readonly Route[] = [
     method: "get",
     path: "/engram/corpus",
     summary: "Sizes of an uploaded text, while the server still has it",
-    query: { id: "id from the answer to the upload" },
+    query: z.object({ id: z.string().describe("id from the answer to the upload") }),
   },
   {
     method: "post",
@@ -115,13 +114,13 @@ export const routes: readonly Route[] = [
     method: "get",
     path: "/engram/memory/rows",
     summary: "Norms of a table's rows, in bins of neighbouring rows",
-    query: binsQuery,
+    query: binsSchema,
   },
   {
     method: "get",
     path: "/engram/memory/reads",
     summary: "How often the rows of each bin were read",
-    query: binsQuery,
+    query: binsSchema,
   },
   {
     method: "get",
@@ -149,17 +148,13 @@ export const routes: readonly Route[] = [
     method: "get",
     path: "/engram/facts",
     summary: "What the model was taught, the oldest first",
-    query: {
-      scope: "only of this scope",
-      after: "id of the last fact of the page before",
-      limit: "facts of a page; default 100, at most 1,000",
-    },
+    query: listSchema,
   },
   {
     method: "delete",
     path: "/engram/facts",
     summary: "Erase facts: one, those of a scope, or all",
-    query: { id: "of one fact", scope: "of which scope", all: "true: of all scopes" },
+    query: forgetSchema,
   },
   { method: "get", path: "/engram/snapshots", summary: "Names of what was taught at some moments" },
   {
@@ -179,7 +174,10 @@ export const routes: readonly Route[] = [
     method: "get",
     path: "/engram/runs/log",
     summary: "Lines of a training run's log, from a cursor on",
-    query: { run: "name of the run", cursor: "cursor from the previous answer; empty at first" },
+    query: z.object({
+      run: z.string().describe("name of the run"),
+      cursor: z.string().optional().describe("cursor from the previous answer; empty at first"),
+    }),
   },
   { method: "get", path: "/openapi.json", summary: "This document" },
 ];
@@ -209,11 +207,11 @@ const errorSchema = z.strictObject({
 
 export function openApi(version: string): object {
   const paths: Record<string, Record<string, object>> = {};
-  for (const { method, path, summary, body, query = {}, produces = [json] } of routes) {
+  for (const { method, path, summary, body, query, produces = [json] } of routes) {
     const content = Object.fromEntries(produces.map((type) => [type, {}]));
     (paths[path] ??= {})[method] = {
       summary,
-      ...(parametersOf(path, query).length > 0 && { parameters: parametersOf(path, query) }),
+      parameters: parametersOf(path, query),
       ...(body && {
         requestBody: {
           required: true,
@@ -232,17 +230,17 @@ export function openApi(version: string): object {
   return { openapi: "3.1.0", info: { title: "engram", version }, paths };
 }
 
-const optional = ["cursor", "scope", "after", "limit", "all"];
-
-function parametersOf(path: string, query: Readonly<Record<string, string>>): object[] {
-  const schema = { type: "string" };
+function parametersOf(path: string, query: z.ZodType = z.object({})): object[] {
+  const { properties } = z.toJSONSchema(query, { io: "output" });
+  const { required } = z.toJSONSchema(query, { io: "input" });
   return [
-    ...(path.includes("{name}") ? [{ name: "name", in: "path", required: true, schema }] : []),
-    ...Object.entries(query).map(([name, description]) => ({
+    ...(path.includes("{name}")
+      ? [{ name: "name", in: "path", required: true, schema: { type: "string" } }]
+      : []),
+    ...Object.entries(properties!).map(([name, schema]) => ({
       name,
       in: "query",
-      required: !optional.includes(name),
-      description,
+      required: required?.includes(name) ?? false,
       schema,
     })),
   ];

@@ -3,7 +3,6 @@
  * other writes; no generation waits for it.
  */
 import type { Hono } from "hono";
-import * as z from "zod";
 import {
   type Fact,
   type Facts,
@@ -12,33 +11,10 @@ import {
   TaughtMemory,
 } from "../../facts/index.ts";
 import { ApiError } from "../api-error.ts";
-import { scopeName } from "../facts-protocol.ts";
+import { forgetSchema, listSchema } from "../facts-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
 import { forbidden, writableScope } from "../scopes.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
-
-const maxListed = 1000;
-
-const listSchema = z.strictObject({
-  scope: scopeName.optional(),
-  after: z.string().max(64).optional(),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, "expected a whole number")
-    .transform(Number)
-    .refine((limit) => limit > 0 && limit <= maxListed, `expected 1 to ${maxListed}`)
-    .default(100),
-});
-
-const forgetSchema = z
-  .strictObject({
-    id: scopeName.optional(),
-    scope: scopeName.optional(),
-    all: z.literal("true").optional(),
-  })
-  .refine(({ id, scope, all }) => (id ?? scope ?? all) !== undefined, {
-    message: "expected id, or scope, or all=true",
-  });
 
 export function factRoutes(app: Hono, context: RouteContext): void {
   app.post("/engram/facts", async (c) => {

@@ -3,7 +3,6 @@
  * The size of an answer is bounded, however large a table is.
  */
 import type { Hono } from "hono";
-import * as z from "zod";
 import { promptIdsOf } from "../../generate-text.ts";
 import type {
   CollisionReport,
@@ -15,26 +14,12 @@ import type {
 import type { Model } from "../../open-model.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
+import { binsSchema, type BinsQuery } from "../inspect-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
 
-/** About as many as a map on the page has pixels to point at. */
-const maxBins = 16_384;
-
 /** Length of a piece of text in UTF-16 units. */
 const pieceLength = 16_384;
-
-const wholeNumber = z
-  .string()
-  .regex(/^\d{1,10}$/, "expected a whole number")
-  .transform(Number);
-
-const binsSchema = z.strictObject({
-  layer: wholeNumber,
-  from: wholeNumber,
-  to: wholeNumber,
-  bins: wholeNumber.refine((bins) => bins <= maxBins, `expected at most ${maxBins} bins`),
-});
 
 export function memoryRoutes(app: Hono, context: RouteContext): void {
   const inspector = (): MemoryInspector => {
@@ -133,7 +118,7 @@ function cutAfter(text: string, at: number): number {
   return Math.min(text.length, at + pieceLength + Math.max(0, space));
 }
 
-function binsOf(query: Record<string, string>): z.output<typeof binsSchema> {
+function binsOf(query: Record<string, string>): BinsQuery {
   return checkSchema(binsSchema, query);
 }
 
