@@ -46,6 +46,7 @@ async function bundledLibrary(): Promise<Record<string, Uint8Array>> {
 describe("the static site", { skip: noBrowser }, () => {
   const browser = new TestBrowser();
   let folder: string;
+  let files: Record<string, Uint8Array>;
   let server: RangeServer;
   let model: Model;
   /** Below a path of its own, as on GitHub Pages. */
@@ -54,11 +55,12 @@ describe("the static site", { skip: noBrowser }, () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "engram-site-"));
     await promisify(execFile)(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
-    server = await startStaticSite({
+    files = {
       ...(await bundledLibrary()),
       ...(await filesIn(folder)),
       "empty.html": Buffer.from("<!doctype html><title>empty</title>"),
-    });
+    };
+    server = await startStaticSite(files);
     address = `${server.origin}/some/path/`;
     model = await loadModel(join(root, "assets", "shakespeare"));
   });
@@ -209,6 +211,23 @@ describe("the static site", { skip: noBrowser }, () => {
       tokens.length + 1,
     );
     t.diagnostic(`${await page.getByRole("option").count()} tokens on the strip`);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("where the page is isolated, the engine has threads, and writes the same", async () => {
+    await using isolated = await startStaticSite(files, { isIsolated: true });
+    const { page, complaints } = await browser.open(`${isolated.origin}/empty.html`);
+    const found = await page.evaluate(`(async () => {
+      const { loadModel, generateText } = await import("./web.js");
+      const at = (path) => new URL(path, document.baseURI).href;
+      const engine = { module: at("engine/ort-wasm-simd-threaded.mjs"), wasm: at("engine/ort-wasm-simd-threaded.wasm.gz") };
+      const model = await loadModel("models/shakespeare", { engine, threads: 2, keepBytes: 0 });
+      let text = "";
+      for await (const piece of generateText(model, ${JSON.stringify(prompt)}, { temperature: 0, maxTokens: 20 })) text += piece;
+      await model.close();
+      return [crossOriginIsolated, text];
+    })()`);
+    assert.deepEqual(found, [true, await textOnNode({ maxTokens: 20 })]);
     assert.deepEqual(complaints, []);
   });
 });

@@ -10,8 +10,20 @@ const types: Readonly<Record<string, string>> = {
   ".css": "text/css",
 };
 
-/** Paths that end in a slash get `index.html`; paths with `/none/` in them get nothing. */
-export function startStaticSite(files: Readonly<Record<string, Uint8Array>>): Promise<RangeServer> {
+/** Two headers that make a page isolated: it may then have threads. */
+const isolating = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+};
+
+/**
+ * Paths that end in a slash get `index.html`; paths with `/none/` in them get nothing. Sets no
+ * other header, unless its pages shall be isolated.
+ */
+export function startStaticSite(
+  files: Readonly<Record<string, Uint8Array>>,
+  { isIsolated = false }: { isIsolated?: boolean } = {},
+): Promise<RangeServer> {
   return startRangeServer(files, (request, response) => {
     const name = nameIn(request) || "index.html";
     const bytes = request.url!.includes("/none/") ? undefined : files[name];
@@ -19,7 +31,13 @@ export function startStaticSite(files: Readonly<Record<string, Uint8Array>>): Pr
     if (bytes === undefined) response.writeHead(404).end();
     else {
       const type = types[extname(name)] ?? "application/octet-stream";
-      response.writeHead(200, { "content-type": type, "content-length": bytes.length }).end(bytes);
+      response
+        .writeHead(200, {
+          "content-type": type,
+          "content-length": bytes.length,
+          ...(isIsolated && isolating),
+        })
+        .end(bytes);
     }
     return true;
   });
