@@ -80,6 +80,11 @@ async function writeBoth(model: WebModel, signal: AbortSignal): Promise<void> {
   say(`${numTokens} tokens, ${rate.toFixed(0)} a second in both texts together.`);
 }
 
+async function writeNothing(model: WebModel, memory: boolean): Promise<void> {
+  const pieces = generateText(model, prompt.value, { maxTokens: 2, temperature: 0, memory });
+  while ((await pieces.next()).done !== true);
+}
+
 async function openPage(): Promise<void> {
   const began = performance.now();
   let model: WebModel;
@@ -93,6 +98,8 @@ async function openPage(): Promise<void> {
   }
   say(`The model is here, after ${((performance.now() - began) / 1000).toFixed(1)} s.`);
   write.disabled = false;
+  // Its graphs are compiled while the reader reads.
+  for (const memory of [true, false]) void writeNothing(model, memory);
   let abort: AbortController | undefined;
   element<HTMLFormElement>("ask").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -10,39 +10,15 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build, type Rolldown } from "vite";
 import { generateText, loadModel, type Model } from "../../src/index.ts";
 import type { RangeServer } from "../range-server.ts";
 import { createServer } from "../../src/server/index.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
 import { stripTokens } from "./inspector.ts";
-import { filesIn, startStaticSite } from "./static-site.ts";
+import { bundledLibrary, filesIn, startStaticSite } from "./static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const prompt = "ROMEO:\nIt is";
-/** `engram-lm/web` as a page's own bundle has it, beside the site's engine and model. */
-async function bundledLibrary(): Promise<Record<string, Uint8Array>> {
-  const made = await build({
-    root,
-    configFile: false,
-    logLevel: "error",
-    worker: { format: "es" },
-    build: {
-      write: false,
-      target: "es2024",
-      assetsInlineLimit: 0,
-      lib: { entry: join(root, "src", "index-web.ts"), formats: ["es"], fileName: "web" },
-    },
-  });
-  const { output } = [made].flat()[0] as Rolldown.RolldownOutput;
-  return Object.fromEntries(
-    output.map((one) => [
-      one.fileName.split("/").at(-1)!,
-      Buffer.from(one.type === "chunk" ? one.code : one.source),
-    ]),
-  );
-}
-
 describe("the static site", { skip: noBrowser }, () => {
   const browser = new TestBrowser();
   let folder: string;

@@ -1,7 +1,11 @@
 /** A static web server for pages in tests: files by their names below any path, with the types that browsers ask for. */
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Rolldown } from "vite";
 import { nameIn, type RangeServer, rangeOf, startRangeServer } from "../range-server.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
 
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html",
@@ -49,4 +53,27 @@ export async function filesIn(folder: string): Promise<Record<string, Uint8Array
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
     if (entry.isFile()) files[entry.name] = await readFile(join(entry.parentPath, entry.name));
   return files;
+}
+
+/** `engram-lm/web` as a page's own bundle has it, beside the site's engine and model. */
+export async function bundledLibrary(): Promise<Record<string, Uint8Array>> {
+  const made = await build({
+    root,
+    configFile: false,
+    logLevel: "error",
+    worker: { format: "es" },
+    build: {
+      write: false,
+      target: "es2024",
+      assetsInlineLimit: 0,
+      lib: { entry: join(root, "src", "index-web.ts"), formats: ["es"], fileName: "web" },
+    },
+  });
+  const { output } = [made].flat()[0] as Rolldown.RolldownOutput;
+  return Object.fromEntries(
+    output.map((one) => [
+      one.fileName.split("/").at(-1)!,
+      Buffer.from(one.type === "chunk" ? one.code : one.source),
+    ]),
+  );
 }

@@ -1,0 +1,113 @@
+/**
+ * The static site in Chromium, from the loopback: what it weighs, how long until its first letter, with nothing kept and
+ * with everything, and how fast it writes beside Node with one thread.
+ *
+ *   node bench/page.ts [--rounds 3]
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { generateText, loadModel, ortBackend } from "../src/index.ts";
+import { TestBrowser } from "../test/browser/browser.ts";
+import { bundledLibrary, filesIn, startStaticSite } from "../test/browser/static-site.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
+const rounds = Number(values.rounds);
+const folder = mkdtempSync(join(tmpdir(), "engram-page-"));
+const browser = new TestBrowser();
+try {
+  execFileSync(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
+  const files = { ...(await bundledLibrary()), ...(await filesIn(folder)) };
+  await using server = await startStaticSite({
+    ...files,
+    "empty.html": Buffer.from("<!doctype html>"),
+  });
+  const packed = (name: string): number =>
+    name.endsWith(".gz") ? files[name]!.length : gzipSync(files[name]!, { level: 9 }).length;
+
+  const times: Record<"cold" | "warm", { ready: number; letter: number }[]> = {
+    cold: [],
+    warm: [],
+  };
+  let loaded = new Set<string>();
+  for (let round = 0; round < rounds; round++) {
+    const { page } = await browser.open("about:blank");
+    for (const which of ["cold", "warm"] as const) {
+      const before = server.requests.length;
+      const began = performance.now();
+      await page.goto(`${server.origin}/`);
+      await page.getByText("The model is here").waitFor();
+      const ready = performance.now() - began;
+      const on = page.locator("#on");
+      await page.getByRole("button", { name: "Write", exact: true }).click();
+      // A function, as the page's policy forbids texts that become code.
+      await page.waitForFunction(() => {
+        const { document } = globalThis as unknown as {
+          document: { querySelector(path: string): { textContent: string } };
+        };
+        return document.querySelector("#on").textContent.length > 14;
+      });
+      times[which].push({ ready, letter: performance.now() - began });
+      if (which === "cold")
+        loaded = new Set(server.requests.slice(before).map(({ url }) => url!.split("/").at(-1)!));
+      await page.getByRole("button", { name: "Stop" }).click();
+      await on.waitFor();
+    }
+    await page.context().close();
+  }
+  const isModel = (name: string): boolean => /safetensors|\.json$/.test(name);
+  const isEngine = (name: string): boolean => name.startsWith("ort-wasm");
+  const kinds: Record<string, string[]> = { page: [], worker: [], engine: [], model: [] };
+  for (const name of loaded)
+    if (name in files || name === "") {
+      const file = name || "index.html";
+      const kind = isModel(file) ? "model" : isEngine(file) ? "engine" : "page";
+      kinds[/model-worker/.test(file) ? "worker" : kind]!.push(file);
+    }
+  for (const [kind, names] of Object.entries(kinds)) {
+    const bytes = names.reduce((sum, name) => sum + packed(name), 0);
+    console.log(`${kind}: ${(bytes / 1000).toFixed(1)} KB by gzip in ${names.length} files`);
+  }
+  for (const [which, all] of Object.entries(times))
+    for (const what of ["ready", "letter"] as const) {
+      const sorted = all.map((one) => one[what]).toSorted((a, b) => a - b);
+      const [best, middle] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!];
+      console.log(`${which}, ${what}: best ${best.toFixed(0)} ms, median ${middle.toFixed(0)} ms`);
+    }
+
+  const best: Record<string, number> = { page: 0, node: 0 };
+  const { page } = await browser.open(`${server.origin}/empty.html`);
+  const options = { maxTokens: 200, temperature: 0 };
+  const model = await loadModel(join(root, "assets", "shakespeare"), {
+    backend: () => ortBackend({ threads: 1 }),
+  });
+  for (let round = 0; round < 2 * rounds; round++) {
+    const inPage = (await page.evaluate(`(async () => {
+      const { loadModel, generateText } = await import("./web.js");
+      const at = (path) => new URL(path, document.baseURI).href;
+      const engine = { module: at("ort-wasm-simd-threaded.mjs"), wasm: at("ort-wasm-simd-threaded.wasm.gz") };
+      globalThis.model ??= await loadModel(".", { engine, threads: 1 });
+      const began = performance.now();
+      for await (const _ of generateText(model, "ROMEO:", ${JSON.stringify(options)}));
+      return 200_000 / (performance.now() - began);
+    })()`)) as number;
+    const began = performance.now();
+    for await (const _ of generateText(model, "ROMEO:", options));
+    const onNode = 200_000 / (performance.now() - began);
+    best["page"] = Math.max(best["page"]!, inPage);
+    best["node"] = Math.max(best["node"]!, onNode);
+  }
+  await model.close();
+  console.log(
+    `tokens a second, one thread, best of ${2 * rounds}: page ${best["page"]!.toFixed(0)}, ` +
+      `Node ${best["node"]!.toFixed(0)}, ratio ${(best["page"]! / best["node"]!).toFixed(2)}`,
+  );
+} finally {
+  await browser.close();
+  rmSync(folder, { recursive: true });
+}
