@@ -107,7 +107,7 @@ async function draftOf(
   { learner, session, where }: { learner: Learner; session: Session; where: string },
 ): Promise<Draft> {
   const { tokenizer, chatIds } = learner;
-  const { prompt, completion } =
+  const { prompt, completion, known } =
     request.completion === undefined
       ? await split(request.prompt, { learner, session })
       : {
@@ -123,7 +123,8 @@ async function draftOf(
   const start = tokenizer.bounds.startIds;
   const ids = [...start, ...first.ids];
   const from = start.length + first.from;
-  const all = await readText(session, ids, Math.max(start.length, from - MAX_READ));
+  const begin = Math.max(start.length, from - MAX_READ);
+  const all = (known && partOf(known, ids, begin)) ?? (await readText(session, ids, begin));
   const numBefore = all.logProbs.length - (ids.length - from);
   const bits = -all.logProbs.slice(0, numBefore).reduce((sum, one) => sum + one, 0) / Math.LN2;
   if (bits < LEAST_BITS)
@@ -153,14 +154,23 @@ const MAX_READ = 32;
 async function split(
   sentence: string,
   { learner: { tokenizer }, session }: { learner: Learner; session: Session },
-): Promise<{ prompt: string; completion: string }> {
+): Promise<{ prompt: string; completion: string; known?: ReadText }> {
   const { startIds } = tokenizer.bounds;
   const ids = Array.from(await tokenizer.encode(sentence));
   const first = startIds.length === 0 ? 1 : 0;
-  const { logProbs } = await readText(session, [...startIds, ...ids], startIds.length + first);
+  const known = await readText(session, [...startIds, ...ids], startIds.length + first);
+  const { logProbs } = known;
   // Without anything before it, the first id says nothing of how rare it is.
   const bits = [...Array<number>(first).fill(0), ...logProbs.map((one) => -one / Math.LN2)];
-  return splitSentence(sentence, { ids, bits, tokenizer });
+  return { ...splitSentence(sentence, { ids, bits, tokenizer }), known };
+}
+
+/** What was read of the same ids, from a later index on; undefined for others. */
+function partOf(known: ReadText, ids: readonly number[], from: number): ReadText | undefined {
+  const begin = Math.max(1, from);
+  const isSame = known.ids.length === ids.length && known.ids.every((id, i) => id === ids[i]);
+  if (!isSame || begin < known.from) return undefined;
+  return { ids, from: begin, logProbs: known.logProbs.slice(begin - known.from) };
 }
 
 /** The chance of every id from index `from` on, after those before it; the first of all has none. */
