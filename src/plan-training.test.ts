@@ -56,12 +56,23 @@ test("what is frozen is planned without gradients and moments, and without waiti
   assert.ok(ofReader["activations"]! < bytesOf(backbone, "all")["activations"]! / 3);
 });
 
+test("scoring on the way takes no more sequences at a time than a step, and once more without the memory", () => {
+  const scoring = (config: ModelConfig, batch: number): number =>
+    planTraining(config, { recipe: { ...recipe, batch }, counting, machine }).parts.find(
+      ({ what }) => what === "scoring",
+    )!.bytes;
+  const { engram: _, ...bare } = smallConfig;
+  assert.equal(scoring(bare, 8), 8 * scoring(bare, 1));
+  assert.equal(scoring(bare, 64), scoring(bare, 8));
+  assert.equal(scoring(smallConfig, 4), 2 * scoring(bare, 4));
+});
+
 test("a model without memory has no table in its plan", () => {
   const { engram: _, ...config } = smallConfig;
   const { parts } = planTraining(config, { recipe, counting, machine });
   assert.deepEqual(
     parts.map(({ what }) => what),
-    ["weights", "optimizer", "activations"],
+    ["weights", "optimizer", "scoring", "activations"],
   );
 });
 

@@ -15,6 +15,7 @@ import {
   keyValueBytes,
   type ModelConfig,
   paramLayout,
+  scoringBytes,
   type TrainedPart,
 } from "./model/index.ts";
 import type { CountedSizes, TrainingRecipe } from "./training/index.ts";
@@ -63,12 +64,30 @@ export function planTraining(
           stateBytes: 4 * paramLayout(config, train).length * (recipe.accumulate > 1 ? 4 : 3),
           rowStateBytes: tableMemory === undefined ? 4 + USE_CODE_BYTES : 0,
           activationBytes: memoryBytes + activationBytes(config, recipe, train),
-          others: [...foldTables(config, recipe), ...countedParts(config, counting)],
+          others: [
+            ...foldTables(config, recipe),
+            ...countedParts(config, counting),
+            // Once with the memory, once without.
+            {
+              what: "scoring",
+              bytes:
+                (engram === undefined && config.counted === undefined ? 1 : 2) *
+                scoringBytes(config, scoredAtOnce(recipe)),
+            },
+          ],
         },
       },
       machine,
     },
   );
+}
+
+/** What is scored at a time on the way: no more than a step reads, so that a batch of one does not take that of eight. */
+export function scoredAtOnce({ batch, length }: Pick<TrainingRecipe, "batch" | "length">): {
+  readonly batch: number;
+  readonly length: number;
+} {
+  return { batch: Math.min(8, batch), length };
 }
 
 /** Cross-fitted rows have a table with its moments for each fold. */

@@ -31,7 +31,7 @@ import { type RetrievalTable, rowFormat } from "./memory/index.ts";
 import { type ModelConfig, numParams, paramSpecs } from "./model/index.ts";
 import { checkPreset } from "./model-of-preset.ts";
 import { createParts, trainableModel } from "./model-to-train.ts";
-import { planTraining } from "./plan-training.ts";
+import { planTraining, scoredAtOnce } from "./plan-training.ts";
 import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
 import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
@@ -44,6 +44,7 @@ import {
   packDocuments,
   type StepReport,
   Trainer,
+  type TrainingRecipe,
   type TrainingState,
 } from "./training/index.ts";
 import {
@@ -258,7 +259,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const checkpointEvery = options.checkpointEvery ?? Math.ceil(recipe.steps / 10);
   const trainer = await Trainer.create(model, state, { recipe, stream, seed });
   owned.adopt(trainer, (one) => one.dispose());
-  await using scorer = await Scorer.create(model, { length: recipe.length });
+  await using scorer = await Scorer.create(model, scoredAtOnce(recipe));
   await using decoder = new Decoder(model);
   while (state.step < recipe.steps) {
     if (signal?.aborted) {
@@ -289,7 +290,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const scoring: ScoreOptions = signal === undefined ? {} : { signal };
   const bitsPerByte = await bitsPerByteOf(scorer, valid, scoring);
   const bitsPerByteWithoutMemory = model.memory
-    ? await scoreWithoutMemory(model, { valid, length: recipe.length, scoring })
+    ? await scoreWithoutMemory(model, { valid, recipe, scoring })
     : undefined;
   await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
   const result: TrainResult = {
@@ -381,9 +382,9 @@ async function bitsPerByteOf(
 
 async function scoreWithoutMemory(
   model: LanguageModel,
-  { valid, length, scoring }: { valid: TokenStream; length: number; scoring: ScoreOptions },
+  { valid, recipe, scoring }: { valid: TokenStream; recipe: TrainingRecipe; scoring: ScoreOptions },
 ): Promise<number> {
-  await using scorer = await Scorer.create(withoutMemory(model), { length });
+  await using scorer = await Scorer.create(withoutMemory(model), scoredAtOnce(recipe));
   return await bitsPerByteOf(scorer, valid, scoring);
 }
 

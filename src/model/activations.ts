@@ -1,6 +1,6 @@
 /**
- * Estimates how much memory the intermediate values of one pass of the training graph take, before anything runs. For
- * memory plans. Knows sizes, not graphs.
+ * Estimates how much memory the intermediate values of one pass take, of the training graph or the scoring graph, before
+ * anything runs. For memory plans. Knows sizes, not graphs.
  */
 import type { ModelConfig } from "./config.ts";
 import type { TrainedPart } from "./params.ts";
@@ -21,10 +21,25 @@ export function activationBytes(
   { batch, length }: { batch: number; length: number },
   part: TrainedPart = "all",
 ): number {
-  const { hiddenSize, intermediateSize, numHeads, vocabSize } = config;
-  const perLayer =
-    hiddenArrays * hiddenSize + innerArrays * intermediateSize + scoreArrays * numHeads * length;
-  return 4 * batch * length * (layersHeld(config, part) * perLayer + logitArrays * vocabSize);
+  const numbers = layersHeld(config, part) * perLayer(config, length);
+  return 4 * batch * length * (numbers + logitArrays * config.vocabSize);
+}
+
+/**
+ * The same for a pass that only scores: it holds the arrays of one layer, and the logits once. Resident with SmolLM2-135M
+ * and 8 sequences of 64 tokens: 130 MiB; the estimate is 127.
+ */
+export function scoringBytes(
+  config: ModelConfig,
+  { batch, length }: { batch: number; length: number },
+): number {
+  return 4 * batch * length * (perLayer(config, length) + config.vocabSize);
+}
+
+function perLayer({ hiddenSize, intermediateSize, numHeads }: ModelConfig, length: number): number {
+  return (
+    hiddenArrays * hiddenSize + innerArrays * intermediateSize + scoreArrays * numHeads * length
+  );
 }
 
 /** Layers whose arrays are kept for the backward pass. Below the first trained layer they go when the next layer has run. */

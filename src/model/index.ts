@@ -1,5 +1,5 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
-export { activationBytes } from "./activations.ts";
+export { activationBytes, scoringBytes } from "./activations.ts";
 export { blockOf, checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
 export { rotaryInputs, writePositions } from "./positions.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
