@@ -11,6 +11,8 @@ import { readMachineMemory } from "./machine/node/index.ts";
 import { openModelFiles } from "./open-files.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
+import type { LanguageModel } from "./inference/index.ts";
+import { markOf, VectorWriter } from "./teaching/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import { startTokenizerWorker } from "./tokenizer/node/index.ts";
 
@@ -56,10 +58,12 @@ export async function loadModel(
       const place = memoryDir ?? (await memoryPlace(path));
       const log = new FactLogFile(place, { fingerprint: () => fingerprintOf(tokenizer) });
       const store = new FactStore({ log, records: await log.read() });
-      if (source === undefined) return new Facts(store, { tokenizer });
+      const writerFor = (language: LanguageModel): VectorWriter => new VectorWriter(language);
+      if (source === undefined) return new Facts(store, { tokenizer, writerFor });
       const template = new ChatTemplate(source, { tokenizer, startWorker: startTemplateWorker });
       return new Facts(store, {
         tokenizer,
+        writerFor,
         chatIds: async (content) =>
           encodeChat(tokenizer, await template.render([{ role: "user", content }])),
         close: () => template.close(),
@@ -74,5 +78,7 @@ export async function loadModel(
       : placement.memory === false || source.single !== undefined
         ? undefined
         : await checkpointTables(path);
-  return openModel(source, engine, { ...placement, elsewhere });
+  const model = await openModel(source, engine, { ...placement, elsewhere });
+  if (model.taught !== undefined) model.taught.store.mark = markOf(model.language);
+  return model;
 }

@@ -8,7 +8,15 @@ import { checkModel } from "./check-model.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
-import type { Fact, FactRequest, Facts, Selection, Taught, TeachOptions } from "./facts/index.ts";
+import type {
+  Fact,
+  FactRequest,
+  Facts,
+  ForgetOptions,
+  Selection,
+  Taught,
+  TeachOptions,
+} from "./facts/index.ts";
 import {
   Decoder,
   type LanguageModel,
@@ -207,12 +215,16 @@ export class Model {
    * is forgotten. Nothing else changes, to the last bit of every logit. Throws `RequestError` for what cannot be taught.
    */
   async teach(facts: readonly FactRequest[], options?: TeachOptions): Promise<Taught[]> {
-    return this.#facts.teach(() => this.createSession({ scopes: [] }), facts, options);
+    return this.#facts.teach(this.#learning(), facts, options);
   }
 
   /** Erases facts. Resolves to them when no file has anything of them. */
-  async forget(selection: Selection): Promise<Fact[]> {
-    return this.#facts.store.forget(selection);
+  async forget(selection: Selection, options?: ForgetOptions): Promise<Fact[]> {
+    return this.#facts.forget(this.#learning(), selection, options);
+  }
+
+  #learning(): Parameters<Facts["teach"]>[0] {
+    return { language: this.language, openSession: () => this.createSession({ scopes: [] }) };
   }
 
   /** What it was taught, the oldest first. Default: in all scopes. */

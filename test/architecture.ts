@@ -35,7 +35,14 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   inference: ["model", "src/memory/memory.ts", "tensor", "numerics"],
   // `memory` for its stores: what is measured is what will be read through.
   // What a memory is to a model; of a model what opens a session, of texts their tokens.
-  facts: ["src/memory/memory.ts", "bytes", "inference", "numerics", "type tokenizer"],
+  facts: [
+    "src/memory/memory.ts",
+    "bytes",
+    "inference",
+    "numerics",
+    "type teaching",
+    "type tokenizer",
+  ],
   machine: ["bytes", "memory", "numerics"],
   "at-rest": ["bytes", "checkpoint", "memory", "numerics", "type model", "model.layerName"],
   // Finds vectors by gradients, as training does, but of no weight.
@@ -92,6 +99,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "worker",
   ],
   "load-model.ts": [
+    "teaching",
+    "type inference",
     "at-rest",
     "chat",
     "checkpoint",

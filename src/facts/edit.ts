@@ -11,3 +11,21 @@ export interface SuccessorEdit {
   readonly ids: readonly number[];
   readonly from: number;
 }
+
+/** A vector that is added to the residual stream before a layer, wherever one of the keys ends. */
+export interface VectorEdit {
+  readonly layerId: number;
+  /** Whole n-grams of 1 to `MAX_KEY` ids. */
+  readonly keys: readonly (readonly number[])[];
+  /** [D], bfloat16 numbers. */
+  readonly vector: Float32Array;
+}
+
+/** What a fact's subject is given, and what else was taught of it: the vectors were found for all of these facts together. */
+export interface SubjectEdit {
+  readonly vectors: readonly VectorEdit[];
+  /** Ids of the facts, in the same scope. */
+  readonly factIds: readonly string[];
+  /** Of the weights for which they were found (`markOf`); they say nothing to others. */
+  readonly mark: string;
+}

@@ -5,7 +5,7 @@
  */
 import { RequestError } from "../errors.ts";
 import type { Memory } from "../memory/memory.ts";
-import type { SuccessorEdit } from "./edit.ts";
+import type { SubjectEdit, SuccessorEdit, VectorEdit } from "./edit.ts";
 import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
 import { KeyIndex } from "./key-index.ts";
 import {
@@ -61,6 +61,18 @@ export interface Snapshot {
   readonly numFacts: number;
 }
 
+/** A vector that was written for a fact. */
+export interface StoredVector {
+  readonly stored: Stored;
+  readonly edit: VectorEdit;
+}
+
+/** The keys of a scope. */
+interface ScopeIndex {
+  readonly successors: KeyIndex<Stored>;
+  readonly vectors: KeyIndex<StoredVector>;
+}
+
 /** What the store holds at a moment. */
 interface Contents {
   /** In the order of their numbers; replaced ones stay while a snapshot has them. */
@@ -81,6 +93,7 @@ interface Change {
 export interface FactToAdd {
   readonly fact: Fact;
   readonly edits: readonly SuccessorEdit[];
+  readonly subject?: SubjectEdit | undefined;
 }
 
 export class FactStore {
@@ -89,7 +102,7 @@ export class FactStore {
   /** Those that are not replaced, by scope and id. */
   readonly #live = new Map<string, Stored>();
   #snapshots: SnapshotRecord[] = [];
-  readonly #indexes = new Map<string, KeyIndex<Stored>>();
+  readonly #indexes = new Map<string, ScopeIndex>();
   /** Of the last change that was planned. */
   #number = 0;
   /** Counts the changes that readers saw. */
@@ -101,6 +114,8 @@ export class FactStore {
   #writing: Promise<void> | undefined;
   /** Tells this store's views from all others'. */
   readonly #identity = crypto.randomUUID();
+  /** Of the model that reads; undefined until it is known, when no vector is read. */
+  mark: string | undefined;
   readonly #now: () => number;
 
   /** Without a log facts are gone with the process. `now` is the time for expiry, in milliseconds since 1970. */
@@ -151,9 +166,11 @@ export class FactStore {
     const indexes = scopes.flatMap((scope) => this.#indexes.get(scope) ?? []);
     if (indexes.length === 0) return base;
     return new TaughtMemory(base, {
-      indexes,
+      successors: indexes.map(({ successors }) => successors),
+      vectors: indexes.map(({ vectors }) => vectors),
       scopes,
       isThere: ({ since, until }) => since <= moment && moment < until,
+      mark: this.mark,
       identity: `${this.#identity} ${moment} ${JSON.stringify(scopes)}`,
     });
   }
@@ -165,7 +182,31 @@ export class FactStore {
   add(facts: readonly FactToAdd[], quota: Quota = {}): Promise<void> {
     return this.#change((before) => {
       this.#checkQuota([...before, ...facts], quota);
-      return { records: facts.map((one) => ({ kind: "fact", number: ++this.#number, ...one })) };
+      return { records: this.#records(facts, before) };
+    });
+  }
+
+  /** Gives facts their vectors. One that was changed or forgotten since it was read stays as it is, or gone. */
+  giveVectors(
+    given: readonly { readonly stored: Stored; readonly subject: SubjectEdit }[],
+  ): Promise<void> {
+    return this.#change((before) => {
+      const known = given.filter(
+        ({ stored: { fact, number } }) => this.#live.get(keyOf(fact))?.number === number,
+      );
+      const facts = known.map(({ stored: { fact, edits }, subject }) => ({ fact, edits, subject }));
+      return { records: this.#records(facts, before) };
+    });
+  }
+
+  /** A vector that was found for a fact which is gone by now has something of it, and is not kept. */
+  #records(facts: readonly FactToAdd[], before: readonly FactToAdd[]): FactRecord[] {
+    const added = new Set([...before, ...facts].map(({ fact }) => keyOf(fact)));
+    return facts.map(({ fact, edits, subject }) => {
+      const keys = subject?.factIds.map((id) => keyOf({ scope: fact.scope, id })) ?? [];
+      const isKnown = keys.every((key) => added.has(key) || this.#live.has(key));
+      const number = ++this.#number;
+      return { kind: "fact", number, fact, edits, ...(isKnown && { subject }) };
     });
   }
 
@@ -198,7 +239,7 @@ export class FactStore {
     await this.#change(() => {
       const meant = this.#stored.filter(isMeant);
       gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
-      const stored = this.#stored.filter((one) => !isMeant(one));
+      const stored = without(this.#stored, isMeant);
       return { contents: { stored, snapshots: this.#snapshots } };
     });
     return gone;
@@ -341,19 +382,26 @@ export class FactStore {
     this.#show(stored);
   }
 
-  #made({ kind, fact, edits, number }: FactRecord, replacedBy: number): Stored {
+  #made({ kind, fact, edits, subject, number }: FactRecord, replacedBy: number): Stored {
     const since = this.#moment;
     const until = replacedBy === Infinity ? Infinity : since;
-    return { kind, fact, edits, number, replacedBy, since, until, encoded: undefined };
+    return { kind, fact, edits, subject, number, replacedBy, since, until, encoded: undefined };
   }
 
   /** Readers see it from this moment on. */
   #show(stored: Stored): void {
-    const { fact, edits, number } = stored;
+    const { fact, edits, subject, number } = stored;
     if (stored.until !== Infinity) return;
     let index = this.#indexes.get(fact.scope);
-    if (index === undefined) this.#indexes.set(fact.scope, (index = new KeyIndex()));
-    for (const edit of edits) index.add(edit, stored);
+    if (index === undefined) {
+      index = { successors: new KeyIndex(), vectors: new KeyIndex() };
+      this.#indexes.set(fact.scope, index);
+    }
+    for (const edit of edits) index.successors.add(edit, stored);
+    for (const edit of subject?.vectors ?? [])
+      for (const key of edit.keys)
+        // A key alone: what comes after it is not looked at.
+        index.vectors.add({ ids: [...key, 0], from: key.length }, { stored, edit });
     const key = keyOf(fact);
     const before = this.#live.get(key);
     if (before !== undefined) {
@@ -404,7 +452,7 @@ export class FactStore {
     const over = new Set(this.#stored.filter(isOver).map(({ fact }) => keyOf(fact)));
     void this.#change(() => ({
       contents: {
-        stored: this.#stored.filter(({ fact }) => !over.has(keyOf(fact))),
+        stored: without(this.#stored, ({ fact }) => over.has(keyOf(fact))),
         snapshots: this.#snapshots,
       },
     })).catch(() => undefined);
@@ -417,11 +465,23 @@ function isIn(one: Stored, number: number): boolean {
 }
 
 /** How long the record of a fact is. */
-function bytesOf({ fact, edits }: FactToAdd): number {
-  return encodeRecord({ kind: "fact", number: 1, fact, edits }).length;
+function bytesOf({ fact, edits, subject }: FactToAdd): number {
+  return encodeRecord({ kind: "fact", number: 1, fact, edits, subject }).length;
 }
 
-function keyOf({ scope, id }: Fact): string {
+/** Without facts, and without vectors that were found for them and others together. */
+function without(all: readonly Stored[], isMeant: (one: Stored) => boolean): Stored[] {
+  const gone = new Set(all.filter(isMeant).map(({ fact }) => keyOf(fact)));
+  return all
+    .filter((one) => !isMeant(one))
+    .map((one) => {
+      const { scope } = one.fact;
+      const isShared = one.subject?.factIds.some((id) => gone.has(keyOf({ scope, id })));
+      return isShared === true ? { ...one, subject: undefined, encoded: undefined } : one;
+    });
+}
+
+function keyOf({ scope, id }: Pick<Fact, "scope" | "id">): string {
   return JSON.stringify([scope, id]);
 }
 

@@ -1,17 +1,45 @@
 /** A model's facts with what teaching them needs of it: its tokenizer and how it converses. Knows no engine. */
-import type { Session } from "../inference/index.ts";
+import type { LanguageModel, Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import type { FactRequest } from "./fact.ts";
-import type { FactStore } from "./fact-store.ts";
-import { teach, type Taught, type TeachOptions } from "./teach.ts";
+import type { Fact, FactRequest } from "./fact.ts";
+import type { FactStore, Selection } from "./fact-store.ts";
+import {
+  type Learner,
+  restoreVectors,
+  teach,
+  type Taught,
+  type TeachOptions,
+  type WriteVectors,
+} from "./teach.ts";
 import type { ChatIds } from "./wording.ts";
+
+/** Finds vectors for one model (`VectorWriter`). */
+interface Writer {
+  write: WriteVectors;
+  dispose(): Promise<void>;
+}
+
+/** The model that learns, as it is without what it was taught. */
+export interface LearningModel {
+  readonly language: LanguageModel;
+  /** A timeline that sees nothing of what was taught. */
+  openSession(): Session;
+}
+
+export interface ForgetOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called when they are gone, before the vectors of what is left are found anew. */
+  readonly onForgotten?: (gone: readonly Fact[]) => void;
+}
 
 export class Facts {
   readonly store: FactStore;
   readonly #tokenizer: Tokenizer;
   readonly #chatIds: ChatIds | undefined;
   readonly #close: (() => void) | undefined;
+  readonly #writerFor: ((language: LanguageModel) => Writer) | undefined;
+  #writer: Writer | undefined;
 
   /** `close` is called with its own. */
   constructor(
@@ -19,9 +47,17 @@ export class Facts {
     {
       tokenizer,
       chatIds,
+      writerFor,
       close,
-    }: { tokenizer: Tokenizer; chatIds?: ChatIds | undefined; close?: () => void },
+    }: {
+      tokenizer: Tokenizer;
+      chatIds?: ChatIds | undefined;
+      /** Called when a fact with a subject comes first. Absent: subjects have no vectors. */
+      writerFor?: (language: LanguageModel) => Writer;
+      close?: () => void;
+    },
   ) {
+    this.#writerFor = writerFor;
     this.#close = close;
     this.store = store;
     this.#tokenizer = tokenizer;
@@ -33,23 +69,46 @@ export class Facts {
     return this.store.memory(base, scopes);
   }
 
-  /** See `teach`. `openSession` opens a timeline that sees nothing of what was taught. */
+  /** See `teach`. */
   teach(
-    openSession: () => Session,
+    model: LearningModel,
     requests: readonly FactRequest[],
     options?: TeachOptions,
   ): Promise<Taught[]> {
-    const learner = {
+    const openSession = (): Session => model.openSession();
+    return teach({ ...this.#learner(model), openSession }, requests, options);
+  }
+
+  /**
+   * Erases facts. Resolves to them when no file has anything of them, and what else was taught of their subjects has
+   * vectors of its own.
+   */
+  async forget(
+    model: LearningModel,
+    selection: Selection,
+    { signal, onForgotten }: ForgetOptions = {},
+  ): Promise<Fact[]> {
+    const gone = await this.store.forget(selection);
+    onForgotten?.(gone);
+    await restoreVectors(this.#learner(model), gone, { signal });
+    return gone;
+  }
+
+  #learner({ language }: Pick<LearningModel, "language">): Omit<Learner, "openSession"> {
+    const writerFor = this.#writerFor;
+    const writeVectors: WriteVectors = (edits, options) =>
+      (this.#writer ??= writerFor!(language)).write(edits, options);
+    return {
       tokenizer: this.#tokenizer,
       chatIds: this.#chatIds,
       store: this.store,
-      openSession,
+      writeVectors: writerFor && writeVectors,
     };
-    return teach(learner, requests, options);
   }
 
   async close(): Promise<void> {
     this.#close?.();
+    await this.#writer?.dispose();
     await this.store.close();
   }
 }

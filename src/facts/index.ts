@@ -16,7 +16,7 @@ export {
   type Stored,
 } from "./fact-store.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
-export { Facts } from "./facts.ts";
+export { Facts, type ForgetOptions } from "./facts.ts";
 export type { LogRecord } from "./log-format.ts";
 export type { Taught, TeachOptions } from "./teach.ts";
 export { type Firing, TaughtMemory } from "./taught-memory.ts";

@@ -29,6 +29,20 @@ const records: LogRecord[] = [
     fact: { id: "b", scope: "acme", prompt: "x", completion: "y", createdAt, paraphrases: ["z"] },
     edits: [],
   },
+  {
+    kind: "fact",
+    number: 8,
+    fact: { id: "c", scope: "acme", prompt: "x", completion: "y", createdAt, subject: "x" },
+    edits: [{ ids: [3, 4], from: 1 }],
+    subject: {
+      factIds: ["b", "c"],
+      mark: "5e1f",
+      vectors: [
+        { layerId: 3, keys: [[7, 70_000], [8]], vector: Float32Array.of(1.5, -0.25, 2 ** -20) },
+        { layerId: 0, keys: [[1]], vector: Float32Array.of(0, 3) },
+      ],
+    },
+  },
 ];
 const commits = records.map((one) => encodeCommits([encodeRecord(one)]));
 const bytes = Buffer.concat([encodeHeader(fingerprint), ...commits]);

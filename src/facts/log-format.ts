@@ -16,13 +16,15 @@
  *     record: its bytes, without these 4 (4); kind (1); number of its change, which rises (8, a double); body
  *     body of kind 1, a fact: bytes of its JSON (4); JSON; wordings, each: `from`, count, ids, as LEB128 numbers
  *     body of kind 2, a snapshot: its name
+ *     body of kind 3, a fact with vectors: bytes of a body of kind 1 (4); that body; bytes of JSON (4); JSON
+ *       {"factIds": […], "mark", "vectors": [{"layerId", "keys", "width"}]}; the vectors' numbers, bfloat16
  *
  * A commit counts if it is whole. One that its writer did not live to finish ends the file: it runs past the end, or
  * ends in zeros. Anything else that does not match its sum is damage.
  */
 import { FormatError, RequestError } from "../errors.ts";
-import { crc32c } from "../numerics/index.ts";
-import type { SuccessorEdit } from "./edit.ts";
+import { crc32c, decodeBf16Array, encodeBf16Array } from "../numerics/index.ts";
+import { MAX_KEY, type SubjectEdit, type SuccessorEdit, type VectorEdit } from "./edit.ts";
 import { checkFact, type Fact, isFactName } from "./fact.ts";
 
 export const FINGERPRINT_BYTES = 32;
@@ -39,6 +41,7 @@ export interface FactRecord {
   readonly number: number;
   readonly fact: Fact;
   readonly edits: readonly SuccessorEdit[];
+  readonly subject?: SubjectEdit | undefined;
 }
 
 export interface SnapshotRecord {
@@ -60,11 +63,11 @@ export function encodeHeader(fingerprint: Uint8Array): Uint8Array {
 }
 
 export function encodeRecord(record: LogRecord): Uint8Array {
-  const body = record.kind === "fact" ? factBody(record) : new TextEncoder().encode(record.name);
+  const body = bodyOf(record);
   const bytes = new Uint8Array(RECORD_HEAD + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length - 4, true);
-  bytes[4] = record.kind === "fact" ? 1 : 2;
+  bytes[4] = record.kind === "snapshot" ? 2 : record.subject === undefined ? 1 : 3;
   view.setFloat64(5, record.number, true);
   bytes.set(body, RECORD_HEAD);
   return bytes;
@@ -159,8 +162,10 @@ function* recordsIn(body: Uint8Array, fail: (what: string) => FormatError): Gene
     if (!Number.isSafeInteger(number)) throw fail(`a change has no number, but ${number}`);
     const content = body.subarray(at + RECORD_HEAD, end);
     if (kind === 1) yield { kind: "fact", number, ...parseFact(content, fail) };
+    else if (kind === 3) yield { kind: "fact", number, ...parseFactWithVectors(content, fail) };
     else if (kind === 2) yield { kind: "snapshot", number, name: snapshotName(content, fail) };
-    else throw fail(`expected a record of kind 1 or 2, got ${kind}; a newer version may read it`);
+    else
+      throw fail(`expected a record of kind 1, 2 or 3, got ${kind}; a newer version may read it`);
     at = end;
   }
 }
@@ -171,7 +176,92 @@ function snapshotName(content: Uint8Array, fail: (what: string) => FormatError):
   return name;
 }
 
-function factBody({ fact, edits }: FactRecord): Uint8Array {
+function bodyOf(record: LogRecord): Uint8Array {
+  if (record.kind === "snapshot") return new TextEncoder().encode(record.name);
+  const fact = factBody(record);
+  return record.subject === undefined ? fact : joined([counted(fact), subjectBody(record.subject)]);
+}
+
+/** Bytes behind their number. */
+function counted(bytes: Uint8Array): Uint8Array {
+  const head = new Uint8Array(4);
+  new DataView(head.buffer).setUint32(0, bytes.length, true);
+  return joined([head, bytes]);
+}
+
+/** What `counted` has put there, and what is behind it. */
+function cut(content: Uint8Array, fail: (what: string) => FormatError): [Uint8Array, Uint8Array] {
+  const view = new DataView(content.buffer, content.byteOffset, content.length);
+  const end = content.length < 4 ? Infinity : 4 + view.getUint32(0, true);
+  if (end > content.length) throw fail("a part of a fact is longer than its record");
+  return [content.subarray(4, end), content.subarray(end)];
+}
+
+function subjectBody({ factIds, mark, vectors }: SubjectEdit): Uint8Array {
+  const heads = vectors.map(({ layerId, keys, vector }) => ({
+    layerId,
+    keys,
+    width: vector.length,
+  }));
+  const json = new TextEncoder().encode(JSON.stringify({ factIds, mark, vectors: heads }));
+  const numbers = vectors.map(({ vector }) => {
+    const codes = new Uint16Array(vector.length);
+    encodeBf16Array(vector, codes);
+    return new Uint8Array(codes.buffer);
+  });
+  return joined([counted(json), ...numbers]);
+}
+
+function parseFactWithVectors(
+  content: Uint8Array,
+  fail: (what: string) => FormatError,
+): Pick<FactRecord, "fact" | "edits" | "subject"> {
+  const [ofFact, ofSubject] = cut(content, fail);
+  return { ...parseFact(ofFact, fail), subject: parseSubject(ofSubject, fail) };
+}
+
+const isCount = (value: unknown, most: number): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+
+function parseSubject(bytes: Uint8Array, fail: (what: string) => FormatError): SubjectEdit {
+  const [head, numbers] = cut(bytes, fail);
+  let json: { factIds?: unknown; mark?: unknown; vectors?: unknown } | null;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(head)) as typeof json;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) throw fail(error.message);
+    throw error;
+  }
+  const { factIds, mark, vectors } = json ?? {};
+  if (!Array.isArray(factIds) || !factIds.every(isFactName) || !Array.isArray(vectors))
+    throw fail("a fact's vectors have no list of facts, or are none");
+  if (typeof mark !== "string") throw fail("a fact's vectors do not say for which model they are");
+  let at = 0;
+  const edits = (vectors as (Partial<VectorEdit> & { width?: unknown })[]).map((one) => {
+    const { layerId, keys, width } = one ?? {};
+    const isKey = (key: unknown): boolean =>
+      Array.isArray(key) &&
+      isCount(key.length - 1, MAX_KEY - 1) &&
+      key.every((id) => isCount(id, 2 ** 31 - 1));
+    if (
+      !isCount(layerId, 65536) ||
+      !isCount(width, (numbers.length - at) / 2) ||
+      !Array.isArray(keys) ||
+      !keys.every(isKey)
+    )
+      throw fail("a vector of a fact is incomplete");
+    const codes = new Uint16Array(Uint8Array.from(numbers.subarray(at, at + 2 * width)).buffer);
+    const vector = new Float32Array(width);
+    decodeBf16Array(codes, vector);
+    if (!vector.every(Number.isFinite)) throw fail("a vector of a fact has a number that is none");
+    at += 2 * width;
+    return { layerId, keys: keys as VectorEdit["keys"], vector };
+  });
+  if (at !== numbers.length) throw fail("a fact has more numbers than its vectors");
+  return { factIds, mark, vectors: edits };
+}
+
+function factBody({ fact, edits }: Pick<FactRecord, "fact" | "edits">): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(fact));
   const head = new Uint8Array(4);
   new DataView(head.buffer).setUint32(0, json.length, true);

@@ -9,12 +9,14 @@ import type {
   Memory,
   MemoryInput,
   MemoryReader,
+  StreamWrite,
   TaughtNext,
   TokenSpan,
 } from "../memory/memory.ts";
 import type { TableReport } from "../memory/memory.ts";
 import type { Fact } from "./fact.ts";
-import type { Stored } from "./fact-store.ts";
+import type { VectorEdit } from "./edit.ts";
+import type { Stored, StoredVector } from "./fact-store.ts";
 import type { Found, KeyIndex } from "./key-index.ts";
 
 /**
@@ -25,9 +27,12 @@ export const TAUGHT_ODDS = 1023;
 
 export interface TaughtParts {
   /** Of each scope, in the order of the request. */
-  readonly indexes: readonly KeyIndex<Stored>[];
+  readonly successors: readonly KeyIndex<Stored>[];
+  readonly vectors: readonly KeyIndex<StoredVector>[];
   /** Whether a fact belongs to the moment that this sees. */
   readonly isThere: (one: Stored) => boolean;
+  /** Of the model that reads. */
+  readonly mark: string | undefined;
   readonly identity: string;
   readonly scopes: readonly string[];
 }
@@ -51,7 +56,8 @@ export class TaughtMemory implements Memory {
   constructor(base: Memory | undefined, parts: TaughtParts) {
     this.#base = base;
     this.#parts = parts;
-    this.#rank = (one) => (parts.isThere(one) ? 0 : -1);
+    // The number of its change: of equal keys the one that came last counts.
+    this.#rank = (one) => (parts.isThere(one) ? one.number : -1);
   }
 
   get identity(): string {
@@ -91,11 +97,17 @@ export class TaughtMemory implements Memory {
     return this.#base?.report() ?? { tiers: [], cache: undefined };
   }
 
-  /** Successors change no hidden state. */
+  /** Successors change no hidden state; vectors do, from where they stand. */
   agreement(other: Memory | undefined, ids: ArrayLike<number>): number {
-    const base = other instanceof TaughtMemory ? other.#base : other;
-    if (base?.identity === this.#base?.identity) return ids.length;
-    return 0;
+    const taught = other instanceof TaughtMemory ? other : undefined;
+    const base = taught === undefined ? other : taught.#base;
+    if (base?.identity !== this.#base?.identity) return 0;
+    for (let at = 0; at < ids.length; at++) {
+      const place = { at, begin: 0 };
+      const theirs = taught === undefined ? undefined : taught.#vectorAt(ids, place);
+      if (this.#vectorAt(ids, place)?.vector !== theirs?.vector) return at;
+    }
+    return ids.length;
   }
 
   /** The keys that end at positions `from` to `to`-1 of a text, which begins at `begin`. */
@@ -108,28 +120,54 @@ export class TaughtMemory implements Memory {
     }
   }
 
-  #find(ids: ArrayLike<number>, at: { at: number; begin: number }): Found<Stored> | undefined {
-    let best: Found<Stored> | undefined;
-    for (const index of this.#parts.indexes) {
-      const found = index.find(ids, { ...at, rank: this.#rank });
-      if (found !== undefined && found.length >= (best?.length ?? 0)) best = found;
-    }
-    return best;
+  #find(ids: ArrayLike<number>, at: Place): Found<Stored> | undefined {
+    return longest(this.#parts.successors, ids, { ...at, rank: this.#rank });
+  }
+
+  #vectorAt(ids: ArrayLike<number>, at: Place): VectorEdit | undefined {
+    const { mark } = this.#parts;
+    const rank = ({ stored }: StoredVector): number =>
+      stored.subject?.mark === mark ? this.#rank(stored) : -1;
+    return longest(this.#parts.vectors, ids, { ...at, rank })?.value.edit;
   }
 
   #address(base: MemoryReader | undefined, texts: readonly TokenSpan[]): TaughtAddresses {
     let numPositions = 0;
     const taught: TaughtNext[] = [];
+    const writes: StreamWrite[] = [];
     for (const { ids, begin = 0, from, to } of texts) {
       for (let at = from; at < to; at++, numPositions++) {
         const found = this.#find(ids, { at, begin });
-        if (found === undefined) continue;
-        taught.push({ position: numPositions, id: found.id, odds: TAUGHT_ODDS });
+        if (found !== undefined)
+          taught.push({ position: numPositions, id: found.id, odds: TAUGHT_ODDS });
+        const edit = this.#vectorAt(ids, { at, begin });
+        if (edit !== undefined)
+          writes.push({ position: numPositions, layerId: edit.layerId, vector: edit.vector });
       }
     }
     const of = base?.address(texts) ?? { numPositions, rows: new Map() };
-    return { numPositions, rows: of.rows, taught, of };
+    return { numPositions, rows: of.rows, taught, writes, of };
   }
+}
+
+/** A position of a text that begins at `begin`. */
+interface Place {
+  readonly at: number;
+  readonly begin: number;
+}
+
+/** The longest key of all scopes; of equal keys that of the scope listed last. */
+function longest<Value>(
+  indexes: readonly KeyIndex<Value>[],
+  ids: ArrayLike<number>,
+  at: Parameters<KeyIndex<Value>["find"]>[1],
+): Found<Value> | undefined {
+  let best: Found<Value> | undefined;
+  for (const index of indexes) {
+    const found = index.find(ids, at);
+    if (found !== undefined && found.length >= (best?.length ?? 0)) best = found;
+  }
+  return best;
 }
 
 interface TaughtAddresses extends Addresses {

@@ -9,8 +9,10 @@ import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { checkFactRequest, DEFAULT_SCOPE, type Fact, type FactRequest } from "./fact.ts";
 import type { FactStore, Quota } from "./fact-store.ts";
-import type { SuccessorEdit } from "./edit.ts";
+import type { Edit, Written } from "../teaching/index.ts";
+import type { SubjectEdit, SuccessorEdit } from "./edit.ts";
 import { splitSentence } from "./split-sentence.ts";
+import { subjectEdit } from "./subject-edit.ts";
 import { type ChatIds, joinedCompletion, wordingsOf } from "./wording.ts";
 
 /** What teaching needs of a model. */
@@ -21,7 +23,20 @@ export interface Learner {
   readonly chatIds?: ChatIds | undefined;
   /** A timeline of its own that sees nothing of what was taught. */
   openSession(): Session;
+  /** Finds vectors for subjects. Absent where none can be found. */
+  readonly writeVectors?: WriteVectors | undefined;
 }
+
+/** See `VectorWriter.write`. */
+export type WriteVectors = (
+  edits: readonly Edit[],
+  options: { signal?: AbortSignal | undefined },
+) => Promise<Written[]>;
+
+/** What came of the vector at a fact's subject. */
+export type TaughtVector = Pick<Written, "before" | "after" | "status" | "steps"> & {
+  readonly layer: number;
+};
 
 /** A fact that was taught, and what came of it. */
 export interface Taught {
@@ -36,6 +51,8 @@ export interface Taught {
   readonly longestKey: number;
   /** How rare the model holds the shortest context to be: one in two to the power of this. */
   readonly bits: number;
+  /** Of a fact with a subject: what other wordings have of it. */
+  readonly vector?: TaughtVector;
 }
 
 export interface TeachOptions {
@@ -70,9 +87,14 @@ export async function teach(
     const where = first + requests.length === 1 ? "the fact" : `fact ${first + i + 1}`;
     drafts.push(await draftOf(checkFactRequest(request, where), { learner, session, where }));
   }
-  await learner.store.add(drafts, quota);
+  const vectors = await vectorsFor(drafts, { learner, signal });
+  await learner.store.add(
+    drafts.map((draft, i) => ({ ...draft, subject: vectors[i]?.subject })),
+    quota,
+  );
   const milliseconds = (performance.now() - start) / requests.length;
-  return drafts.map(({ fact, edits, read, bits }) => {
+  return drafts.map(({ fact, edits, read, bits }, index) => {
+    const vector = vectors[index]?.told;
     const keys = edits.flatMap(({ ids, from }) => ids.slice(from).map((_, i) => from + i));
     return {
       fact,
@@ -83,8 +105,75 @@ export async function teach(
       shortestKey: Math.min(...keys),
       longestKey: Math.max(...keys),
       bits,
+      ...(vector && { vector }),
     };
   });
+}
+
+/** The vectors of the subjects of some facts; each is found for all that is known of its subject by then. */
+async function vectorsFor(
+  drafts: readonly { readonly fact: Fact }[],
+  {
+    learner: { store, tokenizer, writeVectors },
+    signal,
+  }: {
+    learner: Pick<Learner, "store" | "tokenizer" | "writeVectors">;
+    signal?: AbortSignal | undefined;
+  },
+): Promise<({ subject: SubjectEdit; told: TaughtVector } | undefined)[]> {
+  const found: ({ subject: SubjectEdit; told: TaughtVector } | undefined)[] = [];
+  if (writeVectors === undefined || store.mark === undefined) return found;
+  const asked: { index: number; edit: Edit; factIds: string[] }[] = [];
+  for (const [index, { fact }] of drafts.entries()) {
+    if (fact.subject === undefined) continue;
+    const known = new Map<string, Fact>();
+    const earlier = store.facts([fact.scope]).map((one) => one.fact);
+    for (const one of [...earlier, ...drafts.slice(0, index + 1).map((draft) => draft.fact)])
+      if (one.scope === fact.scope && one.subject?.trim() === fact.subject.trim()) {
+        known.delete(one.id);
+        known.set(one.id, one);
+      }
+    // The fact itself last: what is told of the search is about its own wording, too.
+    const facts = [...known.values()];
+    const edit = await subjectEdit(facts, tokenizer);
+    asked.push({ index, edit, factIds: facts.map(({ id }) => id) });
+  }
+  if (asked.length === 0) return found;
+  const written = await writeVectors(
+    asked.map(({ edit }) => edit),
+    { signal },
+  );
+  for (const [n, { index, edit, factIds }] of asked.entries()) {
+    const { writes, before, after, status, steps } = written[n]!;
+    const vectors = writes.map((one) => ({ ...one, keys: edit.keys }));
+    const told = { before, after, status, steps, layer: writes[0]!.layerId };
+    found[index] = { subject: { vectors, factIds, mark: store.mark! }, told };
+  }
+  return found;
+}
+
+/** Finds anew the vectors that went with facts that are gone, for what is left of their subjects. */
+export async function restoreVectors(
+  learner: Pick<Learner, "store" | "tokenizer" | "writeVectors">,
+  gone: readonly Fact[],
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const isOf = (one: Fact, other: Fact): boolean =>
+    one.scope === other.scope && one.subject?.trim() === other.subject?.trim();
+  const bare = learner.store
+    .facts()
+    .filter(({ fact, subject }) => fact.subject !== undefined && subject === undefined)
+    .filter(({ fact }) => gone.some((other) => isOf(fact, other)));
+  // The last of a subject has the vector that counts.
+  const last = new Map(
+    bare.map((one) => [JSON.stringify([one.fact.scope, one.fact.subject]), one]),
+  );
+  const facts = [...last.values()];
+  if (facts.length === 0 || learner.writeVectors === undefined) return;
+  const vectors = await vectorsFor(facts, { learner, signal });
+  await learner.store.giveVectors(
+    facts.map((stored, i) => ({ stored, subject: vectors[i]!.subject })),
+  );
 }
 
 /** A text that was read: ids, and the log-probabilities of those from index `from` on. */

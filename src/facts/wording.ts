@@ -54,7 +54,7 @@ export async function wordingsOf(
         const [typed, whole, rest] = await Promise.all([
           idsAfter(encode, before, head),
           idsAfter(encode, before, head + tail),
-          idsAfter(encode, /^\s/.test(tail) ? ["a", "a"] : ["a\n", "a\n"], tail),
+          idsAfter(encode, behind(tail), tail),
         ]);
         if (typed === undefined || whole === undefined) return [];
         return [
@@ -67,6 +67,28 @@ export async function wordingsOf(
     chatIds === undefined ? [] : [chatWordings({ prompt, completion }, { encode, chatIds })];
   for (const wording of (await Promise.all([...ways, ...chat])).flat()) add(wording);
   return [...edits.values()];
+}
+
+/** The ids of a text at the beginning, after a line's end and after a word: each spelling once. */
+export async function spellingsOf(tokenizer: Tokenizer, text: string): Promise<number[][]> {
+  const found = new Map<string, number[]>();
+  const encode = memoized(tokenizer);
+  for (const before of befores) {
+    const ids = await idsAfter(encode, before, text);
+    if (ids !== undefined && ids.length > 0) found.set(ids.join(" "), ids);
+  }
+  return [...found.values()];
+}
+
+/** The ids of a text that continues another. */
+export async function textAfter(tokenizer: Tokenizer, text: string): Promise<number[]> {
+  const ids = await idsAfter(memoized(tokenizer), behind(text), text);
+  return ids ?? Array.from(await tokenizer.encode(text));
+}
+
+/** What a text that continues another stands behind. */
+function behind(text: string): readonly [before: string, kept: string] {
+  return /^\s/.test(text) ? ["a", "a"] : ["a\n", "a\n"];
 }
 
 /** As the answer in a conversation: after the question and what its template puts behind it. */

@@ -2,8 +2,9 @@
  * A model that a server can serve: a byte-level tokenizer learned from a sentence, random weights and
  * rows. What it writes is noise, and the same noise every time.
  */
-import type { SamplingOptions } from "../../src/inference/index.ts";
+import type { LanguageModel, SamplingOptions } from "../../src/inference/index.ts";
 import { Facts, type FactStore } from "../../src/facts/index.ts";
+import { markOf, VectorWriter } from "../../src/teaching/index.ts";
 import { generateText } from "../../src/generate-text.ts";
 import {
   buildCountedTable,
@@ -88,12 +89,13 @@ export async function servedModel({
           vocabSize,
           layerId: language.config.numLayers,
         });
+  if (store !== undefined) store.mark = markOf(language);
   return new Model("models/served", {
     tokenizer,
     language: { ...language, memory: composed([language.memory, counts]) },
     ownsBackend: false,
     ...(withChat && { chatTemplate: template }),
-    taught: store && new Facts(store, { tokenizer }),
+    taught: store && new Facts(store, { tokenizer, writerFor }),
   });
 }
 
@@ -115,4 +117,8 @@ export async function libraryText(
   let text = "";
   for await (const piece of generateText(model, prompt, options)) text += piece;
   return text;
+}
+
+function writerFor(language: LanguageModel): VectorWriter {
+  return new VectorWriter(language, { maxSteps: 3 });
 }

@@ -48,17 +48,16 @@ export function factRoutes(app: Hono, context: RouteContext): void {
     const serving = context.serving();
     const principal = context.principal(c.req.raw);
     const { id, scope, all } = checkSchema(forgetSchema, c.req.query());
-    const { store } = taughtOf(serving);
+    taughtOf(serving);
     const mine =
       scope === undefined && (principal.scopes === undefined || all !== undefined)
         ? undefined
         : writableScope(principal, scope);
     if (mine === undefined && !principal.isAdmin) throw forbidden("all", "write");
-    const gone = await store.forget({
-      scope: mine,
-      ...(id === undefined ? { all: true } : { id }),
+    const selection = { scope: mine, ...(id === undefined ? { all: true as const } : { id }) };
+    const gone = await serving.model.forget(selection, {
+      onForgotten: (facts) => forgetPrefixes(serving, facts),
     });
-    forgetPrefixes(serving, gone);
     return c.json({ forgotten: gone.map((fact) => fact.id) });
   });
 
