@@ -56,15 +56,14 @@ export function rotary(e: Emitter, s: Site<"rotary">): void {
     rotated === shape[3]
       ? {}
       : { rotary_embedding_dim: BigInt(rotated), num_heads: BigInt(shape[1]!) };
-  // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one.
-  if (e.isTransposed(x, { shape, perm: headsFirst }))
-    split(
-      e,
-      e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles], attributes),
-      shape,
-      s.out[0]!,
-    );
-  else e.addMs("RotaryEmbedding", [x, ...angles], s.out, attributes);
+  // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one. One position
+  // lies alike in both, and attention takes what the kernel then returns as it is.
+  const isRows = shape[2] === 1 || e.isTransposed(x, { shape, perm: headsFirst });
+  if (!isRows) return e.addMs("RotaryEmbedding", [x, ...angles], s.out, attributes);
+  const [b, h, t, d] = shape as [number, number, number, number];
+  const turned = e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles], attributes);
+  e.declare(turned, [b, t, h * d]);
+  split(e, turned, shape, s.out[0]!);
 }
 
 export function attention(e: Emitter, s: Site<"attention">): void {
