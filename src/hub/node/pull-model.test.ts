@@ -204,6 +204,21 @@ test("of two pulls that were killed no part is left after the next", async () =>
   assert.equal(readdirSync(blobs).filter((name) => name.startsWith(digest)).length, 1);
 });
 
+test("what another process is fetching of the same file stays its own, and both end with the file", async () => {
+  const { cache } = await refused(/503/, small, {
+    answer: onWeights((_request, response) => (response.writeHead(503).end(), true)),
+  });
+  const blobs = join(inFolder(cache), "blobs");
+  for (const name of readdirSync(blobs))
+    if (name.includes(".incomplete-")) rmSync(join(blobs, name));
+  // This process's parent lives as long as the test.
+  const part = join(blobs, `${digestOf(weights)}.incomplete-${process.ppid}-aa`);
+  writeFileSync(part, "what the other one has so far");
+  await pulled(small, { cache });
+  assert.equal(readFileSync(part, "utf8"), "what the other one has so far");
+  assert.ok(readFileSync(join(blobs, digestOf(weights))).equals(weights));
+});
+
 test("an answer that begins elsewhere than asked is refused", async () => {
   let tries = 0;
   const answer = onWeights((request, response) => {
