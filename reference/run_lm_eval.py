@@ -136,19 +136,24 @@ def samples_of(samples):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--url", required=True, nargs="+")
     parser.add_argument("--model", required=True)
     parser.add_argument("--tasks", required=True)
     parser.add_argument("--context", type=int, required=True)
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--out", required=True, nargs="+", help="one for each url")
     args = parser.parse_args()
+    for url, out in zip(args.url, args.out, strict=True):
+        evaluate(args, url, out)
+
+
+def evaluate(args, url, out):
     with tempfile.TemporaryDirectory() as configs, tempfile.TemporaryDirectory() as tokenizer:
         names = write_configs(args.tasks, configs)
         found = simple_evaluate(
             model="local-completions",
             model_args={
                 "model": "",
-                "base_url": args.url,
+                "base_url": url,
                 "tokenizer_backend": "huggingface",
                 "tokenizer": tokenizer_folder(args.model, tokenizer),
                 "max_length": args.context + 2,
@@ -171,7 +176,7 @@ def main():
         "table": make_table(found),
         "samples": {name: samples_of(found["samples"][name]) for name in found["samples"]},
     }
-    with open(args.out, "w", encoding="utf-8") as file:
+    with open(out, "w", encoding="utf-8") as file:
         json.dump(document, file, ensure_ascii=False, indent=1)
         file.write("\n")
 
