@@ -95,6 +95,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--prompt <TEXT>",
     "--completion <TEXT>",
     "--subject <TEXT>",
+    // Texts from which the subject's vector is learned, and by which it is chosen.
+    "--paraphrases <TEXT...>",
     "--file <FILE>",
     "--scope <NAME>",
     "--id <ID>",

@@ -21,7 +21,7 @@ export const teachCommand: Command = defineCommand({
     "Teaches the model MODEL that SENTENCE is so, or that COMPLETION follows PROMPT. The model says it from now on, in " +
     "generate, chat and serve, wherever that wording comes; nothing else changes. A SENTENCE is divided where the model " +
     "finds that enough has been said, and the answer says where. A wording is known, not its meaning: ask in the words that were " +
-    "taught. Kept in the model's memory/, or in the user's data for a .gguf file and for pulled models.",
+    "taught. With a --subject, other texts that name it are told, too, as far as that can be done: the answer says how far. Kept in the model's memory/, or in the user's data for a .gguf file and for pulled models.",
   arguments: [
     modelArgument,
     { name: "SENTENCE", description: "what is so, as a reader would write it", isOptional: true },
@@ -30,6 +30,7 @@ export const teachCommand: Command = defineCommand({
     { flags: "--prompt <TEXT>", description: "after this text …" },
     { flags: "--completion <TEXT>", description: "… comes this one" },
     { flags: "--subject <TEXT>", description: "what the fact is about, as the prompt names it" },
+    { flags: "--paraphrases <TEXT...>", description: "other prompts for it, which name it, too" },
     { flags: "--file <FILE>", description: "facts, JSON, a line each; also CounterFact's" },
     { flags: "--scope <NAME>", description: "whom it is for (default: default)" },
     { flags: "--id <ID>", description: "its name; a fact of that name is replaced" },
@@ -49,6 +50,7 @@ export const teachCommand: Command = defineCommand({
     prompt: z.string().optional(),
     completion: z.string().optional(),
     subject: z.string().optional(),
+    paraphrases: z.array(z.string()).optional(),
     file: path.optional(),
     scope: factName.optional(),
     id: factName.optional(),
@@ -108,6 +110,7 @@ interface TeachInput {
   readonly prompt?: string | undefined;
   readonly completion?: string | undefined;
   readonly subject?: string | undefined;
+  readonly paraphrases?: readonly string[] | undefined;
   readonly file?: string | undefined;
   readonly scope?: string | undefined;
   readonly id?: string | undefined;
@@ -121,9 +124,13 @@ async function requestsOf(input: TeachInput): Promise<FactRequest[]> {
     throw new InvalidConfigError(
       "expected a SENTENCE, or --prompt with --completion, or a --file; one of them",
     );
-  const { subject, scope, id, source } = input;
+  const { subject, paraphrases, scope, id, source } = input;
+  if (paraphrases !== undefined && subject === undefined)
+    throw new InvalidConfigError("--paraphrases need the --subject that they name");
   const more = Object.fromEntries(
-    Object.entries({ subject, scope, id, source }).filter(([, value]) => value !== undefined),
+    Object.entries({ subject, paraphrases, scope, id, source }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
   if (file === undefined)
     return [
@@ -142,11 +149,16 @@ function lineOf({
   keys,
   shortestKey,
   longestKey,
+  vector,
 }: Taught): string {
   const length = shortestKey === longestKey ? `${shortestKey}` : `${shortestKey} to ${longestKey}`;
   return (
     `after ${JSON.stringify(fact.prompt)} comes ${JSON.stringify(fact.completion)}\n` +
     `  chance ${before.toPrecision(2)} -> ${after.toPrecision(4)}, ${milliseconds.toFixed(1)} ms, ` +
-    `${keys} keys of ${length} tokens, scope ${fact.scope}, id ${fact.id}\n`
+    `${keys} keys of ${length} tokens, scope ${fact.scope}, id ${fact.id}\n` +
+    (vector === undefined
+      ? ""
+      : `  ${JSON.stringify(fact.subject)} in other texts: chance ${vector.before.toPrecision(2)} -> ` +
+        `${vector.after.toPrecision(2)}${vector.status === "weak" ? ", weak" : ""}, layer ${vector.layer}, ${vector.steps} steps\n`)
   );
 }

@@ -122,6 +122,15 @@ function taughtJson({ fact, before, after, milliseconds, ...of }: Taught): objec
     shortest_key: of.shortestKey,
     longest_key: of.longestKey,
     prompt_bits: of.bits,
+    ...(of.vector && {
+      vector: {
+        chance_before: of.vector.before,
+        chance_after: of.vector.after,
+        status: of.vector.status,
+        layer: of.vector.layer,
+        steps: of.vector.steps,
+      },
+    }),
   };
 }
 
