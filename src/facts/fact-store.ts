@@ -364,9 +364,20 @@ export class FactStore {
         }
       }
       await flush();
+      // Who waits for these is answered; if it fails, the log is as it was.
+      await this.#compact().catch(() => undefined);
     }
     // At once: who asks for a change from now on begins anew.
     this.#writing = undefined;
+  }
+
+  /** Writes the log anew where most of it is what was replaced since. */
+  async #compact(): Promise<void> {
+    if (this.#stored.length < 2 * this.#live.size + LEAST_WASTE) return;
+    const contents = neededIn({ stored: this.#stored, snapshots: this.#snapshots });
+    if (contents.stored.length > this.#stored.length / 2) return;
+    await this.#log?.replace(recordsOf(contents));
+    this.#become(contents);
   }
 
   #add(record: LogRecord, encoded?: Uint8Array): void {
@@ -458,6 +469,9 @@ export class FactStore {
     })).catch(() => undefined);
   }
 }
+
+/** Facts: fewer that were replaced are no reason to write a log anew. */
+const LEAST_WASTE = 256;
 
 /** Whether a snapshot after change `number` has a fact. */
 function isIn(one: Stored, number: number): boolean {

@@ -181,6 +181,20 @@ test("a snapshot brings back what was replaced, after a restart as well", () =>
     await again.close();
   }));
 
+test("a fact that is replaced again and again does not make the log grow", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "memory", "facts.log");
+    const store = await openStore(folder);
+    await store.add([factOf(1)]);
+    const { length } = await readFile(path);
+    for (let n = 0; n < 4; n++) await store.add(Array.from({ length: 100 }, () => factOf(1)));
+    await store.add([factOf(2)]);
+    assert.ok((await readFile(path)).length < 150 * length);
+    assert.deepEqual(idsOf(store), ["f1", "f2"]);
+    await store.close();
+    assert.deepEqual(idsOf(await openStore(folder)), ["f1", "f2"]);
+  }));
+
 test("damage and what leads elsewhere are refused by name, and nothing is changed", () =>
   inFolder(async (folder) => {
     const path = join(folder, "memory", "facts.log");
