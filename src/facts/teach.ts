@@ -204,10 +204,18 @@ async function draftOf(
           completion: joinedCompletion(request.prompt, request.completion),
         };
   const edits = await wordingsOf({ prompt, completion }, { tokenizer, chatIds });
-  const [first] = edits;
-  if (first === undefined || edits.some(({ ids }) => ids.length > MAX_IDS))
+  const typed = Array.from(await tokenizer.encode(prompt));
+  const first = edits.find(
+    ({ ids, from }) => from === typed.length && typed.every((id, i) => ids[i] === id),
+  );
+  if (edits.some(({ ids }) => ids.length > MAX_IDS))
     throw new RequestError(
-      `${where}: its text makes more than ${MAX_IDS} tokens, or none; teach it in parts`,
+      `${where}: its text makes more than ${MAX_IDS} tokens; teach it in parts`,
+    );
+  if (first === undefined)
+    throw new RequestError(
+      `${where}: in this model's vocabulary ${JSON.stringify(completion)} cannot follow ` +
+        `${JSON.stringify(prompt.slice(-80))}; divide them elsewhere`,
     );
   const start = tokenizer.bounds.startIds;
   const ids = [...start, ...first.ids];

@@ -10,11 +10,12 @@ import { type SuccessorEdit } from "./edit.ts";
 /** The ids of a conversation in which the user said only this, up to where the answer begins. */
 export type ChatIds = (text: string) => Promise<readonly number[]>;
 
-/** What comes before a wording: nothing, a line's end, or a word and a space (which the first word then takes). */
+/** What comes before a wording: nothing, a line's end, or a word and a space, which belongs to one of the two words. */
 const befores: readonly (readonly [before: string, kept: string])[] = [
   ["", ""],
   ["a\n", "a\n"],
   ["a ", "a"],
+  ["a ", "a "],
 ];
 
 /**
@@ -47,25 +48,28 @@ export async function wordingsOf(
   // Many type the space after a prompt.
   if (/^ \S/.test(completion)) seams.push([`${prompt} `, completion.slice(1)]);
   const encode = memoized(tokenizer);
-  const ways = seams.flatMap(([head, tail]) =>
-    befores
-      .filter(([before]) => before !== "a " || !/^\s/.test(head))
-      .map(async (before): Promise<SuccessorEdit[]> => {
-        const [typed, whole, rest] = await Promise.all([
-          idsAfter(encode, before, head),
-          idsAfter(encode, before, head + tail),
-          idsAfter(encode, behind(tail), tail),
-        ]);
-        if (typed === undefined || whole === undefined) return [];
-        return [
-          ...(rest === undefined ? [] : [{ ids: [...typed, ...rest], from: typed.length }]),
-          { ids: whole, from: seamOf(whole, { typed, tokenizer }) },
-        ];
-      }),
-  );
-  const chat =
-    chatIds === undefined ? [] : [chatWordings({ prompt, completion }, { encode, chatIds })];
-  for (const wording of (await Promise.all([...ways, ...chat])).flat()) add(wording);
+  for (const [head, tail] of seams)
+    for (const before of befores) {
+      if (before[0] === "a " && /^\s/.test(head)) continue;
+      // Few at a time: a thread that encodes for all takes only so many.
+      const [typed, whole, ...rests] = await Promise.all([
+        idsAfter(encode, before, head),
+        idsAfter(encode, before, head + tail),
+        idsAfter(encode, ["a", "a"], tail),
+        idsAfter(encode, ["a\n", "a\n"], tail),
+        // Where a text begins, some vocabularies put a space.
+        idsAfter(encode, ["", ""], tail.trimStart()),
+      ]);
+      if (typed === undefined || whole === undefined) continue;
+      const rest = rests.find(
+        (ids) =>
+          ids !== undefined && tokenizer.decode([...typed, ...ids]).trim() === (head + tail).trim(),
+      );
+      if (rest !== undefined) add({ ids: [...typed, ...rest], from: typed.length });
+      add({ ids: whole, from: seamOf(whole, { typed, tokenizer }) });
+    }
+  if (chatIds !== undefined)
+    for (const edit of await chatWordings({ prompt, completion }, { encode, chatIds })) add(edit);
   return [...edits.values()];
 }
 
