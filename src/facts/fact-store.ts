@@ -14,6 +14,7 @@ import {
   type LogRecord,
   type SnapshotRecord,
 } from "./log-format.ts";
+import { checkQuota, type Quota } from "./quota.ts";
 import { TaughtMemory } from "./taught-memory.ts";
 
 /** Where changes are kept. Calls do not overlap. */
@@ -48,13 +49,6 @@ export type Selection = { readonly scope?: string | undefined } & (
   | { readonly id: string }
   | { readonly all: true }
 );
-
-/** What a scope may hold. */
-export interface Quota {
-  readonly maxFacts?: number | undefined;
-  /** In the log. */
-  readonly maxBytes?: number | undefined;
-}
 
 export interface Snapshot {
   readonly name: string;
@@ -181,7 +175,7 @@ export class FactStore {
    */
   add(facts: readonly FactToAdd[], quota: Quota = {}): Promise<void> {
     return this.#change((before) => {
-      this.#checkQuota([...before, ...facts], quota);
+      checkQuota([...before, ...facts], { live: this.#live.values(), quota });
       return { records: this.#records(facts, before) };
     });
   }
@@ -208,24 +202,6 @@ export class FactStore {
       const number = ++this.#number;
       return { kind: "fact", number, fact, edits, ...(isKnown && { subject }) };
     });
-  }
-
-  #checkQuota(facts: readonly FactToAdd[], { maxFacts, maxBytes }: Quota): void {
-    if (maxFacts === undefined && maxBytes === undefined) return;
-    for (const scope of new Set(facts.map(({ fact }) => fact.scope))) {
-      const kept = new Map<string, FactToAdd>();
-      for (const one of [...this.#live.values(), ...facts])
-        if (one.fact.scope === scope) kept.set(one.fact.id, one);
-      const bytes = (): number => [...kept.values()].reduce((sum, one) => sum + bytesOf(one), 0);
-      if (kept.size > (maxFacts ?? Infinity))
-        throw new RequestError(
-          `scope ${scope} may hold ${maxFacts} facts, and would have ${kept.size}; forget some`,
-        );
-      if (maxBytes !== undefined && bytes() > maxBytes)
-        throw new RequestError(
-          `scope ${scope} may hold ${maxBytes} bytes of facts, and would have ${bytes()}; forget some`,
-        );
-    }
   }
 
   /** Erases facts, from snapshots as well. Resolves to them when nothing of them is in the log. */
@@ -476,11 +452,6 @@ const LEAST_WASTE = 256;
 /** Whether a snapshot after change `number` has a fact. */
 function isIn(one: Stored, number: number): boolean {
   return one.number <= number && number < one.replacedBy;
-}
-
-/** How long the record of a fact is. */
-function bytesOf({ fact, edits, subject }: FactToAdd): number {
-  return encodeRecord({ kind: "fact", number: 1, fact, edits, subject }).length;
 }
 
 /** Without facts, and without vectors that were found for them and others together. */

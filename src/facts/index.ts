@@ -10,7 +10,6 @@ export {
   type FactLog,
   FactStore,
   type FactToAdd,
-  type Quota,
   type Selection,
   type Snapshot,
   type Stored,
@@ -18,6 +17,7 @@ export {
 export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";
 export type { LogRecord } from "./log-format.ts";
+export type { Quota } from "./quota.ts";
 export type { Taught, TeachOptions } from "./teach.ts";
 export { type Firing, TaughtMemory } from "./taught-memory.ts";
 export type { ChatIds } from "./wording.ts";
