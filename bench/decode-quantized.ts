@@ -10,19 +10,11 @@
  * the rounds. Outside it: packing the weights, loading the graphs, the prompt. Bytes are those of the weights.
  */
 import "./setup/command-line.ts";
-import { argmax, Decoder, type LanguageModel, type Session } from "../src/inference/index.ts";
-import {
-  bitsOf,
-  isQuantizable,
-  numParams,
-  paramSpecs,
-  type QuantizedMatrix,
-  quantizeMatrix,
-  type WeightDtype,
-  WEIGHT_DTYPES,
-} from "../src/model/index.ts";
+import { argmax, Decoder, type Session } from "../src/inference/index.ts";
+import { numParams, paramSpecs, type WeightDtype, WEIGHT_DTYPES } from "../src/model/index.ts";
 import { weightBytes } from "../src/model-weights.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
+import { packedModel } from "./setup/packed-model.ts";
 import { thirtyMillion } from "./setup/thirty-million.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
@@ -30,18 +22,6 @@ const [threads = 2, rounds = 15, tokens = 48, context = 64] = process.argv.slice
 const backend = ortBackend({ threads });
 const { model: f32 } = await benchRun(thirtyMillion, { backend });
 const { config } = f32;
-
-function packed(dtype: WeightDtype): LanguageModel {
-  const bits = bitsOf(dtype);
-  if (bits === undefined) return f32;
-  const params = { ...f32.params };
-  const quantized = new Map<string, QuantizedMatrix>();
-  for (const spec of paramSpecs(config).filter(isQuantizable)) {
-    quantized.set(spec.name, quantizeMatrix(params[spec.name]!, bits));
-    delete params[spec.name];
-  }
-  return { ...f32, params, quantized };
-}
 
 interface Side {
   readonly dtype: WeightDtype;
@@ -52,7 +32,7 @@ interface Side {
 const prompt = Array.from({ length: context }, (_, i) => (i * 31) % config.vocabSize);
 const sides: Side[] = [];
 for (const dtype of WEIGHT_DTYPES) {
-  const session = new Decoder(packed(dtype)).createSession();
+  const session = new Decoder(packedModel(f32, dtype)).createSession();
   await session.append(prompt);
   sides.push({ dtype, session, ms: [] });
 }

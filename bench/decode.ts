@@ -1,29 +1,36 @@
 /**
  * Claim: decoding with memory reaches at least 0.97 of the tokens/s of the same backbone without.
  *
- *   node bench/decode.ts [preset or 30m=small] [threads=2] [rounds=101] [tokens a round=8]
+ *   node bench/decode.ts [preset or 30m=small] [threads=2] [rounds=101] [tokens a round=8] [dtype=f32] [context=64]
  *
  * Inside the window: appending one token after another to a session and taking the likeliest next
- * (hashing, look-up and decoding of rows included). Two sessions over the same weights, one with the
- * memory and one without, take turns; the ratio is of medians over the rounds. Rows are spread over a
- * table as large as the preset's. Rounds are short, because on a shared machine speed drifts by more than the
- * difference within a second.
+ * (hashing, look-up and decoding of rows included), after a prompt of `context` tokens. Two sessions over the same weights, held as
+ * `dtype` (f32, q8 or q4), one with the memory and one without, take turns; the ratio is of medians over the rounds. Rows
+ * are spread over a table as large as the preset's, every page of which was written before. Rounds are short, because on a
+ * shared machine speed drifts by more than the difference within a second.
  */
 import "./setup/command-line.ts";
 import { argmax, Decoder, type Session, withoutMemory } from "../src/inference/index.ts";
+import { rowsOf } from "../src/memory/index.ts";
+import type { WeightDtype } from "../src/model/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
+import { packedModel } from "./setup/packed-model.ts";
+import { fillTable } from "./setup/text-model.ts";
 import { findBenchPreset } from "./setup/thirty-million.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const presetName = process.argv[2] ?? "small";
-const threads = Number(process.argv[3] ?? 2);
-const rounds = Number(process.argv[4] ?? 101);
-const tokens = Number(process.argv[5] ?? 8);
+const [threads = 2, rounds = 101, tokens = 8] = process.argv.slice(3, 6).map(Number);
+const dtype = (process.argv[6] ?? "f32") as WeightDtype;
+const context = Number(process.argv[7] ?? 64);
 const backend = ortBackend({ threads });
-const { model } = await benchRun(findBenchPreset(presetName), {
-  backend,
-});
-const prompt = Array.from({ length: 64 }, (_, i) => (i * 31) % model.config.vocabSize);
+const preset = findBenchPreset(presetName);
+const maxPositions = Math.max(preset.model.maxPositions, context + tokens + 1);
+const run = await benchRun({ ...preset, model: { ...preset.model, maxPositions } }, { backend });
+for (const { store, format } of rowsOf(run.model.memory)!.tables)
+  await fillTable({ format, numRows: store.numRows }, (rows, bytes) => store.write!(rows, bytes));
+const model = packedModel(run.model, dtype);
+const prompt = Array.from({ length: context }, (_, i) => (i * 31) % model.config.vocabSize);
 
 async function open(decoder: Decoder): Promise<{ session: Session; ms: number[] }> {
   const session = decoder.createSession();
@@ -45,7 +52,7 @@ for (let i = 0; i < rounds + 2; i++)
 const [msOn, msOff] = [median(on.ms), median(off.ms)];
 console.log(
   [
-    `preset=${presetName} threads=${threads} rounds=${rounds} of ${tokens} tokens`,
+    `preset=${presetName} ${dtype} after ${context}, threads=${threads} rounds=${rounds} of ${tokens} tokens`,
     `memory on ${(1000 / msOn).toFixed(0)} tokens/s, off ${(1000 / msOff).toFixed(0)} tokens/s`,
     `ratio ${(msOff / msOn).toFixed(3)} (bar: 0.97)`,
   ].join("\n"),
