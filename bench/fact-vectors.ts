@@ -8,6 +8,7 @@
  * than the other one. "exact" counts where greedy decoding says all of the completion. Inside the timing window: writing,
  * warm. The last line is JSON.
  */
+import "./setup/command-line.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { argmax, logProbsOf } from "../src/inference/index.ts";

@@ -4,6 +4,7 @@
  *
  *   node bench/page.ts [--rounds 3]
  */
+import "./setup/command-line.ts";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
