@@ -64,7 +64,7 @@ test("killed at any moment, a count goes on, and its table is the one that is bu
     await count(out, maxBytes);
     const inRam = join(directory, `in-ram-${maxBytes}`);
     const prune = maxBytes > 0 ? { bytes: maxBytes } : undefined;
-    const counted = tableInRam(buildCountedTable(sorted, { vocabSize, prune }));
+    const counted = tableInRam(buildCountedTable(sorted, { vocabSize, prune, discount: 0.5 }));
     await writeSafetensors(inRam, countedSources(counted).flat());
     assert.deepEqual(await readFile(out), await readFile(inRam));
   }

@@ -50,8 +50,12 @@ function filesOf(directory: string): string[] {
 async function findsEveryFlip(directory: string, flips: number): Promise<void> {
   for (const name of filesOf(directory)) {
     const whole = readFileSync(join(directory, name));
+    let tried = 0;
+    const isPromised = name.endsWith(".rows") ? recordsPromisedBy(directory, whole) : () => true;
     for (let i = 0; i < flips; i++) {
       const at = Math.floor(((i + 0.5) / flips) * whole.length);
+      if (!isPromised(at)) continue;
+      tried++;
       // In manifest.json, white space between words may be other white space.
       if (whole[at]! <= 0x20 && name.endsWith("manifest.json")) continue;
       // What no checkpoint vouches for yet: lines after it.
@@ -65,8 +69,24 @@ async function findsEveryFlip(directory: string, flips: number): Promise<void> {
       assert.ok(found.includes(name), `byte ${at} of ${name}: ${found.join(", ") || "nothing"}`);
     }
     writeFileSync(join(directory, name), whole);
+    assert.ok(tried > 0, name);
   }
   assert.deepEqual(damagedIn(await verify(directory)), []);
+}
+
+/** Whether a byte of the row log is of its header or of a record that a checkpoint refers to: other records are free space. */
+function recordsPromisedBy(directory: string, log: Uint8Array): (at: number) => boolean {
+  const recordBytes = new DataView(log.buffer, log.byteOffset).getUint32(12, true) + 8;
+  const slots = new Set<number>();
+  for (const name of filesOf(directory).filter((file) => file.endsWith("state.safetensors"))) {
+    const bytes = readFileSync(join(directory, name));
+    const length = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.toString("utf8", 8, 8 + length)) as Record<string, unknown>;
+    const map = header["rows.1"] as { data_offsets: [number, number] };
+    for (let at = map.data_offsets[0]; at < map.data_offsets[1]; at += 4)
+      slots.add(bytes.readUInt32LE(8 + length + at));
+  }
+  return (at) => at < 4096 || slots.has(1 + Math.floor((at - 4096) / recordBytes));
 }
 
 const runs = {

@@ -19,6 +19,8 @@ export function nodeWorker(
     const worker = new Worker(url, {
       name: program,
       resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+      // Where NODE_COMPILE_CACHE is set, Node 24 ended the process in place of a thread that took too much memory.
+      env: { ...process.env, NODE_DISABLE_COMPILE_CACHE: "1" },
     });
     let isEnded = false;
     const failed = (error: Error): void => {
