@@ -6,7 +6,8 @@ import { globSync, readFileSync } from "node:fs";
 import { relative, sep } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { findBreaches, importTable, importsOf, type SourceFile } from "./architecture.ts";
+import { findBreaches, importsOf, type SourceFile } from "./architecture.ts";
+import { importTable } from "./import-table.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 

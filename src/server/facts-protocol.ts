@@ -1,6 +1,6 @@
 /** Schemas of requests about what the model was taught. The facts themselves are checked by `facts/`. */
 import * as z from "zod";
-import { isFactName } from "../facts/index.ts";
+import { type FactRequest, isFactName } from "../facts/index.ts";
 
 /** Facts of one request: more are a file, taught in parts. */
 const maxFacts = 1024;
@@ -8,18 +8,6 @@ const maxFacts = 1024;
 export const scopeName: z.ZodString = z
   .string()
   .refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"');
-
-export interface FactFields {
-  readonly prompt: string;
-  readonly completion?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly paraphrases?: readonly string[] | undefined;
-  readonly source?: string | undefined;
-  readonly scope?: string | undefined;
-  readonly id?: string | undefined;
-  readonly createdAt?: string | undefined;
-  readonly expiresAt?: string | undefined;
-}
 
 const factFields = {
   prompt: z.string().describe("after this text; or a whole sentence, without completion"),
@@ -33,10 +21,10 @@ const factFields = {
   expiresAt: z.string().optional().describe("a time such as 2026-12-31T00:00:00.000Z"),
 };
 
-export interface FactsRequest extends Omit<FactFields, "prompt"> {
+export interface FactsRequest extends Omit<FactRequest, "prompt"> {
   readonly model?: string | null | undefined;
   readonly prompt?: string | undefined;
-  readonly facts?: readonly FactFields[] | undefined;
+  readonly facts?: readonly FactRequest[] | undefined;
 }
 
 export const factsSchema: z.ZodType<FactsRequest> = z
@@ -47,7 +35,9 @@ export const factsSchema: z.ZodType<FactsRequest> = z
     facts: z.array(z.strictObject(factFields)).min(1).max(maxFacts).optional(),
   })
   .superRefine(({ facts, ...one }, check) => {
-    const given = Object.keys(factFields).some((key) => one[key as keyof FactFields] !== undefined);
+    const given = Object.keys(factFields).some(
+      (key) => one[key as keyof FactRequest] !== undefined,
+    );
     if (facts === undefined ? one.prompt === undefined : given)
       check.addIssue({
         code: "custom",
