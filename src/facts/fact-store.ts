@@ -5,6 +5,7 @@
  */
 import { RequestError } from "../errors.ts";
 import type { Memory } from "../memory/memory.ts";
+import { ChangeQueue } from "./change-queue.ts";
 import type { SubjectEdit, SuccessorEdit, VectorEdit } from "./edit.ts";
 import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
 import { KeyIndex } from "./key-index.ts";
@@ -74,15 +75,6 @@ interface Contents {
   readonly snapshots: readonly SnapshotRecord[];
 }
 
-/** A change that waits for the log. One with `contents` writes it anew. */
-interface Change {
-  /** `before` are facts that will be added with it, ahead of its own. */
-  readonly plan: (
-    before: readonly FactToAdd[],
-  ) => { readonly records: readonly LogRecord[] } | { readonly contents: Contents };
-  readonly settled: PromiseWithResolvers<void>;
-}
-
 /** A fact and what is to be written for it. */
 export interface FactToAdd {
   readonly fact: Fact;
@@ -104,8 +96,12 @@ export class FactStore {
   #nextExpiry = Infinity;
   /** Facts in the indexes that no later view sees. */
   #numHidden = 0;
-  #waiting: Change[] = [];
-  #writing: Promise<void> | undefined;
+  readonly #changes: ChangeQueue<Contents> = new ChangeQueue({
+    begin: () => this.begin(),
+    append: (records) => this.#append(records),
+    replace: (contents) => this.#replace(neededIn(contents)),
+    tidy: () => this.#compact(),
+  });
   /** Tells this store's views from all others'. */
   readonly #identity = crypto.randomUUID();
   /** Of the model that reads; undefined until it is known, when no vector is read. */
@@ -174,7 +170,7 @@ export class FactStore {
    * would hold more than it may.
    */
   add(facts: readonly FactToAdd[], quota: Quota = {}): Promise<void> {
-    return this.#change((before) => {
+    return this.#changes.add((before) => {
       checkQuota([...before, ...facts], { live: this.#live.values(), quota });
       return { records: this.#records(facts, before) };
     });
@@ -184,7 +180,7 @@ export class FactStore {
   giveVectors(
     given: readonly { readonly stored: Stored; readonly subject: SubjectEdit }[],
   ): Promise<void> {
-    return this.#change((before) => {
+    return this.#changes.add((before) => {
       const known = given.filter(
         ({ stored: { fact, number } }) => this.#live.get(keyOf(fact))?.number === number,
       );
@@ -210,9 +206,9 @@ export class FactStore {
       (selection.scope === undefined || selection.scope === fact.scope) &&
       (!("id" in selection) || selection.id === fact.id);
     this.#expire();
-    if (!this.#stored.some(isMeant) && this.#waiting.length === 0) return [];
+    if (!this.#stored.some(isMeant) && this.#changes.isIdle) return [];
     let gone: Fact[] = [];
-    await this.#change(() => {
+    await this.#changes.add(() => {
       const meant = this.#stored.filter(isMeant);
       gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
       const stored = without(this.#stored, isMeant);
@@ -227,7 +223,7 @@ export class FactStore {
       throw new RequestError(
         `a snapshot's name has 1 to 64 letters, digits, "_", ".", ":" or "-", got "${name.slice(0, 80)}"`,
       );
-    return this.#change(() => {
+    return this.#changes.add(() => {
       if (this.#snapshots.some((one) => one.name === name))
         throw new RequestError(
           `there is a snapshot "${name}" already; take another name, or remove it`,
@@ -241,7 +237,7 @@ export class FactStore {
    * `RequestError` where there is none.
    */
   rollback(name: string): Promise<void> {
-    return this.#change(() => {
+    return this.#changes.add(() => {
       const { number } = this.#snapshotOf(name);
       const stored = this.#stored
         .filter((one) => one.number <= number)
@@ -254,7 +250,7 @@ export class FactStore {
 
   /** Throws `RequestError` where there is none. */
   removeSnapshot(name: string): Promise<void> {
-    return this.#change(() => {
+    return this.#changes.add(() => {
       const gone = this.#snapshotOf(name);
       const snapshots = this.#snapshots.filter((one) => one !== gone);
       return { contents: { stored: this.#stored, snapshots } };
@@ -271,7 +267,7 @@ export class FactStore {
 
   /** Waits for changes that were asked for. */
   async close(): Promise<void> {
-    await this.#writing;
+    await this.#changes.finish();
     await this.#log?.close();
   }
 
@@ -282,69 +278,16 @@ export class FactStore {
     throw new RequestError(`there is no snapshot "${name.slice(0, 80)}"; there are: ${names}`);
   }
 
-  #change(plan: Change["plan"]): Promise<void> {
-    const settled = Promise.withResolvers<void>();
-    this.#waiting.push({ plan, settled });
-    this.#writing ??= this.#write();
-    return settled.promise;
+  async #append(records: readonly LogRecord[]): Promise<void> {
+    const encoded = records.map(encodeRecord);
+    if (records.length > 0) await this.#log?.append(encoded);
+    this.#moment++;
+    for (const [i, record] of records.entries()) this.#add(record, encoded[i]);
   }
 
-  /** What waits while the log is written goes to it together, next. */
-  async #write(): Promise<void> {
-    let refused: { readonly error: unknown } | undefined;
-    await this.begin().catch((error: unknown) => (refused = { error }));
-    while (this.#waiting.length > 0) {
-      const together = this.#waiting;
-      this.#waiting = [];
-      for (const { settled } of refused === undefined ? [] : together)
-        settled.reject(refused!.error);
-      if (refused !== undefined) continue;
-      let added: { records: readonly LogRecord[]; settled: Change["settled"] }[] = [];
-      const flush = async (): Promise<void> => {
-        const group = added;
-        added = [];
-        const records = group.flatMap((one) => one.records);
-        const encoded = records.map(encodeRecord);
-        try {
-          if (records.length > 0) await this.#log?.append(encoded);
-        } catch (error) {
-          for (const { settled } of group) settled.reject(error);
-          return;
-        }
-        this.#moment++;
-        for (const [i, record] of records.entries()) this.#add(record, encoded[i]);
-        for (const { settled } of group) settled.resolve();
-      };
-      for (const { plan, settled } of together) {
-        try {
-          let planned = plan(
-            added.flatMap(({ records }) =>
-              records.flatMap((one) => (one.kind === "fact" ? one : [])),
-            ),
-          );
-          if ("contents" in planned) {
-            // It changes what those before it have added.
-            await flush();
-            planned = plan([]);
-          }
-          if ("records" in planned) {
-            added.push({ records: planned.records, settled });
-            continue;
-          }
-          const contents = neededIn(planned.contents);
-          await this.#log?.replace(recordsOf(contents));
-          this.#become(contents);
-          settled.resolve();
-        } catch (error) {
-          settled.reject(error);
-        }
-      }
-      await flush();
-      // Who waits for these is answered; if it fails, the log is as it was.
-      await this.#compact().catch(() => undefined);
-    }
-    // At once: who asks for a change from now on begins anew.
-    this.#writing = undefined;
+  async #replace(contents: Contents): Promise<void> {
+    await this.#log?.replace(recordsOf(contents));
+    this.#become(contents);
   }
 
   /** Writes the log anew where most of it is what was replaced since. */
@@ -352,8 +295,7 @@ export class FactStore {
     if (this.#stored.length < 2 * this.#live.size + LEAST_WASTE) return;
     const contents = neededIn({ stored: this.#stored, snapshots: this.#snapshots });
     if (contents.stored.length > this.#stored.length / 2) return;
-    await this.#log?.replace(recordsOf(contents));
-    this.#become(contents);
+    await this.#replace(contents);
   }
 
   #add(record: LogRecord, encoded?: Uint8Array): void {
@@ -432,17 +374,19 @@ export class FactStore {
     this.#moment++;
     this.#nextExpiry = Infinity;
     for (const one of this.#live.values()) {
-      if (isOver(one)) one.until = this.#moment;
+      if (isOver(one)) one.until = Math.min(one.until, this.#moment);
       else if (one.fact.expiresAt !== undefined)
         this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(one.fact.expiresAt));
     }
     const over = new Set(this.#stored.filter(isOver).map(({ fact }) => keyOf(fact)));
-    void this.#change(() => ({
-      contents: {
-        stored: without(this.#stored, ({ fact }) => over.has(keyOf(fact))),
-        snapshots: this.#snapshots,
-      },
-    })).catch(() => undefined);
+    void this.#changes
+      .add(() => ({
+        contents: {
+          stored: without(this.#stored, ({ fact }) => over.has(keyOf(fact))),
+          snapshots: this.#snapshots,
+        },
+      }))
+      .catch(() => undefined);
   }
 }
 
