@@ -193,3 +193,42 @@ test("what cannot be taught is refused, and of several facts none is taught then
   const bare = await servedModel({ hasMemory: false });
   await assert.rejects(bare.teach([good]), /nothing can be taught/);
 });
+
+test("what has expired stays unseen where the log cannot be written, also for views between two expiries", async () => {
+  let time = now;
+  const log = {
+    name: "a full disk",
+    begin: async () => undefined,
+    append: async () => undefined,
+    replace: () => Promise.reject(new Error("full")),
+    close: async () => undefined,
+  };
+  const store = new FactStore({ log, now: () => time });
+  const facts = [1, 2].map((n) => ({
+    fact: {
+      id: `f${n}`,
+      scope: "default",
+      prompt: "p",
+      completion: "c",
+      createdAt: new Date(time).toISOString(),
+      expiresAt: new Date(time + n).toISOString(),
+    },
+    edits: [{ ids: [n, 7, 9], from: 2 }],
+  }));
+  await store.add(facts);
+  const seen = (memory: unknown): number[] =>
+    [
+      [1, 7],
+      [2, 7],
+    ].flatMap((ids) =>
+      [...(memory as TaughtMemory).firings({ ids, from: 1, to: 2 })].map(() => ids[0]!),
+    );
+  assert.deepEqual(seen(store.memory(undefined)), [1, 2]);
+  time += 1;
+  const between = store.memory(undefined);
+  assert.deepEqual(seen(between), [2]);
+  time += 1;
+  assert.deepEqual(store.facts(), []);
+  assert.deepEqual(seen(between), [2]);
+  await store.close();
+});
