@@ -29,6 +29,7 @@ import {
 } from "./inference/index.ts";
 import type { MemoryUse, ModelSizes } from "./machine/index.ts";
 import {
+  type Ablation,
   buildAddressing,
   buildTokenMap,
   checkStoredConstants,
@@ -45,6 +46,7 @@ import {
   rowsOf,
   type RowStore,
   type TokenMap,
+  withoutParts,
 } from "./memory/index.ts";
 import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import { openModelFiles } from "./open-files.ts";
@@ -200,9 +202,15 @@ export class Model {
     return decoder.createSession({ view: { ...view, memory: read } });
   }
 
-  /** What a text with these scopes reads from now on, in place of the model's memory. Default: "default". */
-  memoryFor(scopes?: readonly string[]): Memory | undefined {
-    return this.#withTaught(this.language.memory, scopes);
+  /**
+   * What a text with these scopes reads from now on, in place of the model's memory: without some of its parts, if they
+   * are to be ablated. Default: "default", all. Throws `RequestError` for parts that it does not have.
+   */
+  memoryFor(scopes?: readonly string[], ablate?: Ablation): Memory | undefined {
+    const { memory } = this.language;
+    const base =
+      memory === undefined || ablate === undefined ? memory : withoutParts(memory, ablate);
+    return this.#withTaught(base, scopes);
   }
 
   /** `base` is undefined where the memory is off. */

@@ -1,10 +1,10 @@
 /** Schemas of requests that inspect the memory. Unknown parameters are refused. */
 import * as z from "zod";
+import { type Ablate, ablateSchema, nothingTaken } from "./ablate-field.ts";
 
 const whole = z.int().min(0);
 const ids = z.array(whole.max(2 ** 31 - 1)).max(2 ** 20);
 const few = z.array(whole).max(1024);
-const rowOfLayer = z.strictObject({ layer: whole, row: whole });
 
 export interface InspectRequest {
   readonly model?: string | null | undefined;
@@ -13,15 +13,8 @@ export interface InspectRequest {
   readonly continuation?: readonly number[] | undefined;
   readonly top: number;
   readonly scale: number;
-  readonly ablate: {
-    readonly layers: readonly number[];
-    readonly orders: readonly number[];
-    readonly heads: readonly number[];
-    readonly rows: readonly { readonly layer: number; readonly row: number }[];
-  };
+  readonly ablate: Ablate;
 }
-
-const nothing = { layers: [], orders: [], heads: [], rows: [] };
 
 export const inspectSchema: z.ZodType<InspectRequest> = z
   .strictObject({
@@ -43,21 +36,7 @@ export const inspectSchema: z.ZodType<InspectRequest> = z
       .max(100)
       .default(1)
       .describe("factor for what the memory adds; 0 switches it off"),
-    ablate: z
-      .strictObject({
-        layers: few.default([]),
-        orders: few.default([]).describe("lengths of n-grams; 2 means pairs of tokens"),
-        heads: few.default([]).describe("hash heads, counted from 0"),
-        rows: z
-          .array(rowOfLayer)
-          .max(1024)
-          .default([])
-          .describe(
-            "rows of the layers' tables; the rows read after a token (layers[].after.rows) affect the token after it",
-          ),
-      })
-      .default(nothing)
-      .describe("parts of the memory to read as zeros: everything that any of the lists names"),
+    ablate: ablateSchema.default(nothingTaken),
   })
   .refine((body) => (body.text === undefined) !== (body.ids === undefined), {
     error: "expected either text or ids",

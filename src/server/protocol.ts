@@ -4,6 +4,7 @@
  * since some clients always send it.
  */
 import * as z from "zod";
+import { type Ablate, ablateSchema } from "./ablate-field.ts";
 import type { ChatMessage } from "../chat/index.ts";
 import { scopeName } from "./facts-protocol.ts";
 import { answerFields, type AnswerFields, messagesSchema } from "./chat-protocol.ts";
@@ -39,6 +40,7 @@ export interface EngramOptions {
   readonly scale: number;
   readonly return: readonly ("gates" | "rows" | "facts")[];
   readonly scopes?: readonly string[] | undefined;
+  readonly ablate?: Ablate | undefined;
 }
 
 const engramFields = {
@@ -63,6 +65,7 @@ const engramFields = {
     .describe(
       "whose facts the text sees, of equal ones the last scope's; default: default, or the key's first",
     ),
+  ablate: ablateSchema.optional(),
 };
 
 const engramSchema: z.ZodType<EngramOptions> = z

@@ -6,6 +6,7 @@ import { DEFAULT_SCOPE } from "../facts/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import { ApiError } from "./api-error.ts";
 import type { Principal } from "./api-keys.ts";
+import type { EngramOptions } from "./protocol.ts";
 import type { Serving } from "./serving.ts";
 
 /** What the texts of a request read. */
@@ -15,15 +16,15 @@ export interface Reads {
   readonly partition: string | undefined;
 }
 
-/** Throws `ApiError` (403) for a scope that the key may not read. */
+/** Throws `ApiError` (403) for a scope that the key may not read, `RequestError` for parts that the memory has not. */
 export function readsOf(
   { model }: Serving,
   { scopes, name }: Principal,
-  asked: readonly string[] | null | undefined,
+  asked: Pick<EngramOptions, "scopes" | "ablate"> | null | undefined,
 ): Reads {
-  const wanted = asked ?? [defaultScope(scopes)];
+  const wanted = asked?.scopes ?? [defaultScope(scopes)];
   for (const scope of wanted) if (!(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
-  return { memory: model.memoryFor(wanted), partition: name };
+  return { memory: model.memoryFor(wanted, asked?.ablate), partition: name };
 }
 
 /** Throws `ApiError` (403) for a scope that the key may not write. */

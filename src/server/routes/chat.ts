@@ -26,7 +26,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "chat");
     checkModelName(serving, body.model);
-    const reads = readsOf(serving, context.principal(c.req.raw), body.engram?.scopes);
+    const reads = readsOf(serving, context.principal(c.req.raw), body.engram);
     const request = await choicesOf(body, { serving, reads, signal: c.req.raw.signal });
     const { tokenizer } = serving.model;
     const hasTools = (body.tools ?? []).length > 0 && body.tool_choice !== "none";

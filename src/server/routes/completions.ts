@@ -36,7 +36,7 @@ export function completionRoutes(app: Hono, context: RouteContext): void {
     const body = await context.readBody(c.req.raw, "completion");
     checkModelName(serving, body.model);
     const { signal } = c.req.raw;
-    const reads = readsOf(serving, context.principal(c.req.raw), body.engram?.scopes);
+    const reads = readsOf(serving, context.principal(c.req.raw), body.engram);
     const prompts = await promptsOf(body.prompt, { serving, param: "prompt", signal });
     const request = choicesOf(body, { serving, reads, prompts, signal });
     const envelope = {

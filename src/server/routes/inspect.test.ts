@@ -63,3 +63,34 @@ test("corpora that were not used for long make room, those in use stay", async (
   }
   assert.equal((await ask(`/engram/corpus?id=${idle.id}`)).error.code, "unknown_corpus");
 });
+
+test("a completion reads the memory without the parts that an inspection takes away", async () => {
+  const ids = [1, 2, 3, 4];
+  const whole = await ask("/engram/inspect", { ids });
+  const oneRow = [{ layer: 1, row: whole.layers[0].after.rows[3][0] as number }];
+  const found = new Set<number>();
+  for (const ablate of [{}, { layers: [1] }, { orders: [2] }, { heads: [0] }, { rows: oneRow }]) {
+    const { next } = await ask("/engram/inspect", { ids, top: 1, ablate });
+    const likeliest = Math.max(...next[3].map(({ on }: { on: number }) => on));
+    const { choices } = await ask("/v1/completions", {
+      prompt: ids,
+      max_tokens: 1,
+      temperature: 0,
+      logprobs: 0,
+      engram: { ablate },
+    });
+    const [said] = choices[0].logprobs.token_logprobs;
+    assert.ok(
+      Math.abs(said - likeliest) < 1e-5,
+      `${JSON.stringify(ablate)}: ${said}, ${likeliest}`,
+    );
+    found.add(Math.round(said * 1e6));
+  }
+  assert.equal(found.size, 5, "each part matters");
+  const { status, error } = await ask("/v1/completions", {
+    prompt: ids,
+    engram: { ablate: { heads: [99] } },
+  });
+  assert.equal(status, 400);
+  assert.match(error.message, /there is no head 99 to take away/);
+});
