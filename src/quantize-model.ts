@@ -156,12 +156,14 @@ export interface WriteInFormatsOptions {
   readonly certificate: object;
   /** As `ModelToSave` has it. */
   readonly beside?: readonly string[];
+  /** As `ModelToWrite` has it. */
+  readonly weightFileBytes?: number | undefined;
 }
 
 /** Writes `model`, which was opened from the directory `model.path`, into `out`: as a whole or not at all. */
 export async function writeInFormats(
   model: Model,
-  { out, formats, certificate, beside = [] }: WriteInFormatsOptions,
+  { out, formats, certificate, beside = [], weightFileBytes }: WriteInFormatsOptions,
 ): Promise<void> {
   await using files = await openFilesAt(model.path);
   const tokenizer = await files.tokenizer();
@@ -181,6 +183,7 @@ export async function writeInFormats(
     ...(chatTemplate !== undefined && { chatTemplate }),
     certificate: certificate as Record<string, unknown>,
     beside,
+    weightFileBytes,
     weights: weightSources(config, {
       params,
       quantized: quantized ?? new Map(),

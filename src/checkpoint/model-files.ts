@@ -8,7 +8,8 @@
  *     tokenizer.json                           (optional)
  *     chat_template.jinja                      (optional; read, or from tokenizer_config.json)
  *     quantization.json                        what quantising cost, where it was done (optional)
- *     model.safetensors                        the backbone
+ *     model.safetensors                        the backbone, or
+ *     model-00001-of-0000N.safetensors         its parts, as Hugging Face's loaders know them
  *     model-engram-00001-of-0000N.safetensors  tables, in files of their own
  *     model.safetensors.index.json             tensor name -> file, when there is more than one file
  *     manifest.json                            sizes and sums of all of these (models of others have none)

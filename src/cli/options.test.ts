@@ -171,6 +171,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--dtype <KIND>",
     "--rows <FORMAT>",
     "--text <FILE>",
+    // Hosts of static files limit what one file may be.
+    "--max-shard-size <SIZE>",
     "--threads <N>",
   ],
   "verify MODEL": [

@@ -110,6 +110,34 @@ test("a model without tables is one file without an index", async () => {
   assert.equal(await model.tokenizer(), undefined);
 });
 
+test("weights go on in another file where one may hold no more, and all of them are found and replaced", async () => {
+  const path = freshPath();
+  const weights = [f32("a", [3], 1), f32("b", [1], 2), f32("c", [9], 3), f32("d", [1], 4)];
+  await writeModelDir(path, { config: {}, weights: [f32("w", [1], 1)] });
+  await writeModelDir(path, { config: {}, weights, weightFileBytes: 16 });
+  const shard = (number: number): string => `model-0000${number}-of-00003.safetensors`;
+  assert.deepEqual(readdirSync(path).toSorted(), [
+    "config.json",
+    "manifest.json",
+    ...[1, 2, 3].map(shard),
+    "model.safetensors.index.json",
+  ]);
+  {
+    await using model = await openModelDirectory(path);
+    const found = await Promise.all(
+      weights.map(async ({ name }) => (await model.find(name))?.file),
+    );
+    assert.deepEqual(found, [1, 1, 2, 3].map(shard));
+    assert.deepEqual(new Float32Array((await model.read("d")).buffer), Float32Array.of(4));
+  }
+  await writeModelDir(path, { config: {}, weights });
+  assert.deepEqual(readdirSync(path).toSorted(), [
+    "config.json",
+    "manifest.json",
+    "model.safetensors",
+  ]);
+});
+
 test("a tensor is found although other files of the model are missing", async () => {
   const path = freshPath();
   await writeModelDir(path, files);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { writeDurably } from "../../bytes/node/index.ts";
 import type { FileRecord } from "../manifest.ts";
 import { type JsonObject, modelNames } from "../model-files.ts";
+import { elementBytes } from "../safetensors.ts";
 import type { TensorSource } from "../safetensors-file.ts";
 import { recordOfFile, writeManifest } from "./checked-file.ts";
 import { placeFiles, publishFiles } from "./publish.ts";
@@ -19,6 +20,8 @@ export interface ModelToWrite {
   /** The text of tokenizer.json. */
   readonly tokenizer?: string;
   readonly weights: readonly TensorSource[];
+  /** Most bytes of weights in a file that has more than one of them, headers not counted. Default: one file has all. */
+  readonly weightFileBytes?: number | undefined;
   /** One list per file; a table and its scales belong into one. */
   readonly tables?: readonly (readonly TensorSource[])[];
   /** Jinja source; see above. */
@@ -31,11 +34,11 @@ export interface ModelToWrite {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-const tablePattern = /^model-engram-\d+-of-\d+\.safetensors$/;
+const shardPattern = /^model-(engram-)?\d+-of-\d+\.safetensors$/;
 
 /** Names that a model is written under. */
 function isModelFile(name: string): boolean {
-  return tablePattern.test(name) || Object.values<string>(modelNames).includes(name);
+  return shardPattern.test(name) || Object.values<string>(modelNames).includes(name);
 }
 
 /**
@@ -58,12 +61,17 @@ export async function writeModelDir(directory: string, files: ModelToWrite): Pro
         for (const span of header.tensors.values()) index[span.name] = name;
         totalBytes += header.fileBytes - header.dataBegin;
       };
-      await writeShard(modelNames.weights, weights);
+      const shards = weightShards(weights, files.weightFileBytes);
+      if (shards.length === 1) await writeShard(modelNames.weights, weights);
+      else
+        for (const [i, shard] of shards.entries())
+          await writeShard(shardName("model", i + 1, shards.length), shard);
       for (const [i, table] of tables.entries())
-        await writeShard(tableName(i + 1, tables.length), table);
-      const shards = { metadata: { total_size: totalBytes }, weight_map: index };
+        await writeShard(shardName("model-engram", i + 1, tables.length), table);
+      const isSplit = shards.length > 1 || tables.length > 0;
+      const places = { metadata: { total_size: totalBytes }, weight_map: index };
       const texts: [name: string, text: string | undefined][] = [
-        [modelNames.index, tables.length > 0 ? jsonText(shards) : undefined],
+        [modelNames.index, isSplit ? jsonText(places) : undefined],
         [modelNames.config, jsonText(config)],
         [modelNames.generation, generationConfig && jsonText(generationConfig)],
         [modelNames.tokenizer, tokenizer],
@@ -86,8 +94,24 @@ export function modelPlaces(directory: string): Promise<(name: string) => string
   return placeFiles(directory, isModelFile);
 }
 
-function tableName(number: number, count: number): string {
-  return `model-engram-${fiveDigits(number)}-of-${fiveDigits(count)}.safetensors`;
+/** Weights in their order, as many in a file as it may hold: at least one. */
+function weightShards(weights: readonly TensorSource[], most = Infinity): TensorSource[][] {
+  const shards: TensorSource[][] = [];
+  let room = 0;
+  for (const source of weights) {
+    const bytes = source.shape.reduce((a, b) => a * b, 1) * elementBytes[source.dtype];
+    if (shards.length === 0 || bytes > room) {
+      shards.push([]);
+      room = most;
+    }
+    shards.at(-1)!.push(source);
+    room -= bytes;
+  }
+  return shards.length === 0 ? [[]] : shards;
+}
+
+function shardName(kind: string, number: number, count: number): string {
+  return `${kind}-${fiveDigits(number)}-of-${fiveDigits(count)}.safetensors`;
 }
 
 function fiveDigits(n: number): string {

@@ -15,7 +15,7 @@ import {
   writeInFormats,
 } from "../../quantize-model.ts";
 import { checkTexts, describeFile, readAll } from "../../training/node/index.ts";
-import { oneOf, path, weightDtype } from "../arguments.ts";
+import { byteSize, oneOf, path, weightDtype } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { engineOf, threadsOption, threadsSchema } from "../engine-threads.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -47,6 +47,10 @@ export const quantizeCommand: Command = defineCommand({
       description: "rows as f32, bf16, fp8, int8 or int4 (default: as they are)",
     },
     { flags: "--text <FILE>", description: "text to measure on (.txt or .jsonl)" },
+    {
+      flags: "--max-shard-size <SIZE>",
+      description: "split the weights into files of at most SIZE (such as 4MB)",
+    },
     threadsOption,
   ],
   examples: [
@@ -59,9 +63,10 @@ export const quantizeCommand: Command = defineCommand({
     dtype: weightDtype.optional(),
     rows: oneOf(ROW_FORMAT_NAMES).optional(),
     text: path.optional(),
+    maxShardSize: byteSize.optional(),
     ...threadsSchema,
   }),
-  async run({ model: directory, out, dtype, rows, text, threads }, context) {
+  async run({ model: directory, out, dtype, rows, text, maxShardSize, threads }, context) {
     const isChosen = dtype !== undefined || rows !== undefined;
     if (out === undefined && text === undefined)
       throw new InvalidConfigError(
@@ -100,7 +105,13 @@ export const quantizeCommand: Command = defineCommand({
       const { weights, rows: ofRows = "none" } = chosen;
       const note = `## Quantised\n\nWeights as ${weights}, rows as ${ofRows}: what that costs is in \`quantization.json\`.`;
       await writeDerived(directory, { out, note }, (beside) =>
-        writeInFormats(original, { out, formats: chosen, certificate, beside }),
+        writeInFormats(original, {
+          out,
+          formats: chosen,
+          certificate,
+          beside,
+          weightFileBytes: maxShardSize,
+        }),
       );
     }
     return { model: directory, ...(out !== undefined && { out }), ...certificate };
