@@ -15,12 +15,13 @@ process.env["UV_THREADPOOL_SIZE"] ??= "16";
 const signal = stopSignalOf(process);
 
 // Imported here, since what is imported above is compiled before the line that would keep it.
-const [{ commands }, { runCli }] = await Promise.all([
-  import("./registry.ts"),
+const [{ commandsFor }, { runCli }] = await Promise.all([
+  import("./commands-for.ts"),
   import("./run-cli.ts"),
 ]);
-process.exitCode = await runCli(process.argv.slice(2), {
-  commands,
+const words = process.argv.slice(2);
+process.exitCode = await runCli(words, {
+  commands: await commandsFor(words),
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { commandsFor } from "./commands-for.ts";
 import { commands } from "./registry.ts";
 
 const frozen: Readonly<Record<string, readonly string[]>> = {
@@ -196,6 +197,18 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   "completion SHELL WORD...": [],
   conformance: ["--check <FILE>"],
 };
+
+test("a command that is loaded alone is the one of the registry", async () => {
+  for (const word of ["chat", "generate", "serve"]) {
+    const found = await commandsFor([word, "--help"]);
+    assert.deepEqual(
+      found,
+      commands.filter(({ path }) => path === word),
+    );
+  }
+  for (const words of [[], ["--help"], ["chatt"], ["toString"], ["table", "push"]])
+    assert.equal(await commandsFor(words), commands);
+});
 
 test("the commands and their options are the ones that were argued for", () => {
   const found = commands.map((command) => [

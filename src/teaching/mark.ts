@@ -11,10 +11,8 @@ export function markOf({ params, quantized }: Pick<LanguageModel, "params" | "qu
   let mark = 0;
   const look = (name: string, data: TensorData): void => {
     const step = Math.max(1, Math.floor(data.length / MARKED));
-    const seen = Float64Array.from(
-      { length: Math.ceil(data.length / step) },
-      (_, i) => data[i * step]!,
-    );
+    const seen = new Float64Array(Math.ceil(data.length / step));
+    for (let i = 0; i < seen.length; i++) seen[i] = data[i * step]!;
     const parts = [
       new TextEncoder().encode(`${mark} ${name} ${data.length}`),
       new Uint8Array(seen.buffer),

@@ -14,7 +14,7 @@ const POSITION_SPAN: number = 2 ** 32;
 const SCAN_LIMIT = 64;
 
 export interface BpeModel {
-  /** Ids of the 256 bytes. */
+  /** Ids of the 256 bytes; -1 for one that has no token, and is left out of every text. */
   readonly byteIds: Int32Array;
   /** Rank of a pair of ids; low merges first. */
   readonly pairs: PairTable;
@@ -22,7 +22,10 @@ export interface BpeModel {
   readonly mergedOf: Int32Array;
 }
 
-/** Throws FormatError if a byte has no token or a merge names or makes a token that is not there. */
+/**
+ * Throws FormatError if a merge names or makes a token that is not there. A byte without a token is left out, as the
+ * Rust library does (SmolLM2's vocabulary has none for 21 of them); where merges are "by-id", it is an error, too.
+ */
 export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
   const { tokens, merges, addedTokens } = definition;
   if (tokens.length > MAX_RANKS || merges.length / 2 > MAX_RANKS) {
@@ -39,13 +42,13 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
   const byteIds = new Int32Array(256);
   for (let byte = 0; byte < 256; byte++) {
     const id = idOf.get(alphabetChar(byte));
-    if (id === undefined) {
+    if (id === undefined && merges === "by-id") {
       throw new FormatError(
         `Expected a token for each of the 256 bytes, found none for byte ${byte} ` +
           `(${JSON.stringify(alphabetChar(byte))}): this is not a byte-level vocabulary.`,
       );
     }
-    byteIds[byte] = id;
+    byteIds[byte] = id ?? -1;
   }
   if (merges === "by-id") {
     return { byteIds, ...mergesById(tokens, added) };
@@ -105,11 +108,16 @@ export class BpeMerger {
   merge(bytes: Uint8Array, length: number): Int32Array {
     const { byteIds, pairs } = this.#model;
     const isShort = length <= SCAN_LIMIT;
-    const ids = isShort ? this.#ids : new Int32Array(length);
-    const ranks = isShort ? this.#ranks : new Int32Array(length);
-    for (let i = 0; i < length; i++) ids[i] = byteIds[bytes[i]!]!;
-    for (let i = 0; i + 1 < length; i++) ranks[i] = pairs.get(ids[i]!, ids[i + 1]!);
-    return ids.subarray(0, isShort ? this.#scan(length) : this.#queue(ids, ranks));
+    const all = isShort ? this.#ids : new Int32Array(length);
+    let count = 0;
+    for (let i = 0; i < length; i++) {
+      const id = byteIds[bytes[i]!]!;
+      if (id >= 0) all[count++] = id;
+    }
+    const ids = all.subarray(0, count);
+    const ranks = isShort ? this.#ranks : new Int32Array(count);
+    for (let i = 0; i + 1 < count; i++) ranks[i] = pairs.get(ids[i]!, ids[i + 1]!);
+    return ids.subarray(0, isShort ? this.#scan(count) : this.#queue(ids, ranks));
   }
 
   /** Number of ids left. `ranks[i]` is kept as the rank of (ids[i], ids[i + 1]), -1 if none. */

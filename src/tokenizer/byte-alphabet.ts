@@ -30,6 +30,12 @@ export function alphabetChar(byte: number): string {
   return CHAR_OF_BYTE[byte] ?? "";
 }
 
+/** Whether each byte alone is a token. */
+export function hasAllBytes(tokens: readonly string[]): boolean {
+  const all = new Set(tokens);
+  return CHAR_OF_BYTE.every((char) => all.has(char));
+}
+
 /** All bytes in the order of their characters, in which GPT-2 and the Rust trainer number them. */
 export function bytesInAlphabetOrder(): Uint8Array {
   const code = (byte: number): number => alphabetChar(byte).charCodeAt(0);

@@ -5,6 +5,7 @@
  */
 import { InvalidConfigError } from "../errors.ts";
 import { AddedTokens } from "./added-tokens.ts";
+import { hasAllBytes } from "./byte-alphabet.ts";
 import { findEndOfDocument } from "./definition.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { IntList } from "./int-list.ts";
@@ -60,9 +61,10 @@ class ByteLevelTokenizer implements DirectTokenizer {
     this.#bytes = new TokenBytes(tokens, new Set(special.map(({ id }) => id)));
     const { unicodeForm } = definition;
     const takesSpace = addedTokens.some(({ lstrip, rstrip }) => lstrip === true || rstrip === true);
+    const isComplete = definition.merges === "by-id" || hasAllBytes(tokens);
     // A UTF-16 unit of text is at least one byte of UTF-8, so a token of n bytes stands for at most n of them.
     this.maxUnitsPerToken =
-      unicodeForm === undefined && !takesSpace ? this.#bytes.longest : undefined;
+      unicodeForm === undefined && !takesSpace && isComplete ? this.#bytes.longest : undefined;
     this.#addedTokens = new AddedTokens(
       addedTokens,
       unicodeForm && ((text) => text.normalize(unicodeForm)),

@@ -9,7 +9,7 @@
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
-import { alphabetChar, unspellBytes } from "./byte-alphabet.ts";
+import { hasAllBytes, unspellBytes } from "./byte-alphabet.ts";
 import type { TokenizerDefinition, UnicodeForm } from "./definition.ts";
 import { escapeForRegex, GPT2_SPLIT } from "./pretokenize.ts";
 import { templateStart } from "./text-bounds.ts";
@@ -122,7 +122,8 @@ function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {
   const unicodeForm = readUnicodeForm(normalizer);
   const splits = readSplits(preTokenizer);
   if (unicodeForm === undefined || splits === undefined) return undefined;
-  if (!hasAllBytes(file.idOf)) return undefined;
+  // A byte without a token becomes the unknown one where there is one, and is left out otherwise.
+  if (isSet(model["unk_token"]) && !hasAllBytes(file.tokens)) return undefined;
   return {
     tokens: file.tokens,
     merges: file.merges,
@@ -136,11 +137,6 @@ function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {
 /** Options are off when absent, null, false, 0 or "". */
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false && value !== 0 && value !== "";
-}
-
-function hasAllBytes(idOf: ReadonlyMap<string, number>): boolean {
-  for (let byte = 0; byte < 256; byte++) if (!idOf.has(alphabetChar(byte))) return false;
-  return true;
 }
 
 const UNICODE_FORMS: readonly UnicodeForm[] = ["NFC", "NFD", "NFKC", "NFKD"];

@@ -253,7 +253,12 @@ interface CacheClaim {
   readonly limit: InputLimit;
 }
 
-function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
+/** `numUses` says how often nodes read a tensor. */
+function claimCaches(
+  graph: Graph,
+  node: Node,
+  numUses: ReadonlyMap<Tensor, number>,
+): CacheClaim | undefined {
   if (node.op !== "cachedAttention") return undefined;
   const [b, , t, d] = node.inputs[0]!.shape as [number, number, number, number];
   // The kernel refuses several rows of several tokens after earlier ones, and head widths that are no multiple of 8.
@@ -265,9 +270,9 @@ function claimCaches(graph: Graph, node: Node): CacheClaim | undefined {
     const [before, after] = [node.inputs[3 + i]!, node.outputs[1 + i]!];
     const input = inputOf(before);
     const output = [...graph.outputs].find(([, x]) => x === after)?.[0];
-    const uses = graph.nodes.flatMap((n) => n.inputs).filter((x) => x === before).length;
     const isOutput = [...graph.outputs.values()].includes(before);
-    if (input === undefined || output === undefined || uses !== 1 || isOutput) return undefined;
+    if (input === undefined || output === undefined || isOutput) return undefined;
+    if (numUses.get(before) !== 1) return undefined;
     pairs.push({ input, output });
   }
   const name = inputOf(node.inputs[5]!);
@@ -310,12 +315,15 @@ export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptio
   for (const [t, name] of names) e.declare(name, t.shape);
   const results = new Set(graph.outputs.values());
   const fusions = findFusions(graph);
+  const numUses = new Map<Tensor, number>();
+  for (const t of graph.nodes.flatMap((node) => node.inputs))
+    numUses.set(t, (numUses.get(t) ?? 0) + 1);
   const nameOf = (t: Tensor): string => e.shapedAs(names.get(t)!, t.shape);
   for (const node of graph.nodes) {
     if (fusions.covered.has(node)) continue;
     const sum = fusions.sums.get(node);
     const products = fusions.products.get(node);
-    const claim = caches === "in place" ? claimCaches(graph, node) : undefined;
+    const claim = caches === "in place" ? claimCaches(graph, node, numUses) : undefined;
     if (claim !== undefined) claims.push(claim);
     const outputs = (products ?? [node]).flatMap((one) => one.outputs);
     write(e, node, {

@@ -42,88 +42,144 @@ export interface OnnxGraph {
   readonly initializers: readonly OnnxInitializer[];
 }
 
-/** A list of byte arrays, not yet joined. So nesting a message copies nothing. */
-interface Rope {
-  readonly parts: readonly Uint8Array[];
-  readonly length: number;
+/** Writes the fields of messages one after the other. Grows as needed. */
+class Writer {
+  #bytes = new Uint8Array(1 << 12);
+  #length = 0;
+
+  /** A copy of what was written, after which the writer is empty. */
+  take(): Uint8Array {
+    const taken = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    return taken;
+  }
+
+  #varint(value: number): void {
+    let rest = value;
+    while (rest > 127) {
+      this.#byte((rest % 128) | 128);
+      rest = Math.floor(rest / 128);
+    }
+    this.#byte(rest);
+  }
+
+  #byte(byte: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = byte;
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.length) return;
+    const grown = new Uint8Array(2 * (this.#length + count));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+
+  int(field: number, value: number | bigint): void {
+    this.#varint(field * 8);
+    const number = Number(value);
+    if (number >= 0 && Number.isSafeInteger(number)) return this.#varint(number);
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (; rest > 0x7fn; rest >>= 7n) this.#byte(Number(rest & 0x7fn) | 128);
+    this.#byte(Number(rest));
+  }
+
+  float(field: number, value: number): void {
+    this.#varint(field * 8 + 5);
+    this.#reserve(4);
+    new DataView(this.#bytes.buffer).setFloat32(this.#length, value, true);
+    this.#length += 4;
+  }
+
+  text(field: number, value: string): void {
+    this.nested(field, () => {
+      // UTF-8 takes at most three bytes for a UTF-16 unit.
+      this.#reserve(3 * value.length);
+      this.#length += utf8.encodeInto(value, this.#bytes.subarray(this.#length)).written;
+    });
+  }
+
+  /** A message of its own, whose length is not known before it was written. */
+  nested(field: number, write: () => void): void {
+    this.head(field, 0);
+    const start = this.#length;
+    write();
+    const length = this.#length - start;
+    let more = 0;
+    for (let rest = length; rest > 127; rest = Math.floor(rest / 128)) more++;
+    this.#reserve(more);
+    this.#bytes.copyWithin(start + more, start, start + length);
+    this.#length = start - 1;
+    this.#varint(length);
+    this.#length += length;
+  }
+
+  /** What stands before the `length` bytes of a message that is not written here. */
+  head(field: number, length: number): void {
+    this.#varint(field * 8 + 2);
+    this.#varint(length);
+  }
 }
 
 const utf8 = new TextEncoder();
 
-function join(ropes: readonly Rope[]): Rope {
-  let length = 0;
-  for (const r of ropes) length += r.length;
-  return { parts: ropes.flatMap((r) => r.parts), length };
+function writeAttribute(w: Writer, name: string, value: Attribute): void {
+  w.text(1, name);
+  if (typeof value === "number") {
+    w.float(2, value);
+    w.int(20, 1);
+  } else if (typeof value === "bigint") {
+    w.int(3, value);
+    w.int(20, 2);
+  } else if (typeof value === "string") {
+    w.text(4, value);
+    w.int(20, 3);
+  } else {
+    for (const one of value) w.int(8, one);
+    w.int(20, 7);
+  }
 }
 
-function leaf(bytes: Uint8Array): Rope {
-  return { parts: [bytes], length: bytes.length };
+function writeNode(w: Writer, n: OnnxNode): void {
+  for (const name of n.inputs) w.text(1, name);
+  for (const name of n.outputs) w.text(2, name);
+  w.text(4, n.opType);
+  for (const [name, value] of Object.entries(n.attributes))
+    w.nested(5, () => writeAttribute(w, name, value));
+  w.text(7, n.domain);
 }
 
-function varint(value: bigint): Rope {
-  const bytes: number[] = [];
-  let rest = BigInt.asUintN(64, value);
-  do {
-    const low = Number(rest & 0x7fn);
-    rest >>= 7n;
-    bytes.push(rest > 0n ? low | 0x80 : low);
-  } while (rest > 0n);
-  return leaf(Uint8Array.from(bytes));
+function writeTensorType(w: Writer, t: OnnxTensor): void {
+  w.text(1, t.name);
+  const dim = (d: number | string): void => (typeof d === "number" ? w.int(1, d) : w.text(2, d));
+  const shape = (): void => {
+    for (const d of t.dims) w.nested(1, () => dim(d));
+  };
+  w.nested(2, () =>
+    w.nested(1, () => {
+      w.int(1, t.type);
+      w.nested(2, shape);
+    }),
+  );
 }
 
-const tag = (field: number, wire: number): Rope => varint(BigInt(field * 8 + wire));
-const int = (field: number, value: number | bigint): Rope =>
-  join([tag(field, 0), varint(BigInt(value))]);
-const nested = (field: number, body: Rope): Rope =>
-  join([tag(field, 2), varint(BigInt(body.length)), body]);
-const text = (field: number, value: string): Rope => nested(field, leaf(utf8.encode(value)));
-
-function float(field: number, value: number): Rope {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return join([tag(field, 5), leaf(bytes)]);
-}
-
-function attribute(name: string, value: Attribute): Rope {
-  const head = text(1, name);
-  if (typeof value === "number") return join([head, float(2, value), int(20, 1)]);
-  if (typeof value === "bigint") return join([head, int(3, value), int(20, 2)]);
-  if (typeof value === "string") return join([head, text(4, value), int(20, 3)]);
-  return join([head, ...value.map((v) => int(8, v)), int(20, 7)]);
-}
-
-function node(n: OnnxNode): Rope {
-  return join([
-    ...n.inputs.map((name) => text(1, name)),
-    ...n.outputs.map((name) => text(2, name)),
-    text(4, n.opType),
-    ...Object.entries(n.attributes).map(([k, v]) => nested(5, attribute(k, v))),
-    text(7, n.domain),
-  ]);
-}
-
-function tensorType(t: OnnxTensor): Rope {
-  const dims = t.dims.map((d) => nested(1, typeof d === "number" ? int(1, d) : text(2, d)));
-  const shape = nested(2, join(dims));
-  return join([text(1, t.name), nested(2, nested(1, join([int(1, t.type), shape])))]);
-}
-
-/**
- * The location of external data. ONNX Runtime never reads it, because the bytes are passed directly, but the path must
- * exist. A directory is enough.
- */
-const external: readonly Rope[] = [
-  nested(13, join([text(1, "location"), text(2, ".")])),
-  int(14, 1),
-];
-
-function initializer(t: OnnxInitializer): Rope {
-  return join([
-    ...t.dims.map((d) => int(1, d)),
-    int(2, t.type),
-    text(8, t.name),
-    ...(t.isExternal === true ? external : [nested(9, leaf(t.raw))]),
-  ]);
+/** An initializer but for its bytes, which are not copied here. Returns these. */
+function writeInitializer(w: Writer, t: OnnxInitializer): Uint8Array | undefined {
+  for (const d of t.dims) w.int(1, d);
+  w.int(2, t.type);
+  w.text(8, t.name);
+  if (t.isExternal !== true) {
+    w.head(9, t.raw.length);
+    return t.raw;
+  }
+  // The location of external data. ONNX Runtime never reads it, because the bytes are passed directly, but the path
+  // must exist. A directory is enough.
+  w.nested(13, () => {
+    w.text(1, "location");
+    w.text(2, ".");
+  });
+  w.int(14, 1);
+  return undefined;
 }
 
 /** A serialized ModelProto importing the given operator sets (domain -> version). */
@@ -131,25 +187,38 @@ export function encodeModel(
   graph: OnnxGraph,
   opsets: Readonly<Record<string, number>>,
 ): Uint8Array<ArrayBuffer> {
-  const body = join([
-    ...graph.nodes.map((n) => nested(1, node(n))),
-    text(2, "graph"),
-    ...graph.initializers.map((t) => nested(5, initializer(t))),
-    ...graph.inputs.map((t) => nested(11, tensorType(t))),
-    ...graph.outputs.map((t) => nested(12, tensorType(t))),
-  ]);
-  const model = join([
-    int(1, 10),
-    nested(7, body),
-    ...Object.entries(opsets).map(([domain, version]) =>
-      nested(8, join([text(1, domain), int(2, version)])),
-    ),
-  ]);
-  const out = new Uint8Array(model.length);
+  const w = new Writer();
+  const body: Uint8Array[] = [];
+  for (const n of graph.nodes) w.nested(1, () => writeNode(w, n));
+  w.text(2, "graph");
+  for (const t of graph.initializers) {
+    const before = w.take();
+    const raw = writeInitializer(w, t);
+    const own = w.take();
+    w.head(5, own.length + (raw?.length ?? 0));
+    body.push(before, w.take(), own, ...(raw === undefined ? [] : [raw]));
+  }
+  for (const t of graph.inputs) w.nested(11, () => writeTensorType(w, t));
+  for (const t of graph.outputs) w.nested(12, () => writeTensorType(w, t));
+  body.push(w.take());
+  w.int(1, 10);
+  w.head(7, lengthOf(body));
+  const head = w.take();
+  for (const [domain, version] of Object.entries(opsets))
+    w.nested(8, () => {
+      w.text(1, domain);
+      w.int(2, version);
+    });
+  const parts = [head, ...body, w.take()];
+  const out = new Uint8Array(lengthOf(parts));
   let at = 0;
-  for (const part of model.parts) {
+  for (const part of parts) {
     out.set(part, at);
     at += part.length;
   }
   return out;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
