@@ -4,10 +4,12 @@ import { startTemplateWorker } from "./chat/node/index.ts";
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { openModelPath } from "./checkpoint/node/index.ts";
+import { InvalidConfigError } from "./errors.ts";
 import { Facts, FactStore } from "./facts/index.ts";
 import { FactLogFile, fingerprintOf, memoryPlace } from "./facts/node/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
+import { openPacks } from "./packs/node/index.ts";
 import { openModelFiles } from "./open-files.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
 import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
@@ -30,6 +32,11 @@ export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
    * written or one of a cache, `engram/` in the user's data (XDG_DATA_HOME). Nothing is written before it is taught.
    */
   readonly memoryDir?: string | undefined;
+  /**
+   * Files of packs, whose counts are read beside its own: where a text is like what they were counted from they say what
+   * comes next. Of equal ones the first counts more. Default: none, and then no bit is another.
+   */
+  readonly packs?: readonly string[] | undefined;
   /** Told what the model will take, before anything large is allocated. */
   readonly onPlan?: (plan: MemoryPlan) => void;
 }
@@ -42,8 +49,18 @@ export async function openFilesAt(path: string): Promise<ModelFiles> {
 /** Opens the model in the directory or GGUF file `path`; throws as `openModel` does. */
 export async function loadModel(
   path: string,
-  { backend = () => ortBackend(), table, memoryDir, onPlan, ...placement }: LoadModelOptions = {},
+  {
+    backend = () => ortBackend(),
+    table,
+    memoryDir,
+    packs = [],
+    onPlan,
+    ...placement
+  }: LoadModelOptions = {},
 ): Promise<Model> {
+  if (packs.length > 0 && placement.memory === false)
+    throw new InvalidConfigError("packs are read as its memory: open the model with it");
+  let mark: string | undefined;
   const engine: Engine = {
     backend,
     startWorker: startTokenizerWorker,
@@ -54,6 +71,17 @@ export async function loadModel(
       checkPlan(plan, { subject: path, advice: whatFits(sizes, { use, machine }) });
     },
     advise: adviseHugePages,
+    ...(packs.length > 0 && {
+      packs: {
+        open: ({ tokenizer, config }) =>
+          openPacks(packs, {
+            vocabulary: Buffer.from(fingerprintOf(tokenizer)).toString("hex"),
+            vocabSize: config.vocabSize,
+            hasReader: config.counted !== undefined,
+          }),
+        markOf: (weights) => (mark = markOf(weights)),
+      },
+    }),
     async openFacts({ tokenizer, chatTemplate: source }) {
       const place = memoryDir ?? (await memoryPlace(path));
       const log = new FactLogFile(place, { fingerprint: () => fingerprintOf(tokenizer) });
@@ -79,6 +107,6 @@ export async function loadModel(
         ? undefined
         : await checkpointTables(path);
   const model = await openModel(source, engine, { ...placement, elsewhere });
-  if (model.taught !== undefined) model.taught.store.mark = markOf(model.language);
+  if (model.taught !== undefined) model.taught.store.mark = mark ?? markOf(model.language);
   return model;
 }

@@ -7,7 +7,7 @@ import type { ByteSource } from "./bytes/index.ts";
 import { checkModel } from "./check-model.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
-import { FormatError, InvalidConfigError } from "./errors.ts";
+import { FormatError, InvalidConfigError, RequestError } from "./errors.ts";
 import type {
   Fact,
   FactRequest,
@@ -38,7 +38,6 @@ import {
   countedMemory,
   type CountedMemory,
   type Memory,
-  countsOf,
   type EngramLayout,
   HashedMemory,
   type RamStoreOptions,
@@ -48,7 +47,8 @@ import {
   type TokenMap,
   withoutParts,
 } from "./memory/index.ts";
-import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
+import { keyValueBytes, mixtureValues, type ModelConfig, type WeightDtype } from "./model/index.ts";
+import type { ModelPacks } from "./packs/index.ts";
 import { openModelFiles } from "./open-files.ts";
 import {
   canBePacked,
@@ -83,6 +83,14 @@ export interface Engine {
     readonly tokenizer: Tokenizer;
     readonly chatTemplate: string | undefined;
   }) => Promise<Facts>;
+  /** Opens counts that are read beside the model's own. Default: none are. */
+  readonly packs?: PackOpener | undefined;
+}
+
+export interface PackOpener {
+  open(of: { readonly tokenizer: Tokenizer; readonly config: ModelConfig }): Promise<ModelPacks>;
+  /** Tells models apart (`PackUse`): a reader is of one. */
+  markOf(of: Pick<LanguageModel, "params" | "quantized">): string;
 }
 
 /** What of a model is held where. */
@@ -131,6 +139,10 @@ export class Model {
   readonly sampling: SamplingOptions;
   /** What it was taught; undefined where it can be taught nothing. */
   readonly taught: Facts | undefined;
+  /** The counts of its memory. */
+  readonly counts: CountedMemory | undefined;
+  /** Counts that are read beside its own; undefined where it was opened with none. */
+  readonly packs: ModelPacks | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
   readonly #closing = new AbortController();
@@ -146,9 +158,13 @@ export class Model {
       chatTemplate?: string | undefined;
       sampling?: SamplingOptions;
       taught?: Facts | undefined;
+      counts?: CountedMemory | undefined;
+      packs?: ModelPacks | undefined;
       warm?: boolean;
     },
   ) {
+    this.counts = parts.counts;
+    this.packs = parts.packs;
     this.taught = parts.taught;
     this.sampling = parts.sampling ?? {};
     this.chatTemplate = parts.chatTemplate;
@@ -170,11 +186,6 @@ export class Model {
     return rowsOf(this.language.memory);
   }
 
-  /** The counts of its memory. */
-  get counts(): CountedMemory | undefined {
-    return countsOf(this.language.memory);
-  }
-
   /** The model as it runs with its memory, or without. */
   languageModel({ memory = this.hasMemory }: { memory?: boolean } = {}): LanguageModel {
     if (memory && !this.hasMemory)
@@ -184,13 +195,14 @@ export class Model {
 
   /**
    * A timeline of its own; many may be open. It sees what was taught until now in these scopes, by default in "default",
-   * and nothing that is taught or forgotten later.
+   * and nothing that is taught or forgotten later; and these packs, by default all that the model was opened with.
    */
   createSession({
     memory = this.hasMemory,
     scopes,
+    packs,
     view,
-  }: { memory?: boolean; scopes?: readonly string[] } & Pick<
+  }: { memory?: boolean; scopes?: readonly string[]; packs?: readonly string[] } & Pick<
     SessionOptions,
     "view"
   > = {}): Session {
@@ -198,19 +210,36 @@ export class Model {
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    const read = this.#withTaught(view?.memory ?? language.memory, scopes);
+    const base = memory ? this.#withPacks(packs) : undefined;
+    const read = this.#withTaught(view?.memory ?? base, scopes);
     return decoder.createSession({ view: { ...view, memory: read } });
   }
 
   /**
-   * What a text with these scopes reads from now on, in place of the model's memory: without some of its parts, if they
-   * are to be ablated. Default: "default", all. Throws `RequestError` for parts that it does not have.
+   * What a text reads from now on, in place of the model's memory: with the facts of these scopes (default: "default") and
+   * these packs (default: all), and without some parts of its rows, if they are to be ablated. Throws `RequestError` for
+   * packs and parts that it does not have.
    */
-  memoryFor(scopes?: readonly string[], ablate?: Ablation): Memory | undefined {
-    const { memory } = this.language;
+  memoryFor({
+    scopes,
+    packs,
+    ablate,
+  }: {
+    scopes?: readonly string[] | undefined;
+    packs?: readonly string[] | undefined;
+    ablate?: Ablation | undefined;
+  } = {}): Memory | undefined {
+    const memory = this.#withPacks(packs);
     const base =
       memory === undefined || ablate === undefined ? memory : withoutParts(memory, ablate);
     return this.#withTaught(base, scopes);
+  }
+
+  #withPacks(names: readonly string[] | undefined): Memory | undefined {
+    if (names === undefined) return this.language.memory;
+    if (this.packs === undefined && names.length > 0)
+      throw new RequestError(`there is no pack "${names[0]}"; the model was opened without any`);
+    return composed([this.rows, this.packs?.memory(this.counts, names) ?? this.counts]);
   }
 
   /** `base` is undefined where the memory is off. */
@@ -262,6 +291,7 @@ export class Model {
     for (const { store } of this.rows?.tables ?? []) parts.adopt(store, (one) => one.close());
     if (this.counts !== undefined) parts.adopt(this.counts.table.buckets, (one) => one.close());
     parts.adopt(this.taught, (one) => one?.close());
+    parts.adopt(this.packs, (one) => one?.close());
     for (const decoder of this.#decoders.values()) parts.adopt(decoder, (one) => one.dispose());
     this.#decoders.clear();
   }
@@ -278,14 +308,23 @@ export class Model {
  */
 export async function openModel(
   source: ByteSource,
-  { backend, startWorker = onThisThread(encodeTasks), admit, advise, openFacts }: Engine,
+  engineOfPlatform: Engine,
   placement: Placement = {},
 ): Promise<Model> {
+  const {
+    backend,
+    startWorker = onThisThread(encodeTasks),
+    admit,
+    advise,
+    openFacts,
+    packs: opener,
+  } = engineOfPlatform;
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
   const { wrapStore = asItIs, warm = true } = placement;
   await using files = await openModelFiles(source);
   const checked = await checkModel(files, { memory, elsewhere });
-  const { config, layout, counts: countsAtRest } = checked;
+  const { layout, counts: countsAtRest } = checked;
+  let { config } = checked;
   const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
   await using opened = new DisposalStack();
   const sampling = samplingDefaults(files);
@@ -293,6 +332,10 @@ export async function openModel(
     one.close?.(),
   );
   checkTokenizer(files, config, tokenizer);
+  const packs = opened.adopt(
+    memory ? await opener?.open({ tokenizer, config }) : undefined,
+    (one) => one?.close(),
+  );
   const parts =
     layout === undefined ? undefined : prepareMemory(files, { config, layout, tokenizer });
   const weightDtype = dtypeToHold(files, checked.tensors, dtype);
@@ -306,7 +349,7 @@ export async function openModel(
     placement.tableMemory ??
     (elsewhere === undefined ? undefined : Math.min(DEFAULT_CACHE_BYTES, 2 * tableBytes));
   const bytesAs = (as: HeldDtype): number =>
-    weightBytes(checked, as) + (countsAtRest?.directoryBytes ?? 0);
+    weightBytes(checked, as) + (countsAtRest?.directoryBytes ?? 0) + (packs?.numBytes ?? 0);
   admit?.(
     {
       weightBytes: bytesAs(weightDtype),
@@ -321,6 +364,19 @@ export async function openModel(
   const ownsBackend = typeof backend === "function";
   const engine = ownsBackend ? opened.adopt(backend(), (one) => one.dispose()) : backend;
   const [weights] = await Promise.all([readWeights(files, checked, weightDtype), engine.ready?.()]);
+  if (packs !== undefined) {
+    const { vocabSize, hiddenSize, numLayers: layerId, counted } = config;
+    const order = counted?.order ?? packs.readerOrder!;
+    const mark = opener!.markOf(weights);
+    const reader = await packs.read(
+      { vocabSize, layerId, order },
+      counted === undefined ? { mark, hiddenSize } : undefined,
+    );
+    if (reader !== undefined) {
+      config = { ...config, counted: { order } };
+      Object.assign(weights.params, mixtureValues(config, reader));
+    }
+  }
   const params = placed(engine, weights.params);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
@@ -349,7 +405,7 @@ export async function openModel(
     backend: engine,
     params,
     quantized: weights.quantized,
-    memory: composed([rows, counts]),
+    memory: composed([rows, packs?.memory(counts) ?? counts]),
   };
   const language = full.memory === undefined ? withoutMemory(full) : full;
   opened.move();
@@ -360,6 +416,8 @@ export async function openModel(
     chatTemplate,
     sampling,
     taught,
+    counts,
+    packs,
     warm,
   });
 }

@@ -39,6 +39,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // `memory` for its stores: what is measured is what will be read through.
   machine: ["bytes", "memory", "numerics"],
   "at-rest": ["bytes", "checkpoint", "memory", "numerics", "type model", "model.layerName"],
+  // What a pack's file is; not who reads it.
+  packs: ["at-rest", "bytes", "checkpoint", "memory", "numerics"],
   // Finds vectors by gradients, as training does, but of no weight.
   teaching: ["inference", "model", "tensor", "numerics"],
   // Of memory the seam, and of tables what they add to a checkpoint.
@@ -72,6 +74,17 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "stored-weights.ts"],
   "count-text.ts": ["at-rest", "checkpoint", "memory", "training"],
+  "build-pack.ts": [
+    "checkpoint",
+    "count-text.ts",
+    "facts",
+    "load-model.ts",
+    "origin-model.ts",
+    "packs",
+    "type tokenizer",
+    "tokenizer",
+    "training",
+  ],
   "gguf-model.ts": ["type bytes", "checkpoint", "model", "tokenizer"],
   "open-files.ts": ["type bytes", "checkpoint", "gguf-model.ts"],
   // Knows no platform; "load-model.ts" has Node's.
@@ -87,6 +100,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "model-weights.ts",
     "open-files.ts",
+    "type packs",
     "tensor",
     "text-settings.ts",
     "tokenizer",
@@ -102,6 +116,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "machine",
     "open-files.ts",
     "open-model.ts",
+    "packs",
     "tensor",
     "tokenizer",
   ],
@@ -275,6 +290,7 @@ export const nestedEntryPoints: readonly string[] = [
   "src/tensor/backends/onnx/index.ts",
   "src/tensor/backends/onnx/node/index.ts",
   "src/tensor/backends/reference/index.ts",
+  "src/packs/node/index.ts",
   "src/server/node/index.ts",
   "src/study/node/index.ts",
   "src/tokenizer/node/index.ts",
@@ -284,6 +300,7 @@ export const nestedEntryPoints: readonly string[] = [
 
 /** The files outside `node/` and `cli/` in which the platform is chosen. */
 export const platformChoosers: readonly string[] = [
+  "src/build-pack.ts",
   "src/count-text.ts",
   "src/doctor.ts",
   "src/load-model.ts",

@@ -5,7 +5,7 @@ export {
   type CountsAtRest,
   countsIdentity,
 } from "./counted-tensors.ts";
-export { countedNames, locateCounts } from "./counts-when-needed.ts";
+export { countedNames, countedTensors, locateCounts } from "./counts-when-needed.ts";
 export { rowChunks } from "./row-chunks.ts";
 export { isRowLogState, type RowLogState } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";

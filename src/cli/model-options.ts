@@ -30,37 +30,52 @@ export const scopesOption = {
   description: "see what was taught in these scopes, the last one first (default: default)",
 } as const;
 
+export const packOption = {
+  flags: "--pack <FILE...>",
+  description: "read packs beside the memory (engram pack build), the first one first",
+} as const;
+
 /** For commands in which a model answers. */
-export const taughtOptions: readonly CommandOption[] = [scopesOption, memoryDirOption];
+export const taughtOptions: readonly CommandOption[] = [scopesOption, packOption, memoryDirOption];
 
 /** The name of a scope, a fact or a snapshot. */
 export const factName: z.ZodString = z
   .string()
   .refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"');
 
+/** As an environment variable: separated by commas. */
+export const packList: z.ZodType<string[] | undefined, string[] | string | undefined> = z
+  .union([z.array(path), z.string().transform((text) => text.split(","))])
+  .refine((list) => list.length <= 16, "expected at most 16 packs")
+  .optional();
+
 export const taughtSchema: {
   readonly scope: z.ZodOptional<z.ZodArray<typeof factName>>;
   readonly memoryDir: z.ZodOptional<typeof path>;
+  readonly pack: typeof packList;
 } = {
   scope: z.array(factName).max(16, "expected at most 16 scopes").optional(),
   memoryDir: path.optional(),
+  pack: packList,
 };
 
 interface ModelInput extends TableInput {
   readonly memoryDir?: string | undefined;
+  readonly pack?: readonly string[] | undefined;
   readonly dtype?: WeightDtype | undefined;
   readonly threads?: number | undefined;
 }
 
 /** The model closes the engine that it is opened with, and its plan is shown. */
 export function openedBy(
-  { dtype, threads, memoryDir, ...places }: ModelInput,
+  { dtype, threads, memoryDir, pack, ...places }: ModelInput,
   { progress, env }: Pick<CommandContext, "progress" | "env">,
 ): LoadModelOptions {
   return {
     backend: () => engineOf(threads),
     dtype,
     memoryDir,
+    packs: pack,
     onPlan: showPlan(progress),
     ...tablePlacement(places, env),
   };

@@ -47,12 +47,17 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--set <NAME=VALUE...>",
     "--seed <S>",
   ],
+  // How large a pack may be, and how long its n-grams, depends on who will carry it.
+  "pack build MODEL": ["--data <FILE...>", "--out <FILE>", "--bytes <SIZE>", "--order <N>"],
+  "pack show PACK...": [],
   "generate MODEL": [
     "--prompt <TEXT>",
     "--max-tokens <N>",
     "--no-memory",
     // Whose facts a text may see, and where facts of a model that may not be written are: nobody can guess either.
     "--scope <NAME...>",
+    // Which corpora a text is like, whoever asks knows.
+    "--pack <FILE...>",
     "--memory-dir <DIR>",
     "--dtype <KIND>",
     // Several programs share a machine, and this one cannot know what the others need.
@@ -79,6 +84,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--no-memory",
     // Whose facts a text may see, and where facts of a model that may not be written are: nobody can guess either.
     "--scope <NAME...>",
+    "--pack <FILE...>",
     "--memory-dir <DIR>",
     "--dtype <KIND>",
     "--threads <N>",
@@ -118,6 +124,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     // Tenants need keys of their own, and a file is where they can be revoked.
     "--api-keys <FILE>",
     "--memory-dir <DIR>",
+    "--pack <FILE...>",
     "--cors-origins <ORIGINS>",
     "--alias <NAME>",
     "--chat-template <FILE>",
@@ -146,6 +153,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--ablate <PART...>",
     "--scale <X>",
     "--no-memory",
+    "--pack <FILE...>",
     "--dtype <KIND>",
     "--threads <N>",
     "--table <PLACE>",

@@ -19,6 +19,7 @@ import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
 import { FactLogFile, LOG_NAME, MEMORY_NAME } from "../facts/node/index.ts";
 import { openTableFile } from "../memory/stores/ranges/node/index.ts";
 import { checkRowLogs } from "../at-rest/node/index.ts";
+import { isPackFile, PackFile } from "../packs/node/index.ts";
 import { CARD_NAME } from "../training/index.ts";
 import { checkGrownFile, readState } from "../training/node/index.ts";
 
@@ -155,6 +156,11 @@ async function checkAlone(
         await store.close();
       }
       return { ...check, by: "its own checksums", damage: [] };
+    }
+    if (name.endsWith(".pack") || (await isPackFile(path))) {
+      await using pack = await PackFile.open(path);
+      await pack.read(options);
+      return { ...check, by: "its own checksum", damage: [] };
     }
     const sum = await findForeignSum(directory, name);
     if (sum !== undefined) {

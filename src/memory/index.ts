@@ -33,12 +33,14 @@ export { CrossFittedRows, type TrainedRows } from "./cross-fitted-rows.ts";
 export { Folds } from "./folds.ts";
 export { HashedMemory } from "./hashed-memory.ts";
 export { type CountedDirectory } from "./counted/bucket-placement.ts";
-export { type CountedText, sortByContext } from "./counted/context-order.ts";
-export { blocksPerPosition, numContextsIn } from "./counted/bucket-placement.ts";
+export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
+export { blocksPerPosition, bucketOf, numContextsIn } from "./counted/bucket-placement.ts";
 export { DISCOUNT_BESIDE_A_MODEL } from "./counted/count-rows.ts";
+export { BlendedCounts } from "./counted/blended-counts.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
 export { estimateCounts } from "./counted/estimate-bytes.ts";
 export { evidenceWidth } from "./counted/evidence.ts";
+export { noHead, RowScanner } from "./counted/row-bytes.ts";
 export {
   BLOCK_BYTES,
   buildCountedTable,
@@ -46,6 +48,7 @@ export {
   countedBytes,
   type CountedTable,
   leastCountedBytes,
+  withVocabulary,
 } from "./counted/counted-table.ts";
 export { CrossFittedCounts, tableInRam } from "./counted/cross-fitted.ts";
 export type {

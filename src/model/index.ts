@@ -45,7 +45,7 @@ export {
 export type { ParamSpec } from "./kind.ts";
 export { joinWeights } from "./joined-weights.ts";
 export { dequantizeMatrix, quantizeMatrix } from "./packed-matrix.ts";
-export { closeMixture, openMixture } from "./mixture.ts";
+export { closeMixture, mixtureValues, openMixture } from "./mixture.ts";
 export {
   bitsOf,
   parseQuantization,

@@ -6,7 +6,7 @@
  * N positions, D model width, K distributions, E numbers of evidence for each position.
  */
 import { evidenceWidth } from "../memory/index.ts";
-import type { GraphBuilder, Tensor, Values } from "../tensor/index.ts";
+import { type GraphBuilder, type Tensor, valueOf, type Values } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { gain, type KindParams } from "./kind.ts";
 import type { KindWeights } from "./weights.ts";
@@ -23,6 +23,19 @@ export function mixtureParams({ hiddenSize, counted }: ModelConfig): KindParams<
     evidence: of("evidence.weight", evidenceWidth(order)),
     bias: of("bias"),
   };
+}
+
+/** The same as values of a graph, of these numbers. */
+export function mixtureValues(
+  config: ModelConfig,
+  numbers: Readonly<Record<MixtureWeight, Float32Array>>,
+): Values {
+  return Object.fromEntries(
+    Object.entries(mixtureParams(config)).map(([of, { name, shape }]) => [
+      name,
+      valueOf(numbers[of as MixtureWeight], shape),
+    ]),
+  );
 }
 
 /** So far below the backbone's that a distribution's weight is exactly zero in float32: exp underflows. */

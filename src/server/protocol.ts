@@ -41,6 +41,7 @@ export interface EngramOptions {
   readonly return: readonly ("gates" | "rows" | "facts")[];
   readonly scopes?: readonly string[] | undefined;
   readonly ablate?: Ablate | undefined;
+  readonly packs?: readonly string[] | undefined;
 }
 
 const engramFields = {
@@ -66,6 +67,11 @@ const engramFields = {
       "whose facts the text sees, of equal ones the last scope's; default: default, or the key's first",
     ),
   ablate: ablateSchema.optional(),
+  packs: z
+    .array(z.string().min(1).max(255))
+    .max(16)
+    .optional()
+    .describe("which of the server's packs the text reads, the first one first; default: all"),
 };
 
 const engramSchema: z.ZodType<EngramOptions> = z

@@ -16,15 +16,16 @@ export interface Reads {
   readonly partition: string | undefined;
 }
 
-/** Throws `ApiError` (403) for a scope that the key may not read, `RequestError` for parts that the memory has not. */
+/** Throws `ApiError` (403) for a scope that the key may not read, `RequestError` for packs and parts that there are not. */
 export function readsOf(
   { model }: Serving,
   { scopes, name }: Principal,
-  asked: Pick<EngramOptions, "scopes" | "ablate"> | null | undefined,
+  asked: Pick<EngramOptions, "scopes" | "packs" | "ablate"> | null | undefined,
 ): Reads {
   const wanted = asked?.scopes ?? [defaultScope(scopes)];
   for (const scope of wanted) if (!(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
-  return { memory: model.memoryFor(wanted, asked?.ablate), partition: name };
+  const { packs, ablate } = asked ?? {};
+  return { memory: model.memoryFor({ scopes: wanted, packs, ablate }), partition: name };
 }
 
 /** Throws `ApiError` (403) for a scope that the key may not write. */

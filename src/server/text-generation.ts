@@ -214,7 +214,8 @@ function memoryOf(
   if (engram === undefined || engram === null) return {};
   const traced = engram.return.some((one) => one !== "facts");
   // Facts need no memory of the model's own.
-  const wantsOther = engram.scopes === undefined && !engram.return.includes("facts");
+  const isDefault = engram.scopes === undefined && engram.packs === undefined;
+  const wantsOther = isDefault && !engram.return.includes("facts");
   const wantsMemory = engram.enabled && ((engram.scale !== 0 && wantsOther) || traced);
   if (wantsMemory && !model.hasMemory)
     throw new ApiError("this model has no memory; send engram.enabled false, or no engram", {

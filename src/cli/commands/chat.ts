@@ -93,7 +93,7 @@ export const chatCommand: Command = defineCommand({
       new Decoder(model.languageModel(), { capacity: contextSize }),
       (one) => one.dispose(),
     );
-    const view = { memory: model.memoryFor(input.scope) };
+    const view = { memory: model.memoryFor({ scopes: input.scope }) };
     const session = owned.adopt(decoder.createSession({ view }), (one) => one.dispose());
     const conversation = new Conversation(session, {
       tokenizer,

@@ -12,7 +12,7 @@ import { decimal, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { evalTasks } from "../eval-tasks.ts";
-import { dtypeOption, openedBy } from "../model-options.ts";
+import { dtypeOption, openedBy, packList, packOption } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
 
@@ -56,6 +56,7 @@ export const evalCommand: Command = defineCommand({
     },
     { flags: "--scale <X>", description: "multiply what the memory adds (default 1)" },
     { flags: "--no-memory", description: "measure only with the memory off" },
+    packOption,
     dtypeOption,
     threadsOption,
     ...tableOptions,
@@ -63,6 +64,7 @@ export const evalCommand: Command = defineCommand({
   examples: [
     "eval models/tiny --bpb play.txt",
     "eval models/wiki --bpb valid.jsonl --json",
+    "eval models/wiki --pack law.pack --bpb statutes.jsonl",
     "eval models/wiki --tasks lambada blimp --data benchmarks --limit 200",
     "eval models/wiki --tasks ./mine.json --ablate orders=3 --log-samples samples",
   ],
@@ -78,6 +80,7 @@ export const evalCommand: Command = defineCommand({
       ablate: ablationSchema.optional(),
       scale: decimal(-100, 100).optional(),
       memory: z.boolean(),
+      pack: packList,
       dtype: weightDtype.optional(),
       ...threadsSchema,
       ...tableSchema,

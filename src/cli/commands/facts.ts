@@ -5,7 +5,7 @@ import { formatFacts } from "../../facts/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
-import { memoryDirOption, taughtSchema } from "../model-options.ts";
+import { factName, memoryDirOption } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
@@ -26,8 +26,9 @@ export const factsCommand: Command = defineCommand({
   schema: z.object({
     model: path,
     out: path.optional(),
+    scope: z.array(factName).optional(),
+    memoryDir: path.optional(),
     url: z.string().optional(),
-    ...taughtSchema,
   }),
   async run({ model, scope, out, url, memoryDir }, context) {
     const { print, progress } = context;

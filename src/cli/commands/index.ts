@@ -10,6 +10,7 @@ export { factsCommand } from "./facts.ts";
 export { forgetCommand } from "./forget.ts";
 export { generateCommand } from "./generate.ts";
 export { lsCommand } from "./ls.ts";
+export { packBuildCommand, packShowCommand } from "./pack.ts";
 export { pullCommand } from "./pull.ts";
 export { graftCommand } from "./graft.ts";
 export { quantizeCommand } from "./quantize.ts";

@@ -22,7 +22,14 @@ import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
-import { ctxSizeOption, dtypeOption, memoryDirOption, openedBy } from "../model-options.ts";
+import {
+  ctxSizeOption,
+  dtypeOption,
+  memoryDirOption,
+  openedBy,
+  packList,
+  packOption,
+} from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -61,6 +68,7 @@ export const serveCommand: Command = defineCommand({
       env: "ENGRAM_API_KEYS",
     },
     memoryDirOption,
+    { ...packOption, env: "ENGRAM_PACK" },
     {
       flags: "--cors-origins <ORIGINS>",
       description: "origins whose pages may send requests, separated by commas; * for all",
@@ -100,6 +108,7 @@ export const serveCommand: Command = defineCommand({
     apiKey: z.string().min(1, "expected a key, got an empty string").optional(),
     apiKeys: path.optional(),
     memoryDir: path.optional(),
+    pack: packList,
     corsOrigins: z
       .string()
       .transform((text) => text.split(",").map((origin) => origin.trim()))
@@ -122,6 +131,7 @@ export const serveCommand: Command = defineCommand({
       apiKey,
       apiKeys: keysFile,
       memoryDir,
+      pack,
       corsOrigins,
       alias,
       chatTemplate,
@@ -150,7 +160,7 @@ export const serveCommand: Command = defineCommand({
       context,
     );
     checkAccess(access);
-    const opening = openedBy({ dtype, threads, table, tableMemory, memoryDir }, context);
+    const opening = openedBy({ dtype, threads, table, tableMemory, memoryDir, pack }, context);
     await using owned = new DisposalStack();
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);

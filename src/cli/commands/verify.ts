@@ -15,11 +15,13 @@ export const verifyCommand: Command = defineCommand({
   path: "verify",
   summary: "read every file and compare it with its checksums",
   description:
-    "Reads every byte of a model, a training run, a checkpoint or a table file, and compares it with saved " +
+    "Reads every byte of a model, a training run, a checkpoint, a table file or a pack, and compares it with saved " +
     "checksums: those in manifest.json, in table files and in row logs, and for downloaded models the SHA-256 of " +
     "the download, if there is one. Names the file and the bytes that differ, and then exits with code 1. Files " +
     "without checksums are listed. --seal computes new checksums of a model as it is now.",
-  arguments: [{ name: "MODEL", description: "model, training run, checkpoint or table file" }],
+  arguments: [
+    { name: "MODEL", description: "model, training run, checkpoint, table file or pack" },
+  ],
   options: [
     {
       flags: "--seal",

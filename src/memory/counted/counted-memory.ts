@@ -29,12 +29,22 @@ export class CountedMemory implements Memory {
   readonly table: CountedTable;
   readonly unigrams: Float32Array;
 
-  /** `layerId`: the layer that gets the evidence as input; the number of layers stands for the output. */
-  constructor(table: CountedTable, { layerId, identity }: { layerId: number; identity?: string }) {
+  /**
+   * `layerId`: the layer that gets the evidence as input; the number of layers stands for the output. `order`: of what is
+   * read, by default the table's; contexts that a table of shorter n-grams does not have were never met.
+   */
+  constructor(
+    table: CountedTable,
+    {
+      layerId,
+      identity,
+      order = table.order,
+    }: { layerId: number; identity?: string | undefined; order?: number | undefined },
+  ) {
     this.table = table;
     this.identity = identity ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
-    this.numDistributions = table.order - 1;
-    this.inputs = [{ layerId, width: evidenceWidth(table.order) }];
+    this.numDistributions = order - 1;
+    this.inputs = [{ layerId, width: evidenceWidth(order) }];
     this.unigrams = unigramChances(table.unigrams, table.discounts[0]!);
   }
 
@@ -87,6 +97,8 @@ export class CountedReader implements MemoryReader {
   readonly #input: MemoryInput;
   readonly #countsAt: CountsAt;
   readonly #numContexts: number;
+  /** Ids of the longest contexts that have rows. */
+  readonly #deepest: number;
   readonly #scanner: RowScanner;
   #bytes = new Map<CountedMemory, Uint8Array>();
 
@@ -94,14 +106,15 @@ export class CountedReader implements MemoryReader {
   constructor(input: MemoryInput, countsAt: CountsAt) {
     this.#input = input;
     this.#countsAt = countsAt;
-    const { order, vocabSize } = countsAt(undefined).table;
-    this.#numContexts = order - 1;
-    this.#scanner = new RowScanner(vocabSize);
+    const { numDistributions, table } = countsAt(undefined);
+    this.#numContexts = numDistributions;
+    this.#deepest = Math.min(numDistributions, table.order - 1);
+    this.#scanner = new RowScanner(table.vocabSize);
   }
 
   address(texts: readonly TokenSpan[]): CountedAddresses {
     const numPositions = texts.reduce((sum, { from, to }) => sum + to - from, 0);
-    const reach = this.#numContexts;
+    const reach = this.#deepest;
     const { vocabSize } = this.#countsAt(undefined).table;
     const ids = new Uint32Array(numPositions + texts.length * (reach - 1));
     const ends = new Uint32Array(numPositions);

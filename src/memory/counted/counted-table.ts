@@ -5,7 +5,7 @@
  *
  * Contexts of one id have one bucket each. Longer contexts share buckets by a hash, and their rows contain the context.
  */
-import { FormatError } from "../../errors.ts";
+import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
 import {
   BucketLayout,
@@ -17,7 +17,7 @@ import type { ContextOrder, PlaceRange } from "./context-order.ts";
 import { type CountedKind, type CountedTotals, RowCount } from "./count-rows.ts";
 import { ngramsOf } from "./ordered-ngrams.ts";
 import { type Prune, RowGains, RowPruner } from "./prune-rows.ts";
-import { RowWriter } from "./row-bytes.ts";
+import { idBytesOf, RowWriter } from "./row-bytes.ts";
 
 /** Bytes per row of the store of the buckets. */
 export const BLOCK_BYTES = 64;
@@ -143,4 +143,27 @@ export function checkDirectory(
             : undefined;
   if (problem !== undefined)
     throw new FormatError(`the counted memory's directory does not have ${problem}`);
+}
+
+/**
+ * The same table for a vocabulary of more ids, of which the new ones never occurred. Throws `InvalidConfigError` where its
+ * rows could not name them.
+ */
+export function withVocabulary<Table extends CountedDirectory>(
+  table: Table,
+  vocabSize: number,
+): Table {
+  const added = vocabSize - table.vocabSize;
+  if (added === 0) return table;
+  if (added < 0 || idBytesOf(vocabSize) !== idBytesOf(table.vocabSize))
+    throw new InvalidConfigError(
+      `counts of ${table.vocabSize} ids cannot be read with a vocabulary of ${vocabSize}`,
+    );
+  const unigrams = new Uint32Array(vocabSize);
+  unigrams.set(table.unigrams);
+  const offsets = new Uint32Array(table.offsets.length + added);
+  offsets.set(table.offsets.subarray(0, table.vocabSize));
+  offsets.fill(table.offsets[table.vocabSize]!, table.vocabSize, vocabSize);
+  offsets.set(table.offsets.subarray(table.vocabSize), vocabSize);
+  return { ...table, vocabSize, unigrams, offsets };
 }

@@ -35,6 +35,7 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
                 bytes: model.counts.numBytes,
               },
             }),
+            ...(model.packs !== undefined && { packs: model.packs.names }),
             tables: (model.rows?.tables ?? []).map(({ layerId, store, format }) => ({
               layer: layerId,
               rows: store.numRows,
