@@ -21,7 +21,7 @@ import { loadModel } from "../src/load-model.ts";
 import { saveModel } from "../src/save-model.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { trainModel, type TrainModelOptions, type TrainResult } from "../src/train-model.ts";
-import { excerptOf, findPreset, type Preset } from "../src/training/index.ts";
+import { excerptsOf, findPreset, type Preset } from "../src/training/index.ts";
 import { readPart } from "../src/training/node/index.ts";
 
 const inRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -77,6 +77,7 @@ const summaryOf = async (directory: string): Promise<TrainResult> =>
 const summary = await summaryOf(run);
 const heldOut: string[] = [];
 for await (const { text } of readPart(data, "valid")) heldOut.push(text);
+const joined = heldOut.join("");
 // As `train-model.ts` leaves it, but with the figures of what is in this directory.
 const { out: _, ...rest } = summary;
 const result = {
@@ -84,7 +85,7 @@ const result = {
   bitsPerByte: await measure(true),
   bitsPerByteWithoutMemory: await measure(false),
   bitsPerByteTrainedWithout: (await summaryOf(without)).bitsPerByte,
-  heldOutExcerpt: excerptOf(heldOut.join("")),
+  heldOutExcerpts: excerptsOf((share) => joined.slice(share * joined.length)),
 };
 await writeFile(join(out, "training.json"), `${JSON.stringify(result, undefined, 2)}\n`);
 await sealDirectory(out);

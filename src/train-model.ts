@@ -38,7 +38,7 @@ import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts"
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import {
   type Document,
-  excerptOf,
+  excerptsOf,
   modelCard,
   Pace,
   packDocuments,
@@ -105,8 +105,8 @@ export interface TrainResult {
   /** Bits per byte of the held-out text, all of it, and with the memory left out. */
   readonly bitsPerByte: number;
   readonly bitsPerByteWithoutMemory: number | undefined;
-  /** The first lines of the held-out text, to show the model with. */
-  readonly heldOutExcerpt: string;
+  /** Lines of the held-out text, from up to three places, to show the model with. */
+  readonly heldOutExcerpts: readonly string[];
   /** Time of steps since the run was started or last resumed. */
   readonly seconds: number;
 }
@@ -303,7 +303,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     validBytes: valid.numBytes,
     bitsPerByte,
     bitsPerByteWithoutMemory,
-    heldOutExcerpt: excerptOf(beginningOf(valid, tokenizer)),
+    heldOutExcerpts: excerptsOf((share) => textFrom(share, valid, tokenizer)),
     seconds: pace.seconds,
   };
   // The path on this machine does not belong into a model.
@@ -333,10 +333,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   return result;
 }
 
-/** The beginning of the first document, long enough for any excerpt. */
-function beginningOf({ tokens, starts }: TokenStream, tokenizer: Tokenizer): string {
-  const [from = 0, to = tokens.length] = starts;
-  const ids = tokens.subarray(from, Math.min(to, from + 1024));
+/** What follows a share of a text, long enough for any excerpt. */
+function textFrom(share: number, { tokens }: TokenStream, tokenizer: Tokenizer): string {
+  const from = Math.floor(share * tokens.length);
+  const ids = tokens.subarray(from, from + 1024);
   return tokenizer.decode([...ids].filter((id) => id !== tokenizer.eosTokenId));
 }
 

@@ -10,17 +10,18 @@ const directory = await mkdtemp(join(tmpdir(), "engram-held-out-"));
 after(() => rm(directory, { recursive: true, force: true }));
 
 const nothing = {
-  excerpt: undefined,
+  excerpts: [],
   bitsPerByte: undefined,
   memoryOff: undefined,
   trainedWithout: undefined,
 };
 
 test("the model that comes along tells its neighbour, and shows what it was not trained on", async () => {
-  const { excerpt, bitsPerByte, memoryOff, trainedWithout } = await heldOutOf(
+  const { excerpts, bitsPerByte, memoryOff, trainedWithout } = await heldOutOf(
     fileURLToPath(new URL("../../assets/shakespeare", import.meta.url)),
   );
-  assert.ok(excerpt!.length > 100);
+  assert.equal(excerpts!.length, 3);
+  for (const excerpt of excerpts!) assert.ok(excerpt.length > 100);
   assert.ok(bitsPerByte! < trainedWithout! && trainedWithout! < memoryOff!);
 });
 
@@ -31,6 +32,7 @@ test("a model without a report, or with a damaged one, has nothing to tell", asy
     "{",
     "[]",
     '{"bitsPerByte": "2", "heldOutExcerpt": 5, "bitsPerByteWithoutMemory": null}',
+    JSON.stringify({ heldOutExcerpts: ["the cat", "x".repeat(3000)] }),
     JSON.stringify({ heldOutExcerpt: "x".repeat(3000), bitsPerByteTrainedWithout: -1 }),
   ]) {
     await writeFile(join(directory, "training.json"), text);
@@ -40,5 +42,5 @@ test("a model without a report, or with a damaged one, has nothing to tell", asy
     join(directory, "training.json"),
     '{"heldOutExcerpt": "the cat", "bitsPerByte": []}',
   );
-  assert.deepEqual(await heldOutOf(directory), { ...nothing, excerpt: "the cat" });
+  assert.deepEqual(await heldOutOf(directory), { ...nothing, excerpts: ["the cat"] });
 });

@@ -19,8 +19,8 @@ import { serverTasks } from "./server-tasks.ts";
 
 /** Results on the held-out text of training, in bits per byte. Unknown values are absent. */
 export interface HeldOut {
-  /** The beginning of the held-out text. The page shows it first. */
-  readonly excerpt?: string | undefined;
+  /** Lines of the held-out text, from several places. The page shows the first of them first. */
+  readonly excerpts?: readonly string[];
   readonly bitsPerByte?: number | undefined;
   /** The same model with its memory switched off. It was trained to rely on its memory. */
   readonly memoryOff?: number | undefined;

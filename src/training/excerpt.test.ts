@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { excerptOf } from "./excerpt.ts";
+import { excerptOf, excerptsOf } from "./excerpt.ts";
 
 test("an excerpt begins at a paragraph and ends at a line", () => {
   const speech = "ROMEO:\nBut, soft! what light through yonder window breaks?\n";
@@ -39,4 +39,22 @@ test("it is a part of the text, short, and breaks no character", () => {
     }),
   );
   assert.ok(excerptOf("\u{1F600}".repeat(500)).isWellFormed());
+});
+
+test("three places of a text, each from where a paragraph or a line begins", () => {
+  const lines = Array.from({ length: 90 }, (_, i) => `Line ${i} of the play.\n`);
+  const text = lines.toSpliced(40, 0, "\n").join("");
+  const excerpts = excerptsOf((share) => text.slice(share * text.length));
+  assert.deepEqual(
+    excerpts.map((excerpt) => excerpt.split("\n")[0]),
+    ["Line 0 of the play.", "Line 40 of the play.", "Line 61 of the play."],
+  );
+  assert.deepEqual(
+    excerptsOf(() => "short"),
+    ["short"],
+  );
+  assert.deepEqual(
+    excerptsOf(() => ""),
+    [],
+  );
 });

@@ -147,7 +147,7 @@ describe("an answer and its question", { skip: withoutBrowser }, async () => {
   });
 
   test("a model's page opens with its own held-out text", async () => {
-    const { page } = await inspector.open();
+    const { page } = await inspector.open("#/text");
     await stripTokens(page);
     assert.equal(await field(page).inputValue(), excerpt);
     assert.equal(await shownText(page), excerpt);
@@ -198,7 +198,7 @@ test(
   async () => {
     const inspector = await startInspector({ heldOut: {} });
     try {
-      const { page } = await inspector.open();
+      const { page } = await inspector.open("#/text");
       await stripTokens(page);
       assert.equal(await page.getByLabel("Text to look into").inputValue(), "");
       assert.equal(await page.getByRole("button", { name: "Held-out text" }).count(), 0);

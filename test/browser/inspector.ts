@@ -54,7 +54,7 @@ export async function startInspector(
   const model = served ?? (await servedModel());
   const server = createServer(model, {
     page: () => inspectorPage({ note: () => {} }),
-    heldOut: { excerpt, bitsPerByte: 2.095, memoryOff: 2.325, trainedWithout: 2.124 },
+    heldOut: { excerpts: [excerpt], bitsPerByte: 2.095, memoryOff: 2.325, trainedWithout: 2.124 },
     ...options,
   });
   await server.ready;

@@ -188,7 +188,7 @@ describe("the page", { skip: withoutBrowser }, async () => {
   });
 
   test("says what is wrong and goes on when the text is too long", async () => {
-    const { page } = await inspector.open();
+    const { page } = await inspector.open("#/text");
     await stripTokens(page);
     await page.getByLabel("Text to look into").fill("the cat ".repeat(5000));
     const alert = page.getByRole("alert");

@@ -74,9 +74,14 @@ class Inspection {
     return this.answer?.question === this.question;
   }
 
-  /** What a newcomer sees first: of the text that this model's training held out. */
+  /** Of the text that this model's training held out. */
+  get examples(): readonly string[] {
+    return serverInfo.props?.held_out.excerpts ?? [];
+  }
+
+  /** What a newcomer sees first. */
   get example(): string {
-    return serverInfo.props?.held_out.excerpt ?? "";
+    return this.examples[0] ?? "";
   }
 
   /** Takes over what the address says, if that is not what is shown. To be called when it changes. */

@@ -23,7 +23,7 @@ export interface Props {
   } | null;
   /** What training held out; null where it is not known. */
   readonly held_out: {
-    readonly excerpt: string | null;
+    readonly excerpts: readonly string[];
     readonly bits_per_byte: number | null;
     readonly bits_per_byte_memory_off: number | null;
     readonly bits_per_byte_trained_without: number | null;

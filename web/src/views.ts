@@ -5,6 +5,8 @@ export interface ViewEntry {
   /** Its name in the address. */
   readonly id: string;
   readonly title: string;
+  /** Over the view, where that is not its title. */
+  readonly headline?: string;
   /** One sentence, shown under the title. */
   readonly about: string;
   /** Without a model (`engram dash`), it is not offered. */
@@ -13,6 +15,15 @@ export interface ViewEntry {
 }
 
 export const views: readonly ViewEntry[] = [
+  {
+    id: "start",
+    title: "Start",
+    headline: "A language model that looks things up",
+    about:
+      "After every token it reads a few rows of a memory, found by the last tokens alone. Here is what one look-up did, and what is left without it.",
+    needsModel: true,
+    load: () => import("./views/start/StartView.svelte"),
+  },
   {
     id: "text",
     title: "Text",

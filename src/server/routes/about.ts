@@ -59,9 +59,14 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
   app.get("/openapi.json", (c) => c.json(openApi(context.options.version)));
 }
 
-function heldOutJson({ excerpt, bitsPerByte, memoryOff, trainedWithout }: HeldOut = {}): object {
+function heldOutJson({
+  excerpts = [],
+  bitsPerByte,
+  memoryOff,
+  trainedWithout,
+}: HeldOut = {}): object {
   return {
-    excerpt: excerpt ?? null,
+    excerpts,
     bits_per_byte: bitsPerByte ?? null,
     bits_per_byte_memory_off: memoryOff ?? null,
     bits_per_byte_trained_without: trainedWithout ?? null,
