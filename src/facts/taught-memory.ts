@@ -15,7 +15,6 @@ import type {
 } from "../memory/memory.ts";
 import type { TableReport } from "../memory/memory.ts";
 import type { Fact } from "./fact.ts";
-import type { VectorEdit } from "./edit.ts";
 import type { Stored, StoredVector } from "./fact-store.ts";
 import type { Found, KeyIndex } from "./key-index.ts";
 
@@ -37,16 +36,17 @@ export interface TaughtParts {
   readonly scopes: readonly string[];
 }
 
-/** A key that a text has: of which fact, where it ends, and what comes next. */
-export interface Firing {
+/** A key that a text has: of which fact, and where it ends. */
+export type Firing = {
   readonly fact: Fact;
   /** Of its last id. */
   readonly position: number;
   /** In ids. */
   readonly length: number;
-  /** What was taught to follow. */
-  readonly id: number;
-}
+} & (
+  | { readonly kind: "wording"; /** What was taught to follow. */ readonly id: number }
+  | { readonly kind: "subject"; /** Before which its vector is added. */ readonly layerId: number }
+);
 
 export class TaughtMemory implements Memory {
   readonly #base: Memory | undefined;
@@ -105,7 +105,7 @@ export class TaughtMemory implements Memory {
     for (let at = 0; at < ids.length; at++) {
       const place = { at, begin: 0 };
       const theirs = taught === undefined ? undefined : taught.#vectorAt(ids, place);
-      if (this.#vectorAt(ids, place)?.vector !== theirs?.vector) return at;
+      if (this.#vectorAt(ids, place)?.value.edit !== theirs?.value.edit) return at;
     }
     return ids.length;
   }
@@ -113,10 +113,16 @@ export class TaughtMemory implements Memory {
   /** The keys that end at positions `from` to `to`-1 of a text, which begins at `begin`. */
   *firings({ ids, begin = 0, from, to }: TokenSpan): Generator<Firing> {
     for (let at = from; at < to; at++) {
+      const subject = this.#vectorAt(ids, { at, begin });
+      if (subject !== undefined) {
+        const { length, value } = subject;
+        const { layerId } = value.edit;
+        yield { kind: "subject", fact: value.stored.fact, position: at, length, layerId };
+      }
       const found = this.#find(ids, { at, begin });
       if (found === undefined) continue;
       const { value, length, id } = found;
-      yield { fact: value.fact, position: at, length, id };
+      yield { kind: "wording", fact: value.fact, position: at, length, id };
     }
   }
 
@@ -124,11 +130,11 @@ export class TaughtMemory implements Memory {
     return longest(this.#parts.successors, ids, { ...at, rank: this.#rank });
   }
 
-  #vectorAt(ids: ArrayLike<number>, at: Place): VectorEdit | undefined {
+  #vectorAt(ids: ArrayLike<number>, at: Place): Found<StoredVector> | undefined {
     const { mark } = this.#parts;
     const rank = ({ stored }: StoredVector): number =>
       stored.subject?.mark === mark ? this.#rank(stored) : -1;
-    return longest(this.#parts.vectors, ids, { ...at, rank })?.value.edit;
+    return longest(this.#parts.vectors, ids, { ...at, rank });
   }
 
   #address(base: MemoryReader | undefined, texts: readonly TokenSpan[]): TaughtAddresses {
@@ -140,9 +146,10 @@ export class TaughtMemory implements Memory {
         const found = this.#find(ids, { at, begin });
         if (found !== undefined)
           taught.push({ position: numPositions, id: found.id, odds: TAUGHT_ODDS });
-        const edit = this.#vectorAt(ids, { at, begin });
-        if (edit !== undefined)
-          writes.push({ position: numPositions, layerId: edit.layerId, vector: edit.vector });
+        const subject = this.#vectorAt(ids, { at, begin });
+        if (subject === undefined) continue;
+        const { layerId, vector } = subject.value.edit;
+        writes.push({ position: numPositions, layerId, vector });
       }
     }
     const of = base?.address(texts) ?? { numPositions, rows: new Map() };

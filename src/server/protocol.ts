@@ -38,7 +38,7 @@ const promptSchema = z.union(
 export interface EngramOptions {
   readonly enabled: boolean;
   readonly scale: number;
-  readonly return: readonly ("gates" | "rows" | "facts")[];
+  readonly return: readonly ("gates" | "rows" | "facts" | "keys")[];
   readonly scopes?: readonly string[] | undefined;
   readonly ablate?: Ablate | undefined;
   readonly packs?: readonly string[] | undefined;
@@ -53,11 +53,12 @@ const engramFields = {
     .default(1)
     .describe("factor for what the memory adds; 0 switches it off"),
   return: z
-    .array(z.enum(["gates", "rows", "facts"]))
+    .array(z.enum(["gates", "rows", "facts", "keys"]))
     .default([])
     .describe(
       "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
-        "counts alone has none. Facts: those that said tokens of the answer",
+        "counts alone has none. Facts: those that said tokens of the answer. Keys: where words of facts are in the text, " +
+        "prompt included",
     ),
   scopes: z
     .array(scopeName)

@@ -16,7 +16,7 @@ import { ApiError } from "./api-error.ts";
 import type { EngramOptions, SamplingFields } from "./protocol.ts";
 import type { Reads } from "./scopes.ts";
 import type { Serving } from "./serving.ts";
-import { type FactSaid, factsSaid } from "./facts-said.ts";
+import { type FactsTold, factsTold } from "./facts-said.ts";
 import { startInText } from "./token-text.ts";
 
 export interface TextRequest {
@@ -55,8 +55,7 @@ export interface TextEnd {
   /** Milliseconds for reading the prompt, and from the first generated token to the last. */
   readonly promptTime: number;
   readonly writeTime: number;
-  /** If they were asked for. */
-  readonly facts?: readonly FactSaid[] | undefined;
+  readonly told: FactsTold;
 }
 
 export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
@@ -142,8 +141,9 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         completionTokens,
         promptTime,
         writeTime: last - first,
-        ...(fields.engram?.return.includes("facts") === true && {
-          facts: factsSaid(ids, { from: promptIds.length, memory: request.reads.memory }),
+        told: factsTold(fields.engram, ids, {
+          from: promptIds.length,
+          memory: request.reads.memory,
         }),
       };
     } finally {
@@ -212,10 +212,10 @@ function memoryOf(
   engram: EngramOptions | null | undefined,
 ): Pick<GenerationRequest, "scale" | "trace"> {
   if (engram === undefined || engram === null) return {};
-  const traced = engram.return.some((one) => one !== "facts");
+  const traced = engram.return.some((one) => one === "gates" || one === "rows");
   // Facts need no memory of the model's own.
   const isDefault = engram.scopes === undefined && engram.packs === undefined;
-  const wantsOther = isDefault && !engram.return.includes("facts");
+  const wantsOther = isDefault && engram.return.length === 0;
   const wantsMemory = engram.enabled && ((engram.scale !== 0 && wantsOther) || traced);
   if (wantsMemory && !model.hasMemory)
     throw new ApiError("this model has no memory; send engram.enabled false, or no engram", {

@@ -44,6 +44,7 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
             })),
           }
         : null,
+      taught: model.taught ? { is_kept: model.taught.store.place !== undefined } : null,
       held_out: heldOutJson(context.options.heldOut),
     });
   });

@@ -78,7 +78,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
               ...last,
               {
                 ...chunk({ index, delta: {}, logprobs: null, finish_reason: reason }),
-                ...factsReport(end.facts),
+                ...factsReport(end.told),
                 timings: timingsOf([end]),
               },
             ];
@@ -105,7 +105,7 @@ export function chatRoutes(app: Hono, context: RouteContext): void {
           message: messageOf([...writer.push(text), ...writer.end()]),
           logprobs,
           finish_reason: writer.reason(end.finishReason),
-          ...factsReport(end.facts, engram),
+          ...factsReport(end.told, engram),
         };
       }),
       usage: usageOf(ends, body.n ?? 1),

@@ -61,7 +61,7 @@ export function completionRoutes(app: Hono, context: RouteContext): void {
                 {
                   ...emptyChoice(index),
                   finish_reason: end.finishReason,
-                  ...factsReport(end.facts),
+                  ...factsReport(end.told),
                 },
               ],
               timings: timingsOf([end]),
@@ -174,7 +174,7 @@ class ChoiceWriter {
 
   whole(index: number, { steps, end }: { steps: readonly TextStep[]; end: TextEnd }): object {
     const { engram, ...choice } = this.#choice(index, steps);
-    const report = factsReport(end.facts, engram);
+    const report = factsReport(end.told, engram);
     return { ...choice, finish_reason: end.finishReason, ...report };
   }
 

@@ -97,6 +97,19 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
     body: { prompt, ...greedy, max_tokens: 30, engram, stream: true },
   });
   assert.ok((stream.body as string).includes(`"facts":[{"id":"${fact.id}"`));
+  // Its words are found in the prompt, too: a key ends before each token that it says.
+  const read = { prompt: `${prompt} red and sad`, max_tokens: 0, echo: true, logprobs: 0 };
+  const keysIn = async (more: object): Promise<Record<string, unknown>[]> =>
+    (await ask("/v1/completions", { body: { ...read, engram: { return: ["keys"], ...more } } }))
+      .body.choices[0].engram.keys;
+  const keys = await keysIn({});
+  assert.deepEqual(
+    keys.map(({ position }) => position),
+    Array.from({ length: said.tokens }, (_, i) => said.position - 1 + i),
+  );
+  for (const key of keys)
+    assert.deepEqual([key["id"], key["kind"], key["scope"]], [fact.id, "wording", "default"]);
+  assert.deepEqual(await keysIn({ scopes: [] }), []);
   const none = await ask("/v1/completions", {
     body: { prompt, ...greedy, engram: { scopes: [] } },
   });
