@@ -7,7 +7,7 @@ import { keptSource } from "../checkpoint/index.ts";
 import { RequestError } from "../errors.ts";
 import { generateText, type GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Session, View, Want } from "../inference/index.ts";
-import { type Model, openModel, type Placement } from "../open-model.ts";
+import { type Engine, type Model, openModel, type Placement } from "../open-model.ts";
 import { wasmBackend } from "../tensor/backends/onnx/index.ts";
 import type { CallContext, Calls } from "./calls.ts";
 import { type EngineFiles, fetchEngine } from "./engine.ts";
@@ -93,7 +93,12 @@ export function modelCalls(): Calls {
 /** Opens a model on this thread. `tell` hears the progress. */
 export async function openInPage(
   { address, engine, threads, keepBytes, ...asked }: OpenRequest,
-  { signal, tell, placement }: CallContext & { readonly placement?: Placement },
+  {
+    signal,
+    tell,
+    placement,
+    openFacts,
+  }: CallContext & { readonly placement?: Placement } & Pick<Engine, "openFacts">,
 ): Promise<Model> {
   const fetch = fetchWithProgress(tell);
   const source = httpSource(address, { fetch, signal, timeout: TIMEOUT });
@@ -103,7 +108,10 @@ export async function openInPage(
   loading.catch(() => undefined);
   return openModel(
     folder === undefined ? source : keptSource(source, { folder, mostBytes: keepBytes }),
-    { backend: () => wasmBackend({ threads, load: () => loading }) },
+    {
+      backend: () => wasmBackend({ threads, load: () => loading }),
+      ...(openFacts && { openFacts }),
+    },
     { ...placement, ...asked },
   );
 }

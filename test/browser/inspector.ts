@@ -11,6 +11,7 @@ import {
   type Locator,
   type Page,
 } from "playwright-core";
+import { FactStore } from "../../src/facts/index.ts";
 import { inspectorPage } from "../../src/cli/inspector-page.ts";
 import type { Model } from "../../src/open-model.ts";
 import { createServer, type ServerOptions } from "../../src/server/index.ts";
@@ -51,7 +52,7 @@ export async function startInspector(
   options: ServerOptions = {},
   served?: Model,
 ): Promise<Inspector> {
-  const model = served ?? (await servedModel());
+  const model = served ?? (await servedModel({ store: new FactStore() }));
   const server = createServer(model, {
     page: () => inspectorPage({ note: () => {} }),
     heldOut: { excerpts: [excerpt], bitsPerByte: 2.095, memoryOff: 2.325, trainedWithout: 2.124 },

@@ -190,6 +190,27 @@ describe("the static site", { skip: noBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  test("the inspector teaches there, in the memory of the page alone", async () => {
+    const fact = { after: "The keys of the tavern lie", say: "under the stone", try: "" };
+    const { page, complaints } = await browser.open(
+      `${address}inspector.html#/teach?${new URLSearchParams(fact)}`,
+    );
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.getByRole("button", { name: "Teach", exact: true }).click();
+    await page.getByText("Taught in").waitFor();
+    await page.getByText("gone when this page is closed").waitFor();
+    await page.waitForFunction(
+      () => parseFloat(document.querySelector('[data-chance="after"]')!.textContent!) > 98,
+    );
+    // What is typed is no part of any address.
+    assert.ok(
+      asked.every((url) => url.startsWith(address) && !/tavern|stone/.test(url)),
+      `${asked}`,
+    );
+    assert.deepEqual(complaints, []);
+  });
+
   test("where the page is isolated, the engine has threads, and writes the same", async () => {
     await using isolated = await startStaticSite(files, { isIsolated: true });
     const { page, complaints } = await browser.open(`${isolated.origin}/empty.html`);

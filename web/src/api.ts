@@ -65,6 +65,10 @@ export async function postJson<T>(
   return (await response.json()) as T;
 }
 
+export async function deleteJson<T>(path: string, options: CallOptions = {}): Promise<T> {
+  return (await (await call(path, { method: "DELETE", ...options })).json()) as T;
+}
+
 export async function getText(path: string, options: CallOptions = {}): Promise<string> {
   return (await call(path, { method: "GET", ...options })).text();
 }
@@ -92,7 +96,7 @@ export async function* streamJson<T>(
 }
 
 interface Call {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly body?: string;
   readonly signal?: AbortSignal | undefined;
 }

@@ -21,6 +21,8 @@ export interface Props {
       readonly format: string;
     }[];
   } | null;
+  /** Whether what it is taught outlives the server; null where nothing can be taught. */
+  readonly taught: { readonly is_kept: boolean } | null;
   /** What training held out; null where it is not known. */
   readonly held_out: {
     readonly excerpts: readonly string[];

@@ -11,6 +11,8 @@ export interface StripToken {
   readonly says: string;
   /** Not in the text that was given: its hidden beginning, what the model wrote, what may come next. */
   readonly kind?: "hidden" | "written" | "next" | undefined;
+  /** Lies in words of a fact that was taught; at their end, the fact speaks. */
+  readonly key?: { readonly kind: "wording" | "subject"; readonly isEnd: boolean } | undefined;
 }
 
 export function stripOf(

@@ -40,6 +40,14 @@ export const views: readonly ViewEntry[] = [
     load: () => import("./views/compare/CompareView.svelte"),
   },
   {
+    id: "teach",
+    title: "Teach",
+    about:
+      "Tell the model something new. It knows it at once; nothing else changes; and it can be erased.",
+    needsModel: true,
+    load: () => import("./views/teach/TeachView.svelte"),
+  },
+  {
     id: "memory",
     title: "Table",
     about: "The memory as a whole: which rows are used, and which are shared.",
