@@ -102,12 +102,12 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   const keysIn = async (more: object): Promise<Record<string, unknown>[]> =>
     (await ask("/v1/completions", { body: { ...read, engram: { return: ["keys"], ...more } } }))
       .body.choices[0].engram.keys;
-  const keys = await keysIn({});
+  const found = await keysIn({});
   assert.deepEqual(
-    keys.map(({ position }) => position),
+    found.map(({ position }) => position),
     Array.from({ length: said.tokens }, (_, i) => said.position - 1 + i),
   );
-  for (const key of keys)
+  for (const key of found)
     assert.deepEqual([key["id"], key["kind"], key["scope"]], [fact.id, "wording", "default"]);
   assert.deepEqual(await keysIn({ scopes: [] }), []);
   const none = await ask("/v1/completions", {
