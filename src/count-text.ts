@@ -9,6 +9,7 @@ import { writeFailure } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { buildTableOnDisk, NgramFile, NgramRuns } from "./memory/counted/node/index.ts";
 import { countedBytes, DISCOUNT_BESIDE_A_MODEL } from "./memory/index.ts";
+import { tokenizerDigest } from "./tokenizer/index.ts";
 import { type Document, type DocumentEncoder, startTokenOf } from "./training/index.ts";
 import { inWorkDirectory } from "./training/node/index.ts";
 
@@ -77,7 +78,7 @@ async function countText(options: CountTextOptions): Promise<string> {
   const runs = await NgramRuns.open(directory, {
     order,
     vocabSize,
-    tokenizer: await sha256(tokenizerFile),
+    tokenizer: await tokenizerDigest(tokenizerFile),
     signal,
     ...(options.runTokens !== undefined && { runTokens: options.runTokens }),
   });
@@ -95,8 +96,4 @@ async function countText(options: CountTextOptions): Promise<string> {
   if (path === undefined)
     throw new InvalidConfigError("there is no document to count in the given text");
   return path;
-}
-
-async function sha256(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }

@@ -73,7 +73,8 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "text-settings.ts": ["type checkpoint", "inference", "type model", "type tokenizer"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "stored-weights.ts"],
-  "count-text.ts": ["at-rest", "checkpoint", "memory", "training"],
+  "corpus-of-text.ts": ["type checkpoint", "type inference", "memory", "type model", "tokenizer"],
+  "count-text.ts": ["at-rest", "checkpoint", "memory", "tokenizer", "training"],
   "build-pack.ts": [
     "checkpoint",
     "count-text.ts",
@@ -93,6 +94,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "bytes",
     "check-model.ts",
     "checkpoint",
+    "corpus-of-text.ts",
     "type facts",
     "inference",
     "type machine",
@@ -187,6 +189,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "train-model.ts": [
     "at-rest",
     "beginning.ts",
+    "corpus-of-text.ts",
     "tokenizer",
     "memory",
     "model",

@@ -18,6 +18,9 @@ export {
   parseEngramConfig,
 } from "./config.ts";
 export { convertedRows } from "./convert.ts";
+export { type CorpusFacts } from "./counted/ngram-bytes.ts";
+export { readNgramBytes } from "./counted/ngrams-in-memory.ts";
+export { contextOf, type OrderedNgrams } from "./counted/ordered-ngrams.ts";
 export { RowDeduper } from "./dedupe.ts";
 export { checkRowValues } from "./finite-rows.ts";
 export { DEAD } from "./hash.ts";
@@ -35,6 +38,7 @@ export { HashedMemory } from "./hashed-memory.ts";
 export { type CountedDirectory } from "./counted/bucket-placement.ts";
 export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
 export { blocksPerPosition, bucketOf, numContextsIn } from "./counted/bucket-placement.ts";
+export { indexCorpus } from "./counted/corpus-ngrams.ts";
 export { DISCOUNT_BESIDE_A_MODEL } from "./counted/count-rows.ts";
 export { BlendedCounts } from "./counted/blended-counts.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";

@@ -16,6 +16,7 @@ export {
   parseTokenizerDefinition,
   parseTokenizerJson,
   type ReadTokenizerOptions,
+  tokenizerDigest,
   toTokenizerJson,
 } from "./tokenizer-json.ts";
 export {

@@ -274,3 +274,8 @@ function spellMerges({ tokens, merges, addedTokens }: TokenizerDefinition): stri
   }
   return spelled;
 }
+
+/** SHA-256 of the text of a tokenizer.json: what counts of its ids belong to. */
+export async function tokenizerDigest(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+}

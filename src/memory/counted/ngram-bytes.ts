@@ -15,7 +15,9 @@
  *     32      8      sum of their counts, less than 2^32
  *     40      8      bytes of the whole file
  *     48      32     SHA-256 of the tokenizer's file; zeros: not known
- *     80      44     zeros
+ *     80      4      of a corpus index (`corpus-ngrams.ts`): n-grams that came less often are left out; 0: no index
+ *     84      8      of an index: tokens of the corpus
+ *     92      32     of an index: the corpus' name, UTF-8, filled up with zeros
  *     124     4      CRC-32C of bytes 0..123
  *     128     ...    blocks of whole n-grams: bytes behind these two numbers (4), their CRC-32C (4), n-grams
  *
@@ -45,8 +47,20 @@ const BLOCK_BYTES = 2 ** 18;
 /** A count has 5 bytes at most. */
 const MOST_NGRAM_BYTES = 1 + MAX_ORDER * 3 + 5;
 const MOST_COUNTS = 2 ** 32 - 1;
+const CORPUS_OFFSET = 80;
+export const MOST_NAME_BYTES = 32;
 /** As many as counting can sort (`count-contexts.ts`). */
 const MOST_IDS = 2 ** 21;
+
+/** What an index says of its corpus. */
+export interface CorpusFacts {
+  /** N-grams that came less often are left out. 1: none is. */
+  readonly least: number;
+  /** Tokens of the corpus. */
+  readonly tokens: number;
+  /** At most 32 bytes. */
+  readonly name: string;
+}
 
 /** What must agree of counts that are added. */
 export interface NgramKind {
@@ -54,6 +68,8 @@ export interface NgramKind {
   readonly vocabSize: number;
   /** SHA-256 of the tokenizer's file, or zeros. */
   readonly tokenizer: Uint8Array;
+  /** Of an index. */
+  readonly corpus?: CorpusFacts | undefined;
 }
 
 export interface NgramHeader extends NgramKind {
@@ -74,6 +90,12 @@ export function encodeNgramHeader(header: NgramHeader): Uint8Array {
   for (const [i, n] of [header.numNgrams, header.total, header.fileBytes].entries())
     view.setBigUint64(24 + 8 * i, BigInt(n), true);
   bytes.set(header.tokenizer, 48);
+  if (header.corpus !== undefined) {
+    const { least, tokens, name } = header.corpus;
+    view.setUint32(CORPUS_OFFSET, least, true);
+    view.setBigUint64(CORPUS_OFFSET + 4, BigInt(tokens), true);
+    bytes.set(new TextEncoder().encode(name), CORPUS_OFFSET + 12);
+  }
   view.setUint32(NGRAM_HEADER_BYTES - 4, crc32c(bytes.subarray(0, NGRAM_HEADER_BYTES - 4)), true);
   return bytes;
 }
@@ -106,6 +128,22 @@ export function parseNgramHeader(bytes: Uint8Array, fileBytes: number): NgramHea
     total: total!,
     fileBytes,
     sum: sum!,
+    corpus: parseCorpus(view),
+  };
+}
+
+function parseCorpus(view: DataView): CorpusFacts | undefined {
+  const least = view.getUint32(CORPUS_OFFSET, true);
+  if (least === 0) return undefined;
+  const tokens = Number(view.getBigUint64(CORPUS_OFFSET + 4, true));
+  const name = new TextDecoder().decode(
+    new Uint8Array(view.buffer, view.byteOffset + CORPUS_OFFSET + 12, MOST_NAME_BYTES),
+  );
+  const end = name.indexOf("\0");
+  return {
+    least,
+    tokens,
+    name: (end === -1 ? name : name.slice(0, end)).replaceAll(/\p{C}/gu, "?"),
   };
 }
 
@@ -115,6 +153,11 @@ export function checkSameKind(one: NgramKind, other: NgramKind): void {
     if (one[key] !== other[key])
       throw new InvalidConfigError(
         `n-gram counts of ${key} ${one[key]} and of ${other[key]} cannot be taken together; count the texts alike`,
+      );
+  for (const { corpus } of [one, other])
+    if (corpus !== undefined && corpus.least > 1)
+      throw new InvalidConfigError(
+        `the index of ${corpus.name} lists only n-grams that came ${corpus.least} times; it cannot be added to`,
       );
   if (one.tokenizer.some((byte, i) => byte !== other.tokenizer[i]))
     throw new InvalidConfigError(
@@ -179,14 +222,17 @@ export class NgramEncoder {
       throw new InvalidConfigError(
         `${this.#total} tokens were counted, and counts hold ${MOST_COUNTS}: count less text`,
       );
-    const { order, vocabSize, tokenizer } = this.#kind;
+    const { order, vocabSize, tokenizer, corpus } = this.#kind;
     const [numNgrams, total, fileBytes, sum] = [
       this.#numNgrams,
       this.#total,
       this.#fileBytes,
       this.#sum,
     ];
-    return { last, header: { order, vocabSize, tokenizer, numNgrams, total, fileBytes, sum } };
+    return {
+      last,
+      header: { order, vocabSize, tokenizer, corpus, numNgrams, total, fileBytes, sum },
+    };
   }
 
   #write(): void {

@@ -22,6 +22,11 @@ export interface OrderedNgrams {
   readonly count: number;
 }
 
+/** The ids before the last, nearest first. */
+export function contextOf({ ids, place, depth }: OrderedNgrams): number[] {
+  return Array.from({ length: depth }, (_, i) => ids[place - i - 1]!);
+}
+
 /** The n-grams of a sorted text, one for each position outside `except`. */
 export function ngramsOf(sorted: ContextOrder, except?: PlaceRange): OrderedNgrams {
   return new TextNgrams(sorted, except ?? { from: 0, to: 0 });

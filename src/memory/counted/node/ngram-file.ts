@@ -119,7 +119,7 @@ export async function mergeNgramFiles(
   const open: NgramFile[] = [];
   try {
     for (const file of files) open.push(new NgramFile(file.path));
-    const kind = open[0]!.header;
+    const { corpus: _, ...kind } = open[0]!.header;
     for (const { header } of open) checkSameKind(kind, header);
     const sources = open.map((file, i) => ({ ngrams: file.ngrams(), sign: files[i]!.sign }));
     await writeNgramFile(path, new MergedNgrams(sources), { kind, signal });
