@@ -60,12 +60,14 @@ await trainUnlessThere({ preset, out: run });
 await trainUnlessThere({ preset: tiny, out: without, memory: false });
 
 await using trained = await loadModel(run, { backend });
+const tokenizer = await readFile(join(run, "tokenizer.json"), "utf8");
 await saveModel(out, {
   config: trained.config,
-  tokenizer: await readFile(join(run, "tokenizer.json"), "utf8"),
+  tokenizer,
   eosTokenId: trained.tokenizer.eosTokenId!,
   params: trained.language.params,
   tables: trained.rows!.tables,
+  corpus: await trained.corpus(),
   tableFormat: "fp8",
   weightFormat: "bf16",
 });

@@ -99,6 +99,11 @@ export class GgufModel implements ModelFiles {
     throw new FormatError(`${this.path}: tokenizer.chat_template should be a text`);
   }
 
+  /** Files of this kind have no place for it. */
+  async corpus(): Promise<undefined> {
+    return undefined;
+  }
+
   async tensors(): Promise<ReadonlyMap<string, LocatedTensor>> {
     return new Map([...this.#pieces].map(([name, { located }]) => [name, located]));
   }

@@ -104,6 +104,7 @@ export async function graftModel(directory: string, options: GraftOptions): Prom
       ...origin.texts,
       config: settings,
       tokenizer: origin.tokenizer,
+      corpus: await files.corpus(),
       ...(beside !== undefined && { beside }),
       weights: [...backbone, ...added],
       tables: [

@@ -145,6 +145,7 @@ export class Model {
   readonly packs: ModelPacks | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
+  readonly #source: ByteSource | undefined;
   readonly #closing = new AbortController();
   /** Settles when the caches of its tables are as warm as they get without being used. */
   readonly warmed: Promise<void>;
@@ -155,6 +156,8 @@ export class Model {
       tokenizer: Tokenizer;
       language: LanguageModel;
       ownsBackend: boolean;
+      /** Where its files are. Default: nowhere. */
+      source?: ByteSource;
       chatTemplate?: string | undefined;
       sampling?: SamplingOptions;
       taught?: Facts | undefined;
@@ -173,6 +176,7 @@ export class Model {
     this.language = parts.language;
     this.config = this.language.config;
     this.#ownsBackend = parts.ownsBackend;
+    this.#source = parts.source;
     const tables = parts.warm === true ? (this.rows?.tables ?? []) : [];
     this.warmed = warmCaches(tables, this.#closing.signal);
   }
@@ -280,6 +284,17 @@ export class Model {
   get memoryReport(): MemoryReport | undefined {
     const { memory } = this.language;
     return memory && reportMemory(memory, this.#decoders.get(true)?.meter);
+  }
+
+  /**
+   * How often n-grams were met in training, as a file of counts of ids (`readNgramBytes`), read anew; undefined where
+   * the model does not say. Throws `FormatError` for a file that is not what was saved.
+   */
+  async corpus(): Promise<Uint8Array | undefined> {
+    if (this.#source === undefined) return undefined;
+    await using files = await openModelFiles(this.#source);
+    // Most pages never ask for it.
+    return await (await import("./corpus-of-text.ts")).readCorpus(files);
   }
 
   async close(): Promise<void> {
@@ -413,6 +428,7 @@ export async function openModel(
     tokenizer,
     language,
     ownsBackend,
+    source,
     chatTemplate,
     sampling,
     taught,

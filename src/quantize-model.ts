@@ -181,6 +181,7 @@ export async function writeInFormats(
     ...(files.generationConfig !== undefined && { generationConfig: files.generationConfig }),
     tokenizer,
     ...(chatTemplate !== undefined && { chatTemplate }),
+    corpus: await files.corpus(),
     certificate: certificate as Record<string, unknown>,
     beside,
     weightFileBytes,

@@ -42,6 +42,8 @@ export interface ModelToSave {
   readonly counts?: CountedTable | undefined;
   /** Row format on disk. Default f32: exactly what was trained. */
   readonly tableFormat?: RowFormatName;
+  /** Counts of the n-grams of the text it was trained on (`indexCorpus`). */
+  readonly corpus?: Uint8Array | undefined;
   /** Names of files in the directory that belong to the model and get checksums, such as its training log. */
   readonly beside?: readonly string[];
   /** Number format of weights on disk; bf16 rounds them to half the bytes. Default f32. */
@@ -62,6 +64,7 @@ export async function saveModel(directory: string, model: ModelToSave): Promise<
     tokenizer: model.tokenizer,
     weights: storedSources(config, { params: model.params, format: weightFormat }),
     tables: memoryFiles(model, tableFormat),
+    corpus: model.corpus,
     ...(model.beside !== undefined && { beside: model.beside }),
   });
 }

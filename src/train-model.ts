@@ -14,6 +14,7 @@
 import { countedSources } from "./at-rest/index.ts";
 import { tablesFrom, trainedTables } from "./at-rest/node/index.ts";
 import { type BeginningOptions, checkTableMemory, findBeginning } from "./beginning.ts";
+import { corpusOfText } from "./corpus-of-text.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
@@ -228,6 +229,14 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   });
   await run.record(record);
   if (!isResumed) await begin();
+  const corpus = await corpusOfText(stream, {
+    config,
+    tokenMap: parts.tokenMap,
+    tokenizer: tokenizerJson,
+    data: options.data,
+    before: await origin?.files.corpus(),
+    signal,
+  });
   await origin?.close();
   say(
     `${stream.tokens.length} tokens to train on, ${numParams(layout.specs)} weights${train === "all" ? "" : " to train"}, ${numRows} rows of memory`,
@@ -327,6 +336,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     params: model.params,
     tables: finished,
     counts: counts?.table,
+    corpus,
     beside: run.files,
   });
   await run.removeCheckpoints();

@@ -37,7 +37,9 @@ export async function readAtMost(
   for await (const part of parts) {
     size += part.length;
     if (size > most)
-      throw new FormatError(`${where} is longer than ${most} bytes; expected a file of settings`);
+      throw new FormatError(
+        `${where} is longer than ${most} bytes; the most that is read of such a file`,
+      );
     all.push(part);
   }
   const whole = new Uint8Array(size);

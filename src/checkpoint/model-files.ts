@@ -10,6 +10,7 @@
  *     quantization.json                        what quantising cost, where it was done (optional)
  *     model.safetensors                        the backbone, or
  *     model-00001-of-0000N.safetensors         its parts, as Hugging Face's loaders know them
+ *     corpus.ngrams                            the n-grams of the text it was trained on, with their counts (optional)
  *     model-engram-00001-of-0000N.safetensors  tables, in files of their own
  *     model.safetensors.index.json             tensor name -> file, when there is more than one file
  *     manifest.json                            sizes and sums of all of these (models of others have none)
@@ -50,6 +51,8 @@ export interface ModelFiles {
   tokenizer(): Promise<string | undefined>;
   /** The Jinja source that makes a prompt of messages. */
   chatTemplate(): Promise<string | undefined>;
+  /** How often n-grams were met in training, as a file of counts (`memory/counted/corpus-ngrams.ts`), if it says so. */
+  corpus(): Promise<Uint8Array | undefined>;
   /** Every tensor. Of those for which `without` holds, files may be missing. */
   tensors(options?: {
     without?: (name: string) => boolean;
@@ -74,6 +77,7 @@ export const modelNames = {
   tokenizer: "tokenizer.json",
   chatTemplate: "chat_template.jinja",
   certificate: "quantization.json",
+  corpus: "corpus.ngrams",
   manifest: "manifest.json",
 } as const;
 
@@ -82,6 +86,9 @@ const tokenizerConfigName = "tokenizer_config.json";
 
 /** A configuration is sometimes edited. */
 const advice = "if on purpose: engram verify DIR --seal makes new sums";
+
+/** Twice what is written at most. */
+const MAX_CORPUS_BYTES = 8e6;
 
 /** A file up to this size is checked whole when it is opened: some 50 ms. Of a larger one, its header is. */
 const CHECKED_BYTES = 1 << 25;
@@ -156,6 +163,17 @@ export class ModelDirectory implements ModelFiles {
     throw new FormatError(
       `${this.source.nameOf(tokenizerConfigName)}: expected "chat_template" to be one text; several named templates are not supported`,
     );
+  }
+
+  async corpus(): Promise<Uint8Array | undefined> {
+    const found = await readIfThere(
+      this.source,
+      modelNames.corpus,
+      this.#manifest,
+      MAX_CORPUS_BYTES,
+    );
+    if (found?.expected !== undefined) checkBytes(found.path, found.bytes, found.expected);
+    return found?.bytes;
   }
 
   /**
@@ -283,16 +301,17 @@ interface FoundFile {
   readonly expected: ExpectedFile | undefined;
 }
 
-/** A small file; undefined if there is none and none is expected. */
+/** A file of at most `most` bytes; undefined if there is none and none is expected. */
 async function readIfThere(
   source: ByteSource,
   name: string,
   manifest: Manifest,
+  most = MAX_TEXT_BYTES,
 ): Promise<FoundFile | undefined> {
   const path = source.nameOf(name);
   const record = manifest.get(name);
   const expected = record && { record, advice };
-  const bytes = await source.read(name, MAX_TEXT_BYTES);
+  const bytes = await source.read(name, most);
   if (bytes !== undefined) return { path, bytes, expected };
   if (expected !== undefined) checkBytes(path, undefined, expected);
   return undefined;

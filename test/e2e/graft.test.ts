@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { tableName } from "../../src/at-rest/index.ts";
@@ -11,6 +11,7 @@ import { InvalidConfigError } from "../../src/errors.ts";
 import { type GraftOptions, graftModel } from "../../src/graft-model.ts";
 import { loadModel } from "../../src/index.ts";
 import { trainModel, type TrainModelOptions } from "../../src/index-training.ts";
+import { readNgramBytes } from "../../src/memory/index.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { type Backend, referenceBackend } from "../../src/tensor/index.ts";
 import { findCheckpoints } from "../../src/checkpoint/node/index.ts";
@@ -127,6 +128,10 @@ test("a memory is taught while the backbone keeps every byte, and the record say
     numParams + graft.numParams,
     "the frozen weights are weights, too",
   );
+  // And what its memory was taught, it can say.
+  await using learned = await loadModel(at("taught"), { backend });
+  const corpus = readNgramBytes((await learned.corpus())!).header.corpus!;
+  assert.deepEqual(corpus, { least: 1, tokens: result.trainTokens, name: basename(data) });
   const record = JSON.parse(await readFile(at("taught/run.json"), "utf8"));
   assert.equal(record.preset, undefined);
   assert.equal(record.train, "memory");

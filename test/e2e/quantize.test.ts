@@ -7,6 +7,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
+import { corpusOfText } from "../../src/corpus-of-text.ts";
 import { EngramError, FormatError, InvalidConfigError } from "../../src/errors.ts";
 import { Decoder } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/load-model.ts";
@@ -54,7 +55,12 @@ before(async () => {
   });
   const params = paramViews(layout, initialParams(layout, 2));
   const directory = join(root, "original");
-  await saveModel(directory, { config, tokenizer, eosTokenId: parsed.eosTokenId!, params, tables });
+  const tokens = Uint32Array.from(await parsed.encode(text));
+  const read = { tokens, starts: Uint32Array.of(0), numBytes: text.length };
+  const tokenMap = buildTokenMap(parsed);
+  const corpus = await corpusOfText(read, { config, tokenMap, tokenizer, data: ["cats"] });
+  const { eosTokenId = 0 } = parsed;
+  await saveModel(directory, { config, tokenizer, eosTokenId, params, tables, corpus });
   await writeFile(join(directory, "chat_template.jinja"), "{{ messages[0].content }}");
   original = await openOriginal(directory, { backend });
 });
@@ -83,6 +89,8 @@ for (const formats of choices)
     assert.deepEqual(formatsOf(model.language), formats);
     assert.deepEqual(model.config, original.config);
     assert.equal(model.chatTemplate, "{{ messages[0].content }}");
+    assert.deepEqual(await model.corpus(), await original.corpus());
+    assert.notEqual(await model.corpus(), undefined);
     const measured = inFormats(original.language, formats);
     assert.deepEqual(
       (await model.createSession().append(ids, { logits: "all" })).logits,

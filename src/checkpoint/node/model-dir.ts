@@ -28,6 +28,8 @@ export interface ModelToWrite {
   readonly chatTemplate?: string;
   /** What quantising cost, for quantization.json. */
   readonly certificate?: JsonObject;
+  /** Counts of the n-grams of the text it was trained on, for corpus.ngrams. */
+  readonly corpus?: Uint8Array | undefined;
   /** Names of files that are in the directory already and are vouched for from now on, as they are. */
   readonly beside?: readonly string[];
   /** Goes into every safetensors header; text only. */
@@ -48,7 +50,7 @@ function isModelFile(name: string): boolean {
  */
 export async function writeModelDir(directory: string, files: ModelToWrite): Promise<void> {
   const { config, generationConfig, tokenizer, weights, tables = [] } = files;
-  const { chatTemplate, certificate } = files;
+  const { chatTemplate, certificate, corpus } = files;
   // Hugging Face's loader refuses a file that does not say for which framework it was written.
   const metadata = { format: "pt", ...files.metadata };
   await publishFiles(directory, {
@@ -70,17 +72,18 @@ export async function writeModelDir(directory: string, files: ModelToWrite): Pro
         await writeShard(shardName("model-engram", i + 1, tables.length), table);
       const isSplit = shards.length > 1 || tables.length > 0;
       const places = { metadata: { total_size: totalBytes }, weight_map: index };
-      const texts: [name: string, text: string | undefined][] = [
+      const small: [name: string, contents: string | Uint8Array | undefined][] = [
         [modelNames.index, isSplit ? jsonText(places) : undefined],
         [modelNames.config, jsonText(config)],
         [modelNames.generation, generationConfig && jsonText(generationConfig)],
         [modelNames.tokenizer, tokenizer],
         [modelNames.chatTemplate, chatTemplate],
         [modelNames.certificate, certificate && jsonText(certificate)],
+        [modelNames.corpus, corpus],
       ];
-      for (const [name, text] of texts)
-        if (text !== undefined)
-          await writeDurably(join(staging, name), (file) => file.writeFile(text));
+      for (const [name, contents] of small)
+        if (contents !== undefined)
+          await writeDurably(join(staging, name), (file) => file.writeFile(contents));
       const others = new Map<string, FileRecord>();
       for (const name of files.beside ?? [])
         others.set(name, await recordOfFile(join(directory, name)));

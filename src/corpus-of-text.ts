@@ -1,0 +1,54 @@
+/** The index of the text that a model is trained on: puts text, tokenizer and memory together. Knows no platform. */
+import type { ModelFiles } from "./checkpoint/index.ts";
+import { FormatError } from "./errors.ts";
+import type { TokenStream } from "./inference/index.ts";
+import { indexCorpus, readNgramBytes, type TokenMap } from "./memory/index.ts";
+import type { ModelConfig } from "./model/index.ts";
+import { tokenizerDigest } from "./tokenizer/index.ts";
+
+export interface CorpusOfTextOptions {
+  readonly config: ModelConfig;
+  readonly tokenMap: TokenMap;
+  /** Text of tokenizer.json. */
+  readonly tokenizer: string;
+  /** Names of the texts. */
+  readonly data: readonly string[];
+  /** The index of what the model was trained on before. */
+  readonly before?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How often each n-gram that the memory addresses comes in the text; undefined without learned rows. */
+export async function corpusOfText(
+  text: TokenStream,
+  { config, tokenMap, tokenizer, data, before, signal }: CorpusOfTextOptions,
+): Promise<Uint8Array | undefined> {
+  if (config.engram === undefined) return undefined;
+  return indexCorpus(text, {
+    order: config.engram.maxNgramSize,
+    vocabSize: config.vocabSize,
+    tokenMap,
+    tokenizer: await tokenizerDigest(tokenizer),
+    name: nameOf(data),
+    before,
+    signal,
+  });
+}
+
+/** The index that a model has, if it has one. Throws `FormatError` where it is of another tokenizer. */
+export async function readCorpus(files: ModelFiles): Promise<Uint8Array | undefined> {
+  const corpus = await files.corpus();
+  if (corpus === undefined) return undefined;
+  const digest = await tokenizerDigest((await files.tokenizer()) ?? "");
+  if (readNgramBytes(corpus).header.tokenizer.some((byte, i) => byte !== digest[i]))
+    throw new FormatError(
+      `${files.path}: the n-gram counts of its text are of another tokenizer; save the model anew`,
+    );
+  return corpus;
+}
+
+/** What texts are called together: the first one's name, without its folder. */
+function nameOf([first = "", ...others]: readonly string[]): string {
+  const name = first.split(/[\\/]/).at(-1)!;
+  return others.length === 0 ? name : `${name} and ${others.length} more`;
+}
