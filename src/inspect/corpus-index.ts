@@ -1,101 +1,155 @@
 /**
- * Which n-grams of a corpus are addressed to a row. Holds every distinct n-gram of compressed ids with its exact count,
- * and for each column of a table the row of each n-gram. Knows addresses; no row contents.
+ * Which n-grams of a corpus are addressed to a row: of the text that the model was trained on, which says so itself, or
+ * of any other. Holds every distinct n-gram of compressed ids with its count, and for each column of a table the row of
+ * each n-gram. Knows addresses; no row contents.
  *
- * N-grams are numbered within their order by first occurrence. An n-gram is identified by the number of its last n-1
- * ids and by its first id. So a 53-bit key is enough for every order. Memory: 4 bytes a token, about 44 for each
- * distinct n-gram of each order, and 4 for each distinct n-gram in each column that was asked for.
+ * N-grams are numbered within their order. Memory: about 44 bytes for each distinct n-gram of each order, and 4 in each
+ * column that was asked for.
  */
-import { RequestError } from "../errors.ts";
-import { addressBatch, compressInto, type HashedMemory, NgramIndex } from "../memory/index.ts";
+import { FormatError, RequestError } from "../errors.ts";
+import {
+  addressBatch,
+  compressInto,
+  type CorpusFacts,
+  contextOf,
+  type HashedMemory,
+  indexCorpus,
+  NgramIndex,
+  readNgramBytes,
+} from "../memory/index.ts";
+import { nextTurn } from "../next-turn.ts";
 import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
-import type { CorpusReport, RowReport } from "./report.ts";
+import {
+  type BucketCollisions,
+  type CollisionReport,
+  expectedDistinctRows,
+  expectedSharedNgrams,
+} from "./ngram-collisions.ts";
+import type { AreaReport, CorpusReport, NgramReport, RowReport } from "./report.ts";
 
 interface Order {
-  /** For each n-gram, the position of the last token of its first occurrence, ascending. */
-  readonly first: Uint32Array;
-  readonly counts: Uint32Array;
+  /** Ids of the n-grams, one after the other. */
+  readonly ids: Int32Array;
+  readonly counts: Float64Array;
 }
 
 interface Column {
   /** The row of each n-gram. */
   readonly rows: Uint32Array;
   readonly usedRows: number;
+  /** N-grams whose row has another n-gram, too. */
+  readonly sharedNgrams: number;
 }
 
 /** Limits memory. */
 const maxTokens = 2 ** 22;
 /** The most n-grams reported for one row. */
 const maxListed = 24;
-/** Positions between two checks of the clock, and milliseconds between two pauses for other work. */
+/** N-grams between two checks of the clock, and milliseconds between two pauses for other work. */
 const stretch = 4096;
 const turn = 5;
+
+export interface CorpusParts {
+  readonly tokenizer: Tokenizer;
+  readonly memory: HashedMemory;
+}
 
 export class CorpusIndex {
   readonly report: CorpusReport;
   readonly #tokenizer: Tokenizer;
   readonly #memory: HashedMemory;
-  readonly #ids: Int32Array;
-  readonly #compressed: Int32Array;
   /** Index 0 is order 2. */
   readonly #orders: readonly Order[];
   readonly #columns = new Map<string, Column>();
+  readonly #building = new Map<number, Promise<void>>();
 
   private constructor(
-    parts: { tokenizer: Tokenizer; memory: HashedMemory; name: string },
-    { ids, compressed, orders }: { ids: Int32Array; compressed: Int32Array; orders: Order[] },
+    { tokenizer, memory }: CorpusParts,
+    { orders, facts }: { orders: Order[]; facts: CorpusFacts },
   ) {
-    this.#tokenizer = parts.tokenizer;
-    this.#memory = parts.memory;
-    this.#ids = ids;
-    this.#compressed = compressed;
+    this.#tokenizer = tokenizer;
+    this.#memory = memory;
     this.#orders = orders;
     this.report = {
-      name: parts.name,
-      tokens: ids.length,
-      ngrams: Object.fromEntries(orders.map(({ first }, i) => [i + 2, first.length])),
+      name: facts.name,
+      tokens: facts.tokens,
+      least: facts.least,
+      ngrams: Object.fromEntries(orders.map(({ counts }, i) => [i + 2, counts.length])),
     };
   }
 
   /** Reads `text` as one document. Throws `RequestError` for more tokens than an index holds. */
-  static async build(
-    parts: { tokenizer: Tokenizer; memory: HashedMemory; name: string },
-    text: string,
-  ): Promise<CorpusIndex> {
-    const { tokenizer, memory } = parts;
+  static async build(parts: CorpusParts & { name: string }, text: string): Promise<CorpusIndex> {
+    const { tokenizer, memory, name } = parts;
     const ids = await tokenizer.encode(text);
     if (ids.length === 0 || ids.length > maxTokens)
       throw new RequestError(
         `a corpus to look rows up in has 1..${maxTokens} tokens, got ${ids.length}; send a part of it`,
       );
+    const bytes = await indexCorpus(
+      { tokens: Uint32Array.from(ids), starts: Uint32Array.of(0) },
+      {
+        order: memory.addressing.layout.config.maxNgramSize,
+        vocabSize: tokenizer.vocabSize,
+        tokenMap: memory.tokenMap,
+        tokenizer: new Uint8Array(32),
+        name,
+        mostBytes: Infinity,
+      },
+    );
+    const index = await CorpusIndex.read(parts, bytes);
+    // The file has room for a part of a long name.
+    return new CorpusIndex(parts, {
+      orders: [...index.#orders],
+      facts: { name, tokens: ids.length, least: 1 },
+    });
+  }
+
+  /**
+   * Reads counts of n-grams of the tokenizer's ids, as a model has them of its text. Throws `FormatError` for bytes that
+   * are damaged, or are of other ids than the memory's.
+   */
+  static async read(parts: CorpusParts, bytes: Uint8Array): Promise<CorpusIndex> {
+    const { header, ngrams } = readNgramBytes(bytes);
+    const { addressing, tokenMap } = parts.memory;
+    const { maxNgramSize } = addressing.layout.config;
+    if (header.order !== maxNgramSize || header.vocabSize < tokenMap.map.length)
+      throw new FormatError(
+        `n-grams of ${header.order} of ${header.vocabSize} ids; expected ${maxNgramSize} of ${tokenMap.map.length}, as the memory has them`,
+      );
     const rest = takingTurns();
-    const compressed = new Int32Array(ids.length);
-    for (let from = 0; from < ids.length; from += stretch) {
-      const into = compressed.subarray(from, from + stretch);
-      compressInto(memory.tokenMap, { ids, from, into });
-      await rest();
-    }
-    const { maxNgramSize } = memory.addressing.layout.config;
-    const orders: Order[] = [];
-    // The number of the (n-1)-gram that ends at each position. For one id, the id itself.
-    let shorter: Int32Array = compressed;
-    for (let order = 2; order <= maxNgramSize; order++) {
-      const interner = new NgramIndex(memory.addressing.compressedVocabSize);
-      const longer = new Int32Array(ids.length);
-      const first: number[] = [];
-      const counts: number[] = [];
-      // N-grams that begin before the text contain the pad, which is no id of the corpus.
-      for (let t = order - 1; t < ids.length; t++) {
-        const ngram = interner.intern(shorter[t]!, compressed[t - order + 1]!);
-        longer[t] = ngram;
-        if (ngram === first.length) first.push(t);
-        counts[ngram] = (counts[ngram] ?? 0) + 1;
-        if (t % stretch === 0) await rest();
+    const interners = Array.from(
+      { length: maxNgramSize - 1 },
+      () => new NgramIndex(addressing.compressedVocabSize),
+    );
+    const found = interners.map(() => ({ ids: [] as number[], counts: [] as number[] }));
+    const compressed = (id: number): number => {
+      const known = tokenMap.map[id];
+      if (known === undefined)
+        throw new FormatError(`the n-gram counts have id ${id}, which is no token`);
+      return known;
+    };
+    for (let n = 0; ngrams.next(); n++) {
+      if (n % stretch === 0) await rest();
+      const ids = [ngrams.id, ...contextOf(ngrams)];
+      let number = compressed(ngrams.id);
+      for (let back = 1; back < ids.length; back++) {
+        const { ids: listed, counts } = found[back - 1]!;
+        number = interners[back - 1]!.intern(number, compressed(ids[back]!));
+        if (number === counts.length) {
+          for (let i = back; i >= 0; i--) listed.push(ids[i]!);
+          counts.push(0);
+        }
+        counts[number]! += ngrams.count;
       }
-      orders.push({ first: new Uint32Array(first), counts: new Uint32Array(counts) });
-      shorter = longer;
     }
-    return new CorpusIndex(parts, { ids, compressed, orders });
+    return new CorpusIndex(parts, {
+      orders: found.map(({ ids, counts }) => ({
+        ids: Int32Array.from(ids),
+        counts: Float64Array.from(counts),
+      })),
+      facts: header.corpus ?? { name: "", tokens: header.total, least: 1 },
+    });
   }
 
   /** The n-grams that fall on each of `rows` of a layer, in the given order. */
@@ -104,93 +158,151 @@ export class CorpusIndex {
     const rest = takingTurns();
     for (const row of rows) {
       await rest();
-      const place = columnOf(this.#memory, { layer, row });
-      const column = await this.#column(layer, place.index);
-      const { order, head } = place;
-      const { counts } = this.#orders[order - 2]!;
-      const ngrams: number[] = [];
-      for (let at = -1; (at = column.rows.indexOf(row, at + 1)) !== -1;) ngrams.push(at);
-      ngrams.sort((a, b) => counts[b]! - counts[a]! || a - b);
-      reports.push({
-        row,
-        order,
-        head,
-        corpus: {
-          distinct: ngrams.length,
-          count: ngrams.reduce((sum, ngram) => sum + counts[ngram]!, 0),
-          ngrams: ngrams.slice(0, maxListed).map((ngram) => this.#ngram(order, ngram)),
-          used_rows: column.usedRows,
-          column_rows: place.rows,
-        },
-      });
+      const { order, head, rows: columnRows } = columnOf(this.#memory, { layer, row });
+      const found = await this.area(layer, { from: row, to: row + 1 });
+      const corpus = {
+        distinct: found.distinct,
+        count: found.count,
+        ngrams: found.ngrams.map(({ texts, compressed, count }) => ({ texts, compressed, count })),
+        used_rows: found.used_rows,
+        column_rows: columnRows,
+      };
+      reports.push({ row, order, head, corpus });
     }
     return reports;
   }
 
-  #ngram(order: number, ngram: number) {
-    const { first, counts } = this.#orders[order - 2]!;
-    const end = first[ngram]! + 1;
+  /** The n-grams that fall on rows `from`..`to`-1, the most frequent first. All rows are of one order and head. */
+  async area(layer: number, { from, to }: { from: number; to: number }): Promise<AreaReport> {
+    const place = columnOf(this.#memory, { layer, row: from });
+    if (to <= from || to > place.firstRow + place.rows)
+      throw new RequestError(
+        `rows ${from}..${to - 1} are not of one order and head; those of row ${from} end with ${place.firstRow + place.rows - 1}`,
+      );
+    const { order, head } = place;
+    const column = await this.#column(layer, place.index);
+    const { counts } = this.#orders[order - 2]!;
+    const { rows } = column;
+    const ngrams: number[] = [];
+    let count = 0;
+    for (let at = 0; at < rows.length; at++)
+      if (rows[at]! >= from && rows[at]! < to) {
+        ngrams.push(at);
+        count += counts[at]!;
+      }
+    ngrams.sort((a, b) => counts[b]! - counts[a]! || a - b);
     return {
-      texts: Array.from(this.#ids.subarray(end - order, end), (id) =>
-        tokenText(this.#tokenizer, id),
-      ),
-      compressed: [...this.#compressed.subarray(end - order, end)],
+      order,
+      head,
+      distinct: ngrams.length,
+      count,
+      ngrams: ngrams
+        .slice(0, maxListed)
+        .map((one) => ({ row: rows[one]!, ...this.#ngram(order, one) })),
+      used_rows: column.usedRows,
+      column_rows: place.rows,
+    };
+  }
+
+  /** How many n-grams of the corpus share a row, by layer, order and head. */
+  async collisions(): Promise<CollisionReport> {
+    const { layout } = this.#memory.addressing;
+    const buckets: BucketCollisions[] = [];
+    for (const { layerId, primes } of layout.layers)
+      for (const [index, rows] of primes.entries()) {
+        const {
+          usedRows,
+          sharedNgrams,
+          rows: { length: ngrams },
+        } = await this.#column(layerId, index);
+        buckets.push({
+          layer: layerId,
+          order: 2 + Math.floor(index / layout.config.numHeads),
+          head: index % layout.config.numHeads,
+          rows,
+          ngrams,
+          distinctRows: usedRows,
+          sharedNgrams,
+          expectedDistinctRows: expectedDistinctRows(ngrams, rows),
+          expectedSharedNgrams: expectedSharedNgrams(ngrams, rows),
+        });
+      }
+    return { tokens: this.report.tokens, isFull: this.report.least > 1, buckets };
+  }
+
+  #ngram(order: number, ngram: number): NgramReport {
+    const { ids, counts } = this.#orders[order - 2]!;
+    const own = ids.subarray(order * ngram, order * (ngram + 1));
+    return {
+      texts: Array.from(own, (id) => tokenText(this.#tokenizer, id)),
+      compressed: Array.from(own, (id) => this.#memory.tokenMap.map[id]!),
       count: counts[ngram]!,
     };
   }
 
   async #column(layer: number, index: number): Promise<Column> {
     const name = `${layer} ${index}`;
-    if (!this.#columns.has(name)) await this.#buildLayer(layer);
+    if (!this.#columns.has(name)) {
+      let building = this.#building.get(layer);
+      if (building === undefined) this.#building.set(layer, (building = this.#buildLayer(layer)));
+      await building;
+    }
     return this.#columns.get(name)!;
   }
 
-  /** Builds all columns of a layer: one pass over the corpus gives the rows of every order and head. */
+  /** Builds all columns of a layer: the rows of every n-gram of every order, in each of its heads. */
   async #buildLayer(layer: number): Promise<void> {
-    const { addressing } = this.#memory;
+    const { addressing, tokenMap } = this.#memory;
     const at = addressing.layout.layers.findIndex(({ layerId }) => layerId === layer);
+    const { primes, offsets } = addressing.layout.layers[at]!;
     const { numHeads } = addressing.layout.config;
     const C = addressing.numColumns;
-    const columns = Array.from(
-      { length: C },
-      (_, column) => new Uint32Array(this.#orders[Math.floor(column / numHeads)]!.first.length),
-    );
     const rest = takingTurns();
-    const done = new Uint32Array(this.#orders.length);
-    const lookBack = this.#orders.length;
-    for (let from = 0; from < this.#ids.length; from += stretch) {
-      const begin = Math.max(0, from - lookBack);
-      const part = this.#compressed.subarray(begin, from + stretch);
-      const rows = addressBatch(addressing, part, { sequenceLength: part.length })[at]!;
-      for (const [o, { first }] of this.#orders.entries()) {
-        let ngram = done[o]!;
-        for (; ngram < first.length && first[ngram]! < from + stretch; ngram++)
-          for (let column = o * numHeads; column < (o + 1) * numHeads; column++)
-            columns[column]![ngram] = rows[(first[ngram]! - begin) * C + column]!;
-        done[o] = ngram;
+    for (const [o, { ids, counts }] of this.#orders.entries()) {
+      const order = o + 2;
+      const columns = Array.from({ length: numHeads }, () => new Uint32Array(counts.length));
+      for (let from = 0; from < counts.length; from += stretch) {
+        const size = Math.min(stretch, counts.length - from);
+        const compressed = new Int32Array(order * size);
+        compressInto(tokenMap, { ids, from: order * from, into: compressed });
+        const rows = addressBatch(addressing, compressed, { sequenceLength: order })[at]!;
+        for (let i = 0; i < size; i++)
+          for (const [head, column] of columns.entries())
+            column[from + i] = rows[(order * (i + 1) - 1) * C + o * numHeads + head]!;
+        await rest();
       }
-      await rest();
-    }
-    const { primes, offsets } = addressing.layout.layers[at]!;
-    for (const [column, rows] of columns.entries()) {
-      const isUsed = new Uint8Array(primes[column]!);
-      let usedRows = 0;
-      for (const row of rows) {
-        const place = row - offsets[column]!;
-        usedRows += 1 - isUsed[place]!;
-        isUsed[place] = 1;
+      for (const [head, rows] of columns.entries()) {
+        const index = o * numHeads + head;
+        const counted = { first: offsets[index]!, rows: primes[index]! };
+        this.#columns.set(`${layer} ${index}`, { rows, ...sharesOf(rows, counted) });
+        await rest();
       }
-      this.#columns.set(`${layer} ${column}`, { rows, usedRows });
-      await rest();
     }
   }
+}
+
+/** How many of the rows from `first` on are used, and how many n-grams share theirs. */
+function sharesOf(
+  rows: Uint32Array,
+  column: { first: number; rows: number },
+): Pick<Column, "usedRows" | "sharedNgrams"> {
+  const users = new Uint8Array(column.rows);
+  let usedRows = 0;
+  for (const row of rows) {
+    const place = row - column.first;
+    if (users[place] === 0) usedRows++;
+    users[place] = Math.min(2, users[place]! + 1);
+  }
+  let sharedNgrams = 0;
+  for (const row of rows) if (users[row - column.first] === 2) sharedNgrams++;
+  return { usedRows, sharedNgrams };
 }
 
 /** The order and head that a row belongs to. Throws `RequestError` if the layer has no such row. */
 export function columnOf(
   { addressing: { layout } }: HashedMemory,
   { layer, row }: { layer: number; row: number },
-): { index: number; order: number; head: number; rows: number } {
+): { index: number; order: number; head: number; rows: number; firstRow: number } {
   const found = layout.layers.find(({ layerId }) => layerId === layer);
   if (found === undefined || row >= found.numRows)
     throw new RequestError(
@@ -204,6 +316,7 @@ export function columnOf(
     order: 2 + Math.floor(index / numHeads),
     head: index % numHeads,
     rows: found.primes[index]!,
+    firstRow: found.offsets[index]!,
   };
 }
 
@@ -212,7 +325,7 @@ function takingTurns(): () => Promise<void> {
   let began = performance.now();
   return async () => {
     if (performance.now() - began < turn) return;
-    await new Promise((resolve) => setTimeout(resolve));
+    await nextTurn();
     began = performance.now();
   };
 }

@@ -91,13 +91,15 @@ export interface InspectReport {
 export interface CorpusReport {
   readonly name: string;
   readonly tokens: number;
+  /** N-grams that came less often are not listed. 1: all are. */
+  readonly least: number;
   /** Distinct n-grams by order. */
   readonly ngrams: Readonly<Record<string, number>>;
 }
 
 /** An n-gram of the corpus that is addressed to a row. */
 export interface NgramReport {
-  /** Its spelling at the first occurrence. */
+  /** A spelling: of each place the most frequent token with its compressed id. */
   readonly texts: readonly string[];
   readonly compressed: readonly number[];
   readonly count: number;
@@ -118,4 +120,16 @@ export interface RowReport {
     readonly used_rows: number;
     readonly column_rows: number;
   };
+}
+
+/** What falls on some rows of one order and head. */
+export interface AreaReport {
+  readonly order: number;
+  readonly head: number;
+  readonly distinct: number;
+  readonly count: number;
+  /** The most frequent, each with its row. */
+  readonly ngrams: readonly (NgramReport & { readonly row: number })[];
+  readonly used_rows: number;
+  readonly column_rows: number;
 }

@@ -56,16 +56,30 @@ export const corpusSchema: z.ZodType<CorpusRequest> = z
   .describe("A text whose n-grams can be looked up by their rows. The answer has the id to do so.");
 
 export interface RowsRequest {
-  readonly corpus: string;
+  readonly corpus?: string | undefined;
   readonly layer: number;
-  readonly rows: readonly number[];
+  readonly rows?: readonly number[] | undefined;
+  readonly area?: { readonly from: number; readonly to: number } | undefined;
 }
 
 export const rowsSchema: z.ZodType<RowsRequest> = z
   .strictObject({
-    corpus: z.string().max(100).describe("the id from the answer of /engram/corpus"),
+    corpus: z
+      .string()
+      .max(100)
+      .optional()
+      .describe(
+        "the id from the answer of /engram/corpus; by default the text that the model was trained on",
+      ),
     layer: whole,
-    rows: few.min(1),
+    rows: few.min(1).optional().describe("rows, each of which is answered"),
+    area: z
+      .strictObject({ from: whole, to: whole.describe("one past the last row") })
+      .optional()
+      .describe("rows of one order and head that are answered together"),
+  })
+  .refine(({ rows, area }) => rows !== undefined || area !== undefined, {
+    error: "expected rows, an area, or both",
   })
   .describe("Rows of a layer's table to look up.");
 

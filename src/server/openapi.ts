@@ -28,6 +28,15 @@ interface Route {
 
 const json = "application/json";
 
+const corpusQuery = z.object({
+  id: z
+    .string()
+    .optional()
+    .describe(
+      "id from the answer to the upload; by default the text that the model was trained on",
+    ),
+});
+
 /** All routes. A test compares them with the routes that the server answers. */
 export const routes: readonly Route[] = [
   {
@@ -77,13 +86,20 @@ export const routes: readonly Route[] = [
   {
     method: "get",
     path: "/engram/corpus",
-    summary: "Sizes of an uploaded text, while the server still has it",
-    query: z.object({ id: z.string().describe("id from the answer to the upload") }),
+    summary:
+      "Sizes of the text that the model was trained on, or of an uploaded one while the server still has it",
+    query: corpusQuery,
+  },
+  {
+    method: "get",
+    path: "/engram/corpus/collisions",
+    summary: "How many n-grams of such a text share a row",
+    query: corpusQuery,
   },
   {
     method: "post",
     path: "/engram/rows",
-    summary: "N-grams of an uploaded text that use the given rows",
+    summary: "N-grams of such a text that use the given rows",
     body: rowsSchema,
   },
   { method: "get", path: "/v1/models", summary: "The served model" },

@@ -5,7 +5,7 @@ import { ChatTemplate } from "../chat/index.ts";
 import { Grammars } from "../grammar/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
-import { MemoryInspector, type TableTraffic } from "../inspect/index.ts";
+import { CorpusIndex, MemoryInspector, type TableTraffic } from "../inspect/index.ts";
 import type { Model } from "../open-model.ts";
 import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
@@ -81,6 +81,8 @@ export interface Serving {
   readonly metrics: Metrics;
   /** Undefined for a model without learned rows. */
   readonly inspector: MemoryInspector | undefined;
+  /** The n-grams of the text that the model was trained on, read at the first call; undefined where it does not say. */
+  corpus(): Promise<CorpusIndex | undefined>;
   /** Undefined if the reads of the tables are not counted. */
   readonly traffic: TableTraffic | undefined;
   /** Renders messages with the chat template; undefined for a model without one. */
@@ -117,6 +119,12 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(contextSize !== undefined && { contextSize }),
   });
   const name = alias ?? nameOf(model.path);
+  let corpus: Promise<CorpusIndex | undefined> | undefined;
+  const readCorpus = async (): Promise<CorpusIndex | undefined> => {
+    const memory = model.rows;
+    const bytes = memory && (await model.corpus());
+    return bytes && CorpusIndex.read({ tokenizer, memory }, bytes);
+  };
   return {
     model,
     name,
@@ -126,6 +134,13 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       others: memoryMetrics(() => scheduler.memory),
     }),
     inspector: model.rows && new MemoryInspector(model.rows, traffic),
+    corpus() {
+      corpus ??= readCorpus().catch((error: unknown) => {
+        corpus = undefined;
+        throw error;
+      });
+      return corpus;
+    },
     traffic,
     chat:
       chatTemplate === undefined

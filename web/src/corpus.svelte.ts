@@ -1,11 +1,14 @@
 /**
- * The corpus that this tab gave to have rows looked up in: kept by the server under an id that only this tab was
- * told, and what it says of rows.
+ * The corpus that rows are looked up in, and what it says of them: the text that the model was trained on, where the
+ * model says so, or one that this tab gave. The server keeps that one under an id that only this tab was told.
  */
-import type { CorpusReport, RowReport } from "../../src/inspect/report.ts";
+import type { AreaReport, CorpusReport, RowReport } from "../../src/inspect/report.ts";
 import { ApiFailure, getJson, isAbort, postJson } from "./api.ts";
 
 export type GivenCorpus = CorpusReport & { readonly id: string };
+
+/** The id of the text that the model was trained on. */
+const ownId = "model";
 
 /** sessionStorage: the id outlives a reload, and goes with the tab. */
 const idName = "engram.corpus";
@@ -24,18 +27,31 @@ class Corpus {
   async load(): Promise<void> {
     if (this.#asked) return;
     this.#asked = true;
-    const id = sessionStorage.getItem(idName);
-    if (id === null) return this.#take(null);
     try {
-      const query = new URLSearchParams({ id }).toString();
-      const { corpus } = await getJson<{ corpus: GivenCorpus }>(`engram/corpus?${query}`);
+      const corpus = await this.#find(sessionStorage.getItem(idName));
       if (this.#given === 0) this.#take(corpus);
     } catch (error) {
       if (this.#given > 0) return;
-      if (isGone(error)) return this.#take(null);
       this.#asked = false;
       this.failure = error as Error;
     }
+  }
+
+  /** What this tab gave, or else the model's own. */
+  async #find(id: string | null): Promise<GivenCorpus | null> {
+    const query = id === null ? "" : `?${new URLSearchParams({ id }).toString()}`;
+    try {
+      return (await getJson<{ corpus: GivenCorpus | null }>(`engram/corpus${query}`)).corpus;
+    } catch (error) {
+      if (id === null || !isGone(error)) throw error;
+      return this.#find(null);
+    }
+  }
+
+  /** Goes back from a given text to the model's own. */
+  async forget(): Promise<void> {
+    this.#given++;
+    this.#take(await this.#find(null));
   }
 
   /** Of several that are given in a row, the last counts. */
@@ -72,15 +88,23 @@ class Corpus {
     } catch (error) {
       if (this.report?.id === id) {
         this.#rows.delete(key);
-        if (isGone(error)) this.#take(null);
+        if (isGone(error)) this.#take(await this.#find(null).catch(() => null));
         if (!isAbort(error)) this.failure = error as Error;
       }
       return [];
     }
   }
 
+  /** What falls on rows from..to-1 of one order and head; undefined without a corpus. */
+  async area(layer: number, area: { from: number; to: number }): Promise<AreaReport | undefined> {
+    const id = this.report?.id;
+    if (id === undefined) return undefined;
+    const body = { corpus: id, layer, area };
+    return (await postJson<{ area: AreaReport }>("engram/rows", body)).area;
+  }
+
   #take(corpus: GivenCorpus | null): void {
-    if (corpus === null) sessionStorage.removeItem(idName);
+    if (corpus === null || corpus.id === ownId) sessionStorage.removeItem(idName);
     else sessionStorage.setItem(idName, corpus.id);
     this.report = corpus;
     this.#rows.clear();

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
+import { fileURLToPath } from "node:url";
 import { servedModel } from "../../../test/models/served-model.ts";
+import { loadModel } from "../../load-model.ts";
+import { addressBatch } from "../../memory/index.ts";
+import { packDocuments } from "../../training/index.ts";
+import { readPart } from "../../training/node/index.ts";
 import { createServer } from "../index.ts";
 
 const model = await servedModel();
@@ -12,8 +17,8 @@ after(async () => {
 });
 
 // oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of many shapes
-async function ask(path: string, body?: object): Promise<any> {
-  const response = await server.fetch(
+async function ask(path: string, body?: object, of = server): Promise<any> {
+  const response = await of.fetch(
     new Request(`http://engram${path}`, {
       ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
     }),
@@ -47,11 +52,63 @@ test("nobody is told of a corpus without its id", async () => {
     await ask("/engram/rows", { corpus: "secret", layer: 1, rows }),
   ])
     assert.deepEqual([status, error.code], [404, "unknown_corpus"]);
-  for (const [{ status, error }, param] of [
-    [await ask("/engram/corpus"), "id"],
-    [await ask("/engram/rows", { layer: 1, rows }), "corpus"],
-  ] as const)
-    assert.deepEqual([status, error.param], [400, param]);
+  // This model says nothing of its own text.
+  assert.deepEqual(await ask("/engram/corpus"), { status: 200, corpus: null });
+  assert.deepEqual(await ask("/engram/corpus/collisions"), { status: 200, collisions: null });
+  const { status, error } = await ask("/engram/rows", { layer: 1, rows });
+  assert.deepEqual([status, error.code], [404, "no_corpus"]);
+});
+
+test("a model that comes with the n-grams of its text is asked for them without an id", async () => {
+  const path = (name: string): string =>
+    fileURLToPath(new URL(`../../../assets/${name}`, import.meta.url));
+  await using shakespeare = await loadModel(path("shakespeare"));
+  const own = createServer(shakespeare);
+  await own.ready;
+  const askOwn = (address: string, body?: object) => ask(address, body, own);
+  const { tokenMap, addressing } = shakespeare.rows!;
+  // Counted anew: pairs of compressed ids in the part of the text that was trained on.
+  const { tokens } = await packDocuments(
+    readPart([path("tinyshakespeare.txt")], "train"),
+    shakespeare.tokenizer,
+  );
+  const counts = new Map<string, number>();
+  for (let t = 1; t < tokens.length; t++) {
+    const pair = `${tokenMap.map[tokens[t - 1]!]},${tokenMap.map[tokens[t]!]}`;
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  const { corpus } = await askOwn("/engram/corpus");
+  assert.equal(corpus.name, "tinyshakespeare.txt");
+  assert.deepEqual([corpus.tokens, corpus.ngrams["2"]], [tokens.length, counts.size]);
+  const { rows: found } = await askOwn("/engram/rows", { layer: 1, rows: [132, 133] });
+  const { area } = await askOwn("/engram/rows", { layer: 1, area: { from: 132, to: 134 } });
+  const [here, there] = found;
+  assert.equal(area.distinct, here.corpus.distinct + there.corpus.distinct);
+  const rowOf = (pair: string): number =>
+    addressBatch(addressing, Int32Array.from(pair.split(",").map(Number)), {
+      sequenceLength: 2,
+    })[0]![addressing.numColumns]!;
+  const expected = [...counts].filter(([pair]) => rowOf(pair) === 132);
+  assert.equal(here.corpus.distinct, expected.length);
+  for (const { compressed, count } of here.corpus.ngrams)
+    assert.equal(count, counts.get(compressed.join()));
+  const used = new Map<number, number>();
+  for (const pair of counts.keys()) used.set(rowOf(pair), (used.get(rowOf(pair)) ?? 0) + 1);
+  const { collisions } = await askOwn("/engram/corpus/collisions");
+  const [first] = collisions.buckets;
+  assert.deepEqual([first.order, first.head, first.ngrams], [2, 0, counts.size]);
+  assert.equal(first.distinct_rows, used.size);
+  assert.equal(
+    first.shared_ngrams,
+    [...used.values()].reduce((sum, n) => sum + (n > 1 ? n : 0), 0),
+  );
+  for (const wrong of [
+    { from: 0, to: 48_100 },
+    { from: 5, to: 5 },
+    { from: 1e6, to: 1e6 + 1 },
+  ])
+    assert.equal((await askOwn("/engram/rows", { layer: 1, area: wrong })).status, 400);
+  await own.close();
 });
 
 test("corpora that were not used for long make room, those in use stay", async () => {

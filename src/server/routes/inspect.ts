@@ -10,6 +10,7 @@ import { CorpusIndex, inspectIds, maxInspectedIds } from "../../inspect/index.ts
 import { ApiError } from "../api-error.ts";
 import { Corpora } from "../corpora.ts";
 import { type InspectRequest, type RowsRequest } from "../inspect-protocol.ts";
+import { collisionJson } from "../collision-json.ts";
 import { checkLength, checkPrompt } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 
@@ -33,14 +34,9 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
     return c.json({ model: serving.name, ...report });
   });
 
-  app.get("/engram/corpus", (c) => {
-    context.serving();
-    const id = c.req.query("id");
-    if (id === undefined)
-      throw new ApiError("id: expected the id from the answer to the upload", {
-        param: "id",
-      });
-    return c.json({ corpus: { id, ...corpora.find(id).report } });
+  app.get("/engram/corpus", async (c) => {
+    const found = await corpusOf(c.req.query("id"), { corpora, serving: context.serving() });
+    return c.json({ corpus: found && { id: found.id, ...found.index.report } });
   });
 
   app.post("/engram/corpus", async (c) => {
@@ -55,12 +51,41 @@ export function inspectRoutes(app: Hono, context: RouteContext): void {
   });
 
   app.post("/engram/rows", async (c) => {
-    memoryOf(context.serving());
+    const serving = context.serving();
+    memoryOf(serving);
     const body: RowsRequest = await context.readBody(c.req.raw, "rows");
-    const corpus = corpora.find(body.corpus);
-    const rows = await corpus.lookUp(body.layer, body.rows);
-    return c.json({ corpus: { id: body.corpus, ...corpus.report }, rows });
+    const found = await corpusOf(body.corpus, { corpora, serving });
+    if (found === null)
+      throw new ApiError(
+        "this model does not say which n-grams its text had; upload a text, and give the id of the answer",
+        { status: 404, code: "no_corpus" },
+      );
+    const { id, index } = found;
+    const { layer, rows, area } = body;
+    return c.json({
+      corpus: { id, ...index.report },
+      ...(rows !== undefined && { rows: await index.lookUp(layer, rows) }),
+      ...(area !== undefined && { area: { ...area, ...(await index.area(layer, area)) } }),
+    });
   });
+
+  app.get("/engram/corpus/collisions", async (c) => {
+    const found = await corpusOf(c.req.query("id"), { corpora, serving: context.serving() });
+    return c.json({ collisions: found && collisionJson(await found.index.collisions()) });
+  });
+}
+
+/** The text that the model was trained on goes by this id. */
+const ownId = "model";
+
+/** A corpus by the id of its upload; without one, the text that the model was trained on, or null if it does not say. */
+async function corpusOf(
+  id: string | undefined,
+  { corpora, serving }: { corpora: Corpora; serving: Serving },
+): Promise<{ id: string; index: CorpusIndex } | null> {
+  if (id !== undefined && id !== ownId) return { id, index: corpora.find(id) };
+  const index = await serving.corpus();
+  return index === undefined ? null : { id: ownId, index };
 }
 
 function memoryOf({ model, name }: Serving) {

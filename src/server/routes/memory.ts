@@ -4,16 +4,11 @@
  */
 import type { Hono } from "hono";
 import { promptIdsOf } from "../../generate-text.ts";
-import type {
-  CollisionReport,
-  MemoryInspector,
-  TableReport,
-  TableTraffic,
-  TextPiece,
-} from "../../inspect/index.ts";
+import type { MemoryInspector, TableReport, TableTraffic, TextPiece } from "../../inspect/index.ts";
 import type { Model } from "../../open-model.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
+import { collisionJson, shortened } from "../collision-json.ts";
 import { binsSchema, type BinsQuery } from "../inspect-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
@@ -122,11 +117,6 @@ function binsOf(query: Record<string, string>): BinsQuery {
   return checkSchema(binsSchema, query);
 }
 
-/** Rounds to seven digits: about the precision of an f32, in half the text of a double. */
-function shortened(value: number): number {
-  return Number(value.toPrecision(7));
-}
-
 /** Counts are found in blocks, whose numbers say nothing of what is in them. */
 function countsJson(
   { table, numContexts, numBytes, inputs }: NonNullable<Model["counts"]>,
@@ -183,24 +173,6 @@ function trafficJson(
       histogram: tier.readTimes.map(({ upTo, count }) => [shortened(upTo), count]),
     })),
     cache: cache === undefined ? null : { ...snakeCased(cache) },
-  };
-}
-
-function collisionJson({ tokens, isFull, buckets }: CollisionReport): object {
-  return {
-    tokens,
-    full: isFull,
-    buckets: buckets.map((bucket) => ({
-      layer: bucket.layer,
-      order: bucket.order,
-      head: bucket.head,
-      rows: bucket.rows,
-      ngrams: bucket.ngrams,
-      distinct_rows: bucket.distinctRows,
-      shared_ngrams: bucket.sharedNgrams,
-      expected_distinct_rows: shortened(bucket.expectedDistinctRows),
-      expected_shared_ngrams: shortened(bucket.expectedSharedNgrams),
-    })),
   };
 }
 

@@ -134,6 +134,10 @@ export const memoryApi = {
   fills: (options: CallOptions): Promise<Fill> => getJson("engram/memory/fill", options),
   collisions: (options: CallOptions): Promise<Collisions> =>
     getJson("engram/memory/collisions", options),
+  /** Of the text that the model was trained on; null where it does not say which n-grams that had. */
+  collisionsOfTraining: async (options: CallOptions): Promise<Collisions | null> =>
+    (await getJson<{ collisions: Collisions | null }>("engram/corpus/collisions", options))
+      .collisions,
   collisionsOf: (text: string, options: CallOptions): Promise<Collisions> =>
     postJson("engram/memory/collisions", { text }, options),
 } as const;
