@@ -51,7 +51,7 @@ function told(bytes: Uint8Array): Map<string, number> {
   for (const { ngrams } = readNgramBytes(bytes); ngrams.next();) {
     const ids = [ngrams.id, ...contextOf(ngrams)].map((id) => tokenMap.map[id]!);
     for (let n = 2; n <= ids.length; n++) {
-      const key = ids.slice(0, n).reverse().join(" ");
+      const key = ids.slice(0, n).toReversed().join(" ");
       counts.set(key, (counts.get(key) ?? 0) + ngrams.count);
     }
   }
