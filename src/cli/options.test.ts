@@ -50,6 +50,17 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
   // How large a pack may be, and how long its n-grams, depends on who will carry it.
   "pack build MODEL": ["--data <FILE...>", "--out <FILE>", "--bytes <SIZE>", "--order <N>"],
   "pack show PACK...": [],
+  "reader train MODEL": [
+    "--data <FILE...>",
+    "--out <FILE>",
+    "--bytes <SIZE>",
+    "--order <N>",
+    // Minutes of a backbone of a billion weights are hours: how much it reads is what the training costs.
+    "--tokens <N>",
+    // A reader is of the weights as they are held.
+    "--dtype <KIND>",
+    "--threads <N>",
+  ],
   "generate MODEL": [
     "--prompt <TEXT>",
     "--max-tokens <N>",

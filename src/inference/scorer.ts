@@ -77,6 +77,8 @@ export interface ScorerOptions {
   readonly length?: number;
   /** Whether `Scorer.probs` is filled. Default false. */
   readonly probs?: boolean;
+  /** Whether `Scorer.hidden` is filled. Default false. */
+  readonly hidden?: boolean;
   /** Default: the model's memory as it was trained. */
   readonly view?: Partial<View>;
 }
@@ -92,6 +94,8 @@ export class Scorer {
   readonly #opened = new DisposalStack();
   /** Probabilities of all tokens at each position, [B*T,V], with the option `probs`. */
   readonly probs: Value | undefined;
+  /** Hidden states behind the final norm at each position, [B*T,D], with the option `hidden`. */
+  readonly hidden: Value | undefined;
 
   private constructor(
     model: LanguageModel,
@@ -116,15 +120,23 @@ export class Scorer {
     this.#inputs = inputs;
     this.#outputs = outputs;
     this.probs = outputs[io.probs];
+    this.hidden = outputs[io.hidden];
     this.#bound.set("", Promise.resolve(this.#bind(compiled)));
   }
 
   static async create(
     model: LanguageModel,
-    { batch = 8, length = model.config.maxPositions, probs = false, view }: ScorerOptions = {},
+    {
+      batch = 8,
+      length = model.config.maxPositions,
+      probs = false,
+      hidden = false,
+      view,
+    }: ScorerOptions = {},
   ): Promise<Scorer> {
     const whole = viewOf(model, view);
-    const compiled = await compile(model, { batch, length, probs, ...controlsOf([whole]) });
+    const shape = { batch, length, probs, hidden, ...controlsOf([whole]) };
+    const compiled = await compile(model, shape);
     return new Scorer(model, compiled, { batch, length, view: whole });
   }
 
@@ -146,8 +158,8 @@ export class Scorer {
           length,
           this.#model.config.hiddenSize,
         ]);
-      const probs = this.probs !== undefined;
-      const shape = { batch, length, probs, overlays, ...controlsOf([this.#view]) };
+      const asked = { probs: this.probs !== undefined, hidden: this.hidden !== undefined };
+      const shape = { batch, length, ...asked, overlays, ...controlsOf([this.#view]) };
       bound = compile(this.#model, shape).then((compiled) => this.#bind(compiled));
       this.#bound.set(key, bound);
       bound.catch(() => this.#bound.delete(key));

@@ -80,6 +80,8 @@ export interface EvalShape extends BatchShape, MemoryInputs {
   readonly quantized?: QuantizedWeights | undefined;
   /** Adds the output `probs` to `evalGraph`. */
   readonly probs?: boolean;
+  /** Adds the output `hidden` [N,D] to `evalGraph`: the states behind the final norm. */
+  readonly hidden?: boolean;
 }
 
 function declareMemory(
@@ -186,6 +188,7 @@ interface PackedForward {
   readonly params: ModelWeights;
   readonly memory: Map<number, Tensor>;
   readonly loss_N: Tensor;
+  readonly hidden_ND: Tensor;
   readonly probs_NV: Tensor;
   readonly gates: ReadonlyMap<number, Tensor>;
   readonly mixture_NK: Tensor | undefined;
@@ -213,7 +216,7 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const hidden_ND = g.reshape(hidden_BTD, [batch * length, config.hiddenSize]);
   const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
   const mixture_NK = declareMixture(g, config, { params, hidden_ND });
-  return { g, params, memory, loss_N, probs_NV, gates, mixture_NK };
+  return { g, params, memory, loss_N, hidden_ND, probs_NV, gates, mixture_NK };
 }
 
 /** Mean gate of each sequence, [B] for each layer. */
@@ -259,14 +262,16 @@ export function trainGraph(
 
 /**
  * As `trainGraph`, without weights and gradients, and with the requested inputs of `MemoryInputs`. Outputs have one
- * value for each position: loss [N], gates [B,T,1], and, if `probs` is set, the probabilities [N,V] of the next token.
+ * value for each position: loss [N], gates [B,T,1], and, if asked for, the probabilities [N,V] of the next token and the
+ * hidden states [N,D].
  */
 export function evalGraph(config: ModelConfig, shape: EvalShape): Graph {
-  const { g, loss_N, probs_NV, gates, mixture_NK } = packedForward(config, shape);
+  const { g, loss_N, hidden_ND, probs_NV, gates, mixture_NK } = packedForward(config, shape);
   const perPosition = [...gates].map(([layer, gate]) => [io.gate(layer), gate] as const);
   return g.build({
     [io.loss]: loss_N,
     ...(shape.probs === true && { [io.probs]: probs_NV }),
+    ...(shape.hidden === true && { [io.hidden]: hidden_ND }),
     ...(mixture_NK !== undefined && { [io.mixture]: mixture_NK }),
     ...Object.fromEntries(perPosition),
   });

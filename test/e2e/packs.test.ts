@@ -26,6 +26,7 @@ import {
 } from "../../src/memory/index.ts";
 import { conflictsOf } from "../../src/packs/index.ts";
 import { PackFile, writePack } from "../../src/packs/node/index.ts";
+import { trainReader } from "../../src/train-reader.ts";
 import { saveModel } from "../../src/save-model.ts";
 import { markOf } from "../../src/teaching/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
@@ -245,6 +246,38 @@ test("a pack with a reader weighs all packs of its model, and of no other", asyn
   await using session = model.createSession({ memory: false });
   await using off = bare.createSession({ memory: false });
   assert.deepEqual((await session.append(ids)).logits, (await off.append(ids)).logits);
+});
+
+test("a reader is trained for a model that has none: it reads packs then, and is the same each time", async () => {
+  const options = {
+    data: [at("dogs.txt"), at("cats.jsonl")],
+    order: 3,
+    maxBytes: 0,
+    tokens: 1000,
+    opening: { backend },
+  };
+  const trained = await trainReader(at("plain"), { ...options, out: at("english.pack") });
+  const { alone, mixed, numSamples, info } = trained;
+  // A model of random weights says nothing, counts say a lot.
+  assert.ok(mixed < alone - 1, `${alone} ${mixed}`);
+  assert.ok(numSamples > 100 && info.tokens === numSamples, `${numSamples} of ${info.tokens}`);
+  const again = await trainReader(at("plain"), { ...options, out: at("english2.pack") });
+  assert.equal(again.id, trained.id);
+  await using bare = await open("plain");
+  await using model = await open("plain", "dogs.pack", "english.pack");
+  assert.deepEqual(await logitsOf(model, []), await logitsOf(bare));
+  const lossOf = async (of: Model): Promise<number> => {
+    const said = await logitsOf(of);
+    let sum = 0;
+    for (let i = 1; i < ids.length; i++) {
+      const row = said.slice((i - 1) * vocabSize, i * vocabSize);
+      sum += Math.log(row.reduce((all, logit) => all + Math.exp(logit), 0)) - row[ids[i]!]!;
+    }
+    return sum / (ids.length - 1);
+  };
+  assert.ok((await lossOf(model)) < (await lossOf(bare)) - 1);
+  const refused = trainReader(at("counting"), { ...options, out: at("none.pack") });
+  await assert.rejects(refused, InvalidConfigError);
 });
 
 test("tables are weighed alike however a text is read, and chances sum to one", async () => {

@@ -14,6 +14,7 @@ export { packBuildCommand, packShowCommand } from "./pack.ts";
 export { pullCommand } from "./pull.ts";
 export { graftCommand } from "./graft.ts";
 export { quantizeCommand } from "./quantize.ts";
+export { readerTrainCommand } from "./reader-train.ts";
 export { rmCommand } from "./rm.ts";
 export { rowsCommand } from "./rows.ts";
 export { serveCommand } from "./serve.ts";
