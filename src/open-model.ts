@@ -35,6 +35,7 @@ import {
   checkStoredConstants,
   composed,
   compressedPad,
+  countsOf,
   countedMemory,
   type CountedMemory,
   type Memory,
@@ -166,7 +167,8 @@ export class Model {
       warm?: boolean;
     },
   ) {
-    this.counts = parts.counts;
+    // With packs, the memory's distributions are not those of its own counts alone.
+    this.counts = parts.packs === undefined ? countsOf(parts.language.memory) : parts.counts;
     this.packs = parts.packs;
     this.taught = parts.taught;
     this.sampling = parts.sampling ?? {};

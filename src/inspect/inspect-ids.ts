@@ -48,6 +48,9 @@ export async function inspectIds(
     num_hidden: numHidden,
     spellings: map === undefined ? {} : spellingsOf(map, ids, textOf),
     layers: await layerReports(model, readings),
+    ...(model.counts !== undefined && {
+      counts: { weights: readings.map(({ mixture }) => Array.from(mixture, round)) },
+    }),
     log_probs: {
       on: [null, ...readings.slice(0, -1).map(({ next }) => round(next!.on))],
       off: [null, ...readings.slice(0, -1).map(({ next }) => round(next!.off))],

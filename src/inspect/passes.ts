@@ -22,6 +22,8 @@ export interface Reading {
   readonly top: readonly { readonly id: number; readonly on: number; readonly off: number }[];
   /** By Engram layer. */
   readonly layers: ReadonlyMap<number, LayerReading>;
+  /** [1+K] Of a memory with counts: weights of the backbone and of each distribution. Empty without one. */
+  readonly mixture: Float32Array;
 }
 
 export interface LayerReading {
@@ -72,6 +74,7 @@ export async function readBothWays(
             following: ids[start + at + i + 1],
             top,
             layers: layersAt(inUse, i, piece.length),
+            mixture: rowOf(inUse.mixture, i, piece.length),
           }),
         );
     }
@@ -106,12 +109,14 @@ function readingOf({
   following,
   top,
   layers,
+  mixture,
 }: {
   on: Float32Array;
   off: Float32Array;
   following: number | undefined;
   top: number;
   layers: Map<number, LayerReading>;
+  mixture: Float32Array;
 }): Reading {
   const id = following ?? 0;
   const inUse = logProbsOf(on, { id, top });
@@ -124,5 +129,6 @@ function readingOf({
       .map((each) => ({ id: each, on: on[each]! + shift.on, off: off[each]! + shift.off }))
       .toSorted((a, b) => Math.max(b.on, b.off) - Math.max(a.on, a.off)),
     layers,
+    mixture: mixture.slice(),
   };
 }

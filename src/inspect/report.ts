@@ -70,8 +70,13 @@ export interface InspectReport {
   readonly num_hidden: number;
   /** By compressed id. */
   readonly spellings: Readonly<Record<string, SpellingsReport>>;
-  /** Empty for a model without a memory. */
+  /** Empty for a model without learned rows. */
   readonly layers: readonly LayerReport[];
+  /**
+   * Of a memory with counts, absent without: after each token [T], how far the next one is said by the model itself, and
+   * how far by what was counted behind the last 1, 2, … tokens [1+K]. Sums to 1.
+   */
+  readonly counts?: { readonly weights: readonly (readonly number[])[] };
   /** [T], of each token given those before it; null for the first. "on": with the memory as asked for. */
   readonly log_probs: {
     readonly on: readonly (number | null)[];

@@ -138,3 +138,9 @@ export function contrast(a: string, b: string): number {
   const [high, low] = [luminance(a), luminance(b)].toSorted((x, y) => y - x) as [number, number];
   return (high + 0.05) / (low + 0.05);
 }
+
+/** A share of 1 as the page writes it, if it is neither nothing nor almost all. */
+export function percentOf(share: number): string {
+  if (share >= 1) return `${(100 * share).toFixed(0)} %`;
+  return share >= 0.01 ? `${(100 * share).toFixed(1)} %` : `${(100 * share).toPrecision(2)} %`;
+}

@@ -5,14 +5,12 @@ import type { Page } from "playwright-core";
 import {
   excerpt as text,
   type Inspector,
+  percentOf,
   startInspector,
   stripTokens,
   tokensOf,
   withoutBrowser,
 } from "./inspector.ts";
-
-const percentOf = (share: number): string =>
-  share >= 0.01 ? `${(100 * share).toFixed(1)} %` : `${(100 * share).toPrecision(2)} %`;
 
 async function sentenceOf(page: Page): Promise<string> {
   const words = await page.locator("[data-sentence]").innerText();

@@ -8,6 +8,7 @@ import type { InspectReport } from "../../src/inspect/report.ts";
 import { isAbort, postJson } from "./api.ts";
 import { formatAblation, isEmptyAblation, noAblation, parseAblation } from "./ablation.ts";
 import type { Ablation } from "./ablation.ts";
+import { mostRaised } from "./effect.ts";
 import { route } from "./route.svelte.ts";
 import { serverInfo } from "./server-info.svelte.ts";
 
@@ -82,6 +83,12 @@ class Inspection {
   /** What a newcomer sees first. */
   get example(): string {
     return this.examples[0] ?? "";
+  }
+
+  /** The token that is looked at; before one is chosen, the one that the memory helped most. */
+  get looked(): number | undefined {
+    const report = this.answer?.report;
+    return report && (this.selected ?? mostRaised(report) ?? report.tokens.length);
   }
 
   /** Takes over what the address says, if that is not what is shown. To be called when it changes. */

@@ -25,6 +25,14 @@ export const views: readonly ViewEntry[] = [
     load: () => import("./views/start/StartView.svelte"),
   },
   {
+    id: "machine",
+    title: "Machine",
+    headline: "The machine in one picture",
+    about: "From the text to the next token, with the numbers of the token that is chosen.",
+    needsModel: true,
+    load: () => import("./views/machine/MachineView.svelte"),
+  },
+  {
     id: "text",
     title: "Text",
     about:

@@ -54,6 +54,19 @@ for (const hasRows of [false, true])
     const textsOf = (answer: { choices: { text: string }[] }): string[] =>
       answer.choices.map(({ text }) => text);
 
+    test("an inspection says how far the counts are trusted after each token", async () => {
+      const weightsAt = async (scale: number): Promise<number[][]> =>
+        (await ask("/engram/inspect", { text: prompt, scale })).counts.weights;
+      const { tokens } = await ask("/engram/inspect", { text: prompt });
+      const weights = await weightsAt(1);
+      assert.equal(weights.length, tokens.length);
+      for (const each of weights) {
+        assert.equal(each.length, order);
+        assert.ok(Math.abs(each.reduce((sum, one) => sum + one, 0) - 1) < 1e-4, `${each}`);
+      }
+      for (const each of await weightsAt(0)) assert.deepEqual(each, [1, 0, 0, 0]);
+    });
+
     test("says what it counts, and how often it is read", async () => {
       const blocksRead = async (): Promise<number> =>
         (await ask("/engram/memory")).counts.tiers[0].rows_read;

@@ -1,10 +1,11 @@
 /** One place in a text, with all that is known of what the memory did there. Reads reports; asks nobody. */
-import { type Ablation, hasRow } from "../../ablation.ts";
-import { type Chance, chancesAt, saidAt } from "../../chances.ts";
-import { type Effect, effectAt } from "../../effect.ts";
-import type { Answer } from "../../inspection.svelte.ts";
-import { type Origin, originOf, type Tenants } from "../../origin.ts";
-import { type LayerView, readingAfter, rowsOf } from "../../token-view.ts";
+import { type Ablation, hasRow } from "./ablation.ts";
+import { type Chance, chancesAt, saidAt } from "./chances.ts";
+import { type Effect, effectAt } from "./effect.ts";
+import type { Answer } from "./inspection.svelte.ts";
+import { type Origin, originOf, type Tenants } from "./origin.ts";
+import type { Props } from "./server-info.svelte.ts";
+import { type LayerView, readingAfter, rowsOf } from "./token-view.ts";
 
 export interface Moment {
   /** Of the token; the number of tokens stands for what comes next. */
@@ -24,15 +25,21 @@ export interface Moment {
 export interface MomentOptions {
   readonly index: number;
   readonly tenants: Tenants;
-  /** The longest n-gram that any memory of the model reads. */
+  /** See `longestRead`. */
   readonly longest: number;
-  readonly hasCounts: boolean;
+  readonly props: Props;
+}
+
+/** In tokens: the longest that any memory of the model looks back. */
+export function longestRead({ engram }: Props): number {
+  const ofRows = engram?.layerIds?.length ? (engram.maxNgramSize ?? 1) : 1;
+  return Math.max(ofRows, (engram?.counted?.order ?? 2) - 1);
 }
 
 /** Undefined where nothing predicts the token. */
 export function momentAt(
   { report, question }: Answer,
-  { index, tenants, longest, hasCounts }: MomentOptions,
+  { index, tenants, longest, props }: MomentOptions,
 ): Moment | undefined {
   const isNext = index >= report.tokens.length;
   const said = isNext ? (saidAt(report, index) ?? chancesAt(report, index)[0]) : undefined;
@@ -51,7 +58,7 @@ export function momentAt(
     rows: rowsOf(layers),
     chances: chancesAt(report, index),
     origin,
-    hasCounts,
+    hasCounts: props.engram?.counted !== undefined,
     ablate: question.ablate,
   };
 }
