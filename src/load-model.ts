@@ -3,7 +3,7 @@ import { ChatTemplate, encodeChat } from "./chat/index.ts";
 import { startTemplateWorker } from "./chat/node/index.ts";
 import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts";
 import type { ModelFiles } from "./checkpoint/index.ts";
-import { openModelPath } from "./checkpoint/node/index.ts";
+import { keptArrays, openModelPath } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { Facts, FactStore } from "./facts/index.ts";
 import { FactLogFile, fingerprintOf, memoryPlace } from "./facts/node/index.ts";
@@ -12,11 +12,12 @@ import { readMachineMemory } from "./machine/node/index.ts";
 import { openPacks } from "./packs/node/index.ts";
 import { openModelFiles } from "./open-files.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
-import { adviseHugePages, ortBackend } from "./tensor/backends/onnx/node/index.ts";
+import { adviseHugePages, mapFile, ortBackend } from "./tensor/backends/onnx/node/index.ts";
 import type { LanguageModel } from "./inference/index.ts";
 import { markOf, VectorWriter } from "./teaching/index.ts";
 import type { Backend } from "./tensor/index.ts";
 import { startTokenizerWorker } from "./tokenizer/node/index.ts";
+import { version } from "./bytes/node/index.ts";
 
 /** How to open a model. */
 export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
@@ -82,6 +83,7 @@ export async function loadModel(
         markOf: (weights) => (mark = markOf(weights)),
       },
     }),
+    keepPacked: keptArrays({ version, map: mapFile }),
     async openFacts({ tokenizer, chatTemplate: source }) {
       const place = memoryDir ?? (await memoryPlace(path));
       const log = new FactLogFile(place, { fingerprint: () => fingerprintOf(tokenizer) });

@@ -2,7 +2,12 @@
  * Which form a model's weights have in files, and in which they are read: as numbers (`stored-weights.ts`), or packed
  * (`packed-weights.ts`). Weights that are not finite are refused by name and index. Not tables, tokenizers or engines.
  */
-import { checkTensor, type LocatedTensor, type ModelFiles } from "./checkpoint/index.ts";
+import {
+  checkTensor,
+  type KeepArrays,
+  type LocatedTensor,
+  type ModelFiles,
+} from "./checkpoint/index.ts";
 import { InvalidConfigError } from "./errors.ts";
 import {
   aloneStored,
@@ -107,11 +112,17 @@ export async function checkWeights(
   ];
 }
 
+export interface ReadWeightsOptions {
+  readonly dtype: HeldDtype;
+  /** Keeps what was packed. Default: it is packed each time. */
+  readonly keepPacked?: KeepArrays | undefined;
+}
+
 /** The tensors are there, of these types and shapes (`checkModel`). */
 export async function readWeights(
   files: ModelFiles,
   { config, tensors }: WeightsToRead,
-  dtype: HeldDtype,
+  { dtype, keepPacked }: ReadWeightsOptions,
 ): Promise<ModelWeights> {
   const found = findStored(files.path, numberTensors(files, config), tensors);
   const stored = bitsOf(parseQuantization(files.config));
@@ -126,9 +137,19 @@ export async function readWeights(
   }
   const { joinWeights, readAndPack, readPacked } = await packing();
   const bits = dtype === "as-stored" ? undefined : bitsOf(dtype);
-  const read = await readAndPack(files, found, bits);
-  const quantized = stored === undefined ? read.quantized : await readPacked(files, config, stored);
-  return { ...read, quantized: joinWeights(config, quantized) };
+  const read = async (): Promise<ModelWeights> => {
+    const packed = await readAndPack(files, found, bits);
+    const quantized =
+      stored === undefined ? packed.quantized : await readPacked(files, config, stored);
+    return { ...packed, quantized: joinWeights(config, quantized) };
+  };
+  // What rests packed here is only read.
+  if (keepPacked === undefined || stored !== undefined) return read();
+  const names = new Set([...tensors.values()].map(({ file }) => file));
+  const { keptWeights } = await import("./kept-weights.ts");
+  const paths = [...names].toSorted().map((name) => files.source.nameOf(name));
+  const said = [dtype, files.config];
+  return keptWeights({ config, keep: keepPacked, files: paths, said }, read);
 }
 
 /** How the weights of `files` that are not packed are stored. */

@@ -5,7 +5,7 @@
 import { type OpenElsewhere, openTable, warmCaches, type WrapStore } from "./at-rest/index.ts";
 import type { ByteSource } from "./bytes/index.ts";
 import { checkModel } from "./check-model.ts";
-import type { ModelFiles } from "./checkpoint/index.ts";
+import type { KeepArrays, ModelFiles } from "./checkpoint/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError, RequestError } from "./errors.ts";
 import type {
@@ -79,6 +79,8 @@ export interface Engine {
   readonly admit?: (sizes: ModelSizes, use: MemoryUse) => void;
   /** Called with the memory of tables before its first use. */
   readonly advise?: RamStoreOptions["advise"];
+  /** Packed weights of an earlier start in place of those that packing would make. Default: they are packed. */
+  readonly keepPacked?: KeepArrays;
   /** Opens what the model was taught, and can be. Default: it can be taught nothing. */
   readonly openFacts?: (of: {
     readonly tokenizer: Tokenizer;
@@ -333,6 +335,7 @@ export async function openModel(
     startWorker = onThisThread(encodeTasks),
     admit,
     advise,
+    keepPacked,
     openFacts,
     packs: opener,
   } = engineOfPlatform;
@@ -380,7 +383,10 @@ export async function openModel(
   );
   const ownsBackend = typeof backend === "function";
   const engine = ownsBackend ? opened.adopt(backend(), (one) => one.dispose()) : backend;
-  const [weights] = await Promise.all([readWeights(files, checked, weightDtype), engine.ready?.()]);
+  const [weights] = await Promise.all([
+    readWeights(files, checked, { dtype: weightDtype, keepPacked }),
+    engine.ready?.(),
+  ]);
   if (packs !== undefined) {
     const { vocabSize, hiddenSize, numLayers: layerId, counted } = config;
     const order = counted?.order ?? packs.readerOrder!;

@@ -88,7 +88,7 @@ export class OriginModel {
 
   /** All weights as numbers; of packed ones, those that they stand for. */
   async weights(): Promise<Values> {
-    return (await readWeights(this.files, this.checked, "f32")).params;
+    return (await readWeights(this.files, this.checked, { dtype: "f32" })).params;
   }
 
   /** Its learned rows, open until `close`; undefined if it has none. */

@@ -62,8 +62,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "plan-training.ts": ["machine", "memory", "model", "type training"],
   "stored-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
   "packed-weights.ts": ["checkpoint", "model", "stored-weights.ts", "tensor", "numerics"],
+  "kept-weights.ts": ["type checkpoint", "model", "numerics", "type packed-weights.ts", "tensor"],
   "model-weights.ts": [
     "checkpoint",
+    "kept-weights.ts",
     "model",
     "packed-weights.ts",
     "stored-weights.ts",
@@ -125,6 +127,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "teaching",
     "type inference",
     "at-rest",
+    "bytes",
     "chat",
     "checkpoint",
     "facts",

@@ -41,3 +41,4 @@ export {
   type TensorSpec,
 } from "./safetensors.ts";
 export { checkBytes, type CheckOptions, type Damage, findDamageIn } from "./sums.ts";
+export type { Arrays, KeepArrays } from "./kept-arrays.ts";

@@ -14,7 +14,7 @@ import { createProgress, type ProgressStream } from "./progress.ts";
 import { plainWords, sentenceOf } from "../schema-words.ts";
 import { resolveModel } from "./resolve-model.ts";
 import type { Terminal } from "./terminal.ts";
-import { version } from "./version.ts";
+import { version } from "../bytes/node/index.ts";
 
 /** What a run of the command line may use. */
 export interface CliWorld {

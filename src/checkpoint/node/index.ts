@@ -20,3 +20,4 @@ export { isAbandoned, partialName } from "./partial-name.ts";
 export { writeDurably } from "../../bytes/node/index.ts";
 export { readJsonFile, readTextFile } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";
+export { keptArrays } from "./kept-arrays.ts";

@@ -11,7 +11,7 @@ import { type Command, defineCommand } from "../command.ts";
 import { checkExposure } from "../exposure.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { version } from "../version.ts";
+import { version } from "../../bytes/node/index.ts";
 
 export const dashCommand: Command = defineCommand({
   path: "dash",

@@ -34,7 +34,7 @@ import { modelArgument } from "../resolve-model.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
-import { version } from "../version.ts";
+import { version } from "../../bytes/node/index.ts";
 
 export const serveCommand: Command = defineCommand({
   path: "serve",

@@ -23,7 +23,7 @@ import { inspectorPage } from "../inspector-page.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
-import { version } from "../version.ts";
+import { version } from "../../bytes/node/index.ts";
 import { showTraining } from "./train.ts";
 
 const assets = new URL("../../../assets/", import.meta.url);

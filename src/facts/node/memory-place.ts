@@ -5,9 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { access, open, readdir, realpath, stat } from "node:fs/promises";
+import { access, readdir, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { digestOfFiles } from "../../bytes/node/index.ts";
 import type { Vocabulary } from "../../tokenizer/index.ts";
 
 /** In a model's directory. */
@@ -47,29 +48,12 @@ async function isWritable(path: string): Promise<boolean> {
   );
 }
 
-const PIECE = 1 << 12;
-const PIECES = 256;
-
-/** Of names, sizes and pieces of the files: a model of gigabytes is told from others in a moment. */
 async function digestOf(path: string): Promise<string> {
-  const isFile = (await stat(path)).isFile();
-  const names = isFile ? [""] : (await readdir(path)).toSorted();
-  const hash = createHash("sha256");
-  for (const name of names) {
-    if (!isFile && !/^(?:config\.json|tokenizer.*|.*\.(?:safetensors|gguf))$/.test(name)) continue;
-    const at = join(path, name);
-    const { size } = await stat(at);
-    hash.update(`${name}\0${size}\0`);
-    await using file = await open(at, "r");
-    const bytes = new Uint8Array(PIECE);
-    for (let i = 0; i < PIECES && i * PIECE < size; i++) {
-      const begin =
-        size <= PIECES * PIECE ? i * PIECE : Math.floor((i * (size - PIECE)) / (PIECES - 1));
-      const { bytesRead } = await file.read(bytes, 0, PIECE, begin);
-      hash.update(bytes.subarray(0, bytesRead));
-    }
-  }
-  return hash.digest("hex").slice(0, 32);
+  if ((await stat(path)).isFile()) return digestOfFiles(new Map([["", path]]));
+  const names = (await readdir(path))
+    .toSorted()
+    .filter((name) => /^(?:config\.json|tokenizer.*|.*\.(?:safetensors|gguf))$/.test(name));
+  return digestOfFiles(new Map(names.map((name) => [name, join(path, name)])));
 }
 
 /** SHA-256 of the bytes of all tokens, each behind its length: what ids mean. */

@@ -14,6 +14,7 @@ import type { Span } from "../aliasing.ts";
 import type { NamedTensor as Named } from "../ort-driver.ts";
 import { nativeLibrary } from "./engine-files.ts";
 import { koffi } from "./ffi.ts";
+import { dropPages } from "./mapped-file.ts";
 
 /** The only release whose function table was checked against this file. */
 const SUPPORTED = "1.30";
@@ -269,6 +270,11 @@ export class NativeTensor {
     return this.#keep;
   }
 
+  /** Gives back memory that can be read from a file again. */
+  dropPages(): void {
+    if (!(this.#keep instanceof Pinned)) dropPages(this.#keep);
+  }
+
   release(): void {
     if (this.#address === 0n) return;
     runtime().api.ReleaseValue(this.#address);
@@ -374,6 +380,8 @@ export class NativeSession {
     } finally {
       api.ReleaseSessionOptions(options);
     }
+    // Kernels have what they read most in a layout of their own.
+    for (const { tensor } of tensors) tensor.dropPages();
   }
 
   get address(): Address {

@@ -1,0 +1,24 @@
+/** Tells files from others by their names, sizes and pieces of them: gigabytes in a moment. Knows no contents. */
+import { createHash } from "node:crypto";
+import { open, stat } from "node:fs/promises";
+
+const PIECE = 1 << 12;
+const PIECES = 256;
+
+/** Hexadecimal SHA-256, of which 32 digits. `files` are paths by the names that count. */
+export async function digestOfFiles(files: ReadonlyMap<string, string>): Promise<string> {
+  const hash = createHash("sha256");
+  for (const [name, path] of files) {
+    const { size } = await stat(path);
+    hash.update(`${name}\0${size}\0`);
+    await using file = await open(path, "r");
+    const bytes = new Uint8Array(PIECE);
+    for (let i = 0; i < PIECES && i * PIECE < size; i++) {
+      const begin =
+        size <= PIECES * PIECE ? i * PIECE : Math.floor((i * (size - PIECE)) / (PIECES - 1));
+      const { bytesRead } = await file.read(bytes, 0, PIECE, begin);
+      hash.update(bytes.subarray(0, bytesRead));
+    }
+  }
+  return hash.digest("hex").slice(0, 32);
+}

@@ -1,0 +1,107 @@
+/**
+ * Arrays made of files, kept from one start of a program to the next: packing weights takes seconds, reading what was
+ * packed a moment. Each has one file in the user's cache (XDG_CACHE_HOME), never beside what it was made of. What is there
+ * is used only if it was written by this user, for these files as they are now, by this version, and has the sum that it
+ * says; otherwise it is made anew. Failing to keep something is no error. Knows which file belongs to what, and which go;
+ * not what is in them (`kept-arrays-file.ts`).
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { digestOfFiles } from "../../bytes/node/index.ts";
+import type { KeepArrays, MadeOf } from "../kept-arrays.ts";
+import { type MapFile, readArrays, stretchesOf, writeArrays } from "./kept-arrays-file.ts";
+import { isAbandoned, partialName } from "./partial-name.ts";
+
+/** Less is made in a moment. */
+const LEAST_BYTES = 4 << 20;
+/** Of all files together. Those that were not used for longest go first. */
+const MOST_BYTES = 32 * 2 ** 30;
+/** What was not used for so long goes with the next one that is kept. */
+const MOST_DAYS = 60;
+/** A file that was changed this recently may be changed again within the resolution of its times. */
+const SETTLED_MS = 2000;
+
+const prefix = "partial-";
+const ending = ".safetensors";
+
+export interface KeptArraysOptions {
+  /** Of the package: whoever updates makes them anew. */
+  readonly version: string;
+  /** Default: files are read. */
+  readonly map?: MapFile;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly leastBytes?: number;
+  readonly mostBytes?: number;
+  readonly settledMs?: number;
+}
+
+/** In `engram/packed` of the user's cache. */
+export function keptArrays(options: KeptArraysOptions): KeepArrays {
+  const { env = process.env, map, leastBytes = LEAST_BYTES, mostBytes = MOST_BYTES } = options;
+  const cache = env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
+  const directory = join(cache, "engram", "packed");
+  return async (of, make) => {
+    const key = await keyOf(of, options).catch(() => undefined);
+    const path = join(directory, `${key}${ending}`);
+    const found = key === undefined ? undefined : await readArrays(path, map);
+    if (found !== undefined) return found;
+    const arrays = await make();
+    const bytes = stretchesOf(arrays).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (key === undefined || bytes < leastBytes || bytes > mostBytes) return arrays;
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const { bavail, bsize } = await statfs(directory);
+      if (2 * bytes > bavail * bsize) return arrays;
+      const partial = join(directory, partialName(prefix));
+      await writeArrays(partial, arrays);
+      await rename(partial, path);
+      await removeOld(directory, { mostBytes, newest: path });
+    } catch {
+      return arrays;
+    }
+    // From the file: what was made need not lie in memory then.
+    return (await readArrays(path, map)) ?? arrays;
+  };
+}
+
+/** Of everything that decides what is made: the files as they are now, and what is said. */
+async function keyOf(
+  { files, said }: MadeOf,
+  { version, settledMs = SETTLED_MS }: KeptArraysOptions,
+): Promise<string | undefined> {
+  const states: string[] = [];
+  for (const path of files) {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    if (Date.now() - Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n) < settledMs)
+      return undefined;
+    states.push([dev, ino, size, mtimeNs, ctimeNs].join(" "));
+  }
+  const digest = await digestOfFiles(new Map(files.map((path, i) => [String(i), path])));
+  const all = JSON.stringify([version, states, digest, said]);
+  return createHash("sha256").update(all).digest("hex").slice(0, 40);
+}
+
+/** Removes what writers that were killed left, what was not used for long, and what is too much. */
+async function removeOld(
+  directory: string,
+  { mostBytes, newest }: { mostBytes: number; newest: string },
+): Promise<void> {
+  const found: { path: string; bytes: number; used: number }[] = [];
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name);
+    // A writer's file has the ending of its writer until it is whole.
+    if (isAbandoned(name.replace(/\.tmp$/, ""), prefix)) await rm(path, { force: true });
+    else if (name.endsWith(ending)) {
+      const { size, mtimeMs } = await stat(path);
+      found.push({ path, bytes: size, used: path === newest ? Infinity : mtimeMs });
+    }
+  }
+  let sum = 0;
+  for (const { path, bytes, used } of found.toSorted((a, b) => b.used - a.used)) {
+    sum += bytes;
+    if (path !== newest && (sum > mostBytes || Date.now() - used > MOST_DAYS * 86_400_000))
+      await rm(path, { force: true });
+  }
+}

@@ -1,0 +1,43 @@
+/** Calls into the system's C library. Knows names and types; not what they are called for. */
+import { koffi } from "./ffi.ts";
+
+export interface Libc {
+  readonly madvise: (address: bigint, length: bigint, advice: number) => number;
+  readonly mmap: (
+    address: null,
+    length: number,
+    protection: number,
+    flags: number,
+    file: number,
+    offset: number,
+  ) => bigint | null;
+  readonly munmap: (address: bigint, length: number) => number;
+}
+
+/** The handle must stay reachable: if it is collected, the library is unloaded while its functions are in use. */
+let found: { readonly handle: unknown; readonly calls: Libc } | undefined;
+
+/** Undefined where there is none that these calls fit. */
+export function libc(): Libc | undefined {
+  if (process.platform !== "linux" && process.platform !== "darwin") return undefined;
+  try {
+    found ??= open();
+  } catch {
+    return undefined;
+  }
+  return found.calls;
+}
+
+function open(): NonNullable<typeof found> {
+  const handle = koffi.load(null);
+  const madvise = ["uintptr_t", "size_t", "int"];
+  const mmap = ["void *", "size_t", "int", "int", "int", "int64_t"];
+  return {
+    handle,
+    calls: {
+      madvise: handle.func("madvise", "int", madvise) as Libc["madvise"],
+      mmap: handle.func("mmap", "void *", mmap) as Libc["mmap"],
+      munmap: handle.func("munmap", "int", ["void *", "size_t"]) as Libc["munmap"],
+    },
+  };
+}
