@@ -13,10 +13,11 @@ import {
   BucketLayout,
   BucketWalk,
   type CountedDirectory,
+  numBucketsFor,
   RowPlacement,
 } from "../bucket-placement.ts";
 import { type CountedKind, type CountedTotals, RowCount } from "../count-rows.ts";
-import { BLOCK_BYTES, leastGainFor } from "../counted-table.ts";
+import { BLOCK_BYTES, bytesAtRest, leastGainFor } from "../counted-table.ts";
 import type { OrderedNgrams } from "../ordered-ngrams.ts";
 import { RowGains, RowPruner } from "../prune-rows.ts";
 import { RowWriter } from "../row-bytes.ts";
@@ -71,7 +72,11 @@ export async function buildTableOnDisk(
       signal?.throwIfAborted();
     }
     let { totals, numContexts } = count.finish();
-    if (maxBytes > 0) {
+    const wholeBytes = bytesAtRest(kind, {
+      rowBytes: rows.size,
+      numBuckets: numBucketsFor(numContexts, vocabSize),
+    });
+    if (maxBytes > 0 && wholeBytes > maxBytes) {
       const gains = new RowGains(totals);
       await each(gains);
       const leastGain = leastGainFor(gains, { ...kind, bytes: maxBytes });
@@ -158,6 +163,11 @@ class ScratchRows {
     this.#lengths.push(segment.length);
     this.#size += segment.length;
   };
+
+  /** Bytes so far. */
+  get size(): number {
+    return this.#size;
+  }
 
   *segments(): Generator<Uint8Array> {
     let at = 0;
