@@ -6,7 +6,7 @@
  *   node bench/packs.ts MODEL TOKENS BASE.pack PACK... -- TEXT...
  *
  * BASE brings the reader of a model that has none ("-" for a model that counts). No timing. The model reads about TOKENS tokens of
- * each text once; what packs and the reader make of it is computed beside it, after the first window's loss was compared
+ * each text once, in windows that do not overlap, in which counts begin anew, too; what packs and the reader make of it is computed beside it, after the first window's loss was compared
  * with what the model itself says with the packs. One CSV row a text and choice of packs.
  */
 import "./setup/command-line.ts";
@@ -24,11 +24,11 @@ const [path, tokens, base, ...others] = words.slice(0, between);
 const texts = words.slice(between + 1);
 if (between < 3 || path === undefined || base === undefined || texts.length === 0)
   throw new InvalidConfigError("expected MODEL TOKENS BASE PACK... -- TEXT...");
-const LENGTH = 512;
 const backend = ortBackend({ threads: 1 });
 const bases = base === "-" ? [] : [base];
 await using model = await loadModel(path, { backend, packs: [...bases, ...others] });
-const { hiddenSize, counted, numLayers: layerId } = model.config;
+const { hiddenSize, counted, numLayers: layerId, maxPositions } = model.config;
+const LENGTH = Math.min(512, maxPositions);
 const order = counted!.order;
 const width = 3 * (order - 1);
 const nameOf = (file: string): string => basename(file).replace(/\.pack$/, "");
@@ -84,7 +84,7 @@ async function* read(stream: TokenStream): AsyncGenerator<Run> {
   const view = { memory: model.rows };
   const options = { batch: 1, length: LENGTH, hidden: true, view };
   await using scorer = await Scorer.create(model.language, options);
-  const scoring = { stride: LENGTH >> 1, maxTokens: Number(tokens) };
+  const scoring = { stride: LENGTH, maxTokens: Number(tokens) };
   for await (const { tokens: scored, losses } of scorer.batches(stream, scoring)) {
     const states = scorer.hidden!.data as Float32Array;
     let run: Run | undefined;
@@ -108,10 +108,7 @@ for (const text of texts) {
   const firsts: number[] = [];
   const expected = await firstLosses(stream);
   let numTokens = 0;
-  let document = 0;
   for await (const { first, losses, hidden } of read(stream)) {
-    const { starts } = stream;
-    while (document + 1 < starts.length && starts[document + 1]! < first) document++;
     const [from, to] = [first - 1, first - 1 + losses.length];
     numTokens += losses.length;
     for (const [name, of] of readers) {
@@ -120,7 +117,7 @@ for (const text of texts) {
         continue;
       }
       const evidence = new Float32Array(losses.length * width);
-      const span = { ids: stream.tokens, begin: starts[document]!, from, to };
+      const span = { ids: stream.tokens, begin: from, from, to };
       const lookUp = of.lookUp(of.address([span]), new Map([[layerId, evidence]]));
       await lookUp.all();
       const chances = new Float32Array(order - 1);

@@ -35,3 +35,16 @@ test("where nothing tells, equal weights are kept: what was learned by heart is 
   const { mixed } = fitMixture(samples(300, false));
   assert.ok(mixed <= -Math.log(0.255) + 0.02, String(mixed));
 });
+
+test("a state of many numbers that tell nothing does not drown the evidence", () => {
+  const few = samples(320, true);
+  const random = Random.fromSeed(2);
+  const wide = 576;
+  // Some numbers of a state are far larger at a few places.
+  const hidden = Float32Array.from({ length: wide * few.count }, (_, i) => {
+    const size = i % wide < 3 && random.uniform() < 0.01 ? 300 : 1;
+    return size * (random.uniform() - 0.5);
+  });
+  const { mixed } = fitMixture({ ...few, hidden });
+  assert.ok(mixed < -Math.log(0.5) + 0.1, String(mixed));
+});

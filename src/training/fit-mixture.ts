@@ -32,7 +32,7 @@ export interface FittedMixture {
 /** The last part of the samples, which are in the order of the text, is not learned from. */
 const HELD_OUT = 0.1;
 /** At least, of all passes together. */
-const LEAST_STEPS = 2000;
+const LEAST_STEPS = 1200;
 const BATCH = 256;
 const PEAK_LR = 5e-3;
 const DECAY = 1e-3;
@@ -74,7 +74,7 @@ export function fitMixture(samples: MixtureSamples, seed = 0): FittedMixture {
 }
 
 class Fit {
-  /** [1 + K, D + E + 1], of numbers scaled to mean 0 and deviation 1. */
+  /** [1 + K, D + E + 1], of numbers scaled to mean 0 and deviation 1, of states to length 1. */
   readonly weights: Float64Array;
   readonly #samples: MixtureSamples;
   /** D, E, and 1 + K. */
@@ -106,11 +106,12 @@ class Fit {
     this.#shares = new Float64Array(this.#outputs);
     this.#mean = new Float64Array(this.#width);
     this.#scale = new Float64Array(this.#width).fill(1);
-    this.#standardize(hidden, 0);
-    this.#standardize(evidence, this.#hidden);
+    // Adam moves every weight as far, and a state has many: together they may move a share no farther than evidence does.
+    this.#standardize(hidden, 0, 1 / Math.sqrt(this.#hidden));
+    this.#standardize(evidence, this.#hidden, 1);
   }
 
-  #standardize(data: Float32Array, at: number): void {
+  #standardize(data: Float32Array, at: number, length: number): void {
     const { count } = this.#samples;
     const width = data.length / count;
     for (let i = 0; i < width; i++) {
@@ -124,7 +125,7 @@ class Fit {
       const deviation = Math.sqrt(Math.max(0, squares / count - mean * mean));
       this.#mean[at + i] = mean;
       // What never changes says nothing.
-      this.#scale[at + i] = deviation > 1e-6 ? 1 / deviation : 0;
+      this.#scale[at + i] = deviation > 1e-6 ? length / deviation : 0;
     }
   }
 

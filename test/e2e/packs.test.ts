@@ -22,6 +22,7 @@ import {
   CountedMemory,
   sortByContext,
   tableInRam,
+  type TokenSpan,
   withVocabulary,
 } from "../../src/memory/index.ts";
 import { conflictsOf } from "../../src/packs/index.ts";
@@ -313,6 +314,38 @@ test("tables are weighed alike however a text is read, and chances sum to one", 
     }
     return { evidence, probs };
   };
+  // A reader that read something else before: a part, another end, another text beside it.
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(ids.length - 1), fc.nat(20), fc.nat(3)), { maxLength: 12 }),
+      (steps) => {
+        const [used, spans] = [memory.reader(), [...steps, [ids.length - 9, 8, 0] as const]];
+        const evidenceOf = (by: typeof used, asked: TokenSpan[]): number[] => {
+          const count = asked.reduce((sum, { from, to }) => sum + to - from, 0);
+          const into = new Float32Array(count * width);
+          by.lookUp(by.address(asked), new Map([[1, into]]));
+          return [...into];
+        };
+        let before = 0;
+        for (const [place, length, begin] of spans) {
+          const from = length % 3 === 0 ? before : Math.max(place, begin);
+          const to = Math.min(ids.length, from + 1 + length);
+          if (from < begin || from >= to) continue;
+          before = to;
+          const asked = [{ ids, begin, from, to }];
+          if (length % 4 === 1) asked.push({ ids, begin: 0, from: 3, to: 5 });
+          assert.deepEqual(evidenceOf(used, asked), evidenceOf(memory.reader(), asked));
+        }
+      },
+    ),
+  );
+  // The next id does not read the others again.
+  const [going, fresh] = [memory.reader(), memory.reader()];
+  const last = { ids, from: ids.length - 1, to: ids.length };
+  going.lookUp(going.address([{ ids, from: 0, to: ids.length - 1 }]), new Map());
+  const rowsOf = (reader: typeof going): number =>
+    reader.lookUp(reader.address([last]), new Map()).numRows;
+  assert.ok(rowsOf(going) < rowsOf(fresh) / 4);
   const whole = read([[0, ids.length]]);
   assert.deepEqual(read(ids.map((_, i) => [i, i + 1] as const)), whole);
   for (const one of whole.probs) assert.ok(Math.abs(one.reduce((a, b) => a + b, 0) - 1) < 1e-5);

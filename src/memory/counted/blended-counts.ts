@@ -70,17 +70,29 @@ interface BlendedAddresses extends Addresses {
   readonly numRead: number;
 }
 
-interface WeighedSpan {
-  readonly ids: ArrayLike<number>;
-  /** The first that is read, and the first that is asked for. */
+interface WeighedSpan extends Required<Pick<TokenSpan, "ids" | "begin" | "from" | "to">> {
+  /** The first that is read. */
   readonly read: number;
-  readonly from: number;
-  readonly to: number;
+  /** Losses of the places before it, from an earlier look-up [.., T]. */
+  readonly known: Float64Array;
 }
+
+/** The end of a text that was read, so that the next id need not read it again. */
+interface KeptEnd {
+  readonly ids: Uint32Array;
+  /** The text has no more ids. */
+  readonly isWhole: boolean;
+  /** Of the last places whose next id was known [.., T]. */
+  readonly losses: Float64Array;
+}
+
+const none = new Float64Array(0);
 
 class BlendedReader implements MemoryReader {
   readonly #memory: BlendedCounts;
   readonly #readers: readonly MemoryReader[];
+  /** Of the texts of the last look-up, in their order. */
+  #kept: readonly KeptEnd[] = [];
 
   constructor(memory: BlendedCounts) {
     this.#memory = memory;
@@ -88,9 +100,12 @@ class BlendedReader implements MemoryReader {
   }
 
   address(texts: readonly TokenSpan[]): BlendedAddresses {
-    const wider = texts.map(({ ids, begin = 0, from, to }) => {
-      const read = Math.max(begin, from - LOOK_BACK);
-      return { ids, begin, read, from, to };
+    const wider = texts.map(({ ids, begin = 0, from, to }, i) => {
+      const kept = this.#kept[i];
+      const span = { ids, begin, from, to };
+      if (kept !== undefined && goesOn(span, kept))
+        return { ...span, read: from - 1, known: kept.losses };
+      return { ...span, read: Math.max(begin, from - LOOK_BACK), known: none };
     });
     const spans = wider.map(({ ids, begin, read, to }) => ({ ids, begin, from: read, to }));
     return {
@@ -119,7 +134,9 @@ class BlendedReader implements MemoryReader {
     const finish = (): void => {
       if (isDone) return;
       isDone = true;
-      blend.weigh();
+      const losses = blend.weigh();
+      const reach = LOOK_BACK + this.#memory.numDistributions;
+      this.#kept = at.texts.map((text, i) => endOf(text, { losses: losses[i]!, reach }));
       if (place !== undefined) blend.describe(evidence, width, place);
     };
     if (joined.isDone) finish();
@@ -176,40 +193,44 @@ class Blend implements Distributions {
     this.#chances = new Float32Array(this.count);
   }
 
-  /** Call when all has arrived. */
-  weigh(): void {
+  /** Call when all has arrived. Returns the losses of each text, from the first place by which one is weighed. */
+  weigh(): Float64Array[] {
     const { texts } = this.#at;
     const size = this.#parts.length;
     let [position, first] = [0, 0];
-    for (const { ids, read, from, to } of texts) {
-      const losses = this.#losses(ids, { read, to, first });
+    return texts.map((text) => {
+      const { begin, read, from, to } = text;
+      const start = Math.max(begin, from - LOOK_BACK);
+      const losses = this.#losses(text, { start, first });
       for (let at = from; at < to; at++, position++) {
         this.#places[position] = first + at - read;
         const weights = this.#weights.subarray(position * size, (position + 1) * size);
         // What was said of the ids up to this one; in one order of adding, whatever is read at once.
         for (let table = 0; table < size; table++) {
           let sum = -table * Math.LN2;
-          for (let of = Math.max(read, at - LOOK_BACK); of < at; of++)
-            sum -= losses[(of - read) * size + table]!;
+          for (let of = Math.max(start, at - LOOK_BACK); of < at; of++)
+            sum -= losses[(of - start) * size + table]!;
           weights[table] = sum;
         }
         normalize(weights);
       }
       first += to - read;
-    }
+      return losses;
+    });
   }
 
-  /** -log of the chance that each table gave the next id [positions - 1, T]. */
+  /** -log of the chance that each table gave the next id [places from `start` to the last but one, T]. */
   #losses(
-    ids: ArrayLike<number>,
-    { read, to, first }: { read: number; to: number; first: number },
+    { ids, read, to, known }: WeighedSpan,
+    { start, first }: { start: number; first: number },
   ): Float64Array {
     const size = this.#parts.length;
-    const losses = new Float64Array(Math.max(0, to - 1 - read) * size);
+    const losses = new Float64Array(Math.max(0, to - 1 - start) * size);
+    if (known.length > 0) losses.set(known.subarray(known.length - (read - start) * size));
     for (let at = read; at + 1 < to; at++)
       for (const [table, part] of this.#parts.entries()) {
         part.chances(first + at - read, ids[at + 1]!, this.#chances);
-        losses[(at - read) * size + table] = -Math.log(
+        losses[(at - start) * size + table] = -Math.log(
           Math.max(this.#chances[this.count - 1]!, LEAST_CHANCE),
         );
       }
@@ -251,6 +272,27 @@ class Blend implements Distributions {
   #weightOf(position: number, table: number): number {
     return this.#weights[position * this.#parts.length + table]!;
   }
+}
+
+/** Whether a text is one that was read up to here. Compares all ids that losses depend on. */
+function goesOn({ ids, begin, from }: TokenSpan & { begin: number }, kept: KeptEnd): boolean {
+  const { length } = kept.ids;
+  const start = from - length;
+  if (kept.isWhole ? start !== begin : start < begin) return false;
+  for (let i = 0; i < length; i++) if (ids[start + i] !== kept.ids[i]) return false;
+  return length > 0;
+}
+
+function endOf(
+  { ids, begin, to }: WeighedSpan,
+  { losses, reach }: { losses: Float64Array; reach: number },
+): KeptEnd {
+  const start = Math.max(begin, to - reach);
+  return {
+    ids: Uint32Array.from({ length: to - start }, (_, i) => ids[start + i]!),
+    isWhole: start === begin,
+    losses,
+  };
 }
 
 /** Logarithms of weights -> weights that sum to one. */
