@@ -6,7 +6,7 @@ import type { ModelFiles } from "./checkpoint/index.ts";
 import { keptArrays, openModelPath } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { Facts, FactStore } from "./facts/index.ts";
-import { FactLogFile, fingerprintOf, memoryPlace } from "./facts/node/index.ts";
+import { fingerprintOf, openFactLog } from "./facts/node/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { openPacks } from "./packs/node/index.ts";
@@ -34,6 +34,11 @@ export interface LoadModelOptions extends Omit<Placement, "elsewhere"> {
    */
   readonly memoryDir?: string | undefined;
   /**
+   * A memory that several servers share, in Valkey or Redis, in place of a directory:
+   * `redis[s]://user:password@host:port/NAME`. What is taught at one is known at all.
+   */
+  readonly memoryUrl?: string | undefined;
+  /**
    * Files of packs, whose counts are read beside its own: where a text is like what they were counted from they say what
    * comes next. Of equal ones the first counts more. Default: none, and then no bit is another.
    */
@@ -54,6 +59,7 @@ export async function loadModel(
     backend = () => ortBackend(),
     table,
     memoryDir,
+    memoryUrl,
     packs = [],
     onPlan,
     ...placement
@@ -85,8 +91,8 @@ export async function loadModel(
     }),
     keepPacked: keptArrays({ version, map: mapFile }),
     async openFacts({ tokenizer, chatTemplate: source }) {
-      const place = memoryDir ?? (await memoryPlace(path));
-      const log = new FactLogFile(place, { fingerprint: () => fingerprintOf(tokenizer) });
+      const fingerprint = (): Uint8Array => fingerprintOf(tokenizer);
+      const log = await openFactLog(path, { memoryDir, memoryUrl, fingerprint });
       const store = new FactStore({ log, records: await log.read() });
       const writerFor = (language: LanguageModel): VectorWriter => new VectorWriter(language);
       if (source === undefined) return new Facts(store, { tokenizer, writerFor });

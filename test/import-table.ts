@@ -343,7 +343,7 @@ export const packageHomes: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/tokenizers": ["src/tokenizer/"],
   commander: ["src/cli/"],
   hono: ["src/server/"],
-  iovalkey: ["src/memory/stores/valkey/node/"],
+  iovalkey: ["src/facts/node/", "src/memory/stores/valkey/node/"],
   koffi: ["src/tensor/backends/onnx/node/", "src/bytes/node/"],
   zod: ["src/cli/", "src/server/", "src/eval/tasks/", "src/study/", "src/schema-words.ts"],
 };

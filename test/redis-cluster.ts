@@ -85,6 +85,19 @@ export async function startCluster(numNodes = 3): Promise<TestCluster> {
   };
 }
 
+/** One server that is no cluster. */
+export async function startServer(): Promise<ClusterNode & { stop(): Promise<void> }> {
+  const folder = mkdtempSync(join(tmpdir(), "engram-redis-"));
+  const [port, bus] = [await freePort(), await freePort()];
+  const child = startNode({ port, bus, folder, isCluster: false });
+  const stop = async (): Promise<void> => {
+    await kill(child);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  await until(async () => (await ask(port, ["PING"])) === "PONG");
+  return { host, port, process: child, stop };
+}
+
 export async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, "exit");
@@ -92,25 +105,42 @@ export async function kill(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-function startNode({ port, bus, folder }: { port: number; bus: number; folder: string }) {
+function startNode({
+  port,
+  bus,
+  folder,
+  isCluster = true,
+}: {
+  port: number;
+  bus: number;
+  folder: string;
+  isCluster?: boolean;
+}) {
   mkdirSync(folder, { recursive: true });
   const settings: Record<string, string> = {
     port: `${port}`,
-    "cluster-port": `${bus}`,
     bind: host,
     dir: folder,
     save: "",
     appendonly: "no",
-    "cluster-enabled": "yes",
-    "cluster-node-timeout": "1000",
-    // Slots of living nodes go on answering when another node is gone.
-    "cluster-require-full-coverage": "no",
+    // What is saved is searched for bytes.
+    rdbcompression: "no",
+    ...(isCluster && {
+      "cluster-port": `${bus}`,
+      "cluster-enabled": "yes",
+      "cluster-node-timeout": "1000",
+      // Slots of living nodes go on answering when another node is gone.
+      "cluster-require-full-coverage": "no",
+    }),
   };
   const words = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]);
   return spawn(redisServer!, words, { stdio: "ignore" });
 }
 
-async function ask(port: number, [command, ...words]: [string, ...string[]]): Promise<string> {
+export async function ask(
+  port: number,
+  [command, ...words]: [string, ...string[]],
+): Promise<string> {
   const client = new Redis({ host, port, lazyConnect: true, retryStrategy: () => null });
   client.on("error", () => undefined);
   try {

@@ -1,6 +1,7 @@
 /** How a command opens a model to compute with it: its options, and what they mean to `loadModel`. */
 import * as z from "zod";
 import { isFactName } from "../facts/index.ts";
+import type { MemoryPlace } from "../facts/node/index.ts";
 import type { LoadModelOptions } from "../load-model.ts";
 import type { WeightDtype } from "../model/index.ts";
 import { path } from "./arguments.ts";
@@ -19,11 +20,24 @@ export const ctxSizeOption = {
   description: "most tokens of prompt and answer together (default: the model's)",
 } as const;
 
-export const memoryDirOption = {
-  flags: "--memory-dir <DIR>",
-  description: "where what it is taught is kept (default: its memory/, or the user's data)",
-  env: "ENGRAM_MEMORY_DIR",
-} as const;
+/** Passwords belong in the environment: other users of a machine can see command lines. */
+export const memoryOptions: readonly CommandOption[] = [
+  {
+    flags: "--memory-dir <DIR>",
+    description: "where what it is taught is kept (default: its memory/, or the user's data)",
+    env: "ENGRAM_MEMORY_DIR",
+  },
+  {
+    flags: "--memory-url <URL>",
+    description: "a memory that servers share, in Valkey or Redis: redis://host:port/NAME",
+    env: "ENGRAM_MEMORY_URL",
+  },
+];
+
+export const memorySchema: {
+  readonly memoryDir: z.ZodOptional<typeof path>;
+  readonly memoryUrl: z.ZodOptional<z.ZodString>;
+} = { memoryDir: path.optional(), memoryUrl: z.string().optional() };
 
 export const scopesOption = {
   flags: "--scope <NAME...>",
@@ -36,7 +50,7 @@ export const packOption = {
 } as const;
 
 /** For commands in which a model answers. */
-export const taughtOptions: readonly CommandOption[] = [scopesOption, packOption, memoryDirOption];
+export const taughtOptions: readonly CommandOption[] = [scopesOption, packOption, ...memoryOptions];
 
 /** The name of a scope, a fact or a snapshot. */
 export const factName: z.ZodString = z
@@ -49,18 +63,16 @@ export const packList: z.ZodType<string[] | undefined, string[] | string | undef
   .refine((list) => list.length <= 16, "expected at most 16 packs")
   .optional();
 
-export const taughtSchema: {
+export const taughtSchema: typeof memorySchema & {
   readonly scope: z.ZodOptional<z.ZodArray<typeof factName>>;
-  readonly memoryDir: z.ZodOptional<typeof path>;
   readonly pack: typeof packList;
 } = {
   scope: z.array(factName).max(16, "expected at most 16 scopes").optional(),
-  memoryDir: path.optional(),
+  ...memorySchema,
   pack: packList,
 };
 
-interface ModelInput extends TableInput {
-  readonly memoryDir?: string | undefined;
+interface ModelInput extends TableInput, MemoryPlace {
   readonly pack?: readonly string[] | undefined;
   readonly dtype?: WeightDtype | undefined;
   readonly threads?: number | undefined;
@@ -68,13 +80,14 @@ interface ModelInput extends TableInput {
 
 /** The model closes the engine that it is opened with, and its plan is shown. */
 export function openedBy(
-  { dtype, threads, memoryDir, pack, ...places }: ModelInput,
+  { dtype, threads, memoryDir, memoryUrl, pack, ...places }: ModelInput,
   { progress, env }: Pick<CommandContext, "progress" | "env">,
 ): LoadModelOptions {
   return {
     backend: () => engineOf(threads),
     dtype,
     memoryDir,
+    memoryUrl,
     packs: pack,
     onPlan: showPlan(progress),
     ...tablePlacement(places, env),

@@ -70,6 +70,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     // Which corpora a text is like, whoever asks knows.
     "--pack <FILE...>",
     "--memory-dir <DIR>",
+    "--memory-url <URL>",
     "--dtype <KIND>",
     // Several programs share a machine, and this one cannot know what the others need.
     "--threads <N>",
@@ -97,6 +98,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--scope <NAME...>",
     "--pack <FILE...>",
     "--memory-dir <DIR>",
+    "--memory-url <URL>",
     "--dtype <KIND>",
     "--threads <N>",
     "--table <PLACE>",
@@ -120,14 +122,28 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--id <ID>",
     "--source <TEXT>",
     "--memory-dir <DIR>",
+    "--memory-url <URL>",
     // A memory has one writer, which may be a server.
     "--url <URL>",
     "--threads <N>",
   ],
-  "facts MODEL": ["--scope <NAME...>", "--out <FILE>", "--memory-dir <DIR>", "--url <URL>"],
-  "forget MODEL": ["--id <ID>", "--scope <NAME>", "--all", "--memory-dir <DIR>", "--url <URL>"],
-  "snapshot MODEL NAME": ["--remove", "--memory-dir <DIR>", "--url <URL>"],
-  "rollback MODEL NAME": ["--memory-dir <DIR>", "--url <URL>"],
+  "facts MODEL": [
+    "--scope <NAME...>",
+    "--out <FILE>",
+    "--memory-dir <DIR>",
+    "--memory-url <URL>",
+    "--url <URL>",
+  ],
+  "forget MODEL": [
+    "--id <ID>",
+    "--scope <NAME>",
+    "--all",
+    "--memory-dir <DIR>",
+    "--memory-url <URL>",
+    "--url <URL>",
+  ],
+  "snapshot MODEL NAME": ["--remove", "--memory-dir <DIR>", "--memory-url <URL>", "--url <URL>"],
+  "rollback MODEL NAME": ["--memory-dir <DIR>", "--memory-url <URL>", "--url <URL>"],
   "serve MODEL": [
     "--host <ADDRESS>",
     "--port <N>",
@@ -135,6 +151,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     // Tenants need keys of their own, and a file is where they can be revoked.
     "--api-keys <FILE>",
     "--memory-dir <DIR>",
+    "--memory-url <URL>",
     "--pack <FILE...>",
     "--cors-origins <ORIGINS>",
     "--alias <NAME>",

@@ -1,7 +1,9 @@
 /**
  * Changes that wait for a log. Those that come while it is written go to it together, next (group commit). A change is
- * planned in its turn, on what those before it have left. Knows records; not what they mean, and no file.
+ * planned in its turn, on what those before it have left; where another writer was faster, it is planned again. Knows
+ * records; not what they mean, and no file.
  */
+import { SupersededError } from "./fact-log.ts";
 import type { FactRecord, LogRecord } from "./log-format.ts";
 
 /** What a change does: adds records, or makes new contents of all. `before` are facts that the same writing adds ahead of it. */
@@ -9,9 +11,12 @@ export type Plan<Contents> = (
   before: readonly FactRecord[],
 ) => { readonly records: readonly LogRecord[] } | { readonly contents: Contents };
 
-/** Where changes are made. Calls do not overlap; one that rejects has changed nothing. */
+/**
+ * Where changes are made. Calls do not overlap; one that rejects has changed nothing. `SupersededError`: another writer
+ * has changed it since `begin`.
+ */
 export interface ChangeTarget<Contents> {
-  /** Before the first change after a pause. If it rejects, all that wait are refused. */
+  /** Before changes are planned: sees what other writers have done. If it rejects, all that wait are refused. */
   begin(): Promise<void>;
   append(records: readonly LogRecord[]): Promise<void>;
   replace(contents: Contents): Promise<void>;
@@ -25,9 +30,9 @@ interface Change<Contents> {
 }
 
 /** A change whose records are not yet appended. */
-interface Planned {
+interface Planned<Contents> {
   readonly records: readonly LogRecord[];
-  readonly settled: PromiseWithResolvers<void>;
+  readonly change: Change<Contents>;
 }
 
 export class ChangeQueue<Contents> {
@@ -57,58 +62,68 @@ export class ChangeQueue<Contents> {
   }
 
   async #write(): Promise<void> {
-    let refused: { readonly error: unknown } | undefined;
-    await this.#target.begin().catch((error: unknown) => (refused = { error }));
     while (this.#waiting.length > 0) {
-      const together = this.#waiting;
+      let together = this.#waiting;
       this.#waiting = [];
-      if (refused === undefined) await this.#make(together);
-      else for (const { settled } of together) settled.reject(refused.error);
+      try {
+        // Somebody else's change is progress, too: this ends.
+        while (together.length > 0) {
+          await this.#target.begin();
+          together = await this.#make(together);
+        }
+      } catch (error) {
+        for (const { settled } of together) settled.reject(error);
+        continue;
+      }
+      // Who waits for these is answered; if it fails, all is as it was.
+      await this.#target.tidy().catch(() => undefined);
     }
     // At once: who asks for a change from now on begins anew.
     this.#writing = undefined;
   }
 
-  async #make(together: readonly Change<Contents>[]): Promise<void> {
-    let planned: Planned[] = [];
-    for (const { plan, settled } of together) {
+  /** Resolves to those that another writer was faster than. */
+  async #make(together: readonly Change<Contents>[]): Promise<Change<Contents>[]> {
+    let planned: Planned<Contents>[] = [];
+    for (const [i, change] of together.entries()) {
       try {
-        let change = plan(factsOf(planned));
-        if ("contents" in change) {
+        let plan = change.plan(planned.flatMap(({ records }) => factsIn(records)));
+        if ("contents" in plan) {
           // It changes what those before it have added.
-          await this.#append(planned);
+          const late = await this.#append(planned);
+          if (late.length > 0) return [...late, ...together.slice(i)];
           planned = [];
-          change = plan([]);
+          plan = change.plan([]);
         }
-        if ("records" in change) {
-          planned.push({ records: change.records, settled });
+        if ("records" in plan) {
+          planned.push({ records: plan.records, change });
           continue;
         }
-        await this.#target.replace(change.contents);
-        settled.resolve();
+        await this.#target.replace(plan.contents);
+        change.settled.resolve();
       } catch (error) {
-        settled.reject(error);
+        if (error instanceof SupersededError) return together.slice(i);
+        change.settled.reject(error);
       }
     }
-    await this.#append(planned);
-    // Who waits for these is answered; if it fails, all is as it was.
-    await this.#target.tidy().catch(() => undefined);
+    return this.#append(planned);
   }
 
-  async #append(planned: readonly Planned[]): Promise<void> {
-    if (planned.length === 0) return;
+  async #append(planned: readonly Planned<Contents>[]): Promise<Change<Contents>[]> {
+    if (planned.length === 0) return [];
+    const changes = planned.map(({ change }) => change);
     try {
       await this.#target.append(planned.flatMap(({ records }) => records));
     } catch (error) {
-      for (const { settled } of planned) settled.reject(error);
-      return;
+      if (error instanceof SupersededError) return changes;
+      for (const { settled } of changes) settled.reject(error);
+      return [];
     }
-    for (const { settled } of planned) settled.resolve();
+    for (const { settled } of changes) settled.resolve();
+    return [];
   }
 }
 
-function factsOf(planned: readonly Planned[]): FactRecord[] {
-  return planned.flatMap(({ records }) =>
-    records.flatMap((one) => (one.kind === "fact" ? one : [])),
-  );
+function factsIn(records: readonly LogRecord[]): FactRecord[] {
+  return records.flatMap((one) => (one.kind === "fact" ? one : []));
 }

@@ -8,6 +8,7 @@ import type { Memory } from "../memory/memory.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import type { SubjectEdit, SuccessorEdit, VectorEdit } from "./edit.ts";
 import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
+import type { FactLog } from "./fact-log.ts";
 import { KeyIndex } from "./key-index.ts";
 import {
   encodeRecord,
@@ -18,22 +19,6 @@ import {
 import { checkQuota, type Quota } from "./quota.ts";
 import { TaughtMemory } from "./taught-memory.ts";
 
-/** Where changes are kept. Calls do not overlap. */
-export interface FactLog {
-  /** For messages. */
-  readonly name: string;
-  /**
-   * Called before the first change: keeps other writers out until `close`. Resolves to all records, if they are others
-   * than at first.
-   */
-  begin(): Promise<readonly LogRecord[] | undefined>;
-  /** Adds records. Resolves when a crash of the machine cannot take them back; rejects with nothing added. */
-  append(records: readonly Uint8Array[]): Promise<void>;
-  /** Becomes these records and nothing else, or stays as it was. */
-  replace(records: readonly Uint8Array[]): Promise<void>;
-  close(): Promise<void>;
-}
-
 /** A fact with what was written for it. */
 export interface Stored extends FactRecord {
   /** The change that replaced it, for snapshots. */
@@ -41,8 +26,6 @@ export interface Stored extends FactRecord {
   /** The first moment at which readers see it, and the first at which they do not. */
   readonly since: number;
   until: number;
-  /** Its record, once it was needed. */
-  encoded: Uint8Array | undefined;
 }
 
 /** Which facts. */
@@ -106,6 +89,8 @@ export class FactStore {
   readonly #identity = crypto.randomUUID();
   /** Of the model that reads; undefined until it is known, when no vector is read. */
   mark: string | undefined;
+  /** Called with facts that are gone from now on, whoever erased them. */
+  onGone: ((facts: readonly Fact[]) => void) | undefined;
   readonly #now: () => number;
 
   /** Without a log facts are gone with the process. `now` is the time for expiry, in milliseconds since 1970. */
@@ -121,6 +106,8 @@ export class FactStore {
     this.#log = log;
     this.#now = now;
     for (const record of records) this.#add(record);
+    // A change of nothing sees what others have written, as every change does.
+    log?.watch?.(() => this.#changes.add(() => nothing).catch(() => undefined));
   }
 
   /** Where facts are kept; undefined: nowhere. */
@@ -206,10 +193,12 @@ export class FactStore {
       (selection.scope === undefined || selection.scope === fact.scope) &&
       (!("id" in selection) || selection.id === fact.id);
     this.#expire();
-    if (!this.#stored.some(isMeant) && this.#changes.isIdle) return [];
+    const isAlone = this.#log?.watch === undefined;
+    if (isAlone && !this.#stored.some(isMeant) && this.#changes.isIdle) return [];
     let gone: Fact[] = [];
     await this.#changes.add(() => {
       const meant = this.#stored.filter(isMeant);
+      if (meant.length === 0) return nothing;
       gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
       const stored = without(this.#stored, isMeant);
       return { contents: { stored, snapshots: this.#snapshots } };
@@ -257,12 +246,32 @@ export class FactStore {
     });
   }
 
-  /** Keeps other writers out until `close`, and sees what they have written. Every change does that first. */
+  /** Sees what other writers have written, or keeps them out until `close`. Every change does that first. */
   async begin(): Promise<void> {
-    const records = await this.#log?.begin();
-    if (records === undefined) return;
-    this.#become({ stored: [], snapshots: [] });
-    for (const record of records) this.#add(record);
+    const news = await this.#log?.begin();
+    if (news?.isAll === true) this.#become(this.#contentsOf(news.records));
+    else if (news !== undefined) {
+      this.#moment++;
+      for (const record of news.records) this.#add(record);
+    }
+  }
+
+  /** With the facts that are held already, where nothing has changed in them. */
+  #contentsOf(records: readonly LogRecord[]): Contents {
+    const known = new Map(this.#stored.map((one) => [one.number, one]));
+    const later = new Map<string, number>();
+    const stored: Stored[] = [];
+    for (const record of records.toReversed()) {
+      this.#number = Math.max(this.#number, record.number);
+      if (record.kind === "snapshot") continue;
+      const key = keyOf(record.fact);
+      const replacedBy = later.get(key) ?? Infinity;
+      later.set(key, record.number);
+      const held = known.get(record.number);
+      const isSame = held?.replacedBy === replacedBy && isEqual(encodedOf(held), encodedOf(record));
+      stored.unshift(isSame ? held : this.#made(record, replacedBy));
+    }
+    return { stored, snapshots: records.filter((one) => one.kind === "snapshot") };
   }
 
   /** Waits for changes that were asked for. */
@@ -279,10 +288,11 @@ export class FactStore {
   }
 
   async #append(records: readonly LogRecord[]): Promise<void> {
-    const encoded = records.map(encodeRecord);
-    if (records.length > 0) await this.#log?.append(encoded);
+    if (records.length === 0) return;
+    const encoded = records.map((record) => ({ ...record, encoded: encodeRecord(record) }));
+    await this.#log?.append(encoded.map((record) => record.encoded));
     this.#moment++;
-    for (const [i, record] of records.entries()) this.#add(record, encoded[i]);
+    for (const record of encoded) this.#add(record);
   }
 
   async #replace(contents: Contents): Promise<void> {
@@ -298,23 +308,20 @@ export class FactStore {
     await this.#replace(contents);
   }
 
-  #add(record: LogRecord, encoded?: Uint8Array): void {
+  #add(record: LogRecord): void {
     this.#number = Math.max(this.#number, record.number);
     if (record.kind === "snapshot") this.#snapshots.push(record);
-    else this.#put(record, encoded);
+    else {
+      const stored = this.#made(record, Infinity);
+      this.#stored.push(stored);
+      this.#show(stored);
+    }
   }
 
-  #put(record: FactRecord, encoded: Uint8Array | undefined): void {
-    const stored = this.#made(record, Infinity);
-    stored.encoded = encoded;
-    this.#stored.push(stored);
-    this.#show(stored);
-  }
-
-  #made({ kind, fact, edits, subject, number }: FactRecord, replacedBy: number): Stored {
+  #made({ kind, fact, edits, subject, number, encoded }: FactRecord, replacedBy: number): Stored {
     const since = this.#moment;
     const until = replacedBy === Infinity ? Infinity : since;
-    return { kind, fact, edits, subject, number, replacedBy, since, until, encoded: undefined };
+    return { kind, fact, edits, subject, number, replacedBy, since, until, encoded };
   }
 
   /** Readers see it from this moment on. */
@@ -346,8 +353,8 @@ export class FactStore {
   #become({ stored, snapshots }: Contents): void {
     this.#moment++;
     const [kept, had] = [new Set(stored), new Set(this.#stored)];
-    for (const one of had) {
-      if (kept.has(one)) continue;
+    const gone = this.#stored.filter((one) => !kept.has(one));
+    for (const one of gone) {
       one.until = Math.min(one.until, this.#moment);
       this.#numHidden++;
       const key = keyOf(one.fact);
@@ -356,6 +363,7 @@ export class FactStore {
     this.#snapshots = [...snapshots];
     this.#stored = stored.map((one) => (had.has(one) ? one : this.#made(one, one.replacedBy)));
     for (const one of this.#stored) if (!had.has(one)) this.#show(one);
+    if (gone.length > 0) this.onGone?.(gone.map(({ fact }) => fact));
     // What nobody sees any more takes memory, and a look at each of its keys.
     if (this.#numHidden <= this.#live.size / 4) return;
     this.#numHidden = 0;
@@ -380,15 +388,17 @@ export class FactStore {
     }
     const over = new Set(this.#stored.filter(isOver).map(({ fact }) => keyOf(fact)));
     void this.#changes
-      .add(() => ({
-        contents: {
-          stored: without(this.#stored, ({ fact }) => over.has(keyOf(fact))),
-          snapshots: this.#snapshots,
-        },
-      }))
+      .add(() => {
+        const isGone = ({ fact }: Stored): boolean => over.has(keyOf(fact));
+        // Of several servers, one is first.
+        if (!this.#stored.some(isGone)) return nothing;
+        return { contents: { stored: without(this.#stored, isGone), snapshots: this.#snapshots } };
+      })
       .catch(() => undefined);
   }
 }
+
+const nothing = { records: [] };
 
 /** Facts: fewer that were replaced are no reason to write a log anew. */
 const LEAST_WASTE = 256;
@@ -422,7 +432,13 @@ function neededIn({ stored, snapshots }: Contents): Contents {
 }
 
 function recordsOf({ stored, snapshots }: Contents): Uint8Array[] {
-  return [...stored, ...snapshots]
-    .toSorted((a, b) => a.number - b.number)
-    .map((one) => (one.kind === "fact" ? (one.encoded ??= encodeRecord(one)) : encodeRecord(one)));
+  return [...stored, ...snapshots].toSorted((a, b) => a.number - b.number).map(encodedOf);
+}
+
+function encodedOf(record: LogRecord): Uint8Array {
+  return (record.encoded ??= encodeRecord(record));
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, i) => byte === other[i]);
 }

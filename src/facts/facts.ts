@@ -29,8 +29,6 @@ export interface LearningModel {
 
 export interface ForgetOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called when they are gone, before the vectors of what is left are found anew. */
-  readonly onForgotten?: (gone: readonly Fact[]) => void;
 }
 
 export class Facts {
@@ -86,10 +84,9 @@ export class Facts {
   async forget(
     model: LearningModel,
     selection: Selection,
-    { signal, onForgotten }: ForgetOptions = {},
+    { signal }: ForgetOptions = {},
   ): Promise<Fact[]> {
     const gone = await this.store.forget(selection);
-    onForgotten?.(gone);
     await restoreVectors(this.#learner(model), gone, { signal });
     return gone;
   }

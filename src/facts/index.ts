@@ -7,13 +7,13 @@ export {
   isFactName,
 } from "./fact.ts";
 export {
-  type FactLog,
   FactStore,
   type FactToAdd,
   type Selection,
   type Snapshot,
   type Stored,
 } from "./fact-store.ts";
+export type { FactLog } from "./fact-log.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";
 export type { LogRecord } from "./log-format.ts";

@@ -42,12 +42,15 @@ export interface FactRecord {
   readonly fact: Fact;
   readonly edits: readonly SuccessorEdit[];
   readonly subject?: SubjectEdit | undefined;
+  /** Its bytes, once they are known. */
+  encoded?: Uint8Array | undefined;
 }
 
 export interface SnapshotRecord {
   readonly kind: "snapshot";
   readonly number: number;
   readonly name: string;
+  encoded?: Uint8Array | undefined;
 }
 
 export type LogRecord = FactRecord | SnapshotRecord;

@@ -2,6 +2,7 @@
  * What all routes share: the served model and its name, the scheduler that runs it, and the metrics. Knows no route.
  */
 import { ChatTemplate } from "../chat/index.ts";
+import { type Fact, TaughtMemory } from "../facts/index.ts";
 import { Grammars } from "../grammar/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
@@ -118,6 +119,8 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
+  if (model.taught !== undefined)
+    model.taught.store.onGone = (facts) => forgetPrefixes(scheduler, facts);
   const name = alias ?? nameOf(model.path);
   let corpus: Promise<CorpusIndex | undefined> | undefined;
   const readCorpus = async (): Promise<CorpusIndex | undefined> => {
@@ -149,6 +152,15 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     grammars: startGrammarWorker && new Grammars(tokenizer, startGrammarWorker),
     created: Math.floor(Date.now() / 1000),
   };
+}
+
+/** What was read while a scope had these facts may hold their words. */
+function forgetPrefixes(scheduler: Scheduler, facts: readonly Fact[]): void {
+  const scopes = new Set(facts.map(({ scope }) => scope));
+  scheduler.clear(
+    ({ memory }) =>
+      memory instanceof TaughtMemory && memory.scopes.some((scope) => scopes.has(scope)),
+  );
 }
 
 export function stillLoading(): UnavailableError {

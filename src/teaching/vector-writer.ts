@@ -2,7 +2,7 @@
  * Finds, for facts that are taught, a vector for each: added to the residual stream where a key stands, it makes the
  * facts' completions follow. The layers below run once; those above run forward and backward, with a gradient for the
  * vectors alone. Packed weights are unpacked for the layers above. Knows ids, one model and one engine; no text, scopes,
- * logs or sessions. (docs/decisions/0039-vectors-of-facts.md)
+ * logs or sessions. (docs/decisions/0037-vectors-of-facts.md)
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { InvalidConfigError } from "../errors.ts";

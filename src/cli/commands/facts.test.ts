@@ -10,6 +10,7 @@ import { loadModel } from "../../load-model.ts";
 import { createServer, listen } from "../../server/node/index.ts";
 import { commands } from "../registry.ts";
 import { runCli } from "../run-cli.ts";
+import { redisServer, startServer, withoutRedis } from "../../../test/redis-cluster.ts";
 
 const shakespeare = fileURLToPath(new URL("../../../assets/shakespeare", import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), "engram-teach-"));
@@ -177,3 +178,33 @@ test("what cannot be is said, and nothing is changed", async () => {
   }
   assert.deepEqual((await engram<{ facts: object[] }>("facts", model, "--json")).json.facts, []);
 });
+
+test(
+  "a memory that servers share is listed and erased from the command line",
+  { skip: redisServer === undefined && withoutRedis },
+  async () => {
+    const node = await startServer();
+    try {
+      const url = `redis://${node.host}:${node.port}/shared`;
+      {
+        await using served = await loadModel(shakespeare, { memoryUrl: url });
+        await served.teach([{ prompt: "The key of the abbey lies", completion: "under a stone" }]);
+      }
+      const shared = ["--memory-url", url];
+      const listed = await engram("facts", model, ...shared);
+      assert.match(listed.out, /"The key of the abbey lies" -> " under a stone"\n$/);
+      assert.match(await said("The key of the abbey lies", ...shared), /^ under a stone/);
+      assert.equal(
+        (await engram("forget", model, "--all", ...shared)).out,
+        "1 fact is forgotten\n",
+      );
+      assert.equal((await engram("facts", model, ...shared)).out, "");
+      const both = await engram("facts", model, ...shared, "--memory-dir", scratch);
+      assert.match(both.err, /not both/);
+    } finally {
+      await node.stop();
+    }
+    const away = await engram("facts", model, "--memory-url", "redis://127.0.0.1:1/shared");
+    assert.ok(away.code !== 0 && away.err.includes("no memory answers"), away.err);
+  },
+);

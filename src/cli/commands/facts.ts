@@ -5,7 +5,7 @@ import { formatFacts } from "../../facts/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
-import { factName, memoryDirOption } from "../model-options.ts";
+import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
@@ -19,7 +19,7 @@ export const factsCommand: Command = defineCommand({
   options: [
     { flags: "--scope <NAME...>", description: "only of these scopes (default: of all)" },
     { flags: "--out <FILE>", description: "write them to FILE, which must not exist" },
-    memoryDirOption,
+    ...memoryOptions,
     urlOption,
   ],
   examples: ["facts models/tiny", "facts models/tiny --scope acme --out acme.jsonl"],
@@ -27,16 +27,18 @@ export const factsCommand: Command = defineCommand({
     model: path,
     out: path.optional(),
     scope: z.array(factName).optional(),
-    memoryDir: path.optional(),
+    ...memorySchema,
     url: z.string().optional(),
   }),
-  async run({ model, scope, out, url, memoryDir }, context) {
+  async run({ model, scope, out, url, memoryDir, memoryUrl }, context) {
     const { print, progress } = context;
     const client = url === undefined ? undefined : new FactsClient(url, context);
-    const store = client === undefined ? await openFactsOf(model, { memoryDir }) : undefined;
+    const store =
+      client === undefined ? await openFactsOf(model, { memoryDir, memoryUrl }) : undefined;
     const facts = store?.facts(scope).map(({ fact }) => fact) ?? (await client!.facts(scope));
     const place = store?.place ?? client!.url;
     const snapshots = store?.snapshots ?? [];
+    await store?.close();
     if (facts.length === 0) progress.note(`nothing was taught (${place})`);
     if (out !== undefined) await writeFile(out, formatFacts(facts), { flag: "wx" });
     else

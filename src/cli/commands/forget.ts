@@ -5,7 +5,7 @@ import type { Selection } from "../../facts/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
-import { factName, memoryDirOption } from "../model-options.ts";
+import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
@@ -21,7 +21,7 @@ export const forgetCommand: Command = defineCommand({
     { flags: "--id <ID>", description: "the fact of this name (in --scope, or in all)" },
     { flags: "--scope <NAME>", description: "all facts of this scope" },
     { flags: "--all", description: "everything" },
-    memoryDirOption,
+    ...memoryOptions,
     urlOption,
   ],
   examples: ["forget models/tiny --id 3f9a0c12d4e5b678", "forget models/tiny --scope acme"],
@@ -30,10 +30,10 @@ export const forgetCommand: Command = defineCommand({
     id: factName.optional(),
     scope: factName.optional(),
     all: z.boolean().optional(),
-    memoryDir: path.optional(),
+    ...memorySchema,
     url: z.string().optional(),
   }),
-  async run({ model, id, scope, all = false, url, memoryDir }, context) {
+  async run({ model, id, scope, all = false, url, memoryDir, memoryUrl }, context) {
     const { print } = context;
     if (all ? id !== undefined || scope !== undefined : id === undefined && scope === undefined)
       throw new InvalidConfigError("expected --id, or --scope, or --all alone");
@@ -48,7 +48,7 @@ export const forgetCommand: Command = defineCommand({
       return { model, place: url, forgotten };
     }
     const selection: Selection = { scope, ...(id === undefined ? { all: true } : { id }) };
-    const store = await openFactsOf(model, { memoryDir });
+    const store = await openFactsOf(model, { memoryDir, memoryUrl });
     try {
       const forgotten = await store.forget(selection);
       if (id !== undefined && forgotten.length === 0) throw missing(store.place);

@@ -25,7 +25,8 @@ import { inspectorPage } from "../inspector-page.ts";
 import {
   ctxSizeOption,
   dtypeOption,
-  memoryDirOption,
+  memoryOptions,
+  memorySchema,
   openedBy,
   packList,
   packOption,
@@ -67,7 +68,7 @@ export const serveCommand: Command = defineCommand({
       description: "JSON of several keys, each with its scopes, rights and quotas",
       env: "ENGRAM_API_KEYS",
     },
-    memoryDirOption,
+    ...memoryOptions,
     { ...packOption, env: "ENGRAM_PACK" },
     {
       flags: "--cors-origins <ORIGINS>",
@@ -107,7 +108,7 @@ export const serveCommand: Command = defineCommand({
     port: port.default(8080),
     apiKey: z.string().min(1, "expected a key, got an empty string").optional(),
     apiKeys: path.optional(),
-    memoryDir: path.optional(),
+    ...memorySchema,
     pack: packList,
     corsOrigins: z
       .string()
@@ -131,6 +132,7 @@ export const serveCommand: Command = defineCommand({
       apiKey,
       apiKeys: keysFile,
       memoryDir,
+      memoryUrl,
       pack,
       corsOrigins,
       alias,
@@ -160,7 +162,10 @@ export const serveCommand: Command = defineCommand({
       context,
     );
     checkAccess(access);
-    const opening = openedBy({ dtype, threads, table, tableMemory, memoryDir, pack }, context);
+    const opening = openedBy(
+      { dtype, threads, table, tableMemory, memoryDir, memoryUrl, pack },
+      context,
+    );
     await using owned = new DisposalStack();
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);

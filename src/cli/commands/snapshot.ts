@@ -3,7 +3,7 @@ import * as z from "zod";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
-import { factName, memoryDirOption } from "../model-options.ts";
+import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
@@ -16,7 +16,7 @@ export const snapshotCommand: Command = defineCommand({
   arguments: [modelArgument, { name: "NAME", description: "a name that is not taken" }],
   options: [
     { flags: "--remove", description: "remove the snapshot instead" },
-    memoryDirOption,
+    ...memoryOptions,
     urlOption,
   ],
   examples: ["snapshot models/tiny monday", "snapshot models/tiny monday --remove"],
@@ -24,10 +24,10 @@ export const snapshotCommand: Command = defineCommand({
     model: path,
     name: factName,
     remove: z.boolean().optional(),
-    memoryDir: path.optional(),
+    ...memorySchema,
     url: z.string().optional(),
   }),
-  async run({ model, name, remove = false, url, memoryDir }, context) {
+  async run({ model, name, remove = false, url, memoryDir, memoryUrl }, context) {
     const { print } = context;
     const done = `snapshot ${name} is ${remove ? "removed" : "kept"}\n`;
     if (url !== undefined) {
@@ -36,7 +36,7 @@ export const snapshotCommand: Command = defineCommand({
       print(done);
       return { model, place: url, snapshots };
     }
-    const store = await openFactsOf(model, { memoryDir });
+    const store = await openFactsOf(model, { memoryDir, memoryUrl });
     try {
       await (remove ? store.removeSnapshot(name) : store.snapshot(name));
       const { place, snapshots } = store;
@@ -58,15 +58,15 @@ export const rollbackCommand: Command = defineCommand({
     modelArgument,
     { name: "NAME", description: "a snapshot, as engram facts lists them" },
   ],
-  options: [memoryDirOption, urlOption],
+  options: [...memoryOptions, urlOption],
   examples: ["rollback models/tiny monday"],
   schema: z.object({
     model: path,
     name: factName,
-    memoryDir: path.optional(),
+    ...memorySchema,
     url: z.string().optional(),
   }),
-  async run({ model, name, url, memoryDir }, context) {
+  async run({ model, name, url, memoryDir, memoryUrl }, context) {
     const { print } = context;
     const tell = (facts: number): void => print(`back at ${name}: ${facts} facts\n`);
     if (url !== undefined) {
@@ -74,7 +74,7 @@ export const rollbackCommand: Command = defineCommand({
       tell(facts);
       return { model, place: url, facts };
     }
-    const store = await openFactsOf(model, { memoryDir });
+    const store = await openFactsOf(model, { memoryDir, memoryUrl });
     try {
       await store.rollback(name);
       const facts = store.facts();

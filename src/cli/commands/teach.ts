@@ -7,7 +7,7 @@ import { loadModel } from "../../load-model.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
-import { factName, memoryDirOption, openedBy } from "../model-options.ts";
+import { factName, memoryOptions, memorySchema, openedBy } from "../model-options.ts";
 import { FactsClient, type ServerTaught, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
@@ -35,7 +35,7 @@ export const teachCommand: Command = defineCommand({
     { flags: "--scope <NAME>", description: "whom it is for (default: default)" },
     { flags: "--id <ID>", description: "its name; a fact of that name is replaced" },
     { flags: "--source <TEXT>", description: "where it is from, for readers" },
-    memoryDirOption,
+    ...memoryOptions,
     urlOption,
     threadsOption,
   ],
@@ -55,7 +55,7 @@ export const teachCommand: Command = defineCommand({
     scope: factName.optional(),
     id: factName.optional(),
     source: z.string().optional(),
-    memoryDir: path.optional(),
+    ...memorySchema,
     url: z.string().optional(),
     ...threadsSchema,
   }),

@@ -7,7 +7,7 @@ import { type FileHandle, lstat, mkdir, open, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ProcessLock, syncDirectory, writeAt, writeDurably } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
-import type { FactLog } from "../fact-store.ts";
+import type { FactLog, News } from "../fact-log.ts";
 import {
   encodeCommits,
   encodeHeader,
@@ -59,7 +59,7 @@ export class FactLogFile implements FactLog {
     return records;
   }
 
-  async begin(): Promise<readonly LogRecord[] | undefined> {
+  async begin(): Promise<News | undefined> {
     if (this.#lock !== undefined) return undefined;
     try {
       await mkdir(this.#directory, { recursive: true });
@@ -75,7 +75,8 @@ export class FactLogFile implements FactLog {
     }
     try {
       const found = await readLog(this.name);
-      return found?.version === this.#version ? undefined : await this.read();
+      if (found?.version === this.#version) return undefined;
+      return { records: await this.read(), isAll: true };
     } catch (error) {
       await this.#lock.release();
       this.#lock = undefined;

@@ -3,13 +3,7 @@
  * other writes; no generation waits for it.
  */
 import type { Hono } from "hono";
-import {
-  type Fact,
-  type Facts,
-  type FactStore,
-  type Taught,
-  TaughtMemory,
-} from "../../facts/index.ts";
+import type { Facts, FactStore, Taught } from "../../facts/index.ts";
 import { ApiError } from "../api-error.ts";
 import { forgetSchema, listSchema } from "../facts-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
@@ -55,9 +49,7 @@ export function factRoutes(app: Hono, context: RouteContext): void {
         : writableScope(principal, scope);
     if (mine === undefined && !principal.isAdmin) throw forbidden("all", "write");
     const selection = { scope: mine, ...(id === undefined ? { all: true as const } : { id }) };
-    const gone = await serving.model.forget(selection, {
-      onForgotten: (facts) => forgetPrefixes(serving, facts),
-    });
+    const gone = await serving.model.forget(selection);
     return c.json({ forgotten: gone.map((fact) => fact.id) });
   });
 
@@ -81,9 +73,7 @@ export function factRoutes(app: Hono, context: RouteContext): void {
 
   app.post("/engram/snapshots/:name/rollback", async (c) => {
     const { store } = adminOf(context, c.req.raw);
-    const before = store.facts().map(({ fact }) => fact);
     await store.rollback(c.req.param("name"));
-    forgetPrefixes(context.serving(), before);
     return c.json({ facts: store.facts().length, snapshots: snapshotsJson(store) });
   });
 }
@@ -101,15 +91,6 @@ function adminOf(context: RouteContext, request: Request): Facts {
     status: 403,
     code: "admin_only",
   });
-}
-
-/** What was read while a scope had these facts may hold their words. */
-function forgetPrefixes({ scheduler }: Serving, facts: readonly Fact[]): void {
-  const scopes = new Set(facts.map(({ scope }) => scope));
-  scheduler.clear(
-    ({ memory }) =>
-      memory instanceof TaughtMemory && memory.scopes.some((scope) => scopes.has(scope)),
-  );
 }
 
 function taughtJson({ fact, before, after, milliseconds, ...of }: Taught): object {
