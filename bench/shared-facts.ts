@@ -60,10 +60,10 @@ for (let n = 0; n < 20; n++) {
 await a.close();
 await b.close();
 await node.stop();
-const part = (times: number[], share: number): string =>
-  times
-    .toSorted((x, y) => x - y)
-    [Math.min(times.length - 1, Math.floor(share * times.length))]!.toFixed(1);
+function part(times: number[], share: number): string {
+  const sorted = times.toSorted((x, y) => x - y);
+  return sorted[Math.min(times.length - 1, Math.floor(share * times.length))]!.toFixed(1);
+}
 console.log("measure,median_ms,p99_ms");
 for (const [name, times] of [
   ["written", told],
