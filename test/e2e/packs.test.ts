@@ -28,6 +28,7 @@ import {
 import { conflictsOf } from "../../src/packs/index.ts";
 import { PackFile, writePack } from "../../src/packs/node/index.ts";
 import { trainReader } from "../../src/train-reader.ts";
+import { createServer, type EngramServer } from "../../src/server/index.ts";
 import { saveModel } from "../../src/save-model.ts";
 import { markOf } from "../../src/teaching/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
@@ -222,6 +223,8 @@ test("packs are refused where ids are other tokens, nothing weighs them, or the 
     InvalidConfigError,
   );
   await assert.rejects(open("counting", "dogs.txt"), FormatError);
+  await assert.rejects(open("counting", "no.pack"), /expected a pack, found no such file/);
+  await assert.rejects(open("counting", "plain"), /expected a pack, found no file/);
   await assert.rejects(open("counting", "dogs.pack", "dogs.pack"), InvalidConfigError);
 });
 
@@ -349,6 +352,48 @@ test("tables are weighed alike however a text is read, and chances sum to one", 
   const whole = read([[0, ids.length]]);
   assert.deepEqual(read(ids.map((_, i) => [i, i + 1] as const)), whole);
   for (const one of whole.probs) assert.ok(Math.abs(one.reduce((a, b) => a + b, 0) - 1) < 1e-5);
+});
+
+test("a request chooses packs; texts that chose others are answered beside each other, each as if alone", async () => {
+  await using bare = await open("counting");
+  await using model = await open("counting", "dogs.pack", "cats.pack");
+  const [plainServer, server] = [createServer(bare), createServer(model, { parallel: 4 })];
+  await Promise.all([plainServer.ready, server.ready]);
+  const ask = async (
+    to: EngramServer,
+    engram?: object,
+  ): Promise<{ status: number; said: string }> => {
+    const body = {
+      prompt: "the dog sat on the",
+      temperature: 0,
+      max_tokens: 6,
+      logprobs: 3,
+      engram,
+    };
+    const request = new Request("http://engram/v1/completions", {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    const response = await to.fetch(request);
+    const { choices, error } = (await response.json()) as { choices?: unknown; error?: unknown };
+    return { status: response.status, said: JSON.stringify(choices ?? error) };
+  };
+  const off = await ask(plainServer);
+  const asked = [{ packs: [] }, { packs: ["dogs"] }, { packs: ["cats"] }, {}];
+  const alone = [];
+  for (const one of asked) alone.push(await ask(server, one));
+  assert.equal(off.status, 200, off.said);
+  assert.equal(alone[0]!.said, off.said);
+  assert.equal(new Set(alone.slice(0, 3).map(({ said }) => said)).size, 3);
+  const together = await Promise.all(asked.map((one) => ask(server, one)));
+  const textsOf = (said: string): unknown[] =>
+    (JSON.parse(said) as { text: string }[]).map((choice) => choice.text);
+  for (const [i, { said }] of together.entries())
+    assert.deepEqual(textsOf(said), textsOf(alone[i]!.said));
+  const unknown = await ask(server, { packs: ["mice"] });
+  assert.equal(unknown.status, 400);
+  assert.match(unknown.said, /no pack/);
+  await Promise.all([plainServer.close(), server.close()]);
 });
 
 test("where packs disagree is counted, with the surest examples", async () => {

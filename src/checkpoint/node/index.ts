@@ -13,6 +13,7 @@ export {
   setAside,
   type SaveCheckpointOptions,
 } from "./atomic-dir.ts";
+export { openPath } from "./open-path.ts";
 export { findDamage, readManifest, writeManifest } from "./checked-file.ts";
 export { digestLike, findForeignSum } from "./foreign-sums.ts";
 export { filesIn, sealDirectory } from "./seal.ts";

@@ -3,16 +3,17 @@
  * no model and no texts.
  */
 import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
 import { countedTensors as counted } from "../../at-rest/index.ts";
-import { openFileRanges } from "../../bytes/node/index.ts";
+import type { ByteRanges } from "../../bytes/index.ts";
 import {
   layoutFile,
   SafetensorsFile,
   type TensorSource,
   tensorSource,
 } from "../../checkpoint/index.ts";
-import { writeSafetensors } from "../../checkpoint/node/index.ts";
-import { FormatError } from "../../errors.ts";
+import { openPath, writeSafetensors } from "../../checkpoint/node/index.ts";
+import { FormatError, InvalidConfigError } from "../../errors.ts";
 import {
   BLOCK_BYTES,
   checkDirectory,
@@ -88,10 +89,18 @@ export async function writePack(
   return id;
 }
 
+async function openFile(path: string): Promise<ByteRanges> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile() === true) return openPath(path);
+  throw new InvalidConfigError(
+    `${path}: expected a pack, found ${found === undefined ? "no such file" : "no file"}; engram pack build makes packs`,
+  );
+}
+
 /** Whether a file is a pack, or was one before it was damaged. */
 export async function isPackFile(path: string): Promise<boolean> {
   try {
-    await using file = await SafetensorsFile.open(await openFileRanges(path));
+    await using file = await SafetensorsFile.open(await openFile(path));
     return isPackHeader(file.header);
   } catch (error) {
     if (error instanceof FormatError) return false;
@@ -118,7 +127,7 @@ export class PackFile {
 
   /** Throws `FormatError` for what is no pack, or not a whole one. */
   static async open(path: string): Promise<PackFile> {
-    const ranges = await openFileRanges(path);
+    const ranges = await openFile(path);
     const file = await SafetensorsFile.open(ranges);
     try {
       const info = parsePackHeader(file.header);
