@@ -44,7 +44,6 @@ choose([]);
 if (baseNames.length > 0) choose(baseNames);
 const names = others.map(nameOf);
 for (const one of names) {
-  if (baseNames.length > 0) choose([one]);
   choose([one, ...baseNames]);
 }
 for (const one of names)

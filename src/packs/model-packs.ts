@@ -27,7 +27,8 @@ export interface ModelPacks {
     model: { readonly mark: string; readonly hiddenSize: number } | undefined,
   ): Promise<ReaderWeights | undefined>;
   /**
-   * Counts as one memory: those of some packs, by default of all, in the order of `names`, and behind them the model's own.
+   * Counts as one memory: those of some packs, by default of all, in the order of `names`, and behind them the model's own,
+   * or those that came with its reader. Of no packs: the model's own.
    * Throws `RequestError` for a name that is none.
    */
   memory(own: CountedMemory | undefined, names?: readonly string[]): Memory | undefined;

@@ -34,8 +34,10 @@ const HELD_OUT = 0.1;
 /** At least, of all passes together. */
 const LEAST_STEPS = 1200;
 const BATCH = 256;
-const PEAK_LR = 5e-3;
+const PEAK_LR = 2e-2;
 const DECAY = 1e-3;
+/** With which every distribution begins at least, so that it can be learned to be believed. */
+const LEAST_SHARE = 1e-3;
 /** A chance of zero would have no logarithm. */
 const LEAST = 1e-30;
 
@@ -43,6 +45,7 @@ export function fitMixture(samples: MixtureSamples, seed = 0): FittedMixture {
   const { count } = samples;
   const fit = new Fit(samples);
   const numLearned = count - Math.max(1, Math.floor(HELD_OUT * count));
+  fit.start(numLearned);
   const random = Random.fromSeed(seed, "mixture");
   const order = Uint32Array.from({ length: numLearned }, (_, i) => i);
   const passes = Math.ceil(LEAST_STEPS / Math.ceil(numLearned / BATCH));
@@ -127,6 +130,24 @@ class Fit {
       // What never changes says nothing.
       this.#scale[at + i] = deviation > 1e-6 ? length / deviation : 0;
     }
+  }
+
+  /** Begins with the best shares that are the same everywhere, by expectation and maximization over the first samples. */
+  start(numLearned: number): void {
+    const [outputs, { chances }] = [this.#outputs, this.#samples];
+    let shares = new Float64Array(outputs).fill(1 / outputs);
+    for (let round = 0; round < 30; round++) {
+      const next = new Float64Array(outputs);
+      for (let n = 0; n < numLearned; n++) {
+        let sum = LEAST;
+        for (let k = 0; k < outputs; k++) sum += shares[k]! * chances[n * outputs + k]!;
+        for (let k = 0; k < outputs; k++)
+          next[k]! += (shares[k]! * chances[n * outputs + k]!) / sum / numLearned;
+      }
+      shares = next;
+    }
+    for (let k = 0; k < outputs; k++)
+      this.weights[k * this.#width + this.#width - 1] = Math.log(Math.max(shares[k]!, LEAST_SHARE));
   }
 
   /** Mean loss of the samples `from`..`to`-1. */

@@ -76,6 +76,10 @@ class Packs implements ModelPacks {
     return [...this.#files.keys()];
   }
 
+  get #readerName(): string | undefined {
+    return [...this.#files].find(([, file]) => file === this.#reader)?.[0];
+  }
+
   get numBytes(): number {
     return [...this.#files.values()].reduce((sum, { fileBytes }) => sum + fileBytes, 0);
   }
@@ -114,7 +118,10 @@ class Packs implements ModelPacks {
     own: CountedMemory | undefined,
     names: readonly string[] = this.names,
   ): Memory | undefined {
-    const parts = [...new Set(names)].map((name) => {
+    const asked = new Set(names);
+    // Alone a pack would be believed outside its domain, too (docs/results/2026-11-28-packs.md).
+    if (asked.size > 0 && this.#readerName !== undefined) asked.add(this.#readerName);
+    const parts = [...asked].map((name) => {
       const counts = this.#counts.get(name);
       if (counts !== undefined) return counts;
       throw new RequestError(`there is no pack "${name}"; there are ${this.names.join(", ")}`);
