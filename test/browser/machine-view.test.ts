@@ -20,7 +20,7 @@ describe("the machine", { skip: withoutBrowser }, async () => {
     const { page, complaints } = await inspector.open("#/machine?k=6");
     await stripTokens(page);
     const says = async (stage: string): Promise<string> =>
-      (await page.locator(`[data-stage="${stage}"]`).getAttribute("aria-label"))!;
+      (await page.locator(`[data-stage="${stage}"] desc`).textContent())!;
     const { layers, tokens, log_probs: chances } = report;
     const [{ after: read }] = layers;
     assert.ok((await says("numbers")).includes(read.rows[5].join(", ")));

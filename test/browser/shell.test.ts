@@ -23,8 +23,8 @@ describe("the page", { skip: withoutBrowser }, async () => {
   test("talks to its own server only, and may not do otherwise", async () => {
     const { page, requests, complaints } = await inspector.open();
     await stripTokens(page);
-    for (const view of ["On and off", "Table", "Training"])
-      await page.getByRole("link", { name: view }).click();
+    for (const view of ["Machine", "Text", "Table", "Training"])
+      await page.getByRole("navigation").getByRole("link", { name: view, exact: true }).click();
     assert.ok(requests.length > 5);
     for (const url of requests) assert.ok(url.startsWith(`${inspector.url}/`), url);
     assert.deepEqual(complaints, []);
@@ -80,7 +80,13 @@ describe("the page", { skip: withoutBrowser }, async () => {
       await page.keyboard.press("Tab");
       seen.push(await focused());
     }
-    for (const name of ["Text", "On and off", "Switch to dark colours", "Let the model go on"])
+    for (const name of [
+      "Start",
+      "Text",
+      "Switch to dark colours",
+      "Copy link",
+      "Save the token strip as JSON",
+    ])
       assert.ok(seen.includes(name), `${name} is not among ${seen.join(", ")}`);
     const token = async (): Promise<number> =>
       page.evaluate(() => Number((document.activeElement as HTMLElement).dataset["index"]));
@@ -114,8 +120,6 @@ describe("the page", { skip: withoutBrowser }, async () => {
   for (const [scheme, view] of [
     ["light", "text"],
     ["dark", "text"],
-    ["light", "compare"],
-    ["dark", "compare"],
     ["light", "teach"],
     ["dark", "teach"],
   ] as const)
@@ -136,7 +140,7 @@ describe("the page", { skip: withoutBrowser }, async () => {
     });
 
   test("fits a narrow window without being pushed sideways", async () => {
-    for (const view of ["text", "compare", "teach"]) {
+    for (const view of ["start", "machine", "text", "teach"]) {
       const { page } = await inspector.open(`#/${view}?k=3`, {
         viewport: { width: 400, height: 800 },
       });
@@ -150,22 +154,15 @@ describe("the page", { skip: withoutBrowser }, async () => {
 
   for (const width of [1400, 1100, 390, 320])
     test(`every control is whole, wide enough for a finger and called what it shows, at ${width} pixels`, async () => {
-      for (const view of ["text", "compare", "memory", "teach"]) {
+      for (const view of ["start", "machine", "text", "memory", "teach"]) {
         const { page } = await inspector.open(`#/${view}?k=3&a=h1+r1:5`, {
           viewport: { width, height: 800 },
         });
         if (view === "memory") await page.getByRole("button", { name: "A text" }).waitFor();
         else {
           await stripTokens(page);
-          if (view !== "teach")
-            await page
-              .getByRole("button", { name: "Use the text above" })
-              .or(page.getByRole("slider"))
-              .first()
-              .waitFor();
-          const corpus = page.getByRole("button", { name: "Use the text above" });
           if (view === "text") {
-            await corpus.click();
+            await page.getByRole("button", { name: "Use the text above" }).click();
             await page.locator("[data-row] summary").first().waitFor();
           }
         }

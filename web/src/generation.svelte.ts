@@ -3,6 +3,7 @@
  * shown at the reader's pace, one frame's worth at a time. Pausing holds the show, not the server. A token
  * is shown when the model has read it, since only then its gate is known. Knows no view.
  */
+import { type Ablation, isEmptyAblation } from "./ablation.ts";
 import { tokensIn } from "./pace.ts";
 import { isAbort, streamJson } from "./api.ts";
 import type { Input } from "./inspection.svelte.ts";
@@ -22,6 +23,7 @@ export interface GenerationOptions {
   readonly numTokens: number;
   readonly temperature: number;
   readonly scale: number;
+  readonly ablate: Ablation;
 }
 
 interface Chunk {
@@ -106,7 +108,7 @@ class Generation {
   }
 
   async #receive(options: GenerationOptions, signal: AbortSignal): Promise<void> {
-    const { ids, numTokens, temperature, scale } = options;
+    const { ids, numTokens, temperature, scale, ablate } = options;
     const texts: string[] = [];
     const body = {
       prompt: ids,
@@ -115,7 +117,11 @@ class Generation {
       temperature,
       logprobs: 0,
       stream: true,
-      engram: { scale, return: ["gates"] },
+      engram: {
+        scale,
+        return: ["gates"],
+        ...(!isEmptyAblation(ablate) && { ablate }),
+      },
     };
     for await (const { choices } of streamJson<Chunk>("v1/completions", { body, signal }))
       for (const { logprobs, engram } of choices) {

@@ -11,7 +11,10 @@ export interface Place {
 /** Reads what stands behind the #. Unknown text is the first view. */
 export function parsePlace(hash: string): Place {
   const [path = "", query = ""] = split(hash.replace(/^#\/?/, ""));
-  return { view: path, params: Object.fromEntries(new URLSearchParams(query)) };
+  const params = Object.fromEntries(new URLSearchParams(query));
+  // Links that were made when there were two views of a text.
+  if (path === "compare") return { view: "text", params: { c: "change", ...params } };
+  return { view: path, params };
 }
 
 function split(text: string): [string, string] {

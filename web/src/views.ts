@@ -36,16 +36,9 @@ export const views: readonly ViewEntry[] = [
     id: "text",
     title: "Text",
     about:
-      "How far the memory is let in after every token, what it read there, and what that did to the next.",
+      "Every number: what the memory read after each token, what that did to the next, and what is left without parts of it.",
     needsModel: true,
     load: () => import("./views/text/TextView.svelte"),
-  },
-  {
-    id: "compare",
-    title: "On and off",
-    about: "What the memory changes: chances of the next token, and the loss of every one.",
-    needsModel: true,
-    load: () => import("./views/compare/CompareView.svelte"),
   },
   {
     id: "teach",

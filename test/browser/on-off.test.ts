@@ -1,4 +1,4 @@
-/** The third view: the same text with the memory and without. */
+/** In the view of a text: the same text with the memory and without, and parts of the memory taken away. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { Page } from "playwright-core";
@@ -77,8 +77,9 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
         expected,
       );
     };
+    // Of one layer there is nothing to choose.
+    assert.equal(await page.getByRole("button", { name: "Take away layer 1" }).count(), 0);
     for (const [name, ablate] of [
-      ["Take away layer 1", { layers: [1] }],
       ["Take away order 3-grams", { orders: [3] }],
       ["Take away head 0", { heads: [0] }],
     ] as const) {
@@ -103,7 +104,7 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
     });
     await acted.getByRole("button", { name: "put back all 4 rows" }).click();
     await expect({});
-    await page.getByRole("button", { name: "Take away layer 1", exact: true }).click();
+    await page.evaluate(() => (location.hash += "&a=l1"));
     await page.waitForFunction(
       () =>
         document.querySelector('[data-total="on"]')!.textContent ===
@@ -114,7 +115,7 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
   test("chances are those of the place before the token, with the text's own marked", async () => {
     const { page } = await inspector.open(placeOf({ k: "4" }));
     await stripTokens(page);
-    const rows = page.locator("aside tbody tr");
+    const rows = page.locator("[data-chances] tbody tr");
     await rows.first().waitFor();
     const shown = await rows.evaluateAll((found) =>
       found.map((row) => ({
@@ -196,10 +197,26 @@ describe("memory on and off", { skip: withoutBrowser }, async () => {
         "true",
         name,
       );
-    // The same settings stand behind the other view of the text, which says so.
-    await page.getByRole("link", { name: "Text", exact: true }).click();
     await page.getByText("The memory is scaled by 0.50").waitFor();
-    await page.goBack();
-    await page.getByRole("slider", { name: "Scale" }).waitFor();
+  });
+
+  test("what was taken away is missing when the model goes on, too", async () => {
+    const { page } = await inspector.open(placeOf({ s: "2", a: "o2" }));
+    await stripTokens(page);
+    await page.getByLabel("Tokens", { exact: true }).fill("8");
+    await page.getByLabel("Temperature").fill("0");
+    await page.getByRole("combobox", { name: /Pace/ }).selectOption({ label: "as they come" });
+    await page.getByRole("button", { name: "Let the model go on" }).click();
+    await page.getByText("8 tokens written by the model follow").waitFor();
+    const written = new URLSearchParams(page.url().split("?")[1]).get("g")!;
+    const ids = report.tokens.map(({ id }: { id: number }) => id);
+    const { choices } = await inspector.ask("v1/completions", {
+      prompt: ids,
+      max_tokens: 9,
+      temperature: 0,
+      engram: { scale: 2, ablate: { orders: [2] }, return: ["gates"] },
+    });
+    const { start, tokens } = choices[0].engram;
+    assert.equal(written, tokens.slice(ids.length - start).join("."));
   });
 });
