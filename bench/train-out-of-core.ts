@@ -55,7 +55,8 @@ import {
   Trainer,
   type TrainingState,
 } from "../src/training/index.ts";
-import { OutOfCoreTrainedTable, RamTable, type TrainedTable } from "../src/at-rest/node/index.ts";
+import { RamTable, type TrainedTable } from "../src/at-rest/index.ts";
+import { OutOfCoreTrainedTable } from "../src/at-rest/node/index.ts";
 import { saveTrainingState } from "../src/training/node/index.ts";
 import { median } from "./setup/training-run.ts";
 

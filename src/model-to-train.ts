@@ -2,7 +2,7 @@
  * What a training run changes, and the model made of it: weights, tables, and the memory as training reads it. Beside
  * `train-model.ts`, which says what happens to them; knows no files, no steps, no progress.
  */
-import type { TableShape, TrainedTable } from "./at-rest/node/index.ts";
+import type { TableShape, TrainedTable } from "./at-rest/index.ts";
 import type { TokenStream } from "./inference/index.ts";
 import {
   buildAddressing,

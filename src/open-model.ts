@@ -148,7 +148,7 @@ export class Model {
   readonly packs: ModelPacks | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
-  readonly #source: ByteSource | undefined;
+  readonly #corpus: Uint8Array | (() => Promise<Uint8Array | undefined>) | undefined;
   readonly #closing = new AbortController();
   /** Settles when the caches of its tables are as warm as they get without being used. */
   readonly warmed: Promise<void>;
@@ -159,8 +159,8 @@ export class Model {
       tokenizer: Tokenizer;
       language: LanguageModel;
       ownsBackend: boolean;
-      /** Where its files are. Default: nowhere. */
-      source?: ByteSource;
+      /** What `corpus` resolves to. Default: undefined. */
+      corpus?: Uint8Array | (() => Promise<Uint8Array | undefined>) | undefined;
       chatTemplate?: string | undefined;
       sampling?: SamplingOptions;
       taught?: Facts | undefined;
@@ -180,7 +180,7 @@ export class Model {
     this.language = parts.language;
     this.config = this.language.config;
     this.#ownsBackend = parts.ownsBackend;
-    this.#source = parts.source;
+    this.#corpus = parts.corpus;
     const tables = parts.warm === true ? (this.rows?.tables ?? []) : [];
     this.warmed = warmCaches(tables, this.#closing.signal);
   }
@@ -295,10 +295,7 @@ export class Model {
    * the model does not say. Throws `FormatError` for a file that is not what was saved.
    */
   async corpus(): Promise<Uint8Array | undefined> {
-    if (this.#source === undefined) return undefined;
-    await using files = await openModelFiles(this.#source);
-    // Most pages never ask for it.
-    return await (await import("./corpus-of-text.ts")).readCorpus(files);
+    return typeof this.#corpus === "function" ? this.#corpus() : this.#corpus;
   }
 
   async close(): Promise<void> {
@@ -436,7 +433,7 @@ export async function openModel(
     tokenizer,
     language,
     ownsBackend,
-    source,
+    corpus: () => corpusIn(source),
     chatTemplate,
     sampling,
     taught,
@@ -444,6 +441,12 @@ export async function openModel(
     packs,
     warm,
   });
+}
+
+/** Read when it is asked for: most never ask. */
+async function corpusIn(source: ByteSource): Promise<Uint8Array | undefined> {
+  await using files = await openModelFiles(source);
+  return await (await import("./corpus-of-text.ts")).readCorpus(files);
 }
 
 /** The weights, which are in every run, where the engine reads them in place. */

@@ -17,37 +17,19 @@ import { type BeginningOptions, checkTableMemory, findBeginning } from "./beginn
 import { corpusOfText } from "./corpus-of-text.ts";
 import { DisposalStack } from "./disposal-stack.ts";
 import { InvalidConfigError } from "./errors.ts";
-import { generateText } from "./generate-text.ts";
-import {
-  Decoder,
-  type LanguageModel,
-  Scorer,
-  type ScoreOptions,
-  type TokenStream,
-  withoutMemory,
-} from "./inference/index.ts";
-import { checkPlan, describePlan, formatBytes } from "./machine/index.ts";
+import { checkPlan, describePlan } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
 import { type RetrievalTable, rowFormat } from "./memory/index.ts";
 import { type ModelConfig, numParams, paramSpecs } from "./model/index.ts";
 import { checkPreset } from "./model-of-preset.ts";
-import { createParts, trainableModel } from "./model-to-train.ts";
-import { planTraining, scoredAtOnce } from "./plan-training.ts";
+import { createParts } from "./model-to-train.ts";
+import { planTraining } from "./plan-training.ts";
+import { runTraining, type TrainEvent, type TrainSummary } from "./run-training.ts";
 import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
-import { type Tokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
+import { toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
-import {
-  type Document,
-  excerptsOf,
-  modelCard,
-  Pace,
-  packDocuments,
-  type StepReport,
-  Trainer,
-  type TrainingRecipe,
-  type TrainingState,
-} from "./training/index.ts";
+import { type Document, modelCard, packDocuments } from "./training/index.ts";
 import {
   checkTexts,
   describeRun,
@@ -57,6 +39,8 @@ import {
   readPart,
   RunDirectory,
 } from "./training/node/index.ts";
+
+export type { TrainEvent } from "./run-training.ts";
 
 /** What to train, on what, and where to leave it. */
 export interface TrainModelOptions extends BeginningOptions {
@@ -80,41 +64,10 @@ export interface TrainModelOptions extends BeginningOptions {
   readonly command?: string;
 }
 
-/** What happens during a run, in order. Losses are nats a token. */
-export type TrainEvent =
-  | { readonly type: "phase"; readonly text: string }
-  | {
-      readonly type: "step";
-      readonly report: StepReport;
-      readonly steps: number;
-      readonly tokensPerSecond: number;
-      readonly secondsLeft: number;
-    }
-  | { readonly type: "valid"; readonly step: number; readonly bitsPerByte: number }
-  | { readonly type: "sample"; readonly step: number; readonly text: string }
-  | { readonly type: "checkpoint"; readonly step: number; readonly path: string };
-
 /** The result of a run; training.json has the same, without `out`. */
-export interface TrainResult {
+export interface TrainResult extends TrainSummary {
   readonly out: string;
-  readonly steps: number;
-  readonly numParams: number;
-  readonly numRows: number;
-  readonly trainTokens: number;
-  readonly trainBytes: number;
-  readonly validBytes: number;
-  /** Bits per byte of the held-out text, all of it, and with the memory left out. */
-  readonly bitsPerByte: number;
-  readonly bitsPerByteWithoutMemory: number | undefined;
-  /** Lines of the held-out text, from up to three places, to show the model with. */
-  readonly heldOutExcerpts: readonly string[];
-  /** Time of steps since the run was started or last resumed. */
-  readonly seconds: number;
 }
-
-/** Tokens scored at each validation on the way; the last one scores all. */
-const validationTokens = 40_000;
-const validationsPerRun = 5;
 
 /**
  * Trains a model and saves it. Throws `InvalidConfigError` or `FormatError` for unusable settings and texts before
@@ -242,81 +195,29 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     `${stream.tokens.length} tokens to train on, ${numParams(layout.specs)} weights${train === "all" ? "" : " to train"}, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
-  const { model, counts } = trainableModel(parts, { backend: options.backend, preset, stream });
-  if (counts !== undefined)
-    say(
-      `counts of n-grams of up to ${config.counted!.order} tokens: ${formatBytes(counts.numBytes)}, ` +
-        `${formatBytes(counts.heldBytes)} with those of ${preset.counted.folds} folds`,
-    );
-  const state: TrainingState = { layout, arrays, step: run.step };
-  const pace = new Pace(recipe.steps, state.step);
-  const saveCheckpoint = async (): Promise<void> => {
-    const { step } = state;
-    const { params } = model;
-    const contents = { step, identity, tokenizer: tokenizerJson, params, layout, arrays, tables };
-    emit({
-      type: "checkpoint",
-      step: state.step,
-      path: await run.save({
-        ...contents,
+  const { model, counts, summary } = await runTraining({
+    parts,
+    preset,
+    backend: options.backend,
+    stream,
+    valid,
+    tokenizer,
+    seed,
+    step: run.step,
+    samplePrompt: options.samplePrompt,
+    checkpointEvery: options.checkpointEvery,
+    emit,
+    signal,
+    log: (line) => run.log(line),
+    save: ({ step, model: { params }, counts: table }) =>
+      run.save({
+        ...{ step, identity, tokenizer: tokenizerJson, params, layout, arrays, tables },
         config: settings,
-        counts: counts && countedSources(counts.table),
+        counts: table && countedSources(table),
       }),
-    });
-  };
-  const validEvery = Math.ceil(recipe.steps / validationsPerRun);
-  const checkpointEvery = options.checkpointEvery ?? Math.ceil(recipe.steps / 10);
-  const trainer = await Trainer.create(model, state, { recipe, stream, seed });
-  owned.adopt(trainer, (one) => one.dispose());
-  await using scorer = await Scorer.create(model, scoredAtOnce(recipe));
-  await using decoder = new Decoder(model);
-  while (state.step < recipe.steps) {
-    if (signal?.aborted) {
-      await saveCheckpoint();
-      signal.throwIfAborted();
-    }
-    const report = await trainer.step();
-    const seconds = pace.count(report.numTokens);
-    const { tokensPerSecond, secondsLeft } = pace;
-    await run.log({
-      ...report,
-      tokensPerSecond: Math.round(tokensPerSecond),
-      seconds: Number(seconds.toFixed(4)),
-    });
-    emit({ type: "step", report, steps: recipe.steps, tokensPerSecond, secondsLeft });
-    if (state.step === recipe.steps) break;
-    if (state.step % validEvery === 0)
-      await pace.without(async () => {
-        const bitsPerByte = await bitsPerByteOf(scorer, valid, { maxTokens: validationTokens });
-        emit({ type: "valid", step: state.step, bitsPerByte });
-        const text = await sampleText(tokenizer, decoder, options.samplePrompt ?? "");
-        emit({ type: "sample", step: state.step, text });
-        await run.log({ step: state.step, validBitsPerByte: bitsPerByte, sample: text });
-      });
-    if (state.step % checkpointEvery === 0) await pace.without(saveCheckpoint);
-  }
-  say("scoring the held-out text");
-  const scoring: ScoreOptions = signal === undefined ? {} : { signal };
-  const bitsPerByte = await bitsPerByteOf(scorer, valid, scoring);
-  const bitsPerByteWithoutMemory = model.memory
-    ? await scoreWithoutMemory(model, { valid, recipe, scoring })
-    : undefined;
-  await run.log({ step: state.step, validBitsPerByte: bitsPerByte, bitsPerByteWithoutMemory });
-  const result: TrainResult = {
-    out,
-    steps: recipe.steps,
-    numParams: weights,
-    numRows,
-    trainTokens: stream.tokens.length,
-    trainBytes: stream.numBytes,
-    validBytes: valid.numBytes,
-    bitsPerByte,
-    bitsPerByteWithoutMemory,
-    heldOutExcerpts: excerptsOf((share) => textFrom(share, valid, tokenizer)),
-    seconds: pace.seconds,
-  };
+  });
+  const result: TrainResult = { out, ...summary };
   // The path on this machine does not belong into a model.
-  const { out: _out, ...summary } = result;
   await run.summarize(summary);
   await run.card((name) => modelCard(name, record, result));
   say(`saving the model to ${out}`);
@@ -335,19 +236,12 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     texts,
     params: model.params,
     tables: finished,
-    counts: counts?.table,
+    counts,
     corpus,
     beside: run.files,
   });
   await run.removeCheckpoints();
   return result;
-}
-
-/** What follows a share of a text, long enough for any excerpt. */
-function textFrom(share: number, { tokens }: TokenStream, tokenizer: Tokenizer): string {
-  const from = Math.floor(share * tokens.length);
-  const ids = tokens.subarray(from, from + 1024);
-  return tokenizer.decode([...ids].filter((id) => id !== tokenizer.eosTokenId));
 }
 
 function documents(
@@ -377,31 +271,4 @@ async function trainTokenizer(
     for await (const { text } of documents(options, "train")) yield text;
   }
   return toTokenizerJson(await trainBpe(texts(), { vocabSize }));
-}
-
-/** Bits per byte of a text; of a part spread over it, scaled to the whole, if the options say so. */
-async function bitsPerByteOf(
-  scorer: Scorer,
-  valid: TokenStream,
-  options: ScoreOptions,
-): Promise<number> {
-  const score = await scorer.score(valid, options);
-  const scored = valid.tokens.length - valid.starts.length;
-  return ((score.nats / score.numTokens) * scored) / Math.LN2 / valid.numBytes;
-}
-
-async function scoreWithoutMemory(
-  model: LanguageModel,
-  { valid, recipe, scoring }: { valid: TokenStream; recipe: TrainingRecipe; scoring: ScoreOptions },
-): Promise<number> {
-  await using scorer = await Scorer.create(withoutMemory(model), scoredAtOnce(recipe));
-  return await bitsPerByteOf(scorer, valid, scoring);
-}
-
-async function sampleText(tokenizer: Tokenizer, decoder: Decoder, prompt: string): Promise<string> {
-  const model = { tokenizer, createSession: () => decoder.createSession() };
-  let text = prompt;
-  for await (const piece of generateText(model, prompt, { maxTokens: 48, temperature: 0.8 }))
-    text += piece;
-  return text;
 }

@@ -6,6 +6,7 @@ export {
   countsIdentity,
 } from "./counted-tensors.ts";
 export { countedNames, countedTensors, locateCounts } from "./counts-when-needed.ts";
+export { RamTable } from "./ram-table.ts";
 export { rowChunks } from "./row-chunks.ts";
 export { isRowLogState, type RowLogState } from "./row-logs.ts";
 export { countsName, countsSources, warmCaches } from "./table-counts.ts";
@@ -20,4 +21,5 @@ export {
   type TableFiles,
   type WrapStore,
 } from "./tables.ts";
+export type { SavedTable, TableShape, TrainedTable } from "./trained-table.ts";
 export { type OpenElsewhere, webTables } from "./web-tables.ts";

@@ -19,6 +19,7 @@ export {
 } from "./presets.ts";
 export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
 export { type FittedMixture, fitMixture, type MixtureSamples } from "./fit-mixture.ts";
+export { splitLastTenth } from "./held-out.ts";
 export { excerptsOf } from "./excerpt.ts";
 export { CARD_MARK, CARD_NAME, modelCard } from "./model-card.ts";
 export { Pace } from "./pace.ts";

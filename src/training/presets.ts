@@ -78,6 +78,42 @@ const common = {
 } as const;
 
 const presets: Readonly<Record<string, Preset>> = {
+  mini: {
+    description: "learns one small text in a minute or two, in a page on one thread",
+    vocabSize: 512,
+    model: {
+      ...common,
+      hiddenSize: 96,
+      numLayers: 2,
+      numHeads: 3,
+      numKvHeads: 3,
+      headDim: 32,
+      intermediateSize: 256,
+      maxPositions: 128,
+    },
+    memory: {
+      layerIds: [1],
+      maxNgramSize: 3,
+      numHeads: 4,
+      headDim: 16,
+      minBucketRows: [4000, 8000],
+    },
+    counted: { order: 0, folds: 5, maxBytes: 0 },
+    training: {
+      batch: 8,
+      length: 96,
+      accumulate: 1,
+      steps: 200,
+      warmupSteps: 20,
+      lr: 4e-3,
+      weightDecay: 0.1,
+      matrices: "muon",
+      tableLrFactor: 10,
+      memoryFadeIn: 0.5,
+      rowFolds: 0,
+      clip: 1,
+    },
+  },
   tiny: {
     description: "learns one small text in a few minutes on two cores",
     vocabSize: 1024,

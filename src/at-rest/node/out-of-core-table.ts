@@ -27,7 +27,7 @@ import {
   type TableSnapshot,
   type TrainedTable,
   usesSource,
-} from "./trained-table.ts";
+} from "../trained-table.ts";
 
 export class OutOfCoreTrainedTable implements TrainedTable {
   readonly layerId: number;

@@ -4,7 +4,7 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { convertedRows, type RetrievalTable } from "../../memory/index.ts";
-import type { TrainedTable } from "./trained-table.ts";
+import type { TrainedTable } from "../trained-table.ts";
 
 /** Checks that each table has rows to begin with, and gives what begins them. Throws `InvalidConfigError` otherwise. */
 export function tablesFrom(

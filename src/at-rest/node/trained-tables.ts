@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { planTableMemory } from "../../memory/index.ts";
 import { rowLogName } from "../row-logs.ts";
 import { OutOfCoreTrainedTable } from "./out-of-core-table.ts";
-import { RamTable } from "./ram-table.ts";
-import type { TableShape, TrainedTable } from "./trained-table.ts";
+import { RamTable } from "../ram-table.ts";
+import type { TableShape, TrainedTable } from "../trained-table.ts";
 
 export interface TrainedTablesOptions {
   /** Rows that a token reads in each table. */

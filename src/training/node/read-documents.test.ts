@@ -7,7 +7,8 @@ import test, { after, before } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { EngramError } from "../../errors.ts";
-import { checkTexts, readDocuments, readPart, splitLastTenth } from "./read-documents.ts";
+import { splitLastTenth } from "../held-out.ts";
+import { checkTexts, readDocuments, readPart } from "./read-documents.ts";
 
 let directory = "";
 before(async () => {

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { Document } from "../corpus.ts";
+import { splitLastTenth } from "../held-out.ts";
 import { joined, splitArray, splitLines } from "../json-framing.ts";
 import { readTextChunks } from "./text-chunks.ts";
 
@@ -148,19 +149,6 @@ export const HOLD_OUT_RULE = "a text's last tenth; JSON documents whose SHA-256 
  */
 export function isHeldOut(text: string): boolean {
   return createHash("sha256").update(text).digest().readUInt32BE(0) % 20 === 0;
-}
-
-/** Splits off a text's last tenth at the end of a line, so that neither part begins in mid-sentence. */
-export function splitLastTenth(text: string): readonly [string, string] {
-  const at = Math.floor(text.length * 0.9);
-  const line = text.indexOf("\n", at);
-  const cut = line < 0 || line === text.length - 1 ? wholeCharacters(text, at) : line + 1;
-  return [text.slice(0, cut), text.slice(cut)];
-}
-
-/** `at`, or `at` - 1 where `at` would split a surrogate pair. */
-function wholeCharacters(text: string, at: number): number {
-  return (text.charCodeAt(at) & 0xfc00) === 0xdc00 ? at - 1 : at;
 }
 
 export type Part = "train" | "valid";

@@ -9,7 +9,7 @@ import { openSafetensors, writeSafetensors } from "../../checkpoint/node/index.t
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { paramLayout, paramViews } from "../../model/index.ts";
 import { flatArrays } from "../index.ts";
-import { RamTable } from "../../at-rest/node/index.ts";
+import { RamTable } from "../../at-rest/index.ts";
 import { restoreTrainingState, saveTrainingState } from "./index.ts";
 
 const shape = { layerId: 1, headDim: 2, numRows: 5 };

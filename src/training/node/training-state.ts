@@ -16,7 +16,7 @@
  * Before version 4 all tensors were in state.safetensors: weights flat as "params", tables as "table.L", uses as "counts.L".
  */
 import { join } from "node:path";
-import type { SavedTable, TrainedTable } from "../../at-rest/node/index.ts";
+import type { SavedTable, TrainedTable } from "../../at-rest/index.ts";
 import {
   type FileRecord,
   type SafetensorsFile,

@@ -2,10 +2,10 @@
  * The interface of a table in training: what it adds to a checkpoint, and how it is restored from one. The two kinds
  * are in `ram-table.ts` and `out-of-core-table.ts`. Knows tensors by name; not steps, texts or recipes.
  */
-import type { SafetensorsFile, TensorSource } from "../../checkpoint/index.ts";
-import type { RamStore, RowStore, TrainedRows } from "../../memory/index.ts";
-import type { RowLogState } from "../row-logs.ts";
-import { countsName } from "../table-counts.ts";
+import type { SafetensorsFile, TensorSource } from "../checkpoint/index.ts";
+import type { RamStore, RowStore, TrainedRows } from "../memory/index.ts";
+import type { RowLogState } from "./row-logs.ts";
+import { countsName } from "./table-counts.ts";
 
 export interface TableShape {
   readonly layerId: number;

@@ -1,9 +1,9 @@
 /** A trained table in memory, and those of its folds: a checkpoint holds a copy of all of it. */
-import { closeAll } from "../../disposal-stack.ts";
-import type { TensorSource } from "../../checkpoint/index.ts";
-import { InvalidConfigError } from "../../errors.ts";
-import { RamStore, type RowStore, type TrainedRows, USE_CODE_BYTES } from "../../memory/index.ts";
-import { tableName } from "../table-tensors.ts";
+import { closeAll } from "../disposal-stack.ts";
+import type { TensorSource } from "../checkpoint/index.ts";
+import { InvalidConfigError } from "../errors.ts";
+import { RamStore, type RowStore, type TrainedRows, USE_CODE_BYTES } from "../memory/index.ts";
+import { tableName } from "./table-tensors.ts";
 import {
   fill,
   restoreUses,
