@@ -6,6 +6,7 @@
  *     index.html, assets/     the page and its worker
  *     engine/                 ONNX Runtime for WebAssembly, packed by gzip
  *     models/shakespeare/     the model that ships
+ *     texts/                  what it was trained on
  */
 import "../bench/setup/command-line.ts";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -34,4 +35,6 @@ writeFileSync(
 cpSync(join(root, "assets", "shakespeare"), join(out, "models", "shakespeare"), {
   recursive: true,
 });
+mkdirSync(join(out, "texts"));
+cpSync(join(root, "assets", "tinyshakespeare.txt"), join(out, "texts", "tinyshakespeare.txt"));
 console.log(out);

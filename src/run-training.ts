@@ -27,6 +27,7 @@ import {
   type StepReport,
   type TrainableModel,
   Trainer,
+  type TrainingLine,
   type TrainingRecipe,
   type TrainingState,
 } from "./training/index.ts";
@@ -60,12 +61,6 @@ export interface TrainSummary {
   readonly heldOutExcerpts: readonly string[];
   /** Time of steps since the run was started or last resumed. */
   readonly seconds: number;
-}
-
-/** A line of a run's log. */
-export interface TrainingLine {
-  readonly step: number;
-  readonly [key: string]: unknown;
 }
 
 /** What a checkpoint holds besides the parts of the run. */

@@ -17,15 +17,10 @@ import {
 import { checkPreset } from "./model-of-preset.ts";
 import { createParts } from "./model-to-train.ts";
 import { Model } from "./open-model.ts";
-import {
-  runTraining,
-  type TrainEvent,
-  type TrainingLine,
-  type TrainSummary,
-} from "./run-training.ts";
+import { runTraining, type TrainEvent, type TrainSummary } from "./run-training.ts";
 import type { Backend } from "./tensor/index.ts";
 import { encodeTasks, openTokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
-import { packDocuments, type Preset, splitLastTenth } from "./training/index.ts";
+import { packDocuments, type Preset, splitLastTenth, type TrainingLine } from "./training/index.ts";
 import { onThisThread } from "./worker/index.ts";
 
 export interface TrainInMemoryOptions {

@@ -211,7 +211,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     log: (line) => run.log(line),
     save: ({ step, model: { params }, counts: table }) =>
       run.save({
-        ...{ step, identity, tokenizer: tokenizerJson, params, layout, arrays, tables },
+        step,
+        identity,
+        tokenizer: tokenizerJson,
+        params,
+        layout,
+        arrays,
+        tables,
         config: settings,
         counts: table && countedSources(table),
       }),

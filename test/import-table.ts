@@ -231,6 +231,13 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type tokenizer",
     "training",
   ],
+  "training-here.ts": [
+    "type open-model.ts",
+    "type run-training.ts",
+    "type tensor",
+    "train-in-memory.ts",
+    "training",
+  ],
   // As "train-model.ts", without files.
   "train-in-memory.ts": [
     "at-rest",

@@ -3,7 +3,7 @@ import { mount } from "svelte";
 import { Caller, fetchFrom, type Port } from "../../src/browser/index.ts";
 import App from "../../web/src/App.svelte";
 import { useTransport } from "../../web/src/api.ts";
-import { openRequest } from "./places.ts";
+import { openRequest, sampleText } from "./places.ts";
 
 const worker = new Worker(new URL("./server-worker.ts", import.meta.url), {
   type: "module",
@@ -14,6 +14,6 @@ worker.addEventListener("error", ({ message }) => caller.fail(new Error(message)
 useTransport(({ href }, init) =>
   fetchFrom(caller, href.slice(new URL(".", document.baseURI).href.length), init),
 );
-void caller.call("open", openRequest());
+void caller.call("open", { ...openRequest(), sample: sampleText });
 
 mount(App, { target: document.querySelector("#app")! });

@@ -10,6 +10,9 @@ export const engine: EngineFiles = {
   wasm: at("engine/ort-wasm-simd-threaded.wasm.gz"),
 };
 
+/** The text that it was trained on, for whoever trains another. */
+export const sampleText: string = at("texts/tinyshakespeare.txt");
+
 /** The model that ships, on one thread, kept for the next visit. */
 export function openRequest(): OpenRequest {
   return { address: modelAddress, engine, threads: 1, keepBytes: 2 ** 30 };

@@ -9,13 +9,92 @@ import {
 } from "../../src/browser/index.ts";
 import { Facts, FactStore } from "../../src/facts/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
-import { createServer, type EngramServer, parseHeldOut } from "../../src/server/index.ts";
+import type { Model } from "../../src/open-model.ts";
+import {
+  createServer,
+  type EngramServer,
+  type HeldOut,
+  parseHeldOut,
+  type RunSource,
+  type TrainingControl,
+} from "../../src/server/index.ts";
 import { markOf, VectorWriter } from "../../src/teaching/index.ts";
+import type { TrainingHere } from "../../src/training-here.ts";
 
+export interface SiteRequest extends OpenRequest {
+  /** Address of the text that a visitor may train on. */
+  readonly sample: string;
+}
+
+/** What answers now: the server before the model that ships, later the one before a model that was trained here. */
+let serving: Promise<EngramServer>;
 let started: (server: EngramServer | Promise<never>) => void;
-const starting = new Promise<EngramServer>((resolve) => (started = resolve));
+serving = new Promise<EngramServer>((resolve) => (started = resolve));
+const runs: RunSource[] = [];
 
-async function open(request: OpenRequest, context: CallContext): Promise<void> {
+function serve(
+  model: Model | Promise<Model>,
+  options: { heldOut: HeldOut; traffic?: TableTraffic; training: TrainingControl },
+): EngramServer {
+  return createServer(model, {
+    ...options,
+    runs,
+    isLoopback: true,
+    onError: (error) => console.error(error),
+  });
+}
+
+/** Loads what trains when it is first asked for. */
+function trainingIn(model: Promise<Model>, sample: string): TrainingControl {
+  let here: TrainingHere | undefined;
+  let isLoading = false;
+  const make = async (): Promise<TrainingHere> => {
+    const [{ TrainingHere: Here }, { findPreset }] = await Promise.all([
+      import("../../src/training-here.ts"),
+      import("../../src/training/index.ts"),
+    ]);
+    const name = new URL(sample).pathname.split("/").at(-1)!;
+    return new Here({
+      preset: findPreset("mini"),
+      backend: async () => (await model).language.backend,
+      sample: async () => ({ name, text: await (await fetch(sample)).text() }),
+      onModel: (trained, summary) => {
+        const heldOut = parseHeldOut({ ...summary });
+        serving = Promise.resolve(serve(trained, { heldOut, training: control }));
+      },
+    });
+  };
+  const control: TrainingControl = {
+    state: () =>
+      here?.state() ?? {
+        state: isLoading ? "running" : "idle",
+        step: 0,
+        steps: 0,
+        seconds_left: null,
+        note: "",
+        sample: null,
+      },
+    start(text) {
+      if (here !== undefined) return here.start(text);
+      if (isLoading) return;
+      isLoading = true;
+      make().then(
+        (made) => {
+          runs.push((here = made));
+          here.start(text);
+        },
+        (error: unknown) => {
+          isLoading = false;
+          console.error(error);
+        },
+      );
+    },
+    stop: () => here?.stop(),
+  };
+  return control;
+}
+
+async function open({ sample, ...request }: SiteRequest, context: CallContext): Promise<void> {
   const traffic = new TableTraffic();
   // Without a log, what it is taught is gone with the page.
   const store = new FactStore();
@@ -31,11 +110,10 @@ async function open(request: OpenRequest, context: CallContext): Promise<void> {
   const report = await fetch(`${request.address}/training.json`)
     .then((response) => response.json())
     .catch(() => undefined);
-  const server = createServer(model, {
+  const server = serve(model, {
     traffic,
     heldOut: parseHeldOut(report),
-    isLoopback: true,
-    onError: (error) => console.error(error),
+    training: trainingIn(model, sample),
   });
   started(server);
   await server.ready;
@@ -43,5 +121,5 @@ async function open(request: OpenRequest, context: CallContext): Promise<void> {
 
 answerCalls(globalThis as unknown as Port, {
   open,
-  ...requestCalls(async (request) => (await starting).fetch(request)),
+  ...requestCalls(async (request) => (await serving).fetch(request)),
 });

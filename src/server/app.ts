@@ -19,6 +19,7 @@ import { inspectRoutes } from "./routes/inspect.ts";
 import { memoryRoutes } from "./routes/memory.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { trainingRoutes } from "./routes/training.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import {
   type RouteContext,
@@ -69,6 +70,7 @@ export function createServer(
       version: options.version ?? "unknown",
       runs: options.runs ?? [],
       ...(options.page && { page: options.page }),
+      ...(options.training && { training: options.training }),
       ...(options.heldOut && { heldOut: options.heldOut }),
     },
     report: reporter(options.onError),
@@ -87,6 +89,7 @@ export function createServer(
     memoryRoutes,
     factRoutes,
     runRoutes,
+    trainingRoutes,
     pageRoutes,
   ])
     add(app, context);

@@ -20,6 +20,8 @@ import {
   inspectSchema,
   type RowsRequest,
   rowsSchema,
+  type TrainingRequest,
+  trainingSchema,
 } from "./inspect-protocol.ts";
 import {
   type ChatRequest,
@@ -48,6 +50,7 @@ export interface Bodies {
   readonly rows: RowsRequest;
   readonly snapshot: SnapshotRequest;
   readonly tokenize: TokenizeRequest;
+  readonly training: TrainingRequest;
 }
 
 export type BodyName = keyof Bodies;
@@ -64,6 +67,7 @@ const bodySchemas: { readonly [Name in BodyName]: z.ZodType<Bodies[Name]> } = {
   rows: rowsSchema,
   snapshot: snapshotSchema,
   tokenize: tokenizeSchema,
+  training: trainingSchema,
 };
 
 /** The deepest nesting of objects and lists. Messages of parts are four deep. */

@@ -6,7 +6,7 @@ export { createDashboard, type Dashboard, type DashboardOptions } from "./dashbo
 export { parseHeldOut } from "./held-out.ts";
 export { isLoopbackName } from "./host-check.ts";
 export { routes } from "./openapi.ts";
-export type { HeldOut, ServerOptions } from "./serving.ts";
+export type { HeldOut, ServerOptions, TrainingControl } from "./serving.ts";
 export type { Page, PageFile } from "./page.ts";
 export {
   type Difference,

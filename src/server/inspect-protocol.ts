@@ -55,6 +55,18 @@ export const corpusSchema: z.ZodType<CorpusRequest> = z
   .strictObject({ name: z.string().max(200).default("corpus"), text: z.string().min(1) })
   .describe("A text whose n-grams can be looked up by their rows. The answer has the id to do so.");
 
+export interface TrainingRequest {
+  readonly name: string;
+  readonly text?: string | undefined;
+}
+
+export const trainingSchema: z.ZodType<TrainingRequest> = z
+  .strictObject({
+    name: z.string().max(200).default("a text"),
+    text: z.string().min(1).optional().describe("default: the sample"),
+  })
+  .describe("A text to train a small model on, whose last tenth is held out.");
+
 export interface RowsRequest {
   readonly corpus?: string | undefined;
   readonly layer: number;

@@ -7,6 +7,7 @@ import {
   corpusSchema,
   inspectSchema,
   rowsSchema,
+  trainingSchema,
 } from "./inspect-protocol.ts";
 import {
   chatSchema,
@@ -102,6 +103,18 @@ export const routes: readonly Route[] = [
     summary: "N-grams of such a text that use the given rows",
     body: rowsSchema,
   },
+  {
+    method: "get",
+    path: "/engram/training",
+    summary: "The training run where the server is; null where it offers none",
+  },
+  {
+    method: "post",
+    path: "/engram/training",
+    summary: "Train a small model on a text, where that is offered",
+    body: trainingSchema,
+  },
+  { method: "delete", path: "/engram/training", summary: "Stop that run" },
   { method: "get", path: "/v1/models", summary: "The served model" },
   { method: "get", path: "/v1/models/{name}", summary: "The served model, by name" },
   {

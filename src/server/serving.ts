@@ -18,6 +18,14 @@ import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
 import { serverTasks } from "./server-tasks.ts";
 
+/** A training run where the server is; one at a time. */
+export interface TrainingControl {
+  state(): object;
+  /** Without a text, the sample. Throws `RequestError` while a run goes on. */
+  start(text?: { readonly name: string; readonly text: string }): void;
+  stop(): void;
+}
+
 /** Results on the held-out text of training, in bits per byte. Unknown values are absent. */
 export interface HeldOut {
   /** Lines of the held-out text, from several places. The page shows the first of them first. */
@@ -63,6 +71,8 @@ export interface ServerOptions {
   readonly heldOut?: HeldOut;
   /** Training runs to show. Default: none. */
   readonly runs?: readonly RunSource[];
+  /** Trains where the server is, for whoever may ask it. Default: nothing is trained. */
+  readonly training?: TrainingControl;
   /**
    * Starts a worker for large bodies and for the chat template: neither is trusted. Default: they run on the server's own
    * thread and cannot be stopped. `createServer` in `node/` passes Node's threads.
@@ -96,7 +106,7 @@ export interface Serving {
 
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "pingInterval" | "version">> &
-    Pick<ServerOptions, "page" | "heldOut"> & { readonly runs: readonly RunSource[] };
+    Pick<ServerOptions, "page" | "heldOut" | "training"> & { readonly runs: readonly RunSource[] };
   /** Passes a failure of the server to `onError`. Errors of clients are not passed on. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */

@@ -32,6 +32,14 @@ export {
   settingsOf,
   type StoredRun,
 } from "./run-record.ts";
+export {
+  advance,
+  emptyProgress,
+  type Progress,
+  type RunSummary,
+  summaryOf,
+  type TrainingLine,
+} from "./run-progress.ts";
 export { learningRate } from "./schedule.ts";
 export {
   flatArrays,

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -225,6 +225,22 @@ describe("the static site", { skip: noBrowser }, () => {
       return [crossOriginIsolated, text];
     })()`);
     assert.deepEqual(found, [true, await textOnNode({ maxTokens: 20 })]);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("a small model is trained in the page, its curves live, and can be stopped; the corpus is there", async () => {
+    const { page, complaints } = await browser.open(`${address}inspector.html#/runs`);
+    await page.getByRole("button", { name: "Train on the sample text" }).waitFor();
+    const text = (await readFile(join(root, "assets", "tinyshakespeare.txt"))).subarray(0, 20_000);
+    await page
+      .getByLabel("or on a text of your own")
+      .setInputFiles({ name: "play.txt", mimeType: "text/plain", buffer: text });
+    await page.getByText(/^Step [2-9]/).waitFor();
+    await page.getByRole("heading", { name: "Loss" }).waitFor();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByText("Stopped. Nothing of it was kept.").waitFor();
+    await page.evaluate(`location.hash = "#/memory"`);
+    await page.getByText("43,740").first().waitFor();
     assert.deepEqual(complaints, []);
   });
 });

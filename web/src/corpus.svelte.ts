@@ -48,6 +48,12 @@ class Corpus {
     }
   }
 
+  /** The server has another model: what was known says nothing of it. */
+  async reload(): Promise<void> {
+    this.#take(null);
+    await this.forget();
+  }
+
   /** Goes back from a given text to the model's own. */
   async forget(): Promise<void> {
     this.#given++;

@@ -7,11 +7,9 @@ import { appendFile, readFile } from "node:fs/promises";
 import { type FileRecord, findDamageIn } from "../../checkpoint/index.ts";
 import { writeDurably } from "../../checkpoint/node/index.ts";
 import { crc32c } from "../../numerics/index.ts";
+import type { TrainingLine } from "../run-progress.ts";
 
-export interface MetricsLine {
-  readonly step: number;
-  readonly [key: string]: unknown;
-}
+export type MetricsLine = TrainingLine;
 
 export interface GoOnOptions {
   /** Step of the checkpoint: later lines are dropped, because those steps will run again. */
