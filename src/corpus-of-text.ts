@@ -1,9 +1,10 @@
 /** The index of the text that a model is trained on: puts text, tokenizer and memory together. Knows no platform. */
-import type { ModelFiles } from "./checkpoint/index.ts";
+import type { ByteSource } from "./bytes/index.ts";
 import { FormatError } from "./errors.ts";
 import type { TokenStream } from "./inference/index.ts";
 import { indexCorpus, readNgramBytes, type TokenMap } from "./memory/index.ts";
 import type { ModelConfig } from "./model/index.ts";
+import { openModelFiles } from "./open-files.ts";
 import { tokenizerDigest } from "./tokenizer/index.ts";
 
 export interface CorpusOfTextOptions {
@@ -36,7 +37,8 @@ export async function corpusOfText(
 }
 
 /** The index that a model has, if it has one. Throws `FormatError` where it is of another tokenizer. */
-export async function readCorpus(files: ModelFiles): Promise<Uint8Array | undefined> {
+export async function readCorpus(source: ByteSource): Promise<Uint8Array | undefined> {
+  await using files = await openModelFiles(source);
   const corpus = await files.corpus();
   if (corpus === undefined) return undefined;
   const digest = await tokenizerDigest((await files.tokenizer()) ?? "");

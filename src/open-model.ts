@@ -433,7 +433,8 @@ export async function openModel(
     tokenizer,
     language,
     ownsBackend,
-    corpus: () => corpusIn(source),
+    // Most never ask for it.
+    corpus: async () => (await import("./corpus-of-text.ts")).readCorpus(source),
     chatTemplate,
     sampling,
     taught,
@@ -441,12 +442,6 @@ export async function openModel(
     packs,
     warm,
   });
-}
-
-/** Read when it is asked for: most never ask. */
-async function corpusIn(source: ByteSource): Promise<Uint8Array | undefined> {
-  await using files = await openModelFiles(source);
-  return await (await import("./corpus-of-text.ts")).readCorpus(files);
 }
 
 /** The weights, which are in every run, where the engine reads them in place. */

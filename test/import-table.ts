@@ -75,7 +75,14 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "text-settings.ts": ["type checkpoint", "inference", "type model", "type tokenizer"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "stored-weights.ts"],
-  "corpus-of-text.ts": ["type checkpoint", "type inference", "memory", "type model", "tokenizer"],
+  "corpus-of-text.ts": [
+    "type bytes",
+    "type inference",
+    "memory",
+    "type model",
+    "open-files.ts",
+    "tokenizer",
+  ],
   "count-text.ts": ["at-rest", "checkpoint", "memory", "tokenizer", "training"],
   "build-pack.ts": [
     "checkpoint",
