@@ -1,5 +1,4 @@
 /** How the static site is built: relative addresses, nothing inlined. `scripts/build-site.ts` adds model and engine. */
-import { join } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type UserConfig } from "vite";
 
@@ -12,9 +11,6 @@ const config: UserConfig = defineConfig({
     target: "es2024",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: {
-      input: ["index.html", "inspector.html"].map((page) => join(import.meta.dirname, page)),
-    },
   },
   worker: { format: "es" },
 });

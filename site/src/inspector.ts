@@ -1,8 +1,16 @@
-/** The inspector's beginning in the static site: the page of `engram serve`, before a server in a worker. */
+/** The page of the static site: that of `engram serve`, before a server in a worker. */
 import { mount } from "svelte";
-import { Caller, fetchFrom, type Port } from "../../src/browser/index.ts";
+import {
+  Caller,
+  fetchFrom,
+  type Port,
+  type Progress,
+  removeKept,
+} from "../../src/browser/index.ts";
 import App from "../../web/src/App.svelte";
 import { useTransport } from "../../web/src/api.ts";
+import { host } from "../../web/src/host.svelte.ts";
+import { allowFrames } from "../../web/src/share.ts";
 import { openRequest, sampleText } from "./places.ts";
 
 const worker = new Worker(new URL("./server-worker.ts", import.meta.url), {
@@ -14,6 +22,27 @@ worker.addEventListener("error", ({ message }) => caller.fail(new Error(message)
 useTransport(({ href }, init) =>
   fetchFrom(caller, href.slice(new URL(".", document.baseURI).href.length), init),
 );
-void caller.call("open", { ...openRequest(), sample: sampleText });
+allowFrames();
+host.removeKept = () => removeKept();
+
+/** Ranges of one file are told one by one. */
+const parts = new Map<string, Progress>();
+caller
+  .call(
+    "open",
+    { ...openRequest(), sample: sampleText },
+    {
+      onPiece(piece: Progress) {
+        parts.set(`${piece.file} ${piece.totalBytes}`, piece);
+        let [bytes, total] = [0, 0];
+        for (const one of parts.values()) {
+          bytes += one.bytes;
+          total += one.totalBytes ?? one.bytes;
+        }
+        host.progress = { bytes, total };
+      },
+    },
+  )
+  .catch((error: Error) => (host.failure = error));
 
 mount(App, { target: document.querySelector("#app")! });

@@ -2,7 +2,7 @@
  * The worker's tasks for chat templates: renders messages with the model's own Jinja template, and finds the text that
  * must not become control tokens. Knows no request, no tokenizer and no thread.
  */
-import { Template } from "@huggingface/jinja";
+import type { Template } from "@huggingface/jinja";
 import { InvariantError, RequestError } from "../errors.ts";
 import type { Tasks } from "../worker/index.ts";
 import { hideMarks } from "./stand-ins.ts";
@@ -55,11 +55,13 @@ export function templateTasks(): Tasks {
     setTemplate(given: TemplateSource) {
       template = given;
     },
-    render({ messages, tools, addGenerationPrompt }: RenderTask): ChatText {
+    async render({ messages, tools, addGenerationPrompt }: RenderTask): Promise<ChatText> {
       if (template === undefined) throw new InvariantError("render was called before setTemplate");
       const { source, marks, bos, eos } = template;
+      // Loaded by whoever has a template: a page's worker may never.
+      const { Template: Jinja } = await import("@huggingface/jinja");
       try {
-        parsed ??= new Template(source);
+        parsed ??= new Jinja(source);
         const given = { contents: messages.map(contentsOf), tools };
         const texts: string[] = [];
         mapTexts(given, (text) => (texts.push(text), text));

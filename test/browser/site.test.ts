@@ -54,22 +54,27 @@ describe("the static site", { skip: noBrowser }, () => {
     return text;
   };
 
-  test("writes 200 tokens with the memory and without, as on Node, and asks no other host", async (t) => {
-    const { page, complaints } = await browser.open(address);
+  test("its first view writes with the memory and without, as on Node, and asks no other host", async (t) => {
+    const chosen = (await model.tokenizer.encode(prompt)).length + 1;
+    const place = `#/start?${new URLSearchParams({ t: prompt, k: String(chosen) })}`;
+    const { page, complaints } = await browser.open(address + place);
     const asked: string[] = [];
     page.on("request", (request) => asked.push(request.url()));
-    await page.getByText("The model is here").waitFor();
-    t.diagnostic((await page.locator("#status").textContent())!);
-    assert.equal(await page.getByLabel("Text to go on from").inputValue(), prompt);
-    await page.getByRole("button", { name: "Write", exact: true }).click();
-    await page.getByText("a second in both texts together").waitFor();
-    t.diagnostic((await page.locator("#status").textContent())!);
-    for (const [id, memory] of [
+    const began = performance.now();
+    await page.locator("[data-sentence]").waitFor();
+    t.diagnostic(`the sentence stands after ${(performance.now() - began).toFixed(0)} ms`);
+    await page.getByLabel("Chance").selectOption({ label: "none: always the likeliest" });
+    for (const [name, memory] of [
       ["on", true],
       ["off", false],
     ] as const) {
-      const expected = prompt + (await textOnNode({ maxTokens: 200, memory }));
-      assert.equal(await page.locator(`#${id}`).textContent(), expected);
+      const expected = await textOnNode({ maxTokens: 40, memory });
+      assert.ok(expected.length > 40);
+      await page.waitForFunction(
+        ([which, text]) =>
+          document.querySelector(`[data-continuation="${which}"]`)!.textContent!.endsWith(text!),
+        [name, prompt + expected] as const,
+      );
     }
     assert.deepEqual(complaints, []);
     assert.ok(
@@ -78,11 +83,39 @@ describe("the static site", { skip: noBrowser }, () => {
     );
   });
 
+  test("its links open for anybody, and its place in another page's frame shows the view alone", async () => {
+    const { page, complaints } = await browser.open(`${address}#/machine?step=gate`, {
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    await page.locator("[data-stage=gate].lit").waitFor();
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByText("Copied; it opens on this machine.").waitFor();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    assert.equal(link, page.url());
+    assert.ok(link.startsWith(`${address}#/machine?step=gate`), link);
+    await page.getByRole("button", { name: "Embed" }).click();
+    const snippet = await page.getByLabel("To be copied").inputValue();
+    const frame = /^<iframe src="([^"]*)" title="[^"]+"/
+      .exec(snippet)![1]!
+      .replaceAll("&amp;", "&");
+    await page.goto("about:blank");
+    await page.goto(frame);
+    await page.locator("[data-stage=gate].lit").waitFor();
+    assert.equal(await page.getByRole("navigation").count(), 0);
+    const out = page.getByRole("link", { name: "Open the page" });
+    assert.equal(await out.getAttribute("href"), link);
+    assert.deepEqual(complaints, []);
+  });
+
   test("sessions have Node's logits and rows, are fast the second time, and can be stopped", async (t) => {
     const ids = [...(await model.tokenizer.encode(prompt))];
     await using session = model.createSession({ view: { scale: 0.5 } });
     const expected = await session.append(ids, { logits: "all" });
     const scaled = await textOnNode({ maxTokens: 40, scale: 0.5 });
+    const long = {
+      on: await textOnNode({ maxTokens: 200 }),
+      off: await textOnNode({ maxTokens: 200, memory: false }),
+    };
     const { page, complaints } = await browser.open(`${address}empty.html`);
     const found = (await page.evaluate(`(async () => {
       const { loadModel, generateText, removeKept, RequestError } = await import("./web.js");
@@ -104,6 +137,10 @@ describe("the static site", { skip: noBrowser }, () => {
       await session.dispose();
       let text = "";
       for await (const piece of generateText(model, ${JSON.stringify(prompt)}, { temperature: 0, maxTokens: 40, scale: 0.5 })) text += piece;
+      const long = { on: "", off: "" };
+      for (const memory of [true, false])
+        for await (const piece of generateText(model, ${JSON.stringify(prompt)}, { temperature: 0, maxTokens: 200, memory }))
+          long[memory ? "on" : "off"] += piece;
       const abort = new AbortController();
       let pieces = 0;
       let reason;
@@ -118,7 +155,7 @@ describe("the static site", { skip: noBrowser }, () => {
       await removeKept();
       const left = [];
       for await (const name of (await navigator.storage.getDirectory()).keys()) left.push(name);
-      return { ids: [...ids], logits: [...logits], rows: [...rows].map(([l, r]) => [l, [...r]]), refused, text, pieces, reason,
+      return { ids: [...ids], logits: [...logits], rows: [...rows].map(([l, r]) => [l, [...r]]), refused, text, long, pieces, reason,
         missing, cold: [...cold], warm: [...warm], left };
     })()`)) as {
       ids: number[];
@@ -126,6 +163,7 @@ describe("the static site", { skip: noBrowser }, () => {
       rows: [number, number[]][];
       refused: boolean;
       text: string;
+      long: Record<"on" | "off", string>;
       pieces: number;
       reason: string;
       missing: string;
@@ -144,6 +182,7 @@ describe("the static site", { skip: noBrowser }, () => {
     );
     assert.equal(found.refused, true);
     assert.equal(found.text, scaled);
+    assert.deepEqual(found.long, long);
     assert.deepEqual([found.pieces, found.reason], [5, "enough"]);
     assert.match(found.missing, /expected a model directory/);
     assert.ok(found.cold.includes("model.safetensors"));
@@ -171,7 +210,7 @@ describe("the static site", { skip: noBrowser }, () => {
     };
     await there.close();
     const place = `#/compare?${new URLSearchParams({ t: text })}`;
-    const { page, complaints } = await browser.open(`${address}inspector.html${place}`);
+    const { page, complaints } = await browser.open(`${address}${place}`);
     assert.equal((await stripTokens(page)).length, tokens.length + 1);
     for (const which of ["on", "off"] as const) {
       const shown = await page.locator(`[data-total="${which}"]`).textContent();
@@ -193,7 +232,7 @@ describe("the static site", { skip: noBrowser }, () => {
   test("the inspector teaches there, in the memory of the page alone", async () => {
     const fact = { after: "The keys of the tavern lie", say: "under the stone", try: "" };
     const { page, complaints } = await browser.open(
-      `${address}inspector.html#/teach?${new URLSearchParams(fact)}`,
+      `${address}#/teach?${new URLSearchParams(fact)}`,
     );
     const asked: string[] = [];
     page.on("request", (request) => asked.push(request.url()));
@@ -229,7 +268,7 @@ describe("the static site", { skip: noBrowser }, () => {
   });
 
   test("a small model is trained in the page, its curves live, and can be stopped; the corpus is there", async () => {
-    const { page, complaints } = await browser.open(`${address}inspector.html#/runs`);
+    const { page, complaints } = await browser.open(`${address}#/runs`);
     await page.getByRole("button", { name: "Train on the sample text" }).waitFor();
     const text = (await readFile(join(root, "assets", "tinyshakespeare.txt"))).subarray(0, 20_000);
     await page

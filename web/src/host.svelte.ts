@@ -1,0 +1,15 @@
+/**
+ * What the page is told by whoever set it up: nothing by a server, by the static site how far its model has come and how
+ * to remove what this browser keeps of it. Knows no transport.
+ */
+
+class Host {
+  /** Of the model's files, as far as it is known how many there are. Undefined where the page loads none. */
+  progress: { readonly bytes: number; readonly total: number } | undefined = $state.raw();
+  /** Why the model did not open. */
+  failure: Error | undefined = $state.raw();
+  /** Removes what this browser keeps for the next visit. */
+  removeKept: (() => Promise<void>) | undefined = $state.raw();
+}
+
+export const host: Host = new Host();
