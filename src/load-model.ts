@@ -9,6 +9,8 @@ import { Facts, FactStore } from "./facts/index.ts";
 import { fingerprintOf, openFactLog } from "./facts/node/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
+import { mixtureValues } from "./model/index.ts";
+import type { ModelPacks } from "./packs/index.ts";
 import { openPacks } from "./packs/node/index.ts";
 import { openModelFiles } from "./open-files.ts";
 import { type Engine, type Model, openModel, type Placement } from "./open-model.ts";
@@ -79,14 +81,16 @@ export async function loadModel(
     },
     advise: adviseHugePages,
     ...(packs.length > 0 && {
-      packs: {
-        open: ({ tokenizer, config }) =>
-          openPacks(packs, {
-            vocabulary: Buffer.from(fingerprintOf(tokenizer)).toString("hex"),
-            vocabSize: config.vocabSize,
-            hasReader: config.counted !== undefined,
-          }),
-        markOf: (weights) => (mark = markOf(weights)),
+      openPacks: async ({ tokenizer, config }) => {
+        const opened = await openPacks(packs, {
+          vocabulary: Buffer.from(fingerprintOf(tokenizer)).toString("hex"),
+          vocabSize: config.vocabSize,
+          hasReader: config.counted !== undefined,
+        });
+        return Object.assign(opened, {
+          readFor: <Of extends ModelToRead>(model: Of): Promise<Of> =>
+            readPacks(opened, model, (mark = markOf(model))),
+        });
       },
     }),
     keepPacked: keptArrays({ version, map: mapFile }),
@@ -117,4 +121,21 @@ export async function loadModel(
   const model = await openModel(source, engine, { ...placement, elsewhere });
   if (model.taught !== undefined) model.taught.store.mark = mark ?? markOf(model.language);
   return model;
+}
+
+type ModelToRead = Pick<LanguageModel, "config" | "params" | "quantized">;
+
+/** Reads packs for a model, which gets the weights that one of them brings if it has none that weigh counts. */
+async function readPacks<Of extends ModelToRead>(
+  packs: ModelPacks,
+  model: Of,
+  mark: string,
+): Promise<Of> {
+  const { vocabSize, hiddenSize, numLayers: layerId, counted } = model.config;
+  const order = counted?.order ?? packs.readerOrder!;
+  const wanted = counted === undefined ? { mark, hiddenSize } : undefined;
+  const reader = await packs.read({ vocabSize, layerId, order }, wanted);
+  if (reader === undefined) return model;
+  const config = { ...model.config, counted: { order } };
+  return { ...model, config, params: { ...model.params, ...mixtureValues(config, reader) } };
 }

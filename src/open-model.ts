@@ -48,7 +48,7 @@ import {
   type TokenMap,
   withoutParts,
 } from "./memory/index.ts";
-import { keyValueBytes, mixtureValues, type ModelConfig, type WeightDtype } from "./model/index.ts";
+import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import type { ModelPacks } from "./packs/index.ts";
 import { openModelFiles } from "./open-files.ts";
 import {
@@ -87,13 +87,19 @@ export interface Engine {
     readonly chatTemplate: string | undefined;
   }) => Promise<Facts>;
   /** Opens counts that are read beside the model's own. Default: none are. */
-  readonly packs?: PackOpener | undefined;
+  readonly openPacks?:
+    | ((of: {
+        readonly tokenizer: Tokenizer;
+        readonly config: ModelConfig;
+      }) => Promise<PacksToRead>)
+    | undefined;
 }
 
-export interface PackOpener {
-  open(of: { readonly tokenizer: Tokenizer; readonly config: ModelConfig }): Promise<ModelPacks>;
-  /** Tells models apart (`PackUse`): a reader is of one. */
-  markOf(of: Pick<LanguageModel, "params" | "quantized">): string;
+export interface PacksToRead extends ModelPacks {
+  /** Reads them whole. Returns the model with what weighs them, if it has nothing that does. */
+  readFor<Of extends Pick<LanguageModel, "config" | "params" | "quantized">>(
+    model: Of,
+  ): Promise<Of>;
 }
 
 /** What of a model is held where. */
@@ -246,7 +252,7 @@ export class Model {
   #withPacks(names: readonly string[] | undefined): Memory | undefined {
     if (names === undefined) return this.language.memory;
     if (this.packs === undefined && names.length > 0)
-      throw new RequestError(`there is no pack "${names[0]}"; the model was opened without any`);
+      throw new RequestError("the model was opened without packs");
     return composed([this.rows, this.packs?.memory(this.counts, names) ?? this.counts]);
   }
 
@@ -334,14 +340,13 @@ export async function openModel(
     advise,
     keepPacked,
     openFacts,
-    packs: opener,
+    openPacks,
   } = engineOfPlatform;
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
   const { wrapStore = asItIs, warm = true } = placement;
   await using files = await openModelFiles(source);
   const checked = await checkModel(files, { memory, elsewhere });
-  const { layout, counts: countsAtRest } = checked;
-  let { config } = checked;
+  const { config, layout, counts: countsAtRest } = checked;
   const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
   await using opened = new DisposalStack();
   const sampling = samplingDefaults(files);
@@ -349,10 +354,7 @@ export async function openModel(
     one.close?.(),
   );
   checkTokenizer(files, config, tokenizer);
-  const packs = opened.adopt(
-    memory ? await opener?.open({ tokenizer, config }) : undefined,
-    (one) => one?.close(),
-  );
+  const packs = opened.adopt(await openPacks?.({ tokenizer, config }), (one) => one?.close());
   const parts =
     layout === undefined ? undefined : prepareMemory(files, { config, layout, tokenizer });
   const weightDtype = dtypeToHold(files, checked.tensors, dtype);
@@ -384,20 +386,9 @@ export async function openModel(
     readWeights(files, checked, { dtype: weightDtype, keepPacked }),
     engine.ready?.(),
   ]);
-  if (packs !== undefined) {
-    const { vocabSize, hiddenSize, numLayers: layerId, counted } = config;
-    const order = counted?.order ?? packs.readerOrder!;
-    const mark = opener!.markOf(weights);
-    const reader = await packs.read(
-      { vocabSize, layerId, order },
-      counted === undefined ? { mark, hiddenSize } : undefined,
-    );
-    if (reader !== undefined) {
-      config = { ...config, counted: { order } };
-      Object.assign(weights.params, mixtureValues(config, reader));
-    }
-  }
-  const params = placed(engine, weights.params);
+  const read = { config, ...weights };
+  const weighed = (await packs?.readFor(read)) ?? read;
+  const params = placed(engine, weighed.params);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
   for (const atRestTable of atRest) {
@@ -421,7 +412,7 @@ export async function openModel(
   );
   const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
   const full: LanguageModel = {
-    config,
+    config: weighed.config,
     backend: engine,
     params,
     quantized: weights.quantized,

@@ -139,6 +139,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "checkpoint",
     "facts",
     "machine",
+    "model",
     "open-files.ts",
     "open-model.ts",
     "packs",
