@@ -142,11 +142,10 @@ function describeSum({ parts, bytes }: MemoryPlan): { parts: string; sum: string
     Math.round((bytes / scale) * 10 ** digits),
   );
   const format = (n: number): string => {
-    const number = (n / 10 ** digits).toLocaleString("en-US", {
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
-    });
-    return `${number} ${UNITS[unit]}`;
+    // What Intl would write in English, of which the first use takes as long as all the rest of a plan.
+    const [whole, fraction] = (n / 10 ** digits).toFixed(digits).split(".") as [string, string?];
+    const grouped = whole.replaceAll(/\B(?=(\d{3})+$)/g, ",");
+    return `${grouped}${fraction === undefined ? "" : `.${fraction}`} ${UNITS[unit]}`;
   };
   const described = parts.map(({ what, onDisk }, i) => {
     const behind = onDisk === undefined ? "" : ` (${formatBytes(onDisk)} on disk)`;

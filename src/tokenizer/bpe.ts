@@ -33,15 +33,19 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
       `Expected at most ${MAX_RANKS} tokens and merges, got ${tokens.length} and ${merges.length / 2}.`,
     );
   }
-  const idOf = new Map<string, number>();
-  // An added token may have the text of an ordinary one. Then merges make only the ordinary one.
-  for (const { text, id } of addedTokens) idOf.set(text, id);
   const added = new Set(addedTokens.map(({ id }) => id));
-  for (const [id, token] of tokens.entries())
-    if (token !== "" && !added.has(id)) idOf.set(token, id);
+  const idOf = (isWanted: (token: string) => boolean): Map<string, number> => {
+    const found = new Map<string, number>();
+    // An added token may have the text of an ordinary one. Then merges make only the ordinary one.
+    for (const { text, id } of addedTokens) if (isWanted(text)) found.set(text, id);
+    for (const [id, token] of tokens.entries())
+      if (token !== "" && isWanted(token) && !added.has(id)) found.set(token, id);
+    return found;
+  };
+  const idOfChar = idOf((token) => token.length === 1);
   const byteIds = new Int32Array(256);
   for (let byte = 0; byte < 256; byte++) {
-    const id = idOf.get(alphabetChar(byte));
+    const id = idOfChar.get(alphabetChar(byte));
     if (id === undefined && merges === "by-id") {
       throw new FormatError(
         `Expected a token for each of the 256 bytes, found none for byte ${byte} ` +
@@ -55,20 +59,34 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
   }
   const pairs = new PairTable(merges.length / 2);
   const mergedOf = new Int32Array(merges.length / 2);
+  let idOfAny: Map<string, number> | undefined;
+  let last = -1;
   for (let rank = 0; rank < mergedOf.length; rank++) {
     const left = merges[rank * 2]!;
     const right = merges[rank * 2 + 1]!;
-    const merged = idOf.get(`${tokens[left]}${tokens[right]}`);
+    // Trainers number tokens as merges make them, so most are the one behind the last: a table of all is seldom needed.
+    const next = last + 1;
+    let merged: number | undefined = next;
+    if (added.has(next) || !isJoined(tokens[next], tokens[left]!, tokens[right]!)) {
+      idOfAny ??= idOf(() => true);
+      merged = idOfAny.get(`${tokens[left]}${tokens[right]}`);
+    }
     if (merged === undefined) {
       throw new FormatError(
         `Merge ${rank} (${JSON.stringify(tokens[left])} + ${JSON.stringify(tokens[right])}) makes a ` +
           "token that is not in the vocabulary.",
       );
     }
-    mergedOf[rank] = merged;
+    mergedOf[rank] = last = merged;
     pairs.set(left, right, rank);
   }
   return { byteIds, pairs, mergedOf };
+}
+
+function isJoined(token: string | undefined, left: string, right: string): boolean {
+  return (
+    token?.length === left.length + right.length && token.startsWith(left) && token.endsWith(right)
+  );
 }
 
 /** Every split of a token into two tokens is a pair with the token's id as its rank. */

@@ -41,12 +41,24 @@ export function ggufTokenizerJson(settings: GgufSettings): string {
   const setting = (name: string): unknown => settings.get(prefix + name);
   const vocabulary = readVocabulary(setting);
   const model = setting("model");
-  if (model === "gpt2") return JSON.stringify({ ...common(vocabulary), ...byteLevel(vocabulary) });
-  if (model === "llama")
-    return JSON.stringify({ ...common(vocabulary), ...sentencePiece(vocabulary) });
+  if (model === "gpt2") return written(common(vocabulary), byteLevel(vocabulary), vocabulary.idOf);
+  if (model === "llama") {
+    const { vocab, ...steps } = sentencePiece(vocabulary);
+    return written(common(vocabulary), steps, vocab);
+  }
   throw new InvalidConfigError(
     `tokenizer.ggml.model: ${JSON.stringify(model)} is no kind of vocabulary that is read here; those are "gpt2" (byte-level BPE) and "llama" (SentencePiece)`,
   );
+}
+
+/**
+ * The text, with `vocab` in the place of "vocab": null. An object with a property for each token would take longer than all
+ * the rest.
+ */
+function written(common: object, steps: object, vocab: ReadonlyMap<string, number>): string {
+  const entries = [...vocab].map(([token, id]) => `${JSON.stringify(token)}:${id}`);
+  const text = JSON.stringify({ ...common, ...steps });
+  return text.replace('"vocab":null', () => `"vocab":{${entries.join(",")}}`);
 }
 
 interface Vocabulary {
@@ -145,7 +157,7 @@ function isLlama3(pre: unknown): boolean {
   return pre !== undefined && ggufPretokenizer(pre) === ggufPretokenizer("llama-bpe");
 }
 
-function byteLevel({ setting, idOf }: Vocabulary): object {
+function byteLevel({ setting }: Vocabulary): object {
   const { splits, ignoreMerges = false, unicodeForm } = ggufPretokenizer(setting("pre"));
   const merges = setting("merges");
   if (!isTexts(merges))
@@ -170,7 +182,7 @@ function byteLevel({ setting, idOf }: Vocabulary): object {
       type: "BPE",
       unk_token: null,
       ignore_merges: ignoreMerges,
-      vocab: Object.fromEntries(idOf),
+      vocab: null,
       merges,
     },
   };
@@ -179,7 +191,10 @@ function byteLevel({ setting, idOf }: Vocabulary): object {
 /** What SentencePiece writes for a space. */
 const SPACE = "\u2581";
 
-function sentencePiece(vocabulary: Vocabulary): object {
+function sentencePiece(vocabulary: Vocabulary): {
+  readonly vocab: ReadonlyMap<string, number>;
+  readonly [step: string]: unknown;
+} {
   const { setting, tokens, typeOf, idOf } = vocabulary;
   const unknown =
     setting("unknown_token_id") ?? tokens.findIndex((_, id) => typeOf(id) === types.unknown);
@@ -195,6 +210,7 @@ function sentencePiece(vocabulary: Vocabulary): object {
   const vocab = new Map(idOf);
   if (unknownToken !== undefined) vocab.set(unknownToken, unknown as number);
   return {
+    vocab,
     normalizer: {
       type: "Sequence",
       normalizers: [
@@ -217,7 +233,7 @@ function sentencePiece(vocabulary: Vocabulary): object {
       unk_token: unknownToken ?? null,
       fuse_unk: true,
       byte_fallback: hasBytes,
-      vocab: Object.fromEntries(vocab),
+      vocab: null,
       merges: mergesByScore(vocabulary),
     },
   };

@@ -116,10 +116,11 @@ function optionalObject(value: unknown, name: string): Json | undefined {
 /** BPE and WordPiece write an object of ids, Unigram a list of [token, score]. */
 export function readVocab(vocab: unknown): Map<string, number> {
   const idOf = new Map<string, number>();
-  const byId = new Map<number, string>();
+  // A map where ids are sparse, which arrays of JavaScript are then.
+  const byId: (string | undefined)[] = [];
   const add = (token: string, id: unknown): void => {
     checkId(id, token);
-    const other = byId.get(id);
+    const other = byId[id];
     if (other !== undefined) {
       throw new FormatError(
         `Expected every token of the vocabulary to have its own id, got ${id} for both ` +
@@ -127,7 +128,7 @@ export function readVocab(vocab: unknown): Map<string, number> {
       );
     }
     checkTokenLength(token);
-    byId.set(id, token);
+    byId[id] = token;
     idOf.set(token, id);
   };
   if (Array.isArray(vocab)) {
@@ -142,7 +143,7 @@ export function readVocab(vocab: unknown): Map<string, number> {
     if (object === undefined) {
       throw new FormatError("Expected a vocabulary that maps tokens to ids, found none.");
     }
-    for (const [token, id] of Object.entries(object)) add(token, id);
+    for (const token of Object.keys(object)) add(token, object[token]);
   }
   if (idOf.size === 0)
     throw new FormatError("Expected a vocabulary with tokens, got an empty one.");
@@ -175,14 +176,20 @@ export function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): 
     throw new FormatError("Expected a list of merges, found none.");
   }
   const pairs = new Int32Array(merges.length * 2);
-  for (const [rank, merge] of merges.entries()) {
-    const sides: unknown = typeof merge === "string" ? merge.split(" ") : merge;
-    if (!Array.isArray(sides) || sides.length !== 2) {
+  for (let rank = 0; rank < merges.length; rank++) {
+    const merge: unknown = merges[rank];
+    const cut = typeof merge === "string" ? merge.indexOf(" ") : -1;
+    const sides: unknown =
+      typeof merge !== "string" || merge.includes(" ", cut + 1)
+        ? merge
+        : [merge.slice(0, cut), merge.slice(cut + 1)];
+    if (!Array.isArray(sides) || sides.length !== 2 || (typeof merge === "string" && cut < 0)) {
       throw new FormatError(
         `Expected merge ${rank} to name two tokens, got ${JSON.stringify(merge)}.`,
       );
     }
-    for (const [side, token] of sides.entries()) {
+    for (let side = 0; side < 2; side++) {
+      const token: unknown = sides[side];
       const id = typeof token === "string" ? idOf.get(token) : undefined;
       if (id === undefined) {
         throw new FormatError(
@@ -237,7 +244,7 @@ export function tokensById(
         `tokens and a highest id of ${highest}.`,
     );
   }
-  const tokens: string[] = Array.from({ length: highest + 1 }, () => "");
+  const tokens = new Array<string>(highest + 1).fill("");
   for (const [token, id] of idOf) tokens[id] = token;
   const addedIds = new Map<string, number>();
   for (const { id, text } of addedTokens) {
