@@ -55,9 +55,9 @@ export function ggufTokenizerJson(settings: GgufSettings): string {
  * The text, with `vocab` in the place of "vocab": null. An object with a property for each token would take longer than all
  * the rest.
  */
-function written(common: object, steps: object, vocab: ReadonlyMap<string, number>): string {
+function written(known: object, steps: object, vocab: ReadonlyMap<string, number>): string {
   const entries = [...vocab].map(([token, id]) => `${JSON.stringify(token)}:${id}`);
-  const text = JSON.stringify({ ...common, ...steps });
+  const text = JSON.stringify({ ...known, ...steps });
   return text.replace('"vocab":null', () => `"vocab":{${entries.join(",")}}`);
 }
 

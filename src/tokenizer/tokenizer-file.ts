@@ -244,7 +244,7 @@ export function tokensById(
         `tokens and a highest id of ${highest}.`,
     );
   }
-  const tokens = new Array<string>(highest + 1).fill("");
+  const tokens = Array<string>(highest + 1).fill("");
   for (const [token, id] of idOf) tokens[id] = token;
   const addedIds = new Map<string, number>();
   for (const { id, text } of addedTokens) {
