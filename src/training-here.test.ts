@@ -49,6 +49,8 @@ test("a run in memory is asked for, watched and inspected like any other, by req
     assert.equal(part.restart, false);
     lines.push(...part.lines);
     ({ cursor } = part);
+    // Answers come within a turn, in which nothing would be trained.
+    await new Promise((go) => setTimeout(go, 20));
   }
   const { training: done } = await ask("/engram/training");
   assert.deepEqual([done.state, done.step, done.note], ["finished", 10, ""]);
