@@ -26,7 +26,7 @@ const browser = new TestBrowser();
 try {
   execFileSync(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
   await using server = await startStaticSite(await filesIn(folder));
-  const { page } = await browser.open(`${server.origin}/inspector.html#/start`, {
+  const { page } = await browser.open(`${server.origin}/#/start`, {
     viewport: size,
     colorScheme: "light",
   });

@@ -11,6 +11,7 @@ import App from "../../web/src/App.svelte";
 import { useTransport } from "../../web/src/api.ts";
 import { host } from "../../web/src/host.svelte.ts";
 import { allowFrames } from "../../web/src/share.ts";
+import { keepForOffline, removeOffline } from "./offline.ts";
 import { openRequest, sampleText } from "./places.ts";
 
 const worker = new Worker(new URL("./server-worker.ts", import.meta.url), {
@@ -23,7 +24,10 @@ useTransport(({ href }, init) =>
   fetchFrom(caller, href.slice(new URL(".", document.baseURI).href.length), init),
 );
 allowFrames();
-host.removeKept = () => removeKept();
+host.removeKept = async () => {
+  await removeKept();
+  await removeOffline();
+};
 
 /** Ranges of one file are told one by one. */
 const parts = new Map<string, Progress>();
@@ -43,6 +47,9 @@ caller
       },
     },
   )
-  .catch((error: Error) => (host.failure = error));
+  .then(
+    () => void keepForOffline().catch(() => undefined),
+    (error: Error) => (host.failure = error),
+  );
 
 mount(App, { target: document.querySelector("#app")! });

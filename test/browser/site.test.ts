@@ -282,4 +282,25 @@ describe("the static site", { skip: noBrowser }, () => {
     await page.getByText("43,740").first().waitFor();
     assert.deepEqual(complaints, []);
   });
+
+  test("after the first visit it opens and writes without a network, until the visitor clears it", async () => {
+    const chosen = (await model.tokenizer.encode(prompt)).length + 1;
+    const place = `#/start?${new URLSearchParams({ t: prompt, k: String(chosen) })}`;
+    const { page, complaints } = await browser.open(address + place);
+    await page.locator("[data-sentence]").waitFor();
+    await page.evaluate("navigator.serviceWorker.ready");
+    await server.stop();
+    await page.reload();
+    await page.locator("[data-sentence]").waitFor();
+    await page.getByLabel("Chance").selectOption({ label: "none: always the likeliest" });
+    const expected = prompt + (await textOnNode({ maxTokens: 40 }));
+    await page.waitForFunction(
+      (text) => document.querySelector('[data-continuation="on"]')!.textContent!.endsWith(text),
+      expected,
+    );
+    await page.getByRole("button", { name: "Remove what was kept" }).click();
+    await page.waitForFunction(async () => (await caches.keys()).length === 0);
+    await assert.rejects(page.reload());
+    assert.deepEqual(complaints, []);
+  });
 });

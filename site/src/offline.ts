@@ -1,0 +1,15 @@
+/** What makes the site work without a network after the first visit, and takes it back. Knows no model. */
+
+/** Call when the page has what it needs: the worker fetches its files once more, for the most part from the cache. */
+export async function keepForOffline(): Promise<void> {
+  // Without a secure context there is none, and no harm is done.
+  await navigator.serviceWorker?.register(new URL("offline.js", document.baseURI));
+}
+
+/** Removes what was kept of the site, of every version. Models are removed by `removeKept`. */
+export async function removeOffline(): Promise<void> {
+  const scope = new URL(".", document.baseURI).href;
+  await (await navigator.serviceWorker?.getRegistration(scope))?.unregister();
+  for (const name of (await globalThis.caches?.keys()) ?? [])
+    if (name.startsWith("engram-site ")) await caches.delete(name);
+}
