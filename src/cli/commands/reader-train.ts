@@ -16,7 +16,7 @@ export const readerTrainCommand: Command = defineCommand({
   description:
     "Trains the few weights that say when the model MODEL should believe counts, and writes them with the counts of --data to " +
     "the file FILE. Given as a --pack, alone or among others, it lets MODEL read all of them. The model itself stays as it " +
-    "is, and its file is not copied. The text should be some megabytes of the kind that the model writes anyway: each part is " +
+    "is, and its file is not copied. The text should be some megabytes of several kinds, each one behind the other: each part is " +
     "read with the counts of the others, and what packs say is weighed against it. The model reads --tokens of it once.",
   arguments: [modelArgument],
   options: [
