@@ -1,5 +1,6 @@
 /** A static web server for pages in tests: files by their names below any path, with the types that browsers ask for. */
 import { readdir, readFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Rolldown } from "vite";
@@ -14,6 +15,9 @@ const types: Readonly<Record<string, string>> = {
   ".css": "text/css",
 };
 
+/** At once to a slow line. */
+const PIECE_BYTES = 16_384;
+
 /** Two headers that make a page isolated: it may then have threads. */
 const isolating = {
   "cross-origin-opener-policy": "same-origin",
@@ -22,12 +26,23 @@ const isolating = {
 
 /**
  * Paths that end in a slash get `index.html`; paths with `/none/` in them get nothing. Sets no
- * other header, unless its pages shall be isolated.
+ * other header, unless its pages shall be isolated. `bytesPerSecond` is what all answers together get.
  */
 export function startStaticSite(
   files: Readonly<Record<string, Uint8Array>>,
-  { isIsolated = false }: { isIsolated?: boolean } = {},
+  { isIsolated = false, bytesPerSecond }: { isIsolated?: boolean; bytesPerSecond?: number } = {},
 ): Promise<RangeServer> {
+  /** When the line is free again: all answers share it. */
+  let free = 0;
+  const sendSlowly = async (response: ServerResponse, bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      const piece = bytes.subarray(at, at + PIECE_BYTES);
+      free = Math.max(free, performance.now()) + (1000 * piece.length) / bytesPerSecond!;
+      await new Promise((go) => setTimeout(go, Math.max(0, free - performance.now())));
+      response.write(piece);
+    }
+    response.end();
+  };
   return startRangeServer(files, (request, response) => {
     const name = nameIn(request) || "index.html";
     const bytes = request.url!.includes("/none/") ? undefined : files[name];
@@ -35,13 +50,13 @@ export function startStaticSite(
     if (bytes === undefined) response.writeHead(404).end();
     else {
       const type = types[extname(name)] ?? "application/octet-stream";
-      response
-        .writeHead(200, {
-          "content-type": type,
-          "content-length": bytes.length,
-          ...(isIsolated && isolating),
-        })
-        .end(bytes);
+      response.writeHead(200, {
+        "content-type": type,
+        "content-length": bytes.length,
+        ...(isIsolated && isolating),
+      });
+      if (bytesPerSecond === undefined) response.end(bytes);
+      else void sendSlowly(response, bytes);
     }
     return true;
   });
