@@ -6,7 +6,7 @@
  *     npm test                               all
  *     npm test -- "src/memory/*.test.ts"    some
  */
-import { globSync } from "node:fs";
+import { globSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
@@ -21,6 +21,10 @@ const files = [...new Set((patterns.length > 0 ? patterns : all).flatMap((one) =
 // A process for each file, and those that a file starts, compile the same sources: what one of them has compiled, the
 // others read (half a second each).
 process.env["NODE_COMPILE_CACHE"] ??= join(tmpdir(), "engram-compile-cache");
+
+// What a user's cache would keep is a run's own: packed weights of an earlier state of the sources must not be read.
+const cache = mkdtempSync(join(tmpdir(), "engram-test-cache-"));
+process.env["XDG_CACHE_HOME"] = cache;
 
 // Files run side by side, a core each; engines with a thread for every core would wait for each other.
 process.env["ENGRAM_THREADS"] ??= "1";
@@ -46,5 +50,6 @@ events.on("test:summary", ({ file, success, counts, duration_ms: duration }) => 
 const report = events.compose(spec);
 report.pipe(process.stdout);
 await finished(report, { writable: false });
+rmSync(cache, { recursive: true, force: true });
 process.exitCode = isGreen ? 0 : 1;
 process.stdout.write(`${line}\n`);
