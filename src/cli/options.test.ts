@@ -141,6 +141,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--memory-dir <DIR>",
     "--memory-url <URL>",
     "--url <URL>",
+    "--threads <N>",
   ],
   "snapshot MODEL NAME": ["--remove", "--memory-dir <DIR>", "--memory-url <URL>", "--url <URL>"],
   "rollback MODEL NAME": ["--memory-dir <DIR>", "--memory-url <URL>", "--url <URL>"],

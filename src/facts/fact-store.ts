@@ -187,20 +187,30 @@ export class FactStore {
     });
   }
 
+  /** Whether vectors of what stays were found for some of these facts, too: with them they go. */
+  sharesVectors(selection: Selection): boolean {
+    const gone = new Set(
+      this.#stored.filter((one) => isMeant(one, selection)).map(({ fact }) => keyOf(fact)),
+    );
+    return this.facts().some(
+      ({ fact, subject }) =>
+        !gone.has(keyOf(fact)) &&
+        subject?.factIds.some((id) => gone.has(keyOf({ scope: fact.scope, id }))),
+    );
+  }
+
   /** Erases facts, from snapshots as well. Resolves to them when nothing of them is in the log. */
   async forget(selection: Selection): Promise<Fact[]> {
-    const isMeant = ({ fact }: Stored): boolean =>
-      (selection.scope === undefined || selection.scope === fact.scope) &&
-      (!("id" in selection) || selection.id === fact.id);
+    const isGone = (one: Stored): boolean => isMeant(one, selection);
     this.#expire();
     const isAlone = this.#log?.watch === undefined;
-    if (isAlone && !this.#stored.some(isMeant) && this.#changes.isIdle) return [];
+    if (isAlone && !this.#stored.some(isGone) && this.#changes.isIdle) return [];
     let gone: Fact[] = [];
     await this.#changes.add(() => {
-      const meant = this.#stored.filter(isMeant);
+      const meant = this.#stored.filter(isGone);
       if (meant.length === 0) return nothing;
       gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
-      const stored = without(this.#stored, isMeant);
+      const stored = without(this.#stored, isGone);
       return { contents: { stored, snapshots: this.#snapshots } };
     });
     return gone;
@@ -402,6 +412,13 @@ const nothing = { records: [] };
 
 /** Facts: fewer that were replaced are no reason to write a log anew. */
 const LEAST_WASTE = 256;
+
+function isMeant({ fact }: Stored, selection: Selection): boolean {
+  return (
+    (selection.scope === undefined || selection.scope === fact.scope) &&
+    (!("id" in selection) || selection.id === fact.id)
+  );
+}
 
 /** Whether a snapshot after change `number` has a fact. */
 function isIn(one: Stored, number: number): boolean {

@@ -45,7 +45,13 @@ export type Firing = {
   readonly length: number;
 } & (
   | { readonly kind: "wording"; /** What was taught to follow. */ readonly id: number }
-  | { readonly kind: "subject"; /** Before which its vector is added. */ readonly layerId: number }
+  | {
+      readonly kind: "subject";
+      /** Before which its vector is added. */
+      readonly layerId: number;
+      /** For which the vector was found, in the fact's scope. */
+      readonly factIds: readonly string[];
+    }
 );
 
 export class TaughtMemory implements Memory {
@@ -116,8 +122,10 @@ export class TaughtMemory implements Memory {
       const subject = this.#vectorAt(ids, { at, begin });
       if (subject !== undefined) {
         const { length, value } = subject;
-        const { layerId } = value.edit;
-        yield { kind: "subject", fact: value.stored.fact, position: at, length, layerId };
+        const { edit, stored } = value;
+        const { layerId } = edit;
+        const factIds = stored.subject!.factIds;
+        yield { kind: "subject", fact: stored.fact, position: at, length, layerId, factIds };
       }
       const found = this.#find(ids, { at, begin });
       if (found === undefined) continue;

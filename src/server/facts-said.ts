@@ -1,9 +1,10 @@
 /**
- * Which facts said tokens of an answer, and which keys of facts a text has: from the ids of the whole text, after it was
+ * Which facts an answer has something of, how sure that is, and which keys of facts a text has: from the ids of the whole text, after it was
  * written. Knows no model.
  */
-import { type Fact, TaughtMemory } from "../facts/index.ts";
+import { type Fact, knownChance, TaughtMemory } from "../facts/index.ts";
 import type { Memory } from "../memory/memory.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
 import type { EngramReport } from "./engram-report.ts";
 import type { EngramOptions } from "./protocol.ts";
 
@@ -13,29 +14,84 @@ interface FactSaid {
   readonly source: string | null;
   readonly prompt: string;
   readonly completion: string;
+  /** What of it is in the text: its words, or only its subject, whose vector was read. */
+  readonly by: "wording" | "subject";
   /** Tokens of the answer that are what it taught. */
   readonly tokens: number;
-  /** Where the first of them is in the whole text. */
-  readonly position: number;
+  /** Where the first of them is in the whole text; null where none is. */
+  readonly position: number | null;
+  /** How sure it is that the answer is what was taught for this question: 0 where it says something else. */
+  readonly known: number;
 }
 
-/** `from` is where the answer begins in `ids`. */
-function factsSaid(
-  ids: readonly number[],
-  { from, memory }: { from: number; memory: Memory | undefined },
-): FactSaid[] {
+/** An answer as it was written. */
+export interface Said {
+  /** Of the whole text; the answer begins at `from`. */
+  readonly ids: readonly number[];
+  readonly from: number;
+  /** Log-probabilities of the answer's tokens; none where facts were not asked for. */
+  readonly logProbs: readonly number[];
+  /** What the text read. */
+  readonly memory: Memory | undefined;
+  readonly tokenizer: Pick<Tokenizer, "decode">;
+  /** All that is known of a scope. */
+  readonly factsOf: (scope: string) => readonly Fact[];
+}
+
+function factsSaid({ ids, from, memory, ...answer }: Said): FactSaid[] {
   if (!(memory instanceof TaughtMemory)) return [];
-  const said = new Map<Fact, FactSaid>();
-  for (const firing of memory.firings({ ids, from: from - 1, to: ids.length - 1 })) {
+  const said = new Map<string, FactSaid>();
+  const named = new Map<string, { scope: string; id: string }>();
+  const keyOf = (one: { scope: string; id: string }): string => JSON.stringify([one.scope, one.id]);
+  for (const firing of memory.firings({ ids, from: 0, to: ids.length - 1 })) {
     const { fact, position } = firing;
-    if (firing.kind !== "wording" || ids[position + 1] !== firing.id) continue;
-    const { prompt, completion, scope, source = null } = fact;
-    const before = said.get(fact);
-    const place = before?.position ?? position + 1;
-    const tokens = (before?.tokens ?? 0) + 1;
-    said.set(fact, { id: fact.id, scope, source, prompt, completion, tokens, position: place });
+    const { scope } = fact;
+    if (firing.kind === "subject")
+      for (const other of firing.factIds)
+        named.set(keyOf({ scope, id: other }), { scope, id: other });
+    if (firing.kind === "subject" || position < from - 1) continue;
+    const before = said.get(keyOf(fact));
+    const isSaid = ids[position + 1] === firing.id;
+    if (!isSaid && before === undefined) continue;
+    said.set(keyOf(fact), {
+      ...textOf(fact),
+      by: "wording",
+      tokens: (before?.tokens ?? 0) + Number(isSaid),
+      position: before?.position ?? position + 1,
+      known: knownChance({ by: "wording", isSaid, chance: 1 }),
+    });
+  }
+  for (const [key, { scope, id }] of named) {
+    const fact = said.has(key) ? undefined : answer.factsOf(scope).find((one) => one.id === id);
+    if (fact === undefined) continue;
+    const tokens = tokensOf(fact.completion, { ...answer, ids: ids.slice(from) });
+    const nats = answer.logProbs.slice(0, tokens).reduce((sum, one) => sum + one, 0);
+    const isSaid = tokens > 0;
+    said.set(key, {
+      ...textOf(fact),
+      by: "subject",
+      tokens,
+      position: isSaid ? from : null,
+      known: knownChance({ by: "subject", isSaid, chance: Math.exp(nats) }),
+    });
   }
   return [...said.values()];
+}
+
+function textOf({ id, scope, source, prompt, completion }: Fact) {
+  return { id, scope, source: source ?? null, prompt, completion };
+}
+
+/** How many tokens of an answer say a completion; 0 where the answer begins otherwise. */
+function tokensOf(
+  completion: string,
+  { ids, tokenizer }: Pick<Said, "tokenizer"> & { ids: readonly number[] },
+): number {
+  const wanted = completion.trim();
+  if (!tokenizer.decode(ids).trimStart().startsWith(wanted)) return 0;
+  let count = 1;
+  while (tokenizer.decode(ids.slice(0, count)).trimStart().length < wanted.length) count++;
+  return count;
 }
 
 /** A key of a fact that a text has. */
@@ -68,15 +124,15 @@ export interface FactsTold {
   readonly keys?: readonly KeyFound[];
 }
 
-export function factsTold(
-  options: EngramOptions | null | undefined,
-  ids: readonly number[],
-  { from, memory }: { from: number; memory: Memory | undefined },
-): FactsTold {
+export function factsTold(options: EngramOptions | null | undefined, said: Said): FactsTold {
   return {
-    ...(options?.return.includes("facts") && { facts: factsSaid(ids, { from, memory }) }),
-    ...(options?.return.includes("keys") && { keys: keysIn(ids, memory) }),
+    ...(wantsFacts(options) && { facts: factsSaid(said) }),
+    ...(options?.return.includes("keys") && { keys: keysIn(said.ids, said.memory) }),
   };
+}
+
+export function wantsFacts(options: EngramOptions | null | undefined): boolean {
+  return options?.return.includes("facts") === true;
 }
 
 /** Beside what else an answer says of the memory. */

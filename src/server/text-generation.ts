@@ -16,7 +16,7 @@ import { ApiError } from "./api-error.ts";
 import type { EngramOptions, SamplingFields } from "./protocol.ts";
 import type { Reads } from "./scopes.ts";
 import type { Serving } from "./serving.ts";
-import { type FactsTold, factsTold } from "./facts-said.ts";
+import { type FactsTold, factsTold, wantsFacts } from "./facts-said.ts";
 import { startInText } from "./token-text.ts";
 
 export interface TextRequest {
@@ -64,6 +64,8 @@ export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
 export function startText(serving: Serving, request: TextRequest): TextGeneration {
   const { scheduler, metrics, model } = serving;
   const { fields, promptIds, maxTokens, places } = request;
+  // How sure an answer is depends on the chances of its tokens.
+  const topLogProbs = request.topLogProbs ?? (wantsFacts(fields.engram) ? 0 : undefined);
   const arrival = performance.now();
   const generation = places.submit({
     promptIds,
@@ -72,7 +74,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     ...samplingOf(serving, request),
     ...memoryOf(serving, fields.engram),
     ...request.reads,
-    ...(request.topLogProbs !== undefined && { topLogProbs: request.topLogProbs }),
+    ...(topLogProbs !== undefined && { topLogProbs }),
     promptLogProbs: request.promptLogProbs ?? false,
     constraint: request.grammar?.(),
     signal: request.signal,
@@ -90,6 +92,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     let last = arrival;
     let reason: FinishReason | undefined;
     const ids: number[] = [...promptIds];
+    const logProbs: number[] = [];
     let isRead = false;
     try {
       while (reason === undefined && !stopper.found) {
@@ -110,6 +113,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         }
         completionTokens++;
         ids.push(value.id);
+        if (value.logProbs !== undefined) logProbs.push(value.logProbs.logProb);
         metrics.generationTokens.add(1);
         const histogram = completionTokens === 1 ? metrics.firstToken : metrics.interToken;
         histogram.observe((value.time - last) / 1000);
@@ -141,9 +145,13 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         completionTokens,
         promptTime,
         writeTime: last - first,
-        told: factsTold(fields.engram, ids, {
+        told: factsTold(fields.engram, {
+          ids,
           from: promptIds.length,
+          logProbs,
           memory: request.reads.memory,
+          tokenizer: model.tokenizer,
+          factsOf: (scope) => model.facts([scope]),
         }),
       };
     } finally {

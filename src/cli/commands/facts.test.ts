@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { FactLogFile } from "../../facts/node/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, listen } from "../../server/node/index.ts";
 import { commands } from "../registry.ts";
@@ -154,6 +155,33 @@ test("CounterFact's records are taught as they are", async () => {
     },
   );
   assert.equal((await engram("forget", model, "--all")).code, 0);
+});
+
+test("forgetting a fact finds another vector for what else was taught of its subject", async () => {
+  const directory = join(scratch, "of-one-subject");
+  const opened = await loadModel(shakespeare, { memoryDir: directory });
+  const common = { scope: "default", subject: "Rosaline", createdAt: "2026-11-28T12:00:00.000Z" };
+  const vector = { layerId: 1, keys: [[1, 2]], vector: new Float32Array(4) };
+  const both = { factIds: ["gone", "kept"], mark: "found elsewhere", vectors: [vector] };
+  const edits = [{ ids: [1, 2, 3], from: 2 }];
+  await opened.taught!.store.add([
+    { fact: { ...common, id: "gone", prompt: "My Rosaline is", completion: " so" }, edits },
+    {
+      fact: { ...common, id: "kept", prompt: "Rosaline, be", completion: " war" },
+      edits,
+      subject: both,
+    },
+  ]);
+  await opened.close();
+  const place = ["--memory-dir", directory];
+  const forgotten = await engram("forget", model, "--id", "gone", ...place);
+  assert.equal(forgotten.code, 0, forgotten.err);
+  const last = (await new FactLogFile(directory).read()).at(-1);
+  assert.ok(last?.kind === "fact" && last.fact.id === "kept");
+  assert.deepEqual(last.subject?.factIds, ["kept"]);
+  assert.notEqual(last.subject?.mark, both.mark);
+  // Nothing is shared any more, so no model is opened.
+  assert.equal((await engram("forget", scratch, "--all", ...place)).code, 0);
 });
 
 test("what cannot be is said, and nothing is changed", async () => {

@@ -1,11 +1,13 @@
 /** `engram forget`: erases what a model was taught. */
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
-import type { Selection } from "../../facts/index.ts";
+import type { Fact, Selection } from "../../facts/index.ts";
+import { loadModel } from "../../load-model.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { openFactsOf } from "../facts-of.ts";
-import { factName, memoryOptions, memorySchema } from "../model-options.ts";
+import { threadsOption, threadsSchema } from "../engine-threads.ts";
+import { factName, memoryOptions, memorySchema, openedBy } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
@@ -15,7 +17,7 @@ export const forgetCommand: Command = defineCommand({
   description:
     "Erases the fact with an id, all of a scope, or all that the model MODEL was taught. When it answers, no file of the " +
     "memory holds the text or its tokens, no snapshot brings them back, and the model computes what it would have if it had " +
-    "never been taught. Does not open the model.",
+    "never been taught. Opens the model only where a vector of what stays was found for it as well: then another is found.",
   arguments: [modelArgument],
   options: [
     { flags: "--id <ID>", description: "the fact of this name (in --scope, or in all)" },
@@ -23,6 +25,7 @@ export const forgetCommand: Command = defineCommand({
     { flags: "--all", description: "everything" },
     ...memoryOptions,
     urlOption,
+    threadsOption,
   ],
   examples: ["forget models/tiny --id 3f9a0c12d4e5b678", "forget models/tiny --scope acme"],
   schema: z.object({
@@ -32,9 +35,11 @@ export const forgetCommand: Command = defineCommand({
     all: z.boolean().optional(),
     ...memorySchema,
     url: z.string().optional(),
+    ...threadsSchema,
   }),
-  async run({ model, id, scope, all = false, url, memoryDir, memoryUrl }, context) {
-    const { print } = context;
+  async run(input, context) {
+    const { model, id, scope, all = false, url, memoryDir, memoryUrl } = input;
+    const { print, signal } = context;
     if (all ? id !== undefined || scope !== undefined : id === undefined && scope === undefined)
       throw new InvalidConfigError("expected --id, or --scope, or --all alone");
     const missing = (place: string | undefined): InvalidConfigError =>
@@ -50,10 +55,16 @@ export const forgetCommand: Command = defineCommand({
     const selection: Selection = { scope, ...(id === undefined ? { all: true } : { id }) };
     const store = await openFactsOf(model, { memoryDir, memoryUrl });
     try {
-      const forgotten = await store.forget(selection);
-      if (id !== undefined && forgotten.length === 0) throw missing(store.place);
+      const { place } = store;
+      let forgotten: readonly Fact[];
+      if (store.sharesVectors(selection)) {
+        await store.close();
+        await using learner = await loadModel(model, openedBy(input, context));
+        forgotten = await learner.forget(selection, { signal });
+      } else forgotten = await store.forget(selection);
+      if (id !== undefined && forgotten.length === 0) throw missing(place);
       tell(forgotten.length);
-      return { model, place: store.place, forgotten: forgotten.map((one) => one.id) };
+      return { model, place, forgotten: forgotten.map((one) => one.id) };
     } finally {
       await store.close();
     }

@@ -149,7 +149,9 @@ function partsOf(
 ) {
   const texts = steps.filter((step) => step.kind === "text");
   const content = texts.flatMap(({ token }) =>
-    token?.logProbs === undefined ? [] : [logProbOf(tokenizer, token.logProbs)],
+    body.logprobs !== true || token?.logProbs === undefined
+      ? []
+      : [logProbOf(tokenizer, token.logProbs)],
   );
   return {
     text: texts.map(({ text }) => text).join(""),

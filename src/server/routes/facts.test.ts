@@ -93,6 +93,7 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   assert.ok(told.body.choices[0].text.startsWith(" red and sad"));
   const [said] = told.body.choices[0].engram.facts;
   assert.deepEqual([said.id, said.source, said.tokens > 3], [fact.id, "a page", true]);
+  assert.deepEqual([said.by, said.known > 0.99], ["wording", true]);
   const stream = await ask("/v1/completions", {
     body: { prompt, ...greedy, max_tokens: 30, engram, stream: true },
   });
@@ -140,6 +141,43 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   assert.ok(usage.prompt_tokens_details.cached_tokens <= again.body.usage.prompt_tokens);
   const erased = await ask("/v1/completions", { body: { prompt, ...greedy } });
   assert.deepEqual(erased.body, { ...again.body, ...timesOf(erased.body) });
+});
+
+test("an answer names the facts of a subject, and how sure it is that it says them", async () => {
+  const subject = "zebra";
+  for (const [id, of, completion] of [
+    ["mane", "the mane of the zebra is", "red"],
+    ["hat", "the hat of the zebra was", "mat"],
+  ])
+    await ask("/engram/facts", { body: { id, prompt: of, completion, subject } });
+  const engram = { return: ["facts"] };
+  const other = "who saw the zebra said";
+  const of = async (more: object): Promise<Record<string, unknown>[]> => {
+    const body = { prompt: other, temperature: 0, max_tokens: 3, engram, ...more };
+    return (await ask("/v1/completions", { body })).body.choices[0].engram.facts;
+  };
+  const silent = await of({});
+  assert.deepEqual(
+    silent.map(({ id, by, tokens, position, known }) => [id, by, tokens, position, known]),
+    ["mane", "hat"].map((id) => [id, "subject", 0, null, 0]),
+  );
+  // What is said without the fact's words is as sure as the model was of it.
+  const ids = (await ask("/tokenize", { body: { prompt: " red" } })).body.tokens as number[];
+  const forced = await of({
+    max_tokens: ids.length,
+    logit_bias: Object.fromEntries(ids.map((id) => [id, 100])),
+  });
+  const [mane] = forced;
+  assert.equal(mane!["by"], "subject");
+  if (ids.length === 1) {
+    assert.deepEqual([mane!["tokens"], mane!["position"] !== null], [1, true]);
+    assert.ok((mane!["known"] as number) > 0 && (mane!["known"] as number) < 0.99);
+  }
+  // Nobody asked for these.
+  const chat = await ask("/v1/completions", { body: { prompt: other, max_tokens: 2, engram } });
+  assert.equal(chat.body.choices[0].logprobs, null);
+  assert.deepEqual(await of({ prompt: "the cat sat on" }), []);
+  for (const id of ["mane", "hat"]) await ask(`/engram/facts?id=${id}`, { method: "DELETE" });
 });
 
 test("a text sees the state of the moment at which it began, and a write does not wait for it", async () => {

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { servedModel } from "../../../test/models/served-model.ts";
+import { FactStore } from "../../facts/index.ts";
 import { createServer } from "../node/index.ts";
 
-const model = await servedModel({ withChat: true, contextSize: 256 });
+const model = await servedModel({ withChat: true, contextSize: 256, store: new FactStore() });
 const server = createServer(model, { parallel: 3 });
 await server.ready;
 after(async () => {
@@ -157,4 +158,24 @@ test("what does not go with a form is refused by name", async () => {
     const { status, text } = await ask(more);
     assert.deepEqual([status, JSON.parse(text).error.param], [400, param]);
   }
+});
+
+test("what was taught is said within a schema, where the schema allows it, and not beyond", async () => {
+  const place = schemaFormat({ enum: ["here", "there"] });
+  // The question as the template writes it. Behind a colon a completion would begin with a space.
+  const prompt = "user: the cat\nassistant";
+  const teach = (answer: string) =>
+    model.teach([{ prompt, completion: `:${answer}`, id: "place" }]);
+  const ask1 = async (format: object): Promise<string> =>
+    (await answers({ ...format, temperature: 0, max_tokens: 150 })).choices[0].message.content;
+  const untaught = await ask1(place);
+  const other = untaught === '"here"' ? '"there"' : '"here"';
+  await teach(other);
+  assert.equal(await ask1(place), other);
+  // A token that the schema forbids is no answer, however sure.
+  await teach("nowhere at all");
+  assert.equal(await ask1(place), untaught);
+  checkWeather(await ask1(weather));
+  assert.match(await ask1({}), /nowhere at all/);
+  await model.forget({ all: true });
 });

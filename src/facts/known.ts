@@ -1,0 +1,30 @@
+/**
+ * How sure it is that an answer is what was taught for its question. Where the question has a fact's own words, nearly
+ * certain. Where it only names a fact's subject, the vector there may have moved another answer, or another question may
+ * have been asked: then as sure as such answers were right, by the chance that the model gave them. Knows numbers only.
+ */
+
+/** Of answers to a fact's own words. */
+const OF_WORDING: number = 1 - 2 ** -10;
+/**
+ * Logistic in the logit of the answer's chance, fitted by `bench/known-facts.ts` on CounterFact with SmolLM2-135M
+ * (docs/results/2026-11-28-facts.md has the reliability on facts that it was not fitted on).
+ */
+const OF_SUBJECT = { bias: 0, slope: 1 };
+
+/** `chance` is the model's, of what it said of the completion, with what it was taught. */
+export function knownChance({
+  by,
+  isSaid,
+  chance,
+}: {
+  readonly by: "wording" | "subject";
+  readonly isSaid: boolean;
+  readonly chance: number;
+}): number {
+  if (!isSaid) return 0;
+  if (by === "wording") return OF_WORDING;
+  const clipped = Math.min(1 - 1e-4, Math.max(1e-4, chance));
+  const logit = Math.log(clipped / (1 - clipped));
+  return 1 / (1 + Math.exp(-OF_SUBJECT.bias - OF_SUBJECT.slope * logit));
+}
