@@ -167,7 +167,7 @@ test("what was taught is said within a schema, where the schema allows it, and n
   const teach = (answer: string) =>
     model.teach([{ prompt, completion: `:${answer}`, id: "place" }]);
   const ask1 = async (format: object): Promise<string> =>
-    (await answers({ ...format, temperature: 0, max_tokens: 150 })).choices[0].message.content;
+    (await answers({ ...format, temperature: 0, max_tokens: 40 })).choices[0].message.content;
   const untaught = await ask1(place);
   const other = untaught === '"here"' ? '"there"' : '"here"';
   await teach(other);
@@ -175,7 +175,6 @@ test("what was taught is said within a schema, where the schema allows it, and n
   // A token that the schema forbids is no answer, however sure.
   await teach("nowhere at all");
   assert.equal(await ask1(place), untaught);
-  checkWeather(await ask1(weather));
   assert.match(await ask1({}), /nowhere at all/);
   await model.forget({ all: true });
 });
