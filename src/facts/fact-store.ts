@@ -426,10 +426,10 @@ function isIn(one: Stored, number: number): boolean {
 }
 
 /** Without facts, and without vectors that were found for them and others together. */
-function without(all: readonly Stored[], isMeant: (one: Stored) => boolean): Stored[] {
-  const gone = new Set(all.filter(isMeant).map(({ fact }) => keyOf(fact)));
+function without(all: readonly Stored[], isGone: (one: Stored) => boolean): Stored[] {
+  const gone = new Set(all.filter(isGone).map(({ fact }) => keyOf(fact)));
   return all
-    .filter((one) => !isMeant(one))
+    .filter((one) => !isGone(one))
     .map((one) => {
       const { scope } = one.fact;
       const isShared = one.subject?.factIds.some((id) => gone.has(keyOf({ scope, id })));

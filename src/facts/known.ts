@@ -6,12 +6,6 @@
 
 /** Of answers to a fact's own words. */
 const OF_WORDING: number = 1 - 2 ** -10;
-/**
- * Logistic in the logit of the answer's chance, fitted by `bench/known-facts.ts` on CounterFact with SmolLM2-135M
- * (docs/results/2026-11-28-facts.md has the reliability on facts that it was not fitted on).
- */
-const OF_SUBJECT = { bias: 0, slope: 1 };
-
 /** `chance` is the model's, of what it said of the completion, with what it was taught. */
 export function knownChance({
   by,
@@ -24,7 +18,6 @@ export function knownChance({
 }): number {
   if (!isSaid) return 0;
   if (by === "wording") return OF_WORDING;
-  const clipped = Math.min(1 - 1e-4, Math.max(1e-4, chance));
-  const logit = Math.log(clipped / (1 - clipped));
-  return 1 / (1 + Math.exp(-OF_SUBJECT.bias - OF_SUBJECT.slope * logit));
+  // Not yet calibrated: `bench/known-facts.ts` measures how often such answers are right.
+  return chance;
 }
