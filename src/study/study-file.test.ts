@@ -62,7 +62,7 @@ for (const [what, change, expected] of [
   [
     "an unknown preset",
     { arms: { ...sound.arms, dense: { preset: "huge" } } },
-    /arms\.dense: unknown preset "huge"; there are: tiny, small/,
+    /arms\.dense: unknown preset "huge"; there are: mini, tiny, small/,
   ],
   [
     "an unknown number of a preset",

@@ -125,6 +125,8 @@ describe("the text view", { skip: withoutBrowser }, async () => {
     await page.getByRole("combobox", { name: /Pace/ }).selectOption({ label: "as they come" });
     await page.getByRole("button", { name: "Go on", exact: true }).click();
     await page.getByText("60 tokens written by the model follow").waitFor();
+    // What is said of a text may stand a frame before its last token.
+    await options.nth(before + 59).waitFor();
     assert.equal(await options.count(), before + 60);
     const written = (await stripTokens(page)).slice(before - 1, -1);
     const ids = new URLSearchParams(page.url().split("?")[1]).get("g")!.split(".").map(Number);

@@ -336,7 +336,7 @@ test("texts and presets that cannot be are code 2 and leave no model", async () 
   for (const [data, preset, message] of [
     [empty, "tiny", /is empty/],
     [join(scratch, "none.txt"), "tiny", /no such file/],
-    [text, "huge", /unknown preset "huge"; there are: tiny/],
+    [text, "huge", /unknown preset "huge"; there are: mini, tiny/],
   ] as const) {
     const { status, stderr } = await engram(
       "train",
