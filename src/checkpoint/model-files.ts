@@ -17,7 +17,7 @@
  *
  * Tables have files of their own because they are large, are read in parts, and may lie on another
  * disk (a symbolic link will do). A reader that knows nothing of Engram finds a plain model in
- * `model.safetensors`.
+ * the backbone's.
  */
 import type { ByteRanges, ByteSource, OpenOptions } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
