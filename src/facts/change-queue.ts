@@ -85,18 +85,20 @@ export class ChangeQueue<Contents> {
   /** Resolves to those that another writer was faster than. */
   async #make(together: readonly Change<Contents>[]): Promise<Change<Contents>[]> {
     let planned: Planned<Contents>[] = [];
+    let before: FactRecord[] = [];
     for (const [i, change] of together.entries()) {
       try {
-        let plan = change.plan(planned.flatMap(({ records }) => factsIn(records)));
+        let plan = change.plan(before);
         if ("contents" in plan) {
           // It changes what those before it have added.
           const late = await this.#append(planned);
           if (late.length > 0) return [...late, ...together.slice(i)];
-          planned = [];
-          plan = change.plan([]);
+          [planned, before] = [[], []];
+          plan = change.plan(before);
         }
         if ("records" in plan) {
           planned.push({ records: plan.records, change });
+          for (const one of plan.records) if (one.kind === "fact") before.push(one);
           continue;
         }
         await this.#target.replace(plan.contents);
@@ -122,8 +124,4 @@ export class ChangeQueue<Contents> {
     for (const { settled } of changes) settled.resolve();
     return [];
   }
-}
-
-function factsIn(records: readonly LogRecord[]): FactRecord[] {
-  return records.flatMap((one) => (one.kind === "fact" ? one : []));
 }

@@ -178,10 +178,12 @@ export class FactStore {
 
   /** A vector that was found for a fact which is gone by now has something of it, and is not kept. */
   #records(facts: readonly FactToAdd[], before: readonly FactToAdd[]): FactRecord[] {
-    const added = new Set([...before, ...facts].map(({ fact }) => keyOf(fact)));
+    let added: Set<string> | undefined;
+    const isAdded = (key: string): boolean =>
+      (added ??= new Set([...before, ...facts].map(({ fact }) => keyOf(fact)))).has(key);
     return facts.map(({ fact, edits, subject }) => {
       const keys = subject?.factIds.map((id) => keyOf({ scope: fact.scope, id })) ?? [];
-      const isKnown = keys.every((key) => added.has(key) || this.#live.has(key));
+      const isKnown = keys.every((key) => this.#live.has(key) || isAdded(key));
       const number = ++this.#number;
       return { kind: "fact", number, fact, edits, ...(isKnown && { subject }) };
     });
