@@ -80,7 +80,7 @@ export class FactStore {
   /** Facts in the indexes that no later view sees. */
   #numHidden = 0;
   readonly #changes: ChangeQueue<Contents> = new ChangeQueue({
-    begin: () => this.begin(),
+    begin: () => this.#begin(),
     append: (records) => this.#append(records),
     replace: (contents) => this.#replace(neededIn(contents)),
     tidy: () => this.#compact(),
@@ -106,8 +106,7 @@ export class FactStore {
     this.#log = log;
     this.#now = now;
     for (const record of records) this.#add(record);
-    // A change of nothing sees what others have written, as every change does.
-    log?.watch?.(() => this.#changes.add(() => nothing).catch(() => undefined));
+    log?.watch?.(() => this.begin().catch(() => undefined));
   }
 
   /** Where facts are kept; undefined: nowhere. */
@@ -258,8 +257,12 @@ export class FactStore {
     });
   }
 
-  /** Sees what other writers have written, or keeps them out until `close`. Every change does that first. */
-  async begin(): Promise<void> {
+  /** Sees what other writers have written, or keeps them out until `close`: a change of nothing, since all do that first. */
+  begin(): Promise<void> {
+    return this.#changes.add(() => nothing);
+  }
+
+  async #begin(): Promise<void> {
     const news = await this.#log?.begin();
     if (news?.isAll === true) this.#become(this.#contentsOf(news.records));
     else if (news !== undefined) {
@@ -398,10 +401,13 @@ export class FactStore {
       else if (one.fact.expiresAt !== undefined)
         this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(one.fact.expiresAt));
     }
-    const over = new Set(this.#stored.filter(isOver).map(({ fact }) => keyOf(fact)));
     void this.#changes
       .add(() => {
-        const isGone = ({ fact }: Stored): boolean => over.has(keyOf(fact));
+        // With what it had replaced; not what has replaced it, perhaps only now.
+        const over = new Map<string, number>();
+        for (const one of this.#stored) if (isOver(one)) over.set(keyOf(one.fact), one.number);
+        const isGone = ({ fact, number }: Stored): boolean =>
+          number <= (over.get(keyOf(fact)) ?? -1);
         // Of several servers, one is first.
         if (!this.#stored.some(isGone)) return nothing;
         return { contents: { stored: without(this.#stored, isGone), snapshots: this.#snapshots } };

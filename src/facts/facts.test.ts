@@ -232,3 +232,30 @@ test("what has expired stays unseen where the log cannot be written, also for vi
   assert.deepEqual(seen(between), [2]);
   await store.close();
 });
+
+test("a fact that replaced one with an expiry outlives it, also where it came as that expired", async () => {
+  let time = now;
+  const store = new FactStore({ now: () => time });
+  const of = (id: string, expiry?: number) => ({
+    fact: {
+      id,
+      scope: "default",
+      prompt: "p",
+      completion: "c",
+      createdAt: new Date(now).toISOString(),
+      ...(expiry !== undefined && { expiresAt: new Date(now + expiry).toISOString() }),
+    },
+    edits: [{ ids: [1, 7, 9], from: 2 }],
+  });
+  await store.add([of("before", 1), of("meanwhile", 2), of("gone", 2)]);
+  await store.add([of("before")]);
+  time += 2;
+  const coming = store.add([of("meanwhile")]);
+  store.facts();
+  await coming;
+  await store.close();
+  assert.deepEqual(
+    store.facts().map(({ fact }) => fact.id),
+    ["before", "meanwhile"],
+  );
+});

@@ -158,6 +158,14 @@ test("what is forgotten is in no file afterwards, and no rollback brings it back
     assert.deepEqual([idsOf(again), again.snapshots], [["f3"], [{ name: "before", numFacts: 1 }]]);
   }));
 
+test("who keeps others out and changes at the same moment is one writer", () =>
+  inFolder(async (folder) => {
+    const store = await openStore(folder);
+    await Promise.all([store.begin(), store.add([factOf(1)])]);
+    await store.close();
+    assert.deepEqual(idsOf(await openStore(folder)), ["f1"]);
+  }));
+
 test("a snapshot brings back what was replaced, after a restart as well", () =>
   inFolder(async (folder) => {
     const store = await openStore(folder);
