@@ -57,9 +57,7 @@ function checkText({ path, text }: SourceFile, report: Report): void {
   for (const [call] of text.matchAll(/\b(?:test|it|describe|suite)\.(?:only|todo)\(|\bonly: true/g))
     report(`${call} leaves tests out`);
   for (const [call] of text.matchAll(unexplainedSkip))
-    report(
-      `${call} does not say why; use t.skip("why"), { skip: "why" } or test.skip("name (why)")`,
-    );
+    report(`${call} does not say why: it takes a reason, or a name with the reason in brackets`);
 }
 
 function checkSource({ path, text }: SourceFile, report: Report): void {
