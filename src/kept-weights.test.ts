@@ -21,10 +21,11 @@ import test, { after, beforeEach } from "node:test";
 import { fileURLToPath } from "node:url";
 import { draw } from "../test/conformance/random.ts";
 import { openModelPath } from "./checkpoint/node/index.ts";
-import { checkModel } from "./check-model.ts";
+import { type CheckedModel, checkModel } from "./check-model.ts";
 import { readArrays } from "./checkpoint/node/kept-arrays-file.ts";
 import { keptArrays, type KeptArraysOptions } from "./checkpoint/node/kept-arrays.ts";
 import type { KeepArrays } from "./checkpoint/index.ts";
+import { memoryPlace } from "./facts/node/index.ts";
 import { PACKED_FORMAT } from "./kept-weights.ts";
 import { openFilesAt } from "./load-model.ts";
 import { readWeights } from "./model-weights.ts";
@@ -47,12 +48,13 @@ beforeEach(() => rmSync(cache, { recursive: true, force: true }));
 const entries = (): string[] => readdirSync(directory).map((name) => join(directory, name));
 
 const files = await openFilesAt(model);
-const { config, tensors } = await checkModel(files, { memory: false });
+const checked = await checkModel(files, { memory: false });
+const { config } = checked;
 const packedAs = { q8: await packed("q8"), q4: await packed("q4") };
 after(() => files.close());
 
 function packed(dtype: "q8" | "q4"): Promise<ModelWeights> {
-  return readWeights(files, { config, tensors }, { dtype });
+  return readWeights(files, checked, { dtype });
 }
 
 const keepIn = (options: Partial<KeptArraysOptions> = {}): KeepArrays => {
@@ -62,9 +64,12 @@ const keepIn = (options: Partial<KeptArraysOptions> = {}): KeepArrays => {
 
 /** Whether the weights had to be packed. However they came, they are right. */
 async function isPacked(
-  options: Partial<KeptArraysOptions> & { dtype?: "q8" | "q4" } = {},
+  options: Partial<KeptArraysOptions> & {
+    dtype?: "q8" | "q4";
+    tensors?: CheckedModel["tensors"];
+  } = {},
 ): Promise<boolean> {
-  const { dtype = "q8", ...others } = options;
+  const { dtype = "q8", tensors = checked.tensors, ...others } = options;
   let isCalled = false;
   const keep = keepIn(others);
   const keepPacked: KeepArrays = (of, make) =>
@@ -112,6 +117,29 @@ test("other weights, another form and another version are packed for themselves"
   assert.equal(await isPacked(), true);
   assert.equal(await isPacked(), false);
   assert.equal(await isPacked({ settledMs: 3_600_000 }), true, "it may yet be changed");
+  assert.equal(await isPacked({ tensors: (await checkModel(files)).tensors }), false, "its tables");
+});
+
+test("what was packed is not read into memory beside itself", async () => {
+  const made = new Map([["a", new Uint8Array(8)]]);
+  const of = { files: [], said: "b" };
+  assert.equal(await keepIn()(of, async () => made), made);
+  assert.equal(
+    await keepIn({ map: () => undefined })({ ...of, said: "c" }, async () => made),
+    made,
+  );
+  const again = await keepIn()(of, async () => assert.fail("made again"));
+  assert.deepEqual(again, made);
+  assert.notEqual(again, made);
+});
+
+test("the user's cache is a place of its own, or there is none", async () => {
+  const env = { XDG_CACHE_HOME: "relative", HOME: root };
+  assert.deepEqual([await isPacked({ env }), await isPacked({ env })], [true, false]);
+  assert.equal(readdirSync(join(root, ".cache", "engram", "packed")).length, 1);
+  const none = { HOME: "" };
+  assert.deepEqual([await isPacked({ env: none }), await isPacked({ env: none })], [true, true]);
+  await assert.rejects(memoryPlace(join(model, "config.json"), { env: none }), /set HOME/);
 });
 
 test("what is damaged, or may be another's, is not used but written anew", async () => {

@@ -145,7 +145,8 @@ export async function readWeights(
   };
   // What rests packed here is only read.
   if (keepPacked === undefined || stored !== undefined) return read();
-  const names = new Set([...tensors.values()].map(({ file }) => file));
+  // Not those of tables, which a model may be opened without.
+  const names = new Set(found.flatMap((one) => one.found.map(({ file }) => file)));
   const { keptWeights } = await import("./kept-weights.ts");
   const paths = [...names].toSorted().map((name) => files.source.nameOf(name));
   const said = [dtype, files.config];

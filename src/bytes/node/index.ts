@@ -5,3 +5,4 @@ export { syncTree, writeDurably } from "./durable.ts";
 export { syncDirectory, writeAt, writeSparse } from "./file-writes.ts";
 export { clearLock, ProcessLock, refuseIfHeld, type Refusal } from "./process-lock.ts";
 export { version } from "./package-version.ts";
+export { homeDirectory, userDirectory } from "./user-directory.ts";

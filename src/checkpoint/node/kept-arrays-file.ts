@@ -69,8 +69,22 @@ export async function writeArrays(path: string, arrays: Arrays): Promise<void> {
 /** An open file as memory; undefined where files cannot be mapped. */
 export type MapFile = (file: number, bytes: number) => ArrayBuffer | undefined;
 
-/** Undefined where there is nothing that may be used. Without `map` the file is read. */
-export async function readArrays(path: string, map?: MapFile): Promise<Arrays | undefined> {
+/** Undefined where there is nothing that may be used. */
+export function readArrays(path: string): Promise<Arrays | undefined> {
+  return arraysIn(path, readWhole);
+}
+
+/** The same as they lie in the file, which takes no memory that cannot be given back. Undefined where nothing is mapped, too. */
+export function mapArrays(path: string, map: MapFile): Promise<Arrays | undefined> {
+  return arraysIn(path, ({ fd }, size) => map(fd, size));
+}
+
+type Contents = ArrayBuffer | undefined;
+
+async function arraysIn(
+  path: string,
+  contents: (file: FileHandle, size: number) => Contents | Promise<Contents>,
+): Promise<Arrays | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
@@ -80,10 +94,9 @@ export async function readArrays(path: string, map?: MapFile): Promise<Arrays | 
   try {
     const { size, mode, uid, mtimeMs } = await file.stat();
     const isOurs = process.getuid === undefined || (uid === process.getuid() && !(mode & 0o022));
-    if (!isOurs) return undefined;
-    const arrays = parseArrays(
-      new Uint8Array(map?.(file.fd, size) ?? (await readWhole(file, size))),
-    );
+    const whole = isOurs ? await contents(file, size) : undefined;
+    if (whole === undefined) return undefined;
+    const arrays = parseArrays(new Uint8Array(whole));
     const now = new Date();
     if (now.getTime() - mtimeMs > DAY_MS) await file.utimes(now, now).catch(() => undefined);
     return arrays;

@@ -7,11 +7,16 @@
  */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { digestOfFiles } from "../../bytes/node/index.ts";
+import { dirname, join } from "node:path";
+import { digestOfFiles, userDirectory } from "../../bytes/node/index.ts";
 import type { KeepArrays, MadeOf } from "../kept-arrays.ts";
-import { type MapFile, readArrays, stretchesOf, writeArrays } from "./kept-arrays-file.ts";
+import {
+  mapArrays,
+  type MapFile,
+  readArrays,
+  stretchesOf,
+  writeArrays,
+} from "./kept-arrays-file.ts";
 import { isAbandoned, partialName } from "./partial-name.ts";
 
 /** Less is made in a moment. */
@@ -29,7 +34,7 @@ const ending = ".safetensors";
 export interface KeptArraysOptions {
   /** Of the package: whoever updates makes them anew. */
   readonly version: string;
-  /** Default: files are read. */
+  /** Where it maps nothing, and by default, files are read. */
   readonly map?: MapFile;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly leastBytes?: number;
@@ -39,31 +44,37 @@ export interface KeptArraysOptions {
 
 /** In `engram/packed` of the user's cache. */
 export function keptArrays(options: KeptArraysOptions): KeepArrays {
-  const { env = process.env, map, leastBytes = LEAST_BYTES, mostBytes = MOST_BYTES } = options;
-  const cache = env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  const directory = join(cache, "engram", "packed");
+  const { map = () => undefined, leastBytes = LEAST_BYTES, mostBytes = MOST_BYTES } = options;
   return async (of, make) => {
-    const key = await keyOf(of, options).catch(() => undefined);
-    const path = join(directory, `${key}${ending}`);
-    const found = key === undefined ? undefined : await readArrays(path, map);
-    if (found !== undefined) return found;
+    const path = await placeOf(of, options).catch(() => undefined);
+    if (path !== undefined) {
+      const found = (await mapArrays(path, map)) ?? (await readArrays(path));
+      if (found !== undefined) return found;
+    }
     const arrays = await make();
     const bytes = stretchesOf(arrays).reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (key === undefined || bytes < leastBytes || bytes > mostBytes) return arrays;
+    if (path === undefined || bytes < leastBytes || bytes > mostBytes) return arrays;
     try {
+      const directory = dirname(path);
       await mkdir(directory, { recursive: true, mode: 0o700 });
+      await removeOld(directory, mostBytes - bytes);
       const { bavail, bsize } = await statfs(directory);
       if (2 * bytes > bavail * bsize) return arrays;
       const partial = join(directory, partialName(prefix));
       await writeArrays(partial, arrays);
       await rename(partial, path);
-      await removeOld(directory, { mostBytes, newest: path });
     } catch {
       return arrays;
     }
-    // From the file: what was made need not lie in memory then.
-    return (await readArrays(path, map)) ?? arrays;
+    // What was made need not lie in memory then. Where files are read, it would lie there twice.
+    return (await mapArrays(path, map)) ?? arrays;
   };
+}
+
+async function placeOf(of: MadeOf, options: KeptArraysOptions): Promise<string | undefined> {
+  const directory = join(userDirectory("cache", options.env), "engram", "packed");
+  const key = await keyOf(of, options);
+  return key === undefined ? undefined : join(directory, `${key}${ending}`);
 }
 
 /** Of everything that decides what is made: the files as they are now, and what is said. */
@@ -83,25 +94,23 @@ async function keyOf(
   return createHash("sha256").update(all).digest("hex").slice(0, 40);
 }
 
-/** Removes what writers that were killed left, what was not used for long, and what is too much. */
-async function removeOld(
-  directory: string,
-  { mostBytes, newest }: { mostBytes: number; newest: string },
-): Promise<void> {
+/** Removes what killed writers left and what was not used for long; the rest takes at most `mostBytes` then. */
+async function removeOld(directory: string, mostBytes: number): Promise<void> {
   const found: { path: string; bytes: number; used: number }[] = [];
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     // A writer's file has the ending of its writer until it is whole.
     if (isAbandoned(name.replace(/\.tmp$/, ""), prefix)) await rm(path, { force: true });
     else if (name.endsWith(ending)) {
-      const { size, mtimeMs } = await stat(path);
-      found.push({ path, bytes: size, used: path === newest ? Infinity : mtimeMs });
+      // Another process may have removed it.
+      const state = await stat(path).catch(() => undefined);
+      if (state !== undefined) found.push({ path, bytes: state.size, used: state.mtimeMs });
     }
   }
   let sum = 0;
   for (const { path, bytes, used } of found.toSorted((a, b) => b.used - a.used)) {
     sum += bytes;
-    if (path !== newest && (sum > mostBytes || Date.now() - used > MOST_DAYS * 86_400_000))
+    if (sum > mostBytes || Date.now() - used > MOST_DAYS * 86_400_000)
       await rm(path, { force: true });
   }
 }

@@ -6,9 +6,8 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { access, readdir, realpath, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { digestOfFiles } from "../../bytes/node/index.ts";
+import { digestOfFiles, userDirectory } from "../../bytes/node/index.ts";
 import type { Vocabulary } from "../../tokenizer/index.ts";
 
 /** In a model's directory. */
@@ -19,13 +18,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** `path` is a model's directory or file. */
 export async function memoryPlace(
   path: string,
-  { env = process.env, home = homedir() }: { env?: Environment; home?: string } = {},
+  { env = process.env }: { env?: Environment } = {},
 ): Promise<string> {
   const beside = join(path, MEMORY_NAME);
   const isOwn = (await stat(path)).isDirectory() && !(await isCached(path));
   if (isOwn && ((await isDirectory(beside)) || (await isWritable(path)))) return beside;
-  const data = env["XDG_DATA_HOME"] || join(home, ".local", "share");
-  return join(data, "engram", await digestOf(path));
+  return join(userDirectory("data", env), "engram", await digestOf(path));
 }
 
 /** The hub's cache keeps files once for all revisions, and directories full of links. */

@@ -1,7 +1,7 @@
 /** Where the hub is, who asks, and where its files are kept: the variables and files that all of the hub's clients read. */
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { homeDirectory } from "../../bytes/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import type { HubAddress } from "../hub.ts";
 
@@ -17,17 +17,16 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * Of HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_DISABLE_IMPLICIT_TOKEN, HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME and
  * HF_HUB_OFFLINE.
  */
-export function hubSettings(
-  env: Environment,
-  { home = homedir() }: { home?: string } = {},
-): HubSettings {
+export function hubSettings(env: Environment, { home }: { home?: string } = {}): HubSettings {
+  // Not asked for before it is needed: some users have none.
+  const homePath = (): string => home ?? homeDirectory(env);
   const place = (...names: readonly string[]): string | undefined =>
     names
       .map((name) => env[name])
       .find((value) => value)
-      ?.replace(/^~(?=\/|$)/, home);
+      ?.replace(/^~(?=\/|$)/, homePath);
   const hfHome =
-    place("HF_HOME") ?? join(place("XDG_CACHE_HOME") ?? join(home, ".cache"), "huggingface");
+    place("HF_HOME") ?? join(place("XDG_CACHE_HOME") ?? join(homePath(), ".cache"), "huggingface");
   const isSet = (name: string): boolean => /^(1|on|yes|true)$/i.test(env[name] ?? "");
   // Nobody names a token here, so every one is implicit.
   const token = isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN")
