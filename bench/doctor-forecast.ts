@@ -20,7 +20,7 @@ import { parseArgs } from "node:util";
 import { openModelDirectory } from "../src/checkpoint/node/index.ts";
 import { examine, type TierForecast } from "../src/doctor.ts";
 import { loadModel } from "../src/load-model.ts";
-import type { Model } from "../src/open-model.ts";
+import type { Model } from "../src/opened-model.ts";
 import { spreadOf } from "../src/machine/index.ts";
 import { emptyPageCache } from "../src/machine/node/index.ts";
 import {

@@ -2,6 +2,8 @@
  * Checks the settings and tensors of a model directory against each other before anything is built from them. Every
  * size agrees with the weights. Every tensor is used, or known to be harmless, or refused by name. Reads headers
  * only. Knows which tensors a model has; not their contents.
+ *
+ * Addresses are checked when there is a tokenizer: `checkAddresses`.
  */
 import {
   countedNames,
@@ -15,7 +17,13 @@ import {
 } from "./at-rest/index.ts";
 import type { LocatedTensor, ModelFiles } from "./checkpoint/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
-import { buildLayout, type EngramLayout, findEngramConfig } from "./memory/index.ts";
+import {
+  buildLayout,
+  checkStoredConstants,
+  type EngramLayout,
+  findEngramConfig,
+  type TokenMap,
+} from "./memory/index.ts";
 import {
   familyOf,
   layersPrefix,
@@ -124,4 +132,22 @@ function checkUnused(
         .join(", ") +
       `${more > 0 ? ` and ${more} more tensors` : ""}; without it the answers would be another model's`,
   );
+}
+
+/** Throws `InvalidConfigError` where ids would lead to other rows than the model was trained with. */
+export function checkAddresses(
+  files: ModelFiles,
+  {
+    config: { engram },
+    layout,
+    tokenMap,
+  }: { config: ModelConfig; layout: EngramLayout; tokenMap: TokenMap },
+): void {
+  if (tokenMap.compressedVocabSize !== engram!.compressedVocabSize)
+    throw new InvalidConfigError(
+      `${files.path}: config.json expects ${engram!.compressedVocabSize} compressed ids ` +
+        `(engram_compressed_vocab_size), tokenizer.json gives ${tokenMap.compressedVocabSize}; every ` +
+        "address would change, so this tokenizer does not belong to this model",
+    );
+  checkStoredConstants(layout, files.config);
 }

@@ -51,7 +51,8 @@ export {
   type WritableRowStore,
 } from "./memory/index.ts";
 export type { ModelConfig, WeightDtype } from "./model/index.ts";
-export { type Engine, Model, openModel, type Placement } from "./open-model.ts";
+export { type Engine, openModel, type Placement } from "./open-model.ts";
+export { Model } from "./opened-model.ts";
 export {
   type MakeOrtModule,
   type OrtModule,

@@ -24,7 +24,7 @@ export {
 export type { LanguageModel, SamplingOptions, Session } from "./inference/index.ts";
 export { MemoryInspector, TableTraffic } from "./inspect/index.ts";
 export { loadModel, type LoadModelOptions } from "./load-model.ts";
-export type { Model } from "./open-model.ts";
+export type { Model } from "./opened-model.ts";
 export {
   cached,
   type CacheOptions,

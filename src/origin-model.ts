@@ -3,7 +3,7 @@
  * when they are asked for. Knows files; not what is trained, and how.
  */
 import { checkpointTables } from "./at-rest/node/index.ts";
-import { type CheckedModel, checkModel } from "./check-model.ts";
+import { checkAddresses, type CheckedModel, checkModel } from "./check-model.ts";
 import { type ModelFiles, modelNames } from "./checkpoint/index.ts";
 import { closeAll } from "./disposal-stack.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
@@ -11,7 +11,6 @@ import type { EngramConfig, RetrievalTable, TokenMap } from "./memory/index.ts";
 import type { ModelConfig, TrainedPart } from "./model/index.ts";
 import { readWeights } from "./model-weights.ts";
 import { openFilesAt } from "./load-model.ts";
-import { checkAddresses } from "./open-model.ts";
 import type { ModelTexts } from "./save-model.ts";
 import type { Values } from "./tensor/index.ts";
 import { checkTokenizer, tokenizerSettings } from "./text-settings.ts";

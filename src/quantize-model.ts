@@ -6,7 +6,7 @@ import { writeModelDir } from "./checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "./errors.ts";
 import type { LanguageModel } from "./inference/index.ts";
 import { loadModel, type LoadModelOptions, openFilesAt } from "./load-model.ts";
-import type { Model } from "./open-model.ts";
+import type { Model } from "./opened-model.ts";
 import {
   type RetrievalTable,
   rowFormat,

@@ -16,7 +16,7 @@ import {
 } from "./memory/index.ts";
 import { checkPreset } from "./model-of-preset.ts";
 import { createParts } from "./model-to-train.ts";
-import { Model } from "./open-model.ts";
+import { Model } from "./opened-model.ts";
 import { runTraining, type TrainEvent, type TrainSummary } from "./run-training.ts";
 import type { Backend } from "./tensor/index.ts";
 import { encodeTasks, openTokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";

@@ -11,7 +11,7 @@ import { Scorer, type TokenStream } from "./inference/index.ts";
 import { loadModel, type LoadModelOptions } from "./load-model.ts";
 import { CrossFittedCounts, estimateCounts } from "./memory/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
-import type { Model } from "./open-model.ts";
+import type { Model } from "./opened-model.ts";
 import type { PackInfo, PackText } from "./packs/index.ts";
 import { writePack } from "./packs/node/index.ts";
 import { markOf } from "./teaching/index.ts";

@@ -6,7 +6,7 @@ import { servedModel } from "../test/models/served-model.ts";
 import { RequestError } from "./errors.ts";
 import { generateText } from "./generate-text.ts";
 import { CorpusIndex } from "./inspect/index.ts";
-import type { Model } from "./open-model.ts";
+import type { Model } from "./opened-model.ts";
 import type { TrainSummary } from "./run-training.ts";
 import { createServer } from "./server/index.ts";
 import { ortBackend } from "./tensor/backends/onnx/node/index.ts";

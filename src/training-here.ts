@@ -3,7 +3,7 @@
  * time. When it is done, whoever made it is given the model. Knows no page and no server.
  */
 import { RequestError } from "./errors.ts";
-import type { Model } from "./open-model.ts";
+import type { Model } from "./opened-model.ts";
 import type { TrainEvent, TrainSummary } from "./run-training.ts";
 import type { Backend } from "./tensor/index.ts";
 import { trainInMemory } from "./train-in-memory.ts";

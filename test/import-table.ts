@@ -103,13 +103,23 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "load-model.ts",
     "machine",
     "memory",
-    "type open-model.ts",
+    "type opened-model.ts",
     "packs",
     "teaching",
     "training",
   ],
   "gguf-model.ts": ["type bytes", "checkpoint", "model", "tokenizer"],
   "open-files.ts": ["type bytes", "checkpoint", "gguf-model.ts"],
+  // A model in use; not how it was opened.
+  "opened-model.ts": [
+    "at-rest",
+    "type facts",
+    "inference",
+    "memory",
+    "type model",
+    "type packs",
+    "type tokenizer",
+  ],
   // Knows no platform; "load-model.ts" has Node's.
   "open-model.ts": [
     "at-rest",
@@ -124,6 +134,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "model-weights.ts",
     "open-files.ts",
+    "opened-model.ts",
     "type packs",
     "tensor",
     "text-settings.ts",
@@ -142,6 +153,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "open-files.ts",
     "open-model.ts",
+    "type opened-model.ts",
     "packs",
     "tensor",
     "tokenizer",
@@ -153,7 +165,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "type inference",
     "load-model.ts",
-    "open-model.ts",
+    "type opened-model.ts",
     "model-weights.ts",
     "packed-weights.ts",
     "save-model.ts",
@@ -176,7 +188,6 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type memory",
     "type model",
     "model-weights.ts",
-    "open-model.ts",
     "type save-model.ts",
     "type tensor",
     "text-settings.ts",
@@ -240,7 +251,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "training",
   ],
   "training-here.ts": [
-    "type open-model.ts",
+    "type opened-model.ts",
     "type run-training.ts",
     "type tensor",
     "train-in-memory.ts",
@@ -253,7 +264,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "memory",
     "model-of-preset.ts",
     "model-to-train.ts",
-    "open-model.ts",
+    "opened-model.ts",
     "run-training.ts",
     "type tensor",
     "tokenizer",
@@ -262,7 +273,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   // Of training only how documents become one stream of tokens. An audit takes a memory's rows and addresses apart.
   eval: [
-    "open-model.ts",
+    "opened-model.ts",
     "generate-text.ts",
     "inference",
     "memory",
@@ -275,7 +286,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   study: [
     "model-of-preset.ts",
     "train-model.ts",
-    "type open-model.ts",
+    "type opened-model.ts",
     "load-model.ts",
     "checkpoint",
     "eval",
@@ -286,6 +297,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // What a page has: a model in a worker, and the platform's own storage and engine.
   browser: [
     "open-model.ts",
+    "type opened-model.ts",
     "generate-text.ts",
     "bytes",
     "checkpoint",
@@ -295,7 +307,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "worker",
   ],
   // Puts what tokenizer, addresses, tables and sessions say side by side; runs no graph itself.
-  inspect: ["open-model.ts", "inference", "memory", "tokenizer"],
+  inspect: ["type opened-model.ts", "inference", "memory", "tokenizer"],
   // Of a model its tokenizer; of texts their tokens.
   grammar: ["type inference", "tokenizer", "worker"],
   // Messages and turns; a model as what opens a session.
@@ -303,8 +315,9 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Text and requests; tensors and tables it sees only through what these hand out.
   server: [
     "facts",
-    "src/memory/memory.ts",
-    "open-model.ts",
+    "type memory",
+    "memory.withoutParts",
+    "opened-model.ts",
     "generate-text.ts",
     "chat",
     "grammar",

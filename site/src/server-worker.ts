@@ -9,7 +9,7 @@ import {
 } from "../../src/browser/index.ts";
 import { Facts, FactStore } from "../../src/facts/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
-import type { Model } from "../../src/open-model.ts";
+import type { Model } from "../../src/opened-model.ts";
 import {
   createServer,
   type EngramServer,

@@ -22,7 +22,7 @@ import {
   type TaskSet,
 } from "../eval/tasks/index.ts";
 import { openJudge, openTasks } from "../eval/tasks/node/index.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import type { Memory } from "../memory/index.ts";
 import type { CommandContext } from "./command.ts";
 

@@ -4,7 +4,7 @@
  */
 import { InvalidConfigError } from "../errors.ts";
 import { Scorer, type ScoreOptions, type TokenStream, type View } from "../inference/index.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { type Document, packDocuments } from "../training/index.ts";
 
 /** What `bitsPerByte` finds. */

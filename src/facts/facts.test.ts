@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { servedModel } from "../../test/models/served-model.ts";
 import { generateText } from "../generate-text.ts";
 import { BatchDecoder, Decoder, logProbsOf, Scorer, type Session } from "../inference/index.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { FactStore, TaughtMemory } from "./index.ts";
 
 /** Of both kinds of memory, and of none. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { servedModel } from "../../test/models/served-model.ts";
 import { RequestError } from "../errors.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { FactStore, TaughtMemory } from "./index.ts";
 import { encodeCommits, encodeHeader, encodeRecord, parseLog } from "./log-format.ts";
 

@@ -4,7 +4,7 @@
  * adds what the tokenizer and the tables know.
  */
 import { RequestError } from "../errors.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { type Ablation, checkRowValues, type RetrievalTable } from "../memory/index.ts";
 import { tokenText } from "../tokenizer/index.ts";
 import { type Reading, readBothWays } from "./passes.ts";

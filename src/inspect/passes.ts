@@ -4,7 +4,7 @@
  * context are read in the windows that a `Scorer` uses. Knows ids; no text.
  */
 import { logProbsOf, type Reading as PieceReading, windowStarts } from "../inference/index.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { type Ablation, withoutParts } from "../memory/index.ts";
 
 export interface PassOptions {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test, { after } from "node:test";
 import { servedModel } from "../../test/models/served-model.ts";
 import { InvalidConfigError } from "../errors.ts";
-import { Model } from "../open-model.ts";
+import { Model } from "../opened-model.ts";
 import { openRuns } from "../training/node/index.ts";
 import { createDashboard, createServer, type EngramServer, routes } from "./index.ts";
 

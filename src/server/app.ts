@@ -5,7 +5,7 @@
  */
 import { DisposalStack } from "../disposal-stack.ts";
 import { Hono } from "hono";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { StoppableWorker } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";

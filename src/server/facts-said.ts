@@ -3,7 +3,7 @@
  * written. Knows no model.
  */
 import { type Fact, knownChance, TaughtMemory } from "../facts/index.ts";
-import type { Memory } from "../memory/memory.ts";
+import type { Memory } from "../memory/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { EngramReport } from "./engram-report.ts";
 import type { EngramOptions } from "./protocol.ts";

@@ -3,7 +3,7 @@
  * refused in the same words whether it exists or not.
  */
 import { DEFAULT_SCOPE } from "../facts/index.ts";
-import type { Memory } from "../memory/memory.ts";
+import { type Memory, withoutParts } from "../memory/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { Principal } from "./api-keys.ts";
 import type { EngramOptions } from "./protocol.ts";
@@ -25,7 +25,8 @@ export function readsOf(
   const wanted = asked?.scopes ?? [defaultScope(scopes)];
   for (const scope of wanted) if (!(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
   const { packs, ablate } = asked ?? {};
-  return { memory: model.memoryFor({ scopes: wanted, packs, ablate }), partition: name };
+  const change = ablate && ((memory: Memory) => withoutParts(memory, ablate));
+  return { memory: model.memoryFor({ scopes: wanted, packs, change }), partition: name };
 }
 
 /** Throws `ApiError` (403) for a scope that the key may not write. */

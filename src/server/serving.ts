@@ -7,7 +7,7 @@ import { Grammars } from "../grammar/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import { CorpusIndex, MemoryInspector, type TableTraffic } from "../inspect/index.ts";
-import type { Model } from "../open-model.ts";
+import type { Model } from "../opened-model.ts";
 import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiKeys, Principal } from "./api-keys.ts";

@@ -13,7 +13,7 @@ import {
 } from "playwright-core";
 import { FactStore } from "../../src/facts/index.ts";
 import { inspectorPage } from "../../src/cli/inspector-page.ts";
-import type { Model } from "../../src/open-model.ts";
+import type { Model } from "../../src/opened-model.ts";
 import { createServer, type ServerOptions } from "../../src/server/index.ts";
 import { listen } from "../../src/server/node/index.ts";
 import { servedModel } from "../models/served-model.ts";

@@ -4,7 +4,7 @@ import { after, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { inspectorPage } from "../../src/cli/inspector-page.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
-import { Model } from "../../src/open-model.ts";
+import { Model } from "../../src/opened-model.ts";
 import { createServer } from "../../src/server/index.ts";
 import { listen } from "../../src/server/node/index.ts";
 import { servedModel } from "../models/served-model.ts";

@@ -11,7 +11,7 @@ import { corpusOfText } from "../../src/corpus-of-text.ts";
 import { EngramError, FormatError, InvalidConfigError } from "../../src/errors.ts";
 import { Decoder } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/load-model.ts";
-import type { Model } from "../../src/open-model.ts";
+import type { Model } from "../../src/opened-model.ts";
 import { buildLayout, buildTokenMap, RamStore, rowFormat } from "../../src/memory/index.ts";
 import { dequantizeMatrix, initialParams, paramLayout, paramViews } from "../../src/model/index.ts";
 import { Random } from "../../src/numerics/index.ts";

@@ -22,7 +22,7 @@ import {
   Scorer,
 } from "../../src/inference/index.ts";
 import { inspectIds } from "../../src/inspect/index.ts";
-import type { Model } from "../../src/open-model.ts";
+import type { Model } from "../../src/opened-model.ts";
 import { openModelDirectory } from "../../src/checkpoint/node/index.ts";
 import {
   checkRowValues,

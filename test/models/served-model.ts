@@ -13,7 +13,7 @@ import {
   sortByContext,
   tableInRam,
 } from "../../src/memory/index.ts";
-import { Model } from "../../src/open-model.ts";
+import { Model } from "../../src/opened-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { openTokenizer, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
 import { startTokenizerWorker } from "../../src/tokenizer/node/index.ts";

@@ -1,6 +1,6 @@
 /** The residual stream between the layers of a model, from the parts that a decoding graph can be cut into. */
 import { decodeGraph, io, writePositions } from "../../src/model/index.ts";
-import type { Model } from "../../src/open-model.ts";
+import type { Model } from "../../src/opened-model.ts";
 import { runOnce, type Value, zeros } from "../../src/tensor/index.ts";
 
 /** The stream [T,D] that leaves the first `to` layers; after all of them, what leaves the final norm. */

@@ -5,7 +5,7 @@ import * as z from "zod";
 import { audit, auditSvg, firstTokens } from "../../eval/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { loadModel } from "../../load-model.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import { type DataFile, packDocuments, publicName } from "../../training/index.ts";
 import {
   checkTexts,

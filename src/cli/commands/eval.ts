@@ -4,7 +4,7 @@ import { InvalidConfigError } from "../../errors.ts";
 import { type BitsPerByte, bitsPerByteOfStream } from "../../eval/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { type Ablation, type Memory, withoutParts } from "../../memory/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
 import { ablationSchema } from "../ablation.ts";

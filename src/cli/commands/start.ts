@@ -10,7 +10,7 @@ import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
 import { TableTraffic } from "../../inspect/index.ts";
 import { loadModel } from "../../load-model.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import type { EngramServer, HeldOut } from "../../server/index.ts";
 import { createServer } from "../../server/node/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";

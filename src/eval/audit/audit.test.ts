@@ -5,7 +5,7 @@ import { randomModel, smallConfig, smallEngram } from "../../../test/models/rand
 import { servedModel } from "../../../test/models/served-model.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { Scorer } from "../../inference/index.ts";
-import { Model } from "../../open-model.ts";
+import { Model } from "../../opened-model.ts";
 import { referenceBackend } from "../../tensor/index.ts";
 import { packDocuments } from "../../training/index.ts";
 import { audit } from "./audit.ts";

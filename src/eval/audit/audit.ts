@@ -5,7 +5,7 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { type LanguageModel, type TokenStream, withoutMemory } from "../../inference/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import { classesOf } from "./classes.ts";
 import { continuations, placesIn } from "./continuations.ts";
 import { LEAST_RUN, longestRuns } from "./copied.ts";

@@ -1,6 +1,6 @@
 /** The beginning of a stream, with the number of its bytes. Knows tokens; not what they are used for. */
 import type { TokenStream } from "../../inference/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 
 /** The first `most` tokens of a stream, or all of it. */
 export function firstTokens(

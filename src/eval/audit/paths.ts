@@ -4,7 +4,7 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { LanguageModel, TokenStream, View } from "../../inference/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import {
   ablated,
   type Ablation,

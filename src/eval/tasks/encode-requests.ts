@@ -4,7 +4,7 @@
  * ids and texts; not what they are for.
  */
 import { InvalidConfigError, RequestError } from "../../errors.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import { pythonTrimEnd } from "./python-text.ts";
 
 type Tokenizer = Pick<Model["tokenizer"], "encode" | "bounds">;

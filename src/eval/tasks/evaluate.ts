@@ -4,7 +4,7 @@
  */
 import { RequestError } from "../../errors.ts";
 import type { LanguageModel } from "../../inference/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import { RequestEncoder, type TokenRequest } from "./encode-requests.ts";
 import { generateAnswers } from "./generate-answers.ts";
 import type { Task, TaskSet } from "./group.ts";

@@ -3,7 +3,7 @@
  */
 import { StopStrings } from "../../generate-text.ts";
 import { createSampler, type LanguageModel, Scheduler } from "../../inference/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 
 export interface GenerateAnswersOptions {
   readonly tokenizer: Model["tokenizer"];

@@ -1,6 +1,6 @@
 /** The server with Node threads for untrusted input: large bodies, chat templates, grammars. Opens no port. */
 import { startGrammarWorker } from "../../grammar/node/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import type { StartWorker } from "../../worker/index.ts";
 import { nodeWorker } from "../../worker/node/index.ts";
 import { createServer as createServerOn, type EngramServer } from "../app.ts";

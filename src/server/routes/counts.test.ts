@@ -6,7 +6,7 @@ import { libraryText, servedModel } from "../../../test/models/served-model.ts";
 import { bitsPerByte } from "../../eval/index.ts";
 import { TableTraffic } from "../../inspect/index.ts";
 import { composed, CountedMemory, withRows } from "../../memory/index.ts";
-import { Model } from "../../open-model.ts";
+import { Model } from "../../opened-model.ts";
 import { createServer } from "../index.ts";
 
 const order = 4;

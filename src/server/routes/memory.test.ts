@@ -3,7 +3,7 @@ import test, { after } from "node:test";
 import { smallEngram } from "../../../test/models/random-model.ts";
 import { servedModel } from "../../../test/models/served-model.ts";
 import { TableTraffic } from "../../inspect/index.ts";
-import { Model } from "../../open-model.ts";
+import { Model } from "../../opened-model.ts";
 import { promptIdsOf } from "../../generate-text.ts";
 import { compressIds, rowsForIds } from "../../memory/index.ts";
 import { createServer, type EngramServer } from "../index.ts";

@@ -5,7 +5,7 @@
 import type { Hono } from "hono";
 import { promptIdsOf } from "../../generate-text.ts";
 import type { MemoryInspector, TableReport, TableTraffic, TextPiece } from "../../inspect/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { collisionJson, shortened } from "../collision-json.ts";

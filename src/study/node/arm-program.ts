@@ -11,7 +11,7 @@ import { loadModel } from "../../load-model.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { ortBackend } from "../../tensor/backends/onnx/node/index.ts";
 import { trainModel, type TrainEvent } from "../../train-model.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import { packDocuments } from "../../training/index.ts";
 import { readAll } from "../../training/node/index.ts";
 import type { Measured } from "../metrics.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { InvalidConfigError } from "../../errors.ts";
 import { evaluateSet, harnessResults, type Subject, type TaskSet } from "../../eval/tasks/index.ts";
 import { openJudge, openTasks } from "../../eval/tasks/node/index.ts";
-import type { Model } from "../../open-model.ts";
+import type { Model } from "../../opened-model.ts";
 import type { DataFile } from "../../training/index.ts";
 import { describeFile } from "../../training/node/index.ts";
 import { canonicalJson } from "../canonical.ts";
