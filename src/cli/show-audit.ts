@@ -9,12 +9,16 @@ import {
 } from "../eval/index.ts";
 
 export function describeAudit(report: AuditReport): string {
-  const { tokens, bytes, blocks, base, contexts, gates, mixture, trained, rows, classes } = report;
+  const { tokens, bytes, blocks, base, contexts, gates, mixture, rows, classes } = report;
+  const { trained, corpus } = report;
   const gateText = Object.entries(gates).map(([layer, mean]) => `L${layer} ${mean.toFixed(3)}`);
   const weightText = Object.entries(mixture ?? {}).map(([of, mean]) => `${of} ${mean.toFixed(3)}`);
   const lines = [
     `${count(tokens)} tokens, ${count(bytes)} bytes of text` +
       (trained === null ? "" : `; trained on ${count(trained.tokens)} tokens`) +
+      (corpus === null
+        ? ""
+        : `; n-grams of ${corpus.name}, ${count(corpus.tokens)} tokens, by the model's index of it`) +
       (gateText.length === 0 ? "" : `; mean gate ${gateText.join(", ")}`),
     ...(weightText.length === 0 ? [] : [`mean weights: ${weightText.join(", ")}`]),
     `context: ${Object.entries(contexts)

@@ -37,7 +37,10 @@ export const auditCommand: Command = defineCommand({
   arguments: [modelArgument],
   options: [
     { flags: "--text <FILE...>", description: "text to score" },
-    { flags: "--trained <FILE...>", description: "text that MODEL was trained on" },
+    {
+      flags: "--trained <FILE...>",
+      description: "text that MODEL was trained on (default: n-grams of its index, corpus.ngrams)",
+    },
     { flags: "--without <MODEL>", description: "model trained without memory, same tokenizer" },
     { flags: "--donor <MODEL>", description: "model whose table replaces MODEL's as a control" },
     { flags: "--limit <N>", description: "score only the first N tokens of the text" },

@@ -5,8 +5,9 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { type LanguageModel, type TokenStream, withoutMemory } from "../../inference/index.ts";
+import { readNgramBytes } from "../../memory/index.ts";
 import type { Model } from "../../opened-model.ts";
-import { classesOf } from "./classes.ts";
+import { classesOf, type TrainedIndex } from "./classes.ts";
 import { continuations, placesIn } from "./continuations.ts";
 import { LEAST_RUN, longestRuns } from "./copied.ts";
 import { type Reading, countedReadings } from "./counting.ts";
@@ -18,7 +19,10 @@ import { scoreText, type ScoredText } from "./scored-text.ts";
 export interface AuditOptions {
   /** The text to score. */
   readonly text: TokenStream;
-  /** The training text, without any of `text`: for counting, copies, and what training saw. */
+  /**
+   * The training text, without any of `text`: for counting, copies, and what training saw. Default: the last alone, of
+   * the n-grams that the model's own index has (`Model.corpus`).
+   */
   readonly trained?: TokenStream | undefined;
   /** A model trained without memory, with the same tokenizer. */
   readonly without?: Model | undefined;
@@ -85,9 +89,10 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
       model.counts?.table.order ?? 0,
     ) || DEFAULT_LONGEST;
   const best = bestAlone(counted);
+  const index = trained === undefined ? await indexOf(model) : undefined;
   const classes = await classesOf({
     text,
-    trained,
+    trained: trained ?? index,
     at,
     windowStarts,
     orders: Array.from({ length: longest - 1 }, (_, i) => i + 2),
@@ -141,12 +146,20 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     seed,
     trained:
       trained === undefined ? null : { tokens: trained.tokens.length, bytes: trained.numBytes },
+    corpus: index === undefined ? null : (readNgramBytes(index.bytes).header.corpus ?? null),
     tableBytes: tableBytes ?? null,
     rows: readings.map(rowOf),
     classes,
     leastCopiedTokens: LEAST_RUN,
     copied,
   };
+}
+
+/** What the model says of the text that it was trained on. */
+async function indexOf(model: Model): Promise<TrainedIndex | undefined> {
+  const bytes = await model.corpus();
+  const tokenMap = model.rows?.tokenMap;
+  return bytes === undefined || tokenMap === undefined ? undefined : { bytes, tokenMap };
 }
 
 /** Bytes of all tables of a model; undefined without a memory. */

@@ -3,7 +3,8 @@
  * whether the token followed there; and by whether the window showed both. Knows readings; no models.
  */
 import type { TokenStream } from "../../inference/index.ts";
-import { exposures, recurrences } from "./exposure.ts";
+import { readNgramBytes, type TokenMap } from "../../memory/index.ts";
+import { type Exposure, exposures, indexedExposures, recurrences } from "./exposure.ts";
 import { meanNats, type Nats, pairedDifference } from "./paired-blocks.ts";
 import type { ClassReport } from "./report.ts";
 
@@ -18,9 +19,15 @@ const COUNT_CLASSES = [
   { name: "256 and more", least: 256, most: Infinity },
 ] as const;
 
+/** An index of the training text (`Model.corpus`) in place of the text. */
+export interface TrainedIndex {
+  readonly bytes: Uint8Array;
+  readonly tokenMap: TokenMap;
+}
+
 export interface ClassesOptions {
   readonly text: TokenStream;
-  readonly trained: TokenStream | undefined;
+  readonly trained: TokenStream | TrainedIndex | undefined;
   readonly at: Uint32Array;
   readonly windowStarts: Uint32Array;
   /** Lengths of n-grams. */
@@ -33,7 +40,7 @@ export interface ClassesOptions {
 }
 
 export async function classesOf(options: ClassesOptions): Promise<ClassReport[]> {
-  const { text, trained, at, windowStarts, orders, vocabSize, base, others, signal } = options;
+  const { text, at, windowStarts, orders, vocabSize, base, others, signal } = options;
   const classes: ClassReport[] = [];
   const add = (
     kind: Pick<ClassReport, "by" | "order" | "name">,
@@ -48,22 +55,23 @@ export async function classesOf(options: ClassesOptions): Promise<ClassReport[]>
     const natsPerToken = meanNats(base, has);
     classes.push({ ...kind, tokens, natsPerToken, differences: Object.fromEntries(differences) });
   };
-  const seen =
-    trained === undefined ? [] : await exposures(text, trained, { at, orders, vocabSize, signal });
+  const { seen, fewest } = await exposuresTo(options);
+  const seldom = fewest === 1 ? "never went on so" : `went on so less than ${fewest} times`;
   for (const { order, counts, continued } of seen)
-    for (const { name, least, most } of COUNT_CLASSES)
-      for (const follows of least === 0 ? [false] : [false, true])
-        add(
-          {
-            by: "training",
-            order,
-            name:
-              least === 0
-                ? name
-                : `${name}, ${follows ? "and went on so" : "and never went on so"}`,
-          },
-          (i) => counts[i]! >= least && counts[i]! <= most && continued[i]! > 0 === follows,
-        );
+    for (const { name, least, most } of classesFrom(fewest)) {
+      const isIn = (i: number): boolean => counts[i]! >= least && counts[i]! <= most;
+      if (least === 0 || continued === undefined) add({ by: "training", order, name }, isIn);
+      else
+        for (const follows of [false, true])
+          add(
+            {
+              by: "training",
+              order,
+              name: `${name}, and ${follows ? "went on so" : seldom}`,
+            },
+            (i) => isIn(i) && continued[i]! > 0 === follows,
+          );
+    }
   for (const order of orders) {
     signal?.throwIfAborted();
     const found = recurrences(text, { at, windowStarts, order, vocabSize });
@@ -75,4 +83,40 @@ export async function classesOf(options: ClassesOptions): Promise<ClassReport[]>
       add({ by: "window", order, name }, (i) => found[i] === state);
   }
   return classes;
+}
+
+/** What training read before the tokens; n-grams that came less than `fewest` times count as never read. */
+async function exposuresTo(
+  options: ClassesOptions,
+): Promise<{ seen: readonly Exposure[]; fewest: number }> {
+  const { text, trained, at, orders, vocabSize, signal } = options;
+  if (trained === undefined) return { seen: [], fewest: 1 };
+  if (!("bytes" in trained))
+    return {
+      seen: await exposures(text, trained, { at, orders, vocabSize, signal }),
+      fewest: 1,
+    };
+  const { header, ngrams } = readNgramBytes(trained.bytes);
+  const { map } = trained.tokenMap;
+  return {
+    seen: await indexedExposures(text, ngrams, { at, orders, map, vocabSize, signal }),
+    fewest: header.corpus?.least ?? 1,
+  };
+}
+
+/** The classes where counts below `fewest` are unknown. */
+function classesFrom(fewest: number): { name: string; least: number; most: number }[] {
+  if (fewest === 1) return [...COUNT_CLASSES];
+  return [
+    { name: `less than ${fewest} times`, least: 0, most: fewest - 1 },
+    ...COUNT_CLASSES.filter(({ most }) => most >= fewest).map(({ name, least, most }) =>
+      least >= fewest
+        ? { name, least, most }
+        : {
+            name: most === Infinity ? `${fewest} and more` : `${fewest}-${most}`,
+            least: fewest,
+            most,
+          },
+    ),
+  ];
 }

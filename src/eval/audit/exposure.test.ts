@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { exposures, recurrences } from "./exposure.ts";
+import { indexCorpus, readNgramBytes } from "../../memory/index.ts";
+import { exposures, indexedExposures, recurrences } from "./exposure.ts";
 
 interface Text {
   readonly documents: number[][];
@@ -47,9 +48,51 @@ test("exposure counts n-grams and what followed them, as strings do", async () =
               count++;
               if (other.tokens[u] === stream.tokens[t]) same++;
             }
-          assert.deepEqual([counts[i], continued[i]], [count, same], `token ${t}, order ${order}`);
+          assert.deepEqual([counts[i], continued![i]], [count, same], `token ${t}, order ${order}`);
         }
     }),
+    { numRuns: 60 },
+  );
+});
+
+test("an index in place of the text gives the same of what it has, and no more", async () => {
+  // Ids 3 and 4 are one to the memory.
+  const map = Int32Array.from([0, 1, 2, 3, 3]);
+  const tokenMap = { map, compressedVocabSize: 4 } as Parameters<typeof indexCorpus>[1]["tokenMap"];
+  const alike = ({ documents }: Text) =>
+    streamOf({ documents: documents.map((ids) => ids.map((id) => map[id]!)) });
+  await fc.assert(
+    fc.asyncProperty(
+      texts,
+      texts,
+      fc.integer({ min: 1, max: 200 }),
+      async (scored, trained, mostBytes) => {
+        const stream = streamOf(scored);
+        const at = Uint32Array.from([...stream.tokens.keys()].slice(1));
+        const options = { at, orders: [2, 3], vocabSize: 5 };
+        const whole = await exposures(alike(scored), alike(trained), options);
+        const bytes = await indexCorpus(streamOf(trained), {
+          order: 3,
+          vocabSize: 5,
+          tokenMap,
+          tokenizer: new Uint8Array(32),
+          name: "",
+          mostBytes: 150 + mostBytes,
+        });
+        const { header, ngrams } = readNgramBytes(bytes);
+        const known = await indexedExposures(stream, ngrams, { ...options, map });
+        const { least } = header.corpus!;
+        const kept = (counts: Uint32Array) => counts.map((n) => (n < least ? 0 : n));
+        assert.deepEqual(
+          known.map(({ order, counts, continued }) => [order, counts, continued]),
+          whole.map(({ order, counts, continued }) => [
+            order,
+            kept(counts),
+            order === 2 ? kept(continued!) : undefined,
+          ]),
+        );
+      },
+    ),
     { numRuns: 60 },
   );
 });

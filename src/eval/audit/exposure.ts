@@ -1,12 +1,13 @@
 /**
  * For each scored token: how often training read the n-gram before it and whether this token followed, and what its
- * window shows. N-grams are exact, of token ids. From the training text, only n-grams of the scored text are counted,
- * so its length costs time but no memory. Knows ids and counts; not models.
+ * window shows. N-grams of a text are exact, of token ids; those of an index of it (`corpus-ngrams.ts`) are of compressed
+ * ids, as the memory sees them. Only n-grams of the scored text are counted, so what training read costs time but no
+ * memory. Knows ids and counts; not models.
  *
  * A token's n-gram is the n ids before it, all within its document.
  */
 import type { TokenStream } from "../../inference/index.ts";
-import { NgramIndex } from "../../memory/index.ts";
+import { NgramIndex, type OrderedNgrams } from "../../memory/index.ts";
 import { nextTurn } from "../../next-turn.ts";
 
 /** One entry for each scored token. */
@@ -14,8 +15,8 @@ export interface Exposure {
   readonly order: number;
   /** How often training read its n-gram. */
   readonly counts: Uint32Array;
-  /** How often this token followed there. */
-  readonly continued: Uint32Array;
+  /** How often this token followed there; undefined where only shorter n-grams are known. */
+  readonly continued: Uint32Array | undefined;
 }
 
 /**
@@ -48,7 +49,7 @@ export async function exposures(
   const { at, orders, vocabSize, signal } = options;
   const longest = Math.max(...orders) + 1;
   const { indexes, numbers } = internText(scored, { longest, vocabSize });
-  const counts = indexes.map(({ size }) => new Uint32Array(size));
+  const counts = countersOf(indexes);
   const starts = startsOf(trained);
   let reach = 0;
   for (let t = 0; t < trained.tokens.length; t++) {
@@ -64,15 +65,65 @@ export async function exposures(
       counts[i]![number]!++;
     }
   }
-  const countAt = (order: number, token: number): number => {
-    const number = numbers[order - 2]![token]!;
-    return number === NONE ? 0 : counts[order - 2]![number]!;
+  return orders.map((order) => exposureOf(order, { at, numbers, counts }));
+}
+
+/** The same of an index. Of the orders, those that it has; `map` has the compressed id of each token. */
+export async function indexedExposures(
+  { tokens, starts }: Pick<TokenStream, "tokens" | "starts">,
+  ngrams: OrderedNgrams,
+  options: {
+    at: Uint32Array;
+    orders: readonly number[];
+    map: ArrayLike<number>;
+    vocabSize: number;
+    signal?: AbortSignal | undefined;
+  },
+): Promise<Exposure[]> {
+  const { at, orders, map, vocabSize, signal } = options;
+  const compressed = { tokens: Uint32Array.from(tokens, (id) => map[id]!), starts };
+  const { indexes, numbers } = internText(compressed, { longest: ngrams.order, vocabSize });
+  const counts = countersOf(indexes);
+  for (let n = 0; ngrams.next(); n++) {
+    if (n % BREATH === 0) {
+      signal?.throwIfAborted();
+      await nextTurn();
+    }
+    const { id, ids, place, depth, count } = ngrams;
+    let number: number | undefined = map[id]!;
+    for (let i = 0; i < depth; i++) {
+      number = indexes[i]!.find(number, map[ids[place - i - 1]!]!);
+      if (number === undefined) break;
+      counts[i]![number]! += count;
+    }
+  }
+  return orders
+    .filter((order) => order <= ngrams.order)
+    .map((order) => exposureOf(order, { at, numbers, counts }));
+}
+
+function countersOf(indexes: readonly NgramIndex[]): Uint32Array[] {
+  return indexes.map(({ size }) => new Uint32Array(size));
+}
+
+function exposureOf(
+  order: number,
+  parts: {
+    readonly at: Uint32Array;
+    readonly numbers: Chains["numbers"];
+    readonly counts: readonly Uint32Array[];
+  },
+): Exposure {
+  const { at, numbers, counts } = parts;
+  const countAt = (length: number, token: number): number => {
+    const number = numbers[length - 2]![token]!;
+    return number === NONE ? 0 : counts[length - 2]![number]!;
   };
-  return orders.map((order) => ({
+  return {
     order,
     counts: at.map((token) => countAt(order, token - 1)),
-    continued: at.map((token) => countAt(order + 1, token)),
-  }));
+    continued: order > counts.length ? undefined : at.map((token) => countAt(order + 1, token)),
+  };
 }
 
 /** What the window of each token showed of its n-gram. */
@@ -108,7 +159,7 @@ export function recurrences(
 }
 
 function internText(
-  stream: TokenStream,
+  stream: { readonly tokens: ArrayLike<number>; readonly starts: Uint32Array },
   { longest, vocabSize }: { longest: number; vocabSize: number },
 ): Chains {
   const { tokens } = stream;
@@ -127,6 +178,6 @@ function internText(
   return { indexes, numbers };
 }
 
-function startsOf({ starts }: TokenStream): Set<number> {
+function startsOf({ starts }: Pick<TokenStream, "starts">): Set<number> {
   return new Set(starts);
 }

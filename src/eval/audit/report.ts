@@ -1,4 +1,5 @@
 /** The result of an audit as plain data, which `--json` prints. Fewer nats and bits are better. */
+import type { CorpusFacts } from "../../memory/index.ts";
 
 /** Which part of the table a row belongs to. */
 export type Group =
@@ -99,6 +100,11 @@ export interface AuditReport {
   readonly mixture: Readonly<Record<string, number>> | null;
   readonly seed: number;
   readonly trained: { readonly tokens: number; readonly bytes: number } | null;
+  /**
+   * The model's own index, where it stood in for the training text in classes: its n-grams are of compressed ids, and
+   * came `least` times or more. Null where it did not.
+   */
+  readonly corpus: CorpusFacts | null;
   readonly tableBytes: number | null;
   readonly rows: readonly RowReport[];
   readonly classes: readonly ClassReport[];
