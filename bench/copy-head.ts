@@ -9,11 +9,11 @@
  * at all. Beside it, the same for taught wordings as they are here (`facts/wording.ts`): keys are whole prompts.
  */
 import "./setup/command-line.ts";
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { FactStore, TaughtMemory } from "../src/facts/index.ts";
 import { wordingsOf } from "../src/facts/wording.ts";
 import { loadModel } from "../src/load-model.ts";
+import { readCounterFact } from "./setup/counterfact.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,16 +22,7 @@ const { values } = parseArgs({
     facts: { type: "string", default: "1000" },
   },
 });
-interface Item {
-  readonly prompt: string;
-  readonly target_new: string;
-  readonly rephrase_prompt: string;
-  readonly locality_prompt: string;
-}
-const items = (JSON.parse(readFileSync(values.data!, "utf8")) as Item[]).slice(
-  0,
-  Number(values.facts),
-);
+const items = readCounterFact(values.data!).slice(0, Number(values.facts));
 await using model = await loadModel(values.model!, { memory: false });
 const { tokenizer } = model;
 const encode = async (text: string): Promise<number[]> => Array.from(await tokenizer.encode(text));

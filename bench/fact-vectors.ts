@@ -9,13 +9,13 @@
  * warm. The last line is JSON.
  */
 import "./setup/command-line.ts";
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { argmax, logProbsOf } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import type { Memory } from "../src/memory/memory.ts";
 import { Random } from "../src/numerics/index.ts";
 import { type Edit, type Statement, VectorWriter, type Written } from "../src/teaching/index.ts";
+import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
 import { type KeyedVector, streamWrites } from "../test/models/stream-writes.ts";
 
 const { values } = parseArgs({
@@ -30,15 +30,6 @@ const { values } = parseArgs({
     skip: { type: "string", default: "0" },
   },
 });
-interface Item {
-  readonly prompt: string;
-  readonly subject: string;
-  readonly target_new: string;
-  readonly ground_truth: string;
-  readonly rephrase_prompt: string;
-  readonly locality_prompt: string;
-  readonly locality_ground_truth: string;
-}
 const contexts = ["The weather was fine that day. ", "Some say so. However, "].slice(
   0,
   Number(values.contexts),
@@ -58,11 +49,11 @@ const isIn = (keys: readonly number[][], ids: readonly number[]): boolean =>
   keys.some((key) => ` ${ids.join(" ")} `.includes(` ${key.join(" ")} `));
 
 interface Asked {
-  readonly item: Item;
+  readonly item: CounterFactEdit;
   readonly edit: Edit;
   readonly leash: readonly number[];
 }
-const all = JSON.parse(readFileSync(values.data!, "utf8")) as Item[];
+const all = readCounterFact(values.data!);
 const asked: Asked[] = [];
 for (const item of all.slice(Number(values.skip))) {
   if (asked.length === Number(values.facts)) break;

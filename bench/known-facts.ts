@@ -1,6 +1,8 @@
 /**
- * How well "I was taught this" is known (`facts/known.ts`): answers of a model that was taught, each with the number that
- * it would carry and whether it is true.
+ * How well an answer can know "I was taught this": answers of a model that was taught, each with a number from 0 to 1 and
+ * whether it is true. The number is 0 where an answer says something else; 1 - 2^-10 where the question has a fact's own
+ * words; where it only names the subject it is fitted to the chance of the answer. The server gives that chance and no
+ * number: this is how one would be found.
  *
  *   node bench/known-facts.ts --model DIR|FILE.gguf --data counterfact-val.json --memory DIR [--facts 48] [--samples 3]
  *
@@ -11,11 +13,11 @@
  * second fact (logistic in the logit of the answer's chance) and judged on the others. Lines of CSV: what was answered, by bin.
  */
 import "./setup/command-line.ts";
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { createSampler, logProbsOf } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { TaughtMemory } from "../src/facts/index.ts";
+import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
 
 const { values } = parseArgs({
   options: {
@@ -26,13 +28,6 @@ const { values } = parseArgs({
     samples: { type: "string", default: "3" },
   },
 });
-interface Item {
-  readonly prompt: string;
-  readonly subject: string;
-  readonly target_new: string;
-  readonly rephrase_prompt: string;
-  readonly locality_prompt: string;
-}
 interface Answer {
   readonly fact: number;
   readonly by: "wording" | "subject" | "nothing";
@@ -48,13 +43,13 @@ const encode = async (text: string): Promise<number[]> => [
   ...tokenizer.bounds.startIds,
   ...(await tokenizer.encode(text)),
 ];
-const all = (JSON.parse(readFileSync(values.data!, "utf8")) as Item[]).filter(
+const all = readCounterFact(values.data!).filter(
   ({ prompt, rephrase_prompt: other, subject, locality_prompt: near }) =>
     prompt.includes(subject) && other.includes(subject) && !near.includes(subject),
 );
 /** Facts of one call of `teach`: together they take less time, and one that is refused refuses all. */
 const GROUP = 8;
-const items: Item[] = [];
+const items: CounterFactEdit[] = [];
 for (let at = 0; items.length < Number(values.facts) && at < all.length; at += GROUP) {
   const held = new Set(model.facts().map(({ id }) => id));
   const group = all.slice(at, at + GROUP);

@@ -15,7 +15,6 @@ export {
 } from "./fact-store.ts";
 export type { FactLog } from "./fact-log.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
-export { knownChance } from "./known.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";
 export type { LogRecord } from "./log-format.ts";
 export type { Quota } from "./quota.ts";

@@ -1,8 +1,8 @@
 /**
- * Which facts an answer has something of, how sure that is, and which keys of facts a text has: from the ids of the whole text, after it was
- * written. Knows no model.
+ * Which facts an answer has something of, how likely the model held what it says of them, and which keys of facts a text
+ * has: from the ids of the whole text, after it was written. Knows no model.
  */
-import { type Fact, knownChance, TaughtMemory } from "../facts/index.ts";
+import { type Fact, TaughtMemory } from "../facts/index.ts";
 import type { Memory } from "../memory/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { EngramReport } from "./engram-report.ts";
@@ -20,8 +20,11 @@ interface FactSaid {
   readonly tokens: number;
   /** Where the first of them is in the whole text; null where none is. */
   readonly position: number | null;
-  /** How sure it is that the answer is what was taught for this question: 0 where it says something else. */
-  readonly known: number;
+  /**
+   * That the model gave, with what it was taught, to those tokens; null where the answer says something else. Not how
+   * likely it is that this was taught for this question: nothing is calibrated.
+   */
+  readonly chance: number | null;
 }
 
 /** An answer as it was written. */
@@ -53,12 +56,14 @@ function factsSaid({ ids, from, memory, ...answer }: Said): FactSaid[] {
     const before = said.get(keyOf(fact));
     const isSaid = ids[position + 1] === firing.id;
     if (!isSaid && before === undefined) continue;
+    const { chance = 1 } = before ?? {};
+    const nats = answer.logProbs[position + 1 - from]!;
     said.set(keyOf(fact), {
       ...textOf(fact),
       by: "wording",
       tokens: (before?.tokens ?? 0) + Number(isSaid),
       position: before?.position ?? position + 1,
-      known: knownChance({ by: "wording", isSaid, chance: 1 }),
+      chance: isSaid && chance !== null ? chance * Math.exp(nats) : null,
     });
   }
   for (const [key, { scope, id }] of named) {
@@ -72,7 +77,7 @@ function factsSaid({ ids, from, memory, ...answer }: Said): FactSaid[] {
       by: "subject",
       tokens,
       position: isSaid ? from : null,
-      known: knownChance({ by: "subject", isSaid, chance: Math.exp(nats) }),
+      chance: isSaid ? Math.exp(nats) : null,
     });
   }
   return [...said.values()];

@@ -58,7 +58,7 @@ const engramFields = {
     .describe(
       "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
         "counts alone has none. Facts: those whose words or subject are in the text, what of them " +
-        "the answer says, and how sure it is that it is what was taught (known). Keys: where words of facts are in the text, " +
+        "the answer says, and the chance that the model gave to that (chance; null: it says something else). Keys: where words of facts are in the text, " +
         "prompt included",
     ),
   scopes: z

@@ -64,7 +64,7 @@ export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
 export function startText(serving: Serving, request: TextRequest): TextGeneration {
   const { scheduler, metrics, model } = serving;
   const { fields, promptIds, maxTokens, places } = request;
-  // How sure an answer is depends on the chances of its tokens.
+  // What an answer says of facts has the chances of its tokens.
   const topLogProbs = request.topLogProbs ?? (wantsFacts(fields.engram) ? 0 : undefined);
   const arrival = performance.now();
   const generation = places.submit({

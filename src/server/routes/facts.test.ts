@@ -93,7 +93,7 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   assert.ok(told.body.choices[0].text.startsWith(" red and sad"));
   const [said] = told.body.choices[0].engram.facts;
   assert.deepEqual([said.id, said.source, said.tokens > 3], [fact.id, "a page", true]);
-  assert.deepEqual([said.by, said.known > 0.99], ["wording", true]);
+  assert.deepEqual([said.by, said.chance > 0.99], ["wording", true]);
   const stream = await ask("/v1/completions", {
     body: { prompt, ...greedy, max_tokens: 30, engram, stream: true },
   });
@@ -143,7 +143,7 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   assert.deepEqual(erased.body, { ...again.body, ...timesOf(erased.body) });
 });
 
-test("an answer names the facts of a subject, and how sure it is that it says them", async () => {
+test("an answer names the facts of a subject, and the chance of what it says of them", async () => {
   const subject = "zebra";
   for (const [id, of, completion] of [
     ["mane", "the mane of the zebra is", "red"],
@@ -158,10 +158,10 @@ test("an answer names the facts of a subject, and how sure it is that it says th
   };
   const silent = await of({});
   assert.deepEqual(
-    silent.map(({ id, by, tokens, position, known }) => [id, by, tokens, position, known]),
-    ["mane", "hat"].map((id) => [id, "subject", 0, null, 0]),
+    silent.map(({ id, by, tokens, position, chance }) => [id, by, tokens, position, chance]),
+    ["mane", "hat"].map((id) => [id, "subject", 0, null, null]),
   );
-  // What is said without the fact's words is as sure as the model was of it.
+  // What is said without the fact's words is as likely as the model held it.
   const ids = (await ask("/tokenize", { body: { prompt: " red" } })).body.tokens as number[];
   const forced = await of({
     max_tokens: ids.length,
@@ -171,7 +171,7 @@ test("an answer names the facts of a subject, and how sure it is that it says th
   assert.equal(mane!["by"], "subject");
   if (ids.length === 1) {
     assert.deepEqual([mane!["tokens"], mane!["position"] !== null], [1, true]);
-    assert.ok((mane!["known"] as number) > 0 && (mane!["known"] as number) < 0.99);
+    assert.ok((mane!["chance"] as number) > 0 && (mane!["chance"] as number) < 0.99);
   }
   // Nobody asked for these.
   const chat = await ask("/v1/completions", { body: { prompt: other, max_tokens: 2, engram } });
