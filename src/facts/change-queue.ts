@@ -18,6 +18,8 @@ export type Plan<Contents> = (
 export interface ChangeTarget<Contents> {
   /** Before changes are planned: sees what other writers have done. If it rejects, all that wait are refused. */
   begin(): Promise<void>;
+  /** Sees that, and no more. */
+  look(): Promise<void>;
   append(records: readonly LogRecord[]): Promise<void>;
   replace(contents: Contents): Promise<void>;
   /** After those that waited together are answered. */
@@ -27,6 +29,8 @@ export interface ChangeTarget<Contents> {
 interface Change<Contents> {
   readonly plan: Plan<Contents>;
   readonly settled: PromiseWithResolvers<void>;
+  /** It changes nothing: no other writer need be kept out. */
+  readonly isLook: boolean;
 }
 
 /** A change whose records are not yet appended. */
@@ -44,14 +48,19 @@ export class ChangeQueue<Contents> {
     this.#target = target;
   }
 
-  get isIdle(): boolean {
-    return this.#writing === undefined;
-  }
-
   /** Resolves when the change is made; rejects with what its plan threw, or why it could not be written. */
   add(plan: Plan<Contents>): Promise<void> {
+    return this.#enqueue(plan, { isLook: false });
+  }
+
+  /** Sees what other writers have done, in its turn. */
+  look(): Promise<void> {
+    return this.#enqueue(() => ({ records: [] }), { isLook: true });
+  }
+
+  #enqueue(plan: Plan<Contents>, { isLook }: { isLook: boolean }): Promise<void> {
     const settled = Promise.withResolvers<void>();
-    this.#waiting.push({ plan, settled });
+    this.#waiting.push({ plan, settled, isLook });
     this.#writing ??= this.#write();
     return settled.promise;
   }
@@ -65,16 +74,18 @@ export class ChangeQueue<Contents> {
     while (this.#waiting.length > 0) {
       let together = this.#waiting;
       this.#waiting = [];
+      const isLook = together.every((one) => one.isLook);
       try {
         // Somebody else's change is progress, too: this ends.
         while (together.length > 0) {
-          await this.#target.begin();
+          await (isLook ? this.#target.look() : this.#target.begin());
           together = await this.#make(together);
         }
       } catch (error) {
         for (const { settled } of together) settled.reject(error);
         continue;
       }
+      if (isLook) continue;
       // Who waits for these is answered; if it fails, all is as it was.
       await this.#target.tidy().catch(() => undefined);
     }

@@ -18,6 +18,8 @@ export interface FactLog {
    * since the last call, or since all was read; undefined: nothing.
    */
   begin(): Promise<News | undefined>;
+  /** Resolves to what others have written, as `begin` does, and keeps nobody out. */
+  look(): Promise<News | undefined>;
   /**
    * Adds records. Resolves when a crash of the machine cannot take them back; rejects with nothing added, with
    * `SupersededError` where another writer has written since `begin`.
@@ -26,10 +28,9 @@ export interface FactLog {
   /** Becomes these records and nothing else, or stays as it was; rejects as `append` does. */
   replace(records: readonly Uint8Array[]): Promise<void>;
   /**
-   * Calls `onNews` soon after another writer has written, and not again before it resolves. Absent where there is no
-   * other.
+   * Calls `onNews` soon after another writer has written, and not again before it resolves.
    */
-  watch?(onNews: () => Promise<void>): void;
+  watch(onNews: () => Promise<void>): void;
   close(): Promise<void>;
 }
 

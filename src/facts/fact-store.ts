@@ -8,7 +8,7 @@ import type { Memory } from "../memory/memory.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import type { SubjectEdit, SuccessorEdit, VectorEdit } from "./edit.ts";
 import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
-import type { FactLog } from "./fact-log.ts";
+import type { FactLog, News } from "./fact-log.ts";
 import { KeyIndex } from "./key-index.ts";
 import {
   encodeRecord,
@@ -80,7 +80,8 @@ export class FactStore {
   /** Facts in the indexes that no later view sees. */
   #numHidden = 0;
   readonly #changes: ChangeQueue<Contents> = new ChangeQueue({
-    begin: () => this.#begin(),
+    begin: async () => this.#see(await this.#log?.begin()),
+    look: async () => this.#see(await this.#log?.look()),
     append: (records) => this.#append(records),
     replace: (contents) => this.#replace(neededIn(contents)),
     tidy: () => this.#compact(),
@@ -106,7 +107,7 @@ export class FactStore {
     this.#log = log;
     this.#now = now;
     for (const record of records) this.#add(record);
-    log?.watch?.(() => this.begin().catch(() => undefined));
+    log?.watch(() => this.#changes.look().catch(() => undefined));
   }
 
   /** Where facts are kept; undefined: nowhere. */
@@ -204,8 +205,9 @@ export class FactStore {
   async forget(selection: Selection): Promise<Fact[]> {
     const isGone = (one: Stored): boolean => isMeant(one, selection);
     this.#expire();
-    const isAlone = this.#log?.watch === undefined;
-    if (isAlone && !this.#stored.some(isGone) && this.#changes.isIdle) return [];
+    // It may be taught just now, here or by others.
+    if (!this.#stored.some(isGone)) await this.#changes.look();
+    if (!this.#stored.some(isGone)) return [];
     let gone: Fact[] = [];
     await this.#changes.add(() => {
       const meant = this.#stored.filter(isGone);
@@ -257,13 +259,7 @@ export class FactStore {
     });
   }
 
-  /** Sees what other writers have written, or keeps them out until `close`: a change of nothing, since all do that first. */
-  begin(): Promise<void> {
-    return this.#changes.add(() => nothing);
-  }
-
-  async #begin(): Promise<void> {
-    const news = await this.#log?.begin();
+  #see(news: News | undefined): void {
     if (news?.isAll === true) this.#become(this.#contentsOf(news.records));
     else if (news !== undefined) {
       this.#moment++;

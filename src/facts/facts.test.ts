@@ -199,6 +199,8 @@ test("what has expired stays unseen where the log cannot be written, also for vi
   const log = {
     name: "a full disk",
     begin: async () => undefined,
+    look: async () => undefined,
+    watch: () => undefined,
     append: async () => undefined,
     replace: () => Promise.reject(new Error("full")),
     close: async () => undefined,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
@@ -70,6 +70,8 @@ test("a trained model is served, its text the library's, until SIGTERM lets the 
   await using model = await loadModel(directory, { backend: ortBackend({ threads: 2 }) });
   const expected = await libraryText(model, request.prompt, { temperature: 0, maxTokens: 20 });
   assert.equal(answer.choices[0]!.text, expected);
+  // Nothing was taught: who serves a model writes nothing into it.
+  assert.ok(!(await readdir(directory)).includes("memory"));
   const stream = await post({ ...request, stream: true, ignore_eos: true });
   child.kill("SIGTERM");
   const text = await stream.text();

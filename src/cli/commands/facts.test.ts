@@ -1,6 +1,6 @@
 /** `engram teach` and its kin on the model that ships: what is said, kept, listed, moved and erased. */
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -87,24 +87,23 @@ test("what is taught on the command line is said, listed, moved to another place
   assert.ok(!(await readFile(join(model, "memory", "facts.log"), "latin1")).includes("Zembla"));
 });
 
-test("a running server is taught the same way, and is the only one that writes", async () => {
+test("a running server is taught the same way, and is the only one that writes from then on", async () => {
   const served = await loadModel(shakespeare, { memoryDir: join(scratch, "served") });
   const server = createServer(served);
-  await served.taught!.store.begin();
   const listener = await listen(server.fetch, { host: "127.0.0.1", port: 0 });
   const at = ["--url", listener.url];
+  const beside = ["teach", model, "a b c d e", "--memory-dir", join(scratch, "served")];
   try {
-    const refused = await engram(
-      "teach",
-      model,
-      "a b c d e",
-      "--memory-dir",
-      join(scratch, "served"),
-    );
-    assert.equal(refused.code, 2);
-    assert.match(refused.err, /is being written by process \d+ .*--url/);
+    // Nothing was taught: nothing is there, and nobody is kept out.
+    assert.ok(!(await readdir(scratch)).includes("served"));
+    assert.equal((await engram(...beside)).code, 0);
     const taught = await engram("teach", model, "The capital of Zembla is Onhava.", ...at);
     assert.match(taught.out, /Onhava\."\n {2}chance \S+ -> 0\.9/);
+    assert.equal(served.facts().length, 2);
+    const refused = await engram(...beside);
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, /is being written by process \d+ .*--url/);
+    assert.equal((await engram("forget", model, "--id", served.facts()[0]!.id, ...at)).code, 0);
     const file = join(scratch, "served.jsonl");
     assert.equal((await engram("facts", model, ...at, "--out", file)).code, 0);
     assert.equal((await engram("snapshot", model, "one", ...at)).code, 0);

@@ -177,10 +177,6 @@ export const serveCommand: Command = defineCommand({
         contextSize: ctxSize,
         wrapStore: traffic.watch,
       });
-      // Who serves a model is the one that writes what it is taught.
-      loading
-        .then((model) => model.taught?.store.begin())
-        .catch((error: unknown) => progress.note(`nothing can be taught: ${String(error)}`));
       owned.adopt(loading, async () => (await loading.catch(() => undefined))?.close());
       return createServer(loading, {
         ...access,

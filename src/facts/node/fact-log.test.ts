@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { Fact } from "../fact.ts";
 import { FactStore, type FactToAdd } from "../fact-store.ts";
@@ -119,7 +120,7 @@ test("one writes, the other is refused by name, and sees what was written when i
         error.message.includes(`process ${process.pid} on`) &&
         error.message.includes("--url"),
     );
-    assert.deepEqual(idsOf(other), []);
+    assert.ok(!idsOf(other).includes("f2"));
     await one.close();
     await other.add([factOf(2)]);
     assert.deepEqual(idsOf(other), ["f1", "f2"]);
@@ -158,12 +159,35 @@ test("what is forgotten is in no file afterwards, and no rollback brings it back
     assert.deepEqual([idsOf(again), again.snapshots], [["f3"], [{ name: "before", numFacts: 1 }]]);
   }));
 
-test("who keeps others out and changes at the same moment is one writer", () =>
+test("who looks and changes at the same moment is one writer", () =>
   inFolder(async (folder) => {
     const store = await openStore(folder);
-    await Promise.all([store.begin(), store.add([factOf(1)])]);
+    await Promise.all([store.forget({ id: "f7" }), store.add([factOf(1)])]);
     await store.close();
-    assert.deepEqual(idsOf(await openStore(folder)), ["f1"]);
+    const again = await openStore(folder);
+    assert.deepEqual(idsOf(again), ["f1"]);
+    await again.close();
+  }));
+
+test("who reads sees what another writes, writes nothing and keeps nobody out", () =>
+  inFolder(async (folder) => {
+    const reader = await openStore(folder);
+    assert.deepEqual(await reader.forget({ id: "f1" }), []);
+    assert.deepEqual(await readdir(folder), []);
+    const one = await openStore(folder);
+    await one.add([factOf(1)]);
+    for (let tries = 0; idsOf(reader).length === 0; tries++) {
+      assert.ok(tries < 3000, "it was not seen within a minute");
+      await delay(20);
+    }
+    await one.forget({ id: "f1" });
+    await one.add([factOf(2)]);
+    await one.close();
+    assert.deepEqual(await readdir(join(folder, "memory")), ["facts.log"]);
+    // Who erases does not wait to be told.
+    const gone = await reader.forget({ id: "f2" });
+    assert.deepEqual([gone.map(({ id }) => id), idsOf(reader)], [["f2"], []]);
+    await reader.close();
   }));
 
 test("a snapshot brings back what was replaced, after a restart as well", () =>

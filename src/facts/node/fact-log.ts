@@ -1,8 +1,10 @@
 /**
- * The facts' log as a file, `facts.log` in a directory of its own. Who reads changes nothing; who writes first takes the
- * lock beside it, and cuts off what a writer did not live to finish. A failed write leaves the log as it was, or closes
+ * The facts' log as a file, `facts.log` in a directory of its own. Who reads changes nothing, and sees within a second what
+ * another writes; who writes first takes the lock beside it, keeps it until it closes, and cuts off what a writer did not
+ * live to finish. A failed write leaves the log as it was, or closes
  * it for writing. Knows bytes and files; not what facts mean.
  */
+import { unwatchFile, watchFile } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ProcessLock, syncDirectory, writeAt, writeDurably } from "../../bytes/node/index.ts";
@@ -18,6 +20,8 @@ import {
 
 export const LOG_NAME = "facts.log";
 const LOCK_NAME = "facts.lock";
+/** Milliseconds between looks at a log that somebody else may write. */
+const WATCH_INTERVAL = 1000;
 /** The log is read whole. */
 const MAX_BYTES = 2 ** 30;
 
@@ -32,6 +36,7 @@ export class FactLogFile implements FactLog {
   #end = HEADER_BYTES;
   #file: FileHandle | undefined;
   #lock: ProcessLock | undefined;
+  #onChange: (() => void) | undefined;
   #broken: unknown;
 
   /**
@@ -73,15 +78,40 @@ export class FactLogFile implements FactLog {
     } catch (error) {
       throw failure(error, this.name);
     }
+    this.#unwatch();
     try {
-      const found = await readLog(this.name);
-      if (found?.version === this.#version) return undefined;
-      return { records: await this.read(), isAll: true };
+      return await this.#news();
     } catch (error) {
       await this.#lock.release();
       this.#lock = undefined;
       throw error;
     }
+  }
+
+  async look(): Promise<News | undefined> {
+    return this.#lock === undefined ? this.#news() : undefined;
+  }
+
+  /** Until this is the writer, or closed. */
+  watch(onNews: () => Promise<void>): void {
+    let isLooking = false;
+    this.#onChange = () => {
+      if (isLooking) return;
+      isLooking = true;
+      void onNews().finally(() => (isLooking = false));
+    };
+    watchFile(this.name, { persistent: false, interval: WATCH_INTERVAL }, this.#onChange);
+  }
+
+  #unwatch(): void {
+    if (this.#onChange !== undefined) unwatchFile(this.name, this.#onChange);
+    this.#onChange = undefined;
+  }
+
+  async #news(): Promise<News | undefined> {
+    const found = await readLog(this.name);
+    if (found?.version === this.#version) return undefined;
+    return { records: await this.read(), isAll: true };
   }
 
   async append(records: readonly Uint8Array[]): Promise<void> {
@@ -115,6 +145,7 @@ export class FactLogFile implements FactLog {
   }
 
   async close(): Promise<void> {
+    this.#unwatch();
     await this.#file?.close();
     this.#file = undefined;
     if (this.#lock === undefined) return;

@@ -116,6 +116,10 @@ export class FactStream implements FactLog {
     });
   }
 
+  look(): Promise<News | undefined> {
+    return this.begin();
+  }
+
   async append(records: readonly Uint8Array[]): Promise<void> {
     await this.#ask(async (client) => {
       const seen = (this.#seen ??= await this.#create(client));
