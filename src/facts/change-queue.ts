@@ -29,8 +29,8 @@ export interface ChangeTarget<Contents> {
 interface Change<Contents> {
   readonly plan: Plan<Contents>;
   readonly settled: PromiseWithResolvers<void>;
-  /** It changes nothing: no other writer need be kept out. */
-  readonly isLook: boolean;
+  /** Its plan may be to change nothing, for which no other writer need be kept out. */
+  readonly mayBeNothing: boolean;
 }
 
 /** A change whose records are not yet appended. */
@@ -50,17 +50,20 @@ export class ChangeQueue<Contents> {
 
   /** Resolves when the change is made; rejects with what its plan threw, or why it could not be written. */
   add(plan: Plan<Contents>): Promise<void> {
-    return this.#enqueue(plan, { isLook: false });
+    return this.#enqueue(plan, { mayBeNothing: false });
   }
 
-  /** Sees what other writers have done, in its turn. */
-  look(): Promise<void> {
-    return this.#enqueue(() => ({ records: [] }), { isLook: true });
+  /**
+   * The same for a change that may turn out to be none, whose plan does nothing else than say so: it sees what other
+   * writers have done, and keeps them out only if there is something to change.
+   */
+  addIfAny(plan: Plan<Contents>): Promise<void> {
+    return this.#enqueue(plan, { mayBeNothing: true });
   }
 
-  #enqueue(plan: Plan<Contents>, { isLook }: { isLook: boolean }): Promise<void> {
+  #enqueue(plan: Plan<Contents>, { mayBeNothing }: { mayBeNothing: boolean }): Promise<void> {
     const settled = Promise.withResolvers<void>();
-    this.#waiting.push({ plan, settled, isLook });
+    this.#waiting.push({ plan, settled, mayBeNothing });
     this.#writing ??= this.#write();
     return settled.promise;
   }
@@ -74,23 +77,34 @@ export class ChangeQueue<Contents> {
     while (this.#waiting.length > 0) {
       let together = this.#waiting;
       this.#waiting = [];
-      const isLook = together.every((one) => one.isLook);
       try {
+        if (await this.#areNothing(together)) {
+          for (const { settled } of together) settled.resolve();
+          continue;
+        }
         // Somebody else's change is progress, too: this ends.
         while (together.length > 0) {
-          await (isLook ? this.#target.look() : this.#target.begin());
+          await this.#target.begin();
           together = await this.#make(together);
         }
       } catch (error) {
         for (const { settled } of together) settled.reject(error);
         continue;
       }
-      if (isLook) continue;
       // Who waits for these is answered; if it fails, all is as it was.
       await this.#target.tidy().catch(() => undefined);
     }
     // At once: who asks for a change from now on begins anew.
     this.#writing = undefined;
+  }
+
+  async #areNothing(together: readonly Change<Contents>[]): Promise<boolean> {
+    if (!together.every(({ mayBeNothing }) => mayBeNothing)) return false;
+    await this.#target.look();
+    return together.every(({ plan }) => {
+      const planned = plan([]);
+      return "records" in planned && planned.records.length === 0;
+    });
   }
 
   /** Resolves to those that another writer was faster than. */

@@ -107,7 +107,7 @@ export class FactStore {
     this.#log = log;
     this.#now = now;
     for (const record of records) this.#add(record);
-    log?.watch(() => this.#changes.look().catch(() => undefined));
+    log?.watch(() => this.#changes.addIfAny(() => nothing).catch(() => undefined));
   }
 
   /** Where facts are kept; undefined: nowhere. */
@@ -205,11 +205,8 @@ export class FactStore {
   async forget(selection: Selection): Promise<Fact[]> {
     const isGone = (one: Stored): boolean => isMeant(one, selection);
     this.#expire();
-    // It may be taught just now, here or by others.
-    if (!this.#stored.some(isGone)) await this.#changes.look();
-    if (!this.#stored.some(isGone)) return [];
     let gone: Fact[] = [];
-    await this.#changes.add(() => {
+    await this.#changes.addIfAny(() => {
       const meant = this.#stored.filter(isGone);
       if (meant.length === 0) return nothing;
       gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { FactStore } from "../../src/facts/index.ts";
+import { FactLogFile } from "../../src/facts/node/index.ts";
+import { completionOf, type Held, KillLedger } from "./kill-ledger.ts";
+
+const said =
+  "ready\nbegin a 0\ndone a 0\nbegin b 1\ndone b 1\nbegin a 2\ndone a 2\nbegin c 3\ndone c 3\nforget c\nforgotten c\nbegin b 4\nbegi";
+
+const held = (facts: Record<string, string>, bytes = ""): Held => ({
+  facts: new Map(Object.entries(facts)),
+  bytes,
+});
+
+function check(found: Held): KillLedger {
+  const ledger = new KillLedger();
+  ledger.hear(said);
+  ledger.check(found);
+  return ledger;
+}
+
+test("a log that has all that was acknowledged is right, with or without what was under way", () => {
+  const { changes, undecided, next } = check(held({ a: completionOf(2), b: completionOf(1) }));
+  assert.deepEqual([changes, undecided, next], [5, 1, 5]);
+  check(held({ a: completionOf(2), b: completionOf(4) }));
+});
+
+test("every kind of fault that is planted is found", () => {
+  const right = { a: completionOf(2), b: completionOf(1) };
+  for (const [found, words] of [
+    [held({ b: right.b }), /a is absent, of 2/],
+    [held({ ...right, a: completionOf(0) }), /a is 0, of 2/],
+    [held({ a: right.a }), /b is absent, of 1, 4/],
+    [held({ ...right, a: completionOf(2).slice(0, -1) }), /a is not whole/],
+    [held({ ...right, a: "" }), /a is \?, of 2/],
+    [held({ ...right, c: completionOf(3) }), /c is 3, of absent/],
+    [held(right, `... "id":"c" ...`), /c was forgotten, and is in the file/],
+    [held({ ...right, d: completionOf(9) }), /nobody asked for it/],
+  ] as const)
+    assert.throws(() => check(found), words);
+  assert.throws(() => new KillLedger().hear("done a 0\n"), /was not its turn/);
+});
+
+test("a real log that lost its last acknowledged commit is found", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "engram-kill-ledger-"));
+  try {
+    const open = (): FactLogFile => new FactLogFile(folder, { fingerprint });
+    const fingerprint = (): Uint8Array => new Uint8Array(32);
+    const store = new FactStore({ log: open() });
+    const createdAt = new Date(0).toISOString();
+    const ledger = new KillLedger();
+    let whole = 0;
+    for (const n of [0, 1]) {
+      whole = (await readFile(open().name).catch(() => "")).length;
+      const fact = { id: `k${n}`, scope: "s", prompt: "p", completion: completionOf(n), createdAt };
+      await store.add([{ fact, edits: [] }]);
+      ledger.hear(`begin k${n} ${n}\ndone k${n} ${n}\n`);
+    }
+    await store.close();
+    const found = async (): Promise<Held> => {
+      const facts = new FactStore({ records: await open().read() }).facts();
+      const bytes = (await readFile(open().name)).toString("latin1");
+      return { facts: new Map(facts.map(({ fact }) => [fact.id, fact.completion])), bytes };
+    };
+    ledger.check(await found());
+    await truncate(open().name, whole + 20);
+    const after = await found();
+    assert.deepEqual([...after.facts.keys()], ["k0"]);
+    assert.throws(() => ledger.check(after), /k1 is absent, of 1/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
