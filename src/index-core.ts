@@ -2,6 +2,8 @@
  * `engram-lm/core`: a model and what it is made of, on any platform: no module of Node, nothing of a server or of
  * training. What computes is given to it: `wasmBackend` drives onnxruntime-web's engine, wherever that
  * came from.
+ *
+ * @module engram-lm/core
  */
 export { webTables } from "./at-rest/index.ts";
 export { type ByteRanges, type ByteSource, type HttpOptions, httpSource } from "./bytes/index.ts";

@@ -1,5 +1,9 @@
 /// <reference types="node" preserve="true" />
-/** `engram-lm/training`: vocabularies and models are learned from texts, and written. */
+/**
+ * `engram-lm/training`: vocabularies and models are learned from texts, and written.
+ *
+ * @module engram-lm/training
+ */
 export { saveModel, type ModelToSave } from "./save-model.ts";
 export { toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 export {

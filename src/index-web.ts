@@ -1,4 +1,8 @@
-/** `engram-lm/web`: models in a page, with the names of `engram-lm`. What runs in a worker of your own is in `./core`. */
+/**
+ * `engram-lm/web`: models in a page, with the names of `engram-lm`. What runs in a worker of your own is in `./core`.
+ *
+ * @module engram-lm/web
+ */
 export {
   type EngineFiles,
   generateText,

@@ -2,6 +2,8 @@
 /**
  * The public API of engram-lm on Node: models are opened, write and are measured. `index-core.ts` has what they are made
  * of. What is not listed in an index here is private.
+ *
+ * @module engram-lm
  */
 export {
   BackendError,

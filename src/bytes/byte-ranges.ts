@@ -3,6 +3,7 @@
  */
 import { StoreError } from "../errors.ts";
 
+/** One open file, read by range. */
 export interface ByteRanges {
   /** For messages: without passwords, keys and signatures. */
   readonly name: string;

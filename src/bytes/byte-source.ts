@@ -5,6 +5,7 @@
 import { FormatError } from "../errors.ts";
 import type { ByteRanges } from "./byte-ranges.ts";
 
+/** Where a model's files are. */
 export interface ByteSource {
   /** For messages, and to tell sources apart: without passwords, keys and signatures. */
   readonly name: string;

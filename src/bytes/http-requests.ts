@@ -5,6 +5,7 @@
  */
 import { EngramError, InvalidConfigError, StoreError } from "../errors.ts";
 
+/** How requests to a web server are sent, limited and repeated. */
 export interface HttpOptions {
   /** Sent with every request to the origin of the address (for example, authorization). */
   readonly headers?: Readonly<Record<string, string>>;

@@ -21,6 +21,7 @@ export interface WriteSizes {
   readonly stream: Float32Array;
 }
 
+/** What a session tells of the ids that it has read. */
 export interface Reading {
   /** [V] after the last id, or [n*V] after each; empty if hidden states were wanted. */
   readonly logits: Float32Array;

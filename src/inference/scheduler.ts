@@ -20,6 +20,7 @@ import type { Reading } from "./reading.ts";
 import { choosePlace } from "./slot-choice.ts";
 import type { View } from "./view.ts";
 
+/** How many generations there may be, and how long each. */
 export interface SchedulerOptions {
   /** Generations at a time. Default 4. */
   readonly parallel?: number;
@@ -48,6 +49,7 @@ const chunkLength = 256;
 /** Milliseconds that a step waits for jobs that are held: about a step of a small model. */
 const heldPatience = 3;
 
+/** Decodes the texts of many requests together, one step of all at a time. */
 export class Scheduler {
   readonly contextSize: number;
   readonly parallel: number;

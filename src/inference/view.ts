@@ -9,6 +9,7 @@ import type { Values } from "../tensor/index.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { checkMixture, type MixtureView } from "./mixture.ts";
 
+/** How a session reads the memory. */
 export interface View {
   /** Replaces the model's memory; has the same inputs. Undefined for a model without memory. */
   readonly memory: Memory | undefined;

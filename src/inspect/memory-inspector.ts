@@ -59,6 +59,7 @@ export interface TextPiece {
 const ROWS_PER_BUCKET = 2 ** 16;
 const BYTES_PER_BUCKET = 2 ** 23;
 
+/** Looks into the memory of an open model: its tables, what a text reads from them, which n-grams share a row. */
 export class MemoryInspector {
   readonly #memory: HashedMemory;
   readonly #traffic: TableTraffic | undefined;

@@ -35,6 +35,7 @@ interface Watched {
   counts: CountedStore | undefined;
 }
 
+/** What a model's tables were asked for, and how much of it caches answered. Wraps each store as it is opened. */
 export class TableTraffic {
   /** Milliseconds since 1970. */
   readonly since: number = Date.now();

@@ -14,6 +14,7 @@ import type { RowFormat } from "./row-format.ts";
 import type { UseCodes } from "./row-use.ts";
 import type { RowStore } from "./store.ts";
 
+/** The table of one layer, and what its rows are. */
 export interface RetrievalTable {
   readonly layerId: number;
   readonly store: RowStore;

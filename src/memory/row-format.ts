@@ -29,6 +29,7 @@ import {
   type ScaledIntPlace,
 } from "../numerics/index.ts";
 
+/** How one row is written as bytes. */
 export interface RowFormat {
   readonly name: RowFormatName;
   /** Values per row, d. */

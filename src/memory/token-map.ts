@@ -7,6 +7,7 @@ import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { normalizeToken } from "./normal-form.ts";
 
+/** Token ids to compressed ids: the first step of an address. */
 export interface TokenMap {
   /** Compressed id of each raw id. */
   readonly map: Int32Array;
@@ -17,6 +18,7 @@ export interface TokenMap {
 /** The part of a tokenizer that is needed. `decode([id])` keeps special tokens. */
 export type TokenSpellings = Pick<Tokenizer, "vocabSize" | "decode" | "rawToken">;
 
+/** The map of a vocabulary, made from the spellings of all its ids. */
 export function buildTokenMap(tokenizer: TokenSpellings): TokenMap {
   const map = new Int32Array(tokenizer.vocabSize);
   // Raw forms and normal forms share one namespace, because the released map was built that way.

@@ -30,6 +30,7 @@ import {
   stillLoading,
 } from "./serving.ts";
 
+/** A server without a socket: whoever has a request gets its response. */
 export interface EngramServer {
   /** Answers; never rejects. */
   readonly fetch: (request: Request) => Promise<Response>;

@@ -37,6 +37,7 @@ export interface HeldOut {
   readonly trainedWithout?: number | undefined;
 }
 
+/** What a server offers, to whom, and its limits. */
 export interface ServerOptions {
   /** Jinja source of a chat template that replaces the model's own. */
   readonly chatTemplate?: string | undefined;

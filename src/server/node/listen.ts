@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { InvalidConfigError } from "../../errors.ts";
 import { Connections } from "./connections.ts";
 
+/** Where to listen, and how many connections are kept for how long. */
 export interface ListenOptions {
   readonly host: string;
   /** 0 lets the system choose. */
@@ -18,6 +19,7 @@ export interface ListenOptions {
   readonly maxConnections?: number;
 }
 
+/** An open port. */
 export interface Listener {
   /** The server's URL, without a slash at the end. */
   readonly url: string;

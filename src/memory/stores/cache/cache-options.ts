@@ -6,6 +6,7 @@ import type { RowStore } from "../../store.ts";
 import type { StoreReport } from "../../tiers.ts";
 import { admissionBytes, type CachePolicy } from "./admission.ts";
 
+/** How much memory a cache of rows gets, and what it keeps there. */
 export interface CacheOptions {
   /** Memory of the whole cache: rows, index, counters and the prefetch buffer. */
   readonly bytes: number;

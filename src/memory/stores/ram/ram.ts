@@ -16,6 +16,7 @@ export interface RamStoreOptions extends SmallRamStoreOptions {
   readonly wasmFromBytes?: number;
 }
 
+/** A table in RAM, and the usual store of one that fits. */
 export class RamStore extends SmallRamStore {
   constructor({ wasmFromBytes = LARGE_TABLE_BYTES, ...options }: RamStoreOptions) {
     super(options, options.numRows * options.rowBytes < wasmFromBytes ? undefined : wasmMemory());

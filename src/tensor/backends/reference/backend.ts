@@ -13,6 +13,7 @@ import {
 import type { Graph, TensorData } from "../../graph.ts";
 import { evaluateGraph } from "./evaluate.ts";
 
+/** Plain loops in double precision: the oracle for other backends. Too slow for a model that is used. */
 export function referenceBackend(): Backend {
   return new ReferenceBackend();
 }

@@ -7,6 +7,7 @@ import { wasmBackend } from "../web/wasm-backend.ts";
 import { nativeBackend } from "./c-api-backend.ts";
 import { loadWasmEngine } from "./wasm-engine.ts";
 
+/** What the engine may use of this machine. */
 export interface OrtBackendOptions {
   /**
    * Threads of the native library's pool. The process has one pool, so its first user fixes the number. Absent: any

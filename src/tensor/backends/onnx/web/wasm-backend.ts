@@ -14,6 +14,7 @@ export type MakeOrtModule = (settings: {
   readonly wasmBinary: Uint8Array;
 }) => Promise<OrtModule>;
 
+/** Where the engine comes from, and how many threads it gets. */
 export interface WasmBackendOptions {
   /** Makes an engine for so many threads. Called at the first compile, and again if that failed. */
   readonly load: (threads: number) => Promise<OrtModule>;
