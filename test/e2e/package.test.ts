@@ -180,7 +180,7 @@ installTest("types resolve without skipLibCheck", () => {
      await listen(createServer(model, options).fetch, { host: "127.0.0.1", port: 0 });
      console.log(wrong);`,
   );
-  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const compiler = join(root, "node_modules", "@typescript", "native", "bin", "tsc");
   const options = [
     "--strict",
     "--skipLibCheck",
