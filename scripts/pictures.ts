@@ -4,7 +4,7 @@
  *   node scripts/pictures.ts
  *
  *     docs/pictures/page.png        the first screen
- *     docs/pictures/recording.svg   the model forgets a row and writes on: some frames, one after the other
+ *     docs/pictures/recording.svg   the first screen; what the model writes; the same after it forgot what it had read
  */
 import "../bench/setup/command-line.ts";
 import { execFileSync } from "node:child_process";
@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const size = { width: 1100, height: 780 };
 /** What the files may weigh: everybody who looks at the repository loads them. */
 const mostBytes = { "page.png": 200e3, "recording.svg": 1e6 };
-const secondsPerFrame = 1.6;
+const secondsPerFrame = 3;
 
 const folder = mkdtempSync(join(tmpdir(), "engram-pictures-"));
 const browser = new TestBrowser();
@@ -37,19 +37,22 @@ try {
   keep("page.png", await page.screenshot());
   const frames: string[] = [];
   const take = async (): Promise<void> => {
-    const jpeg = await page.screenshot({ type: "jpeg", quality: 60 });
-    frames.push(jpeg.toString("base64"));
+    // A second without a change: whatever was being written has ended.
+    let jpeg = "";
+    for (let last: string | undefined; last !== jpeg; await page.waitForTimeout(1000)) {
+      last = jpeg;
+      jpeg = (await page.screenshot({ type: "jpeg", quality: 60 })).toString("base64");
+    }
+    if (frames.includes(jpeg)) throw new Error(`frame ${frames.length} shows nothing new`);
+    frames.push(jpeg);
   };
+  await take();
+  // Sentence, drawing and both texts at once, so that only what changes moves.
+  await page.mouse.wheel(0, size.height / 2);
   await take();
   await page.getByRole("button", { name: "Make it forget this" }).click();
   await page.getByText("forgotten now").waitFor();
   await take();
-  const step = size.height / 2;
-  await page.mouse.wheel(0, step);
-  for (let frame = 0; frame < 4; frame++) {
-    await page.waitForTimeout(1500);
-    await take();
-  }
   keep("recording.svg", Buffer.from(animated(frames)));
 } finally {
   await browser.close();
@@ -73,7 +76,7 @@ function animated(frames: readonly string[]): string {
       `<image width="${width}" height="${height}" style="animation-delay:${i * secondsPerFrame}s" href="data:image/jpeg;base64,${frame}"/>`,
   );
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="The page forgets a row">\n` +
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="The model forgets the rows behind a word, and writes another one">\n` +
     `<style>image{visibility:hidden;animation:turn ${seconds}s step-end infinite}` +
     `@keyframes turn{0%{visibility:visible}${share.toFixed(2)}%{visibility:hidden}}</style>\n` +
     `${images.join("\n")}\n</svg>\n`
