@@ -59,7 +59,7 @@ export interface TrainSummary {
   readonly bitsPerByteWithoutMemory: number | undefined;
   /** Lines of the held-out text, from up to three places, to show the model with. */
   readonly heldOutExcerpts: readonly string[];
-  /** Time of steps since the run was started or last resumed. */
+  /** Time of steps; of a run with a directory, before it was resumed too. */
   readonly seconds: number;
 }
 

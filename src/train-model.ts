@@ -195,7 +195,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
     `${stream.tokens.length} tokens to train on, ${numParams(layout.specs)} weights${train === "all" ? "" : " to train"}, ${numRows} rows of memory`,
   );
   for (const table of tables) if (table.plan !== undefined) say(table.plan);
-  const { model, counts, summary } = await runTraining({
+  const { model, counts, ...ended } = await runTraining({
     parts,
     preset,
     backend: options.backend,
@@ -222,6 +222,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
         counts: table && countedSources(table),
       }),
   });
+  const summary = { ...ended.summary, seconds: await run.seconds() };
   const result: TrainResult = { out, ...summary };
   // The path on this machine does not belong into a model.
   await run.summarize(summary);

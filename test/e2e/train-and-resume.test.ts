@@ -159,6 +159,14 @@ test("a run's record says what it was and where it was gone on with, and nothing
   assert.deepEqual(record["training"], miniPreset.training);
   const { resumed, begun: _, ...settings } = record;
   assert.equal((resumed as unknown[]).length, 3);
+  // What it took is the time of all its steps, not of those since it went on.
+  const { seconds } = JSON.parse(
+    await readFile(join(directory, "killed", "training.json"), "utf8"),
+  ) as { seconds: number };
+  const log = (await readFile(join(directory, "killed", "metrics.jsonl"), "utf8")).trim();
+  const steps = log.split("\n").map((line) => (JSON.parse(line) as { seconds?: number }).seconds);
+  const all = steps.reduce<number>((sum, one = 0) => sum + one, 0);
+  assert.ok(Math.abs(seconds - all) < 1e-6, `${seconds} seconds of ${all}`);
   const { begun: _then, ...same } = await runRecord(whole);
   assert.deepEqual(settings, same);
   for (const name of ["run.json", "training.json", "README.md", "config.json", "metrics.jsonl"])

@@ -25,7 +25,9 @@ import {
   type StoredRun,
   withResumption,
 } from "../run-record.ts";
+import { advance, emptyProgress } from "../run-progress.ts";
 import { MetricsLog, type MetricsLine } from "./metrics-log.ts";
+import { readRunLog } from "./run-log.ts";
 import { Resumption } from "./resumption.ts";
 import { clearLock, refuseIfHeld, RunLock } from "./run-lock.ts";
 import {
@@ -222,6 +224,18 @@ export class RunDirectory {
 
   async log(line: MetricsLine): Promise<void> {
     await this.#log?.append(line);
+  }
+
+  /** What its steps took, those before it was resumed too, by its log. */
+  async seconds(): Promise<number> {
+    const progress = emptyProgress();
+    const file = join(this.#out, metricsName);
+    for (let [cursor, isEnd] = ["", false]; !isEnd;) {
+      const part = await readRunLog(file, { cursor });
+      for (const line of part.lines) advance(progress, line);
+      ({ cursor, isEnd } = part);
+    }
+    return progress.seconds;
   }
 
   /** Resolves to the checkpoint's path. */
