@@ -53,17 +53,20 @@ const program = `
   }`;
 
 const ledger = new KillLedger();
-const end = performance.now() + minutes * 60_000;
+const deadline = performance.now() + minutes * 60_000;
 let moment = 0;
-for (; moment < moments && performance.now() < end; moment++) {
+for (; moment < moments && performance.now() < deadline; moment++) {
   const words = ["--input-type=module", "-e", program, folder, `${ledger.next}`];
   const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   child.stdout.on("data", (piece: Buffer) => (said += piece.toString()));
-  while (!said.includes("ready\n") && child.exitCode === null) await once(child.stdout, "data");
+  const end = once(child, "close").then(() => true);
+  while (!said.includes("ready\n"))
+    if ((await Promise.race([once(child.stdout, "data"), end])) === true)
+      throw new Error(`moment ${moment}: the writer ended before it wrote`);
   await new Promise((resolve) => void setTimeout(resolve, random.int(300)));
   child.kill("SIGKILL");
-  await once(child, "close");
+  await end;
   const log = new FactLogFile(folder);
   const store = new FactStore({ records: await log.read() });
   const facts = new Map(store.facts().map(({ fact }) => [fact.id, fact.completion]));

@@ -10,9 +10,12 @@ import type {
   FactRequest,
   Facts,
   ForgetOptions,
+  LearnedScope,
+  Quota,
   Selection,
   Taught,
   TeachOptions,
+  TextToLearn,
 } from "./facts/index.ts";
 import {
   Decoder,
@@ -32,6 +35,7 @@ import {
   type Memory,
   rowsOf,
 } from "./memory/index.ts";
+import { LearnedCounts } from "./learned-counts.ts";
 import type { ModelConfig } from "./model/index.ts";
 import type { ModelPacks } from "./packs/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
@@ -52,6 +56,7 @@ export class Model {
   readonly counts: CountedMemory | undefined;
   /** Counts that are read beside its own; undefined where it was opened with none. */
   readonly packs: ModelPacks | undefined;
+  readonly #learned = new LearnedCounts();
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
   readonly #corpus: Uint8Array | (() => Promise<Uint8Array | undefined>) | undefined;
@@ -124,7 +129,7 @@ export class Model {
     const key = language.memory !== undefined;
     let decoder = this.#decoders.get(key);
     if (decoder === undefined) this.#decoders.set(key, (decoder = new Decoder(language)));
-    const base = memory ? this.#withPacks(packs) : undefined;
+    const base = memory ? this.#counting({ packs, scopes }) : undefined;
     const read = this.#withTaught(view?.memory ?? base, scopes);
     return decoder.createSession({ view: { ...view, memory: read } });
   }
@@ -143,15 +148,25 @@ export class Model {
     packs?: readonly string[] | undefined;
     change?: ((memory: Memory) => Memory) | undefined;
   } = {}): Memory | undefined {
-    const memory = this.#withPacks(packs);
+    const memory = this.#counting({ packs, scopes });
     return this.#withTaught(memory && change(memory), scopes);
   }
 
-  #withPacks(names: readonly string[] | undefined): Memory | undefined {
-    if (names === undefined) return this.language.memory;
-    if (this.packs === undefined && names.length > 0)
+  /** The model's own memory with the counts of these packs, and of what these scopes have learned. */
+  #counting({
+    packs: names,
+    scopes,
+  }: {
+    packs?: readonly string[] | undefined;
+    scopes?: readonly string[] | undefined;
+  }): Memory | undefined {
+    const learned = this.language.memory && (this.taught?.store.learned(scopes) ?? []);
+    if (names === undefined && (learned ?? []).length === 0) return this.language.memory;
+    if (this.packs === undefined && (names ?? []).length > 0)
       throw new RequestError("the model was opened without packs");
-    return composed([this.rows, this.packs?.memory(this.counts, names) ?? this.counts]);
+    const counts = this.packs?.memory(this.counts, names) ?? this.counts;
+    const all = counts && learned?.length ? this.#learned.over(counts, learned) : counts;
+    return composed([this.rows, all]);
   }
 
   /** `base` is undefined where the memory is off. */
@@ -165,6 +180,33 @@ export class Model {
    */
   async teach(facts: readonly FactRequest[], options?: TeachOptions): Promise<Taught[]> {
     return this.#facts.teach(this.#learning(), facts, options);
+  }
+
+  /**
+   * Counts a text that was read, into what its scope has learned: texts that begin from now on and read that scope have its
+   * counts beside the model's own. What it begins with is not counted again, if that was a whole text before. Throws
+   * `InvalidConfigError` for a model that does not weigh counts.
+   */
+  async learn({ ids, scope }: TextToLearn, quota?: Quota): Promise<void> {
+    this.checkLearning();
+    const { store } = this.#facts;
+    const now = (): LearnedScope | undefined =>
+      store.learned(scope === undefined ? undefined : [scope])[0];
+    const whole = Array.from(ids);
+    const unread = this.#learned.unread(whole, now(), this.config.counted!.order - 1);
+    if (unread.length === 0) return;
+    await store.learn({ ids: unread, scope }, quota);
+    const learned = now();
+    if (learned !== undefined) this.#learned.noteRead(whole, learned);
+  }
+
+  /** Throws `InvalidConfigError` for a model that cannot learn what it reads. */
+  checkLearning(): void {
+    if (this.config.counted === undefined)
+      throw new InvalidConfigError(
+        "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
+          "(engram reader train, then --pack), or train one with counts",
+      );
   }
 
   /** Erases facts. Resolves to them when no file has anything of them. */

@@ -1,6 +1,6 @@
 /** How a command opens a model to compute with it: its options, and what they mean to `loadModel`. */
 import * as z from "zod";
-import { isFactName } from "../facts/index.ts";
+import { DEFAULT_SCOPE, isFactName } from "../facts/index.ts";
 import type { MemoryPlace } from "../facts/node/index.ts";
 import type { LoadModelOptions } from "../load-model.ts";
 import type { WeightDtype } from "../model/index.ts";
@@ -43,6 +43,25 @@ export const scopesOption = {
   flags: "--scope <NAME...>",
   description: "see what was taught in these scopes, the last one first (default: default)",
 } as const;
+
+export const learnOption = {
+  flags: "--learn <SCOPE>",
+  description:
+    "count what is read into this scope's memory, which is read, too (default: nothing is)",
+} as const;
+
+/** The scopes that are read: what learns is, before all others. */
+export function scopesRead({
+  scope,
+  learn,
+}: {
+  scope?: readonly string[] | undefined;
+  learn?: string | undefined;
+}): readonly string[] | undefined {
+  if (learn === undefined) return scope;
+  const named = scope ?? [DEFAULT_SCOPE];
+  return named.includes(learn) ? named : [learn, ...named];
+}
 
 export const packOption = {
   flags: "--pack <FILE...>",

@@ -71,6 +71,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--pack <FILE...>",
     "--memory-dir <DIR>",
     "--memory-url <URL>",
+    "--learn <SCOPE>",
     "--dtype <KIND>",
     // Several programs share a machine, and this one cannot know what the others need.
     "--threads <N>",
@@ -99,6 +100,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--pack <FILE...>",
     "--memory-dir <DIR>",
     "--memory-url <URL>",
+    // What is read is learned only where somebody asks for it.
+    "--learn <SCOPE>",
     "--dtype <KIND>",
     "--threads <N>",
     "--table <PLACE>",
@@ -154,6 +157,7 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--memory-dir <DIR>",
     "--memory-url <URL>",
     "--pack <FILE...>",
+    "--learn <SCOPE>",
     "--cors-origins <ORIGINS>",
     "--alias <NAME>",
     "--chat-template <FILE>",

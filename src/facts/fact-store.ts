@@ -6,43 +6,46 @@
 import { RequestError } from "../errors.ts";
 import type { Memory } from "../memory/memory.ts";
 import { ChangeQueue } from "./change-queue.ts";
-import type { SubjectEdit, SuccessorEdit, VectorEdit } from "./edit.ts";
+import {
+  type Contents,
+  encodedOf,
+  type FactToAdd,
+  isEqual,
+  isIn,
+  isMeant,
+  isTextMeant,
+  keyOf,
+  neededIn,
+  recordsOf,
+  type Selection,
+  type Stored,
+  type StoredVector,
+  without,
+} from "./contents.ts";
+import type { SubjectEdit } from "./edit.ts";
 import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
 import type { FactLog, News } from "./fact-log.ts";
 import { KeyIndex } from "./key-index.ts";
+import {
+  checkText,
+  type LearnedScope,
+  type LearnedSize,
+  LearnedTexts,
+  type TextToLearn,
+} from "./learned-texts.ts";
 import {
   encodeRecord,
   type FactRecord,
   type LogRecord,
   type SnapshotRecord,
+  type TextRecord,
 } from "./log-format.ts";
 import { checkQuota, type Quota } from "./quota.ts";
 import { TaughtMemory } from "./taught-memory.ts";
 
-/** A fact with what was written for it. */
-export interface Stored extends FactRecord {
-  /** The change that replaced it, for snapshots. */
-  replacedBy: number;
-  /** The first moment at which readers see it, and the first at which they do not. */
-  readonly since: number;
-  until: number;
-}
-
-/** Which facts. */
-export type Selection = { readonly scope?: string | undefined } & (
-  | { readonly id: string }
-  | { readonly all: true }
-);
-
 export interface Snapshot {
   readonly name: string;
   readonly numFacts: number;
-}
-
-/** A vector that was written for a fact. */
-export interface StoredVector {
-  readonly stored: Stored;
-  readonly edit: VectorEdit;
 }
 
 /** The keys of a scope. */
@@ -51,26 +54,13 @@ interface ScopeIndex {
   readonly vectors: KeyIndex<StoredVector>;
 }
 
-/** What the store holds at a moment. */
-interface Contents {
-  /** In the order of their numbers; replaced ones stay while a snapshot has them. */
-  readonly stored: readonly Stored[];
-  readonly snapshots: readonly SnapshotRecord[];
-}
-
-/** A fact and what is to be written for it. */
-export interface FactToAdd {
-  readonly fact: Fact;
-  readonly edits: readonly SuccessorEdit[];
-  readonly subject?: SubjectEdit | undefined;
-}
-
 export class FactStore {
   readonly #log: FactLog | undefined;
   #stored: Stored[] = [];
   /** Those that are not replaced, by scope and id. */
   readonly #live = new Map<string, Stored>();
   #snapshots: SnapshotRecord[] = [];
+  readonly #texts = new LearnedTexts();
   readonly #indexes = new Map<string, ScopeIndex>();
   /** Of the last change that was planned. */
   #number = 0;
@@ -92,6 +82,8 @@ export class FactStore {
   mark: string | undefined;
   /** Called with facts that are gone from now on, whoever erased them. */
   onGone: ((facts: readonly Fact[]) => void) | undefined;
+  /** Called where texts that were learned are gone. */
+  onTextsGone: (() => void) | undefined;
   readonly #now: () => number;
 
   /** Without a log facts are gone with the process. `now` is the time for expiry, in milliseconds since 1970. */
@@ -152,13 +144,45 @@ export class FactStore {
     });
   }
 
+  /** How much each scope has learned. Default: all that have. */
+  learnedSizes(scopes?: readonly string[]): LearnedSize[] {
+    return this.#texts.sizes.filter(({ scope }) => scopes?.includes(scope) ?? true);
+  }
+
+  /** What some scopes have learned until now, the first first; not of those that have learned nothing. */
+  learned(scopes: readonly string[] = [DEFAULT_SCOPE]): LearnedScope[] {
+    return scopes.flatMap((scope) => {
+      const texts = this.#texts.of(scope);
+      return texts === undefined ? [] : [texts];
+    });
+  }
+
+  /** Keeps a text among the last that its scope has learned. Throws `RequestError` where a scope would hold more than it may. */
+  learn(text: TextToLearn, quota: Quota = {}): Promise<void> {
+    const { ids, scope } = checkText(text);
+    return this.#changes.add((before) => {
+      const record: TextRecord = { kind: "text", number: ++this.#number, scope, ids };
+      const held = this.#live.values();
+      checkQuota(before, { live: held, quota, texts: this.#texts, added: record });
+      const texts = this.#texts.withoutOldest(record);
+      return texts === undefined
+        ? { records: [record] }
+        : { contents: { ...this.#contents, texts } };
+    });
+  }
+
+  get #contents(): Contents {
+    return { stored: this.#stored, snapshots: this.#snapshots, texts: this.#texts.records };
+  }
+
   /**
    * Adds facts, all or none; one with the id of another of its scope replaces it. Throws `RequestError` where a scope
    * would hold more than it may.
    */
   add(facts: readonly FactToAdd[], quota: Quota = {}): Promise<void> {
     return this.#changes.add((before) => {
-      checkQuota([...before, ...facts], { live: this.#live.values(), quota });
+      const live = this.#live.values();
+      checkQuota([...before, ...facts], { live, quota, texts: this.#texts });
       return { records: this.#records(facts, before) };
     });
   }
@@ -208,10 +232,12 @@ export class FactStore {
     let gone: Fact[] = [];
     await this.#changes.addIfAny(() => {
       const meant = this.#stored.filter(isGone);
-      if (meant.length === 0) return nothing;
+      const { records } = this.#texts;
+      const texts = records.filter((one) => !isTextMeant(one, selection));
       gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
+      if (meant.length === 0 && texts.length === records.length) return nothing;
       const stored = without(this.#stored, isGone);
-      return { contents: { stored, snapshots: this.#snapshots } };
+      return { contents: { ...this.#contents, stored, texts } };
     });
     return gone;
   }
@@ -243,7 +269,8 @@ export class FactStore {
         // Views that were taken before keep the others.
         .map((one) => (one.replacedBy > number ? { ...one, replacedBy: Infinity } : one));
       const snapshots = this.#snapshots.filter((one) => one.number <= number);
-      return { contents: { stored, snapshots } };
+      const texts = this.#texts.records.filter((one) => one.number <= number);
+      return { contents: { stored, snapshots, texts } };
     });
   }
 
@@ -252,7 +279,7 @@ export class FactStore {
     return this.#changes.add(() => {
       const gone = this.#snapshotOf(name);
       const snapshots = this.#snapshots.filter((one) => one !== gone);
-      return { contents: { stored: this.#stored, snapshots } };
+      return { contents: { ...this.#contents, snapshots } };
     });
   }
 
@@ -271,7 +298,7 @@ export class FactStore {
     const stored: Stored[] = [];
     for (const record of records.toReversed()) {
       this.#number = Math.max(this.#number, record.number);
-      if (record.kind === "snapshot") continue;
+      if (record.kind !== "fact") continue;
       const key = keyOf(record.fact);
       const replacedBy = later.get(key) ?? Infinity;
       later.set(key, record.number);
@@ -279,7 +306,8 @@ export class FactStore {
       const isSame = held?.replacedBy === replacedBy && isEqual(encodedOf(held), encodedOf(record));
       stored.unshift(isSame ? held : this.#made(record, replacedBy));
     }
-    return { stored, snapshots: records.filter((one) => one.kind === "snapshot") };
+    const snapshots = records.filter((one) => one.kind === "snapshot");
+    return { stored, snapshots, texts: records.filter((one) => one.kind === "text") };
   }
 
   /** Waits for changes that were asked for. */
@@ -311,7 +339,7 @@ export class FactStore {
   /** Writes the log anew where most of it is what was replaced since. */
   async #compact(): Promise<void> {
     if (this.#stored.length < 2 * this.#live.size + LEAST_WASTE) return;
-    const contents = neededIn({ stored: this.#stored, snapshots: this.#snapshots });
+    const contents = neededIn(this.#contents);
     if (contents.stored.length > this.#stored.length / 2) return;
     await this.#replace(contents);
   }
@@ -319,6 +347,7 @@ export class FactStore {
   #add(record: LogRecord): void {
     this.#number = Math.max(this.#number, record.number);
     if (record.kind === "snapshot") this.#snapshots.push(record);
+    else if (record.kind === "text") this.#texts.add(record);
     else {
       const stored = this.#made(record, Infinity);
       this.#stored.push(stored);
@@ -358,7 +387,8 @@ export class FactStore {
   }
 
   /** Views that were taken before go on with what they have. */
-  #become({ stored, snapshots }: Contents): void {
+  #become({ stored, snapshots, texts }: Contents): void {
+    if (this.#texts.become(texts)) this.onTextsGone?.();
     this.#moment++;
     const [kept, had] = [new Set(stored), new Set(this.#stored)];
     const gone = this.#stored.filter((one) => !kept.has(one));
@@ -403,7 +433,7 @@ export class FactStore {
           number <= (over.get(keyOf(fact)) ?? -1);
         // Of several servers, one is first.
         if (!this.#stored.some(isGone)) return nothing;
-        return { contents: { stored: without(this.#stored, isGone), snapshots: this.#snapshots } };
+        return { contents: { ...this.#contents, stored: without(this.#stored, isGone) } };
       })
       .catch(() => undefined);
   }
@@ -413,50 +443,3 @@ const nothing = { records: [] };
 
 /** Facts: fewer that were replaced are no reason to write a log anew. */
 const LEAST_WASTE = 256;
-
-function isMeant({ fact }: Stored, selection: Selection): boolean {
-  return (
-    (selection.scope === undefined || selection.scope === fact.scope) &&
-    (!("id" in selection) || selection.id === fact.id)
-  );
-}
-
-/** Whether a snapshot after change `number` has a fact. */
-function isIn(one: Stored, number: number): boolean {
-  return one.number <= number && number < one.replacedBy;
-}
-
-/** Without facts, and without vectors that were found for them and others together. */
-function without(all: readonly Stored[], isGone: (one: Stored) => boolean): Stored[] {
-  const gone = new Set(all.filter(isGone).map(({ fact }) => keyOf(fact)));
-  return all
-    .filter((one) => !isGone(one))
-    .map((one) => {
-      const { scope } = one.fact;
-      const isShared = one.subject?.factIds.some((id) => gone.has(keyOf({ scope, id })));
-      return isShared === true ? { ...one, subject: undefined, encoded: undefined } : one;
-    });
-}
-
-function keyOf({ scope, id }: Pick<Fact, "scope" | "id">): string {
-  return JSON.stringify([scope, id]);
-}
-
-/** Without what was replaced and is in no snapshot. */
-function neededIn({ stored, snapshots }: Contents): Contents {
-  const isNeeded = (one: Stored): boolean =>
-    one.replacedBy === Infinity || snapshots.some(({ number }) => isIn(one, number));
-  return { stored: stored.filter(isNeeded), snapshots };
-}
-
-function recordsOf({ stored, snapshots }: Contents): Uint8Array[] {
-  return [...stored, ...snapshots].toSorted((a, b) => a.number - b.number).map(encodedOf);
-}
-
-function encodedOf(record: LogRecord): Uint8Array {
-  return (record.encoded ??= encodeRecord(record));
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, i) => byte === other[i]);
-}

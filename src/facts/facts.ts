@@ -3,7 +3,8 @@ import type { LanguageModel, Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { Fact, FactRequest } from "./fact.ts";
-import type { FactStore, Selection } from "./fact-store.ts";
+import type { Selection } from "./contents.ts";
+import type { FactStore } from "./fact-store.ts";
 import {
   type Learner,
   restoreVectors,

@@ -6,13 +6,9 @@ export {
   type FactRequest,
   isFactName,
 } from "./fact.ts";
-export {
-  FactStore,
-  type FactToAdd,
-  type Selection,
-  type Snapshot,
-  type Stored,
-} from "./fact-store.ts";
+export type { FactToAdd, Selection, Stored } from "./contents.ts";
+export { FactStore, type Snapshot } from "./fact-store.ts";
+export type { LearnedScope, TextToLearn } from "./learned-texts.ts";
 export type { FactLog } from "./fact-log.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";

@@ -43,6 +43,7 @@ const records: LogRecord[] = [
       ],
     },
   },
+  { kind: "text", number: 9, scope: "acme", ids: Uint32Array.of(0, 70_000, 5, 2 ** 31 - 1) },
 ];
 const commits = records.map((one) => encodeCommits([encodeRecord(one)]));
 const bytes = Buffer.concat([encodeHeader(fingerprint), ...commits]);
@@ -103,6 +104,8 @@ test("a log with right sums and wrong contents is refused", () => {
     [{ ...fact, fact: { ...fact.fact, more: 1 } as never }],
     [{ ...fact, fact: null as never }],
     [{ kind: "snapshot", number: 3, name: "no name" }],
+    [{ kind: "text", number: 3, scope: "no name", ids: Uint32Array.of(1) }],
+    [{ kind: "text", number: 3, scope: "acme", ids: Uint32Array.of(2 ** 31) }],
   ];
   for (const list of wrong) {
     const made = Buffer.concat([encodeHeader(fingerprint), encodeCommits(list.map(encodeRecord))]);

@@ -18,6 +18,7 @@
  *     body of kind 2, a snapshot: its name
  *     body of kind 3, a fact with vectors: bytes of a body of kind 1 (4); that body; bytes of JSON (4); JSON
  *       {"factIds": […], "mark", "vectors": [{"layerId", "keys", "width"}]}; the vectors' numbers, bfloat16
+ *     body of kind 4, a text that was learned: bytes of its scope's name (4); the name; ids as LEB128 numbers
  *
  * A commit counts if it is whole. One that its writer did not live to finish ends the file: it runs past the end, or
  * ends in zeros. Anything else that does not match its sum is damage.
@@ -53,7 +54,20 @@ export interface SnapshotRecord {
   encoded?: Uint8Array | undefined;
 }
 
-export type LogRecord = FactRecord | SnapshotRecord;
+/** A text that was learned. */
+export interface TextRecord {
+  readonly kind: "text";
+  readonly number: number;
+  readonly scope: string;
+  readonly ids: Uint32Array;
+  encoded?: Uint8Array | undefined;
+}
+
+export type LogRecord = FactRecord | SnapshotRecord | TextRecord;
+
+const KINDS = { fact: 1, snapshot: 2, text: 4 } as const;
+/** A fact that has vectors. */
+const WITH_VECTORS = 3;
 
 export function encodeHeader(fingerprint: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES);
@@ -70,7 +84,8 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   const bytes = new Uint8Array(RECORD_HEAD + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length - 4, true);
-  bytes[4] = record.kind === "snapshot" ? 2 : record.subject === undefined ? 1 : 3;
+  const hasVectors = record.kind === "fact" && record.subject !== undefined;
+  bytes[4] = hasVectors ? WITH_VECTORS : KINDS[record.kind];
   view.setFloat64(5, record.number, true);
   bytes.set(body, RECORD_HEAD);
   return bytes;
@@ -164,11 +179,13 @@ function* recordsIn(body: Uint8Array, fail: (what: string) => FormatError): Gene
     const [kind, number] = [body[at + 4]!, view.getFloat64(at + 5, true)];
     if (!Number.isSafeInteger(number)) throw fail(`a change has no number, but ${number}`);
     const content = body.subarray(at + RECORD_HEAD, end);
-    if (kind === 1) yield { kind: "fact", number, ...parseFact(content, fail) };
-    else if (kind === 3) yield { kind: "fact", number, ...parseFactWithVectors(content, fail) };
-    else if (kind === 2) yield { kind: "snapshot", number, name: snapshotName(content, fail) };
-    else
-      throw fail(`expected a record of kind 1, 2 or 3, got ${kind}; a newer version may read it`);
+    if (kind === KINDS.fact) yield { kind: "fact", number, ...parseFact(content, fail) };
+    else if (kind === WITH_VECTORS)
+      yield { kind: "fact", number, ...parseFactWithVectors(content, fail) };
+    else if (kind === KINDS.snapshot)
+      yield { kind: "snapshot", number, name: snapshotName(content, fail) };
+    else if (kind === KINDS.text) yield { kind: "text", number, ...parseText(content, fail) };
+    else throw fail(`expected a record of kind 1 to 4, got ${kind}; a newer version may read it`);
     at = end;
   }
 }
@@ -179,7 +196,24 @@ function snapshotName(content: Uint8Array, fail: (what: string) => FormatError):
   return name;
 }
 
+function parseText(
+  content: Uint8Array,
+  fail: (what: string) => FormatError,
+): Pick<TextRecord, "scope" | "ids"> {
+  const [name, numbers] = cut(content, fail);
+  const scope = new TextDecoder().decode(name);
+  if (!isFactName(scope)) throw fail("a text that was learned has no scope");
+  const ids = numbersIn(numbers, fail);
+  if (ids.some((id) => id >= 2 ** 31)) throw fail("a text that was learned has an id that is none");
+  return { scope, ids: Uint32Array.from(ids) };
+}
+
 function bodyOf(record: LogRecord): Uint8Array {
+  if (record.kind === "text") {
+    const numbers: number[] = [];
+    for (const id of record.ids) pushNumber(numbers, id);
+    return joined([counted(new TextEncoder().encode(record.scope)), Uint8Array.from(numbers)]);
+  }
   if (record.kind === "snapshot") return new TextEncoder().encode(record.name);
   const fact = factBody(record);
   return record.subject === undefined ? fact : joined([counted(fact), subjectBody(record.subject)]);

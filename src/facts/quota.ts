@@ -1,7 +1,8 @@
 /** How much a scope may hold. Knows facts and the length of their records; no log. */
 import { RequestError } from "../errors.ts";
-import type { FactToAdd } from "./fact-store.ts";
-import { encodeRecord } from "./log-format.ts";
+import type { FactToAdd } from "./contents.ts";
+import { encodeRecord, type TextRecord } from "./log-format.ts";
+import type { LearnedTexts } from "./learned-texts.ts";
 
 /** What a scope may hold. */
 export interface Quota {
@@ -10,14 +11,26 @@ export interface Quota {
   readonly maxBytes?: number | undefined;
 }
 
-/** Throws `RequestError` where a scope would hold too much with these facts beside those that it has. */
+/** Throws `RequestError` where a scope would hold too much with these facts, and a text, beside those that it has. */
 export function checkQuota(
-  added: readonly FactToAdd[],
-  { live, quota: { maxFacts, maxBytes } }: { live: Iterable<FactToAdd>; quota: Quota },
+  facts: readonly FactToAdd[],
+  {
+    live,
+    quota: { maxFacts, maxBytes },
+    texts,
+    added,
+  }: {
+    live: Iterable<FactToAdd>;
+    quota: Quota;
+    texts: LearnedTexts;
+    added?: TextRecord | undefined;
+  },
 ): void {
   if (maxFacts === undefined && maxBytes === undefined) return;
-  const all = [...live, ...added];
-  for (const scope of new Set(added.map(({ fact }) => fact.scope))) {
+  const all = [...live, ...facts];
+  const scopes = facts.map(({ fact }) => fact.scope);
+  if (added !== undefined) scopes.push(added.scope);
+  for (const scope of new Set(scopes)) {
     const kept = new Map<string, FactToAdd>();
     for (const one of all) if (one.fact.scope === scope) kept.set(one.fact.id, one);
     if (kept.size > (maxFacts ?? Infinity))
@@ -25,10 +38,12 @@ export function checkQuota(
         `scope ${scope} may hold ${maxFacts} facts, and would have ${kept.size}; forget some`,
       );
     if (maxBytes === undefined) continue;
-    const bytes = [...kept.values()].reduce((sum, one) => sum + bytesOf(one), 0);
+    const ofTexts =
+      texts.bytesOf(scope) + (added?.scope === scope ? encodeRecord(added).length : 0);
+    const bytes = [...kept.values()].reduce((sum, one) => sum + bytesOf(one), ofTexts);
     if (bytes > maxBytes)
       throw new RequestError(
-        `scope ${scope} may hold ${maxBytes} bytes of facts, and would have ${bytes}; forget some`,
+        `scope ${scope} may hold ${maxBytes} bytes of facts and texts, and would have ${bytes}; forget some`,
       );
   }
 }

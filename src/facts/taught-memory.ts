@@ -3,19 +3,20 @@
  * says what follows. Elsewhere the model's own memory passes untouched, byte for byte; a model without memory gets one
  * that has nothing but this. Sees the facts of some scopes at one moment. Knows ids; not texts, files or graphs.
  */
-import type {
-  Addresses,
-  LookUp,
-  Memory,
-  MemoryInput,
-  MemoryReader,
-  StreamWrite,
-  TaughtNext,
-  TokenSpan,
+import {
+  type Addresses,
+  type LookUp,
+  type Memory,
+  type MemoryInput,
+  type MemoryReader,
+  statesIdentity,
+  type StreamWrite,
+  type TableReport,
+  type TaughtNext,
+  type TokenSpan,
 } from "../memory/memory.ts";
-import type { TableReport } from "../memory/memory.ts";
 import type { Fact } from "./fact.ts";
-import type { Stored, StoredVector } from "./fact-store.ts";
+import type { Stored, StoredVector } from "./contents.ts";
 import type { Found, KeyIndex } from "./key-index.ts";
 
 /**
@@ -107,7 +108,7 @@ export class TaughtMemory implements Memory {
   agreement(other: Memory | undefined, ids: ArrayLike<number>): number {
     const taught = other instanceof TaughtMemory ? other : undefined;
     const base = taught === undefined ? other : taught.#base;
-    if (base?.identity !== this.#base?.identity) return 0;
+    if (statesIdentity(base) !== statesIdentity(this.#base)) return 0;
     for (let at = 0; at < ids.length; at++) {
       const place = { at, begin: 0 };
       const theirs = taught === undefined ? undefined : taught.#vectorAt(ids, place);

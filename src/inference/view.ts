@@ -3,7 +3,7 @@
  * Results of one view are never reused under another. Knows the inputs of a graph that a view sets; no ids.
  */
 import { RequestError } from "../errors.ts";
-import type { Memory } from "../memory/memory.ts";
+import { type Memory, statesIdentity } from "../memory/memory.ts";
 import { io, type MemoryInputs } from "../model/index.ts";
 import type { Values } from "../tensor/index.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -55,7 +55,7 @@ function agreement(
   other: Memory | undefined,
   ids: ArrayLike<number>,
 ): number {
-  if (one?.identity === other?.identity) return ids.length;
+  if (statesIdentity(one) === statesIdentity(other)) return ids.length;
   if (one?.agreement !== undefined) return one.agreement(other, ids);
   return other?.agreement?.(one, ids) ?? 0;
 }

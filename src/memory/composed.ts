@@ -11,6 +11,7 @@ import {
   type MemoryInput,
   type MemoryReader,
   type MemoryUpdate,
+  statesIdentity,
   type TrainableMemory,
   type TrainableReader,
 } from "./memory.ts";
@@ -43,6 +44,10 @@ export class ComposedMemory<Part extends Memory = Memory> implements Memory {
 
   get identity(): string {
     return this.parts.map(({ identity }) => identity).join(" + ");
+  }
+
+  get statesIdentity(): string {
+    return this.parts.map(statesIdentity).join(" + ");
   }
 
   get takesHints(): boolean {

@@ -42,6 +42,7 @@ export { indexCorpus } from "./counted/corpus-ngrams.ts";
 export { DISCOUNT_BESIDE_A_MODEL } from "./counted/count-rows.ts";
 export { BlendedCounts } from "./counted/blended-counts.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
+export { GrowingCounts, GrownCounts } from "./counted/growing-counts.ts";
 export { estimateCounts } from "./counted/estimate-bytes.ts";
 export { evidenceWidth } from "./counted/evidence.ts";
 export { noHead, RowScanner } from "./counted/row-bytes.ts";

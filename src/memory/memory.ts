@@ -85,6 +85,8 @@ export interface LookUp {
 export interface Memory {
   /** Names contents and view. A cached prefix may be reused only where the identity is equal. */
   readonly identity: string;
+  /** Of what hidden states depend on. Default: `identity`. */
+  readonly statesIdentity?: string;
   readonly inputs: readonly MemoryInput[];
   /** Distributions over the next id that a look-up brings, for the model to weigh. Absent: none. */
   readonly numDistributions?: number;
@@ -94,11 +96,19 @@ export interface Memory {
   reader(): MemoryReader;
   /**
    * How many of the first `ids` have the same hidden states under `other`, which may be no memory. Default: all where
-   * the identities are equal, else none.
+   * `statesIdentity` is equal, else none.
    */
   agreement?(other: Memory | undefined, ids: ArrayLike<number>): number;
   /** Where its contents lie and how often each tier was read. */
   report(): TableReport;
+}
+
+/** Of memories that change no hidden state: counts are read behind the last layer. */
+export const NO_STATES = "counts" as const;
+
+/** What hidden states depend on. */
+export function statesIdentity(memory: Memory | undefined): string | undefined {
+  return memory?.statesIdentity ?? memory?.identity;
 }
 
 /** Reads one batch at a time. */

@@ -42,6 +42,7 @@ export interface EngramOptions {
   readonly scopes?: readonly string[] | undefined;
   readonly ablate?: Ablate | undefined;
   readonly packs?: readonly string[] | undefined;
+  readonly learn?: string | undefined;
 }
 
 const engramFields = {
@@ -74,6 +75,12 @@ const engramFields = {
     .max(16)
     .optional()
     .describe("which of the server's packs the text reads, the first one first; default: all"),
+  learn: scopeName
+    .optional()
+    .describe(
+      "counts the text, when it ends, into what this scope has learned, which the text reads as well; default: what the " +
+        "server was started with (--learn), if the text reads that scope",
+    ),
 };
 
 const engramSchema: z.ZodType<EngramOptions> = z

@@ -14,19 +14,52 @@ export interface Reads {
   /** In place of the model's memory, as it is now. */
   readonly memory: Memory | undefined;
   readonly partition: string | undefined;
+  /** Learns a text that was read. Absent: nothing learns it. Never rejects. */
+  readonly learn?: (ids: readonly number[]) => Promise<void>;
 }
 
 /** Throws `ApiError` (403) for a scope that the key may not read, `RequestError` for packs and parts that there are not. */
 export function readsOf(
-  { model }: Serving,
-  { scopes, name }: Principal,
-  asked: Pick<EngramOptions, "scopes" | "packs" | "ablate"> | null | undefined,
+  serving: Serving,
+  principal: Principal,
+  asked: Partial<EngramOptions> | null | undefined,
 ): Reads {
-  const wanted = asked?.scopes ?? [defaultScope(scopes)];
-  for (const scope of wanted) if (!(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
+  const { model, report } = serving;
+  const { scopes, name, quota } = principal;
+  const named = asked?.scopes ?? [defaultScope(scopes)];
+  for (const scope of named) if (!(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
+  const learning = learningScope(serving, principal, asked);
+  // What it learns from a text it has read in it.
+  const isNamed = learning === undefined || named.includes(learning);
+  const wanted = isNamed ? named : [learning, ...named];
   const { packs, ablate } = asked ?? {};
   const change = ablate && ((memory: Memory) => withoutParts(memory, ablate));
-  return { memory: model.memoryFor({ scopes: wanted, packs, change }), partition: name };
+  return {
+    memory: model.memoryFor({ scopes: wanted, packs, change }),
+    partition: name,
+    ...(learning !== undefined && {
+      learn: (ids) => model.learn({ ids, scope: learning }, quota).catch(report),
+    }),
+  };
+}
+
+/** The scope that learns a request's texts. Throws `ApiError` for one that the key may not write, or a model that cannot learn. */
+function learningScope(
+  { model, learn: ofServer }: Serving,
+  { scopes }: Principal,
+  asked: Partial<EngramOptions> | null | undefined,
+): string | undefined {
+  const mayWrite = (scope: string): boolean =>
+    scopes === undefined || scopes.get(scope) === "write";
+  const { learn } = asked ?? {};
+  if (learn !== undefined) {
+    if (!mayWrite(learn)) throw forbidden(learn, "write");
+    model.checkLearning();
+    return learn;
+  }
+  if (ofServer === undefined || !mayWrite(ofServer)) return undefined;
+  const isRead = asked?.scopes?.includes(ofServer) ?? asked?.enabled !== false;
+  return isRead ? ofServer : undefined;
 }
 
 /** Throws `ApiError` (403) for a scope that the key may not write. */

@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly chatTemplate?: string | undefined;
   /** The name of the model for clients. Default: the last part of its path. */
   readonly alias?: string;
+  /** The scope that learns what is read, where a request does not say which. Default: none. */
+  readonly learn?: string | undefined;
   /** Most texts that are generated at the same time. Default 4. */
   readonly parallel?: number;
   /** Most texts that may wait for a slot. A request counts as its prompts times `n`. Default 1024. */
@@ -99,6 +101,10 @@ export interface Serving {
   readonly traffic: TableTraffic | undefined;
   /** Renders messages with the chat template; undefined for a model without one. */
   readonly chat: ChatTemplate | undefined;
+  /** See `ServerOptions.learn`. */
+  readonly learn: string | undefined;
+  /** Passes on what went wrong behind an answer. */
+  report(error: unknown): void;
   /** Undefined if no worker for grammars can be started. */
   readonly grammars: Grammars | undefined;
   /** When serving began, in seconds since 1970. */
@@ -130,8 +136,12 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     ...(maxQueue !== undefined && { maxQueue }),
     ...(contextSize !== undefined && { contextSize }),
   });
-  if (model.taught !== undefined)
+  if (options.learn !== undefined) model.checkLearning();
+  if (model.taught !== undefined) {
     model.taught.store.onGone = (facts) => forgetPrefixes(scheduler, facts);
+    // Whose prefixes they are is not known: whoever read them before they were learned read nothing of their scope.
+    model.taught.store.onTextsGone = () => scheduler.clear(() => true);
+  }
   const name = alias ?? nameOf(model.path);
   let corpus: Promise<CorpusIndex | undefined> | undefined;
   const readCorpus = async (): Promise<CorpusIndex | undefined> => {
@@ -160,6 +170,8 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       chatTemplate === undefined
         ? undefined
         : new ChatTemplate(chatTemplate, { tokenizer, startWorker }),
+    learn: options.learn,
+    report: options.onError ?? (() => undefined),
     grammars: startGrammarWorker && new Grammars(tokenizer, startGrammarWorker),
     created: Math.floor(Date.now() / 1000),
   };

@@ -73,7 +73,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
     maxTokens: Math.min(maxTokens, scheduler.contextSize),
     ...samplingOf(serving, request),
     ...memoryOf(serving, fields.engram),
-    ...request.reads,
+    memory: request.reads.memory,
+    partition: request.reads.partition,
     ...(topLogProbs !== undefined && { topLogProbs }),
     promptLogProbs: request.promptLogProbs ?? false,
     constraint: request.grammar?.(),
@@ -158,6 +159,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       // Texts that were aborted count as read as well; texts without the memory do not.
       if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids, model.config);
       await generation.return("stop");
+      // Scored first, then counted; of several answers to one prompt the first.
+      if (isRead && request.choice === 0) await request.reads.learn?.(ids);
     }
   }
 }
@@ -222,7 +225,8 @@ function memoryOf(
   if (engram === undefined || engram === null) return {};
   const traced = engram.return.some((one) => one === "gates" || one === "rows");
   // Facts need no memory of the model's own.
-  const isDefault = engram.scopes === undefined && engram.packs === undefined;
+  const isDefault =
+    engram.scopes === undefined && engram.packs === undefined && engram.learn === undefined;
   const wantsOther = isDefault && engram.return.length === 0;
   const wantsMemory = engram.enabled && ((engram.scale !== 0 && wantsOther) || traced);
   if (wantsMemory && !model.hasMemory)

@@ -15,7 +15,10 @@ import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import {
   ctxSizeOption,
   dtypeOption,
+  factName,
+  learnOption,
   openedBy,
+  scopesRead,
   taughtOptions,
   taughtSchema,
 } from "../model-options.ts";
@@ -45,6 +48,7 @@ export const chatCommand: Command = defineCommand({
     ctxSizeOption,
     { flags: "--no-memory", description: "open the model without its memory" },
     ...taughtOptions,
+    learnOption,
     dtypeOption,
     threadsOption,
     ...tableOptions,
@@ -64,6 +68,7 @@ export const chatCommand: Command = defineCommand({
     ctxSize: wholeNumber(1).optional(),
     memory: z.boolean(),
     ...taughtSchema,
+    learn: factName.optional(),
     dtype: weightDtype.optional(),
     ...threadsSchema,
     ...tableSchema,
@@ -93,7 +98,8 @@ export const chatCommand: Command = defineCommand({
       new Decoder(model.languageModel(), { capacity: contextSize }),
       (one) => one.dispose(),
     );
-    const view = { memory: model.memoryFor({ scopes: input.scope }) };
+    if (input.learn !== undefined) model.checkLearning();
+    const view = { memory: model.memoryFor({ scopes: scopesRead(input) }) };
     const session = owned.adopt(decoder.createSession({ view }), (one) => one.dispose());
     const conversation = new Conversation(session, {
       tokenizer,
@@ -116,6 +122,7 @@ export const chatCommand: Command = defineCommand({
         : directory,
     );
     await talk.run();
+    if (input.learn !== undefined) await model.learn({ ids: session.ids, scope: input.learn });
     const { messages } = conversation;
     return { model: directory, memory: model.hasMemory, messages };
   },

@@ -38,8 +38,9 @@ export const factsCommand: Command = defineCommand({
     const facts = store?.facts(scope).map(({ fact }) => fact) ?? (await client!.facts(scope));
     const place = store?.place ?? client!.url;
     const snapshots = store?.snapshots ?? [];
+    const learned = store?.learnedSizes(scope) ?? [];
     await store?.close();
-    if (facts.length === 0) progress.note(`nothing was taught (${place})`);
+    if (facts.length + learned.length === 0) progress.note(`nothing was taught (${place})`);
     if (out !== undefined) await writeFile(out, formatFacts(facts), { flag: "wx" });
     else
       for (const { id, scope: of, prompt, completion, source } of facts)
@@ -49,6 +50,8 @@ export const factsCommand: Command = defineCommand({
         );
     for (const { name, numFacts } of snapshots)
       progress.note(`snapshot ${name}: ${numFacts} facts in all scopes`);
-    return { model, place, facts, snapshots };
+    for (const { scope: of, texts, tokens } of learned)
+      progress.note(`scope ${of} has learned ${tokens} tokens of ${texts} texts that were read`);
+    return { model, place, facts, snapshots, learned };
   },
 });

@@ -21,7 +21,7 @@ export const forgetCommand: Command = defineCommand({
   arguments: [modelArgument],
   options: [
     { flags: "--id <ID>", description: "the fact of this name (in --scope, or in all)" },
-    { flags: "--scope <NAME>", description: "all facts of this scope" },
+    { flags: "--scope <NAME>", description: "all facts of this scope, and what it has learned" },
     { flags: "--all", description: "everything" },
     ...memoryOptions,
     urlOption,

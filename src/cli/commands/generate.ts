@@ -1,11 +1,19 @@
 /** `engram generate`: a prompt in, its continuation out, as it comes. */
 import * as z from "zod";
-import { generateText } from "../../generate-text.ts";
+import { generateText, promptIdsOf } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
 import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
-import { dtypeOption, openedBy, taughtOptions, taughtSchema } from "../model-options.ts";
+import {
+  dtypeOption,
+  factName,
+  learnOption,
+  openedBy,
+  scopesRead,
+  taughtOptions,
+  taughtSchema,
+} from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
@@ -21,6 +29,7 @@ export const generateCommand: Command = defineCommand({
     { flags: "--max-tokens <N>", description: "stop after N tokens (default 128)" },
     { flags: "--no-memory", description: "switch the memory off" },
     ...taughtOptions,
+    learnOption,
     dtypeOption,
     threadsOption,
     ...tableOptions,
@@ -37,6 +46,7 @@ export const generateCommand: Command = defineCommand({
     maxTokens: wholeNumber(0).default(128),
     memory: z.boolean(),
     ...taughtSchema,
+    learn: factName.optional(),
     dtype: weightDtype.optional(),
     ...threadsSchema,
     ...tableSchema,
@@ -52,13 +62,15 @@ export const generateCommand: Command = defineCommand({
       // A prompt has no more tokens than bytes: where a model could take a book, no memory is planned for one.
       contextSize: Buffer.byteLength(prompt) + maxTokens + 1,
     });
+    if (input.learn !== undefined) model.checkLearning();
+    const scopes = scopesRead(input);
     printText(prompt);
     let text = "";
     const pieces = generateText(model, prompt, {
       ...samplingOf(input, model),
       maxTokens,
       ...(stop && { stop }),
-      ...(input.scope && { scopes: input.scope }),
+      ...(scopes && { scopes }),
       signal,
     });
     let step = await pieces.next();
@@ -67,6 +79,10 @@ export const generateCommand: Command = defineCommand({
       printText(step.value);
     }
     print("\n");
+    if (input.learn !== undefined) {
+      const ids = await promptIdsOf(model.tokenizer, prompt + text);
+      await model.learn({ ids, scope: input.learn });
+    }
     const { finishReason, numTokens } = step.value;
     if (finishReason === "length" && numTokens < maxTokens)
       progress.note(`the model's context of ${model.config.maxPositions} tokens is full`);

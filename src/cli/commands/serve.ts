@@ -25,6 +25,8 @@ import { inspectorPage } from "../inspector-page.ts";
 import {
   ctxSizeOption,
   dtypeOption,
+  factName,
+  learnOption,
   memoryOptions,
   memorySchema,
   openedBy,
@@ -70,6 +72,7 @@ export const serveCommand: Command = defineCommand({
     },
     ...memoryOptions,
     { ...packOption, env: "ENGRAM_PACK" },
+    { ...learnOption, env: "ENGRAM_LEARN" },
     {
       flags: "--cors-origins <ORIGINS>",
       description: "origins whose pages may send requests, separated by commas; * for all",
@@ -110,6 +113,7 @@ export const serveCommand: Command = defineCommand({
     apiKeys: path.optional(),
     ...memorySchema,
     pack: packList,
+    learn: factName.optional(),
     corsOrigins: z
       .string()
       .transform((text) => text.split(",").map((origin) => origin.trim()))
@@ -134,6 +138,7 @@ export const serveCommand: Command = defineCommand({
       memoryDir,
       memoryUrl,
       pack,
+      learn,
       corsOrigins,
       alias,
       chatTemplate,
@@ -180,6 +185,7 @@ export const serveCommand: Command = defineCommand({
       owned.adopt(loading, async () => (await loading.catch(() => undefined))?.close());
       return createServer(loading, {
         ...access,
+        learn,
         version,
         traffic,
         heldOut,

@@ -16,7 +16,8 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { Fact } from "../fact.ts";
-import { FactStore, type FactToAdd } from "../fact-store.ts";
+import type { FactToAdd } from "../contents.ts";
+import { FactStore } from "../fact-store.ts";
 import { FactLogFile } from "./fact-log.ts";
 import { memoryPlace } from "./memory-place.ts";
 

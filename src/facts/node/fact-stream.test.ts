@@ -16,7 +16,8 @@ import {
 } from "../../../test/redis-cluster.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
 import type { Fact } from "../fact.ts";
-import { FactStore, type FactToAdd } from "../fact-store.ts";
+import type { FactToAdd } from "../contents.ts";
+import { FactStore } from "../fact-store.ts";
 import { FactStream } from "./fact-stream.ts";
 import { streamAddress } from "./stream-client.ts";
 

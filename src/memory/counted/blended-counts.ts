@@ -15,10 +15,10 @@ import {
   type Memory,
   type MemoryInput,
   type MemoryReader,
+  NO_STATES,
   type TokenSpan,
 } from "../memory.ts";
 import { mergeReports, type TableReport } from "../tiers.ts";
-import type { CountedMemory } from "./counted-memory.ts";
 
 /** Ids before a position by which tables are weighed there. */
 export const LOOK_BACK = 32;
@@ -29,22 +29,30 @@ const LEAST_CHANCE = 1e-9;
 /** A table with less weight than this is left out. */
 const LEAST_WEIGHT = 1e-4;
 
-export class BlendedCounts implements Memory {
-  readonly parts: readonly CountedMemory[];
+/** Counts that can be weighed against others. */
+export interface CountsPart extends Memory {
+  readonly numDistributions: number;
+  readonly vocabSize: number;
+}
+
+export class BlendedCounts implements CountsPart {
+  readonly parts: readonly CountsPart[];
   readonly inputs: readonly MemoryInput[];
   readonly numDistributions: number;
   readonly identity: string;
+  readonly statesIdentity: string = NO_STATES;
+  readonly vocabSize: number;
 
   /** The first counts most until a text tells. Throws `InvalidConfigError` unless all can be read by one reader. */
-  constructor(parts: readonly CountedMemory[]) {
-    const [first] = parts as readonly [CountedMemory];
+  constructor(parts: readonly CountsPart[]) {
+    const [first] = parts as readonly [CountsPart];
     this.parts = parts;
     this.inputs = first.inputs;
     this.numDistributions = first.numDistributions;
     this.identity = parts.map(({ identity }) => identity).join(" & ");
-    const { vocabSize } = first.table;
-    for (const { numDistributions, table } of parts)
-      if (numDistributions !== this.numDistributions || table.vocabSize !== vocabSize)
+    this.vocabSize = first.vocabSize;
+    for (const { numDistributions, vocabSize } of parts)
+      if (numDistributions !== this.numDistributions || vocabSize !== this.vocabSize)
         throw new InvalidConfigError(
           "counts that are read together are of one vocabulary and are read to one order",
         );

@@ -6,14 +6,15 @@
  * P positions, K = order - 1 contexts per position (of 1, 2, … ids), E = 3 K.
  */
 import { RequestError, StoreError } from "../../errors.ts";
-import type {
-  Addresses,
-  Distributions,
-  LookUp,
-  Memory,
-  MemoryInput,
-  MemoryReader,
-  TokenSpan,
+import {
+  type Addresses,
+  type Distributions,
+  type LookUp,
+  type Memory,
+  type MemoryInput,
+  type MemoryReader,
+  NO_STATES,
+  type TokenSpan,
 } from "../memory.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
 import { bucketOf, numContextsIn } from "./bucket-placement.ts";
@@ -24,6 +25,7 @@ import { noHead, type RowHead, RowScanner } from "./row-bytes.ts";
 
 export class CountedMemory implements Memory {
   readonly identity: string;
+  readonly statesIdentity: string = NO_STATES;
   readonly inputs: readonly MemoryInput[];
   readonly numDistributions: number;
   readonly table: CountedTable;
@@ -46,6 +48,10 @@ export class CountedMemory implements Memory {
     this.numDistributions = order - 1;
     this.inputs = [{ layerId, width: evidenceWidth(order) }];
     this.unigrams = unigramChances(table.unigrams, table.discounts[0]!);
+  }
+
+  get vocabSize(): number {
+    return this.table.vocabSize;
   }
 
   get takesHints(): boolean {
@@ -316,7 +322,8 @@ class CountedRows implements Distributions {
   }
 }
 
-function checkId(id: number, vocabSize: number): number {
+/** Throws `RequestError` for an id outside the vocabulary. */
+export function checkId(id: number, vocabSize: number): number {
   if (!(Number.isInteger(id) && id >= 0 && id < vocabSize))
     throw new RequestError(`token id ${id} is outside the vocabulary 0..${vocabSize - 1}`);
   return id;

@@ -35,7 +35,8 @@ export function factRoutes(app: Hono, context: RouteContext): void {
     const all = store.facts(seen).map(({ fact }) => fact);
     const from = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1;
     const page = all.slice(from, from + limit);
-    return c.json({ facts: page, has_more: from + page.length < all.length });
+    const learned = store.learnedSizes(seen);
+    return c.json({ facts: page, has_more: from + page.length < all.length, learned });
   });
 
   app.delete("/engram/facts", async (c) => {
