@@ -111,7 +111,9 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "gguf-model.ts": ["type bytes", "checkpoint", "model", "tokenizer"],
   "open-files.ts": ["type bytes", "checkpoint", "gguf-model.ts"],
   // A model in use; not how it was opened.
+  "learned-counts.ts": ["type facts", "memory"],
   "opened-model.ts": [
+    "learned-counts.ts",
     "at-rest",
     "type facts",
     "inference",
