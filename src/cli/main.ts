@@ -4,9 +4,15 @@
  * behaviour of its own.
  */
 import module from "node:module";
+import { complaintAbout } from "./node-version.ts";
 import { stopSignalOf } from "./stop-signals.ts";
 import { terminalOf } from "./terminal.ts";
 
+const complaint = complaintAbout(process.versions.node);
+if (complaint !== undefined) {
+  process.stderr.write(`${complaint}\n`);
+  process.exit(1);
+}
 // Most of a start is compiling our sources; what was compiled once is kept (where Node can: 22.8 and later).
 module.enableCompileCache?.();
 // Rows of a table on disk are read by Node's thread pool, each read a thread; four of them leave most of a disk idle.
