@@ -8,17 +8,21 @@
  * have found it ("pair seen"); only the token does ("token seen"); or neither ("new"). A memory of
  * n-grams can help with the last; with the first it competes with induction heads (docs/log.md).
  */
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import { readFileSync } from "node:fs";
 import { loadModel, type Model, ortBackend } from "../src/index.ts";
 import { Scorer, type TokenStream } from "../src/inference/index.ts";
 import { packDocuments } from "../src/training/index.ts";
 import { readAll } from "../src/training/node/index.ts";
 
-const [pathA, pathB, text, maxTokens = "16000", threads = "2"] = process.argv.slice(2);
-if (pathA === undefined || pathB === undefined || text === undefined)
-  throw new Error("expected two model directories and a text");
-const backend = ortBackend({ threads: Number(threads) });
+const { pathA, pathB, text, maxTokens, threads } = readWords({
+  pathA: needed,
+  pathB: needed,
+  text: needed,
+  maxTokens: 16_000,
+  threads: 2,
+});
+const backend = ortBackend({ threads });
 
 interface Scored {
   readonly nats: number;
@@ -29,7 +33,7 @@ async function score(model: Model, stream: TokenStream): Promise<Map<number, Sco
   const tokens = new Map<number, Scored>();
   const scorer = await Scorer.create(model.languageModel());
   await scorer.score(stream, {
-    maxTokens: Number(maxTokens),
+    maxTokens,
     onToken: (at, nats, windowStart) => tokens.set(at, { nats, windowStart }),
   });
   await scorer.dispose();

@@ -13,8 +13,7 @@
  * tokens 512 and later of an article, its continuation; over everything. Bytes are all of the cache's memory, index,
  * lists and counters included, so policies compete at equal memory; the prefetch buffer is left out.
  */
-import "./setup/command-line.ts";
-import { parseArgs } from "node:util";
+import { readOptions } from "./setup/command-line.ts";
 import {
   admissionBytes,
   type CachePolicy,
@@ -23,39 +22,36 @@ import {
 import { countUses, hottestRows, RowDeduper } from "../src/memory/index.ts";
 import { ArticleReader, type ArticleRows } from "./setup/article-traces.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    data: { type: "string" },
-    valid: { type: "string" },
-    tokenizer: { type: "string" },
-    rows: { type: "string", default: "4194304" },
-    "row-bytes": { type: "string", default: "64" },
-    shares: { type: "string", default: "4,16,64" },
-    "train-tokens": { type: "string", default: "6000000" },
-    tokens: { type: "string", default: "400000" },
-    windows: { type: "string", default: "0.01,0.1,0.3,0.6" },
-  },
+const flags = readOptions({
+  data: undefined,
+  valid: undefined,
+  tokenizer: undefined,
+  rows: 4194304,
+  "row-bytes": 64,
+  shares: "4,16,64",
+  "train-tokens": 6_000_000,
+  tokens: 400000,
+  windows: "0.01,0.1,0.3,0.6",
 });
 const { data, valid, tokenizer } = flags;
 if (data === undefined || valid === undefined || tokenizer === undefined)
   throw new Error("give --data, --valid (.jsonl with texts) and --tokenizer (tokenizer.json)");
-const rowBytes = Number(flags["row-bytes"]);
-const bucketRows = Math.floor(Number(flags.rows) / 16);
+const rowBytes = flags["row-bytes"];
+const bucketRows = Math.floor(flags.rows / 16);
 const reader = await ArticleReader.open(tokenizer, { bucketRows });
 const { numRows } = reader;
 
 const codes = new Uint8Array(numRows);
 const deduper = new RowDeduper();
 let turn = 0;
-for await (const { rows } of reader.read(data, { maxTokens: Number(flags["train-tokens"]) })) {
+for await (const { rows } of reader.read(data, { maxTokens: flags["train-tokens"] })) {
   const { unique, index } = deduper.dedupe(rows);
   const some = Uint8Array.from(unique, (row) => codes[row]!);
   countUses(some, { unique, index, turn: turn++ });
   for (const [i, row] of unique.entries()) codes[row] = some[i]!;
 }
 const articles: ArticleRows[] = [];
-for await (const article of reader.read(valid, { maxTokens: Number(flags.tokens) }))
-  articles.push(article);
+for await (const article of reader.read(valid, { maxTokens: flags.tokens })) articles.push(article);
 const met = codes.reduce((n, code) => n + (code > 0 ? 1 : 0), 0);
 let asked = 0;
 let known = 0;

@@ -8,22 +8,19 @@
  * wording and after the rephrased one; and of neighbouring prompts, which nothing was taught of, those in which it speaks
  * at all. Beside it, the same for taught wordings as they are here (`facts/wording.ts`): keys are whole prompts.
  */
-import "./setup/command-line.ts";
-import { parseArgs } from "node:util";
+import { needed, readOptions } from "./setup/command-line.ts";
 import { FactStore, TaughtMemory } from "../src/facts/index.ts";
 import { wordingsOf } from "../src/facts/wording.ts";
 import { loadModel } from "../src/load-model.ts";
 import { readCounterFact } from "./setup/counterfact.ts";
 
-const { values } = parseArgs({
-  options: {
-    model: { type: "string" },
-    data: { type: "string" },
-    facts: { type: "string", default: "1000" },
-  },
+const values = readOptions({
+  model: needed,
+  data: needed,
+  facts: 1000,
 });
-const items = readCounterFact(values.data!).slice(0, Number(values.facts));
-await using model = await loadModel(values.model!, { memory: false });
+const items = readCounterFact(values.data).slice(0, values.facts);
+await using model = await loadModel(values.model, { memory: false });
 const { tokenizer } = model;
 const encode = async (text: string): Promise<number[]> => Array.from(await tokenizer.encode(text));
 /** What comes next after the end of a text; undefined where nothing is said. */

@@ -8,7 +8,7 @@
  * DIRECTORY should be new: a count that is there goes on. One CSV row after its header; seconds on the clock and of the
  * processor, memory resident at most.
  */
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeSafetensors } from "../src/checkpoint/node/index.ts";
@@ -16,16 +16,13 @@ import { withCountedTable } from "../src/count-text.ts";
 import { openTokenizerFile } from "../src/tokenizer/node/index.ts";
 import { readAll } from "../src/training/node/index.ts";
 
-const [definition, file, order, directory, maxBytes = "0"] = process.argv.slice(2);
-if (
-  definition === undefined ||
-  file === undefined ||
-  order === undefined ||
-  directory === undefined
-)
-  throw new Error(
-    "usage: node bench/count-text.ts TOKENIZER.json FILE ORDER DIRECTORY [MAX_BYTES]",
-  );
+const { definition, file, order, directory, maxBytes } = readWords({
+  definition: needed,
+  file: needed,
+  order: needed,
+  directory: needed,
+  maxBytes: 0,
+});
 const tokenizerFile = await readFile(definition, "utf8");
 const tokenizer = await openTokenizerFile(tokenizerFile);
 const table = join(directory, "counts.safetensors");
@@ -38,7 +35,7 @@ const numTokens = await withCountedTable(
     tokenizerFile,
     vocabSize: tokenizer.vocabSize,
     order: Number(order),
-    maxBytes: Number(maxBytes),
+    maxBytes,
     directory: join(directory, "counting"),
   },
   async (counts) => {

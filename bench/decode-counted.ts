@@ -10,7 +10,7 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { loadModel, ortBackend } from "../src/index.ts";
 import { Decoder, type LanguageModel, withoutMemory } from "../src/inference/index.ts";
 import {
@@ -22,7 +22,12 @@ import {
 import { paramLayout, paramViews } from "../src/model/index.ts";
 import { median } from "./setup/training-run.ts";
 
-const [order = 4, threads = 1, rounds = 61, tokens = 16] = process.argv.slice(2).map(Number);
+const { order, threads, rounds, tokens } = readWords({
+  order: 4,
+  threads: 1,
+  rounds: 61,
+  tokens: 16,
+});
 const asset = (name: string): string =>
   fileURLToPath(new URL(`../assets/${name}`, import.meta.url));
 const backend = ortBackend({ threads });

@@ -9,7 +9,7 @@
  * threads included; "look-up" is hashing, reading and decoding of rows; "sampling" is temperature 0.8 with top-p 0.95;
  * "rest" is what is left: feeding inputs, taking readings out, turns of the event loop. The same without memory beside it, in turn.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -30,8 +30,13 @@ import { median } from "./setup/training-run.ts";
 import { untrainedModel } from "./setup/untrained-model.ts";
 
 const shipped = fileURLToPath(new URL("../assets/shakespeare", import.meta.url));
-const [name = shipped, dtype = "f32", threads = "1", rounds = "41", tokens = "16"] =
-  process.argv.slice(2);
+const { name, dtype, threads, rounds, tokens } = readWords({
+  name: shipped,
+  dtype: "f32",
+  threads: 1,
+  rounds: 41,
+  tokens: 16,
+});
 const spent = { engine: 0, lookUp: 0, sampling: 0 };
 
 /** The same engine, its runs timed. */
@@ -86,7 +91,7 @@ function timedMemory(inner: Memory): Memory {
 }
 
 const directory = existsSync(name) ? name : await untrainedModel(findBenchPreset(name));
-const backend = timedBackend(ortBackend({ threads: Number(threads) }));
+const backend = timedBackend(ortBackend({ threads }));
 const model = await loadModel(directory, { backend, dtype: dtype as WeightDtype });
 if (directory !== name) await rm(directory, { recursive: true });
 const { memory } = model.language;
@@ -111,8 +116,8 @@ const sides = {
   "with memory": await open({ ...model.language, memory: timedMemory(memory) }),
   "memory off": await open(withoutMemory(model.language)),
 };
-const count = Number(tokens);
-for (let round = -2; round < Number(rounds); round++)
+const count = tokens;
+for (let round = -2; round < rounds; round++)
   for (const side of Object.values(sides)) {
     side.session.rewind(prompt.length);
     Object.assign(spent, { engine: 0, lookUp: 0, sampling: 0 });

@@ -9,7 +9,7 @@
  * memory, over the same random weights as f32, 8 bits and 4 bits, take turns; ratios are of medians over
  * the rounds. Outside it: packing the weights, loading the graphs, the prompt. Bytes are those of the weights.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { argmax, Decoder, type Session } from "../src/inference/index.ts";
 import { numParams, paramSpecs, type WeightDtype, WEIGHT_DTYPES } from "../src/model/index.ts";
 import { weightBytes } from "../src/model-weights.ts";
@@ -18,7 +18,12 @@ import { packedModel } from "./setup/packed-model.ts";
 import { thirtyMillion } from "./setup/thirty-million.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
-const [threads = 2, rounds = 15, tokens = 48, context = 64] = process.argv.slice(2).map(Number);
+const { threads, rounds, tokens, context } = readWords({
+  threads: 2,
+  rounds: 15,
+  tokens: 48,
+  context: 64,
+});
 const backend = ortBackend({ threads });
 const { model: f32 } = await benchRun(thirtyMillion, { backend });
 const { config } = f32;

@@ -11,28 +11,23 @@
  * worst case for a random read. Rounds take the sides in turn; the first is left out. The sides have other rows (other
  * buckets), so their predictions are not compared.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
-import { parseArgs } from "node:util";
 import { type LanguageModel } from "../src/inference/index.ts";
 import { RamStore } from "../src/memory/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { decodeRounds, printResults } from "./setup/decode-rounds.ts";
-import { rowBytes as contentOf, sampleText, textModel } from "./setup/text-model.ts";
+import { rowBytes as contentOf, textModel, textOptions } from "./setup/text-model.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    gib: { type: "string", default: "16" },
-    text: { type: "string", default: sampleText },
-    tokenizer: { type: "string" },
-    preset: { type: "string", default: "small" },
-    threads: { type: "string", default: "2" },
-    rounds: { type: "string", default: "12" },
-    tokens: { type: "string", default: "100" },
-  },
+const flags = readOptions({
+  ...textOptions,
+  gib: 16,
+  threads: 2,
+  rounds: 12,
+  tokens: 100,
 });
-const [rounds, tokens] = [Number(flags.rounds), Number(flags.tokens)];
-const backend = ortBackend({ threads: Number(flags.threads) });
+const { rounds, tokens } = flags;
+const backend = ortBackend({ threads: flags.threads });
 const other = new Float64Array(2 ** 25).fill(1);
 let ids: readonly number[] = [];
 
@@ -54,7 +49,7 @@ async function withTableOf(gib: number): Promise<LanguageModel> {
 }
 
 const small = await withTableOf(1 / 16);
-const large = await withTableOf(Number(flags.gib));
+const large = await withTableOf(flags.gib);
 const load = spawnSync("uptime", { encoding: "utf8" }).stdout.split("load average: ")[1]?.trim();
 console.log(
   `${flags.gib} GiB beside 64 MiB, preset ${flags.preset}, ${flags.threads} threads; load ${load ?? "?"}`,

@@ -15,43 +15,38 @@
  *   out before every round, and what a round brings back is all that there is. "all cold": the cache is empty, too, when
  *   a round begins. Whether a thrown-out file is out is asked of the system (preadv2) and printed.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { openFileRanges } from "../src/bytes/node/index.ts";
 import { cached, measured, RamStore, type RowStore, rowsInRanges } from "../src/memory/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { decodeRounds, printResults, type Side } from "./setup/decode-rounds.ts";
-import { fillTable, sampleText, textModel } from "./setup/text-model.ts";
+import { fillTable, textModel, textOptions } from "./setup/text-model.ts";
 
 process.env["UV_THREADPOOL_SIZE"] ??= "16";
-const { values: flags } = parseArgs({
-  options: {
-    text: { type: "string", default: sampleText },
-    tokenizer: { type: "string" },
-    preset: { type: "string", default: "small" },
-    rows: { type: "string", default: "4000000" },
-    share: { type: "string", default: "0.25" },
-    threads: { type: "string", default: "2" },
-    rounds: { type: "string", default: "12" },
-    tokens: { type: "string", default: "100" },
-    dir: { type: "string", default: tmpdir() },
-  },
+const flags = readOptions({
+  ...textOptions,
+  rows: 4000000,
+  share: 0.25,
+  threads: 2,
+  rounds: 12,
+  tokens: 100,
+  dir: tmpdir(),
 });
-const [rounds, tokens] = [Number(flags.rounds), Number(flags.tokens)];
+const { rounds, tokens } = flags;
 const setup = await textModel({
-  backend: ortBackend({ threads: Number(flags.threads) }),
+  backend: ortBackend({ threads: flags.threads }),
   preset: flags.preset,
-  numRows: Number(flags.rows),
+  numRows: flags.rows,
   text: flags.text,
   tokenizer: flags.tokenizer,
 });
 const { numRows, format, ids } = setup;
 const { rowBytes } = format;
-const bytes = Math.floor(Number(flags.share) * numRows * rowBytes);
+const bytes = Math.floor(flags.share * numRows * rowBytes);
 const folder = await mkdtemp(join(flags.dir, "engram-decode-tiers-"));
 const path = join(folder, "table.bin");
 

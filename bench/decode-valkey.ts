@@ -13,35 +13,30 @@
  * out if that does not help; predictions of all others must be those of the table in RAM. Nodes, client and engine
  * share this machine's cores.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
-import { parseArgs } from "node:util";
 import { argmax, Decoder } from "../src/inference/index.ts";
 import { cached, measured, RamStore } from "../src/memory/index.ts";
 import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/valkey/node/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { kill, redisServer, startCluster, withoutRedis } from "../test/redis-cluster.ts";
 import { decodeRounds, printResults } from "./setup/decode-rounds.ts";
-import { fillTable, sampleText, textModel } from "./setup/text-model.ts";
+import { fillTable, textModel, textOptions } from "./setup/text-model.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    text: { type: "string", default: sampleText },
-    tokenizer: { type: "string" },
-    preset: { type: "string", default: "small" },
-    rows: { type: "string", default: "400000" },
-    share: { type: "string", default: "0.25" },
-    threads: { type: "string", default: "2" },
-    rounds: { type: "string", default: "12" },
-    tokens: { type: "string", default: "100" },
-  },
+const flags = readOptions({
+  ...textOptions,
+  rows: 400000,
+  share: 0.25,
+  threads: 2,
+  rounds: 12,
+  tokens: 100,
 });
 if (redisServer === undefined) throw new Error(withoutRedis);
-const [rounds, tokens] = [Number(flags.rounds), Number(flags.tokens)];
+const { rounds, tokens } = flags;
 const setup = await textModel({
-  backend: ortBackend({ threads: Number(flags.threads) }),
+  backend: ortBackend({ threads: flags.threads }),
   preset: flags.preset,
-  numRows: Number(flags.rows),
+  numRows: flags.rows,
   text: flags.text,
   tokenizer: flags.tokenizer,
 });
@@ -53,7 +48,7 @@ const cluster = await startCluster();
 try {
   const options = { nodes: cluster.nodes, table: "decode", retryDelay: 20, timeout: 500 };
   await writeValkeyTable({ ...options, rows: ram, format: format.name, headDim: format.headDim });
-  const bytes = Math.floor(Number(flags.share) * numRows * rowBytes);
+  const bytes = Math.floor(flags.share * numRows * rowBytes);
   const remote = measured(await openValkeyStore(options), { tier: "remote" });
   const cache = cached(remote, { bytes });
   const warmUpTo = ids.length - (rounds + 2) * tokens;

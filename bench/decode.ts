@@ -9,7 +9,7 @@
  * are spread over a table as large as the preset's, every page of which was written before. Rounds are short, because on a
  * shared machine speed drifts by more than the difference within a second.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { argmax, Decoder, type Session, withoutMemory } from "../src/inference/index.ts";
 import { rowsOf } from "../src/memory/index.ts";
 import type { WeightDtype } from "../src/model/index.ts";
@@ -19,10 +19,16 @@ import { fillTable } from "./setup/text-model.ts";
 import { findBenchPreset } from "./setup/thirty-million.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
-const presetName = process.argv[2] ?? "small";
-const [threads = 2, rounds = 101, tokens = 8] = process.argv.slice(3, 6).map(Number);
-const dtype = (process.argv[6] ?? "f32") as WeightDtype;
-const context = Number(process.argv[7] ?? 64);
+const given = readWords({
+  preset: "small",
+  threads: 2,
+  rounds: 101,
+  tokens: 8,
+  dtype: "f32",
+  context: 64,
+});
+const { preset: presetName, threads, rounds, tokens, context } = given;
+const dtype = given.dtype as WeightDtype;
 const backend = ortBackend({ threads });
 const preset = findBenchPreset(presetName);
 const maxPositions = Math.max(preset.model.maxPositions, context + tokens + 1);

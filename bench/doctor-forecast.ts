@@ -11,12 +11,11 @@
  * with the file thrown out of the page cache before every eight tokens. Outside: loading, compiling, forecasting,
  * emptying. Prints forecast, measured and their ratio, mean and p99 (forecasts: the median of the rounds').
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { openModelDirectory } from "../src/checkpoint/node/index.ts";
 import { examine, type TierForecast } from "../src/doctor.ts";
 import { loadModel } from "../src/load-model.ts";
@@ -39,16 +38,14 @@ import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../src/tokenizer/
 import { findPreset } from "../src/training/index.ts";
 import { median } from "./setup/training-run.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    rounds: { type: "string", default: "4" },
-    tokens: { type: "string", default: "48" },
-    dir: { type: "string", default: tmpdir() },
-  },
+const flags = readOptions({
+  model: undefined,
+  rounds: 4,
+  tokens: 48,
+  dir: tmpdir(),
 });
-const rounds = Number(flags.rounds);
-const numTokens = Number(flags.tokens);
+const rounds = flags.rounds;
+const numTokens = flags.tokens;
 const made =
   flags.model === undefined ? await mkdtemp(join(flags.dir, "engram-bench-")) : undefined;
 const directory = flags.model ?? made!;

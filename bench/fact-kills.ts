@@ -10,7 +10,7 @@
  * and of the changes that were under way each fact is whole or absent (`setup/kill-ledger.ts`, whose test plants losses).
  * Any fault is an error. Ends after so many minutes at the latest, and says how many moments it came to.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -21,7 +21,7 @@ import { FactLogFile } from "../src/facts/node/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { KillLedger } from "./setup/kill-ledger.ts";
 
-const [moments = 1000, seed = 1, minutes = 60] = process.argv.slice(2).map(Number);
+const { moments, seed, minutes } = readWords({ moments: 1000, seed: 1, minutes: 60 });
 const random = Random.fromSeed(seed, "kills");
 const folder = await mkdtemp(join(tmpdir(), "engram-bench-kills-"));
 process.on("exit", () => void rm(folder, { recursive: true, force: true }));

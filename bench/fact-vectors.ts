@@ -8,8 +8,7 @@
  * than the other one. "exact" counts where greedy decoding says all of the completion. Inside the timing window: writing,
  * warm. The last line is JSON.
  */
-import "./setup/command-line.ts";
-import { parseArgs } from "node:util";
+import { needed, readOptions } from "./setup/command-line.ts";
 import { argmax, logProbsOf } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import type { Memory } from "../src/memory/memory.ts";
@@ -18,23 +17,21 @@ import { type Edit, type Statement, VectorWriter, type Written } from "../src/te
 import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
 import { type KeyedVector, streamWrites } from "../test/models/stream-writes.ts";
 
-const { values } = parseArgs({
-  options: {
-    model: { type: "string" },
-    data: { type: "string" },
-    facts: { type: "string", default: "32" },
-    batch: { type: "string", default: "32" },
-    layers: { type: "string" },
-    contexts: { type: "string", default: "1" },
-    leash: { type: "string", default: "1" },
-    skip: { type: "string", default: "0" },
-  },
+const values = readOptions({
+  model: needed,
+  data: needed,
+  facts: 32,
+  batch: 32,
+  layers: undefined,
+  contexts: 1,
+  leash: "1",
+  skip: 0,
 });
 const contexts = ["The weather was fine that day. ", "Some say so. However, "].slice(
   0,
-  Number(values.contexts),
+  values.contexts,
 );
-const model = await loadModel(values.model!);
+const model = await loadModel(values.model);
 const encode = async (text: string): Promise<number[]> => [
   ...model.tokenizer.bounds.startIds,
   ...(await model.tokenizer.encode(text)),
@@ -53,10 +50,10 @@ interface Asked {
   readonly edit: Edit;
   readonly leash: readonly number[];
 }
-const all = readCounterFact(values.data!);
+const all = readCounterFact(values.data);
 const asked: Asked[] = [];
-for (const item of all.slice(Number(values.skip))) {
-  if (asked.length === Number(values.facts)) break;
+for (const item of all.slice(values.skip)) {
+  if (asked.length === values.facts) break;
   const keys = await keysOf(item.subject);
   const completion = await bare(` ${item.target_new}`);
   const statements: Statement[] = [{ prompt: await encode(item.prompt), completion }];
@@ -87,8 +84,8 @@ for (const edit of edits.slice(0, 5)) {
 }
 const start = performance.now();
 const written: Written[] = [];
-for (let at = 0; at < edits.length; at += Number(values.batch))
-  written.push(...(await writer.write(edits.slice(at, at + Number(values.batch)))));
+for (let at = 0; at < edits.length; at += values.batch)
+  written.push(...(await writer.write(edits.slice(at, at + values.batch))));
 const milliseconds = (performance.now() - start) / edits.length;
 
 /** Chances of some completions after a prompt, and whether greedy decoding says the first; logits of the prompt's end. */
@@ -206,7 +203,7 @@ for (const [name, counts] of Object.entries(sums))
   );
 console.log(
   JSON.stringify({
-    model: values.model!.split("/").at(-1),
+    model: values.model.split("/").at(-1),
     facts: n,
     layers: written
       .map(({ writes }) => writes[0]!.layerId)

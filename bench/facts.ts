@@ -14,19 +14,24 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import type { FactToAdd } from "../src/facts/index.ts";
 import { wordingsOf } from "../src/facts/wording.ts";
 import { generateText, loadModel, ortBackend } from "../src/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { median } from "./setup/training-run.ts";
 
-const [path, ...numbers] = process.argv.slice(2);
-const [count = 10_000, threads = 1, asked = 100, seed = 1] = numbers.map(Number);
+const { path, count, threads, asked, seed } = readWords({
+  path: needed,
+  count: 10_000,
+  threads: 1,
+  asked: 100,
+  seed: 1,
+});
 const random = Random.fromSeed(seed, "facts");
 const folder = await mkdtemp(join(tmpdir(), "engram-bench-facts-"));
 process.on("exit", () => void rm(folder, { recursive: true, force: true }));
-await using model = await loadModel(path!, {
+await using model = await loadModel(path, {
   backend: () => ortBackend({ threads }),
   memoryDir: folder,
 });

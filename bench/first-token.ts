@@ -16,12 +16,11 @@
  * the page cache; the first round is printed by itself. Rows of the text after the prompt are in the hole: reading
  * them asks no disk.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { paramSpecs } from "../src/model/index.ts";
 import { saveModel } from "../src/save-model.ts";
@@ -29,23 +28,16 @@ import { tableName } from "../src/at-rest/index.ts";
 import { referenceBackend } from "../src/tensor/index.ts";
 import { parseTokenizerJson } from "../src/tokenizer/index.ts";
 import { quantile } from "./setup/decode-rounds.ts";
-import { rowBytes as contentOf, sampleText, textModel } from "./setup/text-model.ts";
+import { rowBytes as contentOf, textModel, textOptions } from "./setup/text-model.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    gib: { type: "string", default: "40" },
-    text: { type: "string", default: sampleText },
-    tokenizer: { type: "string" },
-    preset: { type: "string", default: "small" },
-    "prompt-tokens": { type: "string", default: "32" },
-    rounds: { type: "string", default: "7" },
-    dir: { type: "string", default: tmpdir() },
-    model: { type: "string" },
-    main: {
-      type: "string",
-      default: fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)),
-    },
-  },
+const flags = readOptions({
+  ...textOptions,
+  gib: 40,
+  "prompt-tokens": 32,
+  rounds: 7,
+  dir: tmpdir(),
+  model: undefined,
+  main: fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)),
 });
 if (flags.model !== undefined) {
   await chatRounds(flags.model);
@@ -54,7 +46,7 @@ if (flags.model !== undefined) {
 const setup = await textModel({
   backend: referenceBackend(),
   preset: flags.preset,
-  numRows: (Number(flags.gib) * 2 ** 30) / 64,
+  numRows: (flags.gib * 2 ** 30) / 64,
   text: flags.text,
   tokenizer: flags.tokenizer,
   maxChars: 1_000_000,
@@ -67,7 +59,7 @@ const tableFile = "model-engram-00001-of-00001.safetensors";
 try {
   await saveModel(model, { ...setup, tables: [] });
   await addTable();
-  const numPrompt = Number(flags["prompt-tokens"]);
+  const numPrompt = flags["prompt-tokens"];
   const prompt = (await parseTokenizerJson(setup.tokenizer)).decode(ids.slice(0, numPrompt));
   console.log(
     `table of ${numRows} rows of ${rowBytes} bytes (${((numRows * rowBytes) / 2 ** 30).toFixed(1)} GiB; this machine ` +
@@ -75,7 +67,7 @@ try {
       `${spawnSync("uptime", { encoding: "utf8" }).stdout.split("load average: ")[1]?.trim() ?? "?"}`,
   );
   const seconds: number[] = [];
-  for (let round = 0; round < Number(flags.rounds); round++) {
+  for (let round = 0; round < flags.rounds; round++) {
     spawnSync("dd", [`if=${join(model, tableFile)}`, "iflag=nocache", "count=0"]);
     seconds.push(await firstToken(prompt));
   }
@@ -115,7 +107,7 @@ async function chatRounds(path: string): Promise<void> {
     const words = ["chat", path, "--max-tokens", "8", "--temperature", "0"];
     const seconds: number[] = [];
     const input = "What is the capital of France?\n";
-    for (let round = 0; round < Number(flags.rounds); round++)
+    for (let round = 0; round < flags.rounds; round++)
       seconds.push(await firstCharacter(words, { behind: 0, input, cache }));
     const [first, ...rest] = seconds;
     console.log(

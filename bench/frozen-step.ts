@@ -7,7 +7,7 @@
  * shapes; they take turns, and medians of the process' processor time are compared. Optimizers and look-ups are not part of it: the
  * mixture's weights are a few hundred.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import {
   evalGraph,
   initialParams,
@@ -21,9 +21,9 @@ import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { findPreset } from "../src/training/index.ts";
 import { median } from "./setup/training-run.ts";
 
-const { model: sizes, vocabSize, training } = findPreset(process.argv[2] ?? "tiny");
-const backend = ortBackend({ threads: Number(process.argv[3] ?? 1) });
-const rounds = Number(process.argv[4] ?? 9);
+const { preset, threads, rounds } = readWords({ preset: "tiny", threads: 1, rounds: 9 });
+const { model: sizes, vocabSize, training } = findPreset(preset);
+const backend = ortBackend({ threads });
 const config: ModelConfig = { ...sizes, vocabSize, counted: { order: 4 } };
 const layout = paramLayout(config);
 const params = paramViews(layout, initialParams(layout, 1));

@@ -10,7 +10,7 @@
  * `seconds` are over, `/health` is asked on another connection, every 5 ms. Inside the window: from that request to its
  * whole answer. The first line is the idle server. An attack that is over early is sent again.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,8 +20,7 @@ import { endlessTemplate, slowRequests } from "../test/hostile/slow-requests.ts"
 import { serveModel } from "./setup/serve-process.ts";
 import { median } from "./setup/training-run.ts";
 
-const seconds = Number(process.argv[2] ?? 3);
-const part = process.argv[3] ?? "";
+const { seconds, part } = readWords({ seconds: 3, part: "" });
 const shipped = fileURLToPath(new URL("../assets/shakespeare", import.meta.url));
 const directory = await mkdtemp(join(tmpdir(), "engram-bench-"));
 await cp(shipped, directory, { recursive: true });

@@ -12,21 +12,18 @@
  * an answer that begins with what was taught, to a question that asks for it. The numbers for subjects are fitted on every
  * second fact (logistic in the logit of the answer's chance) and judged on the others. Lines of CSV: what was answered, by bin.
  */
-import "./setup/command-line.ts";
-import { parseArgs } from "node:util";
+import { needed, readOptions } from "./setup/command-line.ts";
 import { createSampler, logProbsOf } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { TaughtMemory } from "../src/facts/index.ts";
 import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
 
-const { values } = parseArgs({
-  options: {
-    model: { type: "string" },
-    data: { type: "string" },
-    memory: { type: "string" },
-    facts: { type: "string", default: "48" },
-    samples: { type: "string", default: "3" },
-  },
+const values = readOptions({
+  model: needed,
+  data: needed,
+  memory: undefined,
+  facts: 48,
+  samples: 3,
 });
 interface Answer {
   readonly fact: number;
@@ -37,20 +34,20 @@ interface Answer {
   readonly isTrue: boolean;
 }
 
-await using model = await loadModel(values.model!, { memoryDir: values.memory });
+await using model = await loadModel(values.model, { memoryDir: values.memory });
 const { tokenizer } = model;
 const encode = async (text: string): Promise<number[]> => [
   ...tokenizer.bounds.startIds,
   ...(await tokenizer.encode(text)),
 ];
-const all = readCounterFact(values.data!).filter(
+const all = readCounterFact(values.data).filter(
   ({ prompt, rephrase_prompt: other, subject, locality_prompt: near }) =>
     prompt.includes(subject) && other.includes(subject) && !near.includes(subject),
 );
 /** Facts of one call of `teach`: together they take less time, and one that is refused refuses all. */
 const GROUP = 8;
 const items: CounterFactEdit[] = [];
-for (let at = 0; items.length < Number(values.facts) && at < all.length; at += GROUP) {
+for (let at = 0; items.length < values.facts && at < all.length; at += GROUP) {
   const held = new Set(model.facts().map(({ id }) => id));
   const group = all.slice(at, at + GROUP);
   const requests = group.map((item, n) => ({
@@ -116,7 +113,7 @@ for (const [fact, item] of items.entries()) {
     [item.locality_prompt, false],
   ] as [string, boolean][];
   for (const [prompt, isMeant] of asked)
-    for (let n = 0; n <= Number(values.samples); n++) {
+    for (let n = 0; n <= values.samples; n++) {
       const told = await answer(prompt, completion, n === 0 ? 0 : 1);
       answers.push({ fact, ...told, isTrue: told.isSaid && isMeant });
     }

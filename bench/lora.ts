@@ -9,8 +9,7 @@
  * for as long. A matrix with its adapter is W + 2 B A, with A [rank, in] drawn and B [out, rank] zero; their gradients are
  * those of the matrix times the other factor, exactly, so the product's training graph is used as it is.
  */
-import "./setup/command-line.ts";
-import { parseArgs } from "node:util";
+import { needed, readWords } from "./setup/command-line.ts";
 import { emptyBatch, Scorer, withoutMemory } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import { io, type ParamSpec, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
@@ -28,24 +27,12 @@ import {
 } from "../src/training/index.ts";
 import { readPart } from "../src/training/node/index.ts";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    bytes: { type: "string" },
-    rank: { type: "string" },
-    steps: { type: "string", default: "400" },
-    lr: { type: "string", default: "1e-3" },
-    seed: { type: "string", default: "0" },
-    threads: { type: "string", default: "1" },
-  },
-});
-const [directory, text] = positionals as [string, string];
-const [steps, peak, seed] = [values.steps, values.lr, values.seed].map(Number) as [
-  number,
-  number,
-  number,
-];
-const backend = ortBackend({ threads: Number(values.threads) });
+const values = readWords(
+  { directory: needed, text: needed },
+  { bytes: undefined, rank: undefined, steps: 400, lr: 1e-3, seed: 0, threads: 1 },
+);
+const { directory, text, steps, lr: peak, seed } = values;
+const backend = ortBackend({ threads: values.threads });
 await using opened = await loadModel(directory, { backend, memory: false });
 const { tokenizer, config } = opened;
 const model = withoutMemory(opened.language);

@@ -6,12 +6,11 @@
  *
  * Prints the best of the repeats. One thread count a process: the pool is process-wide.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { GraphBuilder, type Shape, sizeOf, type Tensor, zeros } from "../src/tensor/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 
-const threads = Number(process.argv[2] ?? 2);
-const seconds = Number(process.argv[3] ?? 0.3);
+const { threads, seconds } = readWords({ threads: 2, seconds: 0.3 });
 const backend = ortBackend({ threads });
 
 interface Case {

@@ -9,16 +9,15 @@
  * optimizers and writing back included. Ratios are of medians. Tables start as untouched zero pages;
  * the rows of a first visit cost their page faults within the window.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { findPreset } from "../src/training/index.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
-const presetName = process.argv[2] ?? "small";
-const threads = Number(process.argv[3] ?? 2);
-const rounds = Number(process.argv[4] ?? 9);
-const millions = (process.argv[5] ?? "1,100").split(",").map(Number);
-const preset = findPreset(presetName);
+const given = readWords({ preset: "small", threads: 2, rounds: 9, millions: "1,100" });
+const { threads, rounds } = given;
+const millions = given.millions.split(",").map(Number);
+const preset = findPreset(given.preset);
 const backend = ortBackend({ threads });
 const { layerIds, maxNgramSize, numHeads } = preset.memory;
 const buckets = layerIds.length * (maxNgramSize - 1) * numHeads;
@@ -37,7 +36,7 @@ for (let round = 0; round < rounds; round++)
     times[i]!.push(performance.now() - start);
   }
 const base = median(times[0]!);
-console.log(`preset=${presetName} threads=${threads} rounds=${rounds}`);
+console.log(`preset=${given.preset} threads=${threads} rounds=${rounds}`);
 for (const [i, { name, state }] of runs.entries()) {
   const ms = median(times[i]!);
   const weights = state.layout.length;

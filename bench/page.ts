@@ -7,27 +7,24 @@
  * `--mbit` is the line, of all answers together; texts travel unpacked, though most hosts pack them. `--slower` is the
  * processor, by the DevTools protocol, which slows the page's thread and not its worker's.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { generateText, loadModel, ortBackend } from "../src/index.ts";
 import { TestBrowser } from "../test/browser/browser.ts";
 import { bundledLibrary, filesIn, startStaticSite } from "../test/browser/static-site.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "3" },
-    mbit: { type: "string" },
-    slower: { type: "string", default: "1" },
-  },
+const values = readOptions({
+  rounds: 3,
+  mbit: undefined,
+  slower: 1,
 });
-const rounds = Number(values.rounds);
+const rounds = values.rounds;
 const folder = mkdtempSync(join(tmpdir(), "engram-page-"));
 const browser = new TestBrowser();
 try {
@@ -48,7 +45,7 @@ try {
   for (let round = 0; round < rounds; round++) {
     const { page } = await browser.open("about:blank");
     const tools = await page.context().newCDPSession(page);
-    await tools.send("Emulation.setCPUThrottlingRate", { rate: Number(values.slower) });
+    await tools.send("Emulation.setCPUThrottlingRate", { rate: values.slower });
     for (const which of ["cold", "warm"] as const) {
       const before = server.requests.length;
       const began = performance.now();

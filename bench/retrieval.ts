@@ -10,9 +10,8 @@
  * text has them), opening stores, the first three rounds. Figures are medians. The batch is new each
  * round.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
 import {
   addressBatch,
   buildAddressing,
@@ -25,17 +24,15 @@ import {
 } from "../src/memory/index.ts";
 import { Random } from "../src/numerics/index.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    tokens: { type: "string", default: "2048" },
-    dim: { type: "string", default: "16" },
-    "rows-per-head": { type: "string", default: "65536" },
-    rounds: { type: "string", default: "40" },
-  },
+const flags = readOptions({
+  tokens: 2048,
+  dim: 16,
+  "rows-per-head": 65536,
+  rounds: 40,
 });
-const tokens = Number(flags.tokens);
-const headDim = Number(flags.dim);
-const bucketRows = Number(flags["rows-per-head"]);
+const tokens = flags.tokens;
+const headDim = flags.dim;
+const bucketRows = flags["rows-per-head"];
 const layout = buildLayout({
   layerIds: [1],
   maxNgramSize: 3,
@@ -77,7 +74,7 @@ const tables = ROW_FORMAT_NAMES.map((name) => {
 });
 const memory_PE = new Float32Array(tokens * C * headDim);
 let distinct = 0;
-for (let round = -3; round < Number(flags.rounds); round++) {
+for (let round = -3; round < flags.rounds; round++) {
   const ids = drawIds();
   const [rows] = await timed("address", round, () =>
     addressBatch(addressing, ids, { sequenceLength: Math.min(tokens, 512) }),

@@ -14,32 +14,29 @@
  * random order, on one table; the figures are medians of the rounds. 32,768 rows are a training batch
  * of 2,048 tokens with 16 rows each.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import koffi from "koffi";
 import { RamStore } from "../src/memory/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { adviseHugePages } from "../src/tensor/backends/onnx/node/index.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    gib: { type: "string", default: "4" },
-    "row-bytes": { type: "string", default: "64" },
-    rows: { type: "string", default: "32768" },
-    rounds: { type: "string", default: "40" },
-    "small-pages": { type: "boolean", default: false },
-    loops: { type: "boolean", default: false },
-  },
+const flags = readOptions({
+  gib: 4,
+  "row-bytes": 64,
+  rows: 32768,
+  rounds: 40,
+  "small-pages": false,
+  loops: false,
 });
-const rowBytes = Number(flags["row-bytes"]);
-const numRows = Math.floor((Number(flags.gib) * 2 ** 30) / rowBytes);
-const batchRows = Number(flags.rows);
-const rounds = Number(flags.rounds);
+const rowBytes = flags["row-bytes"];
+const numRows = Math.floor((flags.gib * 2 ** 30) / rowBytes);
+const batchRows = flags.rows;
+const rounds = flags.rounds;
 
 type RowGather = (table: Uint8Array, rowBytes: number, rows: Uint32Array, into: Uint8Array) => void;
 

@@ -9,7 +9,7 @@
  * same turns in which A is taught something about other words. Medians, and their difference in each of the two; the
  * standard error of the difference is the median absolute deviation of the rounds' differences, by the root of their number.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { fileURLToPath } from "node:url";
 import { loadModel } from "../src/index.ts";
 import { createServer, parseApiKeys } from "../src/server/index.ts";
@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { median } from "./setup/training-run.ts";
 
 const shipped = fileURLToPath(new URL("../assets/shakespeare", import.meta.url));
-const [path = shipped, rounds = "40", asked = "8"] = process.argv.slice(2);
+const { path, rounds, asked } = readWords({ path: shipped, rounds: 40, asked: 8 });
 const folder = await mkdtemp(join(tmpdir(), "engram-bench-scopes-"));
 process.on("exit", () => void rm(folder, { recursive: true, force: true }));
 await using model = await loadModel(path, { memoryDir: folder });
@@ -66,12 +66,12 @@ for (const [name, taught] of [
 ] as const) {
   const times: [number[], number[]] = [[], []];
   const differences: number[] = [];
-  for (let round = 0; round < Number(rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     const of: [number[], number[]] = [[], []];
     for (const state of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
       if (state === 1) await teach(taught);
       else await forget();
-      for (let n = 0; n < Number(asked); n++) of[state].push(await firstToken(same));
+      for (let n = 0; n < asked; n++) of[state].push(await firstToken(same));
     }
     differences.push(median(of[1]) - median(of[0]));
     times[0].push(...of[0]);

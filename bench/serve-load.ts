@@ -10,7 +10,7 @@
  * kind, texts that are not what the same prompt gave alone (near-ties may fall the other way in a batch),
  * latency, and the server's resident memory after each fifth of the time, of which the first warms up.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import autocannon from "autocannon";
 import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -19,11 +19,8 @@ import { startBadClients } from "../test/hostile/bad-clients.ts";
 import { serveModel } from "./setup/serve-process.ts";
 import { untrainedModel } from "./setup/untrained-model.ts";
 
-const modelName = process.argv[2] ?? "tiny";
-const threads = Number(process.argv[3] ?? 2);
-const seconds = Number(process.argv[4] ?? 60);
-const clients = Number(process.argv[5] ?? 64);
-const each = Number(process.argv[6] ?? 1);
+const given = readWords({ model: "tiny", threads: 2, seconds: 60, clients: 64, each: 1 });
+const { model: modelName, threads, seconds, clients, each } = given;
 const isDirectory = existsSync(modelName);
 const directory = isDirectory ? modelName : await untrainedModel(findPreset(modelName));
 const server = await serveModel(directory, ["--threads", `${threads}`, "--parallel", "8"]);

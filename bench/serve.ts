@@ -12,7 +12,7 @@
  * that the prefix cache gives nothing to the server that the library lacks. The texts of library and
  * server are compared.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -24,10 +24,8 @@ import { serveModel } from "./setup/serve-process.ts";
 import { median } from "./setup/training-run.ts";
 import { untrainedModel } from "./setup/untrained-model.ts";
 
-const modelName = process.argv[2] ?? "small";
-const threads = Number(process.argv[3] ?? 2);
-const rounds = Number(process.argv[4] ?? 9);
-const maxTokens = Number(process.argv[5] ?? 64);
+const given = readWords({ model: "small", threads: 2, rounds: 9, maxTokens: 64 });
+const { model: modelName, threads, rounds, maxTokens } = given;
 const isDirectory = existsSync(modelName);
 const directory = isDirectory ? modelName : await untrainedModel(findPreset(modelName));
 const server = await serveModel(directory, ["--threads", `${threads}`, "--parallel", "8"]);

@@ -7,13 +7,13 @@
  * measured is from the call until the other's readers see it, and until the first is told that it is written. Then
  * facts are forgotten, until the other sees them no more: the memory is written anew each time. Needs redis-server.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { FactStore, type FactToAdd } from "../src/facts/index.ts";
 import { FactStream } from "../src/facts/node/fact-stream.ts";
 import { streamAddress } from "../src/facts/node/stream-client.ts";
 import { startServer } from "../test/redis-cluster.ts";
 
-const [facts = 500, held = 2000] = process.argv.slice(2).map(Number);
+const { facts, held } = readWords({ facts: 500, held: 2000 });
 const node = await startServer();
 const address = streamAddress(`redis://${node.host}:${node.port}/bench`);
 const fingerprint = (): Uint8Array => new Uint8Array(32);

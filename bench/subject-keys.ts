@@ -9,7 +9,7 @@
  * control: a wording alone tells something, too. `facts` is how many of each relation and class are asked, each in up to
  * three wordings, which count as one in the errors.
  */
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { askedByPattern, type Fact, factsOf } from "../src/eval/tasks/recall.ts";
@@ -17,9 +17,11 @@ import { packDocuments } from "../src/training/index.ts";
 import { readAll } from "../src/training/node/index.ts";
 import { openTokenizerFile } from "../src/tokenizer/node/index.ts";
 
-const [tokenizerPath, data, most = "60"] = process.argv.slice(2);
-if (tokenizerPath === undefined || data === undefined)
-  throw new Error("expected a tokenizer and the folder of the data");
+const {
+  tokenizer: tokenizerPath,
+  data,
+  most,
+} = readWords({ tokenizer: needed, data: needed, most: 60 });
 const tokenizer = await openTokenizerFile(readFileSync(tokenizerPath, "utf8"));
 const { tokens, starts } = await packDocuments(
   readAll([join(data, "enwiki2015-train-core100.jsonl")]),
@@ -179,7 +181,7 @@ async function readQuestions(): Promise<Question[]> {
     const least = classOf(fact);
     const of = `${fact.relation} ${least}`;
     const before = asked.get(of) ?? 0;
-    if (before >= Number(most)) continue;
+    if (before >= most) continue;
     asked.set(of, before + 1);
     for (const prompt of fact.prompts.slice(0, 3)) {
       const ids = await tokenizer.encode(`\n${prompt}`);

@@ -10,25 +10,22 @@
  * of each file is a hole. Rounds take the sizes in turn. Prints one line a size and the ratio of the largest to the
  * smallest.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { Random } from "../src/numerics/index.ts";
 import { openFileRanges } from "../src/bytes/node/index.ts";
 import { type RowStore, rowsInRanges } from "../src/memory/index.ts";
 import { summary } from "./setup/row-traces.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    "row-bytes": { type: "string", default: "64" },
-    reads: { type: "string", default: "2000" },
-    rounds: { type: "string", default: "5" },
-    dir: { type: "string", default: tmpdir() },
-  },
+const flags = readOptions({
+  "row-bytes": 64,
+  reads: 2000,
+  rounds: 5,
+  dir: tmpdir(),
 });
-const rowBytes = Number(flags["row-bytes"]);
+const rowBytes = flags["row-bytes"];
 const written = 20_000;
 const folder = await mkdtemp(join(flags.dir, "engram-growth-"));
 const random = Random.fromSeed(3);
@@ -57,9 +54,9 @@ try {
     sizes.push({ numRows, store, rows, times: [] });
   }
   const into = new Uint8Array(16 * rowBytes);
-  for (let round = 0; round < Number(flags.rounds); round++)
+  for (let round = 0; round < flags.rounds; round++)
     for (const { store, rows, times } of sizes)
-      for (let i = 0; i < Number(flags.reads); i++) {
+      for (let i = 0; i < flags.reads; i++) {
         const asked = Uint32Array.from(
           { length: 16 },
           () => rows[Math.floor(random.uniform() * rows.length)]!,

@@ -10,8 +10,7 @@
  * wrong answers are counted; a wrong one ends the program with an error. Nodes, client and network share this
  * machine's cores.
  */
-import "./setup/command-line.ts";
-import { parseArgs } from "node:util";
+import { readOptions } from "./setup/command-line.ts";
 import { Random } from "../src/numerics/index.ts";
 import { cached, RamStore, type RowStore } from "../src/memory/index.ts";
 import { openValkeyStore, writeValkeyTable } from "../src/memory/stores/valkey/node/index.ts";
@@ -19,18 +18,16 @@ import { formatOf } from "../test/conformance/table-fixture.ts";
 import { kill, redisServer, startCluster, withoutRedis } from "../test/redis-cluster.ts";
 import { summary } from "./setup/row-traces.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    rows: { type: "string", default: "200000" },
-    "row-bytes": { type: "string", default: "264" },
-    batch: { type: "string", default: "48" },
-    reads: { type: "string", default: "2000" },
-    rounds: { type: "string", default: "5" },
-  },
+const flags = readOptions({
+  rows: 200000,
+  "row-bytes": 264,
+  batch: 48,
+  reads: 2000,
+  rounds: 5,
 });
-const numRows = Number(flags.rows);
-const rowBytes = Number(flags["row-bytes"]);
-const batch = Number(flags.batch);
+const numRows = flags.rows;
+const rowBytes = flags["row-bytes"];
+const batch = flags.batch;
 if (redisServer === undefined) throw new Error(withoutRedis);
 
 const random = Random.fromSeed(5);
@@ -50,9 +47,9 @@ try {
     { name: "cache of a quarter over the cluster", store: cache, times: [] },
   ];
   const into = new Uint8Array(batch * rowBytes);
-  for (let round = 0; round < Number(flags.rounds); round++)
+  for (let round = 0; round < flags.rounds; round++)
     for (const { store, times } of stores)
-      for (let i = 0; i < Number(flags.reads); i++) {
+      for (let i = 0; i < flags.reads; i++) {
         const rows = drawRows();
         const start = performance.now();
         await store.read(rows, into);

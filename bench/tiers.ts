@@ -13,13 +13,12 @@
  * by itself because a cache that was not warmed is still filling. Page cache beside our own cache is not capped
  * within a round: for that run it under `systemd-run --scope -p MemoryMax=...`.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { openFileRanges } from "../src/bytes/node/index.ts";
 import {
@@ -34,22 +33,20 @@ import { openTableFile, writeTableFile } from "../src/memory/stores/ranges/node/
 import { countRows, rowsOfToken, summary, traceOfText } from "./setup/row-traces.ts";
 
 const sample = fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url));
-const { values: flags } = parseArgs({
-  options: {
-    mib: { type: "string", default: "1024" },
-    text: { type: "string", default: sample },
-    share: { type: "string", default: "0.25" },
-    tokens: { type: "string", default: "4000" },
-    rounds: { type: "string", default: "5" },
-    dir: { type: "string", default: tmpdir() },
-  },
+const flags = readOptions({
+  mib: 1024,
+  text: sample,
+  share: 0.25,
+  tokens: 4000,
+  rounds: 5,
+  dir: tmpdir(),
 });
 const format = rowFormat("bf16", 32);
 const { rowBytes } = format;
-const tokens = Number(flags.tokens);
-const rounds = Number(flags.rounds);
+const tokens = flags.tokens;
+const rounds = flags.rounds;
 const trace = traceOfText(flags.text, {
-  bucketRows: Math.floor((Number(flags.mib) * 2 ** 20) / rowBytes / 16),
+  bucketRows: Math.floor((flags.mib * 2 ** 20) / rowBytes / 16),
 });
 const { numRows, columns } = trace;
 const half = Math.floor(trace.numTokens / 2);
@@ -76,7 +73,7 @@ try {
     rowsInRanges(await openFileRanges(path), { rowBytes, numRows, offset: rowsAt });
   const ram = new RamStore({ numRows, rowBytes });
   await fill(ram);
-  const bytes = Number(flags.share) * numRows * rowBytes;
+  const bytes = flags.share * numRows * rowBytes;
   const hot = countRows(trace, { from: 0, to: half });
   const tiers: { name: string; store: RowStore; isCold: boolean }[] = [
     { name: "ram", store: ram, isCold: false },

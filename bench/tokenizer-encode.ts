@@ -9,20 +9,14 @@
  * `decode` of all ids. Outside: reading and parsing. The ids of both are compared. One CSV row after
  * its header; bytes are UTF-8.
  */
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
 import { parseTokenizerJson } from "../src/tokenizer/index.ts";
 import { createLibraryTokenizer } from "../src/tokenizer/library.ts";
 
-const { values: flags, positionals } = parseArgs({
-  options: { "library-mb": { type: "string", default: "5" } },
-  allowPositionals: true,
-});
-const [definition, file] = positionals;
-if (definition === undefined || file === undefined)
-  throw new Error("usage: node bench/tokenizer-encode.ts TOKENIZER.json FILE.jsonl");
+const flags = readWords({ definition: needed, file: needed }, { "library-mb": 5 });
+const { definition, file } = flags;
 
 const json = readFileSync(definition, "utf8");
 const texts = readFileSync(file, "utf8")
@@ -49,7 +43,7 @@ const decoding = time(Infinity, (i) => {
   if (tokenizer.decode(ids[i] ?? []) !== texts[i]) throw new Error(`document ${i} does not return`);
 });
 const library = await createLibraryTokenizer(JSON.parse(json) as object);
-const sample = Number(flags["library-mb"]) * 1e6;
+const sample = flags["library-mb"] * 1e6;
 const slow = time(sample, (i) => {
   const expected = library.encode(texts[i] ?? "", { add_special_tokens: false }).ids;
   if (expected.join() !== ids[i]?.join()) throw new Error(`document ${i}: ids differ`);

@@ -8,23 +8,15 @@
  * counting, merging. Outside: writing the result. Peak memory is the whole process's, as the operating
  * system saw it. One CSV row after its header.
  */
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
 import { toTokenizerJson, trainBpe } from "../src/tokenizer/index.ts";
 
-const { values: flags, positionals } = parseArgs({
-  options: {
-    "vocab-size": { type: "string", default: "8192" },
-    out: { type: "string" },
-  },
-  allowPositionals: true,
-});
-const [file] = positionals;
-if (file === undefined) throw new Error("usage: node bench/tokenizer-train.ts FILE.jsonl");
+const flags = readWords({ file: needed }, { "vocab-size": 8192, out: undefined });
+const { file } = flags;
 
 let bytes = 0;
 let countedAt = 0;
@@ -40,7 +32,7 @@ async function* texts(path: string): AsyncGenerator<string> {
 
 const start = performance.now();
 const definition = await trainBpe(texts(file), {
-  vocabSize: Number(flags["vocab-size"]),
+  vocabSize: flags["vocab-size"],
   onProgress: ({ phase }) => {
     if (phase === "count") countedAt = performance.now();
   },

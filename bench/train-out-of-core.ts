@@ -18,14 +18,13 @@
  * rows nobody could fetch ahead, is printed by itself as "cold". At the end: a checkpoint of each run after
  * another block, time and bytes. Losses of the runs must be equal to the bit.
  */
-import "./setup/command-line.ts";
+import { readOptions } from "./setup/command-line.ts";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import type { TokenStream } from "../src/inference/index.ts";
 import {
@@ -61,19 +60,17 @@ import { saveTrainingState } from "../src/training/node/index.ts";
 import { median } from "./setup/training-run.ts";
 
 const sample = fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url));
-const { values: flags } = parseArgs({
-  options: {
-    preset: { type: "string", default: "small" },
-    "bucket-rows": { type: "string", default: "250000" },
-    share: { type: "string", default: "0.25" },
-    text: { type: "string", default: sample },
-    tokenizer: { type: "string" },
-    threads: { type: "string", default: "2" },
-    rounds: { type: "string", default: "3" },
-    steps: { type: "string", default: "3" },
-    "warm-up": { type: "string", default: "2" },
-    dir: { type: "string", default: tmpdir() },
-  },
+const flags = readOptions({
+  preset: "small",
+  "bucket-rows": 250000,
+  share: 0.25,
+  text: sample,
+  tokenizer: undefined,
+  threads: 2,
+  rounds: 3,
+  steps: 3,
+  "warm-up": 2,
+  dir: tmpdir(),
 });
 /** Enough for every step of this bench, and read in a second or two. */
 const TEXT_CHARACTERS = 6_000_000;
@@ -81,8 +78,8 @@ const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 const preset = findPreset(flags.preset);
 // Every sequence reads its rows and changes them, from the first step on.
 const recipe = { ...preset.training, steps: 1_000_000, memoryFadeIn: 0 };
-const stepsOfBlock = Number(flags.steps);
-const backend = ortBackend({ threads: Number(flags.threads) });
+const stepsOfBlock = flags.steps;
+const backend = ortBackend({ threads: flags.threads });
 const folder = await mkdtemp(join(flags.dir, "engram-out-of-core-"));
 
 async function readText(path: string): Promise<string[]> {
@@ -123,7 +120,7 @@ const stream: TokenStream = await packDocuments(documents(), tokenizer);
 const tokenMap = buildTokenMap(tokenizer);
 const engram: EngramConfig = {
   ...preset.memory,
-  minBucketRows: preset.memory.minBucketRows.map(() => Number(flags["bucket-rows"])),
+  minBucketRows: preset.memory.minBucketRows.map(() => flags["bucket-rows"]),
   padTokenId: tokenizer.eosTokenId!,
   compressedVocabSize: tokenMap.compressedVocabSize,
   seed: 0,
@@ -234,7 +231,7 @@ try {
     const memory = planTableMemory({
       numRows: shape.numRows,
       rowBytes,
-      bytes: Math.floor(Number(flags.share) * shape.numRows * rowBytes),
+      bytes: Math.floor(flags.share * shape.numRows * rowBytes),
       leastRows: 2 * recipe.batch * recipe.length * recipe.accumulate * 2 * engram.numHeads,
     });
     return new OutOfCoreTrainedTable(shape, { path: logPath(shape.layerId), memory });
@@ -274,14 +271,14 @@ try {
   console.log(
     `first step, cold: in RAM ${cold[0]!.total.toFixed(0)} ms, on disk ${cold[1]!.total.toFixed(0)} ms`,
   );
-  const warmUp = Number(flags["warm-up"]);
+  const warmUp = flags["warm-up"];
   await block(ram, { count: warmUp });
   await block(disk, { count: warmUp });
 
   const kinds = ["as the kernel keeps them", "thrown out before each step"] as const;
   const results = kinds.map(() => ({ ram: [] as Block[], disk: [] as Block[] }));
   const before = statsOf(disk);
-  for (let round = 0; round < Number(flags.rounds); round++)
+  for (let round = 0; round < flags.rounds; round++)
     for (const [kind, result] of results.entries()) {
       result.ram.push(await block(ram, { count: stepsOfBlock }));
       result.disk.push(await block(disk, { count: stepsOfBlock, isEvicting: kind === 1 }));
@@ -309,7 +306,7 @@ try {
       ].join("\n"),
     );
   }
-  const done = 2 * stepsOfBlock * Number(flags.rounds);
+  const done = 2 * stepsOfBlock * flags.rounds;
   const each = (name: keyof typeof after): number => (after[name] - before[name]) / done;
   console.log(
     `a step: ${each("misses").toFixed(0)} rows fetched of ${(each("hits") + each("misses")).toFixed(0)} accesses in ` +

@@ -10,7 +10,7 @@
  * and products take turns within a round; the ratio is of medians over the rounds.
  * Products of the optimizer (Muon) count as overhead, not as the model's.
  */
-import "./setup/command-line.ts";
+import { readWords } from "./setup/command-line.ts";
 import { trainGraph } from "../src/model/index.ts";
 import {
   type Binding,
@@ -24,11 +24,10 @@ import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { findPreset } from "../src/training/index.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
-const presetName = process.argv[2] ?? "small";
-const threads = Number(process.argv[3] ?? 2);
-const rounds = Number(process.argv[4] ?? 7);
+const given = readWords({ preset: "small", threads: 2, rounds: 7, matrices: undefined });
+const { preset: presetName, threads, rounds } = given;
 const found = findPreset(presetName);
-const matrices = (process.argv[5] ?? found.training.matrices) as "adamw" | "muon";
+const matrices = (given.matrices ?? found.training.matrices) as "adamw" | "muon";
 const preset = { ...found, training: { ...found.training, matrices } };
 const backend = ortBackend({ threads });
 const { model, trainer } = await benchRun(preset, { backend });

@@ -7,11 +7,10 @@
  *
  * TARGET is a platform and an architecture in Node's words: linux-arm64, darwin-arm64, win32-x64, win32-arm64.
  */
-import "../bench/setup/command-line.ts";
+import { readWords } from "../bench/setup/command-line.ts";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { InvalidConfigError } from "../src/errors.ts";
 import {
   developmentLibrary,
@@ -20,13 +19,9 @@ import {
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const engine = join(root, "engine");
-const { values, positionals } = parseArgs({
-  options: { out: { type: "string" } },
-  allowPositionals: true,
-});
-const [target] = positionals;
+const { target, out: outFolder } = readWords({ target: undefined }, { out: undefined });
 
-if (target !== undefined) writePackage(target, values.out);
+if (target !== undefined) writePackage(target, outFolder);
 else {
   copy([libraryFor("linux-x64")], join(engine, "linux-x64"));
   copy(Object.values(developmentWasm()), join(engine, "wasm"));

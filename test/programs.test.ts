@@ -49,12 +49,16 @@ for (const example of readdirSync(join(root, "examples")))
   });
 
 test("a mistake on a program's command line is one line, without a stack", async () => {
-  for (const [program, word] of [
-    ["bench/table-growth.ts", "--no-such-option"],
-    ["bench/decode.ts", "no-such-preset"],
+  for (const [program, words, said] of [
+    ["bench/table-growth.ts", ["--no-such-option"], "--no-such-option"],
+    ["bench/table-growth.ts", ["--rounds", "many"], 'a number for --rounds, got "many"'],
+    ["bench/matmul-rate.ts", ["1", ""], 'a number for seconds, got ""'],
+    ["bench/matmul-rate.ts", ["1", "1", "1"], "at most 2 words .threads seconds., got 3"],
+    ["bench/tokenizer-train.ts", [], "file has to be given"],
+    ["bench/decode.ts", ["no-such-preset"], "no-such-preset"],
   ] as const) {
-    const { code, stderr } = await run(program, { words: [word] });
+    const { code, stderr } = await run(program, { words });
     assert.equal(code, 2, stderr);
-    assert.match(stderr, new RegExp(`${word}[^\\n]*\\n--help says how it is called\\n$`));
+    assert.match(stderr, new RegExp(`${said}[^\\n]*\\n--help says how it is called\\n$`));
   }
 });

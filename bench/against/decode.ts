@@ -11,14 +11,13 @@
  * medians of the clock and of processor time. The Python needs llama-cpp-python, of which a current one builds from its
  * source package; node-llama-cpp is looked for from the current directory (npm install --no-save node-llama-cpp).
  */
-import "../setup/command-line.ts";
+import { readOptions } from "../setup/command-line.ts";
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { argmax, Decoder } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/load-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
@@ -26,24 +25,17 @@ import { findBenchPreset } from "../setup/thirty-million.ts";
 import { type GgufDtype, randomGguf } from "../setup/random-gguf.ts";
 import { quantile } from "../setup/decode-rounds.ts";
 
-const { values: given } = parseArgs({
-  options: {
-    model: { type: "string", default: "30m" },
-    dtype: { type: "string", default: "f32" },
-    context: { type: "string", default: "64" },
-    threads: { type: "string", default: "1" },
-    rounds: { type: "string", default: "15" },
-    tokens: { type: "string", default: "8" },
-    prefill: { type: "boolean", default: false },
-    peer: { type: "string", default: "python" },
-  },
+const given = readOptions({
+  model: "30m",
+  dtype: "f32",
+  context: 64,
+  threads: 1,
+  rounds: 15,
+  tokens: 8,
+  prefill: false,
+  peer: "python",
 });
-const [context, threads, rounds, tokens] = [
-  given.context,
-  given.threads,
-  given.rounds,
-  given.tokens,
-].map(Number) as [number, number, number, number];
+const { context, threads, rounds, tokens } = given;
 const capacity = context + tokens + 1;
 
 const folder = await mkdtemp(join(tmpdir(), "engram-against-"));

@@ -11,26 +11,18 @@
  * ours. Theirs is `llama-server` where LLAMA_SERVER names one (with slots for all clients), otherwise
  * llama-cpp-python's own, which answers one request after the other (pip install 'llama-cpp-python[server]').
  */
-import "../setup/command-line.ts";
+import { needed, readWords } from "../setup/command-line.ts";
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { quantile } from "../setup/decode-rounds.ts";
 
-const { values: given, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    threads: { type: "string", default: "1" },
-    rounds: { type: "string", default: "5" },
-    tokens: { type: "string", default: "64" },
-    clients: { type: "string", default: "1,8" },
-    context: { type: "string", default: "512" },
-  },
-});
-const [model] = positionals;
-if (model === undefined) throw new Error("which model? --help says how it is called");
+const given = readWords(
+  { model: needed },
+  { threads: 1, rounds: 5, tokens: 64, clients: "1,8", context: 512 },
+);
+const { model } = given;
 const clients = given.clients.split(",").map(Number);
 const most = Math.max(...clients);
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -79,7 +71,7 @@ try {
   for (const count of clients) {
     const all: Record<"ours" | "theirs", Turn[]> = { ours: [], theirs: [] };
     turns.set(count, all);
-    for (let round = -1; round < Number(given.rounds); round++)
+    for (let round = -1; round < given.rounds; round++)
       for (const side of round % 2 === 0
         ? (["ours", "theirs"] as const)
         : (["theirs", "ours"] as const)) {
@@ -139,7 +131,7 @@ async function ask(
         headers: { "content-type": "application/json" },
         body: JSON.stringify({
           prompt: `Story ${round} of ${i}: once upon a time there was a fox who`,
-          max_tokens: Number(given.tokens),
+          max_tokens: given.tokens,
           temperature: 0,
         }),
       });

@@ -31,6 +31,13 @@ export const sampleText: string = fileURLToPath(
   new URL("../../assets/tinyshakespeare.txt", import.meta.url),
 );
 
+/** What `textModel` is asked for, as options of a program. */
+export const textOptions: {
+  readonly text: string;
+  readonly tokenizer: undefined;
+  readonly preset: string;
+} = { text: sampleText, tokenizer: undefined, preset: "small" };
+
 export interface TextModel {
   readonly config: ModelConfig;
   readonly format: RowFormat;
