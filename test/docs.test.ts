@@ -61,6 +61,17 @@ test("a link to no file, to no heading and to the root of a disk is dead", () =>
   assert.deepEqual(deadLinks(join(root, "ARCHITECTURE.md"), links, headings), links.slice(2));
 });
 
+test("a decision has a number of its own, and begins with it", () => {
+  const files = globSync("docs/decisions/*.md", { cwd: root }).toSorted();
+  const numbers = files.map((file) => Number(/(\d+)-[^/]+$/.exec(file)![1]));
+  assert.deepEqual(
+    numbers,
+    files.map((_, i) => i + 1),
+  );
+  for (const [i, file] of files.entries())
+    assert.ok(readFileSync(join(root, file), "utf8").startsWith(`# ${i + 1}. `), file);
+});
+
 test("the documentation is built: exported names are described, and links have targets below any path", async (t) => {
   const site = mkdtempSync(join(tmpdir(), "engram-docs-"));
   t.after(() => rmSync(site, { recursive: true }));
