@@ -14,6 +14,9 @@ import { allowFrames } from "../../web/src/share.ts";
 import { keepForOffline, removeOffline } from "./offline.ts";
 import { openRequest, sampleText } from "./places.ts";
 
+/** Milliseconds with an open model: the processor and the line are first for what it reads and writes. */
+const OFFLINE_AFTER = 5000;
+
 const worker = new Worker(new URL("./server-worker.ts", import.meta.url), {
   type: "module",
   name: "engram",
@@ -31,25 +34,25 @@ host.removeKept = async () => {
 
 /** Ranges of one file are told one by one. */
 const parts = new Map<string, Progress>();
-caller
-  .call(
-    "open",
-    { ...openRequest(), sample: sampleText },
-    {
-      onPiece(piece: Progress) {
-        parts.set(`${piece.file} ${piece.totalBytes}`, piece);
-        let [bytes, total] = [0, 0];
-        for (const one of parts.values()) {
-          bytes += one.bytes;
-          total += one.totalBytes ?? one.bytes;
-        }
-        host.progress = { bytes, total };
-      },
+const opened = caller.call(
+  "open",
+  { ...openRequest(), sample: sampleText },
+  {
+    onPiece(piece: Progress) {
+      parts.set(`${piece.file} ${piece.totalBytes}`, piece);
+      let [bytes, total] = [0, 0];
+      for (const one of parts.values()) {
+        bytes += one.bytes;
+        total += one.totalBytes ?? one.bytes;
+      }
+      host.progress = { bytes, total };
     },
-  )
-  .then(
-    () => void keepForOffline().catch(() => undefined),
-    (error: Error) => (host.failure = error),
-  );
+  },
+) as Promise<void>;
+host.opened = opened;
+opened.then(
+  () => void setTimeout(() => void keepForOffline().catch(() => undefined), OFFLINE_AFTER),
+  (error: Error) => (host.failure = error),
+);
 
 mount(App, { target: document.querySelector("#app")! });

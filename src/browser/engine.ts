@@ -10,39 +10,70 @@ export interface EngineFiles {
   readonly wasm: string;
 }
 
+/** Of the platform's WebAssembly, what is used. Modules and instances are its own. */
+const { WebAssembly } = globalThis as unknown as {
+  readonly WebAssembly: {
+    compileStreaming(response: Response): Promise<object>;
+    instantiate(module: object, imports: object): Promise<object>;
+    readonly CompileError: new () => Error;
+  };
+};
+
 export async function fetchEngine(
   { module, wasm }: EngineFiles,
   { threads, fetch }: { readonly threads: number; readonly fetch: typeof globalThis.fetch },
 ): Promise<OrtModule> {
-  const [{ default: make }, wasmBinary] = await Promise.all([
+  const [{ default: make }, compiled] = await Promise.all([
     import(/* @vite-ignore */ module) as Promise<{ default: MakeOrtModule }>,
-    fetchUnpacked(wasm, fetch),
+    fetchCompiled(wasm, fetch),
   ]);
   try {
-    return await make({ numThreads: threads, wasmBinary });
+    return await new Promise((resolve, reject) => {
+      make({
+        numThreads: threads,
+        instantiateWasm: (imports, done) =>
+          void WebAssembly.instantiate(compiled, imports)
+            .then((instance) => done(instance, compiled))
+            .catch(reject),
+      }).then(resolve, reject);
+    });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BackendError(
-      `the engine does not start: ${reason}; it needs WebAssembly with SIMD and threads`,
-      { cause },
-    );
+    throw doesNotStart(cause);
   }
 }
 
-async function fetchUnpacked(address: string, fetch: typeof globalThis.fetch): Promise<Uint8Array> {
-  let response: Response;
-  let bytes: Uint8Array<ArrayBuffer>;
+function doesNotStart(cause: unknown): BackendError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new BackendError(
+    `the engine does not start: ${reason}; it needs WebAssembly with SIMD and threads`,
+    { cause },
+  );
+}
+
+/** Unpacked and compiled as it comes. */
+async function fetchCompiled(address: string, fetch: typeof globalThis.fetch): Promise<object> {
   try {
-    response = await fetch(address);
+    const response = await fetch(address);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trimEnd());
-    bytes = new Uint8Array(await response.arrayBuffer());
+    const headers = { "content-type": "application/wasm" };
+    const unpacked = new Response(await unpack(response.body!), { headers });
+    return await WebAssembly.compileStreaming(unpacked);
   } catch (cause) {
+    if (cause instanceof WebAssembly.CompileError) throw doesNotStart(cause);
     throw new StoreError(`${address}: the engine was not found: ${(cause as Error).message}`, {
       cause,
     });
   }
-  // Some servers unpack such a file themselves.
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  const unpacked = new Response(bytes).body!.pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(unpacked).arrayBuffer());
+}
+
+/** Some servers unpack such a file themselves: its first bytes say what has come. */
+async function unpack(
+  packed: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  const [looked, whole] = packed.tee();
+  const reader = looked.getReader();
+  const { value: first = new Uint8Array(0) } = await reader.read();
+  void reader.cancel();
+  if (first[0] !== 0x1f || (first.length > 1 && first[1] !== 0x8b)) return whole;
+  return whole.pipeThrough(new DecompressionStream("gzip"));
 }

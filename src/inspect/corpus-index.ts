@@ -11,7 +11,6 @@ import {
   addressBatch,
   compressInto,
   type CorpusFacts,
-  contextOf,
   type HashedMemory,
   indexCorpus,
   NgramIndex,
@@ -131,16 +130,17 @@ export class CorpusIndex {
     };
     for (let n = 0; ngrams.next(); n++) {
       if (n % stretch === 0) await rest();
-      const ids = [ngrams.id, ...contextOf(ngrams)];
-      let number = compressed(ngrams.id);
-      for (let back = 1; back < ids.length; back++) {
+      const { id, ids, place, depth, count } = ngrams;
+      let number = compressed(id);
+      for (let back = 1; back <= depth; back++) {
         const { ids: listed, counts } = found[back - 1]!;
-        number = interners[back - 1]!.intern(number, compressed(ids[back]!));
+        number = interners[back - 1]!.intern(number, compressed(ids[place - back]!));
         if (number === counts.length) {
-          for (let i = back; i >= 0; i--) listed.push(ids[i]!);
+          for (let i = back; i > 0; i--) listed.push(ids[place - i]!);
+          listed.push(id);
           counts.push(0);
         }
-        counts[number]! += ngrams.count;
+        counts[number]! += count;
       }
     }
     return new CorpusIndex(parts, {

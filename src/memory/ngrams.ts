@@ -58,11 +58,12 @@ export class NgramIndex {
     const [keys, values] = [this.#keys, this.#values];
     this.#keys = new Float64Array(2 * keys.length).fill(free);
     this.#values = new Uint32Array(2 * keys.length);
-    for (const [i, key] of keys.entries())
-      if (key !== free) {
-        const slot = this.#slot(key);
-        this.#keys[slot] = key;
-        this.#values[slot] = values[i]!;
-      }
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      if (key === free) continue;
+      const slot = this.#slot(key);
+      this.#keys[slot] = key;
+      this.#values[slot] = values[i]!;
+    }
   }
 }

@@ -1,5 +1,6 @@
+// oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /** Parts of a memory that a request takes away, in the words of every route that has a memory read. */
-import * as z from "zod";
+import * as z from "zod/mini";
 
 export interface Ablate {
   readonly layers: readonly number[];
@@ -10,21 +11,23 @@ export interface Ablate {
 
 export const nothingTaken: Ablate = { layers: [], orders: [], heads: [], rows: [] };
 
-const whole = z.int().min(0);
-const few = z.array(whole).max(1024);
+const whole = z.int().check(z.minimum(0));
+const few = z.array(whole).check(z.maxLength(1024));
 const rowOfLayer = z.strictObject({ layer: whole, row: whole });
 
-export const ablateSchema: z.ZodType<Ablate> = z
+export const ablateSchema: z.ZodMiniType<Ablate> = z
   .strictObject({
-    layers: few.default([]),
-    orders: few.default([]).describe("lengths of n-grams; 2 means pairs of tokens"),
-    heads: few.default([]).describe("hash heads, counted from 0"),
+    layers: z._default(few, []),
+    orders: z._default(few, []).check(z.describe("lengths of n-grams; 2 means pairs of tokens")),
+    heads: z._default(few, []).check(z.describe("hash heads, counted from 0")),
     rows: z
-      .array(rowOfLayer)
-      .max(1024)
-      .default([])
-      .describe(
-        "rows of the layers' tables; the rows read after a token (layers[].after.rows) affect the token after it",
+      ._default(z.array(rowOfLayer).check(z.maxLength(1024)), [])
+      .check(
+        z.describe(
+          "rows of the layers' tables; the rows read after a token (layers[].after.rows) affect the token after it",
+        ),
       ),
   })
-  .describe("parts of the memory to read as zeros: everything that any of the lists names");
+  .check(
+    z.describe("parts of the memory to read as zeros: everything that any of the lists names"),
+  );

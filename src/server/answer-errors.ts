@@ -4,7 +4,7 @@
  */
 import type { Hono } from "hono";
 import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
-import { methodsOf } from "./openapi.ts";
+import { methodsOf } from "./route-table.ts";
 
 /** `onError` is called for failures of the server. A disconnected client is not one. */
 export function reporter(

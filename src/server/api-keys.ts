@@ -1,11 +1,8 @@
 /**
  * Several keys for one server: whose scopes each may read and write, how much it may teach, and whether it may see what
- * all do. Reads the text of a file of keys; opens none. Keys are kept as digests.
+ * all do. Keys are kept as digests. Knows no file.
  */
-import * as z from "zod";
-import { FormatError, InvalidConfigError } from "../errors.ts";
-import { isFactName, type Quota } from "../facts/index.ts";
-import { sentenceOf } from "../schema-words.ts";
+import type { Quota } from "../facts/index.ts";
 
 /** Who asks. */
 export interface Principal {
@@ -28,69 +25,6 @@ export const onlyPrincipal: Principal = {
 
 /** By the SHA-256 of their keys: to look one up takes as long whatever was given. */
 export type ApiKeys = ReadonlyMap<string, Principal>;
-
-const name = z
-  .string()
-  .refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"');
-
-const fileSchema = z.strictObject({
-  keys: z
-    .array(
-      z
-        .strictObject({
-          name,
-          key: z
-            .string()
-            .regex(/^[\x21-\x7E]{16,256}$/, "expected 16 to 256 printable characters, no spaces")
-            .optional(),
-          sha256: z
-            .string()
-            .regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits")
-            .optional(),
-          scopes: z.record(name, z.enum(["read", "write"])).default({}),
-          admin: z.boolean().default(false),
-          max_facts: z.int().min(0).optional(),
-          max_bytes: z.int().min(0).optional(),
-        })
-        .refine(({ key, sha256 }) => (key === undefined) !== (sha256 === undefined), {
-          path: ["key"],
-          message: "expected a key, or its sha256 in place of it",
-        })
-        .refine(({ admin, scopes }) => admin || Object.keys(scopes).length > 0, {
-          path: ["scopes"],
-          message: "expected at least one scope, or admin true",
-        }),
-    )
-    .min(1),
-});
-
-/** Throws `FormatError` or `InvalidConfigError`, which begin with `where`. */
-export async function parseApiKeys(text: string, where: string): Promise<ApiKeys> {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    // The parser's message would show a part of the file.
-    throw new FormatError(`${where} is not JSON`);
-  }
-  const parsed = fileSchema.safeParse(json);
-  if (!parsed.success) throw new InvalidConfigError(`${where}: ${sentenceOf(parsed.error)}`);
-  const keys = new Map<string, Principal>();
-  const names = new Set<string>();
-  for (const one of parsed.data.keys) {
-    const digest = one.sha256 ?? (await digestOf(one.key!));
-    if (keys.has(digest) || names.has(one.name))
-      throw new InvalidConfigError(`${where}: the key or the name "${one.name}" is there twice`);
-    names.add(one.name);
-    keys.set(digest, {
-      name: one.name,
-      scopes: one.admin ? undefined : new Map(Object.entries(one.scopes)),
-      isAdmin: one.admin,
-      quota: { maxFacts: one.max_facts, maxBytes: one.max_bytes },
-    });
-  }
-  return keys;
-}
 
 export async function digestOf(key: string): Promise<string> {
   const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));

@@ -2,7 +2,7 @@
  * Parses request bodies by their schemas, with limits that are checked before the work that they limit. Small bodies
  * are parsed on the server's thread, large ones in a worker. Knows no request.
  */
-import type * as z from "zod";
+import type * as z from "zod/mini";
 import type { Tasks } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import {
@@ -55,7 +55,7 @@ export interface Bodies {
 
 export type BodyName = keyof Bodies;
 
-const bodySchemas: { readonly [Name in BodyName]: z.ZodType<Bodies[Name]> } = {
+const bodySchemas: { readonly [Name in BodyName]: z.ZodMiniType<Bodies[Name]> } = {
   chat: chatSchema,
   collisions: collisionSchema,
   completion: completionSchema,

@@ -2,28 +2,33 @@
  * Schemas of what only conversations have: messages, tools, and the form of an answer. Messages come out as templates
  * take them. Knows no sampling.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatMessage } from "../chat/index.ts";
 import type { Maybe } from "./neutral-fields.ts";
 
-const textParts = z
-  .array(z.strictObject({ type: z.literal("text"), text: z.string() }))
-  .transform((parts) => parts.map(({ text }) => text).join(""));
+const textParts = z.pipe(
+  z.array(z.strictObject({ type: z.literal("text"), text: z.string() })),
+  z.transform((parts) => parts.map(({ text }) => text).join("")),
+);
 
 /** A JSON schema. The grammar library checks it. */
 const jsonObject = z.record(z.string(), z.unknown());
 
-const callSchema = z
-  .strictObject({
-    id: z.string().max(200),
+const callSchema = z.pipe(
+  z.strictObject({
+    id: z.string().check(z.maxLength(200)),
     type: z.literal("function"),
-    function: z.strictObject({ name: z.string().max(200), arguments: z.string() }),
-  })
-  .transform(({ id, function: { name, arguments: text } }) => ({
+    function: z.strictObject({
+      name: z.string().check(z.maxLength(200)),
+      arguments: z.string(),
+    }),
+  }),
+  z.transform(({ id, function: { name, arguments: text } }) => ({
     id,
     name,
     arguments: jsonOrText(text),
-  }));
+  })),
+);
 
 /** The arguments of a call that was cut off are not JSON. They stay a text. */
 function jsonOrText(text: string): unknown {
@@ -42,34 +47,40 @@ const messageSchema = z.discriminatedUnion("role", [
   z.strictObject({
     role: z.enum(["system", "developer", "user"]),
     content: contentSchema,
-    name: z.string().nullish(),
+    name: z.nullish(z.string()),
   }),
-  z
-    .strictObject({
-      role: z.literal("assistant"),
-      content: contentSchema.nullish(),
-      name: z.string().nullish(),
-      refusal: z.null().optional(),
-      tool_calls: z.array(callSchema).max(128).nullish(),
-    })
-    .refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
-      path: ["content"],
-      message: "expected a text, or tool_calls beside it",
-    })
-    .transform(({ content, tool_calls: toolCalls, role }) => ({
+  z.pipe(
+    z
+      .strictObject({
+        role: z.literal("assistant"),
+        content: z.nullish(contentSchema),
+        name: z.nullish(z.string()),
+        refusal: z.optional(z.null()),
+        tool_calls: z.nullish(z.array(callSchema).check(z.maxLength(128))),
+      })
+      .check(
+        z.refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
+          path: ["content"],
+          error: "expected a text, or tool_calls beside it",
+        }),
+      ),
+    z.transform(({ content, tool_calls: toolCalls, role }) => ({
       role,
       content: content ?? "",
       ...(toolCalls && { toolCalls }),
     })),
+  ),
   z.strictObject({
     role: z.literal("tool"),
     content: contentSchema,
     tool_call_id: z.string(),
-    name: z.string().nullish(),
+    name: z.nullish(z.string()),
   }),
 ]);
 
-export const messagesSchema: z.ZodType<ChatMessage[]> = z.array(messageSchema).min(1).max(4096);
+export const messagesSchema: z.ZodMiniType<ChatMessage[]> = z
+  .array(messageSchema)
+  .check(z.minLength(1), z.maxLength(4096));
 
 interface FunctionTool {
   readonly type: "function";
@@ -104,54 +115,59 @@ export interface AnswerFields {
 
 const functionName = z
   .string()
-  .regex(/^[\w.-]{1,64}$/, "expected 1 to 64 letters, digits, underscores, dots and dashes");
+  .check(
+    z.regex(/^[\w.-]{1,64}$/, "expected 1 to 64 letters, digits, underscores, dots and dashes"),
+  );
 
 const toolSchema = z.strictObject({
   type: z.literal("function", { error: "expected function, the only kind that is supported" }),
   function: z.strictObject({
     name: functionName,
-    description: z.string().nullish(),
-    parameters: jsonObject.nullish(),
-    strict: z.boolean().nullish(),
+    description: z.nullish(z.string()),
+    parameters: z.nullish(jsonObject),
+    strict: z.nullish(z.boolean()),
   }),
 });
 
 export const answerFields: {
-  readonly [Name in keyof AnswerFields]-?: z.ZodType<AnswerFields[Name]>;
+  readonly [Name in keyof AnswerFields]-?: z.ZodMiniType<AnswerFields[Name]>;
 } = {
   tools: z
-    .array(toolSchema)
-    .max(128)
-    .refine(
-      (tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length,
-      "expected each name once",
+    .nullish(
+      z.array(toolSchema).check(
+        z.maxLength(128),
+        z.refine(
+          (tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length,
+          "expected each name once",
+        ),
+      ),
     )
-    .nullish()
-    .describe("functions that the answer may call"),
-  tool_choice: z
-    .union([
+    .check(z.describe("functions that the answer may call")),
+  tool_choice: z.nullish(
+    z.union([
       z.enum(["none", "auto", "required"]),
       z.strictObject({
         type: z.literal("function"),
         function: z.strictObject({ name: functionName }),
       }),
-    ])
-    .nullish(),
-  parallel_tool_calls: z.boolean().nullish().describe("more than one call; default true"),
+    ]),
+  ),
+  parallel_tool_calls: z.nullish(z.boolean()).check(z.describe("more than one call; default true")),
   response_format: z
-    .discriminatedUnion("type", [
-      z.strictObject({ type: z.literal("text") }),
-      z.strictObject({ type: z.literal("json_object") }),
-      z.strictObject({
-        type: z.literal("json_schema"),
-        json_schema: z.strictObject({
-          name: z.string().max(64).nullish(),
-          description: z.string().nullish(),
-          schema: jsonObject,
-          strict: z.boolean().nullish(),
+    .nullish(
+      z.discriminatedUnion("type", [
+        z.strictObject({ type: z.literal("text") }),
+        z.strictObject({ type: z.literal("json_object") }),
+        z.strictObject({
+          type: z.literal("json_schema"),
+          json_schema: z.strictObject({
+            name: z.nullish(z.string().check(z.maxLength(64))),
+            description: z.nullish(z.string()),
+            schema: jsonObject,
+            strict: z.nullish(z.boolean()),
+          }),
         }),
-      }),
-    ])
-    .nullish()
-    .describe("the form of the answer: any JSON object, or JSON by a schema"),
+      ]),
+    )
+    .check(z.describe("the form of the answer: any JSON object, or JSON by a schema")),
 };

@@ -6,7 +6,7 @@ import { Hono } from "hono";
 import { guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { ApiError } from "./api-error.ts";
-import { routes } from "./openapi.ts";
+import { routes } from "./route-table.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { runRoutes } from "./routes/runs.ts";
 import type { ServerOptions } from "./serving.ts";

@@ -1,24 +1,28 @@
+// oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /** Schemas of requests about what the model was taught. The facts themselves are checked by `facts/`. */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { type FactRequest, isFactName } from "../facts/index.ts";
 
 /** Facts of one request: more are a file, taught in parts. */
 const maxFacts = 1024;
 
-export const scopeName: z.ZodString = z
+export const scopeName: z.ZodMiniString = z
   .string()
-  .refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"');
+  .check(z.refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"'));
+
+const text = z.optional(z.string());
+const nameField = z.optional(scopeName);
 
 const factFields = {
-  prompt: z.string().describe("after this text; or a whole sentence, without completion"),
-  completion: z.string().optional().describe("comes this one"),
-  subject: z.string().optional().describe("what the fact is about, as the prompt names it"),
-  paraphrases: z.array(z.string()).optional(),
-  source: z.string().optional().describe("where it is from, for readers"),
-  scope: scopeName.optional().describe("whom it is for; default: default, or the key's first"),
-  id: scopeName.optional().describe("its name; a fact of that name in the scope is replaced"),
-  createdAt: z.string().optional().describe("as an export has it; default: now"),
-  expiresAt: z.string().optional().describe("a time such as 2026-12-31T00:00:00.000Z"),
+  prompt: z.string().check(z.describe("after this text; or a whole sentence, without completion")),
+  completion: text.check(z.describe("comes this one")),
+  subject: text.check(z.describe("what the fact is about, as the prompt names it")),
+  paraphrases: z.optional(z.array(z.string())),
+  source: text.check(z.describe("where it is from, for readers")),
+  scope: nameField.check(z.describe("whom it is for; default: default, or the key's first")),
+  id: nameField.check(z.describe("its name; a fact of that name in the scope is replaced")),
+  createdAt: text.check(z.describe("as an export has it; default: now")),
+  expiresAt: text.check(z.describe("a time such as 2026-12-31T00:00:00.000Z")),
 };
 
 export interface FactsRequest extends Omit<FactRequest, "prompt"> {
@@ -27,33 +31,35 @@ export interface FactsRequest extends Omit<FactRequest, "prompt"> {
   readonly facts?: readonly FactRequest[] | undefined;
 }
 
-export const factsSchema: z.ZodType<FactsRequest> = z
+export const factsSchema: z.ZodMiniType<FactsRequest> = z
   .strictObject({
-    model: z.string().nullish(),
+    model: z.nullish(z.string()),
     ...factFields,
-    prompt: factFields.prompt.optional(),
-    facts: z.array(z.strictObject(factFields)).min(1).max(maxFacts).optional(),
+    prompt: z.optional(factFields.prompt),
+    facts: z.optional(
+      z.array(z.strictObject(factFields)).check(z.minLength(1), z.maxLength(maxFacts)),
+    ),
   })
-  .superRefine(({ facts, ...one }, check) => {
-    const given = Object.keys(factFields).some(
-      (key) => one[key as keyof FactRequest] !== undefined,
-    );
-    if (facts === undefined ? one.prompt === undefined : given)
-      check.addIssue({
-        code: "custom",
-        path: ["prompt"],
-        message: "expected the fields of one fact, or a list facts",
-      });
-  })
-  .describe("What the model is to know from now on: one fact, or several, all or none.");
+  .check(
+    z.refine(
+      ({ facts, ...one }) => {
+        const given = Object.keys(factFields).some(
+          (key) => one[key as keyof FactRequest] !== undefined,
+        );
+        return facts === undefined ? one.prompt !== undefined : !given;
+      },
+      { path: ["prompt"], error: "expected the fields of one fact, or a list facts" },
+    ),
+    z.describe("What the model is to know from now on: one fact, or several, all or none."),
+  );
 
 export interface SnapshotRequest {
   readonly name: string;
 }
 
-export const snapshotSchema: z.ZodType<SnapshotRequest> = z
-  .strictObject({ name: scopeName.describe("a name that is not taken") })
-  .describe("A name for what was taught so far, in all scopes.");
+export const snapshotSchema: z.ZodMiniType<SnapshotRequest> = z
+  .strictObject({ name: scopeName.check(z.describe("a name that is not taken")) })
+  .check(z.describe("A name for what was taught so far, in all scopes."));
 
 const maxListed = 1000;
 
@@ -63,16 +69,23 @@ export interface ListQuery {
   readonly limit: number;
 }
 
-export const listSchema: z.ZodType<ListQuery> = z.strictObject({
-  scope: scopeName.optional().describe("only of this scope"),
-  after: z.string().max(64).optional().describe("id of the last fact of the page before"),
+export const listSchema: z.ZodMiniType<ListQuery> = z.strictObject({
+  scope: nameField.check(z.describe("only of this scope")),
+  after: z
+    .optional(z.string().check(z.maxLength(64)))
+    .check(z.describe("id of the last fact of the page before")),
   limit: z
-    .string()
-    .regex(/^\d{1,4}$/, "expected a whole number")
-    .transform(Number)
-    .pipe(z.int().min(1).max(maxListed))
-    .default(100)
-    .describe("facts of a page"),
+    ._default(
+      z.pipe(
+        z.pipe(
+          z.string().check(z.regex(/^\d{1,4}$/, "expected a whole number")),
+          z.transform(Number),
+        ),
+        z.int().check(z.minimum(1), z.maximum(maxListed)),
+      ),
+      100,
+    )
+    .check(z.describe("facts of a page")),
 });
 
 export interface ForgetQuery {
@@ -81,12 +94,15 @@ export interface ForgetQuery {
   readonly all?: "true" | undefined;
 }
 
-export const forgetSchema: z.ZodType<ForgetQuery> = z
+export const forgetSchema: z.ZodMiniType<ForgetQuery> = z
   .strictObject({
-    id: scopeName.optional().describe("of one fact"),
-    scope: scopeName.optional().describe("of which scope"),
-    all: z.literal("true").optional().describe("of all scopes"),
+    id: nameField.check(z.describe("of one fact")),
+    scope: nameField.check(z.describe("of which scope")),
+    all: z.optional(z.literal("true")).check(z.describe("of all scopes")),
   })
-  .refine(({ id, scope, all }) => (id ?? scope ?? all) !== undefined, {
-    message: "expected id, or scope, or all=true",
-  });
+  .check(
+    z.refine(
+      ({ id, scope, all }) => (id ?? scope ?? all) !== undefined,
+      "expected id, or scope, or all=true",
+    ),
+  );

@@ -2,24 +2,25 @@
  * Facts on the held-out text of a model's training, from training.json: lines of it, and the model's bits per
  * byte on it. Models of others have no such file; unknown values are absent.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { HeldOut } from "./serving.ts";
 
-const figure = z.number().positive().optional().catch(undefined);
+const figure = z.catch(z.optional(z.number().check(z.positive())), undefined);
 
 /** The first thing that the page shows, so it must be short. */
-const excerpt = z.string().min(1).max(2000);
+const excerpt = z.string().check(z.minLength(1), z.maxLength(2000));
 
-const schema = z
-  .object({
-    heldOutExcerpts: z.array(excerpt).max(8).optional().catch(undefined),
+const schema = z.catch(
+  z.object({
+    heldOutExcerpts: z.catch(z.optional(z.array(excerpt).check(z.maxLength(8))), undefined),
     // Before there were several.
-    heldOutExcerpt: excerpt.optional().catch(undefined),
+    heldOutExcerpt: z.catch(z.optional(excerpt), undefined),
     bitsPerByte: figure,
     bitsPerByteWithoutMemory: figure,
     bitsPerByteTrainedWithout: figure,
-  })
-  .catch({});
+  }),
+  {},
+);
 
 /** Of anything: a damaged file must not prevent the use of the model. */
 export function parseHeldOut(report: unknown): HeldOut {

@@ -1,10 +1,11 @@
+// oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /** Schemas of requests that inspect the memory. Unknown parameters are refused. */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { type Ablate, ablateSchema, nothingTaken } from "./ablate-field.ts";
 
-const whole = z.int().min(0);
-const ids = z.array(whole.max(2 ** 31 - 1)).max(2 ** 20);
-const few = z.array(whole).max(1024);
+const whole = z.int().check(z.minimum(0));
+const ids = z.array(whole.check(z.maximum(2 ** 31 - 1))).check(z.maxLength(2 ** 20));
+const few = z.array(whole).check(z.maxLength(1024));
 
 export interface InspectRequest {
   readonly model?: string | null | undefined;
@@ -16,34 +17,35 @@ export interface InspectRequest {
   readonly ablate: Ablate;
 }
 
-export const inspectSchema: z.ZodType<InspectRequest> = z
+export const inspectSchema: z.ZodMiniType<InspectRequest> = z
   .strictObject({
-    model: z.string().nullish(),
-    text: z.string().optional().describe("a text, read as the beginning of a document"),
-    ids: ids.min(1).optional().describe("token ids in place of text; nothing is put before them"),
-    continuation: ids.optional().describe("token ids that follow the text"),
+    model: z.nullish(z.string()),
+    text: z.optional(z.string()).check(z.describe("a text, read as the beginning of a document")),
+    ids: z
+      .optional(ids.check(z.minLength(1)))
+      .check(z.describe("token ids in place of text; nothing is put before them")),
+    continuation: z.optional(ids).check(z.describe("token ids that follow the text")),
     top: z
-      .int()
-      .min(0)
-      .max(20)
-      .default(0)
-      .describe(
-        "number of most likely next tokens to list at each position, with and without the memory",
+      ._default(z.int().check(z.minimum(0), z.maximum(20)), 0)
+      .check(
+        z.describe(
+          "number of most likely next tokens to list at each position, with and without the memory",
+        ),
       ),
     scale: z
-      .number()
-      .min(-100)
-      .max(100)
-      .default(1)
-      .describe("factor for what the memory adds; 0 switches it off"),
-    ablate: ablateSchema.default(nothingTaken),
+      ._default(z.number().check(z.minimum(-100), z.maximum(100)), 1)
+      .check(z.describe("factor for what the memory adds; 0 switches it off")),
+    ablate: z._default(ablateSchema, nothingTaken),
   })
-  .refine((body) => (body.text === undefined) !== (body.ids === undefined), {
-    error: "expected either text or ids",
-  })
-  .describe(
-    "A text to read with and without the memory. log_probs[t] belong to token t. layers[].after.rows[t] and next[t] are the " +
-      "rows read after token t, and the predictions for the token after it.",
+  .check(
+    z.refine(
+      (body) => (body.text === undefined) !== (body.ids === undefined),
+      "expected either text or ids",
+    ),
+    z.describe(
+      "A text to read with and without the memory. log_probs[t] belong to token t. layers[].after.rows[t] and next[t] are the " +
+        "rows read after token t, and the predictions for the token after it.",
+    ),
   );
 
 export interface CorpusRequest {
@@ -51,21 +53,28 @@ export interface CorpusRequest {
   readonly text: string;
 }
 
-export const corpusSchema: z.ZodType<CorpusRequest> = z
-  .strictObject({ name: z.string().max(200).default("corpus"), text: z.string().min(1) })
-  .describe("A text whose n-grams can be looked up by their rows. The answer has the id to do so.");
+export const corpusSchema: z.ZodMiniType<CorpusRequest> = z
+  .strictObject({
+    name: z._default(z.string().check(z.maxLength(200)), "corpus"),
+    text: z.string().check(z.minLength(1)),
+  })
+  .check(
+    z.describe(
+      "A text whose n-grams can be looked up by their rows. The answer has the id to do so.",
+    ),
+  );
 
 export interface TrainingRequest {
   readonly name: string;
   readonly text?: string | undefined;
 }
 
-export const trainingSchema: z.ZodType<TrainingRequest> = z
+export const trainingSchema: z.ZodMiniType<TrainingRequest> = z
   .strictObject({
-    name: z.string().max(200).default("a text"),
-    text: z.string().min(1).optional().describe("default: the sample"),
+    name: z._default(z.string().check(z.maxLength(200)), "a text"),
+    text: z.optional(z.string().check(z.minLength(1))).check(z.describe("default: the sample")),
   })
-  .describe("A text to train a small model on, whose last tenth is held out.");
+  .check(z.describe("A text to train a small model on, whose last tenth is held out."));
 
 export interface RowsRequest {
   readonly corpus?: string | undefined;
@@ -74,34 +83,47 @@ export interface RowsRequest {
   readonly area?: { readonly from: number; readonly to: number } | undefined;
 }
 
-export const rowsSchema: z.ZodType<RowsRequest> = z
+export const rowsSchema: z.ZodMiniType<RowsRequest> = z
   .strictObject({
     corpus: z
-      .string()
-      .max(100)
-      .optional()
-      .describe(
-        "the id from the answer of /engram/corpus; by default the text that the model was trained on",
+      .optional(z.string().check(z.maxLength(100)))
+      .check(
+        z.describe(
+          "the id from the answer of /engram/corpus; by default the text that the model was trained on",
+        ),
       ),
     layer: whole,
-    rows: few.min(1).optional().describe("rows, each of which is answered"),
+    rows: z
+      .optional(few.check(z.minLength(1)))
+      .check(z.describe("rows, each of which is answered")),
     area: z
-      .strictObject({ from: whole, to: whole.describe("one past the last row") })
-      .optional()
-      .describe("rows of one order and head that are answered together"),
+      .optional(
+        z.strictObject({
+          from: whole,
+          to: whole.check(z.describe("one past the last row")),
+        }),
+      )
+      .check(z.describe("rows of one order and head that are answered together")),
   })
-  .refine(({ rows, area }) => rows !== undefined || area !== undefined, {
-    error: "expected rows, an area, or both",
-  })
-  .describe("Rows of a layer's table to look up.");
+  .check(
+    z.refine(
+      ({ rows, area }) => rows !== undefined || area !== undefined,
+      "expected rows, an area, or both",
+    ),
+    z.describe("Rows of a layer's table to look up."),
+  );
 
 export interface CollisionRequest {
   readonly text: string | readonly string[];
 }
 
-export const collisionSchema: z.ZodType<CollisionRequest> = z
-  .strictObject({ text: z.union([z.string(), z.array(z.string()).min(1).max(100_000)]) })
-  .describe("One or more texts, to count which of their n-grams share a row of the memory.");
+export const collisionSchema: z.ZodMiniType<CollisionRequest> = z
+  .strictObject({
+    text: z.union([z.string(), z.array(z.string()).check(z.minLength(1), z.maxLength(100_000))]),
+  })
+  .check(
+    z.describe("One or more texts, to count which of their n-grams share a row of the memory."),
+  );
 
 /** What is asked of a map of rows, in a query. */
 export interface BinsQuery {
@@ -114,16 +136,16 @@ export interface BinsQuery {
 /** About as many as a map on the page has pixels to point at. */
 const maxBins = 16_384;
 
-const wholeNumber = z
-  .string()
-  .regex(/^\d{1,10}$/, "expected a whole number")
-  .transform(Number);
+const wholeNumber = z.pipe(
+  z.string().check(z.regex(/^\d{1,10}$/, "expected a whole number")),
+  z.transform(Number),
+);
 
-export const binsSchema: z.ZodType<BinsQuery, unknown> = z.strictObject({
-  layer: wholeNumber.pipe(z.int().min(0)).describe("id of a layer with a memory"),
-  from: wholeNumber.pipe(z.int().min(0)).describe("first row"),
-  to: wholeNumber.pipe(z.int().min(0)).describe("one past the last row"),
-  bins: wholeNumber
-    .pipe(z.int().min(1).max(maxBins))
-    .describe("number of bins; their sizes differ by one row at most"),
+export const binsSchema: z.ZodMiniType<BinsQuery, unknown> = z.strictObject({
+  layer: z.pipe(wholeNumber, whole).check(z.describe("id of a layer with a memory")),
+  from: z.pipe(wholeNumber, whole).check(z.describe("first row")),
+  to: z.pipe(wholeNumber, whole).check(z.describe("one past the last row")),
+  bins: z
+    .pipe(wholeNumber, z.int().check(z.minimum(1), z.maximum(maxBins)))
+    .check(z.describe("number of bins; their sizes differ by one row at most")),
 });

@@ -3,22 +3,22 @@
  * the value that describes what this server does anyway. Any other value is refused, since it would be ignored. Knows
  * no request.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 
 /** A field that a client may leave out or send as null. */
 export type Maybe<T> = T | null | undefined;
 
-type Fields = Readonly<Record<string, z.ZodType>>;
+type Fields = Readonly<Record<string, z.ZodMiniType>>;
 
 /** For all routes that generate text. */
 export const neutralFields: Fields = {
-  user: z.string().max(1000),
-  safety_identifier: z.string().max(1000),
-  prompt_cache_key: z.string().max(1000),
+  user: z.string().check(z.maxLength(1000)),
+  safety_identifier: z.string().check(z.maxLength(1000)),
+  prompt_cache_key: z.string().check(z.maxLength(1000)),
   prompt_cache_retention: z.enum(["in_memory", "24h"]),
   metadata: z
-    .record(z.string().max(64), z.string().max(512))
-    .refine((labels) => Object.keys(labels).length <= 16, "expected at most 16 labels"),
+    .record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(512)))
+    .check(z.refine((labels) => Object.keys(labels).length <= 16, "expected at most 16 labels")),
   store: z.literal(false, {
     error: "this server does not store answers; send false, or leave it out",
   }),
@@ -55,12 +55,14 @@ export const neutralChatFields: Fields = {
   verbosity: z.literal("medium"),
   add_generation_prompt: z.literal(true),
   continue_final_message: z.literal(false),
-  functions: z.array(z.unknown()).max(0, "functions has been replaced by tools; send tools"),
+  functions: z
+    .array(z.unknown())
+    .check(z.maxLength(0, "functions has been replaced by tools; send tools")),
   function_call: z.enum(["none", "auto"]),
   chat_template_kwargs: z.strictObject({}),
 };
 
 /** The same fields, each of which may be left out or null. */
 export function optional(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, one.nullish()]));
+  return Object.fromEntries(Object.entries(fields).map(([name, one]) => [name, z.nullish(one)]));
 }

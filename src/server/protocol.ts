@@ -1,9 +1,10 @@
+// oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /**
  * Schemas of requests: OpenAI's parameters, those that vLLM and llama-server added, and `engram`. Unknown parameters
  * are refused, never ignored. A known parameter that is not supported is accepted with the value that changes nothing,
  * since some clients always send it.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { type Ablate, ablateSchema } from "./ablate-field.ts";
 import type { ChatMessage } from "../chat/index.ts";
 import { scopeName } from "./facts-protocol.ts";
@@ -16,21 +17,16 @@ const maxTop = 20;
 const maxBiases = 1024;
 const maxDetokenized = 2 ** 16;
 
-const tokenIds = z
-  .array(
-    z
-      .int()
-      .min(0)
-      .max(2 ** 31 - 1),
-  )
-  .min(1);
+const tokenId = z.int().check(z.minimum(0), z.maximum(2 ** 31 - 1));
+const tokenIds = z.array(tokenId).check(z.minLength(1));
+const prompts = [z.minLength(1), z.maxLength(maxPrompts)] as const;
 
 const promptSchema = z.union(
   [
     z.string(),
-    z.array(z.string()).min(1).max(maxPrompts),
+    z.array(z.string()).check(...prompts),
     tokenIds,
-    z.array(tokenIds).min(1).max(maxPrompts),
+    z.array(tokenIds).check(...prompts),
   ],
   { error: "expected a text, a list of texts, token ids, or a list of lists of token ids" },
 );
@@ -46,46 +42,50 @@ export interface EngramOptions {
 }
 
 const engramFields = {
-  enabled: z.boolean().default(true).describe("false switches the memory off"),
+  enabled: z._default(z.boolean(), true).check(z.describe("false switches the memory off")),
   scale: z
-    .number()
-    .min(-100)
-    .max(100)
-    .default(1)
-    .describe("factor for what the memory adds; 0 switches it off"),
+    ._default(z.number().check(z.minimum(-100), z.maximum(100)), 1)
+    .check(z.describe("factor for what the memory adds; 0 switches it off")),
   return: z
-    .array(z.enum(["gates", "rows", "facts", "keys"]))
-    .default([])
-    .describe(
-      "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
-        "counts alone has none. Facts: those whose words or subject are in the text, what of them " +
-        "the answer says, and the chance that the model gave to that (chance; null: it says something else). Keys: where words of facts are in the text, " +
-        "prompt included",
+    ._default(z.array(z.enum(["gates", "rows", "facts", "keys"])), [])
+    .check(
+      z.describe(
+        "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
+          "counts alone has none. Facts: those whose words or subject are in the text, what of them " +
+          "the answer says, and the chance that the model gave to that (chance; null: it says something else). Keys: where words of facts are in the text, " +
+          "prompt included",
+      ),
     ),
   scopes: z
-    .array(scopeName)
-    .max(16)
-    .optional()
-    .describe(
-      "whose facts the text sees, of equal ones the last scope's; default: default, or the key's first",
+    .optional(z.array(scopeName).check(z.maxLength(16)))
+    .check(
+      z.describe(
+        "whose facts the text sees, of equal ones the last scope's; default: default, or the key's first",
+      ),
     ),
-  ablate: ablateSchema.optional(),
+  ablate: z.optional(ablateSchema),
   packs: z
-    .array(z.string().min(1).max(255))
-    .max(16)
-    .optional()
-    .describe("which of the server's packs the text reads, the first one first; default: all"),
-  learn: scopeName
-    .optional()
-    .describe(
-      "counts the text, when it ends, into what this scope has learned, which the text reads as well; default: what the " +
-        "server was started with (--learn), if the text reads that scope",
+    .optional(z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(16)))
+    .check(
+      z.describe("which of the server's packs the text reads, the first one first; default: all"),
+    ),
+  learn: z
+    .optional(scopeName)
+    .check(
+      z.describe(
+        "counts the text, when it ends, into what this scope has learned, which the text reads as well; default: what the " +
+          "server was started with (--learn), if the text reads that scope",
+      ),
     ),
 };
 
-const engramSchema: z.ZodType<EngramOptions> = z
+const engramSchema: z.ZodMiniType<EngramOptions> = z
   .strictObject(engramFields)
-  .describe("The n-gram memory: whether and how strongly it is used, and what to return about it.");
+  .check(
+    z.describe(
+      "The n-gram memory: whether and how strongly it is used, and what to return about it.",
+    ),
+  );
 
 /** Parameters of all routes that generate text. */
 export interface SamplingFields {
@@ -109,52 +109,62 @@ export interface SamplingFields {
   readonly engram?: Maybe<EngramOptions>;
 }
 
+/** A number between two, or nothing. */
+const between = (least: number, most: number) =>
+  z.nullish(z.number().check(z.minimum(least), z.maximum(most)));
+
+/** A whole number of at least this, or nothing. */
+const atLeast = (least: number, ...checks: z.core.$ZodCheck<number>[]) =>
+  z.nullish(z.int().check(z.minimum(least), ...checks));
+
+const modelName = z.nullish(z.string());
+const flag = z.nullish(z.boolean());
+const stopText = z.string().check(z.maxLength(1000));
+
 const sampling = {
-  model: z.string().nullish().describe("the name of the served model; may be left out"),
-  temperature: z
-    .number()
-    .min(0)
-    .max(100)
-    .nullish()
-    .describe("0 always takes the most likely token; default 1"),
-  top_p: z.number().min(0).max(1).nullish(),
-  top_k: z.int().min(-1).nullish().describe("-1 or 0 means all tokens"),
-  min_p: z.number().min(0).max(1).nullish(),
-  repetition_penalty: z.number().min(0.01).max(100).nullish(),
-  presence_penalty: z.number().min(-2).max(2).nullish(),
-  frequency_penalty: z.number().min(-2).max(2).nullish(),
-  logit_bias: z
-    .record(z.string().regex(/^\d{1,9}$/, "expected a token id"), z.number().min(-100).max(100))
-    .refine(
-      (biases) => Object.keys(biases).length <= maxBiases,
-      `expected at most ${maxBiases} token ids`,
-    )
-    .nullish(),
-  seed: z.int().nullish().describe("the same seed gives the same text; default: a random one"),
+  model: modelName.check(z.describe("the name of the served model; may be left out")),
+  temperature: between(0, 100).check(z.describe("0 always takes the most likely token; default 1")),
+  top_p: between(0, 1),
+  top_k: atLeast(-1).check(z.describe("-1 or 0 means all tokens")),
+  min_p: between(0, 1),
+  repetition_penalty: between(0.01, 100),
+  presence_penalty: between(-2, 2),
+  frequency_penalty: between(-2, 2),
+  logit_bias: z.nullish(
+    z
+      .record(
+        z.string().check(z.regex(/^\d{1,9}$/, "expected a token id")),
+        z.number().check(z.minimum(-100), z.maximum(100)),
+      )
+      .check(
+        z.refine(
+          (biases) => Object.keys(biases).length <= maxBiases,
+          `expected at most ${maxBiases} token ids`,
+        ),
+      ),
+  ),
+  seed: z
+    .nullish(z.int())
+    .check(z.describe("the same seed gives the same text; default: a random one")),
   stop: z
-    .union([z.string().max(1000), z.array(z.string().max(1000)).max(16)])
-    .nullish()
-    .describe("strings at which the answer ends; they are not part of it"),
-  n: z.int().min(1).max(maxChoices).nullish(),
-  ignore_eos: z.boolean().nullish().describe("continue after the end-of-text token"),
-  stream: z.boolean().nullish(),
-  stream_options: z
-    .strictObject({
-      include_usage: z.boolean().nullish(),
-      include_obfuscation: z.literal(false).nullish(),
-    })
-    .nullish(),
-  min_tokens: z
-    .int()
-    .min(0)
-    .nullish()
-    .describe("fewest tokens of an answer: before that, nothing ends it"),
+    .nullish(z.union([stopText, z.array(stopText).check(z.maxLength(16))]))
+    .check(z.describe("strings at which the answer ends; they are not part of it")),
+  n: atLeast(1, z.maximum(maxChoices)),
+  ignore_eos: flag.check(z.describe("continue after the end-of-text token")),
+  stream: flag,
+  stream_options: z.nullish(
+    z.strictObject({
+      include_usage: flag,
+      include_obfuscation: z.nullish(z.literal(false)),
+    }),
+  ),
+  min_tokens: atLeast(0).check(
+    z.describe("fewest tokens of an answer: before that, nothing ends it"),
+  ),
   stop_token_ids: z
-    .array(tokenIds.element)
-    .max(maxBiases)
-    .nullish()
-    .describe("token ids that end the answer, besides the end-of-text token"),
-  engram: engramSchema.nullish(),
+    .nullish(z.array(tokenId).check(z.maxLength(maxBiases)))
+    .check(z.describe("token ids that end the answer, besides the end-of-text token")),
+  engram: z.nullish(engramSchema),
   ...optional(neutralFields),
 };
 
@@ -168,10 +178,10 @@ function checkStreamOptions({ stream, stream_options: options }: SamplingFields)
   return options == null || stream === true;
 }
 
-const needsStream = {
+const needsStream = z.refine<SamplingFields>(checkStreamOptions, {
   path: ["stream_options"],
-  message: "needs stream true; leave it out",
-};
+  error: "needs stream true; leave it out",
+});
 
 export interface CompletionRequest extends SamplingFields {
   readonly prompt: string | readonly string[] | readonly number[] | readonly (readonly number[])[];
@@ -181,40 +191,37 @@ export interface CompletionRequest extends SamplingFields {
   readonly best_of?: Maybe<number>;
 }
 
-export const completionSchema: z.ZodType<CompletionRequest> = z
+export const completionSchema: z.ZodMiniType<CompletionRequest> = z
   .strictObject({
     ...sampling,
     prompt: promptSchema,
-    max_tokens: z.int().min(0).nullish().describe("default 16"),
-    echo: z.boolean().nullish().describe("return the prompt before the answer"),
-    logprobs: z
-      .int()
-      .min(0)
-      .max(maxTop)
-      .nullish()
-      .describe(`number of most likely tokens to list at each position; ${ofLogProbs}`),
-    best_of: z
-      .int()
-      .min(1)
-      .max(maxChoices)
-      .nullish()
-      .describe(
+    max_tokens: atLeast(0).check(z.describe("default 16")),
+    echo: flag.check(z.describe("return the prompt before the answer")),
+    logprobs: atLeast(0, z.maximum(maxTop)).check(
+      z.describe(`number of most likely tokens to list at each position; ${ofLogProbs}`),
+    ),
+    best_of: atLeast(1, z.maximum(maxChoices)).check(
+      z.describe(
         "number of texts to generate; the n with the highest mean log-probability are returned",
       ),
-    suffix: z.literal("").nullish(),
+    ),
+    suffix: z.nullish(z.literal("")),
   })
-  .refine(checkStreamOptions, needsStream)
-  .superRefine(({ n, best_of: most, stream }, check) => {
-    if (most == null || most === (n ?? 1)) return;
-    const wrong =
-      stream === true
-        ? "the best texts are known only at the end; leave out stream"
-        : most < (n ?? 1)
-          ? `expected at least n, which is ${n}`
-          : undefined;
-    if (wrong !== undefined) check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
-  })
-  .describe("A text to continue.");
+  .check(
+    needsStream,
+    z.superRefine(({ n, best_of: most, stream }, check) => {
+      if (most == null || most === (n ?? 1)) return;
+      const wrong =
+        stream === true
+          ? "the best texts are known only at the end; leave out stream"
+          : most < (n ?? 1)
+            ? `expected at least n, which is ${n}`
+            : undefined;
+      if (wrong !== undefined)
+        check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
+    }),
+    z.describe("A text to continue."),
+  );
 
 export interface ChatRequest extends SamplingFields, AnswerFields {
   readonly messages: readonly ChatMessage[];
@@ -224,24 +231,20 @@ export interface ChatRequest extends SamplingFields, AnswerFields {
   readonly top_logprobs?: Maybe<number>;
 }
 
-export const chatSchema: z.ZodType<ChatRequest> = z
+export const chatSchema: z.ZodMiniType<ChatRequest> = z
   .strictObject({
     ...sampling,
     messages: messagesSchema,
-    max_tokens: z.int().min(0).nullish(),
-    max_completion_tokens: z.int().min(0).nullish(),
-    logprobs: z.boolean().nullish().describe(`return log-probabilities; ${ofLogProbs}`),
-    top_logprobs: z
-      .int()
-      .min(0)
-      .max(maxTop)
-      .nullish()
-      .describe("number of most likely tokens to list at each position"),
+    max_tokens: atLeast(0),
+    max_completion_tokens: atLeast(0),
+    logprobs: flag.check(z.describe(`return log-probabilities; ${ofLogProbs}`)),
+    top_logprobs: atLeast(0, z.maximum(maxTop)).check(
+      z.describe("number of most likely tokens to list at each position"),
+    ),
     ...answerFields,
     ...optional(neutralChatFields),
   })
-  .refine(checkStreamOptions, needsStream)
-  .describe("A conversation to continue, for models with a chat template.");
+  .check(needsStream, z.describe("A conversation to continue, for models with a chat template."));
 
 export interface EmbeddingRequest {
   readonly model?: Maybe<string>;
@@ -250,16 +253,18 @@ export interface EmbeddingRequest {
   readonly engram?: Maybe<{ readonly enabled: boolean; readonly scale: number }>;
 }
 
-export const embeddingSchema: z.ZodType<EmbeddingRequest> = z
+export const embeddingSchema: z.ZodMiniType<EmbeddingRequest> = z
   .strictObject({
     model: sampling.model,
     input: promptSchema,
-    encoding_format: z.enum(["float", "base64"]).nullish(),
-    user: z.string().nullish(),
-    engram: z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale }).nullish(),
+    encoding_format: z.nullish(z.enum(["float", "base64"])),
+    user: z.nullish(z.string()),
+    engram: z.nullish(z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale })),
   })
-  .describe(
-    "Texts to compute vectors for. A vector is the mean of the final hidden states, scaled to length 1.",
+  .check(
+    z.describe(
+      "Texts to compute vectors for. A vector is the mean of the final hidden states, scaled to length 1.",
+    ),
   );
 
 /** Has exactly one of `prompt`, `content` and `messages`: the schema checks it. */
@@ -283,56 +288,59 @@ const tokenizeForms = {
   messages: ["add_special_tokens", "add_generation_prompt", "return_token_strs"],
 } as const;
 
-export const tokenizeSchema: z.ZodType<TokenizeRequest> = z
+export const tokenizeSchema: z.ZodMiniType<TokenizeRequest> = z
   .strictObject({
-    model: z.string().nullish(),
-    prompt: z.string().nullish().describe("a text, as clients of vLLM send it"),
-    content: z.string().nullish().describe("a text, as clients of llama-server send it"),
-    messages: messagesSchema.nullish().describe("a conversation, as clients of vLLM send it"),
-    add_special_tokens: z
-      .boolean()
-      .nullish()
-      .describe("begin with the end-of-text token, as prompts do; default false"),
-    add_special: z.boolean().nullish().describe("the same as add_special_tokens, for content"),
-    parse_special: z
-      .boolean()
-      .nullish()
-      .describe("read the texts of special tokens in content as these tokens; default false"),
-    add_generation_prompt: z
-      .boolean()
-      .nullish()
-      .describe("for messages: end with the beginning of an answer; default true"),
-    return_token_strs: z.boolean().nullish(),
-    with_pieces: z.boolean().nullish().describe("for content: return tokens with their texts"),
+    model: modelName,
+    prompt: z.nullish(z.string()).check(z.describe("a text, as clients of vLLM send it")),
+    content: z.nullish(z.string()).check(z.describe("a text, as clients of llama-server send it")),
+    messages: z
+      .nullish(messagesSchema)
+      .check(z.describe("a conversation, as clients of vLLM send it")),
+    add_special_tokens: flag.check(
+      z.describe("begin with the end-of-text token, as prompts do; default false"),
+    ),
+    add_special: flag.check(z.describe("the same as add_special_tokens, for content")),
+    parse_special: flag.check(
+      z.describe("read the texts of special tokens in content as these tokens; default false"),
+    ),
+    add_generation_prompt: flag.check(
+      z.describe("for messages: end with the beginning of an answer; default true"),
+    ),
+    return_token_strs: flag,
+    with_pieces: flag.check(z.describe("for content: return tokens with their texts")),
   })
-  .superRefine((body, check) => {
-    const forms = (["prompt", "content", "messages"] as const).filter((form) => body[form] != null);
-    const [form] = forms;
-    if (form === undefined || forms.length > 1)
-      return check.addIssue({
-        code: "custom",
-        path: [forms[1] ?? "prompt"],
-        message: "expected exactly one of prompt, content and messages",
-      });
-    const allowed: readonly string[] = ["model", form, ...tokenizeForms[form]];
-    for (const [field, value] of Object.entries(body))
-      if (value != null && !allowed.includes(field))
-        check.addIssue({
+  .check(
+    z.superRefine((body, check) => {
+      const forms = (["prompt", "content", "messages"] as const).filter(
+        (form) => body[form] != null,
+      );
+      const [form] = forms;
+      if (form === undefined || forms.length > 1)
+        return check.addIssue({
           code: "custom",
-          path: [field],
-          message: `cannot be combined with ${form}; leave it out`,
+          path: [forms[1] ?? "prompt"],
+          message: "expected exactly one of prompt, content and messages",
         });
-  })
-  .describe("A text or a conversation to convert to token ids.");
+      const allowed: readonly string[] = ["model", form, ...tokenizeForms[form]];
+      for (const [field, value] of Object.entries(body))
+        if (value != null && !allowed.includes(field))
+          check.addIssue({
+            code: "custom",
+            path: [field],
+            message: `cannot be combined with ${form}; leave it out`,
+          });
+    }),
+    z.describe("A text or a conversation to convert to token ids."),
+  );
 
 export interface DetokenizeRequest {
   readonly model?: Maybe<string>;
   readonly tokens: readonly number[];
 }
 
-export const detokenizeSchema: z.ZodType<DetokenizeRequest> = z
+export const detokenizeSchema: z.ZodMiniType<DetokenizeRequest> = z
   .strictObject({
-    model: z.string().nullish(),
-    tokens: z.array(tokenIds.element).max(maxDetokenized),
+    model: modelName,
+    tokens: z.array(tokenId).check(z.maxLength(maxDetokenized)),
   })
-  .describe("Token ids to convert to a text.");
+  .check(z.describe("Token ids to convert to a text."));

@@ -1,18 +1,18 @@
 /**
  * Checks a value by its schema. An error names one parameter, by its path, in one sentence. Knows schemas, no requests.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { messageOf, nearest, plainWords } from "../schema-words.ts";
 import { ApiError } from "./api-error.ts";
 
 /** Returns what the schema makes of `value`. Throws `ApiError` for the first thing that is wrong with it. */
-export function checkSchema<Output>(schema: z.ZodType<Output>, value: unknown): Output {
+export function checkSchema<Output>(schema: z.ZodMiniType<Output>, value: unknown): Output {
   const parsed = z.safeParse(schema, value, { error: plainWords });
   if (!parsed.success) throw schemaError(parsed.error);
   return parsed.data;
 }
 
-function schemaError({ issues }: z.ZodError): ApiError {
+function schemaError({ issues }: z.core.$ZodError): ApiError {
   const [first] = issues;
   if (first === undefined) return new ApiError("the request body is not valid");
   const issue = nearest(first);

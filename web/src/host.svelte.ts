@@ -6,6 +6,8 @@
 class Host {
   /** Of the model's files, as far as it is known how many there are. Undefined where the page loads none. */
   progress: { readonly bytes: number; readonly total: number } | undefined = $state.raw();
+  /** Settles when the model is open, or cannot be. Undefined where that is known only by asking. */
+  opened: Promise<void> | undefined;
   /** Why the model did not open. */
   failure: Error | undefined = $state.raw();
   /** Removes what this browser keeps for the next visit. */

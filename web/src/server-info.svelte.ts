@@ -1,5 +1,6 @@
 /** What the server says of itself, asked once: the model's name, sizes, its memory. */
 import { ApiFailure, getJson } from "./api.ts";
+import { host } from "./host.svelte.ts";
 
 /** Of `/props`, what the page reads. */
 export interface Props {
@@ -53,7 +54,11 @@ class ServerInfo {
     } catch (error) {
       this.hasModel ??= true;
       if (error instanceof ApiFailure && error.code === "loading")
-        setTimeout(() => void this.load(), 500);
+        (host.opened ?? new Promise((resolve) => setTimeout(resolve, 500))).then(
+          () => this.load(),
+          // The host says why.
+          () => undefined,
+        );
       else this.failure = error as Error;
     }
   }

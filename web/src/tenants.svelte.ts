@@ -11,7 +11,10 @@ const patience = 90;
 export function watchTenants(readings: () => readonly LayerView[]): { readonly current: Tenants } {
   /** Old answers stay until the new ones are here: rows are told apart by layer and number. */
   let found: Tenants = $state.raw(new Map());
-  $effect(() => void corpus.load());
+  // Not before something was read: what the model says comes first.
+  $effect(() => {
+    if (readings().length > 0) void corpus.load();
+  });
   $effect(() => {
     if (!corpus.report) {
       found = new Map();

@@ -1,6 +1,5 @@
 /** Routes about the server itself: health, models, properties, version, metrics, OpenAPI document. */
 import type { Hono } from "hono";
-import { openApi } from "../openapi.ts";
 import { checkModelName, type HeldOut, type RouteContext, type Serving } from "../serving.ts";
 
 export function aboutRoutes(app: Hono, context: RouteContext): void {
@@ -57,7 +56,11 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
     }),
   );
 
-  app.get("/openapi.json", (c) => c.json(openApi(context.options.version)));
+  app.get("/openapi.json", async (c) => {
+    // Read by tools, not by pages: they need not load it.
+    const { openApi } = await import("../openapi.ts");
+    return c.json(openApi(context.options.version));
+  });
 }
 
 function heldOutJson({

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { servedModel } from "../../../test/models/served-model.ts";
 import { FactStore } from "../../facts/index.ts";
-import { parseApiKeys } from "../api-keys.ts";
+import { parseApiKeys } from "../api-keys-file.ts";
 import { createServer, type EngramServer } from "../index.ts";
 
 const keysFile = {

@@ -8,11 +8,21 @@ import { ortDriver } from "../ort-driver.ts";
 import type { OrtModule } from "./heap.ts";
 
 /** What `ort-wasm-simd-threaded.mjs` exports by default. */
-export type MakeOrtModule = (settings: {
-  readonly numThreads: number;
-  /** The bytes of `ort-wasm-simd-threaded.wasm`. */
-  readonly wasmBinary: Uint8Array;
-}) => Promise<OrtModule>;
+export type MakeOrtModule = (
+  settings: { readonly numThreads: number } & (
+    | {
+        /** The bytes of `ort-wasm-simd-threaded.wasm`. */
+        readonly wasmBinary: Uint8Array;
+      }
+    | {
+        /** Gives `done` an instance of that file, and what it was compiled to. Of failures the module hears nothing. */
+        readonly instantiateWasm: (
+          imports: object,
+          done: (instance: object, module: object) => void,
+        ) => void;
+      }
+  ),
+) => Promise<OrtModule>;
 
 /** Where the engine comes from, and how many threads it gets. */
 export interface WasmBackendOptions {
