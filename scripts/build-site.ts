@@ -1,18 +1,27 @@
 /**
  * Makes the static site: one folder that any web server serves below any path, without a header to set.
  *
- *   node scripts/build-site.ts [DIR]      default dist/site
+ *   node scripts/build-site.ts [DIR [MODELS]]      default dist/site, and the folders of assets/
  *
  *     index.html, assets/     the page and its worker
  *     offline.js              the service worker that keeps the pages and the engine
  *     engine/                 ONNX Runtime for WebAssembly, packed by gzip
- *     models/shakespeare/     the model that ships
+ *     models/shakespeare/     the model that opens first, and beside it each other one that ships
+ *     models/models.json      their names and sizes
  *     texts/                  what it was trained on
  */
 import "../bench/setup/command-line.ts";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
@@ -20,6 +29,7 @@ import { wasmFiles } from "../src/tensor/backends/onnx/node/engine-files.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = process.argv[2] ?? join(root, "dist", "site");
+const shipped = process.argv[3] ?? join(root, "assets");
 
 await build({
   root: join(root, "site"),
@@ -34,20 +44,40 @@ writeFileSync(
   join(out, "engine", `${basename(wasm)}.gz`),
   gzipSync(readFileSync(wasm), { level: 9 }),
 );
-cpSync(join(root, "assets", "shakespeare"), join(out, "models", "shakespeare"), {
-  recursive: true,
-});
+const models = modelsIn(shipped);
+for (const { name } of models)
+  cpSync(join(shipped, name), join(out, "models", name), { recursive: true });
+writeFileSync(join(out, "models", "models.json"), JSON.stringify(models));
 mkdirSync(join(out, "texts"));
 cpSync(join(root, "assets", "tinyshakespeare.txt"), join(out, "texts", "tinyshakespeare.txt"));
 keepOffline();
 console.log(out);
+
+/** Folders with a model, or with folders with one, and how much a visitor loads of each. The smallest is first. */
+function modelsIn(folder: string): { name: string; bytes: number }[] {
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name === "config.json")
+    .map(({ parentPath }) => relative(folder, parentPath).split(sep).join("/"))
+    .filter((name) => existsSync(join(folder, name, "manifest.json")));
+  const bytesOf = (name: string): number =>
+    readdirSync(join(folder, name), { withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.endsWith(".md"))
+      .reduce((sum, entry) => sum + statSync(join(folder, name, entry.name)).size, 0);
+  return names
+    .map((name) => ({ name, bytes: bytesOf(name) }))
+    .toSorted((a, b) => a.bytes - b.bytes);
+}
 
 /** Writes the service worker, which knows the files of this build, and is another when one of them is. */
 function keepOffline(): void {
   const files = ["index.html"];
   for (const folder of ["assets", "engine"])
     for (const file of readdirSync(join(out, folder)).toSorted()) files.push(`${folder}/${file}`);
-  files.push("models/shakespeare/training.json");
+  files.push("models/models.json");
+  for (const { name } of models) {
+    const report = `models/${name}/training.json`;
+    if (existsSync(join(out, report))) files.push(report);
+  }
   const hash = createHash("sha256");
   for (const file of files) hash.update(file).update(readFileSync(join(out, file)));
   const worker = readFileSync(join(root, "site", "offline.js"), "utf8")

@@ -2,6 +2,9 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type UserConfig } from "vite";
 
+const isNotFirst = (id: string): boolean =>
+  !/src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/.*)\.ts$/.test(id);
+
 const config: UserConfig = defineConfig({
   base: "./",
   plugins: [svelte({ configFile: false, compilerOptions: { runes: true } })],
@@ -12,7 +15,15 @@ const config: UserConfig = defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  worker: { format: "es" },
+  worker: {
+    format: "es",
+    rolldownOptions: {
+      output: {
+        // What several parts of the worker use is one file, but for what starts the engine, which is first.
+        codeSplitting: { groups: [{ name: "shared", minShareCount: 2, test: isNotFirst }] },
+      },
+    },
+  },
 });
 
 // oxlint-disable-next-line import/no-default-export -- Vite reads the default export

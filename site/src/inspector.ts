@@ -12,7 +12,7 @@ import { useTransport } from "../../web/src/api.ts";
 import { host } from "../../web/src/host.svelte.ts";
 import { allowFrames } from "../../web/src/share.ts";
 import { keepForOffline, removeOffline } from "./offline.ts";
-import { openRequest, sampleText } from "./places.ts";
+import { modelName, modelsAddress, openRequest, pageOf, sampleText } from "./places.ts";
 
 /** Milliseconds with an open model: the processor and the line are first for what it reads and writes. */
 const OFFLINE_AFTER = 5000;
@@ -50,6 +50,13 @@ const opened = caller.call(
   },
 ) as Promise<void>;
 host.opened = opened;
+const models = opened.then(async () => {
+  const listed = (await (await fetch(modelsAddress)).json()) as { name: string; bytes: number }[];
+  host.others = listed
+    .filter(({ name }) => name !== modelName)
+    .map(({ name, bytes }) => ({ name, bytes, address: pageOf(name) }));
+});
+models.catch(() => undefined);
 opened.then(
   () => void setTimeout(() => void keepForOffline().catch(() => undefined), OFFLINE_AFTER),
   (error: Error) => (host.failure = error),

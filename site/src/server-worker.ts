@@ -1,125 +1,36 @@
-/** The worker of the site's inspector: the model, and the server before it, which the page talks to as to any other. */
+/**
+ * The worker of the site's inspector: the server of `server.ts`, which the page talks to as to any other. The engine, most
+ * of what a first visit waits for, is asked for before the server's own code.
+ */
 import {
   answerCalls,
   type CallContext,
-  openInPage,
-  type OpenRequest,
+  fetchEngine,
+  fetchWithProgress,
   type Port,
   requestCalls,
 } from "../../src/browser/index.ts";
-import { Facts, FactStore } from "../../src/facts/index.ts";
-import { TableTraffic } from "../../src/inspect/index.ts";
-import type { Model } from "../../src/opened-model.ts";
-import {
-  createServer,
-  type EngramServer,
-  type HeldOut,
-  parseHeldOut,
-  type RunSource,
-  type TrainingControl,
-} from "../../src/server/index.ts";
-import { markOf, VectorWriter } from "../../src/teaching/index.ts";
-import type { TrainingHere } from "../../src/training-here.ts";
+import type { SiteRequest } from "./server.ts";
 
-export interface SiteRequest extends OpenRequest {
-  /** Address of the text that a visitor may train on. */
-  readonly sample: string;
-}
+type Begun = Awaited<ReturnType<typeof import("./server.ts").begin>>;
 
-/** What answers now: the server before the model that ships, later the one before a model that was trained here. */
-let serving: Promise<EngramServer>;
-let started: (server: EngramServer | Promise<never>) => void;
-serving = new Promise<EngramServer>((resolve) => (started = resolve));
-const runs: RunSource[] = [];
-
-function serve(
-  model: Model | Promise<Model>,
-  options: { heldOut: HeldOut; traffic?: TableTraffic; training: TrainingControl },
-): EngramServer {
-  return createServer(model, {
-    ...options,
-    runs,
-    isLoopback: true,
-    onError: (error) => console.error(error),
-  });
-}
-
-/** Loads what trains when it is first asked for. */
-function trainingIn(model: Promise<Model>, sample: string): TrainingControl {
-  let here: TrainingHere | undefined;
-  let isLoading = false;
-  const make = async (): Promise<TrainingHere> => {
-    const [{ TrainingHere: Here }, { findPreset }] = await Promise.all([
-      import("../../src/training-here.ts"),
-      import("../../src/training/index.ts"),
-    ]);
-    const name = new URL(sample).pathname.split("/").at(-1)!;
-    return new Here({
-      preset: findPreset("mini"),
-      backend: async () => (await model).language.backend,
-      sample: async () => ({ name, text: await (await fetch(sample)).text() }),
-      onModel: (trained, summary) => {
-        const heldOut = parseHeldOut({ ...summary });
-        serving = Promise.resolve(serve(trained, { heldOut, training: control }));
-      },
-    });
-  };
-  const control: TrainingControl = {
-    state: () =>
-      here?.state() ?? {
-        state: isLoading ? "running" : "idle",
-        step: 0,
-        steps: 0,
-        seconds_left: null,
-        note: "",
-        sample: null,
-      },
-    start(text) {
-      if (here !== undefined) return here.start(text);
-      if (isLoading) return;
-      isLoading = true;
-      make().then(
-        (made) => {
-          runs.push((here = made));
-          here.start(text);
-        },
-        (error: unknown) => {
-          isLoading = false;
-          console.error(error);
-        },
-      );
-    },
-    stop: () => here?.stop(),
-  };
-  return control;
-}
-
-async function open({ sample, ...request }: SiteRequest, context: CallContext): Promise<void> {
-  const traffic = new TableTraffic();
-  // Without a log, what it is taught is gone with the page.
-  const store = new FactStore();
-  const model = openInPage(request, {
-    ...context,
-    placement: { wrapStore: traffic.watch },
-    openFacts: async ({ tokenizer }) =>
-      new Facts(store, { tokenizer, writerFor: (language) => new VectorWriter(language) }),
-  }).then((opened) => {
-    store.mark = markOf(opened.language);
-    return opened;
-  });
-  const report = await fetch(`${request.address}/training.json`)
-    .then((response) => response.json())
-    .catch(() => undefined);
-  const server = serve(model, {
-    traffic,
-    heldOut: parseHeldOut(report),
-    training: trainingIn(model, sample),
-  });
-  started(server);
-  await server.ready;
-}
+const { promise: begun, resolve, reject } = Promise.withResolvers<Begun>();
+begun.catch(() => undefined);
 
 answerCalls(globalThis as unknown as Port, {
-  open,
-  ...requestCalls(async (request) => (await serving).fetch(request)),
+  async open({ engine, ...request }: SiteRequest, context: CallContext): Promise<void> {
+    const { threads } = request;
+    const loading = fetchEngine(engine, { threads, fetch: fetchWithProgress(context.tell) });
+    loading.catch(() => undefined);
+    try {
+      const { begin } = await import("./server.ts");
+      resolve(await begin(request, { ...context, loading }));
+    } catch (error) {
+      reject(error);
+    }
+    await (
+      await begun
+    ).ready;
+  },
+  ...requestCalls(async (request) => (await begun).fetch(request)),
 });

@@ -1,6 +1,6 @@
 /** Models in a page: in a worker, from any static server, kept for the next visit. */
 export { answerCalls, type CallContext, Caller, type Calls, type Port } from "./calls.ts";
-export { type EngineFiles } from "./engine.ts";
+export { type EngineFiles, fetchEngine } from "./engine.ts";
 export {
   generateText,
   loadModel,
@@ -10,5 +10,5 @@ export {
 } from "./load-model.ts";
 export { openInPage, type OpenRequest, type SessionRequest } from "./model-calls.ts";
 export { removeKept } from "./opfs.ts";
-export { type Progress } from "./progress.ts";
+export { fetchWithProgress, type Progress } from "./progress.ts";
 export { fetchFrom, type FetchInit, requestCalls } from "./requests.ts";

@@ -9,7 +9,7 @@ import { generateText, type GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Session, View, Want } from "../inference/index.ts";
 import { type Engine, openModel, type Placement } from "../open-model.ts";
 import type { Model } from "../opened-model.ts";
-import { wasmBackend } from "../tensor/backends/onnx/index.ts";
+import { type OrtModule, wasmBackend } from "../tensor/backends/onnx/index.ts";
 import type { CallContext, Calls } from "./calls.ts";
 import { type EngineFiles, fetchEngine } from "./engine.ts";
 import { opfsFolder } from "./opfs.ts";
@@ -47,8 +47,13 @@ export function modelCalls(): Calls {
   };
 
   return {
-    async open(request: OpenRequest, context: CallContext) {
-      const { path, config, hasMemory, tokenizer } = (opened = await openInPage(request, context));
+    async open({ engine, ...request }: OpenRequest, context: CallContext) {
+      const { threads } = request;
+      const loading = fetchEngine(engine, { threads, fetch: fetchWithProgress(context.tell) });
+      const { path, config, hasMemory, tokenizer } = (opened = await openInPage(request, {
+        ...context,
+        loading,
+      }));
       return { path, config, hasMemory, vocabSize: tokenizer.vocabSize };
     },
     async encode(text: string, { signal }: CallContext): Promise<Int32Array> {
@@ -91,22 +96,25 @@ export function modelCalls(): Calls {
   };
 }
 
-/** Opens a model on this thread. `tell` hears the progress. */
+/** Opens a model on this thread, while its engine is loading. `tell` hears the progress. */
 export async function openInPage(
-  { address, engine, threads, keepBytes, ...asked }: OpenRequest,
+  { address, threads, keepBytes, ...asked }: Omit<OpenRequest, "engine">,
   {
     signal,
     tell,
+    loading,
     placement,
     openFacts,
-  }: CallContext & { readonly placement?: Placement } & Pick<Engine, "openFacts">,
+  }: CallContext & {
+    readonly loading: Promise<OrtModule>;
+    readonly placement?: Placement;
+  } & Pick<Engine, "openFacts">,
 ): Promise<Model> {
+  // Whoever waits for the backend is told.
+  loading.catch(() => undefined);
   const fetch = fetchWithProgress(tell);
   const source = httpSource(address, { fetch, signal, timeout: TIMEOUT });
   const folder = keepBytes > 0 ? await opfsFolder(address) : undefined;
-  // Fetched while the model is.
-  const loading = fetchEngine(engine, { threads, fetch });
-  loading.catch(() => undefined);
   return openModel(
     folder === undefined ? source : keptSource(source, { folder, mostBytes: keepBytes }),
     {

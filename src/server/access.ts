@@ -2,7 +2,7 @@
  * Access control: which host names, origins and keys a request may have. Runs before every route; knows only the routes
  * that need no key.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { cors } from "hono/cors";
 import { InvalidConfigError, InvariantError } from "../errors.ts";
 import { ApiError } from "./api-error.ts";

@@ -2,7 +2,7 @@
  * Turns errors of all routes, and unknown paths, into responses of the one shape that clients expect. Knows routes by
  * name only.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
 import { methodsOf } from "./route-table.ts";
 

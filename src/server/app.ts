@@ -4,7 +4,7 @@
  * and in a test.
  */
 import { DisposalStack } from "../disposal-stack.ts";
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { Model } from "../opened-model.ts";
 import { StoppableWorker } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";

@@ -2,7 +2,7 @@
  * The page and training runs without a model, as `engram dash` serves them. A function from request to response, as the
  * server is. Loads no model and has no routes that need one.
  */
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import { guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { ApiError } from "./api-error.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -30,10 +30,15 @@ describe("the static site", { skip: noBrowser }, () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "engram-site-"));
-    await promisify(execFile)(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
+    const shipped = join(folder, "shipped");
+    for (const name of ["shakespeare", "another"])
+      await cp(join(root, "assets", "shakespeare"), join(shipped, name), { recursive: true });
+    const script = join(root, "scripts", "build-site.ts");
+    const site = join(folder, "site");
+    await promisify(execFile)(process.execPath, [script, site, shipped]);
     files = {
       ...(await bundledLibrary()),
-      ...(await filesIn(folder)),
+      ...(await filesIn(site)),
       "empty.html": Buffer.from("<!doctype html><title>empty</title>"),
     };
     server = await startStaticSite(files);
@@ -81,6 +86,18 @@ describe("the static site", { skip: noBrowser }, () => {
       asked.every((url) => url.startsWith(address)),
       `${asked}`,
     );
+  });
+
+  test("another model of the build is a click away, with its size", async () => {
+    const { page, complaints } = await browser.open(`${address}#/start`);
+    await page.locator("[data-sentence]").waitFor();
+    await page.getByText("another, 4.").waitFor();
+    await page.getByRole("link", { name: "another" }).click();
+    await page.getByTitle("The model that is served").getByText("another").waitFor();
+    await page.locator("[data-sentence]").waitFor();
+    assert.ok(server.requests.some(({ url }) => url!.includes("/models/another/config.json")));
+    await page.getByRole("link", { name: "shakespeare" }).waitFor();
+    assert.deepEqual(complaints, []);
   });
 
   test("its links open for anybody, and its place in another page's frame shows the view alone", async () => {

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { MOST_LEARNED } from "../../src/facts/learned-texts.ts";
 import { InvalidConfigError, loadModel, type Model } from "../../src/index.ts";
 import { saveModel } from "../../src/save-model.ts";
-import { parseApiKeys } from "../../src/server/api-keys.ts";
+import { parseApiKeys } from "../../src/server/api-keys-file.ts";
 import { createServer } from "../../src/server/index.ts";
 import { referenceBackend } from "../../src/tensor/index.ts";
 import { modelToSave } from "../models/model-to-save.ts";

@@ -10,6 +10,9 @@ class Host {
   opened: Promise<void> | undefined;
   /** Why the model did not open. */
   failure: Error | undefined = $state.raw();
+  /** Other models that this page can open, where the page loads its model. */
+  others: readonly { readonly name: string; readonly bytes: number; readonly address: string }[] =
+    $state.raw([]);
   /** Removes what this browser keeps for the next visit. */
   removeKept: (() => Promise<void>) | undefined = $state.raw();
 }

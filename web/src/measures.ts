@@ -22,7 +22,6 @@ export interface Measure {
   says(value: number): string;
   /** At the ends of the legend. */
   format(value: number): string;
-  readonly ends?: readonly [string, string];
 }
 
 /** A layer is told by its id. */
@@ -77,7 +76,7 @@ const written: Measure = {
 const change: Measure = {
   name: "change",
   title: "Change in loss",
-  legend: "loss with the memory less loss without, bits",
+  legend: "loss with the memory, against loss without",
   isOfLayer: false,
   note: "Each token's loss is changed by what was read before it: at the token in front of it, most of all.",
   values: (report) => lossChanges(report),
@@ -86,8 +85,7 @@ const change: Measure = {
     return diverging({ most: Math.max(0.5, Math.abs(low), Math.abs(high)), theme });
   },
   says: (value) => `${signed(value, 2)} bits`,
-  format: (value) => signed(value, 1),
-  ends: ["helps", "hurts"],
+  format: bitsApart,
 };
 
 const measures: readonly Measure[] = [gate, written, change];
@@ -102,6 +100,12 @@ export function measuresWith(layers: number): readonly Measure[] {
 export function measureOf(name: string | undefined, layers: number): Measure {
   const known = measuresWith(layers);
   return known.find((each) => each.name === name) ?? known[0]!;
+}
+
+/** How far two losses lie apart, in words that need no sign. */
+export function bitsApart(apart: number): string {
+  const bits = `${fixed(Math.abs(apart), 1)} bits`;
+  return apart < 0 ? `${bits} less: it helped` : `${bits} more: it hurt`;
 }
 
 /** Loss with the memory less loss without it, in bits a token; negative where the memory helps. */

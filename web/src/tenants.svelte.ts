@@ -6,14 +6,18 @@ import type { LayerView } from "./token-view.ts";
 
 /** Milliseconds: a pointer that only passes over tokens asks nothing. */
 const patience = 90;
+/** Milliseconds with something read: what the model says and writes of it comes first. */
+const corpusAfter = 600;
 
 /** To be called while a component is made. `readings` is read again whenever what it depends on changes. */
 export function watchTenants(readings: () => readonly LayerView[]): { readonly current: Tenants } {
   /** Old answers stay until the new ones are here: rows are told apart by layer and number. */
   let found: Tenants = $state.raw(new Map());
-  // Not before something was read: what the model says comes first.
+  const isRead = $derived(readings().length > 0);
   $effect(() => {
-    if (readings().length > 0) void corpus.load();
+    if (!isRead) return;
+    const timer = setTimeout(() => void corpus.load(), corpusAfter);
+    return () => clearTimeout(timer);
   });
   $effect(() => {
     if (!corpus.report) {

@@ -1,5 +1,5 @@
 /** Routes about the server itself: health, models, properties, version, metrics, OpenAPI document. */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { checkModelName, type HeldOut, type RouteContext, type Serving } from "../serving.ts";
 
 export function aboutRoutes(app: Hono, context: RouteContext): void {

@@ -1,5 +1,5 @@
 /** `/v1/chat/completions`: writes the next message of a conversation. Uses the model's chat template. */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";

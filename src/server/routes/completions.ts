@@ -2,7 +2,7 @@
  * `/v1/completions`: continues texts or token ids. With `echo` and `logprobs` it scores texts, which
  * lm-evaluation-harness relies on.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import type { TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import {

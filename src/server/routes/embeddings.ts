@@ -2,7 +2,7 @@
  * `/v1/embeddings`: computes vectors of texts. A vector is the mean of the model's final hidden states, scaled to length
  * 1, so that the dot product of two vectors is their cosine.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { createSampler, type Generation } from "../../inference/index.ts";
 import { InvariantError } from "../../errors.ts";
 import { ApiError } from "../api-error.ts";

@@ -2,7 +2,7 @@
  * `/engram/facts` and `/engram/snapshots`: what the model was taught, while it serves. A write waits for the log and for
  * other writes; no generation waits for it.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import type { Facts, FactStore, Taught } from "../../facts/index.ts";
 import { ApiError } from "../api-error.ts";
 import { forgetSchema, listSchema } from "../facts-protocol.ts";

@@ -3,7 +3,7 @@
  * `/engram/rows`: which n-grams of an uploaded text use a row. One inspection runs at a time, since generation comes
  * first.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { UnavailableError } from "../../errors.ts";
 import { promptIdsOf, startOf } from "../../generate-text.ts";
 import { CorpusIndex, inspectIds, maxInspectedIds } from "../../inspect/index.ts";

@@ -2,7 +2,7 @@
  * `/engram/memory`: the served model's tables and counts, their reads, maps of rows, and how many n-grams share a row.
  * The size of an answer is bounded, however large a table is.
  */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { promptIdsOf } from "../../generate-text.ts";
 import type { MemoryInspector, TableReport, TableTraffic, TextPiece } from "../../inspect/index.ts";
 import type { Model } from "../../opened-model.ts";

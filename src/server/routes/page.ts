@@ -1,5 +1,5 @@
 /** `/`: the inspector page and its files. The page gets its data from the other routes. */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { ApiError, methodNotAllowed } from "../api-error.ts";
 import { isPagePath, type Page, pageResponse } from "../page.ts";
 import type { RouteContext } from "../serving.ts";

@@ -1,5 +1,5 @@
 /** `/engram/runs`: training runs, their progress and their logs. Needs no model. */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { ApiError } from "../api-error.ts";
 import { differencesOf, type RunSource, type RunSummaryFields } from "../run-source.ts";
 import type { RouteContext } from "../serving.ts";

@@ -1,5 +1,5 @@
 /** `/tokenize` and `/detokenize`: text <-> token ids, by the served model's tokenizer. */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { startOf } from "../../generate-text.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";

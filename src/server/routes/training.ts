@@ -1,5 +1,5 @@
 /** `/engram/training`: a training run where the server is, if it is somewhere that offers one: started, watched, stopped. */
-import type { Hono } from "hono";
+import type { Hono } from "hono/tiny";
 import { ApiError } from "../api-error.ts";
 import type { RouteContext, TrainingControl } from "../serving.ts";
 
