@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 /**
- * The public API of engram-lm on Node: models are opened, write and are measured. `index-core.ts` has what they are made
- * of. What is not listed in an index here is private.
+ * The public API of engram-lm on Node: models are opened, write and are measured. `engram-lm/core` has what they are
+ * made of. What no entry exports is private.
  *
  * @module engram-lm
  */
