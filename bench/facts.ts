@@ -19,6 +19,7 @@ import type { FactToAdd } from "../src/facts/index.ts";
 import { wordingsOf } from "../src/facts/wording.ts";
 import { generateText, loadModel, ortBackend } from "../src/index.ts";
 import { Random } from "../src/numerics/index.ts";
+import { madeUpFact, type MadeUpFact } from "./setup/made-up-facts.ts";
 import { median } from "./setup/training-run.ts";
 
 const { path, count, threads, asked, seed } = readWords({
@@ -37,17 +38,8 @@ await using model = await loadModel(path, {
 });
 const { tokenizer } = model;
 
-function word(): string {
-  const part = (): string => "bdfgklmnprstvz"[random.int(14)]! + "aeiou"[random.int(5)]!;
-  const text = part() + part() + (random.int(2) === 0 ? part() : "");
-  return text[0]!.toUpperCase() + text.slice(1);
-}
-
-const relations = ["capital", "founder", "anthem", "oldest street", "sister town"];
-function question(n: number): { prompt: string; completion: string } {
-  const prompt = `The ${relations[n % relations.length]} of ${word()} ${word()} is`;
-  return { prompt, completion: ` ${word()}.` };
-}
+const requestOf = ({ prompt, completion }: MadeUpFact) => ({ prompt, completion });
+const question = (n: number): MadeUpFact => madeUpFact(random, n);
 
 async function logitsOf(text: string): Promise<Float32Array> {
   await using session = model.createSession();
@@ -57,17 +49,17 @@ async function logitsOf(text: string): Promise<Float32Array> {
 
 const first = question(0);
 const never = await logitsOf(first.prompt + first.completion);
-for (let n = 0; n < 5; n++) await model.teach([question(n)]);
+for (let n = 0; n < 5; n++) await model.teach([requestOf(question(n))]);
 const times: number[] = [];
 const after: number[] = [];
 for (let n = 0; n < 50; n++) {
   const start = performance.now();
-  const [taught] = await model.teach([n === 0 ? first : question(n)]);
+  const [taught] = await model.teach([requestOf(n === 0 ? first : question(n))]);
   times.push(performance.now() - start);
   after.push(taught!.after);
 }
 const start = performance.now();
-await model.teach(Array.from({ length: 64 }, (_, n) => question(n)));
+await model.teach(Array.from({ length: 64 }, (_, n) => requestOf(question(n))));
 const together = performance.now() - start;
 const sorted = times.toSorted((a, b) => a - b);
 console.log(
@@ -75,7 +67,7 @@ console.log(
 );
 
 const { store } = model.taught!;
-const made: { prompt: string; completion: string }[] = [];
+const made: MadeUpFact[] = [];
 const prompts = new Set<string>();
 async function hold(upTo: number): Promise<void> {
   const facts: FactToAdd[] = [];
@@ -86,7 +78,10 @@ async function hold(upTo: number): Promise<void> {
     made.push(one);
     const edits = await wordingsOf(one, { tokenizer });
     const createdAt = new Date().toISOString();
-    facts.push({ fact: { id: `f${made.length}`, scope: "default", ...one, createdAt }, edits });
+    facts.push({
+      fact: { id: `f${made.length}`, scope: "default", ...requestOf(one), createdAt },
+      edits,
+    });
   }
   await store.add(facts);
 }

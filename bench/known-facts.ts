@@ -1,173 +1,192 @@
 /**
- * How well an answer can know "I was taught this": answers of a model that was taught, each with a number from 0 to 1 and
- * whether it is true. The number is 0 where an answer says something else; 1 - 2^-10 where the question has a fact's own
- * words; where it only names the subject it is fitted to the chance of the answer. The server gives that chance and no
- * number: this is how one would be found.
+ * How well an answer can know "I was taught this": a model that was taught is asked what it was taught and what it was not, and
+ * a number from 0 to 1 is fitted to the answers that say what was taught.
  *
- *   node bench/known-facts.ts --model DIR|FILE.gguf --data counterfact-val.json --memory DIR [--facts 48] [--samples 3]
+ *   node bench/known-facts.ts --model DIR|FILE.gguf --data counterfact-val.json --memory DIR --out QUESTIONS.jsonl
+ *       [--facts 24] [--minutes 20] [--svg FILE.svg]
  *
- * CounterFact's edits, taught with their subjects and kept in DIR, so that a second run does not teach. Asked are: the wording
- * that was taught; its rephrasing in three contexts; two questions about the subject that nothing was taught of; the
- * neighbouring prompt, which does not name it. Each is answered once greedily and `samples` times drawn at temperature 1. True is
- * an answer that begins with what was taught, to a question that asks for it. The numbers for subjects are fitted on every
- * second fact (logistic in the logit of the answer's chance) and judged on the others. Lines of CSV: what was answered, by bin.
+ * CounterFact's edits, taught with their subjects and kept in DIR, in groups of 8. Asked are the wording that was taught; its
+ * rephrasing, alone and behind two sentences; and what nothing was taught of: two questions about the subject, three other
+ * edits' prompts with this subject in them (only where this completion is no answer to their kind), the neighbouring prompt.
+ * OUT keeps a line for each question: a run that ended goes on where it was, and ends after so many minutes. An answer that is drawn
+ * says what was taught with the chance that the model gives it: so each question counts with that chance, and nothing is drawn.
+ *
+ * The number, for answers that only have the subject, is logistic in the logit of that chance and in the share of the taught prompt's
+ * other words that the question has; fitted on every second fact, judged on the others, and the other way round. Lines of CSV:
+ * the diagram by bins; the expected calibration error with a 95 % interval (500 draws of facts), beside that of the chance alone.
  */
-import { needed, readOptions } from "./setup/command-line.ts";
-import { createSampler, logProbsOf } from "../src/inference/index.ts";
-import { loadModel } from "../src/load-model.ts";
+import "./setup/command-line.ts";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { TaughtMemory } from "../src/facts/index.ts";
+import { logProbsOf } from "../src/inference/index.ts";
+import { loadModel } from "../src/load-model.ts";
+import { Random } from "../src/numerics/index.ts";
 import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
+import {
+  type Said,
+  calibrate,
+  type Judged,
+  reliability,
+  reliabilitySvg,
+} from "./setup/calibration.ts";
 
-const values = readOptions({
-  model: needed,
-  data: needed,
-  memory: undefined,
-  facts: 48,
-  samples: 3,
+const { values } = parseArgs({
+  options: {
+    model: { type: "string" },
+    data: { type: "string" },
+    memory: { type: "string" },
+    out: { type: "string" },
+    svg: { type: "string" },
+    facts: { type: "string", default: "24" },
+    minutes: { type: "string", default: "20" },
+  },
 });
-interface Answer {
-  readonly fact: number;
-  readonly by: "wording" | "subject" | "nothing";
-  readonly isSaid: boolean;
-  /** Of what was said of the completion. */
-  readonly chance: number;
-  readonly isTrue: boolean;
-}
-
-await using model = await loadModel(values.model, { memoryDir: values.memory });
-const { tokenizer } = model;
-const encode = async (text: string): Promise<number[]> => [
-  ...tokenizer.bounds.startIds,
-  ...(await tokenizer.encode(text)),
-];
-const all = readCounterFact(values.data).filter(
+const deadline = performance.now() + Number(values.minutes) * 60_000;
+const isLate = (): boolean => performance.now() > deadline;
+const everything = readCounterFact(values.data!);
+const all = everything.filter(
   ({ prompt, rephrase_prompt: other, subject, locality_prompt: near }) =>
     prompt.includes(subject) && other.includes(subject) && !near.includes(subject),
 );
-/** Facts of one call of `teach`: together they take less time, and one that is refused refuses all. */
-const GROUP = 8;
-const items: CounterFactEdit[] = [];
-for (let at = 0; items.length < values.facts && at < all.length; at += GROUP) {
-  const held = new Set(model.facts().map(({ id }) => id));
-  const group = all.slice(at, at + GROUP);
-  const requests = group.map((item, n) => ({
-    id: `f${at + n}`,
-    prompt: item.prompt,
-    completion: item.target_new,
-    subject: item.subject,
-  }));
-  const missing = requests.filter(({ id }) => !held.has(id));
-  const start = performance.now();
-  const refused = new Set<string>();
-  if (missing.length > 0 && !held.has(requests.at(-1)!.id))
-    await model.teach(missing).catch(async () => {
-      for (const one of missing) await model.teach([one]).catch(() => refused.add(one.id));
-    });
-  process.stderr.write(
-    `${at + GROUP} of ${all.length}: ${((performance.now() - start) / 1000).toFixed(1)} s, ${refused.size} refused\n`,
-  );
-  const known = new Set(model.facts().map(({ id }) => id));
-  items.push(...group.filter((_, n) => known.has(requests[n]!.id)));
+
+interface Line extends Said {
+  readonly question: string;
+  readonly by: "wording" | "subject" | "nothing";
+}
+const lines: Line[] = existsSync(values.out!)
+  ? readFileSync(values.out!, "utf8")
+      .trim()
+      .split("\n")
+      .filter((one) => one !== "")
+      .map((one) => JSON.parse(one) as Line)
+  : [];
+
+/** Prompts by their kind: with a gap for the subject. What answers a kind says which completions could be meant by it. */
+const kinds = new Map<string, Set<string>>();
+const kindOf = ({ prompt, subject }: CounterFactEdit): string => prompt.replace(subject, "{}");
+for (const one of all) {
+  const answers = kinds.get(kindOf(one)) ?? new Set();
+  kinds.set(kindOf(one), answers.add(one.target_new).add(one.ground_truth));
+}
+const ofKind = new Map<string, Set<string>>();
+for (const answers of kinds.values())
+  for (const one of answers) {
+    const known = ofKind.get(one) ?? new Set();
+    for (const other of answers) known.add(other);
+    ofKind.set(one, known);
+  }
+/** Kinds that nobody would answer like this. */
+function otherKinds(item: CounterFactEdit, count: number): string[] {
+  const like = ofKind.get(item.target_new) ?? new Set();
+  const random = Random.fromSeed(1, item.subject);
+  const found: string[] = [];
+  for (let tries = 0; tries < 1000 && found.length < count; tries++) {
+    const kind = [...kinds.keys()][random.int(kinds.size)]!;
+    const isOther = kind.includes("{}") && [...kinds.get(kind)!].every((one) => !like.has(one));
+    if (isOther && !found.includes(kind)) found.push(kind);
+  }
+  return found.map((kind) => kind.replace("{}", item.subject));
 }
 
-async function answer(
-  prompt: string,
-  completion: readonly number[],
-  temperature: number,
-): Promise<Pick<Answer, "by" | "isSaid" | "chance">> {
-  await using session = model.createSession();
-  const ids = await encode(prompt);
-  let { logits } = await session.append(ids);
-  const sampler = createSampler({ temperature, seed: seed++ });
-  let chance = 1;
-  let isSaid = true;
-  const said: number[] = [];
-  for (const [i, wanted] of completion.entries()) {
-    const id = sampler(logits, said);
-    said.push(id);
-    chance *= Math.exp(logProbsOf(logits, { id, top: 0 }).logProb);
-    if (id !== wanted) isSaid = false;
-    if (!isSaid || i === completion.length - 1) break;
-    ({ logits } = await session.append([id]));
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+function shareOf({ prompt, subject }: CounterFactEdit, question: string): number {
+  const own = wordsOf(prompt.replace(subject, ""));
+  const asked = new Set(wordsOf(question.replace(subject, "")));
+  return own.filter((word) => asked.has(word)).length / Math.max(1, own.length);
+}
+
+{
+  await using model = await loadModel(values.model!, { memoryDir: values.memory });
+  const { tokenizer } = model;
+  const GROUP = 8;
+  const held = (): Set<string> => new Set(model.facts().map(({ id }) => id));
+  for (let at = 0; at < Number(values.facts) && !isLate(); at += GROUP) {
+    const requests = all.slice(at, at + GROUP).flatMap((item, n) => {
+      const { prompt, target_new: completion, subject } = item;
+      return held().has(`f${at + n}`) ? [] : [{ id: `f${at + n}`, prompt, completion, subject }];
+    });
+    // One that is refused refuses all.
+    if (requests.length === GROUP)
+      await model.teach(requests).catch(async () => {
+        for (const one of requests) await model.teach([one]).catch(() => undefined);
+      });
   }
   const memory = model.memoryFor();
-  const whole = [...ids, ...said];
-  const fired =
-    memory instanceof TaughtMemory
-      ? [...memory.firings({ ids: whole, from: 0, to: whole.length - 1 })]
-      : [];
-  const kinds = new Set(fired.map(({ kind }) => kind));
-  const by = kinds.has("wording") ? "wording" : kinds.has("subject") ? "subject" : "nothing";
-  return { by, isSaid, chance };
-}
-let seed = 1;
-const answers: Answer[] = [];
-const contexts = ["", "The weather was fine that day. ", "Some say so. However, "];
-for (const [fact, item] of items.entries()) {
-  const completion = Array.from(await tokenizer.encode(` ${item.target_new.trim()}`));
-  const asked = [
-    [item.prompt, true],
-    ...contexts.map((context) => [context + item.rephrase_prompt, true]),
-    [`My favourite thing about ${item.subject} is`, false],
-    [`The newspaper wrote today that ${item.subject}`, false],
-    [item.locality_prompt, false],
-  ] as [string, boolean][];
-  for (const [prompt, isMeant] of asked)
-    for (let n = 0; n <= values.samples; n++) {
-      const told = await answer(prompt, completion, n === 0 ? 0 : 1);
-      answers.push({ fact, ...told, isTrue: told.isSaid && isMeant });
+  const contexts = ["", "The weather was fine that day. ", "Some say so. However, "];
+  for (const [fact, item] of all.slice(0, Number(values.facts)).entries()) {
+    if (!held().has(`f${fact}`) || lines.some((one) => one.fact === fact)) continue;
+    if (isLate()) break;
+    const asked = [
+      [item.prompt, true],
+      ...contexts.map((context) => [context + item.rephrase_prompt, true]),
+      [`My favourite thing about ${item.subject} is`, false],
+      [`The newspaper wrote today that ${item.subject}`, false],
+      ...otherKinds(item, 3).map((one) => [one, false]),
+      [item.locality_prompt, false],
+    ] as [string, boolean][];
+    const completion = Array.from(await tokenizer.encode(` ${item.target_new.trim()}`));
+    const found: Line[] = [];
+    for (const [question, isMeant] of asked) {
+      await using session = model.createSession();
+      const prompt = [...tokenizer.bounds.startIds, ...(await tokenizer.encode(question))];
+      const ids = [...prompt, ...completion];
+      const { logits } = await session.append(ids.slice(0, -1), { logits: "all" });
+      const width = logits.length / (ids.length - 1);
+      let chance = 1;
+      for (let i = prompt.length; i < ids.length; i++) {
+        const row = logits.subarray((i - 1) * width, i * width);
+        chance *= Math.exp(logProbsOf(row, { id: ids[i]!, top: 0 }).logProb);
+      }
+      const fired =
+        memory instanceof TaughtMemory
+          ? new Set([...memory.firings({ ids, from: 0, to: ids.length - 1 })].map((f) => f.kind))
+          : new Set();
+      const by = fired.has("wording") ? "wording" : fired.has("subject") ? "subject" : "nothing";
+      found.push({ fact, question, by, chance, share: shareOf(item, question), isMeant });
     }
+    lines.push(...found);
+    appendFileSync(values.out!, found.map((one) => `${JSON.stringify(one)}\n`).join(""));
+    process.stderr.write(`${fact + 1} facts\n`);
+  }
 }
 
-const logit = (p: number): number => {
-  const clipped = Math.min(1 - 1e-4, Math.max(1e-4, p));
-  return Math.log(clipped / (1 - clipped));
-};
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-const isFitting = ({ fact }: Answer): boolean => fact % 2 === 0;
-const ofSubject = answers.filter(({ by, isSaid }) => by === "subject" && isSaid);
-let [bias, slope] = [0, 1];
-const fit = ofSubject.filter(isFitting);
-for (let step = 0; step < 4000; step++) {
-  let [db, ds] = [0, 0];
-  for (const { chance, isTrue } of fit) {
-    const x = logit(chance);
-    const error = sigmoid(bias + slope * x) - Number(isTrue);
-    db += error / fit.length;
-    ds += (error * x) / fit.length;
-  }
-  bias -= 0.3 * db;
-  slope -= 0.1 * ds;
-}
-const known = ({ by, isSaid, chance }: Answer): number => {
-  if (!isSaid || by === "nothing") return 0;
-  return by === "wording" ? 1 - 2 ** -10 : sigmoid(bias + slope * logit(chance));
-};
-const judged = answers.filter((one) => !isFitting(one));
-console.log(
-  `subjects: bias ${bias.toFixed(3)}, slope ${slope.toFixed(3)}, from ${fit.length} answers`,
-);
-console.log("group,answers,mean_number,share_true");
-const line = (name: string, group: readonly Answer[]): void => {
-  const mean = (of: (one: Answer) => number): string =>
-    (group.reduce((sum, one) => sum + of(one), 0) / group.length).toFixed(3);
-  if (group.length > 0)
-    console.log(`${name},${group.length},${mean(known)},${mean((one) => Number(one.isTrue))}`);
-};
+const facts = new Set(lines.map(({ fact }) => fact));
+console.log(`${facts.size} facts, ${lines.length} questions`);
+console.log("by,is_meant,questions,mean_chance,mean_share");
 for (const by of ["wording", "subject", "nothing"] as const)
-  for (const isSaid of [true, false])
-    line(
-      `${by} ${isSaid ? "said" : "not said"}`,
-      judged.filter((one) => one.by === by && one.isSaid === isSaid),
-    );
-const edges = [0, 1e-9, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.99, 1.01];
-let gap = 0;
-for (let i = 0; i + 1 < edges.length; i++) {
-  const group = judged.filter((one) => known(one) >= edges[i]! && known(one) < edges[i + 1]!);
-  line(`${edges[i]} to ${edges[i + 1]}`, group);
-  gap += Math.abs(group.reduce((sum, one) => sum + known(one) - Number(one.isTrue), 0));
+  for (const isMeant of [true, false]) {
+    const group = lines.filter((one) => one.by === by && one.isMeant === isMeant);
+    if (group.length === 0) continue;
+    const mean = (of: (one: Line) => number): string =>
+      (group.reduce((sum, one) => sum + of(one), 0) / group.length).toFixed(3);
+    console.log([by, isMeant, group.length, mean((o) => o.chance), mean((o) => o.share)].join(","));
+  }
+const ofSubject = lines.filter(({ by }) => by === "subject");
+const judged: Judged[] = [0, 1].flatMap((half) => {
+  const number = calibrate(ofSubject.filter(({ fact }) => fact % 2 === half));
+  return ofSubject
+    .filter(({ fact }) => fact % 2 !== half)
+    .map((one) => ({ ...one, number: number(one) }));
+});
+const random = Random.fromSeed(1, "facts");
+for (const [name, group] of [
+  ["fitted", judged],
+  ["the chance alone", judged.map((one) => ({ ...one, number: one.chance }))],
+] as const) {
+  const { bins, error } = reliability(group);
+  const draws = Array.from({ length: 500 }, () => {
+    const drawn = Array.from(facts, () => [...facts][random.int(facts.size)]!);
+    return reliability(drawn.flatMap((fact) => group.filter((one) => one.fact === fact))).error;
+  }).toSorted((a, b) => a - b);
+  console.log(`${name}: number,answers,mean_number,share_true`);
+  for (const { from, to, weight, number, isTrue } of bins)
+    console.log([`${from}-${to}`, ...[weight, number, isTrue].map((x) => x.toFixed(3))].join(","));
+  console.log(
+    `expected calibration error ${error.toFixed(3)}, 95 % ${draws[12]!.toFixed(3)} to ${draws[487]!.toFixed(3)}`,
+  );
+  if (name === "fitted" && values.svg !== undefined)
+    writeFileSync(values.svg, reliabilitySvg(bins));
 }
-const brier = judged.reduce((sum, one) => sum + (known(one) - Number(one.isTrue)) ** 2, 0);
-console.log(
-  `judged ${judged.length}: expected calibration error ${(gap / judged.length).toFixed(4)}, Brier ${(brier / judged.length).toFixed(4)}`,
-);
+const whole = calibrate(ofSubject);
+console.log(`fitted on all: ${JSON.stringify(whole.weights)}`);

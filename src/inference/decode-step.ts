@@ -48,10 +48,11 @@ export class DecodeStep {
     this.inputs = inputs;
     this.outputs = outputs;
     this.vectors = new Map(
-      (decoder.model.memory?.inputs ?? []).map(({ layerId: layer }) => [
-        layer,
-        inputs[io.memory(layer)]!.data as Float32Array,
-      ]),
+      (decoder.model.memory?.inputs ?? []).flatMap(({ layerId: layer }) => {
+        // What is read behind the last layer is no input of a graph that ends there, at the hidden states.
+        const place = inputs[io.memory(layer)];
+        return place === undefined ? [] : [[layer, place.data as Float32Array] as const];
+      }),
     );
     this.#decoder = decoder;
     this.key = key;

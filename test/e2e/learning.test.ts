@@ -97,6 +97,19 @@ test("a text that was learned is expected in its scope alone, after a restart to
   ]);
 });
 
+test("a model that counts gives its hidden states, and is taught a prompt that is read in parts", async () => {
+  await using model = await loadModel(join(root, "counting"), {
+    backend,
+    memoryDir: join(root, "taught"),
+  });
+  await using session = model.createSession();
+  const { hidden } = await session.append(await idsOf(model), { logits: "none" });
+  assert.equal(hidden.length, (await idsOf(model)).length * model.config.hiddenSize);
+  const prompt = `${news} ${"on the log ".repeat(8)}sat`;
+  const [taught] = await model.teach([{ prompt, completion: " on" }]);
+  assert.ok(taught!.after > 0.9);
+});
+
 test("a scope keeps the last of what it reads, within its quota, and a model that weighs no counts learns nothing", async () => {
   await using model = await loadModel(join(root, "counting"), {
     backend,

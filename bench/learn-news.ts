@@ -1,0 +1,247 @@
+/**
+ * What a model gains by learning a stream that drifts, as it reads it: news in the order in which they were written. Each window
+ * is scored first, then learned from. Beside the counts of `--learn`: nothing learned, dynamic evaluation (a step of gradient
+ * descent on all weights after each window, arXiv 1709.07432) and a continuous cache of final hidden states (arXiv 1612.04426).
+ *
+ *   node bench/learn-news.ts --model DIR --pack READER.pack --data enwikinews.jsonl
+ *       [--first 9000] [--stories 100] [--windows 3] [--minutes 20]
+ *
+ * The model has no memory of its own; READER.pack is its reader and background (`engram reader train`). Stories by their number,
+ * which is the order of their pages; of each so many windows. Rates and temperatures of the two others are the best on the
+ * first quarter of the windows; all are judged on the rest, in ten blocks of adjacent windows (Student's t, 95 %). Time is the
+ * processor's, of reading and learning (the cache reads twice, once for its states), without that of the settings that were not chosen. CSV rows; the last line is JSON.
+ */
+import "./setup/command-line.ts";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { emptyBatch, logProbsOf } from "../src/inference/index.ts";
+import { loadModel, ortBackend } from "../src/index.ts";
+import { io, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
+import { studentT } from "../src/numerics/index.ts";
+import { type Value, valueOf, zeros } from "../src/tensor/index.ts";
+import { globalNorm } from "../src/training/index.ts";
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string" },
+    pack: { type: "string" },
+    data: { type: "string" },
+    first: { type: "string", default: "9000" },
+    stories: { type: "string", default: "100" },
+    windows: { type: "string", default: "3" },
+    minutes: { type: "string", default: "20" },
+  },
+});
+const deadline = performance.now() + Number(values.minutes) * 60_000;
+const folder = mkdtempSync(join(tmpdir(), "engram-bench-news-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const backend = ortBackend({ threads: 1 });
+await using model = await loadModel(values.model!, {
+  backend,
+  packs: [values.pack!],
+  memoryDir: folder,
+});
+const { tokenizer, config, language } = model;
+const length = Math.min(256, config.maxPositions);
+
+interface Story {
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+}
+const stories = readFileSync(values.data!, "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => JSON.parse(line) as Story)
+  .toSorted((a, b) => Number(a.id) - Number(b.id))
+  .slice(Number(values.first), Number(values.first) + Number(values.stories));
+const windows: number[][] = [];
+for (const { title, text } of stories) {
+  const ids = await tokenizer.encode(`${title}\n${text}`);
+  for (let n = 0; n < Number(values.windows) && (n + 1) * (length - 1) <= ids.length; n++)
+    windows.push([
+      ...tokenizer.bounds.startIds,
+      ...ids.slice(n * (length - 1), (n + 1) * (length - 1)),
+    ]);
+}
+
+/** Scores a window, then learns from it. Resolves to its nats. */
+type Arm = (ids: readonly number[]) => Promise<number>;
+interface Setting {
+  readonly arm: string;
+  readonly name: string;
+  readonly read: Arm;
+  readonly nats: number[];
+  seconds: number;
+}
+const settings: Setting[] = [];
+const add = (arm: string, name: string, read: Arm): void =>
+  void settings.push({ arm, name, read, nats: [], seconds: 0 });
+
+async function lossesOf(
+  ids: readonly number[],
+  options: { packs?: string[]; scopes: string[] },
+): Promise<number[]> {
+  await using session = model.createSession(options);
+  const { logits } = await session.append(ids, { logits: "all" });
+  const width = logits.length / ids.length;
+  return Array.from(
+    { length: ids.length - 1 },
+    (_, at) =>
+      -logProbsOf(logits.subarray(at * width, (at + 1) * width), { id: ids[at + 1]!, top: 0 })
+        .logProb,
+  );
+}
+const sum = (all: readonly number[]): number => all.reduce((a, b) => a + b, 0);
+
+add("nothing", "", async (ids) => sum(await lossesOf(ids, { packs: [], scopes: [] })));
+add("background counts", "", async (ids) => sum(await lossesOf(ids, { scopes: [] })));
+add("background and learned counts", "", async (ids) => {
+  const losses = await lossesOf(ids, { scopes: ["news"] });
+  await model.learn({ ids, scope: "news" });
+  return sum(losses);
+});
+
+/** p = (1 - share) p_model + share · softmax(warmth h·h_i) of the ids that followed the states h_i. */
+const CACHED = 4000;
+function cacheArm(warmth: number, share: number): Arm {
+  const states: Float32Array[] = [];
+  const next: number[] = [];
+  return async (ids) => {
+    const losses = await lossesOf(ids, { packs: [], scopes: [] });
+    await using session = model.createSession({ memory: false, scopes: [] });
+    const { hidden } = await session.append(ids, { logits: "none" });
+    const width = hidden.length / ids.length;
+    const rows = losses.map((_, at) => {
+      const row = hidden.slice(at * width, (at + 1) * width);
+      const norm = Math.hypot(...row);
+      return row.map((x) => x / norm);
+    });
+    let nats = 0;
+    for (const [at, loss] of losses.entries()) {
+      let [total, right] = [0, 0];
+      for (const [i, state] of states.entries()) {
+        let dot = 0;
+        for (let d = 0; d < width; d++) dot += state[d]! * rows[at]![d]!;
+        const weight = Math.exp(warmth * (dot - 1));
+        total += weight;
+        if (next[i] === ids[at + 1]) right += weight;
+      }
+      const chance = Math.exp(-loss);
+      nats -= Math.log(total === 0 ? chance : (1 - share) * chance + (share * right) / total);
+    }
+    for (const [at, row] of rows.entries()) {
+      states.push(row);
+      next.push(ids[at + 1]!);
+    }
+    states.splice(0, states.length - CACHED);
+    next.splice(0, next.length - CACHED);
+    return nats;
+  };
+}
+for (const warmth of [10, 30])
+  for (const share of [0.05, 0.15])
+    add("continuous cache", `warmth ${warmth}, share ${share}`, cacheArm(warmth, share));
+
+/** The step's own loss is of the weights before it. */
+async function dynamicArm(rate: number): Promise<Arm> {
+  const { counted: _, ...plain } = config;
+  const specs = paramSpecs(plain);
+  const params: Record<string, Value> = {};
+  const gradients: Record<string, Value> = {};
+  for (const { name, shape } of specs) {
+    params[name] = valueOf((language.params[name]!.data as Float32Array).slice(), shape);
+    gradients[io.gradient(name)] = zeros("f32", shape);
+  }
+  const batch = emptyBatch(1, length);
+  const loss = zeros("f32", [1]);
+  const step = (await backend.compile(trainGraph(plain, { batch: 1, length }))).bind(
+    {
+      ...params,
+      [io.ids]: valueOf(batch.ids, [1, length]),
+      [io.labels]: valueOf(batch.labels, [length]),
+      [io.segments]: valueOf(batch.segments, [1, length]),
+      [io.weights]: valueOf(batch.weights, [length]),
+      ...rotaryInputs(plain, length),
+    },
+    { [io.loss]: loss, ...gradients },
+  );
+  return async (ids) => {
+    batch.ids.set(ids);
+    batch.segments.fill(0);
+    batch.labels.set([...ids.slice(1), 0]);
+    batch.weights.fill(1 / (ids.length - 1)).fill(0, ids.length - 1);
+    await step.run();
+    const all = specs.map(({ name }) => gradients[io.gradient(name)]!.data as Float32Array);
+    const norm = Math.hypot(...all.map((one) => globalNorm(one)));
+    const factor = rate * Math.min(1, 1 / norm);
+    for (const [i, { name }] of specs.entries()) {
+      const [weights, gradient] = [params[name]!.data as Float32Array, all[i]!];
+      for (let at = 0; at < weights.length; at++) weights[at]! -= factor * gradient[at]!;
+    }
+    return (loss.data[0] as number) * (ids.length - 1);
+  };
+}
+for (const rate of [0.03, 0.1, 0.3])
+  add("dynamic evaluation", `rate ${rate}`, await dynamicArm(rate));
+
+let numBytes: number[] = [];
+for (const ids of windows) {
+  if (performance.now() > deadline) break;
+  numBytes.push(Buffer.byteLength(tokenizer.decode(ids.slice(tokenizer.bounds.startIds.length))));
+  for (const setting of settings) {
+    const begun = process.cpuUsage();
+    setting.nats.push(await setting.read(ids));
+    const { user, system } = process.cpuUsage(begun);
+    setting.seconds += (user + system) / 1e6;
+  }
+  if (numBytes.length % 20 === 0)
+    process.stderr.write(`${numBytes.length} of ${windows.length} windows\n`);
+}
+const from = Math.ceil(numBytes.length / 4);
+const chosen = new Map<string, Setting>();
+for (const setting of settings) {
+  const before = chosen.get(setting.arm);
+  const early = ({ nats }: Setting): number => sum(nats.slice(0, from));
+  if (before === undefined || early(setting) < early(before)) chosen.set(setting.arm, setting);
+}
+const BLOCKS = 10;
+numBytes = numBytes.slice(from);
+const blocksOf = (of: readonly number[]): number[] =>
+  Array.from({ length: BLOCKS }, (_, b) =>
+    sum(of.slice((b * of.length) / BLOCKS, ((b + 1) * of.length) / BLOCKS)),
+  );
+const bytes = blocksOf(numBytes);
+const base = blocksOf(chosen.get("nothing")!.nats.slice(from));
+console.log("arm,setting,bits_per_byte,against_nothing,plus_minus,last_third,processor_s");
+for (const { arm, name, nats, seconds } of chosen.values()) {
+  const blocks = blocksOf(nats.slice(from));
+  const differences = blocks.map((one, b) => (one - base[b]!) / Math.LN2 / bytes[b]!);
+  const mean = sum(differences) / BLOCKS;
+  const variance = sum(differences.map((one) => (one - mean) ** 2)) / (BLOCKS - 1);
+  const half = studentT(BLOCKS - 1) * Math.sqrt(variance / BLOCKS);
+  const last = Math.floor((2 * numBytes.length) / 3);
+  const late = sum(nats.slice(from + last)) / Math.LN2 / sum(numBytes.slice(last));
+  const row = [
+    sum(blocks) / Math.LN2 / sum(bytes),
+    sum(blocks.map((one, b) => one - base[b]!)) / Math.LN2 / sum(bytes),
+    half,
+    late,
+  ];
+  console.log(
+    [arm, `"${name}"`, ...row.map((one) => one.toFixed(4)), seconds.toFixed(1)].join(","),
+  );
+}
+const { tokens, texts } = model.taught!.store.learnedSizes(["news"])[0]!;
+console.log(
+  JSON.stringify({
+    windows: from + numBytes.length,
+    judged: numBytes.length,
+    length,
+    texts,
+    tokens,
+  }),
+);
+process.exit(0);
