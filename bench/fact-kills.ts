@@ -38,16 +38,19 @@ const program = `
   const store = new FactStore({ log, records: await log.read() });
   const createdAt = new Date(0).toISOString();
   const say = (text) => writeSync(1, text + "\\n");
+  // In the order in which they were asked for: of changes that are written together the later may be answered first.
+  let told;
+  const tell = (text, made) => (told = Promise.all([told, made]).then(() => say(text)));
   say("ready");
   for (let n = Number(first); ; n++) {
     const id = "k" + (n % 40);
     const value = completionOf(n);
     if (n % 11 === 5) {
       say("forget " + id);
-      store.forget({ id }).then(() => say("forgotten " + id));
+      tell("forgotten " + id, store.forget({ id }));
     } else {
       say("begin " + id + " " + n);
-      store.add([{ fact: { id, scope: "s", prompt: "p", completion: value, createdAt }, edits: [] }]).then(() => say("done " + id + " " + n));
+      tell("done " + id + " " + n, store.add([{ fact: { id, scope: "s", prompt: "p", completion: value, createdAt }, edits: [] }]));
     }
     if (n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
   }`;
