@@ -12,7 +12,14 @@
 import { needed, readWords } from "./setup/command-line.ts";
 import { emptyBatch, Scorer, withoutMemory } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
-import { io, type ParamSpec, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
+import {
+  io,
+  numbersByRows,
+  type ParamSpec,
+  paramSpecs,
+  rotaryInputs,
+  trainGraph,
+} from "../src/model/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { GraphBuilder, type Value, valueOf, zeros } from "../src/tensor/index.ts";
@@ -35,7 +42,12 @@ const { directory, text, steps, lr: peak, seed } = values;
 const backend = ortBackend({ threads: values.threads });
 await using opened = await loadModel(directory, { backend, memory: false });
 const { tokenizer, config } = opened;
-const model = withoutMemory(opened.language);
+const loaded = withoutMemory(opened.language);
+const numbers = paramSpecs(loaded.config).map((spec) => {
+  const data = numbersByRows(spec, loaded.params[spec.name]!, loaded.rowBlock);
+  return [spec.name, valueOf(data, spec.shape)] as const;
+});
+const model = { ...loaded, rowBlock: undefined, params: Object.fromEntries(numbers) };
 const recipe = { ...recipeToGoOn("memory", config), weightDecay: 0 };
 const { batch: rows, length } = recipe;
 const stream = await packDocuments(readPart([text], "train"), tokenizer);

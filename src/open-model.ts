@@ -24,7 +24,7 @@ import {
   type RetrievalTable,
   type RowStore,
 } from "./memory/index.ts";
-import { keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
+import { blockRows, keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import {
   canBePacked,
   dtypeToHold,
@@ -178,7 +178,11 @@ export async function openModel(
   ]);
   const read = { config, ...weights };
   const weighed = (await packs?.readFor(read)) ?? read;
-  const params = placed(engine, weighed.params);
+  // Packed matrices have a layout of their own.
+  const rowBlock = weights.quantized.size === 0 ? engine.rowBlock : undefined;
+  const inOrder =
+    rowBlock === undefined ? weighed.params : blockRows(weighed.config, weighed.params, rowBlock);
+  const params = placed(engine, inOrder);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
   for (const atRestTable of atRest) {
@@ -206,6 +210,7 @@ export async function openModel(
     backend: engine,
     params,
     quantized: weights.quantized,
+    rowBlock,
     memory: composed([rows, packs?.memory(counts) ?? counts]),
   };
   const language = full.memory === undefined ? withoutMemory(full) : full;

@@ -14,6 +14,7 @@ import {
   dequantizeMatrix,
   isQuantizable,
   type ModelConfig,
+  numbersByRows,
   packingAtRest,
   type ParamSpec,
   paramSpecs,
@@ -107,14 +108,19 @@ export async function readUnpacked(
 /** The tensors of a model's weights, to be written; those that are not packed as `format`. */
 export function weightSources(
   config: ModelConfig,
-  { params, quantized, format }: ModelWeights & { format: NumberFormat },
+  {
+    params,
+    quantized,
+    format,
+    rowBlock,
+  }: ModelWeights & { format: NumberFormat; rowBlock?: number | undefined },
 ): TensorSource[] {
-  if (quantized.size === 0) return storedSources(config, { params, format });
+  if (quantized.size === 0) return storedSources(config, { params, format, rowBlock });
   return paramSpecs(config).flatMap((spec) => {
     const { name, shape } = spec;
     const matrix = quantized.get(name);
     if (matrix === undefined) {
-      const numbers = (): Float32Array => params[name]!.data as Float32Array;
+      const numbers = (): Float32Array => numbersByRows(spec, params[name]!, rowBlock);
       return [numberSource(name, shape, { numbers, format })];
     }
     const specs = packedSpecs(spec, matrix.bits);

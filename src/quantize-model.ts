@@ -19,6 +19,7 @@ import {
 import {
   bitsOf,
   isQuantizable,
+  numbersByRows,
   paramSpecs,
   type QuantizedMatrix,
   quantizationToJson,
@@ -28,7 +29,7 @@ import {
 import { dtypeToHold, storedFormat } from "./model-weights.ts";
 import { weightSources } from "./packed-weights.ts";
 import { memoryFiles } from "./save-model.ts";
-import { sizeOf } from "./tensor/index.ts";
+import { sizeOf, valueOf } from "./tensor/index.ts";
 
 /** Formats of a model's weights and rows. */
 export interface ModelFormats {
@@ -99,7 +100,8 @@ export function inFormats(model: LanguageModel, to: ModelFormats): LanguageModel
     const rest = { ...params };
     const packed = new Map<string, QuantizedMatrix>();
     for (const spec of paramSpecs(config).filter(isQuantizable)) {
-      packed.set(spec.name, quantizeMatrix(rest[spec.name]!, bits));
+      const numbers = numbersByRows(spec, rest[spec.name]!, model.rowBlock);
+      packed.set(spec.name, quantizeMatrix(valueOf(numbers, spec.shape), bits));
       delete rest[spec.name];
     }
     [params, quantized] = [rest, packed];
@@ -169,7 +171,7 @@ export async function writeInFormats(
   const tokenizer = await files.tokenizer();
   if (tokenizer === undefined) throw new FormatError(`${model.path}: tokenizer.json is missing`);
   const { language, chatTemplate } = model;
-  const { config, params, quantized } = inFormats(language, formats);
+  const { config, params, quantized, rowBlock } = inFormats(language, formats);
   const { quantization_config: _before, ...settings } = files.config;
   await writeModelDir(out, {
     config: {
@@ -188,6 +190,7 @@ export async function writeInFormats(
     weights: weightSources(config, {
       params,
       quantized: quantized ?? new Map(),
+      rowBlock,
       format: await storedFormat(files, config),
     }),
     tables: memoryFiles(

@@ -12,6 +12,7 @@ import {
 import { FormatError, NonFiniteError } from "./errors.ts";
 import {
   type ModelConfig,
+  numbersByRows,
   type ParamSpec,
   type StoredTensor,
   storedTensors,
@@ -89,13 +90,19 @@ export async function readStored(
 /** The tensors of a model's weights, to be written as its family has them. */
 export function storedSources(
   config: ModelConfig,
-  { params, format }: { params: Values; format: NumberFormat },
+  {
+    params,
+    format,
+    rowBlock,
+  }: { params: Values; format: NumberFormat; rowBlock?: number | undefined },
 ): TensorSource[] {
   return storedTensors(config).map((stored) =>
     numberSource(stored.names[0]!, stored.shape, {
       format,
       numbers() {
-        const parts = stored.parts.map(({ spec }) => params[spec.name]!.data as Float32Array);
+        const parts = stored.parts.map(({ spec }) =>
+          numbersByRows(spec, params[spec.name]!, rowBlock),
+        );
         if (parts.length === 1 && !stored.isTransposed) return parts[0]!;
         const values = new Float32Array(sizeOf(stored.shape));
         for (const { part, from, at, count } of runsOf(stored))

@@ -57,6 +57,7 @@ export class Decoder {
     return decodeGraph(model.config, {
       capacity,
       quantized: model.quantized,
+      rowBlock: model.rowBlock,
       ...key,
     });
   }

@@ -5,21 +5,22 @@
 import { DisposalStack } from "../disposal-stack.ts";
 import { RequestError } from "../errors.ts";
 import type { Memory } from "../memory/memory.ts";
-import type { ModelConfig, QuantizedWeights } from "../model/index.ts";
+import type { ModelConfig, WeightForm } from "../model/index.ts";
 import type { Backend, Executable, Graph, Values } from "../tensor/index.ts";
 
 /**
  * Configuration, engine, weights and memory: all that is needed to go from ids to logits. Sessions and scorers use
  * only the interface of the memory; the code that opened it may know its kind.
  */
-export interface LanguageModel<OfMemory extends Memory = Memory> {
+export interface LanguageModel<OfMemory extends Memory = Memory> extends WeightForm {
   /** Has `engram` or `counted`, or both, exactly if `memory` is there. */
   readonly config: ModelConfig;
   readonly backend: Backend;
-  /** Weights by name; may hold more than `config` needs (those of a memory that is off). */
+  /**
+   * Weights by name, without those that are packed; may hold more than `config` needs (those of a memory that is off).
+   * With `rowBlock`, matrices in blocks: `byRows` gives their numbers in order.
+   */
   readonly params: Values;
-  /** The weights that are packed, which `params` then does not hold. */
-  readonly quantized?: QuantizedWeights | undefined;
   readonly memory: OfMemory | undefined;
 }
 

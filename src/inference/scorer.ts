@@ -325,9 +325,9 @@ export class Scorer {
 }
 
 async function compile(
-  { backend, config, quantized }: LanguageModel,
+  { backend, config, quantized, rowBlock }: LanguageModel,
   shape: EvalShape,
 ): Promise<CompiledGraph> {
-  const graph = evalGraph(config, { ...shape, quantized });
+  const graph = evalGraph(config, { ...shape, quantized, rowBlock });
   return { graph, executable: await backend.compile(graph) };
 }

@@ -19,7 +19,7 @@ import type { ParamSpec } from "./kind.ts";
 import { mixtureLoss, mixtureParams, mixtureWeights } from "./mixture.ts";
 import { paramSpecs } from "./params.ts";
 import { type LayerRange, transformer, type TransformerInputs } from "./transformer.ts";
-import { declareWeights, type ModelWeights, type QuantizedWeights } from "./weights.ts";
+import { declareWeights, type ModelWeights, type WeightForm } from "./weights.ts";
 
 /** Names of graph inputs and outputs. Parameters keep their own names. */
 export const io = {
@@ -75,9 +75,7 @@ export interface MemoryInputs {
   readonly overlays?: readonly number[];
 }
 
-export interface EvalShape extends BatchShape, MemoryInputs {
-  /** Packed weights, which are constants of the graph and not inputs. */
-  readonly quantized?: QuantizedWeights | undefined;
+export interface EvalShape extends BatchShape, MemoryInputs, WeightForm {
   /** Adds the output `probs` to `evalGraph`. */
   readonly probs?: boolean;
   /** Adds the output `hidden` [N,D] to `evalGraph`: the states behind the final norm. */
@@ -197,7 +195,7 @@ interface PackedForward {
 function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const { batch, length } = shape;
   const g = new GraphBuilder();
-  const params = declareWeights(g, config, shape.quantized);
+  const params = declareWeights(g, config, shape);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const labels_N = g.input(io.labels, "i32", [batch * length]);
@@ -289,9 +287,7 @@ export function divergenceGraph(numPositions: number, vocabSize: number): Graph 
   return g.build({ divergence: g.reshape(g.reduceSum(terms, [1]), [numPositions]) });
 }
 
-export interface DecodeShape extends BatchShape, MemoryInputs {
-  /** Packed weights, which are constants of the graph and not inputs. */
-  readonly quantized?: QuantizedWeights | undefined;
+export interface DecodeShape extends BatchShape, MemoryInputs, WeightForm {
   /** Number of positions in the cache. */
   readonly capacity: number;
   /** Logits of one position a row (chosen by the input `last` [1]), logits of all, or hidden states instead. */
@@ -331,7 +327,7 @@ export function convHistory(config: ModelConfig): number {
 export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { batch, length, capacity } = shape;
   const g = new GraphBuilder();
-  const params = declareWeights(g, config, shape.quantized);
+  const params = declareWeights(g, config, shape);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const rotation = declareRotation(g, config, length === 1 ? batch : length);

@@ -44,6 +44,7 @@ export {
 } from "./params.ts";
 export type { ParamSpec } from "./kind.ts";
 export { joinWeights } from "./joined-weights.ts";
+export { blockRows, isInBlocks, numbersByRows, placeOf } from "./row-blocks.ts";
 export { dequantizeMatrix, quantizeMatrix } from "./packed-matrix.ts";
 export { closeMixture, mixtureValues, openMixture } from "./mixture.ts";
 export {
@@ -58,6 +59,7 @@ export {
   packingAtRest,
   type QuantizedMatrix,
   type QuantizedWeights,
+  type WeightForm,
 } from "./weights.ts";
 export { type LayerRange } from "./transformer.ts";
 export { pastGraph, vectorGraph, vectorIo, type VectorShape } from "./vector-graphs.ts";

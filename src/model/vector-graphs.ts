@@ -17,7 +17,7 @@ import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
 import { convHistory, declareRotation, io, packedPositions, packedShift } from "./graphs.ts";
 import { transformer } from "./transformer.ts";
-import { declareWeights, type QuantizedWeights } from "./weights.ts";
+import { declareWeights, type WeightForm } from "./weights.ts";
 
 /** Names of inputs and outputs besides those of `io`. */
 export const vectorIo = {
@@ -53,11 +53,11 @@ function memoryLayers({ engram }: ModelConfig): readonly number[] {
  */
 export function pastGraph(
   config: ModelConfig,
-  { past, window, batch, layer, quantized }: VectorShape & { quantized?: QuantizedWeights },
+  { past, window, batch, layer, ...form }: VectorShape & WeightForm,
 ): Graph {
   const length = past + window;
   const g = new GraphBuilder();
-  const params = declareWeights(g, config, quantized);
+  const params = declareWeights(g, config, form);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
   const segments_BT = g.input(io.segments, "i32", [batch, length]);
   const rotation = declareRotation(g, config, length);
@@ -131,11 +131,17 @@ export function vectorGraph(
     edits,
     predicted,
     leashed,
-  }: VectorShape & { edits: number; predicted: number; leashed: number },
+    rowBlock,
+  }: VectorShape &
+    Pick<WeightForm, "rowBlock"> & {
+      edits: number;
+      predicted: number;
+      leashed: number;
+    },
 ): Graph {
   const { hiddenSize, numLayers, numHeads, numKvHeads, headDim, vocabSize } = config;
   const g = new GraphBuilder();
-  const params = declareWeights(g, config);
+  const params = declareWeights(g, config, { rowBlock });
   const stream_BWD = g.input(io.stream(layer), "f32", [batch, window, hiddenSize]);
   const bias_B1WT = g.input(vectorIo.bias, "f32", [batch, 1, window, past + window]);
   const vectors_ED = g.input(vectorIo.vectors, "f32", [edits, hiddenSize]);

@@ -21,6 +21,7 @@ import {
 import type { ModelConfig } from "./config.ts";
 import type { KindParams, ParamSpec } from "./kind.ts";
 import { embedName, headName, layerName, paramSpecs, positionsName } from "./params.ts";
+import { isInBlocks } from "./row-blocks.ts";
 
 /** A matrix [M,K] in packed form; see `numerics/quantized-blocks.ts`. */
 export interface QuantizedMatrix {
@@ -36,6 +37,14 @@ export interface QuantizedMatrix {
 
 /** Packed matrices, by the names of the weights they replace. */
 export type QuantizedWeights = ReadonlyMap<string, QuantizedMatrix>;
+
+/** How weights are held. Default: all of them as numbers, by rows. */
+export interface WeightForm {
+  /** Packed weights, which are constants of the graph and not inputs. */
+  readonly quantized?: QuantizedWeights | undefined;
+  /** Matrices lie in blocks of so many rows (`row-blocks.ts`). */
+  readonly rowBlock?: number | undefined;
+}
 
 /** Whether a weight can be packed. Gains cannot. Narrow matrices are not worth a second kind of block. */
 export function isQuantizable({ kind, shape }: ParamSpec): boolean {
@@ -67,7 +76,7 @@ export interface LayerWeights {
 }
 
 export interface ModelWeights {
-  /** The weights that are inputs of the graph. */
+  /** The weights that are inputs of the graph, by rows. */
   readonly inputs: ReadonlyMap<string, Tensor>;
   layer(layer: number): LayerWeights;
   /** The weights that belong to no layer. */
@@ -84,16 +93,23 @@ export interface ModelWeights {
 export function declareWeights(
   g: GraphBuilder,
   config: ModelConfig,
-  quantized: QuantizedWeights = new Map(),
+  { quantized, rowBlock }: WeightForm = {},
 ): ModelWeights {
   const inputs = new Map<string, Tensor>();
+  const inBlocks = new Map<string, Tensor>();
   const packed = new Map<string, QuantizedTensor>();
-  for (const { name, shape } of paramSpecs(config)) {
-    const matrix = quantized.get(name);
-    if (matrix === undefined) inputs.set(name, g.input(name, "f32", shape));
-    else packed.set(name, packedConstants(g, matrix));
+  for (const spec of paramSpecs(config)) {
+    const { name, shape } = spec;
+    const matrix = quantized?.get(name);
+    if (matrix !== undefined) packed.set(name, packedConstants(g, matrix));
+    else if (!isInBlocks(spec, rowBlock)) inputs.set(name, g.input(name, "f32", shape));
+    else {
+      const [rows, width] = shape as [number, number];
+      const blocks = g.input(name, "f32", [rows / rowBlock!, width, rowBlock!]);
+      inBlocks.set(name, g.reshape(g.transpose(blocks, [0, 2, 1]), shape));
+    }
   }
-  const number = (name: string): Tensor => inputs.get(name)!;
+  const number = (name: string): Tensor => inputs.get(name) ?? inBlocks.get(name)!;
   const project = (x_NK: Tensor, name: string): Tensor => {
     const matrix = packed.get(name);
     if (matrix === undefined) return g.matmul(x_NK, number(name), { transB: true });
@@ -117,7 +133,7 @@ export function declareWeights(
         projectHalves(x_NK, name, leading) {
           const weight = inputs.get(nameOf(name));
           const [rows, width] = x_NK.shape as [number, number];
-          // A split copies the weights or the result, so the smaller is split. Packed weights cannot be split.
+          // A split copies the weights or the result, so the smaller is split. Weights that are packed or in blocks cannot be split.
           if (weight !== undefined && rows >= width)
             return g.split(weight, 0, 2).map((half) => {
               const y_NM = g.matmul(x_NK, half, { transB: true });

@@ -75,7 +75,7 @@ export class VectorWriter {
 
   /** Throws `InvalidConfigError` for layers that the model does not have. */
   constructor(model: LanguageModel, options: WriterOptions = {}) {
-    const { backend, config, quantized } = model;
+    const { backend, config, quantized, rowBlock } = model;
     const { numLayers } = config;
     const { layers = [...new Set([4, 2].map((part) => Math.floor(numLayers / part)))] } = options;
     for (const layer of layers)
@@ -88,9 +88,11 @@ export class VectorWriter {
     this.#model = model;
     this.#above = numbersAbove(model, Math.min(...layers));
     this.#pasts = new ExecutableCache(backend, (shape) =>
-      pastGraph(config, { ...shape, ...(quantized && { quantized }) }),
+      pastGraph(config, { ...shape, quantized, rowBlock }),
     );
-    this.#searches = new ExecutableCache(backend, (shape) => vectorGraph(config, shape));
+    this.#searches = new ExecutableCache(backend, (shape) =>
+      vectorGraph(config, { ...shape, rowBlock }),
+    );
   }
 
   /** Throws `RequestError` for an edit whose prompts do not hold its keys. */

@@ -19,6 +19,8 @@ export interface Site<K extends OpName> {
   /** Whether it is a norm that is written with a sum: `sum`, or one with zero (`fusion.ts`). */
   readonly isStreamNorm: boolean;
   readonly sum?: { readonly in: readonly string[]; readonly out: string } | undefined;
+  /** Where the matrix that is read, or is written by rows, lies in blocks of `size` rows: their name, as [M,K,1,1] (`blocked.ts`). */
+  readonly blocks?: { readonly name: string; readonly size: number } | undefined;
   /** The matrices of products that are written as one. Each of `out` is the result of one. */
   readonly joined?: JoinedMatrices | undefined;
 }

@@ -11,6 +11,9 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 
 export const MS = "com.microsoft";
 
+/** ONNX Runtime's kernels on channels in blocks, which only some processors have. */
+export const NCHWC = "com.microsoft.nchwc";
+
 /** Says that a value is `from`, of shape `shape`, with its axes permuted. */
 interface Turned {
   readonly from: string;
@@ -67,12 +70,13 @@ export class Emitter {
   }
 
   /** As `via`, but equal requests share one node: for what every layer would otherwise compute again. */
-  shared(opType: string, inputs: readonly string[], a?: Attributes): string {
+  shared(opType: string, inputs: readonly string[], a?: Attributes, domain = ""): string {
     const attributes = Object.entries(a ?? {}).map(([k, v]) => `${k}=${String(v)}`);
     const key = [opType, ...inputs, ...attributes].join("|");
     let name = this.#shared.get(key);
     if (name === undefined) {
-      name = this.via(opType, inputs, a);
+      name = this.temp();
+      this.#nodes.push({ opType, domain, inputs, outputs: [name], attributes: a ?? {} });
       this.#shared.set(key, name);
     }
     return name;

@@ -7,6 +7,7 @@
  *   a stream without such a sum adds zero.
  * - Products of one x by packed matrices that lie one behind the other in memory: they are one larger matrix. Nobody
  *   has to say so: who loads weights puts matrices that read the same x beside each other (`joinWeights`).
+ * - Rows out of blocks of rows (`Backend.rowBlock`): products and look-ups read the blocks themselves (`blocked.ts`).
  */
 import type { Graph, Node, Tensor } from "../../graph.ts";
 import { sameShape } from "../../ops.ts";
@@ -16,11 +17,16 @@ export interface Fusions {
   readonly sums: ReadonlyMap<Node, Node | undefined>;
   /** Products that are one, two or more, by the first of them; in the order of their rows. */
   readonly products: ReadonlyMap<Node, readonly Node<"matmulQuantized">[]>;
+  /** Matrices [M,K] that are inputs [M/b,K,b] turned back, by the tensor of their rows. */
+  readonly blocked: ReadonlyMap<Tensor, Tensor>;
   /** Nodes that are written with another one. */
   readonly covered: ReadonlySet<Node | undefined>;
 }
 
-export function findFusions({ nodes, outputs, constants }: Graph): Fusions {
+export function findFusions(
+  { nodes, inputs, outputs, constants }: Graph,
+  rowBlock?: number,
+): Fusions {
   const producers = new Map<Tensor, Node>();
   const readers = new Map<Tensor, Node[]>();
   for (const node of nodes) {
@@ -31,6 +37,8 @@ export function findFusions({ nodes, outputs, constants }: Graph): Fusions {
   const sums = new Map<Node, Node | undefined>();
   const products = new Map<Node, Node<"matmulQuantized">[]>();
   const covered = new Set<Node | undefined>();
+  const blocked = new Map<Tensor, Tensor>();
+  const given = new Set(inputs.values());
 
   /** Whether the matrix of `next` lies behind that of `node`, in the same form. */
   const follows = (node: Node<"matmulQuantized">, next: Node<"matmulQuantized">): boolean =>
@@ -47,6 +55,16 @@ export function findFusions({ nodes, outputs, constants }: Graph): Fusions {
 
   for (const node of nodes) {
     const [x, ...weights] = node.inputs as [Tensor, ...Tensor[]];
+    if (node.op === "reshape") {
+      const turn = producers.get(x) as Node<"transpose"> | undefined;
+      if (turn?.op !== "transpose" || readers.get(x)!.length > 1 || results.has(x)) continue;
+      const [blocks] = turn.inputs as [Tensor];
+      // Who reads the blocks elsewhere needs them in their own shape.
+      if (!given.has(blocks) || readers.get(blocks)!.length > 1 || results.has(blocks)) continue;
+      if (!isRowsOf(node.outputs[0]!, { blocks, perm: turn.attrs.perm, rowBlock })) continue;
+      blocked.set(node.outputs[0]!, blocks);
+      covered.add(turn);
+    }
     if (node.op === "matmulQuantized" && !covered.has(node)) {
       const run = [node as Node<"matmulQuantized">];
       const all = readers.get(x)!;
@@ -68,5 +86,19 @@ export function findFusions({ nodes, outputs, constants }: Graph): Fusions {
     sums.set(node, isFused ? sum : undefined);
     if (isFused) covered.add(sum);
   }
-  return { sums, products, covered };
+  return { sums, products, blocked, covered };
+}
+
+/** Whether `rows` [M,K] are those of `blocks` [M/b,K,b], in blocks that kernels read. */
+function isRowsOf(
+  rows: Tensor,
+  {
+    blocks,
+    perm,
+    rowBlock,
+  }: { blocks: Tensor; perm: readonly number[]; rowBlock: number | undefined },
+): boolean {
+  const [count, width, block] = blocks.shape;
+  if (rowBlock === undefined || block !== rowBlock || width! % block !== 0) return false;
+  return perm.join() === "0,2,1" && sameShape(rows.shape, [count! * block, width!]);
 }

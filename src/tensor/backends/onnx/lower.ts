@@ -8,11 +8,12 @@
  */
 import { BackendError } from "../../../errors.ts";
 import type { Graph, Node, Tensor } from "../../graph.ts";
-import { type OpName, sameShape, sizeOf } from "../../ops.ts";
+import { type OpName, sameShape, type Shape, sizeOf } from "../../ops.ts";
 import { attention, groupQuery, rotary, scatterAttend, type Site } from "./attention.ts";
 import { findFusions } from "./fusion.ts";
+import { blockedProduct, blockedRows, isProductOfBlocks, rowsOutOfBlocks } from "./blocked.ts";
 import { gatherRowsQuantized, matmulQuantized } from "./quantized.ts";
-import { Emitter, MS } from "./emitter.ts";
+import { Emitter, MS, NCHWC } from "./emitter.ts";
 import { encodeModel, type OnnxNode, type OnnxTensor, onnxType } from "./protobuf.ts";
 
 /** A cache that an ONNX kernel can only update in place: `output` must start as a copy of `input`. */
@@ -34,8 +35,9 @@ export interface OnnxModel {
   readonly nodes: readonly OnnxNode[];
   /** Constants that `bytes` declares but does not contain. */
   readonly external: readonly ExternalConstant[];
-  /** Names in the model, in the order of the graph's maps. */
+  /** Names in the model, in the order of the graph's maps, and the shapes that inputs have there. */
   readonly inputNames: readonly string[];
+  readonly inputDims: readonly Shape[];
   readonly outputNames: readonly string[];
   /** By graph names. The driver must bind both ends of each pair to the output's memory. */
   readonly inPlace: readonly InPlacePair[];
@@ -106,7 +108,10 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   or: plain("Or"),
   where: plain("Where"),
   cast: (e, s) => e.add("Cast", s.in, s.out, { to: BigInt(onnxType[s.node.attrs.to]) }),
-  reshape: (e, s) => void e.reshape(s.in[0]!, s.node.attrs.shape, s.out[0]!),
+  reshape: (e, s) => {
+    if (s.blocks !== undefined) return rowsOutOfBlocks(e, s);
+    e.reshape(s.in[0]!, s.node.attrs.shape, s.out[0]!);
+  },
   transpose: (e, s) => {
     const { shape } = s.node.inputs[0]!;
     e.transpose(s.in[0]!, { shape, perm: s.node.attrs.perm }, s.out[0]!);
@@ -135,7 +140,8 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     const { transA, transB } = s.node.attrs;
     const attributes = { transA: flag(transA), transB: flag(transB) };
     const { shape } = s.node.inputs[0]!;
-    if (shape.length !== 2) e.addMs("FusedMatMul", s.in, s.out, attributes);
+    if (isProductOfBlocks(s)) blockedProduct(e, s);
+    else if (shape.length !== 2) e.addMs("FusedMatMul", s.in, s.out, attributes);
     else if (transA && !transB) columnProduct(e, s);
     else if (transA) e.add("Gemm", s.in, s.out, attributes);
     else {
@@ -146,7 +152,8 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
       e.reshape(y, out.shape, s.out[0]);
     }
   },
-  gatherRows: (e, s) => e.add("Gather", s.in, s.out, { axis: 0n }),
+  gatherRows: (e, s) =>
+    s.blocks === undefined ? e.add("Gather", s.in, s.out, { axis: 0n }) : blockedRows(e, s),
   matmulQuantized,
   gatherRowsQuantized,
   scatterAddRows: (e, s) => {
@@ -293,13 +300,18 @@ export interface LowerOptions {
   readonly constants?: "inline" | "external";
   /** "in place" if the driver honours `OnnxModel.inPlace` and `limits`. Fast decoding needs this. */
   readonly caches: "in place" | "separate";
+  /** Rows of the blocks that kernels read (`Backend.rowBlock`), where there are such kernels. */
+  readonly rowBlock?: number | undefined;
 }
 
 /** Constants of at least this many bytes are external: a copy in every compiled graph would cost too much. */
 const SMALLEST_EXTERNAL = 4096;
 
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */
-export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptions): OnnxModel {
+export function lower(
+  graph: Graph,
+  { caches, constants = "inline", rowBlock }: LowerOptions,
+): OnnxModel {
   const e = new Emitter({ externalFrom: constants === "external" ? SMALLEST_EXTERNAL : Infinity });
   const names = new Map<Tensor, string>();
   for (const [name, t] of graph.inputs) names.set(t, `i:${name}`);
@@ -312,9 +324,12 @@ export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptio
   const claims: CacheClaim[] = [];
   for (const node of graph.nodes)
     for (const t of node.outputs) if (!names.has(t)) names.set(t, `t${t.id}`);
-  for (const [t, name] of names) e.declare(name, t.shape);
   const results = new Set(graph.outputs.values());
-  const fusions = findFusions(graph);
+  const fusions = findFusions(graph, rowBlock);
+  // A kernel takes the blocks as the filters of a convolution.
+  const filters = new Map([...fusions.blocked].map(([rows, t]) => [t, [...rows.shape, 1, 1]]));
+  const shapeOf = (t: Tensor): Shape => filters.get(t) ?? t.shape;
+  for (const [t, name] of names) e.declare(name, shapeOf(t));
   const numUses = new Map<Tensor, number>();
   for (const t of graph.nodes.flatMap((node) => node.inputs))
     numUses.set(t, (numUses.get(t) ?? 0) + 1);
@@ -325,12 +340,16 @@ export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptio
     const products = fusions.products.get(node);
     const claim = caches === "in place" ? claimCaches(graph, node, numUses) : undefined;
     if (claim !== undefined) claims.push(claim);
+    const blocks = [...node.inputs, ...node.outputs]
+      .map((t) => fusions.blocked.get(t))
+      .find(Boolean);
     const outputs = (products ?? [node]).flatMap((one) => one.outputs);
     write(e, node, {
       in: node.inputs.map(nameOf),
       out: outputs.map((t) => names.get(t)!),
       cachesInPlace: claim !== undefined,
       isResult: outputs.some((t) => results.has(t)),
+      blocks: blocks && { name: names.get(blocks)!, size: blocks.shape[2]! },
       isStreamNorm: fusions.sums.has(node),
       sum: sum && { in: sum.inputs.map(nameOf), out: names.get(sum.outputs[0]!)! },
       joined: products && {
@@ -340,6 +359,10 @@ export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptio
     });
   }
   for (const [t, name] of copies) e.add("Identity", [names.get(t)!], [name]);
+  const typed = (prefix: string, of: ReadonlyMap<string, Tensor>): OnnxTensor[] =>
+    [...of].map(([name, t]) => {
+      return { name: prefix + name, type: onnxType[t.dtype], dims: shapeOf(t) };
+    });
   const inputs = typed("i:", graph.inputs);
   const outputs = typed("o:", graph.outputs);
   const nodes = e.nodesFor(outputs.map((t) => t.name));
@@ -352,22 +375,22 @@ export function lower(graph: Graph, { caches, constants = "inline" }: LowerOptio
       `graph constants take ${size} bytes, an ONNX model holds 2 GiB: pass them as inputs`,
     );
   return {
-    bytes: encodeModel({ nodes, initializers, inputs, outputs }, { "": 24, [MS]: 1 }),
+    bytes: encodeModel(
+      { nodes, initializers, inputs, outputs },
+      {
+        "": 24,
+        [MS]: 1,
+        ...(filters.size > 0 && { [NCHWC]: 1 }),
+      },
+    ),
     nodes,
     external,
     inputNames: inputs.map((t) => t.name),
+    inputDims: [...graph.inputs.values()].map(shapeOf),
     outputNames: outputs.map((t) => t.name),
     inPlace: claims.flatMap((c) => c.pairs),
     limits: claims.map((c) => c.limit),
   };
-}
-
-function typed(prefix: string, of: ReadonlyMap<string, Tensor>): OnnxTensor[] {
-  return [...of].map(([name, t]) => ({
-    name: prefix + name,
-    type: onnxType[t.dtype],
-    dims: t.shape,
-  }));
 }
 
 function write<K extends OpName>(e: Emitter, node: Node<K>, site: Omit<Site<K>, "node">): void {

@@ -13,7 +13,7 @@ import {
   type Values,
 } from "../../backend.ts";
 import type { Graph, TensorData } from "../../graph.ts";
-import type { DType } from "../../ops.ts";
+import type { DType, Shape } from "../../ops.ts";
 import { type BoundSpan, type Span, unsafeOutputs } from "./aliasing.ts";
 import { type InputLimit, lower, type OnnxModel } from "./lower.ts";
 import { onnxType } from "./protobuf.ts";
@@ -22,6 +22,8 @@ import { onnxType } from "./protobuf.ts";
 export interface OrtRuntime {
   /** Whether large constants are handed over beside the model (`OrtTensor`s), or inside it. */
   readonly constants: "external" | "inline";
+  /** As `Backend.rowBlock`. */
+  readonly rowBlock?: number | undefined;
   /** Whether kernels can read and write this memory where it is. */
   reaches(data: TensorData): boolean;
   /** Zeroed memory that kernels reach. It lives as long as the array is reachable. */
@@ -76,6 +78,10 @@ class OrtBackend implements Backend {
     this.#runtime ??= await this.#load();
   }
 
+  get rowBlock(): number | undefined {
+    return this.#runtime?.rowBlock;
+  }
+
   place(value: Value): Value {
     const runtime = this.#runtime;
     if (runtime === undefined || runtime.reaches(value.data)) return value;
@@ -124,6 +130,7 @@ class OrtExecutable implements Executable {
     const { bytes, ...model } = lower(graph, {
       caches: "in place",
       constants: runtime.constants,
+      rowBlock: runtime.rowBlock,
     });
     const constants = model.external.map(({ name, raw, type, dims }) => ({
       name,
@@ -243,13 +250,15 @@ class OrtBinding implements Binding {
         before.push({ from: value.data, to: copy.data });
       }
     }
-    const tensors = (declared: ReadonlyMap<string, unknown>, values: typeof read, names: Names) =>
-      [...declared.keys()].map((key, i): NamedTensor => {
-        const { data, dtype, shape } = values.get(key)!;
-        return { name: names[i]!, tensor: runtime.tensor(data, onnxType[dtype], shape) };
-      });
-    const ins = tensors(graph.inputs, read, model.inputNames);
-    const outs = tensors(graph.outputs, written, model.outputNames);
+    const bound = (name: string, { data, dtype }: Value, shape: Shape): NamedTensor => {
+      return { name, tensor: runtime.tensor(data, onnxType[dtype], shape) };
+    };
+    const ins = [...graph.inputs.keys()].map((key, i) =>
+      bound(model.inputNames[i]!, read.get(key)!, model.inputDims[i]!),
+    );
+    const outs = [...graph.outputs].map(([key, { shape }], i) =>
+      bound(model.outputNames[i]!, written.get(key)!, shape),
+    );
     this.#tensors = [...ins, ...outs].map(({ tensor }) => tensor);
     this.#prepared = session.prepare(ins, outs);
     this.#before = before;

@@ -7,6 +7,7 @@ import type { TensorData } from "../../../graph.ts";
 import type { DType } from "../../../ops.ts";
 import type { Span } from "../aliasing.ts";
 import { type NamedTensor, ortDriver, type OrtRuntime } from "../ort-driver.ts";
+import { findRowBlock } from "../row-block.ts";
 import {
   NativeSession,
   NativeTensor,
@@ -21,12 +22,19 @@ export type NativeBackendOptions = RuntimeOptions;
 
 /** ONNX Runtime with in-place outputs and asynchronous runs; or the reason why its library cannot be used. */
 export function nativeBackend(options: NativeBackendOptions): Backend | string {
-  return openRuntime(options) ?? ortDriver("onnx", () => new NativeRuntime());
+  return openRuntime(options) ?? ortDriver("onnx", openNative);
+}
+
+async function openNative(): Promise<OrtRuntime> {
+  const runtime = new NativeRuntime();
+  runtime.rowBlock = await findRowBlock(runtime);
+  return runtime;
 }
 
 /** Its sessions share repacked constants for as long as there are any. */
 class NativeRuntime implements OrtRuntime {
   readonly constants = "external";
+  rowBlock: number | undefined;
   #numSessions = 0;
   #packed: PackedConstants | undefined;
 
