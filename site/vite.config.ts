@@ -2,8 +2,11 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type UserConfig } from "vite";
 
-const isNotFirst = (id: string): boolean =>
-  !/src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/.*)\.ts$/.test(id);
+/** Not what starts the engine, which comes first, and not what trains, which seldom comes. */
+const isShared = (id: string): boolean =>
+  !/src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/.*|training\/.*|corpus-of-text)\.ts$/.test(
+    id,
+  );
 
 const config: UserConfig = defineConfig({
   base: "./",
@@ -19,8 +22,8 @@ const config: UserConfig = defineConfig({
     format: "es",
     rolldownOptions: {
       output: {
-        // What several parts of the worker use is one file, but for what starts the engine, which is first.
-        codeSplitting: { groups: [{ name: "shared", minShareCount: 2, test: isNotFirst }] },
+        // What several parts of the worker use is one file, in place of sixty.
+        codeSplitting: { groups: [{ name: "shared", minShareCount: 2, test: isShared }] },
       },
     },
   },
