@@ -91,7 +91,7 @@ describe("the static site", { skip: noBrowser }, () => {
   test("another model of the build is a click away, with its size", async () => {
     const { page, complaints } = await browser.open(`${address}#/start`);
     await page.locator("[data-sentence]").waitFor();
-    await page.getByText("another, 4.").waitFor();
+    await page.getByText("another, 5.8 MB").waitFor();
     await page.getByRole("link", { name: "another" }).click();
     await page.getByTitle("The model that is served").getByText("another").waitFor();
     await page.locator("[data-sentence]").waitFor();
