@@ -10,7 +10,7 @@
  * which `hard` are asked. The shares are of answers that begin with the whole completion. Decoding: two sessions read the same
  * text, with all facts in scope and with none, in turns; medians of the processor's time a token. The last line is JSON.
  */
-import "./setup/command-line.ts";
+import { needed, readWords } from "./setup/command-line.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,13 +22,20 @@ import { Random } from "../src/numerics/index.ts";
 import { madeUpFact, type MadeUpFact } from "./setup/made-up-facts.ts";
 import { median } from "./setup/training-run.ts";
 
-const [path, ...numbers] = process.argv.slice(2);
-const [count = 10_000, asked = 500, hard = 20, minutes = 15, seed = 1] = numbers.map(Number);
+const { model: path, ...numbers } = readWords({
+  model: needed,
+  facts: 10_000,
+  asked: 500,
+  hard: 20,
+  minutes: 15,
+  seed: 1,
+});
+const { facts: count, asked, hard, minutes, seed } = numbers;
 const deadline = performance.now() + minutes * 60_000;
 const random = Random.fromSeed(seed, "facts");
 const folder = await mkdtemp(join(tmpdir(), "engram-bench-held-"));
 process.on("exit", () => void rm(folder, { recursive: true, force: true }));
-await using model = await loadModel(path!, {
+await using model = await loadModel(path, {
   backend: () => ortBackend({ threads: 1 }),
   memoryDir: folder,
 });

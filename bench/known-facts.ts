@@ -15,9 +15,8 @@
  * other words that the question has; fitted on every second fact, judged on the others, and the other way round. Lines of CSV:
  * the diagram by bins; the expected calibration error with a 95 % interval (500 draws of facts), beside that of the chance alone.
  */
-import "./setup/command-line.ts";
+import { needed, readOptions } from "./setup/command-line.ts";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { TaughtMemory } from "../src/facts/index.ts";
 import { logProbsOf } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
@@ -31,20 +30,18 @@ import {
   reliabilitySvg,
 } from "./setup/calibration.ts";
 
-const { values } = parseArgs({
-  options: {
-    model: { type: "string" },
-    data: { type: "string" },
-    memory: { type: "string" },
-    out: { type: "string" },
-    svg: { type: "string" },
-    facts: { type: "string", default: "24" },
-    minutes: { type: "string", default: "20" },
-  },
+const values = readOptions({
+  model: needed,
+  data: needed,
+  memory: needed,
+  out: needed,
+  svg: undefined,
+  facts: 24,
+  minutes: 20,
 });
-const deadline = performance.now() + Number(values.minutes) * 60_000;
+const deadline = performance.now() + values.minutes * 60_000;
 const isLate = (): boolean => performance.now() > deadline;
-const everything = readCounterFact(values.data!);
+const everything = readCounterFact(values.data);
 const all = everything.filter(
   ({ prompt, rephrase_prompt: other, subject, locality_prompt: near }) =>
     prompt.includes(subject) && other.includes(subject) && !near.includes(subject),
@@ -54,8 +51,8 @@ interface Line extends Said {
   readonly question: string;
   readonly by: "wording" | "subject" | "nothing";
 }
-const lines: Line[] = existsSync(values.out!)
-  ? readFileSync(values.out!, "utf8")
+const lines: Line[] = existsSync(values.out)
+  ? readFileSync(values.out, "utf8")
       .trim()
       .split("\n")
       .filter((one) => one !== "")
@@ -97,11 +94,11 @@ function shareOf({ prompt, subject }: CounterFactEdit, question: string): number
 }
 
 {
-  await using model = await loadModel(values.model!, { memoryDir: values.memory });
+  await using model = await loadModel(values.model, { memoryDir: values.memory });
   const { tokenizer } = model;
   const GROUP = 8;
   const held = (): Set<string> => new Set(model.facts().map(({ id }) => id));
-  for (let at = 0; at < Number(values.facts) && !isLate(); at += GROUP) {
+  for (let at = 0; at < values.facts && !isLate(); at += GROUP) {
     const requests = all.slice(at, at + GROUP).flatMap((item, n) => {
       const { prompt, target_new: completion, subject } = item;
       return held().has(`f${at + n}`) ? [] : [{ id: `f${at + n}`, prompt, completion, subject }];
@@ -114,7 +111,7 @@ function shareOf({ prompt, subject }: CounterFactEdit, question: string): number
   }
   const memory = model.memoryFor();
   const contexts = ["", "The weather was fine that day. ", "Some say so. However, "];
-  for (const [fact, item] of all.slice(0, Number(values.facts)).entries()) {
+  for (const [fact, item] of all.slice(0, values.facts).entries()) {
     if (!held().has(`f${fact}`) || lines.some((one) => one.fact === fact)) continue;
     if (isLate()) break;
     const asked = [
@@ -146,7 +143,7 @@ function shareOf({ prompt, subject }: CounterFactEdit, question: string): number
       found.push({ fact, question, by, chance, share: shareOf(item, question), isMeant });
     }
     lines.push(...found);
-    appendFileSync(values.out!, found.map((one) => `${JSON.stringify(one)}\n`).join(""));
+    appendFileSync(values.out, found.map((one) => `${JSON.stringify(one)}\n`).join(""));
     process.stderr.write(`${fact + 1} facts\n`);
   }
 }

@@ -11,11 +11,10 @@
  * first quarter of the windows; all are judged on the rest, in ten blocks of adjacent windows (Student's t, 95 %). Time is the
  * processor's, of reading and learning (the cache reads twice, once for its states), without that of the settings that were not chosen. CSV rows; the last line is JSON.
  */
-import "./setup/command-line.ts";
+import { needed, readOptions } from "./setup/command-line.ts";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { emptyBatch, logProbsOf } from "../src/inference/index.ts";
 import { loadModel, ortBackend } from "../src/index.ts";
 import { io, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
@@ -23,24 +22,22 @@ import { studentT } from "../src/numerics/index.ts";
 import { type Value, valueOf, zeros } from "../src/tensor/index.ts";
 import { globalNorm } from "../src/training/index.ts";
 
-const { values } = parseArgs({
-  options: {
-    model: { type: "string" },
-    pack: { type: "string" },
-    data: { type: "string" },
-    first: { type: "string", default: "9000" },
-    stories: { type: "string", default: "100" },
-    windows: { type: "string", default: "3" },
-    minutes: { type: "string", default: "20" },
-  },
+const values = readOptions({
+  model: needed,
+  pack: needed,
+  data: needed,
+  first: 9000,
+  stories: 100,
+  windows: 3,
+  minutes: 20,
 });
-const deadline = performance.now() + Number(values.minutes) * 60_000;
+const deadline = performance.now() + values.minutes * 60_000;
 const folder = mkdtempSync(join(tmpdir(), "engram-bench-news-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const backend = ortBackend({ threads: 1 });
-await using model = await loadModel(values.model!, {
+await using model = await loadModel(values.model, {
   backend,
-  packs: [values.pack!],
+  packs: [values.pack],
   memoryDir: folder,
 });
 const { tokenizer, config, language } = model;
@@ -51,16 +48,16 @@ interface Story {
   readonly title: string;
   readonly text: string;
 }
-const stories = readFileSync(values.data!, "utf8")
+const stories = readFileSync(values.data, "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line) as Story)
   .toSorted((a, b) => Number(a.id) - Number(b.id))
-  .slice(Number(values.first), Number(values.first) + Number(values.stories));
+  .slice(values.first, values.first + values.stories);
 const windows: number[][] = [];
 for (const { title, text } of stories) {
   const ids = await tokenizer.encode(`${title}\n${text}`);
-  for (let n = 0; n < Number(values.windows) && (n + 1) * (length - 1) <= ids.length; n++)
+  for (let n = 0; n < values.windows && (n + 1) * (length - 1) <= ids.length; n++)
     windows.push([
       ...tokenizer.bounds.startIds,
       ...ids.slice(n * (length - 1), (n + 1) * (length - 1)),
