@@ -114,8 +114,8 @@ export class ChangeQueue<Contents> {
     for (const [i, change] of together.entries()) {
       try {
         let plan = change.plan(before);
-        if ("contents" in plan) {
-          // It changes what those before it have added.
+        // It changes what those before it have added, or would if that were there.
+        if (planned.length > 0 && ("contents" in plan || change.mayBeNothing)) {
           const late = await this.#append(planned);
           if (late.length > 0) return [...late, ...together.slice(i)];
           [planned, before] = [[], []];
