@@ -204,6 +204,7 @@ export async function openModel(
   const taught = opened.adopt(await openFacts?.({ tokenizer, chatTemplate }), (one) =>
     one?.close(),
   );
+  const learned = taught && new (await import("./learned-counts.ts")).LearnedCounts();
   const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
   const full: LanguageModel = {
     config: weighed.config,
@@ -224,6 +225,7 @@ export async function openModel(
     chatTemplate,
     sampling,
     taught,
+    learned,
     counts,
     packs,
     warm,

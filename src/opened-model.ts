@@ -35,10 +35,12 @@ import {
   type Memory,
   rowsOf,
 } from "./memory/index.ts";
-import { LearnedCounts } from "./learned-counts.ts";
+import type { LearnedCounts } from "./learned-counts.ts";
 import type { ModelConfig } from "./model/index.ts";
 import type { ModelPacks } from "./packs/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
+
+const CANNOT_BE_TAUGHT = "this model was opened where nothing can be taught; use loadModel";
 
 /** An open model. `close` it to give its memory back. */
 export class Model {
@@ -56,7 +58,7 @@ export class Model {
   readonly counts: CountedMemory | undefined;
   /** Counts that are read beside its own; undefined where it was opened with none. */
   readonly packs: ModelPacks | undefined;
-  readonly #learned = new LearnedCounts();
+  readonly #learned: LearnedCounts | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
   readonly #corpus: Uint8Array | (() => Promise<Uint8Array | undefined>) | undefined;
@@ -75,6 +77,8 @@ export class Model {
       chatTemplate?: string | undefined;
       sampling?: SamplingOptions;
       taught?: Facts | undefined;
+      /** Counts what its scopes learn. Default: it can learn nothing that it reads. */
+      learned?: LearnedCounts | undefined;
       counts?: CountedMemory | undefined;
       packs?: ModelPacks | undefined;
       warm?: boolean;
@@ -84,6 +88,7 @@ export class Model {
     this.counts = parts.packs === undefined ? countsOf(parts.language.memory) : parts.counts;
     this.packs = parts.packs;
     this.taught = parts.taught;
+    this.#learned = parts.learned;
     this.sampling = parts.sampling ?? {};
     this.chatTemplate = parts.chatTemplate;
     this.path = path;
@@ -160,12 +165,13 @@ export class Model {
     packs?: readonly string[] | undefined;
     scopes?: readonly string[] | undefined;
   }): Memory | undefined {
-    const learned = this.language.memory && (this.taught?.store.learned(scopes) ?? []);
-    if (names === undefined && (learned ?? []).length === 0) return this.language.memory;
+    const learned =
+      (this.#learned && this.language.memory && this.taught?.store.learned(scopes)) ?? [];
+    if (names === undefined && learned.length === 0) return this.language.memory;
     if (this.packs === undefined && (names ?? []).length > 0)
       throw new RequestError("the model was opened without packs");
     const counts = this.packs?.memory(this.counts, names) ?? this.counts;
-    const all = counts && learned?.length ? this.#learned.over(counts, learned) : counts;
+    const all = counts && learned.length > 0 ? this.#learned!.over(counts, learned) : counts;
     return composed([this.rows, all]);
   }
 
@@ -190,14 +196,15 @@ export class Model {
   async learn({ ids, scope }: TextToLearn, quota?: Quota): Promise<void> {
     this.checkLearning();
     const { store } = this.#facts;
+    const learning = this.#learned!;
     const now = (): LearnedScope | undefined =>
       store.learned(scope === undefined ? undefined : [scope])[0];
     const whole = Array.from(ids);
-    const unread = this.#learned.unread(whole, now(), this.config.counted!.order - 1);
+    const unread = learning.unread(whole, now(), this.config.counted!.order - 1);
     if (unread.length === 0) return;
     await store.learn({ ids: unread, scope }, quota);
     const learned = now();
-    if (learned !== undefined) this.#learned.noteRead(whole, learned);
+    if (learned !== undefined) learning.noteRead(whole, learned);
   }
 
   /** Throws `InvalidConfigError` for a model that cannot learn what it reads. */
@@ -207,6 +214,7 @@ export class Model {
         "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
           "(engram reader train, then --pack), or train one with counts",
       );
+    if (this.#learned === undefined) throw new InvalidConfigError(CANNOT_BE_TAUGHT);
   }
 
   /** Erases facts. Resolves to them when no file has anything of them. */
@@ -225,9 +233,7 @@ export class Model {
 
   get #facts(): Facts {
     if (this.taught !== undefined) return this.taught;
-    throw new InvalidConfigError(
-      "this model was opened where nothing can be taught; use loadModel",
-    );
+    throw new InvalidConfigError(CANNOT_BE_TAUGHT);
   }
 
   /** Where the tables lie and what their caches did, and what look-ups cost this model's sessions. */

@@ -113,7 +113,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // A model in use; not how it was opened.
   "learned-counts.ts": ["type facts", "memory"],
   "opened-model.ts": [
-    "learned-counts.ts",
+    "type learned-counts.ts",
     "at-rest",
     "type facts",
     "inference",
@@ -131,6 +131,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "corpus-of-text.ts",
     "type facts",
     "inference",
+    "learned-counts.ts",
     "type machine",
     "memory",
     "model",

@@ -13,6 +13,7 @@ import {
   sortByContext,
   tableInRam,
 } from "../../src/memory/index.ts";
+import { LearnedCounts } from "../../src/learned-counts.ts";
 import { Model } from "../../src/opened-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
 import { openTokenizer, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
@@ -96,6 +97,7 @@ export async function servedModel({
     ownsBackend: false,
     ...(withChat && { chatTemplate: template }),
     taught: store && new Facts(store, { tokenizer, writerFor }),
+    learned: store && new LearnedCounts(),
   });
 }
 

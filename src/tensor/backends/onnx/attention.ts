@@ -2,6 +2,7 @@
  * Attention and rotary positions as ONNX nodes: the ops whose lowering is more than a node or two.
  * Knows what ONNX Runtime's fused kernels compute and where they may not be used.
  */
+import type { BlockKernels } from "./blocked.ts";
 import type { Node, TensorData } from "../../graph.ts";
 import type { OpName, Shape } from "../../ops.ts";
 import type { Emitter } from "./emitter.ts";
@@ -20,7 +21,9 @@ export interface Site<K extends OpName> {
   readonly isStreamNorm: boolean;
   readonly sum?: { readonly in: readonly string[]; readonly out: string } | undefined;
   /** Where the matrix that is read, or is written by rows, lies in blocks of `size` rows: their name, as [M,K,1,1] (`blocked.ts`). */
-  readonly blocks?: { readonly name: string; readonly size: number } | undefined;
+  readonly blocks?:
+    | { readonly name: string; readonly size: number; readonly kernels: BlockKernels }
+    | undefined;
   /** The matrices of products that are written as one. Each of `out` is the result of one. */
   readonly joined?: JoinedMatrices | undefined;
 }

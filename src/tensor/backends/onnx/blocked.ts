@@ -15,14 +15,40 @@ const MOST_ROWS = 192;
 
 const FILTER = { kernel_shape: [1n, 1n], group: 1n };
 
+/** How ops are written that read blocks. A runtime that has no such kernels does not load them. */
+export interface BlockKernels {
+  readonly isProduct: (s: Site<"matmul">) => boolean;
+  readonly product: (e: Emitter, s: Site<"matmul">) => void;
+  readonly rows: (e: Emitter, s: Site<"reshape">) => void;
+  readonly gather: (e: Emitter, s: Site<"gatherRows">) => void;
+}
+
+/** Blocks of `size` rows. */
+export interface RowBlocks {
+  readonly size: number;
+  readonly kernels: BlockKernels;
+}
+
+export function rowBlocksOf(size: number): RowBlocks {
+  return {
+    size,
+    kernels: {
+      isProduct: isProductOfBlocks,
+      product: blockedProduct,
+      rows: rowsOutOfBlocks,
+      gather: blockedRows,
+    },
+  };
+}
+
 /** Whether the product is one of `blockedProduct`. */
-export function isProductOfBlocks({ node, blocks }: Site<"matmul">): boolean {
+function isProductOfBlocks({ node, blocks }: Site<"matmul">): boolean {
   const [x] = node.inputs;
   const { transA, transB } = node.attrs;
   return blocks !== undefined && !transA && transB && x!.shape[0]! < MOST_ROWS;
 }
 
-export function blockedProduct(e: Emitter, s: Site<"matmul">): void {
+function blockedProduct(e: Emitter, s: Site<"matmul">): void {
   const [rows, width] = s.node.inputs[0]!.shape as [number, number];
   const { shape } = s.node.outputs[0]!;
   const size = shape[1]!;
@@ -44,7 +70,7 @@ export function blockedProduct(e: Emitter, s: Site<"matmul">): void {
 }
 
 /** The rows [M,K] of a matrix that lies in blocks. */
-export function rowsOutOfBlocks(e: Emitter, s: Site<"reshape">): void {
+function rowsOutOfBlocks(e: Emitter, s: Site<"reshape">): void {
   const [rows, width] = s.node.attrs.shape as [number, number];
   const image = e.reshape(s.blocks!.name, [1, rows, width, 1]);
   const order = { channels: BigInt(rows), channels_last: 0n };
@@ -54,7 +80,7 @@ export function rowsOutOfBlocks(e: Emitter, s: Site<"reshape">): void {
 }
 
 /** Some rows of a matrix that lies in blocks: of their blocks, one number in each column. */
-export function blockedRows(e: Emitter, s: Site<"gatherRows">): void {
+function blockedRows(e: Emitter, s: Site<"gatherRows">): void {
   const [, ids] = s.in as [string, string];
   const [rows, width] = s.node.inputs[0]!.shape as [number, number];
   const { shape } = s.node.inputs[1]!;

@@ -11,7 +11,7 @@ import type { Graph, Node, Tensor } from "../../graph.ts";
 import { type OpName, sameShape, type Shape, sizeOf } from "../../ops.ts";
 import { attention, groupQuery, rotary, scatterAttend, type Site } from "./attention.ts";
 import { findFusions } from "./fusion.ts";
-import { blockedProduct, blockedRows, isProductOfBlocks, rowsOutOfBlocks } from "./blocked.ts";
+import type { RowBlocks } from "./blocked.ts";
 import { gatherRowsQuantized, matmulQuantized } from "./quantized.ts";
 import { Emitter, MS, NCHWC } from "./emitter.ts";
 import { encodeModel, type OnnxNode, type OnnxTensor, onnxType } from "./protobuf.ts";
@@ -109,7 +109,7 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
   where: plain("Where"),
   cast: (e, s) => e.add("Cast", s.in, s.out, { to: BigInt(onnxType[s.node.attrs.to]) }),
   reshape: (e, s) => {
-    if (s.blocks !== undefined) return rowsOutOfBlocks(e, s);
+    if (s.blocks !== undefined) return s.blocks.kernels.rows(e, s);
     e.reshape(s.in[0]!, s.node.attrs.shape, s.out[0]!);
   },
   transpose: (e, s) => {
@@ -140,7 +140,8 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     const { transA, transB } = s.node.attrs;
     const attributes = { transA: flag(transA), transB: flag(transB) };
     const { shape } = s.node.inputs[0]!;
-    if (isProductOfBlocks(s)) blockedProduct(e, s);
+    const kernels = s.blocks?.kernels;
+    if (kernels?.isProduct(s) === true) kernels.product(e, s);
     else if (shape.length !== 2) e.addMs("FusedMatMul", s.in, s.out, attributes);
     else if (transA && !transB) columnProduct(e, s);
     else if (transA) e.add("Gemm", s.in, s.out, attributes);
@@ -153,7 +154,9 @@ const lowerings: { readonly [K in OpName]: Lowering<K> } = {
     }
   },
   gatherRows: (e, s) =>
-    s.blocks === undefined ? e.add("Gather", s.in, s.out, { axis: 0n }) : blockedRows(e, s),
+    s.blocks === undefined
+      ? e.add("Gather", s.in, s.out, { axis: 0n })
+      : s.blocks.kernels.gather(e, s),
   matmulQuantized,
   gatherRowsQuantized,
   scatterAddRows: (e, s) => {
@@ -300,8 +303,8 @@ export interface LowerOptions {
   readonly constants?: "inline" | "external";
   /** "in place" if the driver honours `OnnxModel.inPlace` and `limits`. Fast decoding needs this. */
   readonly caches: "in place" | "separate";
-  /** Rows of the blocks that kernels read (`Backend.rowBlock`), where there are such kernels. */
-  readonly rowBlock?: number | undefined;
+  /** The blocks of rows that kernels read, where there are such kernels. */
+  readonly rowBlocks?: RowBlocks | undefined;
 }
 
 /** Constants of at least this many bytes are external: a copy in every compiled graph would cost too much. */
@@ -310,7 +313,7 @@ const SMALLEST_EXTERNAL = 4096;
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */
 export function lower(
   graph: Graph,
-  { caches, constants = "inline", rowBlock }: LowerOptions,
+  { caches, constants = "inline", rowBlocks }: LowerOptions,
 ): OnnxModel {
   const e = new Emitter({ externalFrom: constants === "external" ? SMALLEST_EXTERNAL : Infinity });
   const names = new Map<Tensor, string>();
@@ -325,7 +328,7 @@ export function lower(
   for (const node of graph.nodes)
     for (const t of node.outputs) if (!names.has(t)) names.set(t, `t${t.id}`);
   const results = new Set(graph.outputs.values());
-  const fusions = findFusions(graph, rowBlock);
+  const fusions = findFusions(graph, rowBlocks?.size);
   // A kernel takes the blocks as the filters of a convolution.
   const filters = new Map([...fusions.blocked].map(([rows, t]) => [t, [...rows.shape, 1, 1]]));
   const shapeOf = (t: Tensor): Shape => filters.get(t) ?? t.shape;
@@ -349,7 +352,11 @@ export function lower(
       out: outputs.map((t) => names.get(t)!),
       cachesInPlace: claim !== undefined,
       isResult: outputs.some((t) => results.has(t)),
-      blocks: blocks && { name: names.get(blocks)!, size: blocks.shape[2]! },
+      blocks: blocks && {
+        name: names.get(blocks)!,
+        size: blocks.shape[2]!,
+        kernels: rowBlocks!.kernels,
+      },
       isStreamNorm: fusions.sums.has(node),
       sum: sum && { in: sum.inputs.map(nameOf), out: names.get(sum.outputs[0]!)! },
       joined: products && {

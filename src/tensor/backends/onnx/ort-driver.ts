@@ -15,6 +15,7 @@ import {
 import type { Graph, TensorData } from "../../graph.ts";
 import type { DType, Shape } from "../../ops.ts";
 import { type BoundSpan, type Span, unsafeOutputs } from "./aliasing.ts";
+import type { RowBlocks } from "./blocked.ts";
 import { type InputLimit, lower, type OnnxModel } from "./lower.ts";
 import { onnxType } from "./protobuf.ts";
 
@@ -22,8 +23,8 @@ import { onnxType } from "./protobuf.ts";
 export interface OrtRuntime {
   /** Whether large constants are handed over beside the model (`OrtTensor`s), or inside it. */
   readonly constants: "external" | "inline";
-  /** As `Backend.rowBlock`. */
-  readonly rowBlock?: number | undefined;
+  /** What its kernels for matrices in blocks read (`Backend.rowBlock`). */
+  readonly rowBlocks?: RowBlocks | undefined;
   /** Whether kernels can read and write this memory where it is. */
   reaches(data: TensorData): boolean;
   /** Zeroed memory that kernels reach. It lives as long as the array is reachable. */
@@ -79,7 +80,7 @@ class OrtBackend implements Backend {
   }
 
   get rowBlock(): number | undefined {
-    return this.#runtime?.rowBlock;
+    return this.#runtime?.rowBlocks?.size;
   }
 
   place(value: Value): Value {
@@ -130,7 +131,7 @@ class OrtExecutable implements Executable {
     const { bytes, ...model } = lower(graph, {
       caches: "in place",
       constants: runtime.constants,
-      rowBlock: runtime.rowBlock,
+      rowBlocks: runtime.rowBlocks,
     });
     const constants = model.external.map(({ name, raw, type, dims }) => ({
       name,

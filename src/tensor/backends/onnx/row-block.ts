@@ -4,15 +4,15 @@
  * in each of these orders. Blocks of another size give another result, never none.
  */
 import { BackendError } from "../../../errors.ts";
-import { blockedModel } from "./blocked.ts";
+import { blockedModel, type RowBlocks, rowBlocksOf } from "./blocked.ts";
 import type { OrtRuntime } from "./ort-driver.ts";
 import { onnxType } from "./protobuf.ts";
 
 const SIZES = [16, 8];
 const SIDE = 16;
 
-export async function findRowBlock(runtime: OrtRuntime): Promise<number | undefined> {
-  for (const size of SIZES) if (await multipliesIn(runtime, size)) return size;
+export async function findRowBlocks(runtime: OrtRuntime): Promise<RowBlocks | undefined> {
+  for (const size of SIZES) if (await multipliesIn(runtime, size)) return rowBlocksOf(size);
   return undefined;
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { toBeClose } from "../../../../../test/conformance/close.ts";
 import { type Graph, GraphBuilder, referenceBackend, runOnce, valueOf } from "../../../index.ts";
+import { rowBlocksOf } from "../blocked.ts";
 import { lower } from "../lower.ts";
 import { ortBackend } from "./index.ts";
 
@@ -35,8 +36,11 @@ function inputsOf(count: number, size: number) {
   };
 }
 
-const kernels = (graph: Graph, rowBlock: number | undefined): string[] =>
-  lower(graph, { caches: "in place", rowBlock }).nodes.map(({ opType }) => opType);
+const kernels = (graph: Graph, size: number | undefined): string[] =>
+  lower(graph, {
+    caches: "in place",
+    rowBlocks: size === undefined ? size : rowBlocksOf(size),
+  }).nodes.map(({ opType }) => opType);
 
 // 200 rows are more than blocks are read for; 4 is no block that a kernel has.
 for (const count of [1, 2, 5, 64, 200])

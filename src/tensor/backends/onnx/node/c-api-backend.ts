@@ -6,8 +6,9 @@ import { type Backend, dataFor } from "../../../backend.ts";
 import type { TensorData } from "../../../graph.ts";
 import type { DType } from "../../../ops.ts";
 import type { Span } from "../aliasing.ts";
+import type { RowBlocks } from "../blocked.ts";
 import { type NamedTensor, ortDriver, type OrtRuntime } from "../ort-driver.ts";
-import { findRowBlock } from "../row-block.ts";
+import { findRowBlocks } from "../row-block.ts";
 import {
   NativeSession,
   NativeTensor,
@@ -27,14 +28,14 @@ export function nativeBackend(options: NativeBackendOptions): Backend | string {
 
 async function openNative(): Promise<OrtRuntime> {
   const runtime = new NativeRuntime();
-  runtime.rowBlock = await findRowBlock(runtime);
+  runtime.rowBlocks = await findRowBlocks(runtime);
   return runtime;
 }
 
 /** Its sessions share repacked constants for as long as there are any. */
 class NativeRuntime implements OrtRuntime {
   readonly constants = "external";
-  rowBlock: number | undefined;
+  rowBlocks: RowBlocks | undefined;
   #numSessions = 0;
   #packed: PackedConstants | undefined;
 
