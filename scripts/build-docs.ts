@@ -49,6 +49,8 @@ const app = await Application.bootstrap({
   tsconfig: join(root, "tsconfig.build.json"),
   // `npm run types` has done it.
   skipErrorChecking: true,
+  // Where the sources lie is not known: a clone may have no remote, a package has no git.
+  disableSources: true,
   excludeInternal: true,
   excludePrivate: true,
   sort: ["kind", "alphabetical-ignoring-documents"],

@@ -7,16 +7,23 @@
  *
  * DATA is a folder with enwiki2015-train-core100.jsonl, enwiki2015-valid.jsonl and `eval` (docs/tasks.md). What is
  * trained stays in `runs/english`, and its neighbour without a memory in `runs/english-without`; a run that was broken
- * off goes on. Hours on one core.
+ * off goes on. Hours on one core. (The card that is there has words of ours before these tables.)
  */
 import "../bench/setup/command-line.ts";
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sealDirectory } from "../src/checkpoint/node/index.ts";
 import { InvalidConfigError } from "../src/errors.ts";
-import { CARD_NAME } from "../src/training/index.ts";
+import { CARD_NAME, excerptsOf } from "../src/training/index.ts";
 
 const [dataFolder, out = inRoot("assets/english"), threads = "1"] = process.argv.slice(2);
 if (dataFolder === undefined) throw new InvalidConfigError("expected the folder of the texts");
@@ -27,8 +34,10 @@ const without = inRoot("runs/english-without");
 /** What the directory may weigh: it is cloned by everybody. */
 const MOST_BYTES = 24e6;
 const smaller = ["--dtype", "q8", "--rows", "fp8", "--max-shard-size", "4MB"];
+/** Of what is left beside weights, rows and counts: `train` writes a larger one. */
+const INDEX_BYTES = "2500000";
 /** As much of the held-out text as some thirty controls read in minutes. */
-const audited = ["--limit", "200000"];
+const audited = ["--limit", "20000"];
 /** In place of what the card leaves to the model's owner. */
 const LICENCE = `## Licence
 
@@ -61,14 +70,17 @@ trainUnlessThere(run, [...recipe, "--set", ...memory.split(" ")]);
 trainUnlessThere(without, [...recipe, "--tokenizer", join(run, "tokenizer.json"), "--no-memory"]);
 if (!existsSync(join(out, "config.json")))
   engram("quantize", run, "--out", out, ...smaller, "--text", valid);
+// Its curves, for the page.
+copyFileSync(join(run, "metrics.jsonl"), join(out, "metrics.jsonl"));
+indexCorpus();
+const shown = writeReport();
 const measured = [
   engram("audit", out, "--text", valid, ...audited, "--trained", train, "--without", without),
-  engram("eval", out, "--tasks", "blimp", "lambada", "--data", dataFolder),
+  engram("eval", out, "--tasks", "blimp", "--data", dataFolder, "--limit", "50"),
+  engram("eval", out, "--tasks", "lambada", "--data", dataFolder, "--limit", "1000"),
 ];
-const card = readFileSync(join(run, CARD_NAME), "utf8").split(
-  "\n## What this card does not say",
-)[0]!;
-writeFileSync(join(out, CARD_NAME), [card, ...measured, LICENCE].join("\n"));
+const [card] = readFileSync(join(run, CARD_NAME), "utf8").split("\n## What this card does not say");
+writeFileSync(join(out, CARD_NAME), [card, ...measured, `${LICENCE}\n${shown}`].join("\n"));
 await sealDirectory(out);
 
 let bytes = 0;
@@ -94,6 +106,40 @@ function engram(command: string, ...options: readonly string[]): string {
   if (status !== 0) throw new Error(`engram ${command} ended with ${status}`);
   const words = options.map((word) => (word.includes("/") ? basename(word) : word));
   return `    engram ${command} ${words.join(" ")}\n\n\`\`\`\n${stdout.trim()}\n\`\`\`\n`;
+}
+
+function indexCorpus(): void {
+  const program = inRoot("scripts/index-corpus.ts");
+  const { status } = spawnSync(process.execPath, [program, out, INDEX_BYTES, train], {
+    stdio: "inherit",
+  });
+  if (status !== 0) throw new Error(`${program} ended with ${status}`);
+}
+
+/**
+ * training.json as `train` left it, with the neighbour's figure, and with lines of three held-out articles to show the
+ * model with. Returns whose these are.
+ */
+function writeReport(): string {
+  const lines = readFileSync(valid, "utf8").trim().split("\n");
+  const shownOf = (share: number): { title: string; text: string } =>
+    JSON.parse(lines[Math.floor(share * lines.length)]!) as { title: string; text: string };
+  const titles: string[] = [];
+  const heldOutExcerpts = excerptsOf((share) => {
+    const { title, text } = shownOf(share);
+    titles.push(`"${title}"`);
+    return text;
+  });
+  const resultOf = (directory: string): Record<string, unknown> =>
+    JSON.parse(readFileSync(join(directory, "training.json"), "utf8")) as Record<string, unknown>;
+  const { heldOutExcerpt: _, ...result } = resultOf(run);
+  const { bitsPerByte: bitsPerByteTrainedWithout } = resultOf(without);
+  const report = { ...result, bitsPerByteTrainedWithout, heldOutExcerpts };
+  writeFileSync(join(out, "training.json"), `${JSON.stringify(report, undefined, 2)}\n`);
+  return (
+    `The lines that the page and \`engram start\` show it with are of the articles ${titles.join(", ")} of the same\n` +
+    "Wikipedia, which it was not trained on; by their authors, under the same licence.\n"
+  );
 }
 
 function inRoot(path: string): string {

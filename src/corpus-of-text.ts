@@ -16,13 +16,15 @@ export interface CorpusOfTextOptions {
   readonly data: readonly string[];
   /** The index of what the model was trained on before. */
   readonly before?: Uint8Array | undefined;
+  /** Default: `indexCorpus`'s. */
+  readonly mostBytes?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** How often each n-gram that the memory addresses comes in the text; undefined without learned rows. */
 export async function corpusOfText(
   text: TokenStream,
-  { config, tokenMap, tokenizer, data, before, signal }: CorpusOfTextOptions,
+  { config, tokenMap, tokenizer, data, before, mostBytes, signal }: CorpusOfTextOptions,
 ): Promise<Uint8Array | undefined> {
   if (config.engram === undefined) return undefined;
   return indexCorpus(text, {
@@ -32,6 +34,7 @@ export async function corpusOfText(
     tokenizer: await tokenizerDigest(tokenizer),
     name: nameOf(data),
     before,
+    ...(mostBytes !== undefined && { mostBytes }),
     signal,
   });
 }

@@ -16,13 +16,15 @@ const nothing = {
   trainedWithout: undefined,
 };
 
-test("the model that comes along tells its neighbour, and shows what it was not trained on", async () => {
-  const { excerpts, bitsPerByte, memoryOff, trainedWithout } = await heldOutOf(
-    fileURLToPath(new URL("../../assets/shakespeare", import.meta.url)),
-  );
-  assert.equal(excerpts!.length, 3);
-  for (const excerpt of excerpts!) assert.ok(excerpt.length > 100);
-  assert.ok(bitsPerByte! < trainedWithout! && trainedWithout! < memoryOff!);
+test("the models that come along tell their neighbours, and show what they were not trained on", async () => {
+  for (const name of ["english", "shakespeare"]) {
+    const { excerpts, bitsPerByte, memoryOff, trainedWithout } = await heldOutOf(
+      fileURLToPath(new URL(`../../assets/${name}`, import.meta.url)),
+    );
+    assert.equal(excerpts!.length, 3);
+    for (const excerpt of excerpts!) assert.ok(excerpt.length > 100);
+    assert.ok(bitsPerByte! < trainedWithout! && trainedWithout! < memoryOff!);
+  }
 });
 
 test("a model without a report, or with a damaged one, has nothing to tell", async () => {

@@ -68,13 +68,16 @@ test("start shows the model that comes along, trains nothing, and ends where nob
     });
   const shown = run();
   assert.equal(shown.status, 0, shown.stderr);
-  const { withMemory, withoutMemory, bitsPerByte } = JSON.parse(run("--json").stdout);
+  const { model: which, prompt, others, ...document } = JSON.parse(run("--json").stdout);
+  const { withMemory, withoutMemory, bitsPerByte } = document;
   assert.equal(
-    shown.stdout.includes(`--- memory on ---\nROMEO:\n${withMemory}`) &&
-      shown.stdout.includes(`--- memory off ---\nROMEO:\n${withoutMemory}`),
+    shown.stdout.includes(`--- memory on ---\n${prompt}${withMemory}`) &&
+      shown.stdout.includes(`--- memory off ---\n${prompt}${withoutMemory}`),
     true,
     shown.stdout,
   );
+  assert.equal(which, join(root, "assets/english"));
+  assert.ok((others as string[]).some((name) => name.endsWith(join("assets", "shakespeare"))));
   assert.notEqual(withMemory, withoutMemory);
   assert.match(
     shown.stdout,
@@ -89,12 +92,15 @@ test("start shows the model that comes along, trains nothing, and ends where nob
   assert.deepEqual(readdirSync(empty), []);
 });
 
-test("the model that comes along is small enough to be cloned by everybody", async () => {
-  const directory = join(root, "assets/shakespeare");
-  const bytes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
-  assert.ok(bytes.reduce((sum, size) => sum + size) < 24e6);
-  const { layers } = (await engramJson("show", directory)) as { layers?: unknown };
-  assert.notEqual(layers, null);
+test("the models that come along are small enough to be cloned by everybody, and whole", async () => {
+  for (const name of ["english", "shakespeare"]) {
+    const directory = join(root, "assets", name);
+    const bytes = readdirSync(directory).map((file) => statSync(join(directory, file)).size);
+    assert.ok(bytes.reduce((sum, size) => sum + size) < 24e6);
+    const { layers } = (await engramJson("show", directory)) as { layers?: unknown };
+    assert.notEqual(layers, null);
+    await engram("verify", directory);
+  }
 });
 
 test("the model's inside is shown without loading it", async () => {

@@ -16,15 +16,20 @@ import { showAndServe } from "./start.ts";
 const backend = ortBackend({ threads: 2 });
 const taught = "ROMEO:\nthe cats sat on the mat, again and again.\n".repeat(300);
 let root = "";
-let directory = "";
+const sample = { directory: "", prompt: "ROMEO:\n", compressed: "xz: 2" };
 
 before(async () => {
   root = await mkdtemp(join(tmpdir(), "engram-start-"));
-  directory = join(root, "mini");
+  sample.directory = join(root, "mini");
   const data = join(root, "text.txt");
   await writeFile(data, taught);
   const training = { ...miniPreset.training, steps: 2 };
-  await trainModel({ data: [data], preset: { ...miniPreset, training }, out: directory, backend });
+  await trainModel({
+    data: [data],
+    preset: { ...miniPreset, training },
+    out: sample.directory,
+    backend,
+  });
 });
 after(() => rm(root, { recursive: true, force: true }));
 
@@ -70,7 +75,7 @@ function watch(
 test("where nobody sits at a terminal, start ends after the text and its figures", async () => {
   const { cache } = await pulled(small);
   const seen = watch(false, { HF_HUB_CACHE: cache });
-  const document = (await showAndServe(directory, { backend, context: seen.context })) as {
+  const document = (await showAndServe(sample, { backend, context: seen.context })) as {
     withMemory: string;
     bitsPerByte: { on: number; off: number };
     others: string[];
@@ -101,7 +106,7 @@ test("where somebody does, the model is served on a free port until the signal",
   const taken = createServer().listen(8080, "127.0.0.1");
   await new Promise((resolve) => taken.once("listening", resolve).once("error", resolve));
   try {
-    await showAndServe(directory, { backend, context: seen.context });
+    await showAndServe(sample, { backend, context: seen.context });
   } finally {
     taken.close();
   }

@@ -4,7 +4,7 @@
  */
 import { DisposalStack } from "../../disposal-stack.ts";
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
 import { generateText } from "../../generate-text.ts";
@@ -28,11 +28,33 @@ import { showTraining } from "./train.ts";
 
 const assets = new URL("../../../assets/", import.meta.url);
 const sampleText = fileURLToPath(new URL("tinyshakespeare.txt", assets));
-/** The sample model in the package, made by `scripts/sample-model.ts`. */
-const shipped = fileURLToPath(new URL("shakespeare", assets));
-/** Where the first run saves a model if the package has none. */
-const trained = join("models", "tiny");
-const prompt = "ROMEO:\n";
+/** What is shown. */
+interface Sample {
+  readonly directory: string;
+  readonly prompt: string;
+  /** Bits per byte of its held-out text by compressors. */
+  readonly compressed: string;
+}
+
+/** The models in the package, made by `scripts/english-model.ts` and `scripts/sample-model.ts`. The first is shown. */
+const shipped: readonly Sample[] = [
+  {
+    directory: fileURLToPath(new URL("english", assets)),
+    prompt: "The city of",
+    compressed: "xz: 2.33",
+  },
+  {
+    directory: fileURLToPath(new URL("shakespeare", assets)),
+    prompt: "ROMEO:\n",
+    compressed: "bzip2: 2.36, xz: 2.61",
+  },
+].filter(({ directory }) => existsSync(join(directory, "config.json")));
+/** What the first run trains if the package has none. */
+const trained: Sample = {
+  directory: join("models", "tiny"),
+  prompt: "ROMEO:\n",
+  compressed: "bzip2: 2.36, xz: 2.61",
+};
 const maxTokens = 160;
 const MAX_OTHERS = 8;
 /** The port of `engram serve`, or one of the next, or any. */
@@ -40,10 +62,10 @@ const ports = [...Array.from({ length: 10 }, (_, i) => 8080 + i), 0];
 
 export const startCommand: Command = defineCommand({
   path: "start",
-  summary: "generate with the sample model, and serve it",
+  summary: "generate with the included model, and serve it",
   description:
-    "Continues a prompt with the included sample model (Shakespeare), with the memory on and with it off. " +
-    `If the package has no sample model, one is trained first and saved in ${trained}; this takes a few ` +
+    "Continues a prompt with the included model, with the memory on and with it off. " +
+    `If the package has no model, one is trained first and saved in ${trained.directory}; this takes a few ` +
     "minutes on two cores. Then the model is served like with engram serve, on port 8080 or the next free " +
     "port, until Ctrl-C, and the other models on this machine are named. On a desktop its page is opened in the browser. Without a terminal (a pipe, CI, " +
     "--json) the command ends after the text.\n\n" +
@@ -55,22 +77,21 @@ export const startCommand: Command = defineCommand({
   async run(_input, context) {
     await using owned = new DisposalStack();
     const backend = owned.adopt(ortBackend(), (one) => one.dispose());
-    if (existsSync(join(shipped, "config.json")))
-      return await showAndServe(shipped, { backend, context });
-    if (!existsSync(join(trained, "config.json"))) await train(backend, context);
-    return await showAndServe(trained, { backend, context });
+    const sample = shipped[0] ?? trained;
+    if (!existsSync(join(sample.directory, "config.json"))) await train(backend, context);
+    return await showAndServe(sample, { backend, context });
   },
 });
 
 async function train(backend: Backend, context: CommandContext): Promise<void> {
-  context.progress.note(`training the tiny preset on the sample text into ${trained}`);
+  context.progress.note(`training the tiny preset on the sample text into ${trained.directory}`);
   await trainModel({
     data: [sampleText],
     preset: "tiny",
-    out: trained,
+    out: trained.directory,
     backend,
     resume: true,
-    samplePrompt: prompt,
+    samplePrompt: trained.prompt,
     signal: context.signal,
     onEvent: showTraining(context),
   }).catch((error: unknown) => {
@@ -83,7 +104,7 @@ async function train(backend: Backend, context: CommandContext): Promise<void> {
 
 /** Resolves at once if nobody is at the terminal, otherwise when the server was stopped. */
 export async function showAndServe(
-  directory: string,
+  { directory, prompt, compressed }: Sample,
   { backend, context }: { backend: Backend; context: CommandContext },
 ): Promise<object> {
   const traffic = new TableTraffic();
@@ -97,14 +118,12 @@ export async function showAndServe(
   const document = {
     model: directory,
     prompt,
-    withMemory: await write(model, { memory: true, context }),
-    withoutMemory: await write(model, { memory: false, context }),
+    withMemory: await write(model, { prompt, memory: true, context }),
+    withoutMemory: await write(model, { prompt, memory: false, context }),
     bitsPerByte: { on, off, trainedWithout },
-    others: (await findModels(context.env))
-      .filter(({ path }) => resolve(path) !== resolve(directory))
-      .map(({ name }) => name),
+    others: await othersThan(directory, context),
   };
-  context.print(figures(heldOut) + othersAs(document.others, context));
+  context.print(figures(heldOut, compressed) + othersAs(document.others, context));
   if (!context.isInteractive) return document;
   const open = (): EngramServer =>
     createServer(model, {
@@ -142,7 +161,7 @@ async function showPage(
 
 async function write(
   model: Model,
-  { memory, context }: { memory: boolean; context: CommandContext },
+  { prompt, memory, context }: { prompt: string; memory: boolean; context: CommandContext },
 ): Promise<string> {
   context.print(`\n--- memory ${memory ? "on" : "off"} ---\n${prompt}`);
   let text = "";
@@ -153,6 +172,14 @@ async function write(
   }
   context.print("\n");
   return text;
+}
+
+async function othersThan(directory: string, { env }: CommandContext): Promise<string[]> {
+  const inPackage = shipped.map(({ directory: path }) => ({ path, name: relative("", path) }));
+  const others = [...(await findModels(env)), ...inPackage].filter(
+    ({ path }) => resolve(path) !== resolve(directory),
+  );
+  return [...new Set(others.map(({ name }) => name))];
 }
 
 /** The other models on this machine, or how to get one. */
@@ -168,12 +195,15 @@ function othersAs(names: readonly string[], { program }: CommandContext): string
  * The worth of the memory is measured against a model trained without one: a model whose memory is switched off has
  * learned to rely on it.
  */
-function figures({ bitsPerByte: on, memoryOff: off, trainedWithout }: HeldOut): string {
+function figures(
+  { bitsPerByte: on, memoryOff: off, trainedWithout }: HeldOut,
+  compressed: string,
+): string {
   if (on === undefined) return "";
   const others = [
     ...(trainedWithout === undefined ? [] : [`${trainedWithout.toFixed(3)} trained without one`]),
     ...(off === undefined ? [] : [`${off.toFixed(3)} with it switched off`]),
   ];
   const all = [`${on.toFixed(3)} bits per byte with the memory`, ...others].join(", ");
-  return `\nheld-out text: ${all} (bzip2: 2.36, xz: 2.61)\n`;
+  return `\nheld-out text: ${all} (${compressed})\n`;
 }
