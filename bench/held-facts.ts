@@ -6,7 +6,7 @@
  *
  * Facts are made up, so that no model knows one, and written without the model's reading. `asked` of them are asked greedily, as many as
  * there is time for; `hard` of them reversed ("Talofe is the capital of"), and as the second of two facts ("The capital of the sister
- * town of Zomu Rabi is"). In the prompt: the right one, found by its words; and all that fit into half of the context, of
+ * town of Zomu Rabi is"). In the prompt: the right one, found by its words; and all that fit into an eighth of the context, of
  * which `hard` are asked. The shares are of answers that begin with the whole completion. Decoding: two sessions read the same
  * text, with all facts in scope and with none, in turns; medians of the processor's time a token. The last line is JSON.
  */

@@ -26,6 +26,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
 import { wasmFiles } from "../src/tensor/backends/onnx/node/engine-files.ts";
+import { readWasm } from "../src/tensor/backends/onnx/node/wasm-engine.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = process.argv[2] ?? join(root, "dist", "site");
@@ -41,8 +42,8 @@ const { module, wasm } = wasmFiles();
 mkdirSync(join(out, "engine"));
 cpSync(module, join(out, "engine", basename(module)), { dereference: true });
 writeFileSync(
-  join(out, "engine", `${basename(wasm)}.gz`),
-  gzipSync(readFileSync(wasm), { level: 9 }),
+  join(out, "engine", `${basename(wasm, ".gz")}.gz`),
+  gzipSync(await readWasm(wasm), { level: 9 }),
 );
 const models = modelsIn(shipped);
 for (const { name } of models)

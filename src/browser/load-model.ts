@@ -173,7 +173,7 @@ export async function* generateText(
 function packaged(): EngineFiles {
   return {
     module: new URL("../../engine/wasm/ort-wasm-simd-threaded.mjs", import.meta.url).href,
-    wasm: new URL("../../engine/wasm/ort-wasm-simd-threaded.wasm", import.meta.url).href,
+    wasm: new URL("../../engine/wasm/ort-wasm-simd-threaded.wasm.gz", import.meta.url).href,
   };
 }
 

@@ -7,6 +7,7 @@ import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { build, type Rolldown } from "vite";
 import { wasmFiles } from "../../src/tensor/backends/onnx/node/engine-files.ts";
+import { readWasm } from "../../src/tensor/backends/onnx/node/wasm-engine.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
 import type { PageResults } from "./in-page.ts";
 import { startStaticSite } from "./static-site.ts";
@@ -49,7 +50,7 @@ test("the backend conformance suite passes in Chromium", { skip: noBrowser }, as
     const files: Record<string, Uint8Array> = {
       "index.html": Buffer.from("<!doctype html><title>engine</title>"),
       "engine.mjs": await readFile(module),
-      "engine.wasm": await readFile(wasm),
+      "engine.wasm": await readWasm(wasm),
     };
     for (const one of output) if (one.type === "chunk") files[one.fileName] = Buffer.from(one.code);
     await using server = await startStaticSite(files);

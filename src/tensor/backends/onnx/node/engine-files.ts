@@ -18,6 +18,8 @@ const libraryNames: Readonly<Record<string, string>> = {
   win32: "onnxruntime.dll",
 };
 
+const wasmName = "ort-wasm-simd-threaded.wasm";
+
 /** The native library for this platform; undefined if there is none. */
 export function nativeLibrary(): string | undefined {
   const { platform, arch } = process;
@@ -37,7 +39,7 @@ export function developmentLibrary(platform: string, arch: string): string | und
   return besideMain("onnxruntime-node", join("..", "bin", "napi-v6", platform, arch, file));
 }
 
-/** A JavaScript module and the WebAssembly file it loads. */
+/** A JavaScript module and the WebAssembly file it loads; a name that ends in .gz is of a packed one. */
 export interface WasmFiles {
   readonly module: string;
   readonly wasm: string;
@@ -46,19 +48,17 @@ export interface WasmFiles {
 /** The files of the WebAssembly build. */
 export function wasmFiles(): WasmFiles {
   const shipped = join(root, "engine", "wasm");
-  return existsSync(shipped) ? wasmFilesIn(shipped) : developmentWasm();
+  const files = wasmFilesIn(shipped, `${wasmName}.gz`);
+  return existsSync(files.wasm) ? files : developmentWasm();
 }
 
 /** The files from which `engine/wasm` is made. */
 export function developmentWasm(): WasmFiles {
-  return wasmFilesIn(dirname(resolve("onnxruntime-web")));
+  return wasmFilesIn(dirname(resolve("onnxruntime-web")), wasmName);
 }
 
-function wasmFilesIn(folder: string): WasmFiles {
-  return {
-    module: join(folder, "ort-wasm-simd-threaded.mjs"),
-    wasm: join(folder, "ort-wasm-simd-threaded.wasm"),
-  };
+function wasmFilesIn(folder: string, wasm: string): WasmFiles {
+  return { module: join(folder, "ort-wasm-simd-threaded.mjs"), wasm: join(folder, wasm) };
 }
 
 /** A file in the folder of a package's main file; undefined if it does not exist. */

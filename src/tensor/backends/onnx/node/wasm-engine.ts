@@ -1,6 +1,7 @@
 /** ONNX Runtime's WebAssembly build on Node: loads its module and bytes from files. */
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
+import { gunzipSync } from "node:zlib";
 import type { MakeOrtModule } from "../web/wasm-backend.ts";
 import type { OrtModule } from "../web/heap.ts";
 import { wasmFiles } from "./engine-files.ts";
@@ -23,5 +24,11 @@ async function load(numThreads: number): Promise<OrtModule> {
   const { default: make } = (await import(pathToFileURL(module).href)) as {
     default: MakeOrtModule;
   };
-  return make({ numThreads, wasmBinary: await readFile(wasm) });
+  return make({ numThreads, wasmBinary: await readWasm(wasm) });
+}
+
+/** The bytes of a WebAssembly file, unpacked. */
+export async function readWasm(path: string): Promise<Uint8Array> {
+  const bytes = await readFile(path);
+  return path.endsWith(".gz") ? gunzipSync(bytes) : bytes;
 }
