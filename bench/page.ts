@@ -29,7 +29,11 @@ const folder = mkdtempSync(join(tmpdir(), "engram-page-"));
 const browser = new TestBrowser();
 try {
   execFileSync(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
-  const files = { ...(await bundledLibrary()), ...(await filesIn(folder)) };
+  const files = {
+    ...(await bundledLibrary()),
+    ...(await filesIn(folder)),
+    ...(await filesIn(join(folder, "models", "shakespeare"))),
+  };
   await using server = await startStaticSite(
     { ...files, "empty.html": Buffer.from("<!doctype html>") },
     values.mbit === undefined ? {} : { bytesPerSecond: (Number(values.mbit) * 1e6) / 8 },

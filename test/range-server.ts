@@ -16,7 +16,7 @@ export interface RangeServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Serves bytes under every path, or files under their names. */
+/** Serves bytes under every path, or files under their names, below any path. */
 export async function startRangeServer(
   content: Uint8Array | Readonly<Record<string, Uint8Array>>,
   answer: Answer = () => false,
@@ -25,7 +25,7 @@ export async function startRangeServer(
   const server = createServer((request, response) => {
     requests.push(request);
     if (answer(request, response)) return;
-    const bytes = content instanceof Uint8Array ? content : content[nameIn(request)];
+    const bytes = content instanceof Uint8Array ? content : fileIn(content, request);
     if (bytes === undefined) response.writeHead(404).end("nothing here");
     else sendRange(bytes, request.headers.range, response);
   });
@@ -52,6 +52,17 @@ export function rangeOf(range: string | undefined): { begin: number; end: number
 /** The last part of the path that a request asks for. */
 export function nameIn({ url = "" }: IncomingMessage): string {
   return decodeURIComponent(url.replace(/\?.*/, "").split("/").at(-1)!);
+}
+
+/** The file whose name, folders included, is the longest end of the path that a request asks for. */
+export function fileIn(
+  files: Readonly<Record<string, Uint8Array>>,
+  { url = "" }: IncomingMessage,
+): Uint8Array | undefined {
+  const parts = decodeURIComponent(url.replace(/\?.*/, "")).split("/");
+  const names = parts.map((_, i) => parts.slice(i).join("/") || "index.html");
+  const name = names.find((one) => Object.hasOwn(files, one));
+  return name === undefined ? undefined : files[name];
 }
 
 function sendRange(bytes: Uint8Array, asked: string | undefined, response: ServerResponse): void {

@@ -27,7 +27,10 @@ useTransport(({ href }, init) =>
   fetchFrom(caller, href.slice(new URL(".", document.baseURI).href.length), init),
 );
 allowFrames();
+let offline: ReturnType<typeof setTimeout> | undefined;
 host.removeKept = async () => {
+  // What a visitor removes is not kept again by the same visit.
+  clearTimeout(offline);
   await removeKept();
   await removeOffline();
 };
@@ -58,7 +61,9 @@ const models = opened.then(async () => {
 });
 models.catch(() => undefined);
 opened.then(
-  () => void setTimeout(() => void keepForOffline().catch(() => undefined), OFFLINE_AFTER),
+  () => {
+    offline = setTimeout(() => void keepForOffline().catch(() => undefined), OFFLINE_AFTER);
+  },
   (error: Error) => (host.failure = error),
 );
 

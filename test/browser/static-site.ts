@@ -1,10 +1,10 @@
 /** A static web server for pages in tests: files by their names below any path, with the types that browsers ask for. */
 import { readdir, readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
-import { extname, join } from "node:path";
+import { extname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Rolldown } from "vite";
-import { nameIn, type RangeServer, rangeOf, startRangeServer } from "../range-server.ts";
+import { fileIn, nameIn, type RangeServer, rangeOf, startRangeServer } from "../range-server.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -45,7 +45,7 @@ export function startStaticSite(
   };
   return startRangeServer(files, (request, response) => {
     const name = nameIn(request) || "index.html";
-    const bytes = request.url!.includes("/none/") ? undefined : files[name];
+    const bytes = request.url!.includes("/none/") ? undefined : fileIn(files, request);
     if (rangeOf(request.headers.range) !== undefined && bytes !== undefined) return false;
     if (bytes === undefined) response.writeHead(404).end();
     else {
@@ -62,11 +62,16 @@ export function startStaticSite(
   });
 }
 
-/** All files of a folder and below it, by their names alone. */
+/** All files of a folder and below it, by their paths in it and, where no other has it, by their names alone. */
 export async function filesIn(folder: string): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) files[entry.name] = await readFile(join(entry.parentPath, entry.name));
+    if (entry.isFile()) {
+      const path = join(entry.parentPath, entry.name);
+      const bytes = await readFile(path);
+      files[relative(folder, path).replaceAll(sep, "/")] = bytes;
+      files[entry.name] ??= bytes;
+    }
   return files;
 }
 
