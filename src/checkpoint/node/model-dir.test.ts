@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -114,7 +115,10 @@ test("weights go on in another file where one may hold no more, and all of them 
   const path = freshPath();
   const weights = [f32("a", [3], 1), f32("b", [1], 2), f32("c", [9], 3), f32("d", [1], 4)];
   await writeModelDir(path, { config: {}, weights: [f32("w", [1], 1)] });
-  await writeModelDir(path, { config: {}, weights, weightFileBytes: 16 });
+  const alone = freshPath();
+  await writeModelDir(alone, { config: {}, weights: weights.slice(0, 2) });
+  const most = statSync(join(alone, "model.safetensors")).size;
+  await writeModelDir(path, { config: {}, weights, weightFileBytes: most });
   const shard = (number: number): string => `model-0000${number}-of-00003.safetensors`;
   assert.deepEqual(readdirSync(path).toSorted(), [
     "config.json",
@@ -128,6 +132,13 @@ test("weights go on in another file where one may hold no more, and all of them 
       weights.map(async ({ name }) => (await model.find(name))?.file),
     );
     assert.deepEqual(found, [1, 1, 2, 3].map(shard));
+    assert.equal(statSync(join(path, shard(1))).size, most);
+    await writeModelDir(alone, { config: {}, weights, weightFileBytes: most - 1 });
+    await using closer = await openModelDirectory(alone);
+    assert.deepEqual(
+      await Promise.all(["a", "b"].map(async (name) => (await closer.find(name))?.file)),
+      ["model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors"],
+    );
     assert.deepEqual(new Float32Array((await model.read("d")).buffer), Float32Array.of(4));
   }
   await writeModelDir(path, { config: {}, weights });

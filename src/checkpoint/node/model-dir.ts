@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { writeDurably } from "../../bytes/node/index.ts";
 import type { FileRecord } from "../manifest.ts";
 import { type JsonObject, modelNames } from "../model-files.ts";
-import { elementBytes } from "../safetensors.ts";
+import { layoutFile } from "../safetensors.ts";
 import type { TensorSource } from "../safetensors-file.ts";
 import { recordOfFile, writeManifest } from "./checked-file.ts";
 import { placeFiles, publishFiles } from "./publish.ts";
@@ -20,7 +20,7 @@ export interface ModelToWrite {
   /** The text of tokenizer.json. */
   readonly tokenizer?: string;
   readonly weights: readonly TensorSource[];
-  /** Most bytes of weights in a file that has more than one of them, headers not counted. Default: one file has all. */
+  /** Most bytes of a file that has more than one weight. Default: one file has all. */
   readonly weightFileBytes?: number | undefined;
   /** One list per file; a table and its scales belong into one. */
   readonly tables?: readonly (readonly TensorSource[])[];
@@ -63,7 +63,7 @@ export async function writeModelDir(directory: string, files: ModelToWrite): Pro
         for (const span of header.tensors.values()) index[span.name] = name;
         totalBytes += header.fileBytes - header.dataBegin;
       };
-      const shards = weightShards(weights, files.weightFileBytes);
+      const shards = weightShards(weights, { metadata, most: files.weightFileBytes });
       if (shards.length === 1) await writeShard(modelNames.weights, weights);
       else
         for (const [i, shard] of shards.entries())
@@ -97,20 +97,23 @@ export function modelPlaces(directory: string): Promise<(name: string) => string
   return placeFiles(directory, isModelFile);
 }
 
-/** Weights in their order, as many in a file as it may hold: at least one. */
-function weightShards(weights: readonly TensorSource[], most = Infinity): TensorSource[][] {
-  const shards: TensorSource[][] = [];
-  let room = 0;
+/** Weights in their order, as many in a file as it may hold, its header included: at least one. */
+function weightShards(
+  weights: readonly TensorSource[],
+  {
+    metadata,
+    most = Infinity,
+  }: { metadata: Readonly<Record<string, string>>; most?: number | undefined },
+): TensorSource[][] {
+  if (most === Infinity) return [[...weights]];
+  const shards: TensorSource[][] = [[]];
   for (const source of weights) {
-    const bytes = source.shape.reduce((a, b) => a * b, 1) * elementBytes[source.dtype];
-    if (shards.length === 0 || bytes > room) {
-      shards.push([]);
-      room = most;
-    }
-    shards.at(-1)!.push(source);
-    room -= bytes;
+    const last = shards.at(-1)!;
+    const { fileBytes } = layoutFile([...last, source], metadata).header;
+    if (last.length > 0 && fileBytes > most) shards.push([source]);
+    else last.push(source);
   }
-  return shards.length === 0 ? [[]] : shards;
+  return shards;
 }
 
 function shardName(kind: string, number: number, count: number): string {
