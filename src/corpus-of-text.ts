@@ -1,5 +1,5 @@
 /** The index of the text that a model is trained on: puts text, tokenizer and memory together. Knows no platform. */
-import type { ByteSource } from "./bytes/index.ts";
+import { type ByteSource, sameBytes } from "./bytes/index.ts";
 import { FormatError } from "./errors.ts";
 import type { TokenStream } from "./inference/index.ts";
 import { indexCorpus, readNgramBytes, type TokenMap } from "./memory/index.ts";
@@ -45,7 +45,7 @@ export async function readCorpus(source: ByteSource): Promise<Uint8Array | undef
   const corpus = await files.corpus();
   if (corpus === undefined) return undefined;
   const digest = await tokenizerDigest((await files.tokenizer()) ?? "");
-  if (readNgramBytes(corpus).header.tokenizer.some((byte, i) => byte !== digest[i]))
+  if (!sameBytes(readNgramBytes(corpus).header.tokenizer, digest))
     throw new FormatError(
       `${files.path}: the n-gram counts of its text are of another tokenizer; save the model anew`,
     );

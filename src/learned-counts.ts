@@ -1,8 +1,10 @@
 /**
  * What scopes have learned, as counts beside a model's own: counted when it is first asked for, and from then on only what
- * has come since. A view is of the texts of one moment. Knows counts and ids; not where texts are kept.
+ * has come since. A view is of the texts of one moment. Knows counts and ids, and which of a text is new; not how texts are
+ * kept.
  */
-import type { LearnedScope } from "./facts/index.ts";
+import { InvalidConfigError } from "./errors.ts";
+import type { FactStore, LearnedScope, Quota, TextToLearn } from "./facts/index.ts";
 import {
   BlendedCounts,
   CountedMemory,
@@ -10,6 +12,7 @@ import {
   GrownCounts,
   type Memory,
 } from "./memory/index.ts";
+import type { ModelConfig } from "./model/index.ts";
 
 /** Whole texts of a scope that are remembered, by their sums. */
 const MOST_TEXTS = 4096;
@@ -28,24 +31,52 @@ export class LearnedCounts {
   readonly #read = new WeakMap<LearnedScope, Set<string>>();
   readonly #seeds = crypto.getRandomValues(new Uint32Array(2));
 
-  /**
-   * What of a text its scope has not learned: a conversation is read again with each turn, and counted once. Begins with the
-   * `context` ids before, which say what it follows.
-   */
-  unread(ids: readonly number[], learned: LearnedScope | undefined, context: number): number[] {
-    const read = learned && this.#read.get(learned);
-    if (read === undefined) return [...ids];
-    let known = 0;
-    for (const [i, sum] of this.#sums(ids)) if (read.has(sum)) known = i + 1;
-    return known === ids.length ? [] : ids.slice(Math.max(0, known - context));
+  /** Throws `InvalidConfigError` for a model that does not weigh counts. */
+  check({ counted }: ModelConfig): void {
+    if (counted === undefined)
+      throw new InvalidConfigError(
+        "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
+          "(engram reader train, then --pack), or train one with counts",
+      );
   }
 
-  /** Says that a whole text was learned. */
-  noteRead(ids: readonly number[], learned: LearnedScope): void {
+  /** See `Model.learn`: a conversation is read again with each turn, and what is new of it is counted. */
+  async learn(
+    { ids, scope }: TextToLearn,
+    { store, config, quota }: { store: FactStore; config: ModelConfig; quota?: Quota | undefined },
+  ): Promise<void> {
+    this.check(config);
+    const now = (): LearnedScope | undefined =>
+      store.learned(scope === undefined ? undefined : [scope])[0];
+    const unread = this.#unread(ids, { learned: now(), context: config.counted!.order - 1 });
+    if (unread.length === 0) return;
+    await store.learn({ ids: unread, scope }, quota);
+    const learned = now();
+    if (learned !== undefined) this.#noteRead(ids, learned);
+  }
+
+  /**
+   * What of a text its scope has not learned, behind the `context` ids before, which say what it follows (and are counted
+   * once more).
+   */
+  #unread(
+    ids: ArrayLike<number>,
+    { learned, context }: { learned: LearnedScope | undefined; context: number },
+  ): ArrayLike<number> {
+    const read = learned && this.#read.get(learned);
+    if (read === undefined) return ids;
+    let known = 0;
+    for (const [i, sum] of this.#sums(ids)) if (read.has(sum)) known = i + 1;
+    return known === ids.length ? [] : Array.from(ids).slice(Math.max(0, known - context));
+  }
+
+  /** A whole text was learned. */
+  #noteRead(ids: ArrayLike<number>, learned: LearnedScope): void {
     const read = this.#read.get(learned) ?? new Set();
     this.#read.set(learned, read);
-    const [, sum] = [...this.#sums(ids)].at(-1) ?? [0, ""];
-    read.add(sum);
+    let whole = "";
+    for (const [, sum] of this.#sums(ids)) whole = sum;
+    read.add(whole);
     for (const oldest of read) {
       if (read.size <= MOST_TEXTS) break;
       read.delete(oldest);
@@ -53,9 +84,10 @@ export class LearnedCounts {
   }
 
   /** Of the first 1, 2, … ids. */
-  *#sums(ids: readonly number[]): Generator<[number, string]> {
+  *#sums(ids: ArrayLike<number>): Generator<[number, string]> {
     let [one, other] = this.#seeds as unknown as [number, number];
-    for (const [i, id] of ids.entries()) {
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
       one = Math.imul(one ^ id, 0x0100_0193);
       other = Math.imul(other ^ id, 0x5bd1_e995) ^ (other >>> 13);
       yield [i, `${i} ${one} ${other}`];

@@ -10,7 +10,6 @@ import type {
   FactRequest,
   Facts,
   ForgetOptions,
-  LearnedScope,
   Quota,
   Selection,
   Taught,
@@ -193,28 +192,19 @@ export class Model {
    * counts beside the model's own. What it begins with is not counted again, if that was a whole text before. Throws
    * `InvalidConfigError` for a model that does not weigh counts.
    */
-  async learn({ ids, scope }: TextToLearn, quota?: Quota): Promise<void> {
-    this.checkLearning();
+  async learn(text: TextToLearn, quota?: Quota): Promise<void> {
     const { store } = this.#facts;
-    const learning = this.#learned!;
-    const now = (): LearnedScope | undefined =>
-      store.learned(scope === undefined ? undefined : [scope])[0];
-    const whole = Array.from(ids);
-    const unread = learning.unread(whole, now(), this.config.counted!.order - 1);
-    if (unread.length === 0) return;
-    await store.learn({ ids: unread, scope }, quota);
-    const learned = now();
-    if (learned !== undefined) learning.noteRead(whole, learned);
+    return this.#learner.learn(text, { store, config: this.config, quota });
   }
 
   /** Throws `InvalidConfigError` for a model that cannot learn what it reads. */
   checkLearning(): void {
-    if (this.config.counted === undefined)
-      throw new InvalidConfigError(
-        "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
-          "(engram reader train, then --pack), or train one with counts",
-      );
-    if (this.#learned === undefined) throw new InvalidConfigError(CANNOT_BE_TAUGHT);
+    this.#learner.check(this.config);
+  }
+
+  get #learner(): LearnedCounts {
+    if (this.#learned !== undefined) return this.#learned;
+    throw new InvalidConfigError(CANNOT_BE_TAUGHT);
   }
 
   /** Erases facts. Resolves to them when no file has anything of them. */

@@ -76,7 +76,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
   "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "stored-weights.ts"],
   "corpus-of-text.ts": [
-    "type bytes",
+    "bytes",
     "type inference",
     "memory",
     "type model",
@@ -111,7 +111,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "gguf-model.ts": ["type bytes", "checkpoint", "model", "tokenizer"],
   "open-files.ts": ["type bytes", "checkpoint", "gguf-model.ts"],
   // A model in use; not how it was opened.
-  "learned-counts.ts": ["type facts", "memory"],
+  "learned-counts.ts": ["type facts", "memory", "type model"],
   "opened-model.ts": [
     "type learned-counts.ts",
     "at-rest",

@@ -5,3 +5,4 @@ export { openHttpRanges } from "./http-ranges.ts";
 export { partsOf, readWholeBody } from "./http-body.ts";
 export { type HttpOptions, HttpRequests, PassingError, unexpectedStatus } from "./http-requests.ts";
 export { httpSource } from "./http-source.ts";
+export { sameBytes } from "./same-bytes.ts";

@@ -3,7 +3,7 @@
  * kept file is used if it has these sums, and fetched again if not. A model without a manifest is not kept. Knows no
  * platform: what keeps the files it is told (`Folder`).
  */
-import type { ByteRanges, ByteSource } from "../bytes/index.ts";
+import { type ByteRanges, type ByteSource, sameBytes } from "../bytes/index.ts";
 import { FormatError, StoreError } from "../errors.ts";
 import { checkedRanges } from "./checked-ranges.ts";
 import { type FileRecord, type Manifest, manifestName, parseManifest } from "./manifest.ts";
@@ -63,13 +63,13 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
       now = before;
       isOffline = true;
     }
-    const isSame = now?.length === before?.length && now?.every((byte, i) => byte === before![i]);
-    if (before !== undefined && isSame !== true) await folder.clear();
+    const isSame = now !== undefined && before !== undefined && sameBytes(now, before);
+    if (before !== undefined && !isSame) await folder.clear();
     let records: Manifest = new Map();
     try {
       if (now !== undefined)
         records = parseManifest(new TextDecoder().decode(now), inner.nameOf(manifestName));
-      if (records.size > 0 && isSame !== true) await folder.write(manifestName, [now!]);
+      if (records.size > 0 && !isSame) await folder.write(manifestName, [now!]);
     } catch (error) {
       // Whoever opens the model is told; a full disk keeps nothing.
       if (error instanceof FormatError) records = new Map();

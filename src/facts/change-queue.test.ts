@@ -33,3 +33,21 @@ test("what is forgotten may have come in the same breath, as a fact or as a text
   );
   assert.deepEqual(store.learnedSizes(), []);
 });
+
+test("a quota counts what waits for the same writing: facts, and texts that were read", async () => {
+  const store = new FactStore({});
+  const text = (): Promise<void> =>
+    store.learn({ ids: Array.from({ length: 50 }, () => 7), scope: "read" }, { maxBytes: 200 });
+  const read = await Promise.allSettled([text(), text(), text(), text()]);
+  const kept = read.filter(({ status }) => status === "fulfilled").length;
+  assert.ok(kept > 0 && kept < 4, `${kept} of 4`);
+  assert.equal(store.learnedSizes()[0]!.tokens, 50 * kept);
+  await assert.rejects(text());
+  const facts = await Promise.allSettled(
+    ["a", "b", "c"].map((id) => store.add([wordOf(id)], { maxFacts: 2 })),
+  );
+  assert.deepEqual(
+    facts.map(({ status }) => status),
+    ["fulfilled", "fulfilled", "rejected"],
+  );
+});

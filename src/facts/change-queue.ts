@@ -4,11 +4,17 @@
  * records; not what they mean, and no file.
  */
 import { SupersededError } from "./fact-log.ts";
-import type { FactRecord, LogRecord } from "./log-format.ts";
+import type { FactRecord, LogRecord, TextRecord } from "./log-format.ts";
 
-/** What a change does: adds records, or makes new contents of all. `before` are facts that the same writing adds ahead of it. */
+/** What the same writing adds ahead of a change. */
+export interface Ahead {
+  readonly facts: readonly FactRecord[];
+  readonly texts: readonly TextRecord[];
+}
+
+/** What a change does: adds records, or makes new contents of all. */
 export type Plan<Contents> = (
-  before: readonly FactRecord[],
+  ahead: Ahead,
 ) => { readonly records: readonly LogRecord[] } | { readonly contents: Contents };
 
 /**
@@ -102,7 +108,7 @@ export class ChangeQueue<Contents> {
     if (!together.every(({ mayBeNothing }) => mayBeNothing)) return false;
     await this.#target.look();
     return together.every(({ plan }) => {
-      const planned = plan([]);
+      const planned = plan({ facts: [], texts: [] });
       return "records" in planned && planned.records.length === 0;
     });
   }
@@ -110,20 +116,23 @@ export class ChangeQueue<Contents> {
   /** Resolves to those that another writer was faster than. */
   async #make(together: readonly Change<Contents>[]): Promise<Change<Contents>[]> {
     let planned: Planned<Contents>[] = [];
-    let before: FactRecord[] = [];
+    const ahead = { facts: [] as FactRecord[], texts: [] as TextRecord[] };
     for (const [i, change] of together.entries()) {
       try {
-        let plan = change.plan(before);
+        let plan = change.plan(ahead);
         // It changes what those before it have added, or would if that were there.
         if (planned.length > 0 && ("contents" in plan || change.mayBeNothing)) {
           const late = await this.#append(planned);
           if (late.length > 0) return [...late, ...together.slice(i)];
-          [planned, before] = [[], []];
-          plan = change.plan(before);
+          planned = [];
+          ahead.facts.length = ahead.texts.length = 0;
+          plan = change.plan(ahead);
         }
         if ("records" in plan) {
           planned.push({ records: plan.records, change });
-          for (const one of plan.records) if (one.kind === "fact") before.push(one);
+          for (const one of plan.records)
+            if (one.kind === "fact") ahead.facts.push(one);
+            else if (one.kind === "text") ahead.texts.push(one);
           continue;
         }
         await this.#target.replace(plan.contents);

@@ -95,7 +95,3 @@ export function recordsOf({ stored, snapshots, texts }: Contents): Uint8Array[] 
 export function encodedOf(record: LogRecord): Uint8Array {
   return (record.encoded ??= encodeRecord(record));
 }
-
-export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, i) => byte === other[i]);
-}

@@ -3,6 +3,7 @@
  * A change is on its log before anybody sees it. Changes wait for each other, never for a reader: a view is the state of
  * one moment, and later changes do not touch it. Knows ids and texts; no model, no file.
  */
+import { sameBytes } from "../bytes/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Memory } from "../memory/memory.ts";
 import { ChangeQueue } from "./change-queue.ts";
@@ -10,7 +11,6 @@ import {
   type Contents,
   encodedOf,
   type FactToAdd,
-  isEqual,
   isIn,
   isMeant,
   isTextMeant,
@@ -160,11 +160,11 @@ export class FactStore {
   /** Keeps a text among the last that its scope has learned. Throws `RequestError` where a scope would hold more than it may. */
   learn(text: TextToLearn, quota: Quota = {}): Promise<void> {
     const { ids, scope } = checkText(text);
-    return this.#changes.add((before) => {
+    return this.#changes.add((ahead) => {
       const record: TextRecord = { kind: "text", number: ++this.#number, scope, ids };
-      const held = this.#live.values();
-      checkQuota(before, { live: held, quota, texts: this.#texts, added: record });
-      const texts = this.#texts.withoutOldest(record);
+      const added = { facts: ahead.facts, texts: [...ahead.texts, record] };
+      checkQuota(scope, { added, live: this.#live.values(), texts: this.#texts, quota });
+      const texts = this.#texts.withoutOldest(record, ahead.texts);
       return texts === undefined
         ? { records: [record] }
         : { contents: { ...this.#contents, texts } };
@@ -180,10 +180,11 @@ export class FactStore {
    * would hold more than it may.
    */
   add(facts: readonly FactToAdd[], quota: Quota = {}): Promise<void> {
-    return this.#changes.add((before) => {
-      const live = this.#live.values();
-      checkQuota([...before, ...facts], { live, quota, texts: this.#texts });
-      return { records: this.#records(facts, before) };
+    return this.#changes.add((ahead) => {
+      const added = { facts: [...ahead.facts, ...facts], texts: ahead.texts };
+      for (const scope of new Set(facts.map(({ fact }) => fact.scope)))
+        checkQuota(scope, { added, live: this.#live.values(), texts: this.#texts, quota });
+      return { records: this.#records(facts, ahead.facts) };
     });
   }
 
@@ -191,12 +192,12 @@ export class FactStore {
   giveVectors(
     given: readonly { readonly stored: Stored; readonly subject: SubjectEdit }[],
   ): Promise<void> {
-    return this.#changes.add((before) => {
+    return this.#changes.add((ahead) => {
       const known = given.filter(
         ({ stored: { fact, number } }) => this.#live.get(keyOf(fact))?.number === number,
       );
       const facts = known.map(({ stored: { fact, edits }, subject }) => ({ fact, edits, subject }));
-      return { records: this.#records(facts, before) };
+      return { records: this.#records(facts, ahead.facts) };
     });
   }
 
@@ -303,7 +304,8 @@ export class FactStore {
       const replacedBy = later.get(key) ?? Infinity;
       later.set(key, record.number);
       const held = known.get(record.number);
-      const isSame = held?.replacedBy === replacedBy && isEqual(encodedOf(held), encodedOf(record));
+      const isSame =
+        held?.replacedBy === replacedBy && sameBytes(encodedOf(held), encodedOf(record));
       stored.unshift(isSame ? held : this.#made(record, replacedBy));
     }
     const snapshots = records.filter((one) => one.kind === "snapshot");

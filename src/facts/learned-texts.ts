@@ -4,7 +4,8 @@
  */
 import { RequestError } from "../errors.ts";
 import { DEFAULT_SCOPE, isFactName } from "./fact.ts";
-import { encodeRecord, type TextRecord } from "./log-format.ts";
+import { encodedOf } from "./contents.ts";
+import type { TextRecord } from "./log-format.ts";
 
 /** What a scope has learned. It only grows: where something of it goes, another takes its place. */
 export type LearnedScope = readonly TextRecord[];
@@ -87,10 +88,11 @@ export class LearnedTexts {
     return isLess;
   }
 
-  /** All texts with one more, without the oldest of its scope; undefined where there is room for it. */
-  withoutOldest(record: TextRecord): TextRecord[] | undefined {
+  /** All texts with one more, without the oldest of its scope; undefined where there is room for it behind those ahead. */
+  withoutOldest(record: TextRecord, ahead: readonly TextRecord[] = []): TextRecord[] | undefined {
     const own = this.#scopes.get(record.scope) ?? [];
-    let size = own.reduce((sum, { ids }) => sum + ids.length, record.ids.length);
+    let size = record.ids.length;
+    for (const { scope, ids } of [...own, ...ahead]) if (scope === record.scope) size += ids.length;
     if (size <= MOST_LEARNED) return undefined;
     const gone = new Set<TextRecord>();
     for (const one of own) {
@@ -103,9 +105,6 @@ export class LearnedTexts {
 
   /** In the log. */
   bytesOf(scope: string): number {
-    return (this.#scopes.get(scope) ?? []).reduce(
-      (sum, one) => sum + (one.encoded ??= encodeRecord(one)).length,
-      0,
-    );
+    return (this.#scopes.get(scope) ?? []).reduce((sum, one) => sum + encodedOf(one).length, 0);
   }
 }
