@@ -5,7 +5,7 @@
  */
 import {
   type Addresses,
-  type LookUp,
+  doneLookUp,
   type Memory,
   type MemoryInput,
   type MemoryReader,
@@ -94,7 +94,7 @@ export class TaughtMemory implements Memory {
       address: (texts) => this.#address(base, texts),
       lookUp: (at, into) => {
         const { of } = at as TaughtAddresses;
-        return base === undefined ? nothingToRead : base.lookUp(of, into);
+        return base === undefined ? doneLookUp : base.lookUp(of, into);
       },
       hint: (at) => base?.hint((at as TaughtAddresses).of),
     };
@@ -190,15 +190,3 @@ interface TaughtAddresses extends Addresses {
   /** Those of the model's own memory. */
   readonly of: Addresses;
 }
-
-const settled = Promise.resolve();
-
-const nothingToRead: LookUp = {
-  numRows: 0,
-  isDone: true,
-  begin: () => undefined,
-  hasArrived: () => true,
-  arrival: () => settled,
-  all: () => settled,
-  settled: () => settled,
-};

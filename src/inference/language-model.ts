@@ -18,7 +18,7 @@ export interface LanguageModel<OfMemory extends Memory = Memory> extends WeightF
   readonly backend: Backend;
   /**
    * Weights by name, without those that are packed; may hold more than `config` needs (those of a memory that is off).
-   * With `rowBlock`, matrices in blocks: `byRows` gives their numbers in order.
+   * With `rowBlock`, matrices in blocks: `numbersByRows` gives their numbers in order.
    */
   readonly params: Values;
   readonly memory: OfMemory | undefined;

@@ -6,7 +6,7 @@
  * N-grams are numbered within their order. Memory: about 44 bytes for each distinct n-gram of each order, and 4 in each
  * column that was asked for.
  */
-import { FormatError, RequestError } from "../errors.ts";
+import { RequestError } from "../errors.ts";
 import {
   addressBatch,
   compressInto,
@@ -14,7 +14,7 @@ import {
   type HashedMemory,
   indexCorpus,
   NgramIndex,
-  readNgramBytes,
+  readCorpusIndex,
 } from "../memory/index.ts";
 import { nextTurn } from "../next-turn.ts";
 import { type Tokenizer, tokenText } from "../tokenizer/index.ts";
@@ -109,32 +109,23 @@ export class CorpusIndex {
    * are damaged, or are of other ids than the memory's.
    */
   static async read(parts: CorpusParts, bytes: Uint8Array): Promise<CorpusIndex> {
-    const { header, ngrams } = readNgramBytes(bytes);
     const { addressing, tokenMap } = parts.memory;
     const { maxNgramSize } = addressing.layout.config;
-    if (header.order !== maxNgramSize || header.vocabSize < tokenMap.map.length)
-      throw new FormatError(
-        `n-grams of ${header.order} of ${header.vocabSize} ids; expected ${maxNgramSize} of ${tokenMap.map.length}, as the memory has them`,
-      );
+    const index = readCorpusIndex(bytes, { order: maxNgramSize, tokenMap });
+    const { facts, ngrams } = index;
     const rest = takingTurns();
     const interners = Array.from(
       { length: maxNgramSize - 1 },
       () => new NgramIndex(addressing.compressedVocabSize),
     );
     const found = interners.map(() => ({ ids: [] as number[], counts: [] as number[] }));
-    const compressed = (id: number): number => {
-      const known = tokenMap.map[id];
-      if (known === undefined)
-        throw new FormatError(`the n-gram counts have id ${id}, which is no token`);
-      return known;
-    };
     for (let n = 0; ngrams.next(); n++) {
       if (n % stretch === 0) await rest();
       const { id, ids, place, depth, count } = ngrams;
-      let number = compressed(id);
+      let number = index.compressed(id);
       for (let back = 1; back <= depth; back++) {
         const { ids: listed, counts } = found[back - 1]!;
-        number = interners[back - 1]!.intern(number, compressed(ids[place - back]!));
+        number = interners[back - 1]!.intern(number, index.compressed(ids[place - back]!));
         if (number === counts.length) {
           for (let i = back; i > 0; i--) listed.push(ids[place - i]!);
           listed.push(id);
@@ -148,7 +139,7 @@ export class CorpusIndex {
         ids: Int32Array.from(ids),
         counts: Float64Array.from(counts),
       })),
-      facts: header.corpus ?? { name: "", tokens: header.total, least: 1 },
+      facts,
     });
   }
 

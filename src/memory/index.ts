@@ -38,7 +38,7 @@ export { HashedMemory } from "./hashed-memory.ts";
 export { type CountedDirectory } from "./counted/bucket-placement.ts";
 export { type CountedText, MAX_ORDER, sortByContext } from "./counted/context-order.ts";
 export { blocksPerPosition, bucketOf, numContextsIn } from "./counted/bucket-placement.ts";
-export { indexCorpus } from "./counted/corpus-ngrams.ts";
+export { indexCorpus, readCorpusIndex, type ReadCorpusIndex } from "./counted/corpus-ngrams.ts";
 export { DISCOUNT_BESIDE_A_MODEL } from "./counted/count-rows.ts";
 export { BlendedCounts } from "./counted/blended-counts.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";

@@ -5,9 +5,9 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import { type LanguageModel, type TokenStream, withoutMemory } from "../../inference/index.ts";
-import { readNgramBytes } from "../../memory/index.ts";
+import { readCorpusIndex, type ReadCorpusIndex } from "../../memory/index.ts";
 import type { Model } from "../../opened-model.ts";
-import { classesOf, type TrainedIndex } from "./classes.ts";
+import { classesOf } from "./classes.ts";
 import { continuations, placesIn } from "./continuations.ts";
 import { LEAST_RUN, longestRuns } from "./copied.ts";
 import { type Reading, countedReadings } from "./counting.ts";
@@ -146,7 +146,7 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
     seed,
     trained:
       trained === undefined ? null : { tokens: trained.tokens.length, bytes: trained.numBytes },
-    corpus: index === undefined ? null : (readNgramBytes(index.bytes).header.corpus ?? null),
+    corpus: index?.facts ?? null,
     tableBytes: tableBytes ?? null,
     rows: readings.map(rowOf),
     classes,
@@ -156,10 +156,11 @@ export async function audit(model: Model, options: AuditOptions): Promise<AuditR
 }
 
 /** What the model says of the text that it was trained on. */
-async function indexOf(model: Model): Promise<TrainedIndex | undefined> {
+async function indexOf(model: Model): Promise<ReadCorpusIndex | undefined> {
   const bytes = await model.corpus();
-  const tokenMap = model.rows?.tokenMap;
-  return bytes === undefined || tokenMap === undefined ? undefined : { bytes, tokenMap };
+  if (bytes === undefined || model.rows === undefined) return undefined;
+  const { addressing, tokenMap } = model.rows;
+  return readCorpusIndex(bytes, { order: addressing.layout.config.maxNgramSize, tokenMap });
 }
 
 /** Bytes of all tables of a model; undefined without a memory. */

@@ -3,7 +3,7 @@
  * whether the token followed there; and by whether the window showed both. Knows readings; no models.
  */
 import type { TokenStream } from "../../inference/index.ts";
-import { readNgramBytes, type TokenMap } from "../../memory/index.ts";
+import type { ReadCorpusIndex } from "../../memory/index.ts";
 import { type Exposure, exposures, indexedExposures, recurrences } from "./exposure.ts";
 import { meanNats, type Nats, pairedDifference } from "./paired-blocks.ts";
 import type { ClassReport } from "./report.ts";
@@ -19,15 +19,10 @@ const COUNT_CLASSES = [
   { name: "256 and more", least: 256, most: Infinity },
 ] as const;
 
-/** An index of the training text (`Model.corpus`) in place of the text. */
-export interface TrainedIndex {
-  readonly bytes: Uint8Array;
-  readonly tokenMap: TokenMap;
-}
-
 export interface ClassesOptions {
   readonly text: TokenStream;
-  readonly trained: TokenStream | TrainedIndex | undefined;
+  /** The training text, or the model's index of it (`Model.corpus`). */
+  readonly trained: TokenStream | ReadCorpusIndex | undefined;
   readonly at: Uint32Array;
   readonly windowStarts: Uint32Array;
   /** Lengths of n-grams. */
@@ -91,16 +86,14 @@ async function exposuresTo(
 ): Promise<{ seen: readonly Exposure[]; fewest: number }> {
   const { text, trained, at, orders, vocabSize, signal } = options;
   if (trained === undefined) return { seen: [], fewest: 1 };
-  if (!("bytes" in trained))
+  if (!("ngrams" in trained))
     return {
       seen: await exposures(text, trained, { at, orders, vocabSize, signal }),
       fewest: 1,
     };
-  const { header, ngrams } = readNgramBytes(trained.bytes);
-  const { map } = trained.tokenMap;
   return {
-    seen: await indexedExposures(text, ngrams, { at, orders, map, vocabSize, signal }),
-    fewest: header.corpus?.least ?? 1,
+    seen: await indexedExposures(text, trained, { at, orders, vocabSize, signal }),
+    fewest: trained.facts.least,
   };
 }
 

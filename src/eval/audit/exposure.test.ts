@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { indexCorpus, readNgramBytes } from "../../memory/index.ts";
+import { indexCorpus, readCorpusIndex } from "../../memory/index.ts";
 import { exposures, indexedExposures, recurrences } from "./exposure.ts";
 
 interface Text {
@@ -79,9 +79,9 @@ test("an index in place of the text gives the same of what it has, and no more",
           name: "",
           mostBytes: 150 + mostBytes,
         });
-        const { header, ngrams } = readNgramBytes(bytes);
-        const known = await indexedExposures(stream, ngrams, { ...options, map });
-        const { least } = header.corpus!;
+        const index = readCorpusIndex(bytes, { order: 3, tokenMap });
+        const known = await indexedExposures(stream, index, options);
+        const { least } = index.facts;
         const kept = (counts: Uint32Array) => counts.map((n) => (n < least ? 0 : n));
         assert.deepEqual(
           known.map(({ order, counts, continued }) => [order, counts, continued]),

@@ -7,7 +7,7 @@
  * A token's n-gram is the n ids before it, all within its document.
  */
 import type { TokenStream } from "../../inference/index.ts";
-import { NgramIndex, type OrderedNgrams } from "../../memory/index.ts";
+import { NgramIndex, type ReadCorpusIndex } from "../../memory/index.ts";
 import { nextTurn } from "../../next-turn.ts";
 
 /** One entry for each scored token. */
@@ -68,21 +68,20 @@ export async function exposures(
   return orders.map((order) => exposureOf(order, { at, numbers, counts }));
 }
 
-/** The same of an index. Of the orders, those that it has; `map` has the compressed id of each token. */
+/** The same of an index. Of the orders, those that it has. */
 export async function indexedExposures(
   { tokens, starts }: Pick<TokenStream, "tokens" | "starts">,
-  ngrams: OrderedNgrams,
+  { ngrams, compressed }: Pick<ReadCorpusIndex, "ngrams" | "compressed">,
   options: {
     at: Uint32Array;
     orders: readonly number[];
-    map: ArrayLike<number>;
     vocabSize: number;
     signal?: AbortSignal | undefined;
   },
 ): Promise<Exposure[]> {
-  const { at, orders, map, vocabSize, signal } = options;
-  const compressed = { tokens: Uint32Array.from(tokens, (id) => map[id]!), starts };
-  const { indexes, numbers } = internText(compressed, { longest: ngrams.order, vocabSize });
+  const { at, orders, vocabSize, signal } = options;
+  const text = { tokens: Uint32Array.from(tokens, compressed), starts };
+  const { indexes, numbers } = internText(text, { longest: ngrams.order, vocabSize });
   const counts = countersOf(indexes);
   for (let n = 0; ngrams.next(); n++) {
     if (n % BREATH === 0) {
@@ -90,9 +89,9 @@ export async function indexedExposures(
       await nextTurn();
     }
     const { id, ids, place, depth, count } = ngrams;
-    let number: number | undefined = map[id]!;
+    let number: number | undefined = compressed(id);
     for (let i = 0; i < depth; i++) {
-      number = indexes[i]!.find(number, map[ids[place - i - 1]!]!);
+      number = indexes[i]!.find(number, compressed(ids[place - i - 1]!));
       if (number === undefined) break;
       counts[i]![number]! += count;
     }

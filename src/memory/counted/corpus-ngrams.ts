@@ -4,14 +4,15 @@
  * most frequent of them, so an n-gram of compressed ids has one entry and a spelling that can be read. Where the file
  * would be too large, n-grams that came seldom are left out, and the file says so. Knows ids; no texts, no files.
  */
+import { FormatError } from "../../errors.ts";
 import { nextTurn } from "../../next-turn.ts";
 import type { TokenMap } from "../token-map.ts";
 import { type CountedText, sortByContext } from "./context-order.ts";
 import { FrequentNgrams } from "./frequent-ngrams.ts";
 import { MergedNgrams } from "./merged-ngrams.ts";
-import { checkSameKind, MOST_NAME_BYTES, type NgramKind } from "./ngram-bytes.ts";
+import { checkSameKind, type CorpusFacts, MOST_NAME_BYTES, type NgramKind } from "./ngram-bytes.ts";
 import { ngramBytes, readNgramBytes } from "./ngrams-in-memory.ts";
-import { contextOf, ngramsOf } from "./ordered-ngrams.ts";
+import { contextOf, ngramsOf, type OrderedNgrams } from "./ordered-ngrams.ts";
 
 export interface CorpusIndexOptions {
   /** Length of the longest n-grams, in ids. */
@@ -29,6 +30,36 @@ export interface CorpusIndexOptions {
   /** Positions that are sorted at once, about 20 bytes each. Default 2^22. */
   readonly runTokens?: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** An index that is read: what it says of its text, its n-grams, once, and the compressed id of each id in them. */
+export interface ReadCorpusIndex {
+  readonly facts: CorpusFacts;
+  readonly ngrams: OrderedNgrams;
+  /** Throws `FormatError` for an id that is no token. */
+  compressed(id: number): number;
+}
+
+/** Throws `FormatError` for bytes that are damaged, or are of other ids than the memory's. */
+export function readCorpusIndex(
+  bytes: Uint8Array,
+  { order, tokenMap: { map } }: { order: number; tokenMap: TokenMap },
+): ReadCorpusIndex {
+  const { header, ngrams } = readNgramBytes(bytes);
+  if (header.order !== order || header.vocabSize < map.length)
+    throw new FormatError(
+      `n-grams of ${header.order} of ${header.vocabSize} ids; expected ${order} of ${map.length}, as the memory has them`,
+    );
+  return {
+    facts: header.corpus ?? { name: "", tokens: header.total, least: 1 },
+    ngrams,
+    compressed(id) {
+      const known = map[id];
+      if (known === undefined)
+        throw new FormatError(`the n-gram counts have id ${id}, which is no token`);
+      return known;
+    },
+  };
 }
 
 /** Files that are merged into one at a time. */

@@ -12,7 +12,7 @@
 import {
   type Addresses,
   type Distributions,
-  type LookUp,
+  doneLookUp,
   type MemoryInput,
   type MemoryReader,
   NO_STATES,
@@ -284,16 +284,3 @@ function rowOf(followers: Uint32Array): Row | undefined {
     }
   return { ids, counts, total: followers.length };
 }
-
-const settled = Promise.resolve();
-
-/** What is in memory has arrived. */
-const doneLookUp: LookUp = {
-  numRows: 0,
-  isDone: true,
-  begin: () => undefined,
-  hasArrived: () => true,
-  arrival: () => settled,
-  all: () => settled,
-  settled: () => settled,
-};
