@@ -72,7 +72,7 @@ export class Emitter {
   /** As `via`, but equal requests share one node: for what every layer would otherwise compute again. */
   shared(opType: string, inputs: readonly string[], a?: Attributes, domain = ""): string {
     const attributes = Object.entries(a ?? {}).map(([k, v]) => `${k}=${String(v)}`);
-    const key = [opType, ...inputs, ...attributes].join("|");
+    const key = [domain, opType, ...inputs, ...attributes].join("|");
     let name = this.#shared.get(key);
     if (name === undefined) {
       name = this.temp();
