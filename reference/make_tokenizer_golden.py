@@ -49,6 +49,30 @@ def byte_level(use_regex):
     return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
 
 
+def with_holes(base, rng):
+    """The vocabulary without some bytes. The library leaves such a byte out before it merges: what stood on its two sides
+    are neighbours then (Transformers.js leaves it out after, and merges nothing across it)."""
+    alphabet = dict(zip(range(256), [""] * 256))
+    # The printable bytes stand for themselves, the others for characters from U+0100 on, in order (GPT-2).
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    alphabet.update({byte: chr(byte) for byte in printable})
+    for index, byte in enumerate(byte for byte in range(256) if byte not in printable):
+        alphabet[byte] = chr(256 + index)
+    missing = {alphabet[byte] for byte in " \n'a\u00e9\u0004".encode()}
+    model = base["model"]
+    kept = [token for token in sorted(model["vocab"], key=model["vocab"].get) if not missing & set(token)]
+    made = json.loads(json.dumps(base))
+    made["added_tokens"] = []
+    made["model"]["vocab"] = {token: index for index, token in enumerate(kept)}
+    made["model"]["merges"] = [pair for pair in model["merges"] if not missing & set("".join(pair))]
+    tokenizer = Tokenizer.from_str(json.dumps(made))
+    strings = ["a", "\u3042a\u3042", "t a h", "\u4e16a\u754c", "the " * 40, "tahe" * 30]
+    strings += [text(rng, n) for n in (1, 2, 3, 25) for _ in range(15)]
+    strings += [text(rng, 2) * rng.randrange(10, 30) for _ in range(15)]
+    ids = [tokenizer.encode(string, add_special_tokens=False).ids for string in strings]
+    return {"tokenizer": json.loads(tokenizer.to_str()), "strings": strings, "ids": ids}
+
+
 def others():
     """Small vocabularies that are not byte-level: Llama 2's kind with byte fallback, and BERT's."""
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
@@ -160,6 +184,7 @@ def main(path):
                 "variants": variants,
                 "decoded": decoded,
                 "others": others(),
+                "holes": with_holes(base, random.Random(20261128)),
             },
             file,
             ensure_ascii=True,

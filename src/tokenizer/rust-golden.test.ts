@@ -23,6 +23,7 @@ interface Golden {
     ids: number[][];
     texts: string[];
   }[];
+  holes: { tokenizer: object; strings: string[]; ids: number[][] };
 }
 
 const golden = JSON.parse(
@@ -80,3 +81,12 @@ for (const { name, tokenizer: json, strings, ids, texts } of golden.others) {
     }
   });
 }
+
+test("bytes without a token are left out before anything is merged, as the Rust library does", async () => {
+  const { tokenizer: json, strings, ids } = golden.holes;
+  const tokenizer = await parseTokenizerJson(JSON.stringify(json));
+  assert.equal(tokenizer.maxUnitsPerToken, undefined);
+  for (const [index, text] of strings.entries()) {
+    assert.deepEqual([...tokenizer.encode(text)], ids[index], JSON.stringify(text));
+  }
+});

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { alphabetChar } from "./byte-alphabet.ts";
 import { trainBpe } from "./bpe-trainer.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import { createLibraryTokenizer } from "./library.ts";
@@ -54,34 +53,6 @@ for (const [name, splits] of Object.entries({
     );
   });
 }
-
-test("bytes without a token are left out, as the library does", async () => {
-  const { tokens, merges } = definition;
-  const missing = new Set(
-    [..." \n'aé\u0004"].flatMap((char) => [...Buffer.from(char)]).map(alphabetChar),
-  );
-  const isWithout = (id: number): boolean => ![...tokens[id]!].some((char) => missing.has(char));
-  const pairs = Array.from({ length: merges.length / 2 }, (_, rank) => [
-    merges[rank * 2] as number,
-    merges[rank * 2 + 1] as number,
-  ]);
-  const json = toTokenizerJson({
-    ...definition,
-    tokens: tokens.map((token, id) => (isWithout(id) ? token : "")),
-    merges: Int32Array.from(pairs.filter((pair) => pair.every(isWithout)).flat()),
-  });
-  const library = await createLibraryTokenizer(JSON.parse(json));
-  const tokenizer = await parseTokenizerJson(json);
-  assert.equal(tokenizer.maxUnitsPerToken, undefined);
-  fc.assert(
-    fc.property(anyText, fc.nat(3), (text, times) => {
-      const long = text.repeat(1 + times * 10);
-      const { ids } = library.encode(long, { add_special_tokens: false });
-      assert.deepEqual([...tokenizer.encode(long, { allowSpecial: true })], ids);
-    }),
-    { numRuns: 200 },
-  );
-});
 
 test("decoding gives back every well-formed text", async () => {
   const tokenizer = await createTokenizer(definition);
