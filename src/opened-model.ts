@@ -10,6 +10,7 @@ import type {
   FactRequest,
   Facts,
   ForgetOptions,
+  Forgotten,
   Quota,
   Selection,
   Taught,
@@ -207,8 +208,8 @@ export class Model {
     throw new InvalidConfigError(CANNOT_BE_TAUGHT);
   }
 
-  /** Erases facts. Resolves to them when no file has anything of them. */
-  async forget(selection: Selection, options?: ForgetOptions): Promise<Fact[]> {
+  /** Erases facts, and what scopes have learned. Resolves to that when no file has anything of it. */
+  async forget(selection: Selection, options?: ForgetOptions): Promise<Forgotten> {
     return this.#facts.forget(this.#learning(), selection, options);
   }
 

@@ -3,7 +3,7 @@
  * environment (ENGRAM_API_KEY): other users of a machine can see command lines. Knows paths and answers; no model.
  */
 import { InvalidConfigError, StoreError } from "../errors.ts";
-import type { Fact, FactRequest } from "../facts/index.ts";
+import type { Fact, FactRequest, LearnedSize } from "../facts/index.ts";
 import type { CommandContext, CommandOption } from "./command.ts";
 
 export const urlOption: CommandOption = {
@@ -25,6 +25,12 @@ export interface ServerTaught extends Fact {
 export interface ServerSnapshot {
   readonly name: string;
   readonly facts: number;
+}
+
+/** What a server has erased: ids of facts, and what scopes had learned. */
+export interface ForgottenNames {
+  readonly facts: readonly string[];
+  readonly learned: readonly LearnedSize[];
 }
 
 /** An answer is held whole. */
@@ -49,26 +55,37 @@ export class FactsClient {
     return (await this.#ask<{ facts: ServerTaught[] }>("POST", "/engram/facts", { facts })).facts;
   }
 
-  async facts(scopes: readonly string[] | undefined): Promise<Fact[]> {
-    const found: Fact[] = [];
+  async facts(
+    scopes: readonly string[] | undefined,
+  ): Promise<{ facts: Fact[]; learned: LearnedSize[] }> {
+    const facts: Fact[] = [];
+    const learned: LearnedSize[] = [];
     for (const scope of scopes ?? [undefined])
       for (let after: string | undefined; ;) {
         const query = queryOf({ scope, after, limit: String(pageSize) });
-        const page = await this.#ask<{ facts: Fact[]; has_more: boolean }>(
+        const page = await this.#ask<{ facts: Fact[]; learned: LearnedSize[]; has_more: boolean }>(
           "GET",
           `/engram/facts?${query}`,
         );
-        found.push(...page.facts);
+        facts.push(...page.facts);
+        if (after === undefined) learned.push(...page.learned);
         after = page.facts.at(-1)?.id;
         if (!page.has_more || after === undefined) break;
       }
-    return found;
+    return { facts, learned };
   }
 
-  async forget(which: { id?: string | undefined; scope?: string | undefined }): Promise<string[]> {
+  async forget(which: {
+    id?: string | undefined;
+    scope?: string | undefined;
+  }): Promise<ForgottenNames> {
     const isAll = which.id === undefined && which.scope === undefined;
     const query = queryOf({ ...which, all: isAll ? "true" : undefined });
-    return (await this.#ask<{ forgotten: string[] }>("DELETE", `/engram/facts?${query}`)).forgotten;
+    const { forgotten, learned } = await this.#ask<{
+      forgotten: string[];
+      learned: LearnedSize[];
+    }>("DELETE", `/engram/facts?${query}`);
+    return { facts: forgotten, learned };
   }
 
   async snapshot(name: string): Promise<readonly ServerSnapshot[]> {
@@ -79,10 +96,9 @@ export class FactsClient {
     return this.#snapshots("DELETE", `/engram/snapshots/${encodeURIComponent(name)}`);
   }
 
-  /** Returns how many facts there are now. */
-  async rollback(name: string): Promise<number> {
-    const path = `/engram/snapshots/${encodeURIComponent(name)}/rollback`;
-    return (await this.#ask<{ facts: number }>("POST", path, {})).facts;
+  /** Returns how many facts there are now, and what scopes have learned. */
+  rollback(name: string): Promise<{ facts: number; learned: readonly LearnedSize[] }> {
+    return this.#ask("POST", `/engram/snapshots/${encodeURIComponent(name)}/rollback`, {});
   }
 
   async #snapshots(

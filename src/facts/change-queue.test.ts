@@ -19,14 +19,15 @@ test("what is forgotten may have come in the same breath, as a fact or as a text
   void store.add([wordOf("stays")]);
   void store.add([wordOf("goes")]);
   void store.learn({ ids: [1, 2, 3], scope: "read" });
-  const [gone] = await Promise.all([
+  const [gone, read] = await Promise.all([
     store.forget({ id: "goes" }),
     store.forget({ all: true, scope: "read" }),
   ]);
   assert.deepEqual(
-    gone.map(({ id }) => id),
+    gone.facts.map(({ id }) => id),
     ["goes"],
   );
+  assert.deepEqual(read, { facts: [], learned: [{ scope: "read", texts: 1, tokens: 3 }] });
   assert.deepEqual(
     store.facts().map(({ fact }) => fact.id),
     ["stays"],

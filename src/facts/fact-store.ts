@@ -31,6 +31,7 @@ import {
   type LearnedScope,
   type LearnedSize,
   LearnedTexts,
+  sizesOf,
   type TextToLearn,
 } from "./learned-texts.ts";
 import {
@@ -46,6 +47,13 @@ import { TaughtMemory } from "./taught-memory.ts";
 export interface Snapshot {
   readonly name: string;
   readonly numFacts: number;
+}
+
+/** What was erased. */
+export interface Forgotten {
+  readonly facts: readonly Fact[];
+  /** What scopes had learned. */
+  readonly learned: readonly LearnedSize[];
 }
 
 /** The keys of a scope. */
@@ -67,6 +75,10 @@ export class FactStore {
   /** Counts the changes that readers saw. */
   #moment = 0;
   #nextExpiry = Infinity;
+  /** The log has facts that have expired since it was written. */
+  #isLogBehind = false;
+  /** Has changed the log. */
+  #isWriter = false;
   /** Facts in the indexes that no later view sees. */
   #numHidden = 0;
   readonly #changes: ChangeQueue<Contents> = new ChangeQueue({
@@ -108,6 +120,7 @@ export class FactStore {
   }
 
   get snapshots(): Snapshot[] {
+    this.#expire();
     return this.#snapshots.map(({ name, number }) => ({
       name,
       numFacts: this.#stored.filter((one) => isIn(one, number)).length,
@@ -226,17 +239,24 @@ export class FactStore {
     );
   }
 
-  /** Erases facts, from snapshots as well. Resolves to them when nothing of them is in the log. */
-  async forget(selection: Selection): Promise<Fact[]> {
+  /**
+   * Erases facts, from snapshots as well, and what their scope has learned where all of it is meant. Resolves to that when
+   * nothing of it is in the log.
+   */
+  async forget(selection: Selection): Promise<Forgotten> {
     const isGone = (one: Stored): boolean => isMeant(one, selection);
-    this.#expire();
-    let gone: Fact[] = [];
+    let gone: Forgotten = { facts: [], learned: [] };
     await this.#changes.addIfAny(() => {
       const meant = this.#stored.filter(isGone);
       const { records } = this.#texts;
       const texts = records.filter((one) => !isTextMeant(one, selection));
-      gone = meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact);
-      if (meant.length === 0 && texts.length === records.length) return nothing;
+      gone = {
+        facts: meant.filter(({ until }) => until === Infinity).map(({ fact }) => fact),
+        learned: sizesOf(records.filter((one) => isTextMeant(one, selection))),
+      };
+      const isNothing = meant.length === 0 && texts.length === records.length;
+      // It may be one that has expired.
+      if (isNothing && !this.#isLogBehind) return nothing;
       const stored = without(this.#stored, isGone);
       return { contents: { ...this.#contents, stored, texts } };
     });
@@ -290,6 +310,7 @@ export class FactStore {
       this.#moment++;
       for (const record of news.records) this.#add(record);
     }
+    this.#expire();
   }
 
   /** With the facts that are held already, where nothing has changed in them. */
@@ -329,20 +350,25 @@ export class FactStore {
     if (records.length === 0) return;
     const encoded = records.map((record) => ({ ...record, encoded: encodeRecord(record) }));
     await this.#log?.append(encoded.map((record) => record.encoded));
+    this.#isWriter = true;
     this.#moment++;
     for (const record of encoded) this.#add(record);
   }
 
   async #replace(contents: Contents): Promise<void> {
     await this.#log?.replace(recordsOf(contents));
+    this.#isWriter = true;
+    this.#isLogBehind = false;
     this.#become(contents);
   }
 
-  /** Writes the log anew where most of it is what was replaced since. */
+  /** Writes the log anew where it has what expired, or most of it is what was replaced since. */
   async #compact(): Promise<void> {
-    if (this.#stored.length < 2 * this.#live.size + LEAST_WASTE) return;
+    this.#expire();
+    const isWasteful = this.#stored.length >= 2 * this.#live.size + LEAST_WASTE;
+    if (!this.#isLogBehind && !isWasteful) return;
     const contents = neededIn(this.#contents);
-    if (contents.stored.length > this.#stored.length / 2) return;
+    if (!this.#isLogBehind && contents.stored.length > this.#stored.length / 2) return;
     await this.#replace(contents);
   }
 
@@ -413,31 +439,33 @@ export class FactStore {
     for (const one of live) this.#show(one);
   }
 
-  /** What has expired is forgotten: at once for readers, and by the log as soon as it is written anew. */
+  /**
+   * What has expired is gone for readers, with the vectors that were found for it. The log loses it with the next change:
+   * who only reads writes nothing.
+   */
   #expire(): void {
     const now = this.#now();
     if (now < this.#nextExpiry) return;
     const isOver = ({ fact }: Stored): boolean =>
       fact.expiresAt !== undefined && Date.parse(fact.expiresAt) <= now;
-    this.#moment++;
+    // With what it had replaced; not what has replaced it.
+    const over = new Map<string, number>();
+    for (const one of this.#stored) if (isOver(one)) over.set(keyOf(one.fact), one.number);
+    const isGone = ({ fact, number }: Stored): boolean => number <= (over.get(keyOf(fact)) ?? -1);
     this.#nextExpiry = Infinity;
-    for (const one of this.#live.values()) {
-      if (isOver(one)) one.until = Math.min(one.until, this.#moment);
-      else if (one.fact.expiresAt !== undefined)
-        this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(one.fact.expiresAt));
+    const stored = without(this.#stored, isGone);
+    if (over.size > 0) {
+      this.#isLogBehind = true;
+      this.#become({ ...this.#contents, stored });
     }
-    void this.#changes
-      .add(() => {
-        // With what it had replaced; not what has replaced it, perhaps only now.
-        const over = new Map<string, number>();
-        for (const one of this.#stored) if (isOver(one)) over.set(keyOf(one.fact), one.number);
-        const isGone = ({ fact, number }: Stored): boolean =>
-          number <= (over.get(keyOf(fact)) ?? -1);
+    for (const { fact } of stored)
+      if (fact.expiresAt !== undefined)
+        this.#nextExpiry = Math.min(this.#nextExpiry, Date.parse(fact.expiresAt));
+    if (over.size > 0 && (this.#isWriter || this.#log === undefined))
+      void this.#changes
         // Of several servers, one is first.
-        if (!this.#stored.some(isGone)) return nothing;
-        return { contents: { ...this.#contents, stored: without(this.#stored, isGone) } };
-      })
-      .catch(() => undefined);
+        .add(() => (this.#isLogBehind ? { contents: this.#contents } : nothing))
+        .catch(() => undefined);
   }
 }
 

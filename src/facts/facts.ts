@@ -2,9 +2,9 @@
 import type { LanguageModel, Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import type { Fact, FactRequest } from "./fact.ts";
+import type { FactRequest } from "./fact.ts";
 import type { Selection } from "./contents.ts";
-import type { FactStore } from "./fact-store.ts";
+import type { FactStore, Forgotten } from "./fact-store.ts";
 import {
   type Learner,
   restoreVectors,
@@ -79,16 +79,16 @@ export class Facts {
   }
 
   /**
-   * Erases facts. Resolves to them when no file has anything of them, and what else was taught of their subjects has
-   * vectors of its own.
+   * Erases facts, and what scopes have learned. Resolves to that when no file has anything of it, and what else was taught
+   * of the facts' subjects has vectors of its own.
    */
   async forget(
     model: LearningModel,
     selection: Selection,
     { signal }: ForgetOptions = {},
-  ): Promise<Fact[]> {
+  ): Promise<Forgotten> {
     const gone = await this.store.forget(selection);
-    await restoreVectors(this.#learner(model), gone, { signal });
+    await restoreVectors(this.#learner(model), gone.facts, { signal });
     return gone;
   }
 

@@ -7,8 +7,8 @@ export {
   isFactName,
 } from "./fact.ts";
 export type { FactToAdd, Selection, Stored } from "./contents.ts";
-export { FactStore, type Snapshot } from "./fact-store.ts";
-export type { LearnedScope, TextToLearn } from "./learned-texts.ts";
+export { FactStore, type Forgotten, type Snapshot } from "./fact-store.ts";
+export type { LearnedScope, LearnedSize, TextToLearn } from "./learned-texts.ts";
 export type { FactLog } from "./fact-log.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";

@@ -53,11 +53,7 @@ export class LearnedTexts {
   }
 
   get sizes(): LearnedSize[] {
-    return [...this.#scopes].map(([scope, texts]) => ({
-      scope,
-      texts: texts.length,
-      tokens: texts.reduce((sum, { ids }) => sum + ids.length, 0),
-    }));
+    return sizesOf(this.records);
   }
 
   /** Undefined where a scope has learned nothing. */
@@ -107,4 +103,13 @@ export class LearnedTexts {
   bytesOf(scope: string): number {
     return (this.#scopes.get(scope) ?? []).reduce((sum, one) => sum + encodedOf(one).length, 0);
   }
+}
+
+/** By scope. */
+export function sizesOf(texts: readonly TextRecord[]): LearnedSize[] {
+  return [...Map.groupBy(texts, ({ scope }) => scope)].map(([scope, own]) => ({
+    scope,
+    texts: own.length,
+    tokens: own.reduce((sum, { ids }) => sum + ids.length, 0),
+  }));
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { FactLogFile } from "../../facts/node/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { createServer, listen } from "../../server/node/index.ts";
+import { openFactsOf } from "../facts-of.ts";
 import { commands } from "../registry.ts";
 import { runCli } from "../run-cli.ts";
 import { redisServer, startServer, withoutRedis } from "../../../test/redis-cluster.ts";
@@ -108,6 +109,22 @@ test("a running server is taught the same way, and is the only one that writes f
     assert.equal((await engram("facts", model, ...at, "--out", file)).code, 0);
     assert.equal((await engram("snapshot", model, "one", ...at)).code, 0);
     assert.equal((await engram("forget", model, "--all", ...at)).out, "1 fact is forgotten\n");
+    const read = (amount: string, scope = "read"): string => `scope ${scope} has learned ${amount}`;
+    await served.taught!.store.learn({ ids: [1, 2, 3], scope: "read" });
+    await served.taught!.store.learn({ ids: [4], scope: "read" });
+    await served.taught!.store.learn({ ids: [5], scope: "other" });
+    const listed = (await engram("facts", model, ...at)).err;
+    assert.ok(listed.includes(read("4 tokens of 2 texts that were read")), listed);
+    assert.ok(listed.includes(read("1 tokens of 1 text that was read", "other")), listed);
+    assert.equal(
+      (await engram("forget", model, "--scope", "other", ...at)).out,
+      "0 facts are forgotten\nwhat scope other has learned is forgotten: 1 tokens of 1 text that was read\n",
+    );
+    assert.equal((await engram("snapshot", model, "two", ...at)).code, 0);
+    assert.equal(
+      (await engram("rollback", model, "two", ...at)).out,
+      `back at two: 0 facts\n${read("4 tokens of 2 texts that were read")}\n`,
+    );
     assert.equal((await engram("rollback", model, "one", ...at)).out, "back at one: 0 facts\n");
     assert.equal((await engram("teach", model, "--file", file, ...at)).code, 0);
     assert.equal(served.facts().length, 1);
@@ -173,6 +190,10 @@ test("forgetting a fact finds another vector for what else was taught of its sub
   ]);
   await opened.close();
   const place = ["--memory-dir", directory];
+  const store = await openFactsOf(model, { memoryDir: directory });
+  await store.learn({ ids: [1, 2, 3], scope: "read" });
+  await store.close();
+  const read = "what scope read has learned is forgotten: 3 tokens of 1 text that was read\n";
   const forgotten = await engram("forget", model, "--id", "gone", ...place);
   assert.equal(forgotten.code, 0, forgotten.err);
   const last = (await new FactLogFile(directory).read()).at(-1);
@@ -180,7 +201,10 @@ test("forgetting a fact finds another vector for what else was taught of its sub
   assert.deepEqual(last.subject?.factIds, ["kept"]);
   assert.notEqual(last.subject?.mark, both.mark);
   // Nothing is shared any more, so no model is opened.
-  assert.equal((await engram("forget", scratch, "--all", ...place)).code, 0);
+  assert.equal(
+    (await engram("forget", scratch, "--all", ...place)).out,
+    `1 fact is forgotten\n${read}`,
+  );
 });
 
 test("what cannot be is said, and nothing is changed", async () => {

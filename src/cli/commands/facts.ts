@@ -4,7 +4,7 @@ import * as z from "zod";
 import { formatFacts } from "../../facts/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { openFactsOf } from "../facts-of.ts";
+import { amountOf, openFactsOf } from "../facts-of.ts";
 import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -13,7 +13,7 @@ export const factsCommand: Command = defineCommand({
   path: "facts",
   summary: "list what a model was taught",
   description:
-    "Lists the facts that the model MODEL was taught, the oldest first, and its snapshots. --out writes them as JSON, a line " +
+    "Lists the facts that the model MODEL was taught, the oldest first, its snapshots, and how much its scopes have learned. --out writes them as JSON, a line " +
     "each, which engram teach --file reads, for another model as well. Does not open the model.",
   arguments: [modelArgument],
   options: [
@@ -35,10 +35,15 @@ export const factsCommand: Command = defineCommand({
     const client = url === undefined ? undefined : new FactsClient(url, context);
     const store =
       client === undefined ? await openFactsOf(model, { memoryDir, memoryUrl }) : undefined;
-    const facts = store?.facts(scope).map(({ fact }) => fact) ?? (await client!.facts(scope));
+    const { facts, learned } =
+      client === undefined
+        ? {
+            facts: store!.facts(scope).map(({ fact }) => fact),
+            learned: store!.learnedSizes(scope),
+          }
+        : await client.facts(scope);
     const place = store?.place ?? client!.url;
     const snapshots = store?.snapshots ?? [];
-    const learned = store?.learnedSizes(scope) ?? [];
     await store?.close();
     if (facts.length + learned.length === 0) progress.note(`nothing was taught (${place})`);
     if (out !== undefined) await writeFile(out, formatFacts(facts), { flag: "wx" });
@@ -50,8 +55,7 @@ export const factsCommand: Command = defineCommand({
         );
     for (const { name, numFacts } of snapshots)
       progress.note(`snapshot ${name}: ${numFacts} facts in all scopes`);
-    for (const { scope: of, texts, tokens } of learned)
-      progress.note(`scope ${of} has learned ${tokens} tokens of ${texts} texts that were read`);
+    for (const one of learned) progress.note(`scope ${one.scope} has learned ${amountOf(one)}`);
     return { model, place, facts, snapshots, learned };
   },
 });

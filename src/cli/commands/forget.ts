@@ -1,14 +1,14 @@
 /** `engram forget`: erases what a model was taught. */
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
-import type { Fact, Selection } from "../../facts/index.ts";
+import type { Forgotten, Selection } from "../../facts/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { openFactsOf } from "../facts-of.ts";
+import { amountOf, openFactsOf } from "../facts-of.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { factName, memoryOptions, memorySchema, openedBy } from "../model-options.ts";
-import { FactsClient, urlOption } from "../facts-client.ts";
+import { FactsClient, type ForgottenNames, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 export const forgetCommand: Command = defineCommand({
@@ -44,27 +44,26 @@ export const forgetCommand: Command = defineCommand({
       throw new InvalidConfigError("expected --id, or --scope, or --all alone");
     const missing = (place: string | undefined): InvalidConfigError =>
       new InvalidConfigError(`there is no fact "${id}" in ${place}; engram facts lists them`);
-    const tell = (count: number): void =>
-      print(`${count} ${count === 1 ? "fact is" : "facts are"} forgotten\n`);
-    if (url !== undefined) {
-      const forgotten = await new FactsClient(url, context).forget({ id, scope });
-      if (id !== undefined && forgotten.length === 0) throw missing(url);
-      tell(forgotten.length);
-      return { model, place: url, forgotten };
-    }
+    const tell = (place: string | undefined, { facts, learned }: ForgottenNames): object => {
+      if (id !== undefined && facts.length === 0) throw missing(place);
+      print(`${facts.length} ${facts.length === 1 ? "fact is" : "facts are"} forgotten\n`);
+      for (const one of learned)
+        print(`what scope ${one.scope} has learned is forgotten: ${amountOf(one)}\n`);
+      return { model, place, forgotten: facts, learned };
+    };
+    if (url !== undefined)
+      return tell(url, await new FactsClient(url, context).forget({ id, scope }));
     const selection: Selection = { scope, ...(id === undefined ? { all: true } : { id }) };
     const store = await openFactsOf(model, { memoryDir, memoryUrl });
     try {
       const { place } = store;
-      let forgotten: readonly Fact[];
+      let gone: Forgotten;
       if (store.sharesVectors(selection)) {
         await store.close();
         await using learner = await loadModel(model, openedBy(input, context));
-        forgotten = await learner.forget(selection, { signal });
-      } else forgotten = await store.forget(selection);
-      if (id !== undefined && forgotten.length === 0) throw missing(place);
-      tell(forgotten.length);
-      return { model, place, forgotten: forgotten.map((one) => one.id) };
+        gone = await learner.forget(selection, { signal });
+      } else gone = await store.forget(selection);
+      return tell(place, { ...gone, facts: gone.facts.map((one) => one.id) });
     } finally {
       await store.close();
     }

@@ -1,8 +1,9 @@
 /** `engram snapshot` and `engram rollback`: names for what a model knows, and the way back. */
 import * as z from "zod";
+import type { LearnedSize } from "../../facts/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { openFactsOf } from "../facts-of.ts";
+import { amountOf, openFactsOf } from "../facts-of.ts";
 import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -68,18 +69,22 @@ export const rollbackCommand: Command = defineCommand({
   }),
   async run({ model, name, url, memoryDir, memoryUrl }, context) {
     const { print } = context;
-    const tell = (facts: number): void => print(`back at ${name}: ${facts} facts\n`);
+    const tell = (facts: number, learned: readonly LearnedSize[]): void => {
+      print(`back at ${name}: ${facts} facts\n`);
+      for (const one of learned) print(`scope ${one.scope} has learned ${amountOf(one)}\n`);
+    };
     if (url !== undefined) {
-      const facts = await new FactsClient(url, context).rollback(name);
-      tell(facts);
-      return { model, place: url, facts };
+      const { facts, learned } = await new FactsClient(url, context).rollback(name);
+      tell(facts, learned);
+      return { model, place: url, facts, learned };
     }
     const store = await openFactsOf(model, { memoryDir, memoryUrl });
     try {
       await store.rollback(name);
-      const facts = store.facts();
-      tell(facts.length);
-      return { model, place: store.place, facts: facts.length };
+      const { length: facts } = store.facts();
+      const learned = store.learnedSizes();
+      tell(facts, learned);
+      return { model, place: store.place, facts, learned };
     } finally {
       await store.close();
     }

@@ -134,9 +134,9 @@ test("what is forgotten is in no file afterwards, and no rollback brings it back
     await store.add([factOf(1), factOf(2, "acme"), factOf(3)]);
     await store.snapshot("before");
     await store.add([factOf(4)]);
-    assert.deepEqual(await store.forget({ id: "f2", scope: "default" }), []);
-    assert.equal((await store.forget({ id: "f1" }))[0]?.id, "f1");
-    assert.equal((await store.forget({ scope: "acme", all: true })).length, 1);
+    assert.deepEqual((await store.forget({ id: "f2", scope: "default" })).facts, []);
+    assert.equal((await store.forget({ id: "f1" })).facts[0]?.id, "f1");
+    assert.equal((await store.forget({ scope: "acme", all: true })).facts.length, 1);
     const has = async (text: string): Promise<boolean> => {
       for (const name of await readdir(folder, { recursive: true, withFileTypes: true }))
         if (name.isFile() && (await readFile(join(name.parentPath, name.name))).includes(text))
@@ -174,7 +174,7 @@ test("who looks and changes at the same moment is one writer", () =>
 test("who reads sees what another writes, writes nothing and keeps nobody out", () =>
   inFolder(async (folder) => {
     const reader = await openStore(folder);
-    assert.deepEqual(await reader.forget({ id: "f1" }), []);
+    assert.deepEqual(await reader.forget({ id: "f1" }), { facts: [], learned: [] });
     assert.deepEqual(await readdir(folder), []);
     const one = await openStore(folder);
     await one.add([factOf(1)]);
@@ -187,9 +187,62 @@ test("who reads sees what another writes, writes nothing and keeps nobody out", 
     await one.close();
     assert.deepEqual(await readdir(join(folder, "memory")), ["facts.log"]);
     // Who erases does not wait to be told.
-    const gone = await reader.forget({ id: "f2" });
+    const { facts: gone } = await reader.forget({ id: "f2" });
     assert.deepEqual([gone.map(({ id }) => id), idsOf(reader)], [["f2"], []]);
     await reader.close();
+  }));
+
+test("who reads after a fact has expired writes nothing; the next change takes its bytes along", () =>
+  inFolder(async (folder) => {
+    let now = Date.parse("2026-11-28T12:00:00.000Z");
+    const path = join(folder, "memory", "facts.log");
+    const open = async (): Promise<FactStore> => {
+      const log = new FactLogFile(join(folder, "memory"), { fingerprint });
+      return new FactStore({ log, records: await log.read(), now: () => now });
+    };
+    const expiring = (n: number): FactToAdd => {
+      const { fact, edits } = factOf(n);
+      return { fact: { ...fact, expiresAt: new Date(now + 1000).toISOString() }, edits };
+    };
+    const vector = { layerId: 1, keys: [[1, 2]], vector: new Float32Array(4) };
+    const subject = { factIds: ["f1", "f3"], mark: "m", vectors: [vector] };
+    const gone = (...texts: string[]) => ({ facts: texts, learned: [] });
+    for (const change of [
+      (store: FactStore) => store.add([factOf(4)]),
+      (store: FactStore) => store.snapshot("later"),
+      // It is not there any more, as far as anybody can see.
+      async (store: FactStore) => assert.deepEqual(await store.forget({ id: "f1" }), gone()),
+      async (store: FactStore) => assert.deepEqual(await store.forget({ id: "none" }), gone()),
+    ]) {
+      {
+        const writer = await open();
+        await writer.add([expiring(1), factOf(2), { ...factOf(3), subject }]);
+        await writer.close();
+      }
+      now += 1000;
+      const before = await readFile(path);
+      const reader = await open();
+      assert.deepEqual(idsOf(reader), ["f2", "f3"]);
+      assert.equal(reader.facts()[1]!.subject, undefined);
+      assert.notEqual(reader.memory(undefined), undefined);
+      await reader.close();
+      assert.deepEqual(await readdir(join(folder, "memory")), ["facts.log"]);
+      assert.ok(before.equals(await readFile(path)));
+      const other = await open();
+      await change(other);
+      await other.close();
+      const after = await readFile(path, "latin1");
+      assert.ok(!after.includes("secret number 1") && after.includes("secret number 3"));
+      await rm(folder, { recursive: true });
+    }
+    await mkdir(folder);
+    // Who has written before does not wait for the next change.
+    const writer = await open();
+    await writer.add([expiring(1), factOf(2)]);
+    now += 1000;
+    assert.deepEqual(idsOf(writer), ["f2"]);
+    await writer.close();
+    assert.ok(!(await readFile(path, "latin1")).includes("secret number 1"));
   }));
 
 test("a snapshot brings back what was replaced, after a restart as well", () =>

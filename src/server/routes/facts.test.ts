@@ -129,12 +129,16 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   const rest = await ask(`/engram/facts?after=${page.body.facts[0].id}`);
   assert.deepEqual([rest.body.facts[0].id, rest.body.has_more], ["dog", false]);
   const back = await ask("/engram/snapshots/one/rollback", { method: "POST" });
-  assert.deepEqual(back.body, { facts: 1, snapshots: [{ name: "one", facts: 1 }] });
+  assert.deepEqual(back.body, {
+    facts: 1,
+    learned: [],
+    snapshots: [{ name: "one", facts: 1 }],
+  });
   assert.equal((await ask("/engram/snapshots/one", { method: "DELETE" })).status, 200);
   // Its words are in a prefix …
   await ask("/v1/completions", { body: { prompt, ...greedy, max_tokens: 30 } });
   const gone = await ask(`/engram/facts?id=${fact.id}`, { method: "DELETE" });
-  assert.deepEqual(gone.body, { forgotten: [fact.id] });
+  assert.deepEqual(gone.body, { forgotten: [fact.id], learned: [] });
   // … and now in none.
   const words = { body: { prompt: `${prompt} red and sad`, ...greedy } };
   const { usage } = (await ask("/v1/completions", words)).body;
@@ -264,6 +268,7 @@ test("nobody gets past the walls, and nothing tells what is behind them", async 
   // By its id in one's own scope: nothing there, and A's is still there.
   assert.deepEqual((await ask("/engram/facts?id=secret", { key: keys.b, method: "DELETE" })).body, {
     forgotten: [],
+    learned: [],
   });
   assert.deepEqual((await ask("/engram/facts", { key: keys.b })).body.facts, []);
   assert.equal((await ask("/engram/facts", { key: keys.a })).body.facts.length, 1);

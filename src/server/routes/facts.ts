@@ -50,8 +50,8 @@ export function factRoutes(app: Hono, context: RouteContext): void {
         : writableScope(principal, scope);
     if (mine === undefined && !principal.isAdmin) throw forbidden("all", "write");
     const selection = { scope: mine, ...(id === undefined ? { all: true as const } : { id }) };
-    const gone = await serving.model.forget(selection);
-    return c.json({ forgotten: gone.map((fact) => fact.id) });
+    const { facts, learned } = await serving.model.forget(selection);
+    return c.json({ forgotten: facts.map((fact) => fact.id), learned });
   });
 
   app.get("/engram/snapshots", (c) => {
@@ -75,7 +75,8 @@ export function factRoutes(app: Hono, context: RouteContext): void {
   app.post("/engram/snapshots/:name/rollback", async (c) => {
     const { store } = adminOf(context, c.req.raw);
     await store.rollback(c.req.param("name"));
-    return c.json({ facts: store.facts().length, snapshots: snapshotsJson(store) });
+    const learned = store.learnedSizes();
+    return c.json({ facts: store.facts().length, learned, snapshots: snapshotsJson(store) });
   });
 }
 
