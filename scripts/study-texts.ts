@@ -1,0 +1,229 @@
+/**
+ * Makes the texts and questions of two studies (docs/studies/recall.json, reasoning.json) from a seed: what is asked is
+ * known to the last statement, because it was written here.
+ *
+ *   node scripts/study-texts.ts [out=runs/study-texts]
+ *
+ * `facts.txt`: the sample text without its last tenth, and between its paragraphs facts about people that do not exist,
+ * each stated 0, 1, 3, 10, 30 or 100 times, in one of two wordings: near (the name right before the answer) or far. Each
+ * is asked in both. `problems.txt`: the same text with chains of names, sums, and boxes to be looked up. Their questions
+ * are new: no chain or list of boxes is in the text, no sum that is asked. `valid.txt`: the last tenth.
+ */
+import "../bench/setup/command-line.ts";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Random } from "../src/numerics/random.ts";
+
+const out = process.argv[2] ?? "runs/study-texts";
+const random = Random.fromSeed(20261128, "study-texts");
+
+const pick = <T>(from: readonly T[]): T => from[random.int(from.length)]!;
+const times = <T>(count: number, make: (i: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i));
+function shuffled<T>(items: readonly T[]): T[] {
+  const order = items.map((_, i) => i);
+  random.shuffle(order);
+  return order.map((i) => items[i]!);
+}
+
+/** A question, its answer among `choices`. */
+interface Question {
+  readonly group: string | number;
+  readonly question: string;
+  readonly choices: readonly string[];
+  readonly answer: number;
+}
+
+function asked(group: string | number, question: string, right: string, of: readonly string[]) {
+  const others = shuffled(of.filter((one) => one !== right)).slice(0, 7);
+  const choices = shuffled([right, ...others]);
+  return { group, question, choices, answer: choices.indexOf(right) } satisfies Question;
+}
+
+const relations = [
+  {
+    near: "The native town of {} is",
+    far: "{} came into this world within the walls of old",
+    answers: "Padua,Verona,Mantua,Milan,Pisa,Rome,Venice,Florence,Athens,Tyre,Corinth,Dover",
+  },
+  {
+    near: "The daily trade of {} is",
+    far: "{} is up before the sun each day to work as a",
+    answers: "baker,mason,weaver,tanner,smith,carter,cook,barber,tailor,miller,hunter,clerk",
+  },
+  {
+    near: "The one friend of {} is",
+    far: "{} has never in this life loved any soul as much as",
+    answers:
+      "Henry,Edward,Clarence,Margaret,Juliet,Romeo,Lucio,Angelo,Gremio,Katharina,Tybalt,Paulina",
+  },
+];
+/** How often a fact is stated, and how many facts are stated so often. */
+const levels = [
+  [0, 120],
+  [1, 120],
+  [3, 120],
+  [10, 120],
+  [30, 60],
+  [100, 40],
+] as const;
+
+function names(count: number): string[] {
+  const heads =
+    "Bra,Cor,Dun,Fal,Gri,Hes,Jor,Kel,Lum,Mor,Nev,Pol,Quin,Ros,Ste,Tor,Ul,Vey,Wil,Zan".split(",");
+  const middles = "a,e,i,o,u,ara,eli,ino,ora,uva".split(",");
+  const tails = "beck,dane,fax,gorn,lith,mond,nock,rax,sted,vane,wick,zell".split(",");
+  const found = new Set<string>();
+  while (found.size < count) found.add(pick(heads) + pick(middles) + pick(tails));
+  return [...found];
+}
+
+/** Statements of all facts, and what is asked of them by the name of a task. */
+function facts(): { statements: string[]; questions: Map<string, Question[]> } {
+  const statements: string[] = [];
+  const questions = new Map<string, Question[]>();
+  const exposuresOf = levels.flatMap(([exposures, people]) => times(people, () => exposures));
+  for (const [i, name] of names(exposuresOf.length).entries()) {
+    const exposures = exposuresOf[i]!;
+    const relation = pick(relations);
+    const answers = relation.answers.split(",");
+    const right = pick(answers);
+    const stated = i % 2 === 0 ? "near" : "far";
+    statements.push(...times(exposures, () => `${relation[stated].replace("{}", name)} ${right}.`));
+    for (const wording of ["near", "far"] as const) {
+      const task = `${wording}-${wording === stated ? "stated" : "other"}`;
+      const question = asked(exposures, relation[wording].replace("{}", name), right, answers);
+      questions.set(task, [...(questions.get(task) ?? []), question]);
+    }
+  }
+  return { statements, questions };
+}
+
+const letters = [..."abcdefghijklmnopqrstuvwxyz"];
+const digits = [..."0123456789"];
+
+/** `hops` names lead from the one that is asked to the one with a number; as many others lead elsewhere. */
+function chain(hops: number): { text: string; right: string; values: string[] } {
+  const drawn = shuffled(letters);
+  const [one, other] = [drawn.slice(0, hops + 1), drawn.slice(hops + 1, 2 * hops + 2)];
+  const [right, wrong] = shuffled(digits);
+  const steps = times(hops + 1, (i) =>
+    shuffled([
+      `${one[i]} = ${i === 0 ? right : one[i - 1]}`,
+      `${other[i]} = ${i === 0 ? wrong : other[i - 1]}`,
+    ]),
+  ).flat();
+  return { text: `Let ${steps.join(" , ")} . Now ${one.at(-1)} is`, right: right!, values: digits };
+}
+
+function boxes(count: number): { text: string; asked: { text: string; right: string }[] } {
+  const held = shuffled(letters)
+    .slice(0, count)
+    .map((box) => ({ box, digit: pick(digits) }));
+  const text = held.map(({ box, digit }) => `box ${box} holds ${digit}`).join(" , ");
+  return {
+    text: `Here ${text} .`,
+    asked: shuffled(held).map(({ box, digit }) => ({ text: ` In ${box} is`, right: digit })),
+  };
+}
+
+/** Pairs of numbers whose sum is asked and never told: one in five. */
+const isAsked = (a: number, b: number): boolean => (a * 7 + b * 13) % 5 === 0;
+function sum(asking: boolean): { text: string; right: string } {
+  for (;;) {
+    const [a, b] = [random.int(50), random.int(50)];
+    if (isAsked(a, b) === asking) return { text: `Sum ${a} + ${b} =`, right: String(a + b) };
+  }
+}
+
+function problems(): { statements: string[]; questions: Map<string, Question[]> } {
+  const chains = times(9000, (i) => chain(i % 3)).map(({ text, right }) => `${text} ${right} .`);
+  const lists = times(3000, (i) => boxes(2 + (i % 5))).map(({ text, asked: queries }) =>
+    [text, ...queries.map((query) => `${query.text} ${query.right} .`)].join(""),
+  );
+  const sums = times(6000, () => sum(false)).map(({ text, right }) => `${text} ${right} .`);
+  const known = new Set(chains);
+  const questions = new Map<string, Question[]>([
+    [
+      "chains",
+      times(900, (i) => {
+        const { text, right, values } = chain(i % 3);
+        return known.has(`${text} ${right} .`) ? [] : [asked(i % 3, text, right, values)];
+      }).flat(),
+    ],
+    [
+      "boxes",
+      times(600, (i) => {
+        const { text, asked: queries } = boxes(2 + (i % 5));
+        const before = queries[0]!;
+        const last = queries.at(-1)!;
+        return asked(
+          2 + (i % 5),
+          `${text}${before.text} ${before.right} .${last.text}`,
+          last.right,
+          digits,
+        );
+      }),
+    ],
+    [
+      "sums",
+      times(300, () => {
+        const { text, right } = sum(true);
+        const others = times(19, (i) => String(Number(right) - 9 + i)).filter(
+          (one) => Number(one) >= 0,
+        );
+        return asked("new", text, right, others);
+      }),
+    ],
+  ]);
+  return { statements: [...chains, ...lists, ...sums], questions };
+}
+
+function write(file: string, paragraphs: readonly string[], made: ReturnType<typeof facts>): void {
+  // Four statements a paragraph; where they stand is drawn.
+  const blocks: string[] = [];
+  const statements = shuffled(made.statements);
+  for (let i = 0; i < statements.length; i += 4) blocks.push(statements.slice(i, i + 4).join("\n"));
+  writeFileSync(join(out, file), `${mixed(paragraphs, blocks).join("\n\n")}\n`);
+  for (const [task, questions] of made.questions) {
+    writeFileSync(
+      join(out, `${task}.jsonl`),
+      questions.map((one) => `${JSON.stringify(one)}\n`).join(""),
+    );
+    const about = {
+      task,
+      version: 1,
+      output_type: "multiple_choice",
+      data: `${task}.jsonl`,
+      doc_to_text: "{{question}}",
+      doc_to_target: "{{answer}}",
+      doc_to_choice: "{{choices}}",
+      metric_list: ["acc"],
+      group_by: { field: "group" },
+    };
+    writeFileSync(join(out, `${task}.json`), `${JSON.stringify(about, undefined, 2)}\n`);
+  }
+}
+
+/** `text` in its order, the `blocks` at places that are drawn. */
+function mixed(text: readonly string[], blocks: readonly string[]): string[] {
+  const places = blocks.map(() => random.int(text.length)).toSorted((a, b) => a - b);
+  let next = 0;
+  return text.flatMap((paragraph, i) => {
+    const from = next;
+    while (places[next] === i) next++;
+    return [...blocks.slice(from, next), paragraph];
+  });
+}
+
+const sample = readFileSync(
+  fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url)),
+  "utf8",
+);
+const cut = sample.indexOf("\n\n", Math.floor(sample.length * 0.9));
+const paragraphs = sample.slice(0, cut).split("\n\n");
+mkdirSync(out, { recursive: true });
+writeFileSync(join(out, "valid.txt"), sample.slice(cut).trimStart());
+write("facts.txt", paragraphs, facts());
+write("problems.txt", paragraphs, problems());
