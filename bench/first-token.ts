@@ -3,10 +3,13 @@
  * stands for: under one second.
  *
  *   node bench/first-token.ts [--gib 40] [--text FILE] [--tokenizer FILE] [--prompt-tokens 32] [--rounds 7] [--dir DIR]
- *   node bench/first-token.ts --model MODEL [--main dist/cli/main.js] [--rounds 7]
+ *   node bench/first-token.ts --model MODEL [--main dist/cli/main.js,OTHER/dist/cli/main.js] [--command chat|generate|start]
+ *     [--ctx-size 512] [--rounds 7]
  *
- * The second form stands for another claim: 1.5 seconds from `engram chat MODEL` to the first token of an answer, at a
- * second start, files in the page cache. Its first round starts without what an earlier start kept (a cache of its own).
+ * The second form stands for other claims: 1.5 seconds from `engram chat MODEL` to the first token of an answer, at a
+ * second start, files in the page cache; and memory after that answer of at most 1.3 times packed weights and context.
+ * Its first round starts without what an earlier start kept (a cache of its own). Several programs (`--main`) take
+ * turns, for a comparison on a busy machine; there, processor time says more than the clock.
  *
  * Inside the timing window: `engram generate MODEL --prompt ... --table-memory 256MiB` as a process of its own, from
  * its start to the first character after the prompt on its standard output: loading Node, the sources, weights and the
@@ -17,9 +20,9 @@
  * them asks no disk.
  */
 import { readOptions } from "./setup/command-line.ts";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
-import { tmpdir, totalmem } from "node:os";
+import { loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { paramSpecs } from "../src/model/index.ts";
@@ -28,6 +31,7 @@ import { tableName } from "../src/at-rest/index.ts";
 import { referenceBackend } from "../src/tensor/index.ts";
 import { parseTokenizerJson } from "../src/tokenizer/index.ts";
 import { quantile } from "./setup/decode-rounds.ts";
+import { type FirstAnswer, firstAnswer } from "./setup/first-answer.ts";
 import { rowBytes as contentOf, textModel, textOptions } from "./setup/text-model.ts";
 
 const flags = readOptions({
@@ -37,10 +41,12 @@ const flags = readOptions({
   rounds: 7,
   dir: tmpdir(),
   model: undefined,
+  command: "chat",
+  "ctx-size": 512,
   main: fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)),
 });
 if (flags.model !== undefined) {
-  await chatRounds(flags.model);
+  await startRounds(flags.model);
   process.exit(0);
 }
 const setup = await textModel({
@@ -63,8 +69,7 @@ try {
   const prompt = (await parseTokenizerJson(setup.tokenizer)).decode(ids.slice(0, numPrompt));
   console.log(
     `table of ${numRows} rows of ${rowBytes} bytes (${((numRows * rowBytes) / 2 ** 30).toFixed(1)} GiB; this machine ` +
-      `has ${(totalmem() / 2 ** 30).toFixed(1)} GiB), preset ${flags.preset}, prompt of ${numPrompt} tokens; load ` +
-      `${spawnSync("uptime", { encoding: "utf8" }).stdout.split("load average: ")[1]?.trim() ?? "?"}`,
+      `has ${(totalmem() / 2 ** 30).toFixed(1)} GiB), preset ${flags.preset}, prompt of ${numPrompt} tokens; load ${load()}`,
   );
   const seconds: number[] = [];
   for (let round = 0; round < flags.rounds; round++) {
@@ -101,51 +106,65 @@ async function addTable(): Promise<void> {
   await writeFile(join(model, "model.safetensors.index.json"), JSON.stringify(index));
 }
 
-async function chatRounds(path: string): Promise<void> {
-  const cache = await mkdtemp(join(flags.dir, "engram-first-token-"));
+async function startRounds(path: string): Promise<void> {
+  const mains = flags.main.split(",");
+  const caches = await Promise.all(
+    mains.map(() => mkdtemp(join(flags.dir, "engram-first-token-"))),
+  );
+  const found = mains.map((): FirstAnswer[] => []);
   try {
-    const words = ["chat", path, "--max-tokens", "8", "--temperature", "0"];
-    const seconds: number[] = [];
-    const input = "What is the capital of France?\n";
     for (let round = 0; round < flags.rounds; round++)
-      seconds.push(await firstCharacter(words, { behind: 0, input, cache }));
-    const [first, ...rest] = seconds;
-    console.log(
-      `first start ${first!.toFixed(3)} s; later ones median ${quantile(rest, 0.5).toFixed(3)} s, ` +
-        `from ${Math.min(...rest).toFixed(3)} to ${Math.max(...rest).toFixed(3)} s (bar: 1.5 s)`,
-    );
+      for (const [i, main] of mains.entries())
+        found[i]!.push(await firstAnswer({ main, cache: caches[i]!, ...commandOn(path) }));
   } finally {
-    await rm(cache, { recursive: true, force: true });
+    for (const cache of caches) await rm(cache, { recursive: true, force: true });
+  }
+  console.log(`${flags.command} ${path}, context ${flags["ctx-size"]}; load ${load()}`);
+  for (const [i, [first, ...rest]] of found.entries()) {
+    const said = (of: (one: FirstAnswer) => number, digits = 2): string => {
+      const values = rest.map(of);
+      return (
+        `first ${of(first!).toFixed(digits)}, later ones median ${quantile(values, 0.5).toFixed(digits)} ` +
+        `(${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)})`
+      );
+    };
+    console.log(`${mains[i]}, seconds to the first token`);
+    console.log(`  by the clock      ${said((one) => one.seconds)} (bar: 1.5)`);
+    console.log(`  of processor time ${said((one) => one.processorSeconds)}`);
+    if (first!.memory === undefined) continue;
+    console.log("  MiB after the answer");
+    for (const key of ["resident", "largest", "ofFiles", "own"] as const)
+      console.log(`  ${key.padEnd(9)} ${said((one) => one.memory![key], 0)}`);
   }
 }
 
-function firstToken(prompt: string): Promise<number> {
-  const words = ["generate", model, "--prompt", prompt, "--max-tokens", "8", "--temperature", "0"];
-  const behind = Buffer.byteLength(prompt);
-  return firstCharacter([...words, "--table-memory", "256MiB"], { behind });
+function commandOn(path: string): { words: string[]; input?: string; behind?: number } {
+  const question = "What is the capital of France?";
+  if (flags.command === "chat") {
+    const settings = ["--max-tokens", "8", "--temperature", "0", "--ctx-size"];
+    const words = ["chat", path, ...settings, String(flags["ctx-size"])];
+    return { words, input: `${question}\n` };
+  }
+  // Without a terminal it ends after its texts; the model that comes along is the one it shows.
+  if (flags.command === "start")
+    return { words: ["start"], behind: Buffer.byteLength("\n--- memory on ---\nThe city of") };
+  const words = ["generate", path, "--prompt", question, "--max-tokens", "8", "--temperature", "0"];
+  return { words, behind: Buffer.byteLength(question) };
 }
 
-/** Seconds from the start of the command to the first byte of its output behind `behind`. */
-function firstCharacter(
-  words: readonly string[],
-  { behind, input, cache }: { behind: number; input?: string; cache?: string },
-): Promise<number> {
-  const start = performance.now();
-  const child = spawn(process.execPath, [flags.main, ...words], {
-    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "inherit"],
-    env: { ...process.env, ...(cache !== undefined && { XDG_CACHE_HOME: cache }) },
+async function firstToken(prompt: string): Promise<number> {
+  const words = ["generate", model, "--prompt", prompt, "--max-tokens", "8", "--temperature", "0"];
+  const behind = Buffer.byteLength(prompt);
+  const { seconds } = await firstAnswer({
+    main: flags.main,
+    words: [...words, "--table-memory", "256MiB"],
+    behind,
   });
-  child.stdin?.end(input);
-  return new Promise((resolve, reject) => {
-    let written = 0;
-    let seconds: number | undefined;
-    child.stdout!.on("data", (chunk: Buffer) => {
-      written += chunk.length;
-      if (written > behind) seconds ??= (performance.now() - start) / 1000;
-    });
-    child.on("exit", (code) => {
-      if (code === 0 && seconds !== undefined) resolve(seconds);
-      else reject(new Error(`engram ${words[0]} ended with ${code}, ${written} bytes written`));
-    });
-  });
+  return seconds;
+}
+
+function load(): string {
+  return loadavg()
+    .map((one) => one.toFixed(1))
+    .join(" ");
 }
