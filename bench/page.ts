@@ -1,8 +1,10 @@
 /**
- * The static site in Chromium, from the loopback: what it weighs, how long until its first letter, with nothing kept and
- * with everything, and how fast it writes beside Node with one thread.
+ * The static site in Chromium, from the loopback: what it weighs, how long until its first letter, with nothing kept, at
+ * once again, and when it has prepared the next visit; and how fast it writes beside Node with one thread.
  *
- *   node bench/page.ts [--rounds 3] [--mbit 10 --slower 4]
+ *   node bench/page.ts [--rounds 3] [--stay 20] [--mbit 10 --slower 4]
+ *
+ * `--stay` is how many seconds a visitor is there before the next visit.
  *
  * `--mbit` is the line, of all answers together; texts travel unpacked, though most hosts pack them. `--slower` is the
  * processor, by the DevTools protocol, which slows the page's thread and not its worker's.
@@ -21,6 +23,7 @@ import { bundledLibrary, filesIn, startStaticSite } from "../test/browser/static
 const root = fileURLToPath(new URL("..", import.meta.url));
 const values = readOptions({
   rounds: 3,
+  stay: 20,
   mbit: undefined,
   slower: 1,
 });
@@ -41,16 +44,17 @@ try {
   const packed = (name: string): number =>
     name.endsWith(".gz") ? files[name]!.length : gzipSync(files[name]!, { level: 9 }).length;
 
-  const times: Record<"cold" | "warm", { shown: number; ready: number; letter: number }[]> = {
-    cold: [],
-    warm: [],
-  };
+  const visits = ["cold", "again", "kept"] as const;
+  const times = Object.fromEntries(
+    visits.map((visit) => [visit, [] as { shown: number; ready: number; letter: number }[]]),
+  );
   let loaded = new Set<string>();
   for (let round = 0; round < rounds; round++) {
     const { page } = await browser.open("about:blank");
     const tools = await page.context().newCDPSession(page);
     await tools.send("Emulation.setCPUThrottlingRate", { rate: values.slower });
-    for (const which of ["cold", "warm"] as const) {
+    for (const which of visits) {
+      if (which === "kept") await page.waitForTimeout(1000 * values.stay);
       const before = server.requests.length;
       const began = performance.now();
       await page.goto(`${server.origin}/`);
@@ -65,7 +69,7 @@ try {
         };
         return document.querySelector("[data-continuation=on] mark") !== null;
       });
-      times[which].push({ shown, ready, letter: performance.now() - began });
+      times[which]!.push({ shown, ready, letter: performance.now() - began });
       if (which === "cold")
         loaded = new Set(server.requests.slice(before).map(({ url }) => url!.split("/").at(-1)!));
     }

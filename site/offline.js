@@ -14,17 +14,27 @@ self.addEventListener("install", (event) => {
   const keep = async () => {
     const cache = await caches.open(name);
     // Names below assets/ say what is in them; others are asked for anew, and may be answered by "not changed".
-    const requests = files.map(
-      (file) =>
-        new Request(root + file, {
-          cache: file.startsWith("assets/") ? "force-cache" : "no-cache",
-        }),
-    );
-    await cache.addAll(requests);
+    const requestFor = (file) =>
+      new Request(root + file, { cache: file.startsWith("assets/") ? "force-cache" : "no-cache" });
+    const isPacked = (file) => file.endsWith(".wasm.gz");
+    await cache.addAll(files.filter((file) => !isPacked(file)).map(requestFor));
+    for (const file of files.filter(isPacked)) await keepUnpacked(cache, requestFor(file));
     await self.skipWaiting();
   };
   event.waitUntil(keep());
 });
+
+/** As WebAssembly, of which the browser then keeps what it compiles. Some servers unpack it themselves. */
+const keepUnpacked = async (cache, request) => {
+  const response = await fetch(request);
+  if (!response.ok) throw new Error(`${request.url}: ${response.status}`);
+  const [looked, whole] = response.body.tee();
+  const reader = looked.getReader();
+  const { value: first } = await reader.read();
+  void reader.cancel();
+  const body = first?.[0] === 0x1f ? whole.pipeThrough(new DecompressionStream("gzip")) : whole;
+  await cache.put(request, new Response(body, { headers: { "content-type": "application/wasm" } }));
+};
 
 self.addEventListener("activate", (event) => {
   const takeOver = async () => {

@@ -2,11 +2,11 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type UserConfig } from "vite";
 
-/** Not what starts the engine, which comes first, and not what trains, which seldom comes. */
-const isShared = (id: string): boolean =>
-  !/src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/.*|training\/.*|corpus-of-text)\.ts$/.test(
-    id,
-  );
+/** What starts the engine, which comes first. */
+const isFirst = /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/.*)\.ts$/;
+
+/** Not what trains, which seldom comes. */
+const isShared = (id: string): boolean => !/src\/(?:training\/.*|corpus-of-text)\.ts$/.test(id);
 
 const config: UserConfig = defineConfig({
   base: "./",
@@ -23,7 +23,12 @@ const config: UserConfig = defineConfig({
     rolldownOptions: {
       output: {
         // What several parts of the worker use is one file, in place of sixty.
-        codeSplitting: { groups: [{ name: "shared", minShareCount: 2, test: isShared }] },
+        codeSplitting: {
+          groups: [
+            { name: "first", test: isFirst, priority: 1 },
+            { name: "shared", minShareCount: 2, test: isShared },
+          ],
+        },
       },
     },
   },

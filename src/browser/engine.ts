@@ -1,12 +1,16 @@
 /** The engine for pages: ONNX Runtime's module and its WebAssembly, fetched from addresses, packed by gzip or not. */
 import { BackendError, StoreError } from "../errors.ts";
+import { isWasm, wasmType } from "./progress.ts";
 import type { MakeOrtModule, OrtModule } from "../tensor/backends/onnx/index.ts";
 
 /** Where the two files of onnxruntime-web 1.30 are. */
 export interface EngineFiles {
   /** `ort-wasm-simd-threaded.mjs` */
   readonly module: string;
-  /** `ort-wasm-simd-threaded.wasm`, or that file packed by gzip. */
+  /**
+   * `ort-wasm-simd-threaded.wasm`, or that file packed by gzip. Served unpacked as `application/wasm`, browsers may keep
+   * what they compiled of it.
+   */
   readonly wasm: string;
 }
 
@@ -50,14 +54,19 @@ function doesNotStart(cause: unknown): BackendError {
   );
 }
 
-/** Unpacked and compiled as it comes. */
+/**
+ * Compiled as it comes, and unpacked where it says that it is packed or does not say what it is. Of an answer that is
+ * given on as it came, browsers keep what they have compiled, for the next visit.
+ */
 async function fetchCompiled(address: string, fetch: typeof globalThis.fetch): Promise<object> {
   try {
     const response = await fetch(address);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trimEnd());
-    const headers = { "content-type": "application/wasm" };
-    const unpacked = new Response(await unpack(response.body!), { headers });
-    return await WebAssembly.compileStreaming(unpacked);
+    return await WebAssembly.compileStreaming(
+      isWasm(response)
+        ? response
+        : new Response(await unpack(response.body!), { headers: wasmType }),
+    );
   } catch (cause) {
     if (cause instanceof WebAssembly.CompileError) throw doesNotStart(cause);
     throw new StoreError(`${address}: the engine was not found: ${(cause as Error).message}`, {

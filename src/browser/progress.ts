@@ -1,5 +1,11 @@
 /** A `fetch` that tells how much of each body has come. Knows no addresses. */
 
+export const wasmType = { "content-type": "application/wasm" };
+
+export function isWasm({ headers }: Response): boolean {
+  return headers.get("content-type") === wasmType["content-type"];
+}
+
 /** How much of a file has been fetched. */
 export interface Progress {
   /** The last part of its address. */
@@ -13,7 +19,8 @@ export function fetchWithProgress(tell: (progress: Progress) => void): typeof gl
   return async (input, init) => {
     const response = await fetch(input, init);
     const { body, url, redirected, type, status, statusText, headers } = response;
-    if (body === null || !response.ok) return response;
+    // Only as it came can a browser keep what it compiles of it.
+    if (body === null || !response.ok || isWasm(response)) return response;
     const file = decodeURIComponent(new URL(url).pathname.split("/").at(-1)!);
     const length = headers.get("content-encoding") === null ? headers.get("content-length") : null;
     const totalBytes = length === null ? undefined : Number(length);

@@ -1,0 +1,45 @@
+/** The page of the static site: that of `engram serve`, before a server in a worker. */
+import { mount } from "svelte";
+import { removeKept } from "../../src/browser/index.ts";
+import App from "../../web/src/App.svelte";
+import { useTransport } from "../../web/src/api.ts";
+import { host } from "../../web/src/host.svelte.ts";
+import { allowFrames } from "../../web/src/share.ts";
+import { NextVisit } from "./next-visit.ts";
+import { removeOffline } from "./offline.ts";
+import { modelName, modelsAddress, pageOf } from "./places.ts";
+import type { ServerInWorker } from "./server-in-worker.ts";
+
+/** Milliseconds with an open model: the processor and the line are first for what it reads and writes. */
+const OFFLINE_AFTER = 5000;
+
+export function showPage(server: ServerInWorker): void {
+  useTransport(({ href }, init) =>
+    server.fetch(href.slice(new URL(".", document.baseURI).href.length), init),
+  );
+  allowFrames();
+  server.onProgress = (progress) => (host.progress = progress);
+  const nextVisit = new NextVisit();
+  host.removeKept = async () => {
+    // What a visitor removes is not kept again by the same visit.
+    nextVisit.stop();
+    await removeKept();
+    await removeOffline();
+  };
+  host.opened = server.opened;
+  server.opened.then(
+    () => {
+      nextVisit.prepareAfter(OFFLINE_AFTER);
+      void listModels().catch(() => undefined);
+    },
+    (error: Error) => (host.failure = error),
+  );
+  mount(App, { target: document.querySelector("#app")! });
+}
+
+async function listModels(): Promise<void> {
+  const listed = (await (await fetch(modelsAddress)).json()) as { name: string; bytes: number }[];
+  host.others = listed
+    .filter(({ name }) => name !== modelName)
+    .map(({ name, bytes }) => ({ name, bytes, address: pageOf(name) }));
+}
