@@ -12,7 +12,7 @@ import { writePack } from "./packs/node/index.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
 import type { Document } from "./training/index.ts";
-import { describeFile, readAll } from "./training/node/index.ts";
+import { describeFile, readDocuments } from "./training/node/index.ts";
 
 export interface BuildPackOptions extends Pick<CountTextOptions, "order" | "maxBytes" | "signal"> {
   readonly data: readonly string[];
@@ -60,16 +60,18 @@ export async function buildPack(
 ): Promise<BuiltPack> {
   await using owned = new DisposalStack();
   const { tokenizer, file, vocabSize } = await idsOf(from, owned);
-  const texts: PackText[] = [];
-  for (const one of data) texts.push(await describeFile(one, { signal }));
+  const texts: (PackText & { documents: number })[] = [];
+  for (const one of data) texts.push({ ...(await describeFile(one, { signal })), documents: 0 });
   let [documents, characters] = [0, 0];
   async function* counted(): AsyncGenerator<Document> {
-    for await (const document of readAll(data)) {
-      documents++;
-      characters += document.text.length;
-      onProgress?.(documents, characters);
-      yield document;
-    }
+    for (const [n, path] of data.entries())
+      for await (const document of readDocuments(path)) {
+        documents++;
+        texts[n]!.documents++;
+        characters += document.text.length;
+        onProgress?.(documents, characters);
+        yield document;
+      }
   }
   const counting = {
     documents: counted(),
@@ -79,9 +81,11 @@ export async function buildPack(
     order,
     maxBytes,
     directory: `${out}.counting`,
+    listsDocuments: true,
     signal,
   };
-  return await withCountedTable(counting, async ({ files, numTokens, numBytes }) => {
+  return await withCountedTable(counting, async (table) => {
+    const { files, numTokens, numBytes } = table;
     const info: PackInfo = {
       order,
       vocabSize,
@@ -90,7 +94,7 @@ export async function buildPack(
       documents,
       tokens: numTokens,
     };
-    const id = await writePack(out, { info, counts: files.flat() });
+    const id = await writePack(out, { info, counts: files.flat(), documents: table.documents });
     return { out, id, info, numBytes };
   });
 }

@@ -8,10 +8,15 @@ import type { TensorSource } from "./checkpoint/index.ts";
 import { writeFailure } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
 import { buildTableOnDisk, NgramFile, NgramRuns } from "./memory/counted/node/index.ts";
-import { countedBytes, DISCOUNT_BESIDE_A_MODEL } from "./memory/index.ts";
+import { countedBytes, DISCOUNT_BESIDE_A_MODEL, DocumentSums, ENTRY } from "./memory/index.ts";
 import { tokenizerDigest } from "./tokenizer/index.ts";
 import { type Document, type DocumentEncoder, startTokenOf } from "./training/index.ts";
 import { inWorkDirectory } from "./training/node/index.ts";
+
+/** Which document n-grams are from takes at most this part of the bytes of the table. */
+const SUMS_SHARE = 8;
+/** N-grams whose documents are listed where a table may have any size. */
+const MOST_SUMS = 2 ** 20;
 
 export interface CountTextOptions {
   /** In an order that is the same when counting goes on. */
@@ -29,6 +34,8 @@ export interface CountTextOptions {
   readonly directory: string;
   /** Tokens that are sorted at once, about 20 bytes each. Default 2^22. */
   readonly runTokens?: number;
+  /** Whether it is told which document n-grams are from, in an eighth of the table's bytes at most. */
+  readonly listsDocuments?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,6 +47,8 @@ export interface CountedTensors {
   readonly numTokens: number;
   /** Of the table at rest. */
   readonly numBytes: number;
+  /** Which document n-grams are from, if it was asked for: as `DocumentSums` gives it, documents numbered from 0. */
+  readonly documents?: Uint32Array | undefined;
 }
 
 /**
@@ -54,7 +63,10 @@ export async function withCountedTable<T>(
 ): Promise<T> {
   const { directory, maxBytes, signal } = options;
   const work = async (): Promise<T> => {
-    using file = new NgramFile(await countText(options));
+    const { listsDocuments = false, order } = options;
+    const most = maxBytes === 0 ? MOST_SUMS : Math.floor(maxBytes / SUMS_SHARE / (4 * ENTRY));
+    const sums = listsDocuments ? new DocumentSums({ order, most }) : undefined;
+    using file = new NgramFile(await countText(options, sums));
     const kind = { ...file.header, discount: DISCOUNT_BESIDE_A_MODEL };
     const build = { kind, scratch: `${directory}/table`, maxBytes, signal };
     await using table = await buildTableOnDisk(file.ngrams(), build);
@@ -62,6 +74,7 @@ export async function withCountedTable<T>(
       files: countedSourcesOf(table.directory, () => table.chunks()),
       numTokens: file.header.total,
       numBytes: countedBytes(table.directory),
+      documents: sums?.finish(),
     });
   };
   try {
@@ -72,7 +85,10 @@ export async function withCountedTable<T>(
 }
 
 /** Counts a text, each document behind the token that texts begin with, and returns the path of the counts. */
-async function countText(options: CountTextOptions): Promise<string> {
+async function countText(
+  options: CountTextOptions,
+  sums: DocumentSums | undefined,
+): Promise<string> {
   const { documents, tokenizer, tokenizerFile, vocabSize, order, directory, signal } = options;
   const start = startTokenOf(tokenizer);
   const runs = await NgramRuns.open(directory, {
@@ -82,15 +98,21 @@ async function countText(options: CountTextOptions): Promise<string> {
     signal,
     ...(options.runTokens !== undefined && { runTokens: options.runTokens }),
   });
+  let document = 0;
   for await (const { text } of documents) {
     signal?.throwIfAborted();
-    await runs.add(text, async () => {
-      const ids = await tokenizer.encode(text, { signal });
-      const withStart = new Int32Array(ids.length + 1);
-      withStart[0] = start;
-      withStart.set(ids, 1);
-      return withStart;
-    });
+    let ids: Promise<Int32Array> | undefined;
+    const encode = (): Promise<Int32Array> => (ids ??= encoded(text));
+    await runs.add(text, encode);
+    // Of what an earlier process counted nothing of this is left.
+    sums?.add(await encode(), document++);
+  }
+  async function encoded(text: string): Promise<Int32Array> {
+    const ids = await tokenizer.encode(text, { signal });
+    const withStart = new Int32Array(ids.length + 1);
+    withStart[0] = start;
+    withStart.set(ids, 1);
+    return withStart;
   }
   const path = await runs.finish();
   if (path === undefined)

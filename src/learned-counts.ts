@@ -102,7 +102,12 @@ export class LearnedCounts {
       const { counts, identity } = this.#counted(texts, base);
       const [input] = base.inputs as readonly [Memory["inputs"][number]];
       const { unigrams } = base;
-      return new GrownCounts(counts, { identity: `${identity} ${counts.length}`, input, unigrams });
+      const source = (text: number) => ({
+        scope: texts[text]!.scope,
+        document: texts[text]!.number,
+      });
+      const of = { identity: `${identity} ${counts.length}`, input, unigrams, source };
+      return new GrownCounts(counts, of);
     });
     return new BlendedCounts([...grown, ...parts]);
   }

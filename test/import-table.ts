@@ -83,6 +83,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "open-files.ts",
     "tokenizer",
   ],
+  "sources-said.ts": ["type memory"],
   "count-text.ts": ["at-rest", "checkpoint", "memory", "tokenizer", "training"],
   "build-pack.ts": [
     "checkpoint",
@@ -321,6 +322,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "type memory",
     "memory.withoutParts",
     "opened-model.ts",
+    "sources-said.ts",
     "generate-text.ts",
     "chat",
     "grammar",

@@ -9,6 +9,7 @@ import {
   type Memory,
   type MemoryInput,
   type MemoryReader,
+  type Origins,
   statesIdentity,
   type StreamWrite,
   type TableReport,
@@ -82,6 +83,10 @@ export class TaughtMemory implements Memory {
 
   get numDistributions(): number {
     return this.#base?.numDistributions ?? 0;
+  }
+
+  get origins(): readonly Origins[] {
+    return this.#base?.origins ?? [];
   }
 
   get takesHints(): boolean {

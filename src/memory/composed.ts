@@ -11,6 +11,7 @@ import {
   type MemoryInput,
   type MemoryReader,
   type MemoryUpdate,
+  type Origins,
   statesIdentity,
   type TrainableMemory,
   type TrainableReader,
@@ -48,6 +49,10 @@ export class ComposedMemory<Part extends Memory = Memory> implements Memory {
 
   get statesIdentity(): string {
     return this.parts.map(statesIdentity).join(" + ");
+  }
+
+  get origins(): readonly Origins[] {
+    return this.parts.flatMap(({ origins }) => origins ?? []);
   }
 
   get takesHints(): boolean {

@@ -41,6 +41,7 @@ export { blocksPerPosition, bucketOf, numContextsIn } from "./counted/bucket-pla
 export { indexCorpus, readCorpusIndex, type ReadCorpusIndex } from "./counted/corpus-ngrams.ts";
 export { DISCOUNT_BESIDE_A_MODEL } from "./counted/count-rows.ts";
 export { BlendedCounts } from "./counted/blended-counts.ts";
+export { DocumentsOfNgrams, DocumentSums, ENTRY } from "./counted/document-sums.ts";
 export { CountedMemory } from "./counted/counted-memory.ts";
 export { GrowingCounts, GrownCounts } from "./counted/growing-counts.ts";
 export { estimateCounts } from "./counted/estimate-bytes.ts";
@@ -63,6 +64,8 @@ export type {
   Memory,
   MemoryInput,
   MemoryReader,
+  Origin,
+  Origins,
   TokenSpan,
   TrainableMemory,
   TrainableReader,

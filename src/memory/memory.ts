@@ -93,6 +93,26 @@ export const doneLookUp: LookUp = {
   settled: () => Promise.resolve(),
 };
 
+/** Where an n-gram of what was counted is from. */
+export type Origin = {
+  /** The number of its document, from 1; of a text that a scope has learned that of its record. */
+  readonly document: number;
+  /** Whether no other has it. */
+  readonly isOnly: boolean;
+} & (
+  | {
+      readonly pack: string;
+      /** Of the corpus; the document's number is that in it. */ readonly file: string;
+    }
+  | { readonly scope: string }
+);
+
+/** Corpora of counts that know what is from where. */
+export interface Origins {
+  /** Of the longest n-gram that was counted and ends with `ids[at]`; undefined where it is unknown. */
+  originOf(ids: ArrayLike<number>, at: number): Origin | undefined;
+}
+
 export interface Memory {
   /** Names contents and view. A cached prefix may be reused only where the identity is equal. */
   readonly identity: string;
@@ -101,6 +121,8 @@ export interface Memory {
   readonly inputs: readonly MemoryInput[];
   /** Distributions over the next id that a look-up brings, for the model to weigh. Absent: none. */
   readonly numDistributions?: number;
+  /** Of its counts, as far as they know where they are from. Absent: they do not. */
+  readonly origins?: readonly Origins[];
   /** Whether `MemoryReader.hint` can make later reads faster. */
   readonly takesHints: boolean;
   /** A reader with its own scratch arrays: one for each session, batch or scorer. */

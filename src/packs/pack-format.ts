@@ -5,6 +5,8 @@
  *     __metadata__       {"engram_pack": "{\"version\":1, ...}"}, see `PackInfo`
  *     memory_counts.*    as in a model's directory
  *     memory_mixture.*   F32, of a pack that brings a reader: the weights of one model that weigh its counts
+ *     pack.documents     U32 [n, 3], if its texts say how many documents they have: which document an n-gram of N ids is from
+ *                        (`memory/counted/document-sums.ts`)
  *     pack.sha256        U8 [32], at the end: SHA-256 of all bytes of the file before it, and the pack's name among others
  *
  * Knows headers; reads and writes no files.
@@ -12,13 +14,15 @@
 import { countedTensors as counted } from "../at-rest/index.ts";
 import type { FileDType, SafetensorsHeader, TensorSpan } from "../checkpoint/index.ts";
 import { FormatError } from "../errors.ts";
-import { BLOCK_BYTES, evidenceWidth, MAX_ORDER } from "../memory/index.ts";
+import { BLOCK_BYTES, ENTRY, evidenceWidth, MAX_ORDER } from "../memory/index.ts";
 
 /** A file of the corpus. */
 export interface PackText {
   readonly name: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** How many it has; of all texts, or of none. */
+  readonly documents?: number | undefined;
 }
 
 /** What a pack says of itself. */
@@ -38,6 +42,7 @@ export interface PackInfo {
 
 export const SUM_BYTES = 32;
 export const sumName = "pack.sha256";
+export const documentsName = "pack.documents";
 export const infoName = "engram_pack";
 export const readerNames = {
   hidden: "memory_mixture.hidden.weight",
@@ -61,7 +66,12 @@ export function formatPackInfo({ reader, ...info }: PackInfo): string {
     order,
     vocab_size: vocabSize,
     vocabulary,
-    texts: texts.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
+    texts: texts.map(({ name, bytes, sha256, documents: own }) => ({
+      name,
+      bytes,
+      sha256,
+      ...(own !== undefined && { documents: own }),
+    })),
     documents,
     tokens,
     ...(reader && { reader: { model: reader.model, hidden_size: reader.hiddenSize } }),
@@ -96,7 +106,7 @@ export function parsePackHeader(header: SafetensorsHeader): PackInfo {
 }
 
 function expectedTensors(
-  { order, vocabSize, reader }: PackInfo,
+  { order, vocabSize, reader, texts }: PackInfo,
   found: ReadonlyMap<string, TensorSpan>,
 ): Map<string, { dtype: FileDType; shape: readonly number[] }> {
   const sizeOf = (name: string, least: number): number =>
@@ -115,8 +125,16 @@ function expectedTensors(
           [readerNames.evidence, { dtype: "F32", shape: [order, width] }],
           [readerNames.bias, { dtype: "F32", shape: [order] }],
         ] as const)),
+    ...(knowsDocuments(texts)
+      ? ([[documentsName, { dtype: "U32", shape: [sizeOf(documentsName, 0), ENTRY] }]] as const)
+      : []),
     [sumName, { dtype: "U8", shape: [SUM_BYTES] }],
   ]);
+}
+
+/** Whether a pack says which document its n-grams are from. */
+export function knowsDocuments(texts: readonly PackText[]): boolean {
+  return texts.length > 0 && texts.every(({ documents }) => documents !== undefined);
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -138,12 +156,17 @@ function parseInfo(text: string): PackInfo {
   if (!isDigest(vocabulary)) throw wrong("vocabulary", vocabulary, "a SHA-256");
   if (!Array.isArray(texts) || texts.length > MOST_TEXTS)
     throw wrong("texts", texts, `a list of at most ${MOST_TEXTS}`);
+  const parsed = texts.map(parseText);
+  const documents = whole(said!, "documents", {});
+  const sum = parsed.reduce((all, { documents: own = 0 }) => all + own, 0);
+  if (knowsDocuments(parsed) ? sum !== documents : sum > 0)
+    throw wrong("documents", documents, "as many as its texts have together");
   return {
     order: whole(said!, "order", { least: 2, most: MAX_ORDER }),
     vocabSize: whole(said!, "vocab_size", { least: 1, most: MOST_IDS }),
     vocabulary,
-    texts: texts.map(parseText),
-    documents: whole(said!, "documents", {}),
+    texts: parsed,
+    documents,
     tokens: whole(said!, "tokens", {}),
     ...(reader !== undefined && { reader: parseReader(reader) }),
   };
@@ -153,7 +176,14 @@ function parseText(value: unknown): PackText {
   const { name, sha256 } = recordOf(value);
   if (typeof name !== "string" || name.length > 1024) throw wrong("name", name, "a file's name");
   if (!isDigest(sha256)) throw wrong("sha256", sha256, "a SHA-256");
-  return { name, bytes: whole(recordOf(value), "bytes", {}), sha256 };
+  return {
+    name,
+    bytes: whole(recordOf(value), "bytes", {}),
+    sha256,
+    ...(recordOf(value)["documents"] !== undefined && {
+      documents: whole(recordOf(value), "documents", {}),
+    }),
+  };
 }
 
 function parseReader(value: unknown): NonNullable<PackInfo["reader"]> {

@@ -1,9 +1,10 @@
 /**
  * Which facts an answer has something of, how likely the model held what it says of them, and which keys of facts a text
- * has: from the ids of the whole text, after it was written. Knows no model.
+ * has, and which documents: from the ids of the whole text, after it was written. Knows no model.
  */
 import { type Fact, TaughtMemory } from "../facts/index.ts";
 import type { Memory } from "../memory/index.ts";
+import { type SourceSaid, sourcesSaid } from "../sources-said.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { EngramReport } from "./engram-report.ts";
 import type { EngramOptions } from "./protocol.ts";
@@ -127,12 +128,14 @@ function keysIn(ids: readonly number[], memory: Memory | undefined): KeyFound[] 
 export interface FactsTold {
   readonly facts?: readonly FactSaid[];
   readonly keys?: readonly KeyFound[];
+  readonly sources?: readonly SourceSaid[];
 }
 
 export function factsTold(options: EngramOptions | null | undefined, said: Said): FactsTold {
   return {
     ...(wantsFacts(options) && { facts: factsSaid(said) }),
     ...(options?.return.includes("keys") && { keys: keysIn(said.ids, said.memory) }),
+    ...(options?.return.includes("sources") && { sources: sourcesSaid(said) }),
   };
 }
 

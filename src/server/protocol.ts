@@ -34,7 +34,7 @@ const promptSchema = z.union(
 export interface EngramOptions {
   readonly enabled: boolean;
   readonly scale: number;
-  readonly return: readonly ("gates" | "rows" | "facts" | "keys")[];
+  readonly return: readonly ("gates" | "rows" | "facts" | "keys" | "sources")[];
   readonly scopes?: readonly string[] | undefined;
   readonly ablate?: Ablate | undefined;
   readonly packs?: readonly string[] | undefined;
@@ -47,13 +47,14 @@ const engramFields = {
     ._default(z.number().check(z.minimum(-100), z.maximum(100)), 1)
     .check(z.describe("factor for what the memory adds; 0 switches it off")),
   return: z
-    ._default(z.array(z.enum(["gates", "rows", "facts", "keys"])), [])
+    ._default(z.array(z.enum(["gates", "rows", "facts", "keys", "sources"])), [])
     .check(
       z.describe(
         "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
           "counts alone has none. Facts: those whose words or subject are in the text, what of them " +
           "the answer says, and the chance that the model gave to that (chance; null: it says something else). Keys: where words of facts are in the text, " +
-          "prompt included",
+          "prompt included. Sources: documents of packs, and texts that a scope has learned, that have n-grams of the answer, those " +
+          "with most of it first",
       ),
     ),
   scopes: z

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { generateText, promptIdsOf } from "../../generate-text.ts";
 import { loadModel } from "../../load-model.ts";
+import { sourceName, sourcesSaid } from "../../sources-said.ts";
 import { path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
@@ -22,7 +23,8 @@ export const generateCommand: Command = defineCommand({
   path: "generate",
   summary: "continue a text",
   description:
-    "Continues PROMPT with the model MODEL, and prints the text as it comes. The same seed gives the same text.",
+    "Continues PROMPT with the model MODEL, and prints the text as it comes. The same seed gives the same text. Then says " +
+    "which documents of --pack, and which texts that --scope has learned, have parts of it.",
   arguments: [modelArgument],
   options: [
     { flags: "--prompt <TEXT>", description: "the text to continue", isRequired: true },
@@ -79,10 +81,13 @@ export const generateCommand: Command = defineCommand({
       printText(step.value);
     }
     print("\n");
-    if (input.learn !== undefined) {
-      const ids = await promptIdsOf(model.tokenizer, prompt + text);
-      await model.learn({ ids, scope: input.learn });
-    }
+    const ids = await promptIdsOf(model.tokenizer, prompt + text);
+    const { length: from } = await promptIdsOf(model.tokenizer, prompt);
+    const read = memory ? model.memoryFor({ scopes }) : undefined;
+    const sources = sourcesSaid({ ids, from, memory: read });
+    for (const one of sources)
+      progress.note(`${one.tokens} tokens stand in ${sourceName(one)} (${one.only} only there)`);
+    if (input.learn !== undefined) await model.learn({ ids, scope: input.learn });
     const { finishReason, numTokens } = step.value;
     if (finishReason === "length" && numTokens < maxTokens)
       progress.note(`the model's context of ${model.config.maxPositions} tokens is full`);
@@ -93,6 +98,7 @@ export const generateCommand: Command = defineCommand({
       text,
       finishReason,
       tokens: numTokens,
+      ...(sources.length > 0 && { sources }),
       memoryReport: model.memoryReport,
     };
   },

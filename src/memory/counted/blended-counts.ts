@@ -16,6 +16,7 @@ import {
   type MemoryInput,
   type MemoryReader,
   NO_STATES,
+  type Origins,
   type TokenSpan,
 } from "../memory.ts";
 import { mergeReports, type TableReport } from "../tiers.ts";
@@ -56,6 +57,10 @@ export class BlendedCounts implements CountsPart {
         throw new InvalidConfigError(
           "counts that are read together are of one vocabulary and are read to one order",
         );
+  }
+
+  get origins(): readonly Origins[] {
+    return this.parts.flatMap(({ origins }) => origins ?? []);
   }
 
   get takesHints(): boolean {

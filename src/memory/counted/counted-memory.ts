@@ -14,6 +14,7 @@ import {
   type MemoryInput,
   type MemoryReader,
   NO_STATES,
+  type Origins,
   type TokenSpan,
 } from "../memory.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
@@ -30,6 +31,7 @@ export class CountedMemory implements Memory {
   readonly numDistributions: number;
   readonly table: CountedTable;
   readonly unigrams: Float32Array;
+  readonly origins: readonly Origins[];
 
   /**
    * `layerId`: the layer that gets the evidence as input; the number of layers stands for the output. `order`: of what is
@@ -41,9 +43,16 @@ export class CountedMemory implements Memory {
       layerId,
       identity,
       order = table.order,
-    }: { layerId: number; identity?: string | undefined; order?: number | undefined },
+      origins,
+    }: {
+      layerId: number;
+      identity?: string | undefined;
+      order?: number | undefined;
+      origins?: Origins | undefined;
+    },
   ) {
     this.table = table;
+    this.origins = origins === undefined ? [] : [origins];
     this.identity = identity ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
     this.numDistributions = order - 1;
     this.inputs = [{ layerId, width: evidenceWidth(order) }];

@@ -16,6 +16,7 @@ import {
   type MemoryInput,
   type MemoryReader,
   NO_STATES,
+  type Origins,
   type TokenSpan,
 } from "../memory.ts";
 import type { TableReport } from "../tiers.ts";
@@ -41,6 +42,8 @@ export class GrowingCounts {
   readonly vocabSize: number;
   #ids: Uint32Array;
   #length = 0;
+  /** Where each text begins. */
+  readonly #starts: number[] = [];
   /** By depth - 1: the last place before each with the same hash, and by hash the last of all; -1: none. */
   #before: Int32Array[];
   #last: Int32Array[];
@@ -66,6 +69,7 @@ export class GrowingCounts {
     for (let i = 0; i < text.length; i++) checkId(text[i]!, this.vocabSize);
     const end = this.#length + text.length + 1;
     if (end > this.#ids.length) this.#grow(2 ** Math.ceil(Math.log2(end)));
+    this.#starts.push(this.#length);
     this.#ids.set(Uint32Array.from(text), this.#length);
     this.#ids[end - 1] = BREAK;
     this.#link(this.#length, end);
@@ -93,6 +97,42 @@ export class GrowingCounts {
       if (same === depth && own[at + 1] !== BREAK) into[found++] = own[at + 1]!;
     }
     return found;
+  }
+
+  /**
+   * Which text of the first `length` places has the longest context before `ids[at]`, and that id behind it: its number, from
+   * 0, the last first; and whether no other was met that has them.
+   */
+  textOf(
+    ids: ArrayLike<number>,
+    { at, length }: { at: number; length: number },
+  ): { readonly text: number; readonly isOnly: boolean } | undefined {
+    const { depth } = this;
+    if (at < depth) return undefined;
+    const ngram = Uint32Array.from({ length: depth + 1 }, (_, i) => ids[at - depth + i]!);
+    const own = this.#ids;
+    let text: number | undefined;
+    let place = this.#last[depth - 1]![this.#hash(ngram, depth - 1, depth)]!;
+    for (let n = 0; place >= 0 && n < MOST_PLACES; place = this.#before[depth - 1]![place]!, n++) {
+      if (place >= length - 1) continue;
+      let same = 0;
+      while (same <= depth && own[place + 1 - same] === ngram[depth - same]) same++;
+      if (same <= depth) continue;
+      const of = this.#textAt(place);
+      if (text !== undefined && of !== text) return { text, isOnly: false };
+      text = of;
+    }
+    return text === undefined ? undefined : { text, isOnly: true };
+  }
+
+  #textAt(place: number): number {
+    let [from, to] = [0, this.#starts.length];
+    while (to - from > 1) {
+      const middle = (from + to) >>> 1;
+      if (this.#starts[middle]! <= place) from = middle;
+      else to = middle;
+    }
+    return from;
   }
 
   #tables(room: number): Int32Array[] {
@@ -137,14 +177,25 @@ export class GrownCounts implements CountsPart {
   readonly numDistributions: number;
   readonly vocabSize: number;
   readonly takesHints = false;
+  readonly origins: readonly Origins[];
   readonly #counts: GrowingCounts;
   readonly #length: number;
   readonly #unigrams: Float32Array;
 
-  /** `unigrams` are p_1 [V]; `input` is that of counts of one order more than their longest contexts. */
+  /** `unigrams` are p_1 [V]; `input` is that of counts of one order more than their longest contexts; `source` names its texts. */
   constructor(
     counts: GrowingCounts,
-    { identity, input, unigrams }: { identity: string; input: MemoryInput; unigrams: Float32Array },
+    {
+      identity,
+      input,
+      unigrams,
+      source,
+    }: {
+      identity: string;
+      input: MemoryInput;
+      unigrams: Float32Array;
+      source?: (text: number) => { readonly scope: string; readonly document: number };
+    },
   ) {
     this.#counts = counts;
     this.#length = counts.length;
@@ -153,6 +204,12 @@ export class GrownCounts implements CountsPart {
     this.numDistributions = counts.depth;
     this.vocabSize = counts.vocabSize;
     this.#unigrams = unigrams;
+    const { length } = counts;
+    const originOf: Origins["originOf"] = (ids, at) => {
+      const found = counts.textOf(ids, { at, length });
+      return found && { ...source!(found.text), isOnly: found.isOnly };
+    };
+    this.origins = source === undefined ? [] : [{ originOf }];
   }
 
   reader(): MemoryReader {

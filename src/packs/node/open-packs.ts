@@ -5,9 +5,16 @@
 import { basename } from "node:path";
 import { DisposalStack } from "../../disposal-stack.ts";
 import { InvalidConfigError, RequestError } from "../../errors.ts";
-import { BlendedCounts, CountedMemory, type Memory, withVocabulary } from "../../memory/index.ts";
+import {
+  BlendedCounts,
+  CountedMemory,
+  type DocumentsOfNgrams,
+  type Memory,
+  type Origins,
+  withVocabulary,
+} from "../../memory/index.ts";
 import type { ModelPacks, PackUse } from "../model-packs.ts";
-import type { ReaderWeights } from "../pack-format.ts";
+import type { PackInfo, ReaderWeights } from "../pack-format.ts";
 import { PackFile } from "./pack-file.ts";
 
 /** Opens packs by their paths; a pack is called by its file's name, without ".pack". Throws `InvalidConfigError`. */
@@ -55,6 +62,27 @@ function checkVocabulary(
     throw new InvalidConfigError(
       `${path} counts ${info.vocabSize} ids, the model has ${vocabSize}; build it again with engram pack build`,
     );
+}
+
+/** The documents of a pack by their files, each counted from one. */
+function originsOf(
+  pack: string,
+  { info: { texts }, documents }: { info: PackInfo; documents: DocumentsOfNgrams | undefined },
+): Origins | undefined {
+  if (documents === undefined) return undefined;
+  return {
+    originOf(ids, at) {
+      const found = documents.find(ids, at);
+      if (found === undefined) return undefined;
+      let { document } = found;
+      for (const { name, documents: own } of texts) {
+        if (document < own!)
+          return { pack, file: name, document: document + 1, isOnly: found.isOnly };
+        document -= own!;
+      }
+      return undefined;
+    },
+  };
 }
 
 class Packs implements ModelPacks {
@@ -107,7 +135,12 @@ class Packs implements ModelPacks {
       const table = withVocabulary(pack.table, vocabSize);
       this.#counts.set(
         name,
-        new CountedMemory(table, { layerId, order, identity: `pack ${pack.id}` }),
+        new CountedMemory(table, {
+          layerId,
+          order,
+          identity: `pack ${pack.id}`,
+          origins: originsOf(name, { info: file.info, documents: pack.documents }),
+        }),
       );
       if (file === this.#reader) reader = pack.reader;
     }

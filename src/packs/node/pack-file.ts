@@ -18,10 +18,13 @@ import {
   BLOCK_BYTES,
   checkDirectory,
   type CountedTable,
+  DocumentsOfNgrams,
+  ENTRY,
   numContextsIn,
   openRamStore,
 } from "../../memory/index.ts";
 import {
+  documentsName,
   formatPackInfo,
   infoName,
   isPackHeader,
@@ -43,11 +46,14 @@ export async function writePack(
     info,
     counts,
     reader,
+    documents,
   }: {
     info: PackInfo;
     /** As `countedSourcesOf` has them. */
     counts: readonly TensorSource[];
     reader?: ReaderWeights | undefined;
+    /** Which document n-grams are from, where the texts say how many they have: as `DocumentSums` gives it. */
+    documents?: Uint32Array | undefined;
   },
 ): Promise<string> {
   const { order } = info;
@@ -61,8 +67,17 @@ export async function writePack(
       data,
     ),
   );
+  const origins =
+    documents === undefined
+      ? []
+      : [
+          tensorSource(
+            { name: documentsName, dtype: "U32", shape: [documents.length / ENTRY, ENTRY] },
+            documents,
+          ),
+        ];
   const hash = createHash("sha256");
-  const summed = [...counts, ...weights].map((source) => ({
+  const summed = [...counts, ...weights, ...origins].map((source) => ({
     ...source,
     async *chunks() {
       for await (const chunk of source.chunks()) {
@@ -83,7 +98,11 @@ export async function writePack(
       return [digest];
     },
   };
-  const metadata = { [infoName]: formatPackInfo(info) };
+  // Either both or none: what the texts say, and the list.
+  const texts = info.texts.map((text) =>
+    documents === undefined ? { ...text, documents: undefined } : text,
+  );
+  const metadata = { [infoName]: formatPackInfo({ ...info, texts }) };
   hash.update(layoutFile([...summed, sum], metadata).bytes);
   await writeSafetensors(path, [...summed, sum], metadata);
   return id;
@@ -191,8 +210,12 @@ export class PackFile {
       unigrams: new Uint32Array(small.get(counted.unigrams)!.buffer),
       discounts: new Float64Array(small.get(counted.discounts)!.buffer),
     };
+    const entries = small.get(documentsName);
+    let documents: DocumentsOfNgrams | undefined;
     try {
       checkDirectory(directory, numRows * BLOCK_BYTES);
+      if (entries !== undefined)
+        documents = new DocumentsOfNgrams(new Uint32Array(entries.buffer), this.info);
     } catch (cause) {
       if (!(cause instanceof FormatError)) throw cause;
       throw new FormatError(`${this.path}: ${cause.message}`, { cause });
@@ -202,6 +225,7 @@ export class PackFile {
     return {
       id: digest.toString("hex"),
       table: { ...directory, buckets },
+      documents,
       reader: this.info.reader && {
         hidden: numbers("hidden"),
         evidence: numbers("evidence"),
@@ -223,5 +247,7 @@ export interface ReadPack {
   /** Its sum, in hexadecimal. */
   readonly id: string;
   readonly table: CountedTable;
+  /** Which of its documents n-grams are from; undefined where it does not say. */
+  readonly documents: DocumentsOfNgrams | undefined;
   readonly reader: ReaderWeights | undefined;
 }

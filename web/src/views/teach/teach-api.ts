@@ -96,7 +96,7 @@ interface Completions {
       readonly token_logprobs: readonly (number | null)[];
       readonly text_offset: readonly number[];
     } | null;
-    readonly engram?: { readonly keys?: readonly Key[] };
+    readonly engram?: { readonly keys?: readonly Key[]; readonly sources?: readonly Source[] };
   }[];
   readonly usage: { readonly prompt_tokens: number };
 }
@@ -140,22 +140,33 @@ export async function readTexts(
   });
 }
 
-/** What the model writes after a text, always taking the likeliest token. */
+/** A document of a pack, or a text that a scope has learned, that has some of what was written. */
+export interface Source {
+  readonly pack?: string;
+  readonly file?: string;
+  readonly scope?: string;
+  readonly document: number;
+  /** Tokens that stand there behind those before them. */
+  readonly tokens: number;
+}
+
+/** What the model writes after a text, always taking the likeliest token, and where parts of it stand. */
 export async function writeAfter(
   text: string,
   { scopes, maxTokens, signal }: { scopes: Scopes; maxTokens: number } & CallOptions,
-): Promise<string> {
+): Promise<{ text: string; sources: readonly Source[] }> {
   const { choices } = await postJson<Completions>(
     "v1/completions",
     {
       prompt: text,
       max_tokens: maxTokens,
       temperature: 0,
-      ...(scopes && { engram: { scopes } }),
+      engram: { return: ["sources"], ...(scopes && { scopes }) },
     },
     { signal },
   );
-  return choices[0]!.text;
+  const [{ text: written, engram }] = choices as readonly [Completions["choices"][number]];
+  return { text: written, sources: engram?.sources ?? [] };
 }
 
 /** As the server joins them: by a space where both would else be one word. */

@@ -11,6 +11,7 @@ import {
   type Heard,
   listFacts,
   readTexts,
+  type Source,
   type Taught,
   teachFact,
   writeAfter,
@@ -36,6 +37,8 @@ export interface Tried {
 export interface Written {
   readonly before: string;
   readonly after: string;
+  /** Where parts of `after` stand. */
+  readonly sources: readonly Source[];
 }
 
 const empty: Draft = { prompt: "", completion: "", subject: "", scope: "", source: "" };
@@ -244,7 +247,7 @@ class Teaching {
           writeAfter(prompt, { scopes: seen, maxTokens: numWritten, signal }),
         ),
       );
-      this.written = { before: was!, after: is! };
+      this.written = { before: was!.text, after: is!.text, sources: is!.sources };
     } catch (error) {
       if (isAbort(error)) return;
       this.tried = [];
