@@ -12,6 +12,7 @@ import {
   type Distributions,
   joinLookUps,
   type LookUp,
+  lookUpAtOnce,
   type Memory,
   type MemoryInput,
   type MemoryReader,
@@ -143,41 +144,25 @@ class BlendedReader implements MemoryReader {
     );
     const joined = joinLookUps(lookUps);
     const place = into.get(layerId);
-    let isDone = false;
     const finish = (): void => {
-      if (isDone) return;
-      isDone = true;
       const losses = blend.weigh();
       const reach = LOOK_BACK + this.#memory.numDistributions;
       this.#kept = at.texts.map((text, i) => endOf(text, { losses: losses[i]!, reach }));
       if (place !== undefined) blend.describe(evidence, width, place);
     };
-    if (joined.isDone) finish();
-    const all = async (): Promise<void> => {
-      await joined.all();
-      finish();
-    };
-    let reading: Promise<void> | undefined;
-    const begin = (): void => {
-      if (isDone || reading !== undefined) return;
-      reading = all();
-      reading.catch(() => undefined);
-    };
-    return {
-      numRows: joined.numRows,
-      get isDone() {
-        return isDone;
-      },
+    const { isDone, numRows } = joined;
+    if (isDone) finish();
+    return lookUpAtOnce({
+      numRows,
       distributions: blend,
-      begin,
-      hasArrived: (layer) => layer !== layerId || isDone,
-      arrival: (layer) => (layer !== layerId || isDone ? Promise.resolve() : reading!),
-      all: async () => {
-        begin();
-        await reading;
-      },
-      settled: async () => void (await Promise.allSettled([reading])),
-    };
+      layerId,
+      ...(!isDone && {
+        read: async () => {
+          await joined.all();
+          finish();
+        },
+      }),
+    });
   }
 
   hint(addresses: Addresses): void {

@@ -10,6 +10,7 @@ import {
   type Addresses,
   type Distributions,
   type LookUp,
+  lookUpAtOnce,
   type Memory,
   type MemoryInput,
   type MemoryReader,
@@ -163,39 +164,25 @@ export class CountedReader implements MemoryReader {
         buckets.readNow?.(Uint32Array.from(blocks), this.#room(counts, blocks.length)) !== true
       );
     });
-    let isDone = missing.length === 0;
-    let reading: Promise<void> | undefined;
     const finish = (): void => {
       rows.find(wanted, this.#bytes);
       if (evidence !== undefined) rows.describe(evidence, width);
-      isDone = true;
     };
-    if (isDone) finish();
-    const begin = (): void => {
-      if (isDone || reading !== undefined) return;
-      reading = Promise.all(
-        missing.map(([counts, { blocks }]) =>
-          counts.table.buckets.read(Uint32Array.from(blocks), this.#room(counts, blocks.length)),
-        ),
-      ).then(finish);
-      // Whoever awaits it gets the failure. If nobody does, it must not be an unhandled rejection.
-      reading.catch(() => undefined);
-    };
-    return {
+    if (missing.length === 0) finish();
+    return lookUpAtOnce({
       numRows: [...wanted.values()].reduce((sum, { blocks }) => sum + blocks.length, 0),
-      get isDone() {
-        return isDone;
-      },
       distributions: rows,
-      begin,
-      hasArrived: (layer) => layer !== layerId || isDone,
-      arrival: (layer) => (layer !== layerId || isDone ? Promise.resolve() : reading!),
-      all: async () => {
-        begin();
-        await reading;
-      },
-      settled: async () => void (await Promise.allSettled([reading])),
-    };
+      layerId,
+      ...(missing.length > 0 && {
+        read: async () => {
+          const reads = missing.map(([counts, { blocks }]) =>
+            counts.table.buckets.read(Uint32Array.from(blocks), this.#room(counts, blocks.length)),
+          );
+          await Promise.all(reads);
+          finish();
+        },
+      }),
+    });
   }
 
   hint(addresses: Addresses): void {
