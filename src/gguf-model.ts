@@ -15,7 +15,12 @@ import {
 } from "./checkpoint/index.ts";
 import { FormatError, InvalidConfigError, RequestError } from "./errors.ts";
 import { ggufConfigJson, type GgufPart, ggufParts } from "./model/index.ts";
-import { ggufTokenizerJson } from "./tokenizer/index.ts";
+import {
+  ggufTokenizerFile,
+  ggufTokenizerJson,
+  type GgufSettings,
+  type TokenizerSource,
+} from "./tokenizer/index.ts";
 
 /** Divisors of rotary frequencies, which are settings in all but name. */
 const ropeFactorsName = "rope_freqs.weight";
@@ -86,8 +91,16 @@ export class GgufModel implements ModelFiles {
   }
 
   async tokenizer(): Promise<string> {
+    return this.#vocabulary(ggufTokenizerJson);
+  }
+
+  tokenizerFile(): TokenizerSource | undefined {
+    return this.#vocabulary(ggufTokenizerFile);
+  }
+
+  #vocabulary<T>(read: (settings: GgufSettings) => T): T {
     try {
-      return ggufTokenizerJson(this.#file.header.metadata);
+      return read(this.#file.header.metadata);
     } catch (cause) {
       throw named(this.path, cause);
     }

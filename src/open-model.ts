@@ -32,7 +32,7 @@ import {
   readWeights,
   weightBytes,
 } from "./model-weights.ts";
-import { openModelFiles } from "./open-files.ts";
+import { type FilesOfModel, openModelFiles } from "./open-files.ts";
 import { Model } from "./opened-model.ts";
 import type { ModelPacks } from "./packs/index.ts";
 import type { Backend, Values } from "./tensor/index.ts";
@@ -244,13 +244,13 @@ function asItIs(store: RowStore): RowStore {
 }
 
 async function readTokenizer(
-  files: ModelFiles,
+  files: FilesOfModel,
   { config, startWorker }: { config: ModelConfig; startWorker: StartWorker },
 ): Promise<Tokenizer> {
-  const text = await files.tokenizer();
-  if (text === undefined)
+  const source = files.tokenizerFile?.() ?? (await files.tokenizer());
+  if (source === undefined)
     throw new FormatError(`${files.path}: tokenizer.json is missing; the model is not complete`);
-  return openTokenizer(text, { startWorker, ...tokenizerSettings(files, config) });
+  return openTokenizer(source, { startWorker, ...tokenizerSettings(files, config) });
 }
 
 function prepareMemory(

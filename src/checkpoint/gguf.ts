@@ -175,9 +175,7 @@ function readValue(at: Cursor, key: string): GgufValue {
   const least = element === STRING ? 8 : (numberTypes[element]?.prototype.BYTES_PER_ELEMENT ?? 1);
   const count = at.count(`elements of "${key}"`, least);
   if (element !== STRING) return readNumbers(at, { type: element, count, key });
-  const texts: string[] = [];
-  for (let i = 0; i < count; i++) texts.push(at.text(`element ${i} of "${key}"`));
-  return texts;
+  return at.texts(count, (i) => `element ${i} of "${key}"`);
 }
 
 function readNumbers(
@@ -258,6 +256,19 @@ class Cursor {
     return Number(value);
   }
 
+  /** As `count` of bytes. Most are small, and few are said. */
+  #length(what: () => string): number {
+    const at = this.position;
+    if (at + 8 <= this.#bytes.length && this.#view.getUint32(at + 4, true) === 0) {
+      const length = this.#view.getUint32(at, true);
+      if (length <= this.#fileBytes - at - 8) {
+        this.position = at + 8;
+        return length;
+      }
+    }
+    return this.count(what(), 1);
+  }
+
   /** A number of things of at least `least` bytes each. */
   count(what: string, least: number): number {
     const count = this.u64(`the number of ${what}`);
@@ -277,6 +288,49 @@ class Cursor {
     } catch (cause) {
       throw new FormatError(`${what} is not UTF-8`, { cause });
     }
+  }
+
+  /** As `count` calls of `text` would read them: a vocabulary has a hundred thousand. */
+  texts(count: number, what: (i: number) => string): string[] {
+    const begin = this.position;
+    const starts = new Uint32Array(count + 1);
+    let size = 0;
+    for (let i = 0; i < count; i++) {
+      const length = this.#length(() => `bytes of ${what(i)}`);
+      size += length;
+      this.#take(length);
+      starts[i + 1] = size;
+    }
+    const all = new Uint8Array(size);
+    // In UTF-16 units, like the text of all.
+    const ends = new Uint32Array(count);
+    let isWhole = true;
+    let units = 0;
+    for (let i = 0, at = begin; i < count; i++) {
+      at += 8;
+      const end = at + starts[i + 1]! - starts[i]!;
+      // One that begins inside a character cannot be UTF-8, though the text of all may be.
+      isWhole &&= at === end || (this.#bytes[at]! & 0xc0) !== 0x80;
+      for (let to = starts[i]!; at < end; at++, to++) {
+        const byte = this.#bytes[at]!;
+        all[to] = byte;
+        units += byte >= 0xf0 ? 2 : (byte & 0xc0) === 0x80 ? 0 : 1;
+      }
+      ends[i] = units;
+    }
+    let text: string | undefined;
+    try {
+      if (isWhole) text = this.#decoder.decode(all);
+    } catch {
+      // Which one is not, is found below.
+    }
+    if (text === undefined) {
+      this.position = begin;
+      return Array.from({ length: count }, (_, i) => this.text(what(i)));
+    }
+    const texts: string[] = [];
+    for (let i = 0; i < count; i++) texts.push(text.slice(ends[i - 1] ?? 0, ends[i]));
+    return texts;
   }
 
   copy(length: number): ArrayBuffer {

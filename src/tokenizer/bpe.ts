@@ -25,8 +25,12 @@ export interface BpeModel {
 /**
  * Throws FormatError if a merge names or makes a token that is not there. A byte without a token is left out, as the
  * Rust library does (SmolLM2's vocabulary has none for 21 of them); where merges are "by-id", it is an error, too.
+ * `vocab`: the id of each token by its text, where there is such a table.
  */
-export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
+export function buildBpeModel(
+  definition: TokenizerDefinition,
+  vocab?: ReadonlyMap<string, number>,
+): BpeModel {
   const { tokens, merges, addedTokens } = definition;
   if (tokens.length > MAX_RANKS || merges.length / 2 > MAX_RANKS) {
     throw new FormatError(
@@ -34,18 +38,10 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
     );
   }
   const added = new Set(addedTokens.map(({ id }) => id));
-  const idOf = (isWanted: (token: string) => boolean): Map<string, number> => {
-    const found = new Map<string, number>();
-    // An added token may have the text of an ordinary one. Then merges make only the ordinary one.
-    for (const { text, id } of addedTokens) if (isWanted(text)) found.set(text, id);
-    for (const [id, token] of tokens.entries())
-      if (token !== "" && isWanted(token) && !added.has(id)) found.set(token, id);
-    return found;
-  };
-  const idOfChar = idOf((token) => token.length === 1);
+  const idOf = vocab ?? idsOf(definition, added);
   const byteIds = new Int32Array(256);
   for (let byte = 0; byte < 256; byte++) {
-    const id = idOfChar.get(alphabetChar(byte));
+    const id = idOf.get(alphabetChar(byte));
     if (id === undefined && merges === "by-id") {
       throw new FormatError(
         `Expected a token for each of the 256 bytes, found none for byte ${byte} ` +
@@ -59,18 +55,15 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
   }
   const pairs = new PairTable(merges.length / 2);
   const mergedOf = new Int32Array(merges.length / 2);
-  let idOfAny: Map<string, number> | undefined;
   let last = -1;
   for (let rank = 0; rank < mergedOf.length; rank++) {
     const left = merges[rank * 2]!;
     const right = merges[rank * 2 + 1]!;
-    // Trainers number tokens as merges make them, so most are the one behind the last: a table of all is seldom needed.
+    // Trainers number tokens as merges make them, so most are the one behind the last.
     const next = last + 1;
     let merged: number | undefined = next;
-    if (added.has(next) || !isJoined(tokens[next], tokens[left]!, tokens[right]!)) {
-      idOfAny ??= idOf(() => true);
-      merged = idOfAny.get(`${tokens[left]}${tokens[right]}`);
-    }
+    if (added.has(next) || !isJoined(tokens[next], tokens[left]!, tokens[right]!))
+      merged = idOf.get(`${tokens[left]}${tokens[right]}`);
     if (merged === undefined) {
       throw new FormatError(
         `Merge ${rank} (${JSON.stringify(tokens[left])} + ${JSON.stringify(tokens[right])}) makes a ` +
@@ -81,6 +74,17 @@ export function buildBpeModel(definition: TokenizerDefinition): BpeModel {
     pairs.set(left, right, rank);
   }
   return { byteIds, pairs, mergedOf };
+}
+
+function idsOf(
+  { tokens, addedTokens }: TokenizerDefinition,
+  added: ReadonlySet<number>,
+): Map<string, number> {
+  // An added token may have the text of an ordinary one. Then merges make only the ordinary one.
+  const found = new Map(addedTokens.map(({ text, id }) => [text, id]));
+  for (const [id, token] of tokens.entries())
+    if (token !== "" && !added.has(id)) found.set(token, id);
+  return found;
 }
 
 function isJoined(token: string | undefined, left: string, right: string): boolean {

@@ -60,10 +60,18 @@ export function unspellBytes(spelling: string): Uint8Array | undefined {
   return bytes;
 }
 
+/** Writes the bytes that a token stands for into `bytes` from `at` on, where they have room, and returns how many. */
+export type WriteToken = (token: string, bytes: Uint8Array, at: number) => number;
+
 /**
  * The bytes a token decodes to. A token string with any character outside the alphabet is its own
  * text, as in the byte-level decoder of the Rust `tokenizers`; special tokens follow the same rule.
  */
-export function bytesOfToken(token: string): Uint8Array {
-  return unspellBytes(token) ?? ENCODER.encode(token);
-}
+export const writeToken: WriteToken = (token, bytes, at) => {
+  for (let i = 0; i < token.length; i++) {
+    const byte = BYTE_OF_CODE[token.charCodeAt(i)] ?? -1;
+    if (byte < 0) return ENCODER.encodeInto(token, bytes.subarray(at)).written;
+    bytes[at + i] = byte;
+  }
+  return token.length;
+};

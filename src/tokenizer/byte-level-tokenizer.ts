@@ -23,10 +23,15 @@ export interface CreateTokenizerOptions {
   readonly bounds?: Partial<TextBounds> | undefined;
 }
 
+export interface ReadOptions extends CreateTokenizerOptions {
+  /** The id of each token by its text, where whoever read them has such a table. */
+  readonly vocab?: ReadonlyMap<string, number>;
+}
+
 /** Throws FormatError if the definition contradicts itself. */
 export async function createTokenizer(
   definition: TokenizerDefinition,
-  options: CreateTokenizerOptions = {},
+  options: ReadOptions = {},
 ): Promise<DirectTokenizer> {
   const { splits } = definition;
   const split = splits === undefined ? undefined : await buildSplitter(splits);
@@ -49,7 +54,7 @@ class ByteLevelTokenizer implements DirectTokenizer {
 
   constructor(
     definition: TokenizerDefinition,
-    { eosToken, bounds, split }: CreateTokenizerOptions & { split: Splitter | undefined },
+    { eosToken, bounds, vocab, split }: ReadOptions & { split: Splitter | undefined },
   ) {
     const { tokens, addedTokens } = definition;
     this.#tokens = tokens;
@@ -73,7 +78,7 @@ class ByteLevelTokenizer implements DirectTokenizer {
       this.#split = refuse;
       this.#encodePiece = refuse;
     } else {
-      const encoder = new PieceEncoder(definition);
+      const encoder = new PieceEncoder(definition, vocab);
       this.#split = split;
       this.#encodePiece = (piece) => encoder.encode(piece, this.#ids);
     }

@@ -1,7 +1,9 @@
 /** The task of a tokenizer's worker: parse its file once, then encode texts. Knows no threads. */
 import type { Tasks } from "../worker/index.ts";
 import { InvariantError } from "../errors.ts";
-import { parseTokenizerJson } from "./tokenizer-json.ts";
+import { createTokenizer } from "./byte-level-tokenizer.ts";
+import type { TokenizerDefinition } from "./definition.ts";
+import { parseTokenizerJson, type TokenizerSource } from "./tokenizer-json.ts";
 import type { DirectTokenizer, EncodeOptions } from "./tokenizer.ts";
 
 export interface EncodeTask extends Pick<EncodeOptions, "allowSpecial" | "literals"> {
@@ -11,8 +13,9 @@ export interface EncodeTask extends Pick<EncodeOptions, "allowSpecial" | "litera
 export function encodeTasks(): Tasks {
   let tokenizer: DirectTokenizer | undefined;
   return {
-    async read(json: string) {
-      tokenizer = await parseTokenizerJson(json);
+    async read(from: TokenizerSource | TokenizerDefinition) {
+      const isDefinition = typeof from === "object" && "splits" in from;
+      tokenizer = await (isDefinition ? createTokenizer(from) : parseTokenizerJson(from));
     },
     encode({ text, ...options }: EncodeTask) {
       if (tokenizer === undefined) throw new InvariantError("asked to encode before to read");

@@ -7,6 +7,7 @@ import { alphabetChar } from "./byte-alphabet.ts";
 import { parseGpt2Definition } from "./gpt2-files.ts";
 import {
   type DirectTokenizer,
+  ggufTokenizerFile,
   ggufTokenizerJson,
   parseTiktokenDefinition,
   parseTokenizerJson,
@@ -14,6 +15,7 @@ import {
   type TokenizerDefinition,
   toTokenizerJson,
 } from "./index.ts";
+import { readTokenizerFile } from "./tokenizer-file.ts";
 
 const GOLDEN = new URL("../../test/golden/tokenizer/", import.meta.url);
 const DATA = process.env["ENGRAM_DATA"] ?? fileURLToPath(new URL("../../data", import.meta.url));
@@ -72,8 +74,9 @@ test(
       encoder: read("gpt2/encoder.json"),
       merges: read("gpt2/vocab.bpe"),
     });
-    const json = ggufTokenizerJson(byteLevelSettings(definition, "gpt-2"));
-    assertVectors(await parseTokenizerJson(json), golden("gpt-2.out"));
+    const settings = byteLevelSettings(definition, "gpt-2");
+    assertVectors(await parseTokenizerJson(ggufTokenizerJson(settings)), golden("gpt-2.out"));
+    assertVectors(await parseTokenizerJson(ggufTokenizerFile(settings)!), golden("gpt-2.out"));
   },
 );
 
@@ -146,6 +149,28 @@ test("types of tokens: control ones are special, user-defined ones always found,
   assert.deepEqual([...tokenizer.encode("<s>abc", { allowSpecial: true })], [258, 257]);
   assert.equal(tokenizer.encode("<s>").length, 3);
   assert.equal(tokenizer.encode("[PAD]").length, 5);
+});
+
+test("read without its text, a vocabulary is what its text says", () => {
+  for (const settings of [tiny(), tiny({ pre: "qwen2", add_eos_token: true })]) {
+    const { json, model, idOf, ...rest } = ggufTokenizerFile(settings)!;
+    const written = readTokenizerFile(ggufTokenizerJson(settings));
+    const { vocab, ...ofModel } = written.model;
+    assert.deepEqual({ ...model, vocab: undefined }, { ...ofModel, vocab: undefined });
+    assert.ok(vocab !== null);
+    assert.deepEqual(idOf, written.idOf);
+    assert.deepEqual({ ...json, model: undefined }, { ...written.json, model: undefined });
+    assert.deepEqual(rest, {
+      normalizer: written.normalizer,
+      preTokenizer: written.preTokenizer,
+      decoder: written.decoder,
+      tokens: written.tokens,
+      merges: written.merges,
+      addedTokens: written.addedTokens,
+    });
+  }
+  assert.equal(ggufTokenizerFile(settingsOf(sentencePieceSettings)), undefined);
+  assert.throws(() => ggufTokenizerFile(tiny({ merges: ["a nothing"] })), /names "nothing"/);
 });
 
 for (const [what, more, begin, end] of [

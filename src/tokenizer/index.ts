@@ -17,6 +17,7 @@ export {
   parseTokenizerJson,
   type ReadTokenizerOptions,
   tokenizerDigest,
+  type TokenizerSource,
   toTokenizerJson,
 } from "./tokenizer-json.ts";
 export {
@@ -28,7 +29,7 @@ export {
 } from "./pretokenize.ts";
 export { parseSpecialTokens, parseTiktoken, parseTiktokenDefinition } from "./tiktoken.ts";
 export type { TiktokenOptions } from "./tiktoken.ts";
-export { ggufTokenizerJson, type GgufSettings } from "./gguf-tokenizer.ts";
+export { ggufTokenizerFile, ggufTokenizerJson, type GgufSettings } from "./gguf-tokenizer.ts";
 export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
 export type { Gpt2Files } from "./gpt2-files.ts";
 export { spellBytes } from "./byte-alphabet.ts";

@@ -7,6 +7,7 @@
  */
 import { FormatError, RequestError } from "../errors.ts";
 import { AddedTokens } from "./added-tokens.ts";
+import type { WriteToken } from "./byte-alphabet.ts";
 import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
 import { type AddedToken, findEndOfDocument } from "./definition.ts";
 import { loadLibrary } from "./library.ts";
@@ -98,7 +99,7 @@ class LibraryBackedVocabulary implements Vocabulary {
     const specialIds = new Set(special.map(({ id }) => id));
     this.#bytes = this.#joinsBytes
       ? new TokenBytes(file.tokens, specialIds)
-      : new TokenBytes(file.tokens, specialIds, bytesOfPiece);
+      : new TokenBytes(file.tokens, specialIds, writePiece);
     const withoutPatterns = { ...file.json, normalizer: null, pre_tokenizer: null };
     this.#decoder = build(library, { ...file, json: withoutPatterns }, file.addedTokens);
   }
@@ -185,12 +186,13 @@ class LibraryBackedTokenizer extends LibraryBackedVocabulary implements DirectTo
 }
 
 /** Only for pieces outside byte-level vocabularies: `<0x0A>` is a byte, U+2581 stands for a space. */
-function bytesOfPiece(token: string): Uint8Array {
+const writePiece: WriteToken = (token, bytes, at) => {
   const hex = /^<0x([0-9A-F]{2})>$/.exec(token)?.[1];
-  return hex === undefined
-    ? ENCODER.encode(token.replaceAll("\u2581", " "))
-    : Uint8Array.of(Number.parseInt(hex, 16));
-}
+  if (hex === undefined)
+    return ENCODER.encodeInto(token.replaceAll("\u2581", " "), bytes.subarray(at)).written;
+  bytes[at] = Number.parseInt(hex, 16);
+  return 1;
+};
 
 function build(
   library: LibraryModule,

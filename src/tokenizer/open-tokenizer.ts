@@ -7,7 +7,11 @@ import { nextTurn } from "../next-turn.ts";
 import { type LazyWorker, type StartWorker, workerWhenNeeded } from "../worker/index.ts";
 import { hasBoundedCost } from "./bounded-cost.ts";
 import type { EncodeTask } from "./encode-task.ts";
-import { parseVocabulary, type ReadTokenizerOptions } from "./tokenizer-json.ts";
+import {
+  parseVocabulary,
+  type ReadTokenizerOptions,
+  type TokenizerSource,
+} from "./tokenizer-json.ts";
 import type {
   DirectTokenizer,
   EncodeOptions,
@@ -35,7 +39,7 @@ const limit = { text: 5000, unit: 0.01 };
 
 /** Throws `FormatError`, and nothing else, for text that is not a tokenizer.json or that contradicts itself. */
 export async function openTokenizer(
-  json: string,
+  json: TokenizerSource,
   options: OpenTokenizerOptions,
 ): Promise<Tokenizer> {
   const { startWorker, ...others } = options;
@@ -45,7 +49,8 @@ export async function openTokenizer(
     direct: isBounded ? byteLevel.direct : undefined,
     makeWorker: () =>
       workerWhenNeeded(startWorker, {
-        first: { task: "read", input: json },
+        // A definition is smaller than the text, which nobody needs any more.
+        first: { task: "read", input: byteLevel?.definition ?? json },
         // The caller limits the number of texts.
         maxWaiting: Infinity,
       }),

@@ -17,8 +17,8 @@ export class PieceEncoder {
   readonly #utf8 = new Uint8Array(1 << 12);
 
   /** Throws FormatError if the definition contradicts itself. */
-  constructor(definition: TokenizerDefinition) {
-    this.#merger = new BpeMerger(buildBpeModel(definition));
+  constructor(definition: TokenizerDefinition, vocab?: ReadonlyMap<string, number>) {
+    this.#merger = new BpeMerger(buildBpeModel(definition, vocab));
     if (definition.ignoreMerges !== true) return;
     const added = new Set(definition.addedTokens.map(({ id }) => id));
     this.#wholePieces = new Map(

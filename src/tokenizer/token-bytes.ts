@@ -4,7 +4,7 @@
  * TextDecoder. Knows nothing of encoding.
  */
 import { RequestError } from "../errors.ts";
-import { bytesOfToken } from "./byte-alphabet.ts";
+import { writeToken, type WriteToken } from "./byte-alphabet.ts";
 import type { StreamDecoder } from "./tokenizer.ts";
 
 export class TokenBytes {
@@ -20,16 +20,21 @@ export class TokenBytes {
   constructor(
     tokens: readonly string[],
     special: ReadonlySet<number>,
-    bytesOf: (token: string) => Uint8Array = bytesOfToken,
+    write: WriteToken = writeToken,
   ) {
     this.#special = special;
-    const parts = tokens.map((token) => bytesOf(token));
-    this.longest = parts.reduce((most, { length }) => Math.max(most, length), 1);
-    this.#starts = new Int32Array(tokens.length + 1);
-    for (const [id, part] of parts.entries())
-      this.#starts[id + 1] = this.#starts[id]! + part.length;
-    this.#bytes = new Uint8Array(this.#starts[tokens.length]!);
-    for (const [id, part] of parts.entries()) this.#bytes.set(part, this.#starts[id]!);
+    const starts = new Int32Array(tokens.length + 1);
+    // UTF-8 takes at most three bytes for a UTF-16 unit.
+    const bytes = new Uint8Array(tokens.reduce((sum, { length }) => sum + 3 * length, 0));
+    let [end, longest] = [0, 1];
+    for (let id = 0; id < tokens.length; id++) {
+      const length = write(tokens[id]!, bytes, end);
+      longest = Math.max(longest, length);
+      starts[id + 1] = end += length;
+    }
+    this.longest = longest;
+    this.#starts = starts;
+    this.#bytes = bytes.slice(0, end);
   }
 
   /** A copy of the id's bytes. Throws RequestError if there is no such id. */

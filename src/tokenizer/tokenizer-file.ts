@@ -16,6 +16,7 @@ export interface TokenizerFile {
   readonly decoder: Json | undefined;
   /** All tokens by id, with the added ones; "" for an unused id. */
   readonly tokens: readonly string[];
+  /** The id of each token by its text, those of added ones too. */
   readonly idOf: ReadonlyMap<string, number>;
   /** Pairs of ids, first merged first; undefined where the model has no merges. */
   readonly merges: Int32Array | undefined;
@@ -35,7 +36,14 @@ export function readTokenizerFile(text: string): TokenizerFile {
       `Expected a tokenizer.json of at most ${MAX_FILE_LENGTH} characters, got ${text.length}.`,
     );
   }
-  const json = parseJsonObject(text, "tokenizer.json");
+  return checkedFile(parseJsonObject(text, "tokenizer.json"), readVocab);
+}
+
+/** Parsed contents; `vocabOf` reads the ids of the model's tokens. Throws as `readTokenizerFile` does. */
+export function checkedFile(
+  json: Json,
+  vocabOf: (vocab: unknown) => Map<string, number>,
+): TokenizerFile {
   const model = optionalObject(json["model"], "model");
   if (model === undefined) {
     throw new FormatError(
@@ -49,7 +57,7 @@ export function readTokenizerFile(text: string): TokenizerFile {
       `Expected model type BPE, WordPiece or Unigram in tokenizer.json, got ${JSON.stringify(type)}.`,
     );
   }
-  const idOf = readVocab(model["vocab"]);
+  const idOf = vocabOf(model["vocab"]);
   const merges = type === "BPE" ? readMerges(model["merges"], idOf) : undefined;
   const addedTokens = readAddedTokens(json["added_tokens"]);
   return {
@@ -179,25 +187,21 @@ export function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): 
   for (let rank = 0; rank < merges.length; rank++) {
     const merge: unknown = merges[rank];
     const cut = typeof merge === "string" ? merge.indexOf(" ") : -1;
-    const sides: unknown =
-      typeof merge !== "string" || merge.includes(" ", cut + 1)
-        ? merge
-        : [merge.slice(0, cut), merge.slice(cut + 1)];
-    if (!Array.isArray(sides) || sides.length !== 2 || (typeof merge === "string" && cut < 0)) {
+    const isText = typeof merge === "string" && cut >= 0 && !merge.includes(" ", cut + 1);
+    if (!isText && !(Array.isArray(merge) && merge.length === 2)) {
       throw new FormatError(
         `Expected merge ${rank} to name two tokens, got ${JSON.stringify(merge)}.`,
       );
     }
-    for (let side = 0; side < 2; side++) {
-      const token: unknown = sides[side];
+    const idIn = (token: unknown): number => {
       const id = typeof token === "string" ? idOf.get(token) : undefined;
-      if (id === undefined) {
-        throw new FormatError(
-          `Merge ${rank} names ${JSON.stringify(token)}, which is not in the vocabulary.`,
-        );
-      }
-      pairs[rank * 2 + side] = id;
-    }
+      if (id !== undefined) return id;
+      throw new FormatError(
+        `Merge ${rank} names ${JSON.stringify(token)}, which is not in the vocabulary.`,
+      );
+    };
+    pairs[rank * 2] = idIn(isText ? merge.slice(0, cut) : merge[0]);
+    pairs[rank * 2 + 1] = idIn(isText ? merge.slice(cut + 1) : merge[1]);
   }
   return pairs;
 }
@@ -230,9 +234,9 @@ function readAddedTokens(value: unknown): AddedToken[] {
   });
 }
 
-/** All tokens by id, "" where an id has none. Throws FormatError where the two contradict. */
+/** All tokens by id, "" where an id has none. Adds to `idOf`. Throws FormatError where the two contradict. */
 export function tokensById(
-  idOf: ReadonlyMap<string, number>,
+  idOf: Map<string, number>,
   addedTokens: readonly AddedToken[],
 ): string[] {
   let highest = -1;
@@ -246,17 +250,16 @@ export function tokensById(
   }
   const tokens = Array<string>(highest + 1).fill("");
   for (const [token, id] of idOf) tokens[id] = token;
-  const addedIds = new Map<string, number>();
   for (const { id, text } of addedTokens) {
     const there = tokens[id];
-    const earlier = addedIds.get(text) ?? idOf.get(text);
+    const earlier = idOf.get(text);
     if ((there !== "" && there !== text) || (earlier !== undefined && earlier !== id)) {
       throw new FormatError(
         `Added token ${JSON.stringify(text)} with id ${id} contradicts another entry of ` +
           `tokenizer.json (${JSON.stringify(there)} has that id, ${earlier ?? "no id"} that text).`,
       );
     }
-    addedIds.set(text, id);
+    idOf.set(text, id);
     tokens[id] = text;
   }
   return tokens;

@@ -8,7 +8,7 @@
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
-import type { CreateTokenizerOptions } from "./byte-level-tokenizer.ts";
+import type { CreateTokenizerOptions, ReadOptions } from "./byte-level-tokenizer.ts";
 import { hasAllBytes, unspellBytes } from "./byte-alphabet.ts";
 import type { TokenizerDefinition, UnicodeForm } from "./definition.ts";
 import { escapeForRegex, GPT2_SPLIT } from "./pretokenize.ts";
@@ -28,12 +28,15 @@ export interface ReadTokenizerOptions extends Omit<CreateTokenizerOptions, "boun
   readonly vocabSize?: number | undefined;
 }
 
+/** A tokenizer.json: its text, or what was read of it already. */
+export type TokenizerSource = string | TokenizerFile;
+
 /**
  * Reads the text of a trusted tokenizer.json: its patterns run on this thread. Use `openTokenizer` for untrusted ones.
  * Throws FormatError, and nothing else, for text that is not a tokenizer.json or contradicts itself.
  */
 export function parseTokenizerJson(
-  text: string,
+  text: TokenizerSource,
   options: ReadTokenizerOptions = {},
 ): Promise<DirectTokenizer> {
   return reading(async () => {
@@ -56,7 +59,7 @@ export interface ParsedVocabulary {
 
 /** Like `parseTokenizerJson`, but runs none of the file's patterns. Takes time linear in the file. */
 export function parseVocabulary(
-  text: string,
+  text: TokenizerSource,
   options: ReadTokenizerOptions = {},
 ): Promise<ParsedVocabulary> {
   return reading(async () => {
@@ -72,14 +75,15 @@ export function parseVocabulary(
 }
 
 function readWith(
-  text: string,
+  text: TokenizerSource,
   { vocabSize, bounds, ...others }: ReadTokenizerOptions,
-): CreateTokenizerOptions & { readonly file: TokenizerFile } {
-  const file = padded(readTokenizerFile(text), vocabSize);
-  if (bounds === undefined) return { ...others, file };
+): ReadOptions & { readonly file: TokenizerFile } {
+  const file = padded(typeof text === "string" ? readTokenizerFile(text) : text, vocabSize);
+  const read = { ...others, file, vocab: file.idOf };
+  if (bounds === undefined) return read;
   const { startIds, ...rest } = bounds;
   const given = startIds === "template" ? templateStart(file) : startIds;
-  return { ...others, file, bounds: { ...rest, ...(given && { startIds: given }) } };
+  return { ...read, bounds: { ...rest, ...(given && { startIds: given }) } };
 }
 
 async function reading<T>(read: () => T | Promise<T>): Promise<T> {

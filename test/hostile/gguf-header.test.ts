@@ -61,6 +61,15 @@ test("a header that is longer than what was read asks for more, and no cut of a 
   }
 });
 
+const texts = (...all: number[][]): Uint8Array =>
+  join(...all.flatMap((bytes) => [u64(bytes.length), Uint8Array.from(bytes)]));
+
+test("lists of texts of every length of character come as written", () => {
+  const written = ["", "a", "\u00e9", "\u2581the", "\u{1f408}\u{1f408}x", "\ufeff", "", "\u0120of"];
+  const { metadata } = parse(ggufBytes({ settings: { many: ["texts", written] } }))!;
+  assert.deepEqual(metadata.get("many"), written);
+});
+
 const manyAt = (value: bigint): Uint8Array => join(u32(4), u64(value), new Uint8Array(64));
 const huge = 2n ** 60n;
 const tensor = sound.tensors![0]!;
@@ -89,6 +98,18 @@ const hostile: Readonly<Record<string, readonly [GgufToWrite, RegExp]>> = {
   "a text that is not UTF-8": [
     { settings: { bad: [8, join(u64(2), Uint8Array.of(0xc3, 0x28))] } },
     /setting "bad" is not UTF-8/,
+  ],
+  "two texts that are UTF-8 only together": [
+    {
+      settings: {
+        cut: [9, join(u32(8), u64(3), texts([0x61], [0xc3], [0xa9]))],
+      },
+    },
+    /element 1 of "cut" is not UTF-8/,
+  ],
+  "a list of texts, the second of which goes on behind the file": [
+    { settings: { cut: [9, join(u32(8), u64(2), texts([0x61]), u64(9e9))] } },
+    /it says that it has 9000000000 bytes of element 1 of "cut"/,
   ],
   "alignment 0": [
     { ...sound, settings: { "general.alignment": ["u32", 0] } },
