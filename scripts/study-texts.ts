@@ -1,21 +1,33 @@
 /**
- * Makes the texts and questions of two studies (docs/studies/recall.json, reasoning.json) from a seed: what is asked is
+ * Makes the texts and questions of studies (docs/studies/recall.json, reasoning.json) from a seed: what is asked is
  * known to the last statement, because it was written here.
  *
- *   node scripts/study-texts.ts [out=runs/study-texts]
+ *   node scripts/study-texts.ts [out=runs/study-texts] [DATA]
  *
  * `facts.txt`: the sample text without its last tenth, and between its paragraphs facts about people that do not exist,
  * each stated 0, 1, 3, 10, 30 or 100 times, in one of two wordings: near (the name right before the answer) or far. Each
  * is asked in both. `problems.txt`: the same text with chains of names, sums, and boxes to be looked up. Their questions
  * are new: no chain or list of boxes is in the text, no sum that is asked. `valid.txt`: the last tenth.
+ *
+ * DATA is a folder with enwiki2015-train-core100.jsonl and enwiki2015-valid.jsonl: their first 206 and 33 articles become
+ * `wiki-train.jsonl` and `wiki-valid.jsonl` (docs/studies/bytes.json).
  */
 import "../bench/setup/command-line.ts";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { Random } from "../src/numerics/random.ts";
 
-const out = process.argv[2] ?? "runs/study-texts";
+const [out = "runs/study-texts", data] = process.argv.slice(2);
 const random = Random.fromSeed(20261128, "study-texts");
 
 const pick = <T>(from: readonly T[]): T => from[random.int(from.length)]!;
@@ -227,3 +239,20 @@ mkdirSync(out, { recursive: true });
 writeFileSync(join(out, "valid.txt"), sample.slice(cut).trimStart());
 write("facts.txt", paragraphs, facts());
 write("problems.txt", paragraphs, problems());
+if (data !== undefined)
+  for (const [from, to, articles] of [
+    ["enwiki2015-train-core100.jsonl", "wiki-train.jsonl", 206],
+    ["enwiki2015-valid.jsonl", "wiki-valid.jsonl", 33],
+  ] as const)
+    await pipeline(
+      Readable.from(firstLines(join(data, from), articles)),
+      createWriteStream(join(out, to)),
+    );
+
+async function* firstLines(file: string, count: number): AsyncGenerator<string> {
+  let left = count;
+  for await (const line of createInterface({ input: createReadStream(file) })) {
+    if (left-- === 0) return;
+    yield `${line}\n`;
+  }
+}
