@@ -11,7 +11,7 @@ import {
   type RunSource,
   type TrainingControl,
 } from "../../src/server/index.ts";
-import { markOf, VectorWriter } from "../../src/teaching/index.ts";
+import { markOf, vectorWriter } from "../../src/teaching/index.ts";
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
 import type { TrainingHere } from "../../src/training-here.ts";
 
@@ -98,7 +98,7 @@ export async function begin(
     ...context,
     placement: { wrapStore: traffic.watch },
     openFacts: async ({ tokenizer }) =>
-      new Facts(store, { tokenizer, writerFor: (language) => new VectorWriter(language) }),
+      new Facts(store, { tokenizer, writerFor: (language) => vectorWriter(language) }),
   }).then((opened) => {
     store.mark = markOf(opened.language);
     return opened;

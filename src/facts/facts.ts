@@ -5,14 +5,7 @@ import type { Tokenizer } from "../tokenizer/index.ts";
 import type { FactRequest } from "./fact.ts";
 import type { Selection } from "./contents.ts";
 import type { FactStore, Forgotten } from "./fact-store.ts";
-import {
-  type Learner,
-  restoreVectors,
-  teach,
-  type Taught,
-  type TeachOptions,
-  type WriteVectors,
-} from "./teach.ts";
+import type { Learner, Taught, TeachOptions, WriteVectors } from "./teach.ts";
 import type { ChatIds } from "./wording.ts";
 
 /** Finds vectors for one model (`VectorWriter`). */
@@ -20,6 +13,9 @@ interface Writer {
   write: WriteVectors;
   dispose(): Promise<void>;
 }
+
+/** Most models are never taught: how it is done is loaded when one is. */
+const teaching = (): Promise<typeof import("./teach.ts")> => import("./teach.ts");
 
 /** The model that learns, as it is without what it was taught. */
 export interface LearningModel {
@@ -37,8 +33,8 @@ export class Facts {
   readonly #tokenizer: Tokenizer;
   readonly #chatIds: ChatIds | undefined;
   readonly #close: (() => void) | undefined;
-  readonly #writerFor: ((language: LanguageModel) => Writer) | undefined;
-  #writer: Writer | undefined;
+  readonly #writerFor: ((language: LanguageModel) => Writer | Promise<Writer>) | undefined;
+  #writer: Promise<Writer> | undefined;
 
   /** `close` is called with its own. */
   constructor(
@@ -52,7 +48,7 @@ export class Facts {
       tokenizer: Tokenizer;
       chatIds?: ChatIds | undefined;
       /** Called when a fact with a subject comes first. Absent: subjects have no vectors. */
-      writerFor?: (language: LanguageModel) => Writer;
+      writerFor?: (language: LanguageModel) => Writer | Promise<Writer>;
       close?: () => void;
     },
   ) {
@@ -69,12 +65,13 @@ export class Facts {
   }
 
   /** See `teach`. */
-  teach(
+  async teach(
     model: LearningModel,
     requests: readonly FactRequest[],
     options?: TeachOptions,
   ): Promise<Taught[]> {
     const openSession = (): Session => model.openSession();
+    const { teach } = await teaching();
     return teach({ ...this.#learner(model), openSession }, requests, options);
   }
 
@@ -87,6 +84,8 @@ export class Facts {
     selection: Selection,
     { signal }: ForgetOptions = {},
   ): Promise<Forgotten> {
+    // Before anything else, as `teach` does: what is asked first is done first.
+    const { restoreVectors } = await teaching();
     const gone = await this.store.forget(selection);
     await restoreVectors(this.#learner(model), gone.facts, { signal });
     return gone;
@@ -94,8 +93,11 @@ export class Facts {
 
   #learner({ language }: Pick<LearningModel, "language">): Omit<Learner, "openSession"> {
     const writerFor = this.#writerFor;
-    const writeVectors: WriteVectors = (edits, options) =>
-      (this.#writer ??= writerFor!(language)).write(edits, options);
+    const writeVectors: WriteVectors = async (edits, options) => {
+      const writer = (this.#writer ??= (async () => writerFor!(language))());
+      writer.catch(() => (this.#writer = undefined));
+      return (await writer).write(edits, options);
+    };
     return {
       tokenizer: this.#tokenizer,
       chatIds: this.#chatIds,
@@ -106,7 +108,7 @@ export class Facts {
 
   async close(): Promise<void> {
     this.#close?.();
-    await this.#writer?.dispose();
+    await (await this.#writer)?.dispose();
     await this.store.close();
   }
 }

@@ -11,16 +11,9 @@ import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { readBody } from "./body.ts";
 import { aboutRoutes } from "./routes/about.ts";
-import { chatRoutes } from "./routes/chat.ts";
 import { completionRoutes } from "./routes/completions.ts";
-import { embeddingRoutes } from "./routes/embeddings.ts";
-import { factRoutes } from "./routes/facts.ts";
 import { inspectRoutes } from "./routes/inspect.ts";
-import { memoryRoutes } from "./routes/memory.ts";
 import { pageRoutes } from "./routes/page.ts";
-import { runRoutes } from "./routes/runs.ts";
-import { trainingRoutes } from "./routes/training.ts";
-import { tokenRoutes } from "./routes/tokens.ts";
 import {
   type RouteContext,
   type ServerOptions,
@@ -29,6 +22,22 @@ import {
   startServing,
   stillLoading,
 } from "./serving.ts";
+
+type AddRoutes = (app: Hono, context: RouteContext) => void;
+
+/** Routes whose code is loaded when the first request for one of them comes: few servers are asked for all. */
+const laterRoutes: readonly (readonly [paths: readonly string[], () => Promise<AddRoutes>])[] = [
+  [["/v1/chat/*"], async () => (await import("./routes/chat.ts")).chatRoutes],
+  [["/v1/embeddings"], async () => (await import("./routes/embeddings.ts")).embeddingRoutes],
+  [["/tokenize", "/detokenize"], async () => (await import("./routes/tokens.ts")).tokenRoutes],
+  [["/engram/memory/*"], async () => (await import("./routes/memory.ts")).memoryRoutes],
+  [
+    ["/engram/facts/*", "/engram/snapshots/*"],
+    async () => (await import("./routes/facts.ts")).factRoutes,
+  ],
+  [["/engram/runs/*"], async () => (await import("./routes/runs.ts")).runRoutes],
+  [["/engram/training"], async () => (await import("./routes/training.ts")).trainingRoutes],
+];
 
 /** A server without a socket: whoever has a request gets its response. */
 export interface EngramServer {
@@ -80,20 +89,9 @@ export function createServer(
       return serving;
     },
   };
-  for (const add of [
-    aboutRoutes,
-    completionRoutes,
-    chatRoutes,
-    embeddingRoutes,
-    tokenRoutes,
-    inspectRoutes,
-    memoryRoutes,
-    factRoutes,
-    runRoutes,
-    trainingRoutes,
-    pageRoutes,
-  ])
-    add(app, context);
+  for (const add of [aboutRoutes, completionRoutes, inspectRoutes]) add(app, context);
+  for (const [paths, load] of laterRoutes) addLater(app, paths, { load, context });
+  pageRoutes(app, context);
   answerErrors(app, context.report);
   return {
     fetch: async (request) => named(await app.fetch(request), request),
@@ -110,6 +108,27 @@ export function createServer(
       parts.adopt(bodies, ({ worker }) => worker.close());
     },
   };
+}
+
+function addLater(
+  app: Hono,
+  paths: readonly string[],
+  { load, context }: { load: () => Promise<AddRoutes>; context: RouteContext },
+): void {
+  const make = async (): Promise<Hono> => {
+    const routes = new Hono();
+    (await load())(routes, context);
+    answerErrors(routes, context.report);
+    return routes;
+  };
+  let made: Promise<Hono> | undefined;
+  for (const path of paths)
+    app.all(path, async ({ req }) => {
+      made ??= make();
+      // The code may have been out of reach: the next request tries again.
+      made.catch(() => (made = undefined));
+      return (await made).fetch(req.raw);
+    });
 }
 
 /** Every answer carries the client's own name for its request, or one that is made for it. */

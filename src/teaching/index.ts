@@ -7,3 +7,4 @@ export {
   type Written,
   type WrittenVector,
 } from "./vector-writer.ts";
+export { vectorWriter } from "./when-needed.ts";
