@@ -24,6 +24,8 @@ export interface Site<K extends OpName> {
   readonly blocks?:
     | { readonly name: string; readonly size: number; readonly kernels: BlockKernels }
     | undefined;
+  /** Whether it is a product that unpacks its matrix first. */
+  readonly isUnpacked: boolean;
   /** The matrices of products that are written as one. Each of `out` is the result of one. */
   readonly joined?: JoinedMatrices | undefined;
 }

@@ -3,15 +3,18 @@
  * rows of W and whose pixels are the rows of x. ONNX Runtime has kernels for filters in blocks, which its optimizer writes for
  * images (domain `com.microsoft.nchwc`). They read weights in order, once, and repack nothing: one row takes a third to two
  * thirds of the time of a product by rows, sixteen rows two thirds. Sums are those of a product of several rows, to the
- * bit. From some 200 rows on that product is faster (docs/log.md, "the order in which f32 weights lie").
+ * bit. From some 300 rows on that product is faster (docs/log.md, "the order in which f32 weights lie").
  */
 import { sizeOf } from "../../ops.ts";
 import type { Site } from "./attention.ts";
 import { type Emitter, NCHWC } from "./emitter.ts";
 import { encodeModel, type OnnxNode, type OnnxTensor, onnxType } from "./protobuf.ts";
 
-/** From so many rows on, the blocks are first written by rows. */
-const MOST_ROWS = 192;
+/**
+ * From so many rows on, the blocks are first written by rows. Of pieces of 256, these kernels take 0.96 of the time of writing and product, of
+ * pieces of 512 1.07 (docs/results/2026-11-28-speed.md).
+ */
+const MOST_ROWS = 320;
 
 const FILTER = { kernel_shape: [1n, 1n], group: 1n };
 
@@ -79,7 +82,7 @@ function rowsOutOfBlocks(e: Emitter, s: Site<"reshape">): void {
   e.reshape(found, [rows, width], s.out[0]);
 }
 
-/** Some rows of a matrix that lies in blocks: of their blocks, one number in each column. */
+/** Some rows of a matrix that lies in blocks, out of the blocks in which they lie. */
 function blockedRows(e: Emitter, s: Site<"gatherRows">): void {
   const [, ids] = s.in as [string, string];
   const [rows, width] = s.node.inputs[0]!.shape as [number, number];
@@ -90,10 +93,17 @@ function blockedRows(e: Emitter, s: Site<"gatherRows">): void {
   const flat = e.reshape(ids, [count]);
   const blocks = e.reshape(name, [rows / size, width, size]);
   const chosen = e.via("Gather", [blocks, e.via("Div", [flat, each])], { axis: 0n });
-  const places = e.reshape(e.via("Mod", [flat, each]), [count, 1, 1]);
-  const all = e.via("Expand", [places, e.ints([count, width, 1])]);
-  const found = e.via("GatherElements", [chosen, all], { axis: 2n });
-  e.declare(found, [count, width, 1]);
+  e.declare(chosen, [count, width, size]);
+  // By rows, `size` of them for each id; of these one.
+  const image = e.reshape(chosen, [count, size, width, 1]);
+  const order = { channels: BigInt(size), channels_last: 0n };
+  const byRows = e.shared("ReorderOutput", [image], order, NCHWC);
+  e.declare(byRows, [count, size, width, 1]);
+  const starts = Array.from({ length: count }, (_, i) => i * size);
+  const place = e.via("Mod", [flat, each]);
+  const places = count === 1 ? place : e.via("Add", [place, e.constant("i32", [count], starts)]);
+  const found = e.via("Gather", [e.reshape(byRows, [count * size, width]), places], { axis: 0n });
+  e.declare(found, [count, width]);
   e.reshape(found, [...shape, width], s.out[0]);
 }
 

@@ -14,6 +14,8 @@ export const MS = "com.microsoft";
 /** ONNX Runtime's kernels on channels in blocks, which only some processors have. */
 export const NCHWC = "com.microsoft.nchwc";
 
+const arrays = { f32: Float32Array, i32: Int32Array, u8: Uint8Array };
+
 /** Says that a value is `from`, of shape `shape`, with its axes permuted. */
 interface Turned {
   readonly from: string;
@@ -195,11 +197,11 @@ export class Emitter {
   }
 
   /** A small constant; equal requests share one. */
-  constant(type: "f32" | "i32", shape: Shape, values: readonly number[]): string {
+  constant(type: "f32" | "i32" | "u8", shape: Shape, values: readonly number[]): string {
     const key = `${type}|${shape.join(",")}|${values.join(",")}`;
     let name = this.#shared.get(key);
     if (name === undefined) {
-      const data = type === "f32" ? Float32Array.from(values) : Int32Array.from(values);
+      const data = new arrays[type](values);
       name = this.initializer(this.temp(), type, shape, data);
       this.#shared.set(key, name);
     }

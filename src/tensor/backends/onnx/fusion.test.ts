@@ -36,6 +36,42 @@ test("products of one x by matrices side by side in memory are one product, othe
     assert.equal(opsOf(twoProducts(starts)).filter((op) => op === "MatMulNBits").length, 2);
 });
 
+/** The nodes of a product of `rows` rows by a packed matrix [64,64], whose cross-entropy is asked for, too, if `isScored`. */
+function opsOfProduct({
+  rows,
+  bits,
+  isScored = false,
+}: {
+  rows: number;
+  bits: 4 | 8;
+  isScored?: boolean;
+}): string[] {
+  const g = new GraphBuilder();
+  const x = g.input("x", "f32", [rows, 64]);
+  const y = g.matmulQuantized(x, {
+    bits,
+    codes: g.constant(new Uint8Array(8 * bits * 64), [64, 8 * bits], { dtype: "u8" }),
+    scales: g.constant(new Float32Array(128), [64, 2]),
+  });
+  const labels = g.input("labels", "i32", [rows]);
+  return opsOf(g.build({ y, ...(isScored && { loss: g.op("crossEntropy", [y, labels], {})[0] }) }));
+}
+
+test("8-bit weights are unpacked for a long prompt, but not for a step, nor to score", () => {
+  const isPacked = (...given: Parameters<typeof opsOfProduct>): boolean =>
+    opsOfProduct(...given).includes("MatMulNBits");
+  assert.deepEqual(opsOfProduct({ rows: 128, bits: 8 }), [
+    "Expand",
+    "DequantizeLinear",
+    "Reshape",
+    "FusedMatMul",
+    "Reshape",
+  ]);
+  assert.ok(isPacked({ rows: 64, bits: 8 }));
+  assert.ok(isPacked({ rows: 128, bits: 4 }));
+  assert.ok(isPacked({ rows: 128, bits: 8, isScored: true }));
+});
+
 function sumAndNorm(
   more: (
     g: GraphBuilder,

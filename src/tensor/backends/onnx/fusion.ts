@@ -11,6 +11,7 @@
  */
 import type { Graph, Node, Tensor } from "../../graph.ts";
 import { sameShape } from "../../ops.ts";
+import { paysUnpacked } from "./quantized.ts";
 
 export interface Fusions {
   /** Norms of a stream without a gradient, each with the sum that is written with it; without one, zero is added. */
@@ -19,6 +20,8 @@ export interface Fusions {
   readonly products: ReadonlyMap<Node, readonly Node<"matmulQuantized">[]>;
   /** Matrices [M,K] that are inputs [M/b,K,b] turned back, by the tensor of their rows. */
   readonly blocked: ReadonlyMap<Tensor, Tensor>;
+  /** Products that unpack their matrix first (`quantized.ts`). They stay apart. */
+  readonly unpacked: ReadonlySet<Node>;
   /** Nodes that are written with another one. */
   readonly covered: ReadonlySet<Node | undefined>;
 }
@@ -39,6 +42,9 @@ export function findFusions(
   const covered = new Set<Node | undefined>();
   const blocked = new Map<Tensor, Tensor>();
   const given = new Set(inputs.values());
+  const unpacked = new Set<Node>();
+  // A certificate of packed weights shall hold for decoding, which rounds activations. So does scoring, in batches of any size.
+  const isScored = nodes.some(({ op }) => op === "crossEntropy");
 
   /** Whether the matrix of `next` lies behind that of `node`, in the same form. */
   const follows = (node: Node<"matmulQuantized">, next: Node<"matmulQuantized">): boolean =>
@@ -67,6 +73,10 @@ export function findFusions(
     }
     if (node.op === "matmulQuantized" && !covered.has(node)) {
       const run = [node as Node<"matmulQuantized">];
+      if (!isScored && paysUnpacked(run[0]!)) {
+        unpacked.add(node);
+        continue;
+      }
       const all = readers.get(x)!;
       for (const next of all.slice(all.indexOf(node) + 1))
         if (next.op === node.op && follows(run.at(-1)!, next as Node<"matmulQuantized">))
@@ -86,7 +96,7 @@ export function findFusions(
     sums.set(node, isFused ? sum : undefined);
     if (isFused) covered.add(sum);
   }
-  return { sums, products, blocked, covered };
+  return { sums, products, blocked, unpacked, covered };
 }
 
 /** Whether `rows` [M,K] are those of `blocks` [M/b,K,b], in blocks that kernels read. */

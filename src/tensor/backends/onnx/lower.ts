@@ -357,6 +357,7 @@ export function lower(
         size: blocks.shape[2]!,
         kernels: rowBlocks!.kernels,
       },
+      isUnpacked: fusions.unpacked.has(node),
       isStreamNorm: fusions.sums.has(node),
       sum: sum && { in: sum.inputs.map(nameOf), out: names.get(sum.outputs[0]!)! },
       joined: products && {
