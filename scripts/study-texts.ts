@@ -6,8 +6,8 @@
  *
  * `facts.txt`: the sample text without its last tenth, and between its paragraphs facts about people that do not exist,
  * each stated 0, 1, 3, 10, 30 or 100 times, in one of two wordings: near (the name right before the answer) or far. Each
- * is asked in both. `problems.txt`: the same text with chains of names, sums, and boxes to be looked up. Their questions
- * are new: no chain or list of boxes is in the text, no sum that is asked. `valid.txt`: the last tenth.
+ * is asked in both. `problems.txt`: the same text with sums, and with names that have digits or lead to names that do. No
+ * sum that is asked is in the text. `valid.txt`: the last tenth.
  *
  * DATA is a folder with enwiki2015-train-core100.jsonl and enwiki2015-valid.jsonl: their first 206 and 33 articles become
  * `wiki-train.jsonl` and `wiki-valid.jsonl` (docs/studies/bytes.json).
@@ -81,7 +81,7 @@ const levels = [
   [100, 40],
 ] as const;
 
-function names(count: number): string[] {
+function peoplesNames(count: number): string[] {
   const heads =
     "Bra,Cor,Dun,Fal,Gri,Hes,Jor,Kel,Lum,Mor,Nev,Pol,Quin,Ros,Ste,Tor,Ul,Vey,Wil,Zan".split(",");
   const middles = "a,e,i,o,u,ara,eli,ino,ora,uva".split(",");
@@ -96,7 +96,7 @@ function facts(): { statements: string[]; questions: Map<string, Question[]> } {
   const statements: string[] = [];
   const questions = new Map<string, Question[]>();
   const exposuresOf = levels.flatMap(([exposures, people]) => times(people, () => exposures));
-  for (const [i, name] of names(exposuresOf.length).entries()) {
+  for (const [i, name] of peoplesNames(exposuresOf.length).entries()) {
     const exposures = exposuresOf[i]!;
     const relation = pick(relations);
     const answers = relation.answers.split(",");
@@ -112,32 +112,45 @@ function facts(): { statements: string[]; questions: Map<string, Question[]> } {
   return { statements, questions };
 }
 
-const letters = [..."abcdefghijklmnopqrstuvwxyz"];
+const letters = [..."abcdefghijklmnop"];
 const digits = [..."0123456789"];
 
-/** `hops` names lead from the one that is asked to the one with a number; as many others lead elsewhere. */
-function chain(hops: number): { text: string; right: string; values: string[] } {
-  const drawn = shuffled(letters);
-  const [one, other] = [drawn.slice(0, hops + 1), drawn.slice(hops + 1, 2 * hops + 2)];
-  const [right, wrong] = shuffled(digits);
-  const steps = times(hops + 1, (i) =>
-    shuffled([
-      `${one[i]} = ${i === 0 ? right : one[i - 1]}`,
-      `${other[i]} = ${i === 0 ? wrong : other[i - 1]}`,
-    ]),
-  ).flat();
-  return { text: `Let ${steps.join(" , ")} . Now ${one.at(-1)} is`, right: right!, values: digits };
+/** Names with digits, or with names that lead to one in up to `hops` steps: "b 3 f b :" and what is asked, "f 3 b 3". */
+function lookUps(hops: number): {
+  given: string;
+  names: string[];
+  steps: number[];
+  digit: string[];
+} {
+  const names = shuffled(letters).slice(0, 2 + random.int(5));
+  const steps: number[] = [];
+  const digit: string[] = [];
+  const items = names.map((name, i) => {
+    const to = i === 0 ? -1 : random.int(i);
+    if (to === -1 || steps[to] === hops || random.int(2) === 0) {
+      steps.push(0);
+      digit.push(pick(digits));
+      return `${name} ${digit[i]}`;
+    }
+    steps.push(steps[to]! + 1);
+    digit.push(digit[to]!);
+    return `${name} ${names[to]}`;
+  });
+  return { given: `${shuffled(items).join(" ")} :`, names, steps, digit };
 }
 
-function boxes(count: number): { text: string; asked: { text: string; right: string }[] } {
-  const held = shuffled(letters)
-    .slice(0, count)
-    .map((box) => ({ box, digit: pick(digits) }));
-  const text = held.map(({ box, digit }) => `box ${box} holds ${digit}`).join(" , ");
-  return {
-    text: `Here ${text} .`,
-    asked: shuffled(held).map(({ box, digit }) => ({ text: ` In ${box} is`, right: digit })),
-  };
+function solved({ given, names, digit }: ReturnType<typeof lookUps>): string {
+  const order = shuffled(names.map((_, i) => i));
+  return `${given} ${order.map((i) => `${names[i]} ${digit[i]}`).join(" ")}`;
+}
+
+/** Asks a name that is that many steps away, before any other. */
+function lookUp(hops: number): Question {
+  for (;;) {
+    const { given, names, steps, digit } = lookUps(hops);
+    const at = steps.lastIndexOf(hops);
+    if (at !== -1) return asked(hops, `${given} ${names[at]}`, digit[at]!, digits);
+  }
 }
 
 /** Pairs of numbers whose sum is asked and never told: one in five. */
@@ -145,51 +158,30 @@ const isAsked = (a: number, b: number): boolean => (a * 7 + b * 13) % 5 === 0;
 function sum(asking: boolean): { text: string; right: string } {
   for (;;) {
     const [a, b] = [random.int(50), random.int(50)];
-    if (isAsked(a, b) === asking) return { text: `Sum ${a} + ${b} =`, right: String(a + b) };
+    if (isAsked(a, b) === asking) return { text: `${a} + ${b} =`, right: String(a + b) };
   }
 }
 
 function problems(): { statements: string[]; questions: Map<string, Question[]> } {
-  const chains = times(9000, (i) => chain(i % 3)).map(({ text, right }) => `${text} ${right} .`);
-  const lists = times(3000, (i) => boxes(2 + (i % 5))).map(({ text, asked: queries }) =>
-    [text, ...queries.map((query) => `${query.text} ${query.right} .`)].join(""),
-  );
-  const sums = times(6000, () => sum(false)).map(({ text, right }) => `${text} ${right} .`);
-  const known = new Set(chains);
-  const questions = new Map<string, Question[]>([
-    [
-      "chains",
-      times(900, (i) => {
-        const { text, right, values } = chain(i % 3);
-        return known.has(`${text} ${right} .`) ? [] : [asked(i % 3, text, right, values)];
-      }).flat(),
-    ],
-    [
-      "boxes",
-      times(600, (i) => {
-        const { text, asked: queries } = boxes(2 + (i % 5));
-        const before = queries[0]!;
-        const last = queries.at(-1)!;
-        return asked(
-          2 + (i % 5),
-          `${text}${before.text} ${before.right} .${last.text}`,
-          last.right,
-          digits,
-        );
-      }),
-    ],
+  const lists = times(24_000, (i) => solved(lookUps(i % 3)));
+  const sums = times(10_000, () => sum(false)).map(({ text, right }) => `${text} ${right}`);
+  const questions = new Map([
+    ["look-ups", times(900, (i) => lookUp(i % 3))],
     [
       "sums",
       times(300, () => {
         const { text, right } = sum(true);
-        const others = times(19, (i) => String(Number(right) - 9 + i)).filter(
-          (one) => Number(one) >= 0,
+        const near = times(19, (i) => String(Number(right) - 9 + i));
+        return asked(
+          "new",
+          text,
+          right,
+          near.filter((one) => Number(one) >= 0),
         );
-        return asked("new", text, right, others);
       }),
     ],
   ]);
-  return { statements: [...chains, ...lists, ...sums], questions };
+  return { statements: [...lists, ...sums], questions };
 }
 
 function write(file: string, paragraphs: readonly string[], made: ReturnType<typeof facts>): void {
