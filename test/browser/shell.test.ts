@@ -17,7 +17,15 @@ const mostFirstBytes = 150_000;
 
 describe("the page", { skip: withoutBrowser }, async () => {
   if (withoutBrowser !== false) return;
-  const inspector: Inspector = await startInspector();
+  const idle = { step: 0, steps: 200, seconds_left: null, note: "", sample: null };
+  let training = "idle";
+  const inspector: Inspector = await startInspector({
+    training: {
+      state: () => ({ state: training, ...idle }),
+      start: () => void (training = "running"),
+      stop: () => undefined,
+    },
+  });
   after(() => inspector.close());
 
   test("talks to its own server only, and may not do otherwise", async () => {
@@ -169,6 +177,24 @@ describe("the page", { skip: withoutBrowser }, async () => {
         assert.deepEqual(await controlFaults(page), [], view);
       }
     });
+
+  test("a model that was trained here is asked for, whatever view is open when it is done", async () => {
+    const { page, complaints } = await inspector.open("#/runs");
+    await page.route("**/props", async (route) => {
+      const response = await route.fetch();
+      const model = training === "finished" ? "made here" : "another";
+      await route.fulfill({ response, json: { ...(await response.json()), model } });
+    });
+    await page.getByRole("button", { name: "Train on the sample text" }).click();
+    await page.getByText("Step 0 of 200").waitFor();
+    await page.getByRole("navigation").getByRole("link", { name: "Start", exact: true }).click();
+    await page.locator("[data-sentence]").waitFor();
+    const asked = page.waitForRequest("**/engram/inspect");
+    training = "finished";
+    await asked;
+    await page.getByTitle("The model that is served").getByText("made here").waitFor();
+    assert.deepEqual(complaints, []);
+  });
 
   test("follows the system's colours until the reader chooses, and remembers the choice", async () => {
     const { page } = await inspector.open("", { colorScheme: "dark" });

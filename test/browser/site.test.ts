@@ -289,7 +289,7 @@ describe("the static site", { skip: noBrowser }, () => {
     await page.getByRole("button", { name: "Train on the sample text" }).waitFor();
     const text = (await readFile(join(root, "assets", "tinyshakespeare.txt"))).subarray(0, 20_000);
     await page
-      .getByLabel("or on a text of your own")
+      .getByLabel("Train on a text of your own")
       .setInputFiles({ name: "play.txt", mimeType: "text/plain", buffer: text });
     await page.getByText(/^Step [2-9]/).waitFor();
     await page.getByRole("heading", { name: "Loss" }).waitFor();

@@ -1,0 +1,66 @@
+/**
+ * Training where the server is, if it offers that: its state, followed while a run goes on, whatever view is open. When it
+ * is done, the server has another model, and what the page knows of the one before is asked anew. Knows no view.
+ */
+import { deleteJson, getJson, postJson } from "./api.ts";
+import { corpus } from "./corpus.svelte.ts";
+import { inspection } from "./inspection.svelte.ts";
+import { serverInfo } from "./server-info.svelte.ts";
+
+interface Training {
+  readonly state: "idle" | "running" | "finished" | "stopped" | "failed";
+  readonly step: number;
+  readonly steps: number;
+  readonly seconds_left: number | null;
+  readonly note: string;
+  readonly sample: string | null;
+}
+
+/** Milliseconds between two looks. */
+const INTERVAL = 1000;
+
+class TrainingHere {
+  /** Null where none is offered; undefined until that is known. */
+  state: Training | null | undefined = $state.raw();
+  failure: Error | undefined = $state.raw();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  get isRunning(): boolean {
+    return this.state?.state === "running";
+  }
+
+  /** Looks now, and again while a run goes on. */
+  async look(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#ask(() => getJson<{ training: Training | null }>("engram/training"));
+  }
+
+  async start(text?: { name: string; text: string }): Promise<void> {
+    await this.#ask(() => postJson<{ training: Training }>("engram/training", text ?? {}));
+  }
+
+  async stop(): Promise<void> {
+    await this.#ask(() => deleteJson<{ training: Training }>("engram/training"));
+  }
+
+  async #ask(send: () => Promise<{ training: Training | null }>): Promise<void> {
+    const wasRunning = this.isRunning;
+    try {
+      this.failure = undefined;
+      this.state = (await send()).training;
+      if (wasRunning && this.state?.state === "finished") await askAnew();
+    } catch (error) {
+      this.failure = error as Error;
+    }
+    clearTimeout(this.#timer);
+    if (this.isRunning) this.#timer = setTimeout(() => void this.look(), INTERVAL);
+  }
+}
+
+async function askAnew(): Promise<void> {
+  await serverInfo.load();
+  await corpus.reload();
+  await inspection.ask();
+}
+
+export const trainingHere: TrainingHere = new TrainingHere();
