@@ -40,7 +40,7 @@ export function attentionParams(config: ModelConfig): KindParams<AttentionWeight
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
 export interface Rotation {
-  /** r is the rotated width of a head. Both are [T, r/2], or [B, r/2] for B rows of one token each, where every row has its own position. */
+  /** r is the rotated width of a head. Both are [T, r/2], or [B*T, r/2] where every row has its own positions. */
   readonly cos: Tensor;
   readonly sin: Tensor;
 }
@@ -76,10 +76,13 @@ export function selfAttention(
     if (rotation === undefined) return g.transpose(normed_BTHd, [0, 2, 1, 3]);
     const turn = (x: Tensor): Tensor =>
       g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
-    if (length > 1 || batch === 1) return turn(normed_BTHd);
-    // With one token a row, the rotation takes the rows as the positions of one sequence.
-    const x_1BHd = g.reshape(normed_BTHd, [1, batch, x_BTHd.shape[2]!, headDim]);
-    return g.transpose(turn(x_1BHd), [2, 1, 0, 3]);
+    if (batch === 1 || rotation.cos.shape[0] !== batch * length) return turn(normed_BTHd);
+    // Of its own positions, the rotation takes the rows as one sequence.
+    const numHeads = x_BTHd.shape[2]!;
+    const x_1NHd = g.reshape(normed_BTHd, [1, batch * length, numHeads, headDim]);
+    if (length === 1) return g.transpose(turn(x_1NHd), [2, 1, 0, 3]);
+    const x_HBTd = g.reshape(turn(x_1NHd), [numHeads, batch, length, headDim]);
+    return g.transpose(x_HBTd, [1, 0, 2, 3]);
   };
   const q_BHTd = place(heads("q", config.numHeads), "qNorm");
   const k_BKTd = place(heads("k", config.numKvHeads), "kNorm");

@@ -1,7 +1,7 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
 export { activationBytes, scoringBytes } from "./activations.ts";
 export { blockOf, checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
-export { rotaryInputs, writePositions } from "./positions.ts";
+export { rotaryInputs, rotaryInputsAt, writePositions } from "./positions.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {
   type BatchShape,
@@ -62,7 +62,13 @@ export {
   type WeightForm,
 } from "./weights.ts";
 export { type LayerRange } from "./transformer.ts";
-export { pastGraph, vectorGraph, vectorIo, type VectorShape } from "./vector-graphs.ts";
+export {
+  pastGraph,
+  type PastShape,
+  vectorGraph,
+  vectorIo,
+  type VectorShape,
+} from "./vector-graphs.ts";
 export {
   ggufConfigJson,
   type GgufFacts,

@@ -17,6 +17,20 @@ export function rotaryInputs(
   return { [io.cos]: valueOf(cos, [length, half]), [io.sin]: valueOf(sin, [length, half]) };
 }
 
+/** The inputs of a graph over places of texts, each at a position of its own. */
+export function rotaryInputsAt(
+  config: ModelConfig,
+  positions: ArrayLike<number>,
+): Record<string, Value> {
+  if (blockOf(config).positions !== "rotary") return {};
+  const half = rotaryWidthOf(config) / 2;
+  const size = [positions.length, half];
+  const [cos, sin] = [new Float32Array(size[0]! * half), new Float32Array(size[0]! * half)];
+  for (let first = 0; first < positions.length; first++)
+    ropeAngles(config, { start: positions[first]!, length: 1, first }, { cos, sin });
+  return { [io.cos]: valueOf(cos, size), [io.sin]: valueOf(sin, size) };
+}
+
 /** Writes into the inputs of a decoding graph that row `row` stands at `length` positions from `start` on. */
 export function writePositions(
   config: ModelConfig,

@@ -3,20 +3,27 @@
  * graph; no rule by which vectors move.
  */
 import { type ExecutableCache, inputsOf } from "../inference/index.ts";
-import { io, type ModelConfig, rotaryInputs, vectorGraph, vectorIo } from "../model/index.ts";
+import { io, type ModelConfig, vectorGraph, vectorIo } from "../model/index.ts";
 import { type Binding, type Value, type Values, valueOf, zeros } from "../tensor/index.ts";
+import type { Columns } from "./placed-rows.ts";
+import { atPlaces, type Places, placesOf, type Which } from "./places.ts";
 import type { SearchTexts, Sought } from "./search-texts.ts";
 
 export type SearchShape = Parameters<typeof vectorGraph>[1];
 
+/** What a run tells of one text. */
+export interface ToldRow {
+  /** Nats of its whole completion; of a leash the divergence from what it said before. */
+  readonly nats: number;
+  /** [D], of these nats. */
+  readonly gradient: Float32Array;
+}
+
 /** What a run tells of one edit. */
 export interface Told {
-  /** Nats of each whole completion, in the order of its statements. */
-  readonly nats: readonly number[];
-  /** Mean divergence over its leashes. */
-  readonly divergence: number;
-  /** [D], of the mean of `nats` and the leash's part. */
-  readonly gradient: Float32Array;
+  /** In their order. */
+  readonly statements: readonly ToldRow[];
+  readonly leashes: readonly ToldRow[];
   /** Length of the stream where the vector is added, in its first text. */
   readonly streamLength: number;
 }
@@ -28,64 +35,52 @@ export class SearchRun {
   readonly #inputs: Values;
   readonly #outputs: Values;
   readonly #binding: Binding;
-  /** Of each row, the edit; of each prediction and each leash, the row. */
-  readonly #edits: Int32Array;
+  /** Of each prediction and each leash, the row. */
   readonly #predicted: readonly number[];
   readonly #leashed: readonly number[];
 
-  /** `above` are the weights of the layers above; `leash` is the weight of the divergences. Dispose it. */
+  /** `above` are the weights of the layers above. Dispose it. */
   static async create(
     texts: SearchTexts,
     parts: {
+      readonly which: Which;
       readonly config: ModelConfig;
       readonly above: Values;
       readonly searches: ExecutableCache<SearchShape>;
-      readonly leash: number;
     },
   ): Promise<SearchRun> {
-    const { config, above, searches, leash } = parts;
+    const { which, config, above, searches } = parts;
     const { sought, columns, values, layer } = texts;
     const { past, window } = columns;
     const rows = sought.flatMap((one) => one.rows);
-    const edits = Int32Array.from(sought.flatMap((one, e) => one.rows.map(() => e)));
-    const at = (r: number, position: number): number => r * window + position - rows[r]!.at[0]!;
+    const starts = rows.map((row) => past - row.at[0]!);
+    const places = placesOf(config, rows, { past, window, starts }, which);
+    const memories = config.engram?.layerIds ?? [];
     const predicted = rows.flatMap((row, r) =>
-      row.predicted.map(({ position, label }) => ({ r, at: at(r, position), label })),
+      row.predicted.map(({ position, label }) => ({ r, at: places.indexOf(r, position), label })),
     );
     const leashes = [...rows.keys()].filter((r) => rows[r]!.predicted.length === 0);
-    /** Each statement, and each leash, of an edit weighs the same. */
-    const share = (r: number): number => {
-      const isLeash = rows[r]!.predicted.length === 0;
-      const own = sought[edits[r]!]!.rows;
-      return 1 / own.filter((row) => (row.predicted.length === 0) === isLeash).length;
-    };
-    const counts = { edits: sought.length, predicted: predicted.length, leashed: leashes.length };
-    const shape = { batch: rows.length, past, window, layer, ...counts };
+    const counts = { predicted: predicted.length, leashed: leashes.length };
+    const batch = rows.length;
+    const shape = { batch, columns: past + window, places: places.count, layer, ...counts };
     const { graph, executable } = await searches.get(shape);
     const i32 = (numbers: ArrayLike<number>): Value =>
       valueOf(Int32Array.from(numbers), [numbers.length]);
     const inputs: Record<string, Value> = {
       ...values,
-      ...rotaryInputs(config, window, past),
-      [vectorIo.edits]: i32(edits),
-      [vectorIo.vectors]: zeros("f32", [sought.length, config.hiddenSize]),
+      ...ofPlaces(places, { values, batch, columns, layer, memories }),
+      [vectorIo.vectors]: zeros("f32", [batch, config.hiddenSize]),
       [vectorIo.predictedAt]: i32(predicted.map((one) => one.at)),
       [io.labels]: i32(predicted.map(({ label }) => label)),
-      [io.weights]: valueOf(
-        Float32Array.from(predicted, ({ r }) => share(r)),
-        [predicted.length],
-      ),
     };
     if (leashes.length > 0) {
-      inputs[vectorIo.leashedAt] = i32(leashes.map((r) => at(r, rows[r]!.ids.length - 1)));
-      inputs[vectorIo.leashWeights] = valueOf(
-        Float32Array.from(leashes, (r) => leash * share(r)),
-        [leashes.length, 1],
+      inputs[vectorIo.leashedAt] = i32(
+        leashes.map((r) => places.indexOf(r, rows[r]!.ids.length - 1)),
       );
       const kept = new Float32Array(leashes.length * config.vocabSize);
       inputs[vectorIo.kept] = valueOf(kept, [leashes.length, config.vocabSize]);
       for (const [k, r] of leashes.entries()) {
-        const chances = sought[edits[r]!]!.kept.get(rows[r]!);
+        const chances = sought.find((one) => one.rows.includes(rows[r]!))!.kept.get(rows[r]!);
         if (chances !== undefined) kept.set(chances, k * config.vocabSize);
       }
     }
@@ -97,7 +92,6 @@ export class SearchRun {
       inputs,
       outputs,
       binding: executable.bind(given, outputs),
-      edits,
       predicted: predicted.map(({ r }) => r),
       leashed: leashes,
     });
@@ -110,7 +104,6 @@ export class SearchRun {
       readonly inputs: Values;
       readonly outputs: Values;
       readonly binding: Binding;
-      readonly edits: Int32Array;
       readonly predicted: readonly number[];
       readonly leashed: readonly number[];
     },
@@ -121,32 +114,36 @@ export class SearchRun {
     this.#inputs = parts.inputs;
     this.#outputs = parts.outputs;
     this.#binding = parts.binding;
-    this.#edits = parts.edits;
     this.#predicted = parts.predicted;
     this.#leashed = parts.leashed;
   }
 
   /** Runs with these vectors, one of each edit. The first run, with zeros, shows the leashes what to hold. */
   async run(vectors: readonly Float32Array[]): Promise<Told[]> {
-    const rows = this.sought.flatMap((one) => one.rows);
-    const into = this.#inputs[vectorIo.vectors]!.data as Float32Array;
-    for (const [e, vector] of vectors.entries()) into.set(vector, e * vector.length);
+    const { data: into } = this.#inputs[vectorIo.vectors]!;
+    const width = vectors[0]!.length;
+    let row = 0;
+    for (const [e, { rows }] of this.sought.entries())
+      for (const _ of rows) (into as Float32Array).set(vectors[e]!, row++ * width);
     await this.#binding.run();
-    const nats = new Float64Array(rows.length);
+    const nats = new Float64Array(row);
     const losses = this.#outputs[io.loss]!.data as Float32Array;
     for (const [m, r] of this.#predicted.entries()) nats[r] = nats[r]! + losses[m]!;
-    const divergences = this.#hold(rows);
+    this.#hold(nats);
     const gradients = this.#outputs[io.gradient(vectorIo.vectors)]!.data as Float32Array;
-    const stream = this.#inputs[io.stream(this.#texts.layer)]!;
-    const width = stream.shape[2]!;
-    return this.sought.map((one, e) => {
-      const first = this.#edits.indexOf(e);
-      const ofRow = stream.data.length / rows.length;
-      const at = (stream.data as Float32Array).subarray(first * ofRow, first * ofRow + width);
+    const streams = this.#texts.values[io.stream(this.#texts.layer)]!;
+    const perRow = streams.data.length / streams.shape[0]!;
+    let from = 0;
+    return this.sought.map(({ rows }) => {
+      const at = streams.data.subarray(from * perRow, from * perRow + width);
+      const told = rows.map((of) => {
+        const r = from++;
+        const gradient = gradients.slice(r * width, (r + 1) * width);
+        return { isLeash: of.predicted.length === 0, nats: nats[r]!, gradient };
+      });
       return {
-        nats: one.rows.flatMap((row, i) => (row.predicted.length > 0 ? nats[first + i]! : [])),
-        divergence: divergences[e]!,
-        gradient: gradients.subarray(e * width, (e + 1) * width),
+        statements: told.filter(({ isLeash }) => !isLeash),
+        leashes: told.filter(({ isLeash }) => isLeash),
         streamLength: Math.hypot(...at),
       };
     });
@@ -156,21 +153,52 @@ export class SearchRun {
     this.#binding.dispose();
   }
 
-  /** Mean divergence of each edit; what a leash has not seen yet, it holds from now on. */
-  #hold(rows: readonly Sought["rows"][number][]): Float64Array {
-    const divergences = new Float64Array(this.sought.length);
+  /** Sets the divergences of leashes; what one has not seen yet, it holds from now on. */
+  #hold(nats: Float64Array): void {
+    const owners = this.sought.flatMap((one) => one.rows.map((row) => ({ one, row })));
     for (const [k, r] of this.#leashed.entries()) {
-      const one = this.sought[this.#edits[r]!]!;
+      const { one, row } = owners[r]!;
       const from = k * this.#vocabSize;
       const chances = this.#outputs[io.probs]!.data.subarray(from, from + this.#vocabSize);
-      if (!one.kept.has(rows[r]!)) {
-        one.kept.set(rows[r]!, chances.slice() as Float32Array);
+      if (one.kept.has(row)) nats[r] = this.#outputs[vectorIo.divergence]!.data[k]!;
+      else {
+        one.kept.set(row, chances.slice() as Float32Array);
         (this.#inputs[vectorIo.kept]!.data as Float32Array).set(chances, from);
-      } else {
-        const count = one.rows.filter((row) => row.predicted.length === 0).length;
-        divergences[this.#edits[r]!]! += this.#outputs[vectorIo.divergence]!.data[k]! / count;
       }
     }
-    return divergences;
   }
+}
+
+/** Inputs of `vectorGraph` whose first axes are rows and places. */
+function ofPlaces(
+  places: Places,
+  {
+    values,
+    batch,
+    columns: { past, window },
+    layer,
+    memories,
+  }: {
+    values: Values;
+    batch: number;
+    columns: Columns;
+    layer: number;
+    memories: readonly number[];
+  },
+): Record<string, Value> {
+  const { count, bias, mask } = places;
+  const inputs: Record<string, Value> = {
+    ...places.rotation,
+    [vectorIo.bias]: valueOf(bias, [batch, 1, count, past + window + count]),
+    [vectorIo.mask]: valueOf(mask, [batch, count, 1]),
+  };
+  const isStream = (name: string): boolean => name === io.stream(layer);
+  for (const name of [io.stream(layer), ...memories.map(io.memory)]) {
+    const data = values[name]?.data as Float32Array | undefined;
+    if (data === undefined) continue;
+    const own = atPlaces(places, { data, batch, window });
+    const width = own.length / (batch * count);
+    inputs[name] = valueOf(own, isStream(name) ? [batch, count, width] : [batch * count, width]);
+  }
+  return inputs;
 }

@@ -3,7 +3,7 @@
  * one model and one layer; no gradients.
  */
 import { type ExecutableCache, inputsOf, type LanguageModel } from "../inference/index.ts";
-import { io, rotaryInputs, vectorIo, type VectorShape } from "../model/index.ts";
+import { io, type PastShape, rotaryInputs } from "../model/index.ts";
 import { type Value, type Values, valueOf, zeros } from "../tensor/index.ts";
 import type { EditRow } from "./edit.ts";
 import { memoryOfRows } from "./memory-of-rows.ts";
@@ -17,34 +17,34 @@ export interface Sought {
   readonly kept: Map<EditRow, Float32Array>;
   /** The best so far, and its least chance of a whole completion. */
   best: { readonly vector: Float32Array; readonly chance: number };
-  /** The least chance without a vector. */
-  before: number;
+  /** The least chance without a vector, once it is known. */
+  before: number | undefined;
   steps: number;
 }
 
 export function startFrom(vector: Float32Array, rows: readonly EditRow[]): Sought {
   const best = { vector: vector.slice(), chance: -1 };
-  return { rows, vector, kept: new Map(), best, before: 0, steps: 0 };
+  return { rows, vector, kept: new Map(), best, before: undefined, steps: 0 };
 }
 
 export interface SearchTexts {
   readonly layer: number;
   readonly sought: readonly Sought[];
   readonly columns: Columns;
-  /** Inputs of `vectorGraph` whose first axis is the rows. */
+  /** What `pastGraph` gave, and the memory of the window [B*W,E]: their first axis is the rows. */
   readonly values: Values;
 }
 
 /** Runs what comes before the vectors. */
 export async function searchTexts(
   model: LanguageModel,
-  pasts: ExecutableCache<VectorShape>,
+  pasts: ExecutableCache<PastShape>,
   { layer, sought }: Pick<SearchTexts, "layer" | "sought">,
 ): Promise<SearchTexts> {
   const { config, params } = model;
   const rows = sought.flatMap((one) => one.rows);
   const columns = columnsOf(config, rows);
-  const placed = placeRows(config, rows, columns);
+  const placed = placeRows(rows, columns);
   const { past, window } = columns;
   const batch = rows.length;
   const length = past + window;
@@ -58,8 +58,6 @@ export async function searchTexts(
   const values: Record<string, Value> = {};
   for (const [name, { dtype, shape }] of graph.outputs) values[name] = zeros(dtype, shape);
   const outputs = { ...values };
-  values[vectorIo.bias] = valueOf(placed.bias, [batch, 1, window, length]);
-  values[vectorIo.mask] = valueOf(placed.mask, [batch, window, 1]);
   for (const [id, data] of memory) {
     const width = data.length / (batch * length);
     inputs[io.memory(id)] = valueOf(data, [batch * length, width]);

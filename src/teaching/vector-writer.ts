@@ -8,18 +8,21 @@ import { DisposalStack } from "../disposal-stack.ts";
 import { InvalidConfigError } from "../errors.ts";
 import { ExecutableCache, type LanguageModel } from "../inference/index.ts";
 import {
+  convHistory,
   dequantizeMatrix,
   embedName,
   layerName,
   pastGraph,
+  type PastShape,
   vectorGraph,
-  type VectorShape,
 } from "../model/index.ts";
 import { roundToBf16 } from "../numerics/index.ts";
 import type { Value, Values } from "../tensor/index.ts";
 import { type Edit, rowsOf, type Statement } from "./edit.ts";
 import { SearchRun, type SearchShape } from "./search-run.ts";
-import { narrowed, searchTexts, type Sought, startFrom } from "./search-texts.ts";
+import { leastMove } from "./least-move.ts";
+import type { Which } from "./places.ts";
+import { narrowed, searchTexts, type SearchTexts, type Sought, startFrom } from "./search-texts.ts";
 
 /** What is added where an edit's keys end. */
 export interface WrittenVector {
@@ -56,10 +59,16 @@ export interface WriterOptions {
 
 /** Texts of a run. */
 const ROWS = 64;
-/** Nats a step aims at: those of a chance of 0.98. */
-const FLOOR = 0.02;
+/** Log odds that a step aims at: those of a chance of 0.95. */
+const GOAL = 3;
+/** By how much it would have them rise at most: farther away they rise otherwise, and the vector gets long. */
+const FARTHEST = 5;
+/** Of 1 - p: a chance that is one in floats still has odds. */
+const LEAST_REST = 1e-3;
 /** Where the mean chance of wordings held back is below this, the next layer is tried. */
 const ANSWERED = 0.5;
+
+const STAGES: readonly Which[] = ["asked", "window"];
 
 interface Found extends Sought {
   readonly layer: number;
@@ -70,7 +79,7 @@ export class VectorWriter {
   readonly #options: Required<WriterOptions>;
   /** Of the layers above, and of the head: numbers. */
   readonly #above: Values;
-  readonly #pasts: ExecutableCache<VectorShape>;
+  readonly #pasts: ExecutableCache<PastShape>;
   readonly #searches: ExecutableCache<SearchShape>;
 
   /** Throws `InvalidConfigError` for layers that the model does not have. */
@@ -122,7 +131,7 @@ export class VectorWriter {
     }
     return best.map(({ best: { vector, chance }, layer, before, steps }) => ({
       writes: [{ layerId: layer, vector }],
-      before,
+      before: before!,
       after: chance,
       status: chance >= aim ? "ok" : "weak",
       steps,
@@ -141,11 +150,12 @@ export class VectorWriter {
       const here = [...asked.keys()].filter((i) => asked[i]!.layerId === layer);
       const rows = here.map((i) => startFrom(asked[i]!.vector, rowsOf(asked[i]!)));
       for (const [n, batch] of batches(rows)) {
-        const run = await this.#run(layer, batch);
+        const texts = await searchTexts(this.#model, this.#pasts, { layer, sought: batch });
+        const run = await this.#bind(texts, "window");
         try {
           const told = await run.run(batch.map(({ vector }) => vector));
-          for (const [b, { nats }] of told.entries())
-            chances[here[n + b]!] = nats.map((one) => Math.exp(-one));
+          for (const [b, { statements }] of told.entries())
+            chances[here[n + b]!] = statements.map(({ nats }) => Math.exp(-nats));
         } finally {
           run.dispose();
         }
@@ -195,17 +205,12 @@ export class VectorWriter {
     return all;
   }
 
-  async #run(layer: number, sought: readonly Sought[]): Promise<SearchRun> {
-    const texts = await searchTexts(this.#model, this.#pasts, { layer, sought });
-    return this.#bind(texts);
-  }
-
-  #bind(texts: Parameters<typeof SearchRun.create>[0]): Promise<SearchRun> {
+  #bind(texts: SearchTexts, which: Which): Promise<SearchRun> {
     return SearchRun.create(texts, {
+      which,
       config: this.#model.config,
       above: this.#above,
       searches: this.#searches,
-      leash: this.#options.leash,
     });
   }
 
@@ -214,49 +219,63 @@ export class VectorWriter {
     { layer, signal }: { layer: number; signal: AbortSignal | undefined },
   ): Promise<void> {
     const { maxSteps } = this.#options;
-    let texts = await searchTexts(this.#model, this.#pasts, { layer, sought: batch });
-    let active = batch;
-    for (let step = 0; active.length > 0 && step < maxSteps;) {
-      texts = narrowed(texts, active);
-      const run = await this.#bind(texts);
-      try {
-        // What is finished is left out once that halves the work.
-        for (const size = active.length; active.length > size / 2 && step < maxSteps; step++) {
-          signal?.throwIfAborted();
-          const done = await this.#step(run, step);
-          active = active.filter((one) => !done.has(one));
+    const all = await searchTexts(this.#model, this.#pasts, { layer, sought: batch });
+    // First where it is asked about alone, then as it will be; a convolution needs the places between.
+    const stages = convHistory(this.#model.config) > 0 ? STAGES.slice(1) : STAGES;
+    for (const which of stages) {
+      let active = batch;
+      let texts = all;
+      for (let step = 0; active.length > 0 && step < maxSteps;) {
+        texts = narrowed(texts, active);
+        const run = await this.#bind(texts, which);
+        try {
+          // What is finished is left out once that halves the work.
+          for (const size = active.length; active.length > size / 2 && step < maxSteps; step++) {
+            signal?.throwIfAborted();
+            const done = await this.#step(run, which);
+            active = active.filter((one) => !done.has(one));
+          }
+        } finally {
+          run.dispose();
         }
-      } finally {
-        run.dispose();
       }
     }
   }
 
   /**
-   * Moves each vector along its gradient, as far as would bring its loss to the floor if the loss were a plane (Polyak's
-   * rule: (loss - floor) / |g|^2). Returns those that have arrived, which stay where they are.
+   * Moves each vector the shortest way on which the chances of all its statements would come to `GOAL` if their odds rose
+   * as they do now. Returns those that have arrived, which stay where they are.
    */
-  async #step(run: SearchRun, step: number): Promise<Set<Sought>> {
+  async #step(run: SearchRun, which: Which): Promise<Set<Sought>> {
     const { aim, leash, maxLength } = this.#options;
     const rounded = run.sought.map(({ vector }) => vector.map(roundToBf16));
     const told = await run.run(rounded);
     const done = new Set<Sought>();
     for (const [e, one] of run.sought.entries()) {
-      const { nats, divergence, gradient, streamLength } = told[e]!;
-      const chance = Math.exp(-Math.max(...nats));
-      if (step === 0) one.before = chance;
-      one.steps = step;
-      if (chance > one.best.chance) one.best = { vector: rounded[e]!, chance };
+      const { statements, leashes, streamLength } = told[e]!;
+      const chance = Math.exp(-Math.max(...statements.map(({ nats }) => nats)));
+      one.before ??= chance;
+      if (which === "window" && chance > one.best.chance)
+        one.best = { vector: rounded[e]!, chance };
       if (chance >= aim) {
         done.add(one);
         continue;
       }
-      const loss = nats.reduce((sum, x) => sum + x, 0) / nats.length + leash * divergence;
-      const square = gradient.reduce((sum, x) => sum + x * x, 0);
-      if (square === 0) continue;
-      const far = Math.max(0, loss - FLOOR) / square;
       const { vector } = one;
-      for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! - far * gradient[i]!;
+      const share = leash / Math.max(1, leashes.length);
+      const pulled = leashes.reduce((sum, { nats }) => sum + share * nats, 0);
+      const wishes = statements.map(({ nats, gradient }) => {
+        // log p/(1-p) goes on rising where log p levels off.
+        const rest = Math.max(-Math.expm1(-nats), LEAST_REST);
+        const wish = gradient.map((x) => -x / rest);
+        for (const { gradient: of } of leashes)
+          for (let i = 0; i < wish.length; i++) wish[i] = wish[i]! - share * of[i]!;
+        const rise = Math.min(FARTHEST, GOAL + nats + Math.log(rest) + pulled);
+        return { gradient: wish, rise };
+      });
+      const move = leastMove(wishes, vector.length);
+      for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! + move[i]!;
+      one.steps++;
       const excess = Math.hypot(...vector) / (maxLength * streamLength);
       if (excess > 1) for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! / excess;
     }
