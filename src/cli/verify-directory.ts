@@ -3,8 +3,15 @@
  * (manifest.json, table files, row logs), or those of other publishers if there are any. Changes and prints nothing.
  */
 import { open, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { type FileRecord, type Manifest, manifestName } from "../checkpoint/index.ts";
+import { basename, dirname, join } from "node:path";
+import {
+  type FileRecord,
+  ggufFileNames,
+  GgufFiles,
+  isGgufName,
+  type Manifest,
+  manifestName,
+} from "../checkpoint/index.ts";
 import {
   digestLike,
   filesIn,
@@ -12,6 +19,7 @@ import {
   findDamage,
   findForeignSum,
   modelPlaces,
+  openModelPath,
   openSafetensors,
   readManifest,
 } from "../checkpoint/node/index.ts";
@@ -49,7 +57,15 @@ export async function* verifyDirectory(
   if (found === undefined)
     throw new InvalidConfigError(`${path}: no such file or directory; check the path`);
   if (found.isFile()) {
-    yield await checkAlone({ directory: join(path, ".."), name: basename(path), path }, options);
+    const directory = dirname(path);
+    const manifest = await readManifest(join(directory, manifestName)).catch(() => new Map());
+    // All parts of a GGUF model, whichever is named.
+    for (const name of ggufFileNames(basename(path))) {
+      const file = { directory, name, path: join(directory, name) };
+      const record = manifest.get(name);
+      if (record === undefined) yield await checkAlone(file, options);
+      else yield await checkListed({ ...file, record }, options);
+    }
     return;
   }
   let count = 0;
@@ -169,12 +185,14 @@ async function checkAlone(
       return { ...check, by: sum.source, damage: found === sum.digest ? [] : [text] };
     }
     if (name.endsWith(".safetensors")) await (await openSafetensors(path)).close();
+    // With those of the other parts of its model.
+    if (isGgufName(name)) await (await GgufFiles.open(await openModelPath(path), name)).close();
     return { ...check, damage: [] };
   } catch (error) {
     if (error instanceof FormatError || error instanceof StoreError)
       return { ...check, damage: [error.message] };
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return { ...check, damage: ["expected a file, found a link to nothing"] };
+    return { ...check, damage: ["expected a file, found none, or a link to nothing"] };
   }
 }
 

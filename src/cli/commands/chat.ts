@@ -25,6 +25,7 @@ import {
 import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
+import { startedEarly } from "../../worker/index.ts";
 
 /** Of an answer of a model that knows no end of one. */
 const runningTokens = 128;
@@ -79,6 +80,8 @@ export const chatCommand: Command = defineCommand({
     const { model: directory, system, memory, stop, ctxSize: contextSize } = input;
     await using owned = new DisposalStack();
     const given = await readChatTemplate(input.chatTemplate);
+    // Nearly every model that is talked with has a template.
+    const early = owned.adopt(startedEarly(startTemplateWorker), (one) => one.close());
     const opening = openedBy(input, context);
     const loading = loadModel(directory, { memory, contextSize, ...opening });
     const model = owned.adopt(await loading, (one) => one.close());
@@ -92,8 +95,9 @@ export const chatCommand: Command = defineCommand({
     const template =
       source === undefined
         ? undefined
-        : new ChatTemplate(source, { tokenizer, startWorker: startTemplateWorker });
+        : new ChatTemplate(source, { tokenizer, startWorker: early.start });
     owned.adopt(template, (one) => one?.close());
+    if (template === undefined) early.close();
     const decoder = owned.adopt(
       new Decoder(model.languageModel(), { capacity: contextSize }),
       (one) => one.dispose(),

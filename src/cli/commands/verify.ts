@@ -1,6 +1,7 @@
 /** `engram verify`: whether files are still what was saved. Prints what `verify-directory.ts` finds. */
-import { realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import * as z from "zod";
+import { isGgufName } from "../../checkpoint/index.ts";
 import { sealDirectory } from "../../checkpoint/node/index.ts";
 import { EngramError, InvalidConfigError } from "../../errors.ts";
 import { nameOfCachedPath } from "../../hub/node/index.ts";
@@ -40,6 +41,11 @@ export const verifyCommand: Command = defineCommand({
         `${dir} is in the cache of the hub's clients, which others share: its files have the hub's checksums, and ` +
           "--seal writes only to a directory of your own",
       );
+    if (seal && (await stat(dir).catch(() => undefined))?.isFile() === true)
+      throw new InvalidConfigError(
+        `${dir} is a file, and --seal makes the checksums of a directory; those of a file are read from a list ` +
+          "beside it: sha256sum FILE > SHA256SUMS",
+      );
     if (seal) progress.note(`made checksums of ${await sealDirectory(dir)} files`);
     const files: FileCheck[] = [];
     for await (const check of verifyDirectory(dir, { signal })) {
@@ -50,7 +56,8 @@ export const verifyCommand: Command = defineCommand({
     const damaged = files.flatMap(({ file, damage }) => damage.map((text) => `${file}: ${text}`));
     for (const { file, bytes, by, isEdited, damage } of files) {
       if (damage.length > 0) continue;
-      const state = isEdited ? "edited" : by === undefined ? "no checksum" : `whole (${by})`;
+      const unsure = hasHeader(file) ? "no checksum: only its header was checked" : "no checksum";
+      const state = isEdited ? "edited" : by === undefined ? unsure : `whole (${by})`;
       print(`${file}  ${bytes.toLocaleString("en-US")} bytes, ${state}\n`);
     }
     if (damaged.length > 0) {
@@ -65,8 +72,15 @@ export const verifyCommand: Command = defineCommand({
     print(
       `${dir}: ${files.length - unknown - edited} files are what was saved` +
         (edited === 0 ? "" : "; the model card was edited") +
-        (unknown === 0 ? "\n" : `; ${unknown} have no checksum (--seal makes some for a model)\n`),
+        (unknown === 0
+          ? "\n"
+          : `; ${unknown} have no checksum, so a changed number in them is not found (--seal makes some for a directory, ` +
+            "sha256sum FILE > SHA256SUMS for files)\n"),
     );
     return { dir, files: files.map(({ file, bytes, by = null }) => ({ file, bytes, by })) };
   },
 });
+
+function hasHeader(file: string): boolean {
+  return isGgufName(file) || file.endsWith(".safetensors");
+}
