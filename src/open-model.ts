@@ -140,9 +140,14 @@ export async function openModel(
   const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
   await using opened = new DisposalStack();
   const sampling = samplingDefaults(files);
-  const tokenizer = opened.adopt(await readTokenizer(files, { config, startWorker }), (one) =>
-    one.close?.(),
-  );
+  const ownsBackend = typeof backend === "function";
+  const engine = ownsBackend ? opened.adopt(backend(), (one) => one.dispose()) : backend;
+  // First what starts on a thread of its own, while this one reads the vocabulary.
+  const [, tokenizer] = await Promise.all([
+    engine.ready?.(),
+    readTokenizer(files, { config, startWorker }),
+  ]);
+  opened.adopt(tokenizer, (one) => one.close?.());
   checkTokenizer(files, config, tokenizer);
   const packs = opened.adopt(await openPacks?.({ tokenizer, config }), (one) => one?.close());
   const parts =
@@ -170,16 +175,11 @@ export async function openModel(
     },
     { positions: texts * Math.min(contextSize ?? Infinity, config.maxPositions), tableMemory },
   );
-  const ownsBackend = typeof backend === "function";
-  const engine = ownsBackend ? opened.adopt(backend(), (one) => one.dispose()) : backend;
-  const [weights] = await Promise.all([
-    readWeights(files, checked, { dtype: weightDtype, keepPacked }),
-    engine.ready?.(),
-  ]);
+  const weights = await readWeights(files, checked, { dtype: weightDtype, keepPacked });
   const read = { config, ...weights };
   const weighed = (await packs?.readFor(read)) ?? read;
   // Packed matrices have a layout of their own.
-  const rowBlock = weights.quantized.size === 0 ? engine.rowBlock : undefined;
+  const rowBlock = weights.quantized.size === 0 ? await engine.rowBlock?.() : undefined;
   const inOrder =
     rowBlock === undefined ? weighed.params : blockRows(weighed.config, weighed.params, rowBlock);
   const params = placed(engine, inOrder);

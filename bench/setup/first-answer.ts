@@ -35,7 +35,7 @@ export interface CommandToStart {
 
 /** In ticks of the kernel's clock, of which a second has a hundred nearly everywhere. */
 const ticks = Number(spawnSync("getconf", ["CLK_TCK"], { encoding: "utf8" }).stdout) || 100;
-/** Nothing more comes for so long: the answer is over. */
+/** After a line's end, nothing more comes for so long: the answer is over. */
 const QUIET_MS = 1000;
 
 export function firstAnswer({
@@ -68,7 +68,7 @@ export function firstAnswer({
         processorSeconds: processorSeconds(child.pid!),
       };
       clearTimeout(quiet);
-      if (input !== undefined) quiet = setTimeout(isOver, QUIET_MS);
+      if (input !== undefined && chunk.at(-1) === 0x0a) quiet = setTimeout(isOver, QUIET_MS);
     });
     child.on("exit", (code) => {
       clearTimeout(quiet);

@@ -54,7 +54,7 @@ for (const tieEmbeddings of [true, false]) {
     const backend = ortBackend({ threads: 2 });
     await backend.ready!();
     const model = await randomModel(backend, { ...packableConfig, tieEmbeddings });
-    const other = blocked(model, backend.rowBlock ?? 8);
+    const other = blocked(model, (await backend.rowBlock?.()) ?? 8);
     const expected = await logitsOf(model);
     for (const [i, logits] of (await logitsOf(other)).entries())
       toBeClose(logits, expected[i]!, { rtol: 1e-4, atol: 1e-4 });

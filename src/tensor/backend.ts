@@ -23,10 +23,11 @@ export interface Backend {
   /** Loads what computes, if that takes time. A failure is tried again. */
   ready?(): Promise<void>;
   /**
-   * Known once it is `ready`: products x W^T, and rows of W, cost less where the matrix W [M,K] is an input [M/b,K,b] with
-   * this b, which the graph transposes and reshapes: `reshape(transpose(w, [0, 2, 1]), [M, K])`. Absent: they do not.
+   * Products x W^T, and rows of W, cost less where the matrix W [M,K] is an input [M/b,K,b] with this b, which the graph
+   * transposes and reshapes: `reshape(transpose(w, [0, 2, 1]), [M, K])`. It knows of those graphs once it was asked. Absent
+   * or undefined: they do not.
    */
-  readonly rowBlock?: number | undefined;
+  rowBlock?(): Promise<number | undefined>;
   /**
    * The same numbers where runs read and write them in place: the value itself, or, once a backend with a memory of its
    * own is `ready`, a copy there. Other values may be bound as well, and are copied for each run.

@@ -55,22 +55,17 @@ export function buildBpeModel(
   }
   const pairs = new PairTable(merges.length / 2);
   const mergedOf = new Int32Array(merges.length / 2);
-  let last = -1;
   for (let rank = 0; rank < mergedOf.length; rank++) {
     const left = merges[rank * 2]!;
     const right = merges[rank * 2 + 1]!;
-    // Trainers number tokens as merges make them, so most are the one behind the last.
-    const next = last + 1;
-    let merged: number | undefined = next;
-    if (added.has(next) || !isJoined(tokens[next], tokens[left]!, tokens[right]!))
-      merged = idOf.get(`${tokens[left]}${tokens[right]}`);
+    const merged = idOf.get(`${tokens[left]}${tokens[right]}`);
     if (merged === undefined) {
       throw new FormatError(
         `Merge ${rank} (${JSON.stringify(tokens[left])} + ${JSON.stringify(tokens[right])}) makes a ` +
           "token that is not in the vocabulary.",
       );
     }
-    mergedOf[rank] = last = merged;
+    mergedOf[rank] = merged;
     pairs.set(left, right, rank);
   }
   return { byteIds, pairs, mergedOf };
@@ -85,12 +80,6 @@ function idsOf(
   for (const [id, token] of tokens.entries())
     if (token !== "" && !added.has(id)) found.set(token, id);
   return found;
-}
-
-function isJoined(token: string | undefined, left: string, right: string): boolean {
-  return (
-    token?.length === left.length + right.length && token.startsWith(left) && token.endsWith(right)
-  );
 }
 
 /** Every split of a token into two tokens is a pair with the token's id as its rank. */

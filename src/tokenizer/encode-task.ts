@@ -3,7 +3,7 @@ import type { Tasks } from "../worker/index.ts";
 import { InvariantError } from "../errors.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { TokenizerDefinition } from "./definition.ts";
-import { parseTokenizerJson, type TokenizerSource } from "./tokenizer-json.ts";
+import { parseTokenizerJson } from "./tokenizer-json.ts";
 import type { DirectTokenizer, EncodeOptions } from "./tokenizer.ts";
 
 export interface EncodeTask extends Pick<EncodeOptions, "allowSpecial" | "literals"> {
@@ -13,9 +13,10 @@ export interface EncodeTask extends Pick<EncodeOptions, "allowSpecial" | "litera
 export function encodeTasks(): Tasks {
   let tokenizer: DirectTokenizer | undefined;
   return {
-    async read(from: TokenizerSource | TokenizerDefinition) {
-      const isDefinition = typeof from === "object" && "splits" in from;
-      tokenizer = await (isDefinition ? createTokenizer(from) : parseTokenizerJson(from));
+    async read(from: string | TokenizerDefinition) {
+      tokenizer = await (typeof from === "string"
+        ? parseTokenizerJson(from)
+        : createTokenizer(from));
     },
     encode({ text, ...options }: EncodeTask) {
       if (tokenizer === undefined) throw new InvariantError("asked to encode before to read");

@@ -186,22 +186,22 @@ export function readMerges(merges: unknown, idOf: ReadonlyMap<string, number>): 
   const pairs = new Int32Array(merges.length * 2);
   for (let rank = 0; rank < merges.length; rank++) {
     const merge: unknown = merges[rank];
-    const cut = typeof merge === "string" ? merge.indexOf(" ") : -1;
-    const isText = typeof merge === "string" && cut >= 0 && !merge.includes(" ", cut + 1);
-    if (!isText && !(Array.isArray(merge) && merge.length === 2)) {
+    const sides: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    if (!Array.isArray(sides) || sides.length !== 2) {
       throw new FormatError(
         `Expected merge ${rank} to name two tokens, got ${JSON.stringify(merge)}.`,
       );
     }
-    const idIn = (token: unknown): number => {
+    for (let side = 0; side < 2; side++) {
+      const token: unknown = sides[side];
       const id = typeof token === "string" ? idOf.get(token) : undefined;
-      if (id !== undefined) return id;
-      throw new FormatError(
-        `Merge ${rank} names ${JSON.stringify(token)}, which is not in the vocabulary.`,
-      );
-    };
-    pairs[rank * 2] = idIn(isText ? merge.slice(0, cut) : merge[0]);
-    pairs[rank * 2 + 1] = idIn(isText ? merge.slice(cut + 1) : merge[1]);
+      if (id === undefined) {
+        throw new FormatError(
+          `Merge ${rank} names ${JSON.stringify(token)}, which is not in the vocabulary.`,
+        );
+      }
+      pairs[rank * 2 + side] = id;
+    }
   }
   return pairs;
 }

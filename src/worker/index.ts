@@ -9,5 +9,6 @@ export {
   type ErrorDescription,
   type Tasks,
 } from "./answer-tasks.ts";
+export { type EarlyWorker, startedEarly } from "./started-early.ts";
 export { onThisThread } from "./on-this-thread.ts";
 export { type LazyWorker, workerWhenNeeded } from "./when-needed.ts";

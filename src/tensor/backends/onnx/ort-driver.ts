@@ -23,8 +23,8 @@ import { onnxType } from "./protobuf.ts";
 export interface OrtRuntime {
   /** Whether large constants are handed over beside the model (`OrtTensor`s), or inside it. */
   readonly constants: "external" | "inline";
-  /** What its kernels for matrices in blocks read (`Backend.rowBlock`). */
-  readonly rowBlocks?: RowBlocks | undefined;
+  /** What its kernels for matrices in blocks read (`Backend.rowBlock`). Absent: it has none. */
+  rowBlocks?(): Promise<RowBlocks | undefined>;
   /** Whether kernels can read and write this memory where it is. */
   reaches(data: TensorData): boolean;
   /** Zeroed memory that kernels reach. It lives as long as the array is reachable. */
@@ -68,6 +68,7 @@ class OrtBackend implements Backend {
   readonly #load: () => OrtRuntime | Promise<OrtRuntime>;
   readonly #executables = new Set<OrtExecutable>();
   #runtime: OrtRuntime | undefined;
+  #rowBlocks: RowBlocks | undefined;
   #disposed = false;
 
   constructor(name: string, load: () => OrtRuntime | Promise<OrtRuntime>) {
@@ -79,8 +80,10 @@ class OrtBackend implements Backend {
     this.#runtime ??= await this.#load();
   }
 
-  get rowBlock(): number | undefined {
-    return this.#runtime?.rowBlocks?.size;
+  async rowBlock(): Promise<number | undefined> {
+    await this.ready();
+    this.#rowBlocks ??= await this.#runtime!.rowBlocks?.();
+    return this.#rowBlocks?.size;
   }
 
   place(value: Value): Value {
@@ -97,6 +100,7 @@ class OrtBackend implements Backend {
     this.#checkOpen();
     const executable = new OrtExecutable(graph, {
       runtime: this.#runtime!,
+      rowBlocks: this.#rowBlocks,
       onDispose: (e) => this.#executables.delete(e),
     });
     this.#executables.add(executable);
@@ -126,12 +130,20 @@ class OrtExecutable implements Executable {
 
   constructor(
     graph: Graph,
-    { runtime, onDispose }: { runtime: OrtRuntime; onDispose: (e: OrtExecutable) => void },
+    {
+      runtime,
+      rowBlocks,
+      onDispose,
+    }: {
+      runtime: OrtRuntime;
+      rowBlocks: RowBlocks | undefined;
+      onDispose: (e: OrtExecutable) => void;
+    },
   ) {
     const { bytes, ...model } = lower(graph, {
       caches: "in place",
       constants: runtime.constants,
-      rowBlocks: runtime.rowBlocks,
+      rowBlocks,
     });
     const constants = model.external.map(({ name, raw, type, dims }) => ({
       name,

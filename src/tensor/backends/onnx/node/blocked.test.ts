@@ -8,8 +8,7 @@ import { lower } from "../lower.ts";
 import { ortBackend } from "./index.ts";
 
 const backend = ortBackend({ threads: 2 });
-await backend.ready!();
-const block = backend.rowBlock;
+const block = await backend.rowBlock!();
 const [rows, width] = [48, 32];
 
 const numbers = (length: number, of: (i: number) => number): Float32Array =>

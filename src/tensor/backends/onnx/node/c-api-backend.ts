@@ -16,6 +16,7 @@ import {
   PackedConstants,
   type RuntimeOptions,
   spanOf,
+  startRuntime,
 } from "./ort-c-api.ts";
 
 /** `threads`: size of the thread pool of the process, fixed by its first user. Absent: any number is fine. */
@@ -27,17 +28,19 @@ export function nativeBackend(options: NativeBackendOptions): Backend | string {
 }
 
 async function openNative(): Promise<OrtRuntime> {
-  const runtime = new NativeRuntime();
-  runtime.rowBlocks = await findRowBlocks(runtime);
-  return runtime;
+  await startRuntime();
+  return new NativeRuntime();
 }
 
 /** Its sessions share repacked constants for as long as there are any. */
 class NativeRuntime implements OrtRuntime {
   readonly constants = "external";
-  rowBlocks: RowBlocks | undefined;
   #numSessions = 0;
   #packed: PackedConstants | undefined;
+
+  rowBlocks(): Promise<RowBlocks | undefined> {
+    return findRowBlocks(this);
+  }
 
   reaches(): boolean {
     return true;

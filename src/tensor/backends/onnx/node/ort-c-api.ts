@@ -15,12 +15,11 @@ import type { NamedTensor as Named } from "../ort-driver.ts";
 import { nativeLibrary } from "./engine-files.ts";
 import { koffi } from "./ffi.ts";
 import { dropPages } from "./mapped-file.ts";
+import { type Address, Pinned } from "./pinned.ts";
 
 /** The only release whose function table was checked against this file. */
 const SUPPORTED = "1.30";
 const API_VERSION = 30;
-
-type Address = bigint;
 
 /**
  * The members of `struct OrtApi` that are used: the index in the struct, then the argument types (P pointer, Z size, I
@@ -61,43 +60,19 @@ interface NativeFunction {
 }
 type Api = Readonly<Record<keyof typeof members, NativeFunction>>;
 
-/** Off-heap bytes whose address never changes. They live as long as the object is reachable. */
-class Pinned {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  #address: Address | undefined;
-
-  constructor(length: number) {
-    this.bytes = new Uint8Array(Math.max(length, 128));
-  }
-
-  /** Computed at first use, because constants of this class are created even where koffi cannot be loaded. */
-  get address(): Address {
-    return (this.#address ??= koffi.address(this.bytes) as Address);
-  }
-
-  static text(value: string): Pinned {
-    const encoded = new TextEncoder().encode(value);
-    const p = new Pinned(encoded.length + 1);
-    p.bytes.set(encoded);
-    return p;
-  }
-
-  static addresses(values: readonly Address[]): Pinned {
-    const p = new Pinned(8 * values.length);
-    new BigUint64Array(p.bytes.buffer).set(values);
-    return p;
-  }
-}
-
-interface Loaded {
+interface Library {
   /** Never read, but must stay reachable. */
   readonly library: unknown;
   readonly api: Api;
+  readonly path: string;
+  readonly threads: number;
+}
+
+interface Started extends Library {
   readonly env: Address;
   /** The library's own directory, because it certainly exists. */
   readonly directory: Pinned;
   readonly cpuMemory: Address;
-  readonly threads: number;
   /** Where calls write the address of the object that they create. */
   readonly created: Pinned;
   readonly createdSlot: BigUint64Array;
@@ -109,7 +84,9 @@ interface Loaded {
 /** More axes than any tensor here has. */
 const MAX_RANK = 16;
 
-let loaded: Loaded | undefined;
+let loaded: Library | undefined;
+let starting: Promise<Started> | undefined;
+let started: Started | undefined;
 
 const LOG_ID: Pinned = Pinned.text("engram");
 
@@ -161,7 +138,7 @@ export interface RuntimeOptions {
 }
 
 /**
- * Loads the library and creates its environment, once in a process. ONNX Runtime has one thread pool of fixed size for
+ * Loads the library, once in a process. ONNX Runtime has one thread pool of fixed size for
  * all sessions, so later callers must ask for the same number of threads. If this platform has no library, or the
  * library does not load, returns the reason.
  */
@@ -184,7 +161,24 @@ export function openRuntime(options: RuntimeOptions): string | undefined {
   } catch (error) {
     return `${path}: ${error instanceof Error ? error.message : String(error)}`;
   }
-  const { library, api } = found;
+  loaded = { ...found, path, threads };
+  return undefined;
+}
+
+/**
+ * Creates the environment of the library that `openRuntime` has loaded, once in a process, on a thread of its own: it names all
+ * operators that there are, which takes as long as reading a model's settings.
+ */
+export async function startRuntime(): Promise<void> {
+  if (loaded === undefined) throw new BackendError("openRuntime was not called");
+  starting ??= start(loaded);
+  // A failed start is tried again.
+  starting.catch(() => (starting = undefined));
+  started = await starting;
+}
+
+async function start(library: Library): Promise<Started> {
+  const { api, path, threads } = library;
   const created = new Pinned(8);
   const createdSlot = new BigUint64Array(created.bytes.buffer, 0, 1);
   const create = (what: string, call: (out: Address) => Address | null): Address => {
@@ -194,9 +188,18 @@ export function openRuntime(options: RuntimeOptions): string | undefined {
   const pool = create("make threading options", (out) => api.CreateThreadingOptions(out));
   check(api, "set threads", api.SetGlobalIntraOpNumThreads(pool, threads));
   check(api, "set threads", api.SetGlobalInterOpNumThreads(pool, 1));
-  const env = create("start", (out) =>
-    api.CreateEnvWithGlobalThreadPools(LOG_FATAL, LOG_ID.address, pool, out),
+  check(
+    api,
+    "start",
+    await called(
+      api.CreateEnvWithGlobalThreadPools,
+      LOG_FATAL,
+      LOG_ID.address,
+      pool,
+      created.address,
+    ),
   );
+  const env = createdSlot[0]!;
   const cpuMemory = create("describe memory", (out) =>
     api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out),
   );
@@ -204,19 +207,17 @@ export function openRuntime(options: RuntimeOptions): string | undefined {
   const dims = new Pinned(8 * MAX_RANK);
   const dimSlots = new BigInt64Array(dims.bytes.buffer, 0, MAX_RANK);
   const directory = Pinned.text(dirname(path));
-  loaded = {
-    library,
-    api,
-    env,
-    directory,
-    cpuMemory,
-    threads,
-    created,
-    createdSlot,
-    dims,
-    dimSlots,
-  };
-  return undefined;
+  return { ...library, env, directory, cpuMemory, created, createdSlot, dims, dimSlots };
+}
+
+/** Calls on a worker thread. JavaScript continues meanwhile. */
+function called(native: NativeFunction, ...args: Argument[]): Promise<Address | null> {
+  return new Promise((resolve, reject) => {
+    native.async(...args, (error, result) => {
+      if (error) reject(new BackendError(`cannot start a call: ${error.message}`));
+      else resolve(result);
+    });
+  });
 }
 
 /** Failures are returned as errors. At lower levels ONNX Runtime would also print them to stderr. */
@@ -224,12 +225,12 @@ const LOG_FATAL = 4;
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
 
-function runtime(): Loaded {
-  if (loaded === undefined) throw new BackendError("openRuntime was not called");
-  return loaded;
+function runtime(): Started {
+  if (started === undefined) throw new BackendError("startRuntime was not called");
+  return started;
 }
 
-function makeObject(what: string, call: (r: Loaded, out: Address) => Address | null): Address {
+function makeObject(what: string, call: (r: Started, out: Address) => Address | null): Address {
   const r = runtime();
   check(r.api, what, call(r, r.created.address));
   return r.createdSlot[0]!;
@@ -472,12 +473,7 @@ export class PreparedRun {
     const entry = enterFlight();
     if (entry !== undefined) await entry;
     try {
-      const status = await new Promise<Address | null>((resolve, reject) => {
-        api.Run.async(...this.#arguments, (error, result) => {
-          if (error) reject(new BackendError(`cannot start a run: ${error.message}`));
-          else resolve(result);
-        });
-      });
+      const status = await called(api.Run, ...this.#arguments);
       check(api, "run the graph", status);
     } finally {
       leaveFlight();
