@@ -171,13 +171,13 @@ export function openRuntime(options: RuntimeOptions): string | undefined {
  */
 export async function startRuntime(): Promise<void> {
   if (loaded === undefined) throw new BackendError("openRuntime was not called");
-  starting ??= start(loaded);
+  starting ??= createRuntime(loaded);
   // A failed start is tried again.
   starting.catch(() => (starting = undefined));
   started = await starting;
 }
 
-async function start(library: Library): Promise<Started> {
+async function createRuntime(library: Library): Promise<Started> {
   const { api, path, threads } = library;
   const created = new Pinned(8);
   const createdSlot = new BigUint64Array(created.bytes.buffer, 0, 1);
