@@ -305,6 +305,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "generate-text.ts",
     "bytes",
     "checkpoint",
+    "type facts",
     "type inference",
     "type model",
     "tensor",

@@ -1,6 +1,11 @@
 /** The model of the site and the server before it, in the page's worker. */
-import { type CallContext, openInPage, type OpenRequest } from "../../src/browser/index.ts";
-import { Facts, FactStore } from "../../src/facts/index.ts";
+import {
+  type CallContext,
+  keptFacts,
+  openInPage,
+  type OpenRequest,
+} from "../../src/browser/index.ts";
+import { Facts, FactStore, vocabularyBytes, WholeFileLog } from "../../src/facts/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
 import type { Model } from "../../src/opened-model.ts";
 import {
@@ -13,6 +18,7 @@ import {
 } from "../../src/server/index.ts";
 import { markOf, vectorWriter } from "../../src/teaching/index.ts";
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
+import type { Tokenizer } from "../../src/tokenizer/index.ts";
 import type { TrainingHere } from "../../src/training-here.ts";
 
 export interface SiteRequest extends OpenRequest {
@@ -92,15 +98,16 @@ export async function begin(
   context: CallContext & { readonly loading: Promise<OrtModule> },
 ): Promise<{ readonly fetch: EngramServer["fetch"]; readonly ready: Promise<void> }> {
   const traffic = new TableTraffic();
-  // Without a log, what it is taught is gone with the page.
-  const store = new FactStore();
+  let store: FactStore | undefined;
   const model = openInPage(request, {
     ...context,
     placement: { wrapStore: traffic.watch },
-    openFacts: async ({ tokenizer }) =>
-      new Facts(store, { tokenizer, writerFor: (language) => vectorWriter(language) }),
+    openFacts: async ({ tokenizer }) => {
+      store = await factsOf(request.address, tokenizer);
+      return new Facts(store, { tokenizer, writerFor: (language) => vectorWriter(language) });
+    },
   }).then((opened) => {
-    store.mark = markOf(opened.language);
+    store!.mark = markOf(opened.language);
     return opened;
   });
   const report = await fetch(`${request.address}/training.json`)
@@ -112,4 +119,14 @@ export async function begin(
     training: trainingIn(model, sample),
   });
   return { fetch: (asked) => serving.fetch(asked), ready: serving.ready };
+}
+
+/** What this browser keeps; where it keeps nothing, what is taught is gone with the page. */
+async function factsOf(address: string, tokenizer: Tokenizer): Promise<FactStore> {
+  const bytes = await new Blob([...vocabularyBytes(tokenizer)]).arrayBuffer();
+  const fingerprint = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const file = await keptFacts(address, fingerprint);
+  if (file === undefined) return new FactStore();
+  const log = new WholeFileLog(file, fingerprint);
+  return new FactStore({ log, records: await log.read() });
 }

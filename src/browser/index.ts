@@ -1,6 +1,7 @@
 /** Models in a page: in a worker, from any static server, kept for the next visit. */
 export { answerCalls, type CallContext, Caller, type Calls, type Port } from "./calls.ts";
 export { type EngineFiles, fetchEngine } from "./engine.ts";
+export { keptFacts } from "./kept-facts.ts";
 export {
   generateText,
   loadModel,

@@ -3,6 +3,7 @@
  * are declared. Knows files; not what they hold.
  */
 import type { Folder } from "../checkpoint/index.ts";
+import { FormatError } from "../errors.ts";
 
 interface FileHandle {
   readonly kind: "file";
@@ -37,6 +38,52 @@ export async function opfsFolder(address: string): Promise<Folder | undefined> {
     return new OpfsFolder(root, await nameOf(address));
   } catch {
     return undefined;
+  }
+}
+
+/** A file that stays as it was where it cannot be replaced. */
+export interface OpfsFile {
+  /** Undefined where it was never written. Throws `FormatError` where it is larger than `most` bytes. */
+  read(most: number): Promise<Uint8Array | undefined>;
+  write(parts: readonly Uint8Array[]): Promise<void>;
+}
+
+/** The file of that name beside the models; undefined where pages may keep nothing. */
+export async function opfsFile(name: string): Promise<OpfsFile | undefined> {
+  const root = await ifThere((await originFolder())?.getDirectoryHandle(ROOT, { create: true }));
+  if (root === undefined) return undefined;
+  const [folder, file] = [await nameOf(name), "content"];
+  return {
+    async read(most) {
+      const found = await ifThere(root.getDirectoryHandle(folder));
+      const content = await (await ifThere(found?.getFileHandle(file)))?.getFile();
+      // Creating it makes an empty file.
+      if (content === undefined || content.size === 0) return undefined;
+      if (content.size > most)
+        throw new FormatError(`${name} has ${content.size} bytes, and may have ${most}`);
+      return new Uint8Array(await content.slice(0, content.size).arrayBuffer());
+    },
+    async write(parts) {
+      // All may have been removed since.
+      const above = await (await originFolder())!.getDirectoryHandle(ROOT, { create: true });
+      const found = await above.getDirectoryHandle(folder, { create: true });
+      await replaceContent(await found.getFileHandle(file, { create: true }), parts);
+    },
+  };
+}
+
+async function replaceContent(
+  handle: FileHandle,
+  parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  const out = await handle.createWritable();
+  let isWritten = false;
+  try {
+    for await (const part of parts) await out.write(part);
+    await out.close();
+    isWritten = true;
+  } finally {
+    if (!isWritten) await ifThere(out.abort());
   }
 }
 
@@ -92,14 +139,8 @@ class OpfsFolder implements Folder {
     const handle = await folder.getFileHandle(file, { create: true });
     let isWritten = false;
     try {
-      const out = await handle.createWritable();
-      try {
-        for await (const part of parts) await out.write(part);
-        await out.close();
-        isWritten = true;
-      } finally {
-        if (!isWritten) await ifThere(out.abort());
-      }
+      await replaceContent(handle, parts);
+      isWritten = true;
     } finally {
       // Creating it made an empty file.
       if (!isWritten) await ifThere(folder.removeEntry(file));

@@ -246,7 +246,7 @@ describe("the static site", { skip: noBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
-  test("the inspector teaches there, in the memory of the page alone", async () => {
+  test("the inspector teaches there, in this browser alone; the next visit knows it until it is erased", async () => {
     const fact = { after: "The keys of the tavern lie", say: "under the stone", try: "" };
     const { page, complaints } = await browser.open(
       `${address}#/teach?${new URLSearchParams(fact)}`,
@@ -255,10 +255,27 @@ describe("the static site", { skip: noBrowser }, () => {
     page.on("request", (request) => asked.push(request.url()));
     await page.getByRole("button", { name: "Teach", exact: true }).click();
     await page.getByText("Taught in").waitFor();
-    await page.getByText("gone when this page is closed").waitFor();
+    await page.getByText("1 fact, kept in this browser").waitFor();
     await page.waitForFunction(
       () => parseFloat(document.querySelector('[data-chance="after"]')!.textContent!) > 98,
     );
+    await page.reload();
+    await page.getByText("1 fact, kept in this browser").waitFor();
+    await page.getByRole("button", { name: /^Erase “/ }).click();
+    await page.getByText("Nothing of it is left in the memory").waitFor();
+    // No file of this origin has it.
+    const kept = (await page.evaluate(`(async () => {
+      const texts = [];
+      const read = async (folder) => {
+        for await (const [name, one] of folder.entries())
+          if (one.kind === "directory") await read(one);
+          else if (name === "content") texts.push(await (await one.getFile()).text());
+      };
+      await read(await navigator.storage.getDirectory());
+      return texts;
+    })()`)) as string[];
+    assert.equal(kept.length, 1);
+    assert.doesNotMatch(kept[0]!, /tavern|stone/);
     // What is typed is no part of any address.
     assert.ok(
       asked.every((url) => url.startsWith(address) && !/tavern|stone/.test(url)),

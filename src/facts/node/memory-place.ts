@@ -9,6 +9,7 @@ import { access, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { digestOfFiles, userDirectory } from "../../bytes/node/index.ts";
 import type { Vocabulary } from "../../tokenizer/index.ts";
+import { vocabularyBytes } from "../fingerprint.ts";
 
 /** In a model's directory. */
 export const MEMORY_NAME = "memory";
@@ -57,13 +58,6 @@ async function digestOf(path: string): Promise<string> {
 /** SHA-256 of the bytes of all tokens, each behind its length: what ids mean. */
 export function fingerprintOf(vocabulary: Vocabulary): Uint8Array {
   const hash = createHash("sha256");
-  let pieces: Uint8Array[] = [];
-  for (let id = 0; id < vocabulary.vocabSize; id++) {
-    const bytes = vocabulary.tokenBytes(id);
-    pieces.push(Buffer.from(`${bytes.length} `), bytes);
-    if (pieces.length < 4096 && id < vocabulary.vocabSize - 1) continue;
-    hash.update(Buffer.concat(pieces));
-    pieces = [];
-  }
+  for (const part of vocabularyBytes(vocabulary)) hash.update(part);
   return hash.digest();
 }
