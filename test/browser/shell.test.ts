@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { gzipSync } from "node:zlib";
 import {
   contrast,
+  excerpt,
   type Inspector,
   startInspector,
   stripTokens,
@@ -182,8 +183,11 @@ describe("the page", { skip: withoutBrowser }, async () => {
     const { page, complaints } = await inspector.open("#/runs");
     await page.route("**/props", async (route) => {
       const response = await route.fetch();
-      const model = training === "finished" ? "made here" : "another";
-      await route.fulfill({ response, json: { ...(await response.json()), model } });
+      const props = (await response.json()) as { held_out: object };
+      const [model, own] =
+        training === "finished" ? ["made here", "the mat sat on the cat"] : ["another", excerpt];
+      const held_out = { ...props.held_out, excerpts: [own] };
+      await route.fulfill({ response, json: { ...props, model, held_out } });
     });
     await page.getByRole("button", { name: "Train on the sample text" }).click();
     await page.getByText("Step 0 of 200").waitFor();
@@ -191,8 +195,10 @@ describe("the page", { skip: withoutBrowser }, async () => {
     await page.locator("[data-sentence]").waitFor();
     const asked = page.waitForRequest("**/engram/inspect");
     training = "finished";
-    await asked;
+    // Its own held-out text takes the place of the other's.
+    assert.match((await asked).postData()!, /the mat sat on the cat/);
     await page.getByTitle("The model that is served").getByText("made here").waitFor();
+    await page.unrouteAll({ behavior: "ignoreErrors" });
     assert.deepEqual(complaints, []);
   });
 

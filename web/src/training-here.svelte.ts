@@ -58,9 +58,12 @@ class TrainingHere {
 }
 
 async function askAnew(): Promise<void> {
+  const isExample = inspection.text === inspection.example;
   await serverInfo.load();
   await corpus.reload();
-  await inspection.ask();
+  // The new model has held out a text of its own.
+  if (isExample) inspection.setText(inspection.example);
+  else await inspection.ask();
 }
 
 export const trainingHere: TrainingHere = new TrainingHere();
