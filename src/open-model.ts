@@ -143,11 +143,12 @@ export async function openModel(
   const ownsBackend = typeof backend === "function";
   const engine = ownsBackend ? opened.adopt(backend(), (one) => one.dispose()) : backend;
   // First what starts on a thread of its own, while this one reads the vocabulary.
-  const [, tokenizer] = await Promise.all([
-    engine.ready?.(),
-    readTokenizer(files, { config, startWorker }),
-  ]);
-  opened.adopt(tokenizer, (one) => one.close?.());
+  const starting = engine.ready?.();
+  starting?.catch(() => undefined);
+  const tokenizer = opened.adopt(await readTokenizer(files, { config, startWorker }), (one) =>
+    one.close?.(),
+  );
+  await starting;
   checkTokenizer(files, config, tokenizer);
   const packs = opened.adopt(await openPacks?.({ tokenizer, config }), (one) => one?.close());
   const parts =
