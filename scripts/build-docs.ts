@@ -26,7 +26,13 @@ const out = process.argv[2] ?? join(root, "dist", "site", "docs");
 const groups: Readonly<Record<string, readonly string[]>> = {
   Use: ["docs/guide.md", "docs/glossary.md", "docs/tasks.md", "docs/format.md", "assets/README.md"],
   "How it is made": ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"],
-  Results: ["docs/results.md", "docs/results/*.md", "docs/studies/README.md", "docs/log.md"],
+  Results: [
+    "docs/results.md",
+    "docs/results/*.md",
+    "docs/results/studies/*.md",
+    "docs/studies/README.md",
+    "docs/log.md",
+  ],
   Decisions: ["docs/decisions/*.md"],
 };
 const groupOf = new Map<string, string>();
