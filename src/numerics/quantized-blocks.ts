@@ -34,7 +34,9 @@ export function quantizeBlocks(values: Float32Array, bits: QuantizedBits): Quant
     for (let j = 0; j < QUANTIZED_BLOCK; j++) block[j] = values[at + j]!;
     const scale = bestScale(block, bits);
     scales[i] = scale;
-    if (bits === 8)
+    if (scale === 0)
+      codes.fill(bits === 8 ? 128 : 0x88, (at * bits) / 8, ((at + QUANTIZED_BLOCK) * bits) / 8);
+    else if (bits === 8)
       for (let j = 0; j < QUANTIZED_BLOCK; j++) codes[at + j] = codeOf(block[j]!, scale, 127) + 128;
     else
       for (let j = 0; j < QUANTIZED_BLOCK; j += 2) {
@@ -92,20 +94,31 @@ const ROUNDING = 1.5 * 2 ** 52;
 /** Of codes of 4 bits, or some number from `most` on. Which of two equally near codes is taken does not change it. */
 function squaredError(block: Float64Array, scale: number, most: number): number {
   const inverse = 1 / scale;
-  let sum = 0;
-  for (let i = 0; i < QUANTIZED_BLOCK && sum < most; i += 4)
-    for (let j = i; j < i + 4; j++) {
-      const value = block[j]!;
-      const code = value * inverse + ROUNDING - ROUNDING;
-      const off = value - (code > 7 ? 7 : code < -8 ? -8 : code) * scale;
-      sum += off * off;
-    }
-  return sum;
+  // Four sums, as each addition waits for the one before it.
+  let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0];
+  for (let i = 0; i < QUANTIZED_BLOCK && sum0 + sum1 + (sum2 + sum3) < most; i += 4) {
+    const off0 = offOf(block[i]!, inverse, scale);
+    const off1 = offOf(block[i + 1]!, inverse, scale);
+    const off2 = offOf(block[i + 2]!, inverse, scale);
+    const off3 = offOf(block[i + 3]!, inverse, scale);
+    sum0 += off0 * off0;
+    sum1 += off1 * off1;
+    sum2 += off2 * off2;
+    sum3 += off3 * off3;
+  }
+  return sum0 + sum1 + (sum2 + sum3);
 }
 
-/** -`most` - 1 .. `most`, to nearest. */
+function offOf(value: number, inverse: number, scale: number): number {
+  const code = value * inverse + ROUNDING - ROUNDING;
+  return value - (code > 7 ? 7 : code < -8 ? -8 : code) * scale;
+}
+
+/** -`most` - 1 .. `most`, to nearest; the scale is not 0. */
 function codeOf(value: number, scale: number, most: number): number {
-  if (scale === 0) return 0;
-  const code = Math.round(value / scale);
+  const exact = value / scale;
+  let code = exact + ROUNDING - ROUNDING;
+  // Halves go up, which that rounding does with every second one.
+  if (exact - code === 0.5) code++;
   return code > most ? most : code < -most - 1 ? -most - 1 : code;
 }
