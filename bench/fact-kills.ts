@@ -7,7 +7,8 @@
  * For each moment a process adds facts (some replace others), forgets some, and takes snapshots, over what those before
  * it have left, and says each change when it is acknowledged; after a random time it is killed (SIGKILL). Then the log
  * is opened: all that was acknowledged must be there, what was forgotten must be gone, from the file's bytes as well,
- * and of the changes that were under way each fact is whole or absent (`setup/kill-ledger.ts`, whose test plants losses).
+ * and of the changes that were under way each fact is whole or absent (`setup/kill-ledger.ts`, whose test plants losses). Behind the
+ * last whole commit may be the beginning of one that adds what was under way; nothing of what was forgotten is there, either.
  * Any fault is an error. Ends after so many minutes at the latest, and says how many moments it came to.
  */
 import { readWords } from "./setup/command-line.ts";
@@ -17,6 +18,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FactStore } from "../src/facts/index.ts";
+import { parseLog } from "../src/facts/log-format.ts";
 import { FactLogFile } from "../src/facts/node/index.ts";
 import { Random } from "../src/numerics/index.ts";
 import { KillLedger } from "./setup/kill-ledger.ts";
@@ -57,7 +59,7 @@ const program = `
 
 const ledger = new KillLedger();
 const deadline = performance.now() + minutes * 60_000;
-let moment = 0;
+let [moment, numTorn] = [0, 0];
 for (; moment < moments && performance.now() < deadline; moment++) {
   const words = ["--input-type=module", "-e", program, folder, `${ledger.next}`];
   const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
@@ -73,15 +75,20 @@ for (; moment < moments && performance.now() < deadline; moment++) {
   const log = new FactLogFile(folder);
   const store = new FactStore({ records: await log.read() });
   const facts = new Map(store.facts().map(({ fact }) => [fact.id, fact.completion]));
-  const bytes = (await readFile(log.name).catch(() => Buffer.alloc(0))).toString("latin1");
+  const file = await readFile(log.name).catch(() => Buffer.alloc(0));
+  const whole = file.length === 0 ? 0 : parseLog(file, { where: log.name }).end;
+  const [bytes, torn] = [file.subarray(0, whole), file.subarray(whole)].map((part) =>
+    part.toString("latin1"),
+  ) as [string, string];
+  if (torn !== "") numTorn++;
   try {
     ledger.hear(said);
-    ledger.check({ facts, bytes });
+    ledger.check({ facts, bytes, torn });
   } catch (error) {
     throw new Error(`moment ${moment}: ${(error as Error).message}`, { cause: error });
   }
   if (moment % 50 === 49)
     process.stderr.write(`${moment + 1} moments, ${ledger.changes} changes\n`);
 }
-console.log("moments,acknowledged_changes,changes_under_way_at_a_kill,faults");
-console.log(`${moment},${ledger.changes},${ledger.undecided},0`);
+console.log("moments,acknowledged_changes,changes_under_way_at_a_kill,torn_ends,faults");
+console.log(`${moment},${ledger.changes},${ledger.undecided},${numTorn},0`);

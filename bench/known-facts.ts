@@ -11,9 +11,10 @@
  * OUT keeps a line for each question: a run that ended goes on where it was, and ends after so many minutes. An answer that is drawn
  * says what was taught with the chance that the model gives it: so each question counts with that chance, and nothing is drawn.
  *
- * The number, for answers that only have the subject, is logistic in the logit of that chance and in the share of the taught prompt's
- * other words that the question has; fitted on every second fact, judged on the others, and the other way round. Lines of CSV:
- * the diagram by bins; the expected calibration error with a 95 % interval (500 draws of facts), beside that of the chance alone.
+ * The number, for answers in which a key fired, is logistic in the logit of that chance, in what the facts have added to it, in the
+ * share of the taught prompt's other words that the question has, and in whether it has the whole prompt; fitted on every second
+ * fact, each of another subject, judged on the others, and the other way round. Lines of CSV: the diagram by bins; the expected
+ * calibration error with a 95 % interval (500 draws of facts), of all, of those with the subject alone, and of the chance alone.
  */
 import { needed, readOptions } from "./setup/command-line.ts";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -42,9 +43,14 @@ const values = readOptions({
 const deadline = performance.now() + values.minutes * 60_000;
 const isLate = (): boolean => performance.now() > deadline;
 const everything = readCounterFact(values.data);
+const subjects = new Set<string>();
 const all = everything.filter(
   ({ prompt, rephrase_prompt: other, subject, locality_prompt: near }) =>
-    prompt.includes(subject) && other.includes(subject) && !near.includes(subject),
+    prompt.includes(subject) &&
+    other.includes(subject) &&
+    !near.includes(subject) &&
+    !subjects.has(subject) &&
+    subjects.add(subject),
 );
 
 interface Line extends Said {
@@ -125,22 +131,28 @@ function shareOf({ prompt, subject }: CounterFactEdit, question: string): number
     const completion = Array.from(await tokenizer.encode(` ${item.target_new.trim()}`));
     const found: Line[] = [];
     for (const [question, isMeant] of asked) {
-      await using session = model.createSession();
       const prompt = [...tokenizer.bounds.startIds, ...(await tokenizer.encode(question))];
       const ids = [...prompt, ...completion];
-      const { logits } = await session.append(ids.slice(0, -1), { logits: "all" });
-      const width = logits.length / (ids.length - 1);
-      let chance = 1;
-      for (let i = prompt.length; i < ids.length; i++) {
-        const row = logits.subarray((i - 1) * width, i * width);
-        chance *= Math.exp(logProbsOf(row, { id: ids[i]!, top: 0 }).logProb);
-      }
+      const chanceIn = async (scopes?: readonly string[]): Promise<number> => {
+        await using session = model.createSession(scopes && { scopes });
+        const { logits } = await session.append(ids.slice(0, -1), { logits: "all" });
+        const width = logits.length / (ids.length - 1);
+        let chance = 1;
+        for (let i = prompt.length; i < ids.length; i++) {
+          const row = logits.subarray((i - 1) * width, i * width);
+          chance *= Math.exp(logProbsOf(row, { id: ids[i]!, top: 0 }).logProb);
+        }
+        return chance;
+      };
+      const [chance, without] = [await chanceIn(), await chanceIn([])];
       const fired =
         memory instanceof TaughtMemory
           ? new Set([...memory.firings({ ids, from: 0, to: ids.length - 1 })].map((f) => f.kind))
           : new Set();
       const by = fired.has("wording") ? "wording" : fired.has("subject") ? "subject" : "nothing";
-      found.push({ fact, question, by, chance, share: shareOf(item, question), isMeant });
+      const share = shareOf(item, question);
+      const isWording = by === "wording";
+      found.push({ fact, question, by, chance, without, share, isWording, isMeant });
     }
     lines.push(...found);
     appendFileSync(values.out, found.map((one) => `${JSON.stringify(one)}\n`).join(""));
@@ -159,17 +171,19 @@ for (const by of ["wording", "subject", "nothing"] as const)
       (group.reduce((sum, one) => sum + of(one), 0) / group.length).toFixed(3);
     console.log([by, isMeant, group.length, mean((o) => o.chance), mean((o) => o.share)].join(","));
   }
-const ofSubject = lines.filter(({ by }) => by === "subject");
+const fired = lines.filter(({ by }) => by !== "nothing");
 const judged: Judged[] = [0, 1].flatMap((half) => {
-  const number = calibrate(ofSubject.filter(({ fact }) => fact % 2 === half));
-  return ofSubject
+  const number = calibrate(fired.filter(({ fact }) => fact % 2 === half));
+  return fired
     .filter(({ fact }) => fact % 2 !== half)
     .map((one) => ({ ...one, number: number(one) }));
 });
+const ofSubject = judged.filter(({ isWording }) => !isWording);
 const random = Random.fromSeed(1, "facts");
 for (const [name, group] of [
   ["fitted", judged],
-  ["the chance alone", judged.map((one) => ({ ...one, number: one.chance }))],
+  ["fitted, subjects alone", ofSubject],
+  ["the chance alone, subjects alone", ofSubject.map((one) => ({ ...one, number: one.chance }))],
 ] as const) {
   const { bins, error } = reliability(group);
   const draws = Array.from({ length: 500 }, () => {
@@ -185,5 +199,5 @@ for (const [name, group] of [
   if (name === "fitted" && values.svg !== undefined)
     writeFileSync(values.svg, reliabilitySvg(bins));
 }
-const whole = calibrate(ofSubject);
+const whole = calibrate(fired);
 console.log(`fitted on all: ${JSON.stringify(whole.weights)}`);

@@ -8,6 +8,10 @@ export interface Said {
   readonly fact: number;
   /** That the model gave to it: with this chance a drawn answer says it, so it counts that much. */
   readonly chance: number;
+  /** And that it gives to it without what it was taught. */
+  readonly without: number;
+  /** Whether the question has the whole taught prompt: else it has the subject alone. */
+  readonly isWording: boolean;
   /** Of the other words of what was taught, those that the question has. */
   readonly share: number;
   /** Whether the question asked for it. */
@@ -32,7 +36,13 @@ const logit = (p: number): number => {
   const clipped = Math.min(1 - 1e-4, Math.max(1e-4, p));
   return Math.log(clipped / (1 - clipped));
 };
-const featuresOf = ({ chance, share }: Said): [number, number, number] => [1, logit(chance), share];
+const featuresOf = ({ chance, without, share, isWording }: Said): readonly number[] => [
+  1,
+  logit(chance),
+  logit(chance) - logit(without),
+  share,
+  Number(isWording),
+];
 
 /** Ridge on what is not the bias: a dozen facts tell little. */
 const RIDGE = 0.001;
@@ -41,7 +51,7 @@ const RIDGE = 0.001;
 export function calibrate(
   said: readonly Said[],
 ): ((one: Said) => number) & { readonly weights: readonly number[] } {
-  const weights = [0, 0, 0];
+  const weights = [0, 0, 0, 0, 0];
   const total = said.reduce((sum, { chance }) => sum + chance, 0);
   for (let step = 0; step < 20_000; step++) {
     const gradient = weights.map((w, i) => (i === 0 ? 0 : RIDGE * w));

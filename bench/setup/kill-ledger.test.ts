@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, truncate } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { FactStore } from "../../src/facts/index.ts";
+import { parseLog } from "../../src/facts/log-format.ts";
 import { FactLogFile } from "../../src/facts/node/index.ts";
 import { completionOf, type Held, KillLedger } from "./kill-ledger.ts";
 
 const said =
   "ready\nbegin a 0\ndone a 0\nbegin b 1\ndone b 1\nbegin a 2\ndone a 2\nbegin c 3\ndone c 3\nforget c\nforgotten c\nbegin b 4\nbegi";
 
-const held = (facts: Record<string, string>, bytes = ""): Held => ({
+const held = (facts: Record<string, string>, bytes = "", torn = ""): Held => ({
   facts: new Map(Object.entries(facts)),
   bytes,
+  torn,
 });
 
 function check(found: Held): KillLedger {
@@ -38,6 +40,7 @@ test("every kind of fault that is planted is found", () => {
     [held({ ...right, a: "" }), /a is \?, of 2/],
     [held({ ...right, c: completionOf(3) }), /c is 3, of absent/],
     [held(right, `... "id":"c" ...`), /c was forgotten, and is in the file/],
+    [held(right, "", `... "id":"c" ...`), /c was forgotten, and is in the file/],
     [held({ ...right, d: completionOf(9) }), /nobody asked for it/],
   ] as const)
     assert.throws(() => check(found), words);
@@ -62,10 +65,29 @@ test("a real log that lost its last acknowledged commit is found", async () => {
     await store.close();
     const found = async (): Promise<Held> => {
       const facts = new FactStore({ records: await open().read() }).facts();
-      const bytes = (await readFile(open().name)).toString("latin1");
-      return { facts: new Map(facts.map(({ fact }) => [fact.id, fact.completion])), bytes };
+      const file = await readFile(open().name);
+      const { end } = parseLog(file, { where: "the log" });
+      const [bytes, torn] = [file.subarray(0, end), file.subarray(end)].map((part) =>
+        part.toString("latin1"),
+      ) as [string, string];
+      const known = new Map(facts.map(({ fact }) => [fact.id, fact.completion]));
+      return { facts: known, bytes, torn };
     };
     ledger.check(await found());
+    // The end of a third that its writer did not live to finish is no fault; that of one that nobody asked for is.
+    const commit = (await readFile(open().name)).subarray(whole, -1);
+    const other = Buffer.from(commit.toString("latin1").replace('"k1"', '"k2"'), "latin1");
+    await appendFile(open().name, other);
+    const torn = await found();
+    assert.ok(torn.torn.includes('"id":"k2"'));
+    const asked = new KillLedger();
+    asked.hear("begin k0 0\ndone k0 0\nbegin k1 1\ndone k1 1\nbegin k2 2\n");
+    asked.check(torn);
+    const forgot = new KillLedger();
+    forgot.hear(
+      "begin k0 0\ndone k0 0\nbegin k1 1\ndone k1 1\nbegin k2 2\ndone k2 2\nforget k2\nforgotten k2\n",
+    );
+    assert.throws(() => forgot.check(torn), /k2 was forgotten, and is in the file/);
     await truncate(open().name, whole + 20);
     const after = await found();
     assert.deepEqual([...after.facts.keys()], ["k0"]);

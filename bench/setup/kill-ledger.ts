@@ -13,8 +13,9 @@ export function completionOf(n: number): string {
 export interface Held {
   /** Completions by id. */
   readonly facts: ReadonlyMap<string, string>;
-  /** All bytes of the log, one character each. */
+  /** Bytes of the log, one character each: its whole commits, and behind them what its writer did not live to finish. */
   readonly bytes: string;
+  readonly torn: string;
 }
 
 export class KillLedger {
@@ -43,7 +44,7 @@ export class KillLedger {
   }
 
   /** Throws where something that was acknowledged is not there, or something that never was asked for, or a part of a fact. */
-  check({ facts, bytes }: Held): void {
+  check({ facts, bytes, torn }: Held): void {
     for (const id of facts.keys())
       if (!this.#may.has(id)) throw new Error(`${id} is there, and nobody asked for it`);
     for (const [id, values] of this.#may) {
@@ -55,7 +56,10 @@ export class KillLedger {
         );
       if (n !== undefined && completion !== completionOf(Number(n)))
         throw new Error(`${id} is not whole`);
-      if (n === undefined && bytes.includes(`"id":"${id}"`))
+      const mark = `"id":"${id}"`;
+      // An add that was under way leaves its beginning, until somebody writes; what was forgotten leaves nothing.
+      const mayBeTorn = values.slice(1).some((one) => one !== undefined);
+      if (n === undefined && (bytes.includes(mark) || (!mayBeTorn && torn.includes(mark))))
         throw new Error(`${id} was forgotten, and is in the file`);
       if (values.length > 1) this.undecided++;
       this.#may.set(id, [n]);
