@@ -86,6 +86,7 @@ const products: readonly (readonly [n: number, width: number, rows: number])[] =
   [3, 256, 33],
   [16, 128, 130],
   [131, 512, 257],
+  [195, 64, 33],
 ];
 
 const productCases = ([4, 8] as const).flatMap((bits) =>

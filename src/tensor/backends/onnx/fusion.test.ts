@@ -60,16 +60,16 @@ function opsOfProduct({
 test("8-bit weights are unpacked for a long prompt, but not for a step, nor to score", () => {
   const isPacked = (...given: Parameters<typeof opsOfProduct>): boolean =>
     opsOfProduct(...given).includes("MatMulNBits");
-  assert.deepEqual(opsOfProduct({ rows: 128, bits: 8 }), [
+  assert.deepEqual(opsOfProduct({ rows: 256, bits: 8 }), [
     "Expand",
     "DequantizeLinear",
     "Reshape",
     "FusedMatMul",
     "Reshape",
   ]);
-  assert.ok(isPacked({ rows: 64, bits: 8 }));
-  assert.ok(isPacked({ rows: 128, bits: 4 }));
-  assert.ok(isPacked({ rows: 128, bits: 8, isScored: true }));
+  assert.ok(isPacked({ rows: 128, bits: 8 }));
+  assert.ok(isPacked({ rows: 256, bits: 4 }));
+  assert.ok(isPacked({ rows: 256, bits: 8, isScored: true }));
 });
 
 function sumAndNorm(

@@ -73,10 +73,12 @@ function packedProduct(
 }
 
 /**
- * From so many rows on, 8-bit weights are unpacked before a product of floats. Of 128 rows that takes 0.9 of the time, of 512 0.73, and
- * nothing is rounded. With 4 bits it takes 1.1 times the time (docs/results/2026-11-28-speed.md).
+ * From so many rows on, 8-bit weights are unpacked before a product of floats. Prompts of 256 then take 0.77 of the time and those of 512 0.74,
+ * and nothing is rounded; those of 128 take 0.93, but 1.0 to 1.2 in WebAssembly. With 4 bits every prompt takes longer
+ * (docs/results/2026-11-28-speed.md).
  */
-const LEAST_UNPACKED_ROWS = 128;
+const LEAST_UNPACKED_ROWS = 192;
+
 /** Larger matrices stay packed, so that a prompt needs no more than 64 MiB for one of them. */
 const MOST_UNPACKED = 2 ** 24;
 
