@@ -20,7 +20,6 @@ import { roundToBf16 } from "../numerics/index.ts";
 import type { Value, Values } from "../tensor/index.ts";
 import { type Edit, rowsOf, type Statement } from "./edit.ts";
 import { SearchRun, type SearchShape } from "./search-run.ts";
-import { leastMove } from "./least-move.ts";
 import type { Which } from "./places.ts";
 import { narrowed, searchTexts, type SearchTexts, type Sought, startFrom } from "./search-texts.ts";
 
@@ -59,12 +58,8 @@ export interface WriterOptions {
 
 /** Texts of a run. */
 const ROWS = 64;
-/** Log odds that a step aims at: those of a chance of 0.95. */
-const GOAL = 3;
-/** By how much it would have them rise at most: farther away they rise otherwise, and the vector gets long. */
-const FARTHEST = 5;
-/** Of 1 - p: a chance that is one in floats still has odds. */
-const LEAST_REST = 1e-3;
+/** Nats a step aims at: those of a chance of 0.98. */
+const FLOOR = 0.02;
 /** Where the mean chance of wordings held back is below this, the next layer is tried. */
 const ANSWERED = 0.5;
 
@@ -243,8 +238,8 @@ export class VectorWriter {
   }
 
   /**
-   * Moves each vector the shortest way on which the chances of all its statements would come to `GOAL` if their odds rose
-   * as they do now. Returns those that have arrived, which stay where they are.
+   * Moves each vector along its gradient, as far as would bring its loss to the floor if the loss were a plane (Polyak's
+   * rule: (loss - floor) / |g|^2). Returns those that have arrived, which stay where they are.
    */
   async #step(run: SearchRun, which: Which): Promise<Set<Sought>> {
     const { aim, leash, maxLength } = this.#options;
@@ -262,19 +257,21 @@ export class VectorWriter {
         continue;
       }
       const { vector } = one;
-      const share = leash / Math.max(1, leashes.length);
-      const pulled = leashes.reduce((sum, { nats }) => sum + share * nats, 0);
-      const wishes = statements.map(({ nats, gradient }) => {
-        // log p/(1-p) goes on rising where log p levels off.
-        const rest = Math.max(-Math.expm1(-nats), LEAST_REST);
-        const wish = gradient.map((x) => -x / rest);
-        for (const { gradient: of } of leashes)
-          for (let i = 0; i < wish.length; i++) wish[i] = wish[i]! - share * of[i]!;
-        const rise = Math.min(FARTHEST, GOAL + nats + Math.log(rest) + pulled);
-        return { gradient: wish, rise };
-      });
-      const move = leastMove(wishes, vector.length);
-      for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! + move[i]!;
+      const gradient = new Float32Array(vector.length);
+      let loss = 0;
+      for (const [rows, weight] of [
+        [statements, 1],
+        [leashes, leash],
+      ] as const)
+        for (const { nats, gradient: of } of rows) {
+          loss += (weight * nats) / rows.length;
+          for (let i = 0; i < of.length; i++)
+            gradient[i] = gradient[i]! + (weight * of[i]!) / rows.length;
+        }
+      const square = gradient.reduce((sum, x) => sum + x * x, 0);
+      if (square === 0) continue;
+      const far = Math.max(0, loss - FLOOR) / square;
+      for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! - far * gradient[i]!;
       one.steps++;
       const excess = Math.hypot(...vector) / (maxLength * streamLength);
       if (excess > 1) for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! / excess;
