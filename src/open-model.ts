@@ -5,9 +5,8 @@
 import { type OpenElsewhere, openTable, type WrapStore } from "./at-rest/index.ts";
 import type { ByteSource } from "./bytes/index.ts";
 import { checkAddresses, checkModel } from "./check-model.ts";
-import type { KeepArrays, ModelFiles } from "./checkpoint/index.ts";
+import { type KeepArrays, MissingFileError, type ModelFiles } from "./checkpoint/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
-import { FormatError } from "./errors.ts";
 import type { Facts } from "./facts/index.ts";
 import { type LanguageModel, withoutMemory } from "./inference/index.ts";
 import type { MemoryUse, ModelSizes } from "./machine/index.ts";
@@ -249,8 +248,7 @@ async function readTokenizer(
   { config, startWorker }: { config: ModelConfig; startWorker: StartWorker },
 ): Promise<Tokenizer> {
   const source = files.tokenizerFile?.() ?? (await files.tokenizer());
-  if (source === undefined)
-    throw new FormatError(`${files.path}: tokenizer.json is missing; the model is not complete`);
+  if (source === undefined) throw new MissingFileError(files.path, "tokenizer.json");
   return openTokenizer(source, { startWorker, ...tokenizerSettings(files, config) });
 }
 

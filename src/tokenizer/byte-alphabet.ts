@@ -31,9 +31,8 @@ export function alphabetChar(byte: number): string {
 }
 
 /** Whether each byte alone is a token. */
-export function hasAllBytes(tokens: readonly string[]): boolean {
-  const all = new Set(tokens);
-  return CHAR_OF_BYTE.every((char) => all.has(char));
+export function hasAllBytes(idOf: ReadonlyMap<string, number>): boolean {
+  return CHAR_OF_BYTE.every((char) => idOf.has(char));
 }
 
 /** All bytes in the order of their characters, in which GPT-2 and the Rust trainer number them. */

@@ -5,7 +5,6 @@
  */
 import { InvalidConfigError } from "../errors.ts";
 import { AddedTokens } from "./added-tokens.ts";
-import { hasAllBytes } from "./byte-alphabet.ts";
 import { findEndOfDocument } from "./definition.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { IntList } from "./int-list.ts";
@@ -43,7 +42,7 @@ class ByteLevelTokenizer implements DirectTokenizer {
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly eosTokenId: number | undefined;
   readonly bounds: TextBounds;
-  readonly maxUnitsPerToken: number | undefined;
+  readonly maxUnitsPerToken?: number;
 
   readonly #tokens: readonly string[];
   readonly #bytes: TokenBytes;
@@ -66,10 +65,6 @@ class ByteLevelTokenizer implements DirectTokenizer {
     this.#bytes = new TokenBytes(tokens, new Set(special.map(({ id }) => id)));
     const { unicodeForm } = definition;
     const takesSpace = addedTokens.some(({ lstrip, rstrip }) => lstrip === true || rstrip === true);
-    const isComplete = definition.merges === "by-id" || hasAllBytes(tokens);
-    // A UTF-16 unit of text is at least one byte of UTF-8, so a token of n bytes stands for at most n of them.
-    this.maxUnitsPerToken =
-      unicodeForm === undefined && !takesSpace && isComplete ? this.#bytes.longest : undefined;
     this.#addedTokens = new AddedTokens(
       addedTokens,
       unicodeForm && ((text) => text.normalize(unicodeForm)),
@@ -79,6 +74,9 @@ class ByteLevelTokenizer implements DirectTokenizer {
       this.#encodePiece = refuse;
     } else {
       const encoder = new PieceEncoder(definition, vocab);
+      // A UTF-16 unit of text is at least one byte of UTF-8, so a token of n bytes stands for at most n of them.
+      if (unicodeForm === undefined && !takesSpace && encoder.isComplete)
+        this.maxUnitsPerToken = this.#bytes.longest;
       this.#split = split;
       this.#encodePiece = (piece) => encoder.encode(piece, this.#ids);
     }

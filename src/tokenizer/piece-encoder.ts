@@ -16,9 +16,14 @@ export class PieceEncoder {
   readonly #encoder = new TextEncoder();
   readonly #utf8 = new Uint8Array(1 << 12);
 
+  /** Whether each byte has a token, so that none is left out of a text. */
+  readonly isComplete: boolean;
+
   /** Throws FormatError if the definition contradicts itself. */
   constructor(definition: TokenizerDefinition, vocab?: ReadonlyMap<string, number>) {
-    this.#merger = new BpeMerger(buildBpeModel(definition, vocab));
+    const model = buildBpeModel(definition, vocab);
+    this.isComplete = !model.byteIds.includes(-1);
+    this.#merger = new BpeMerger(model);
     if (definition.ignoreMerges !== true) return;
     const added = new Set(definition.addedTokens.map(({ id }) => id));
     this.#wholePieces = new Map(

@@ -47,8 +47,7 @@ export function checkedFile(
   const model = optionalObject(json["model"], "model");
   if (model === undefined) {
     throw new FormatError(
-      'Expected a tokenizer.json with an object "model", found none: this is another kind of file ' +
-        "(tokenizer_config.json or vocab.json, perhaps).",
+      'Expected a tokenizer.json with an object "model", found none: is it tokenizer_config.json?',
     );
   }
   const type = model["type"] ?? (Array.isArray(model["merges"]) ? "BPE" : undefined);

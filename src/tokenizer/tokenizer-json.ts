@@ -98,7 +98,7 @@ async function reading<T>(read: () => T | Promise<T>): Promise<T> {
 function asFormatError(cause: unknown): unknown {
   if (!(cause instanceof RangeError)) return cause;
   return new FormatError(
-    `Expected a tokenizer.json with a few steps, got one that is nested or large beyond use: ${cause.message}.`,
+    `Expected a tokenizer.json with a few steps, got one nested beyond use: ${cause.message}.`,
     { cause },
   );
 }
@@ -127,7 +127,7 @@ function toDefinition(file: TokenizerFile): TokenizerDefinition | undefined {
   const splits = readSplits(preTokenizer);
   if (unicodeForm === undefined || splits === undefined) return undefined;
   // A byte without a token becomes the unknown one where there is one, and is left out otherwise.
-  if (isSet(model["unk_token"]) && !hasAllBytes(file.tokens)) return undefined;
+  if (isSet(model["unk_token"]) && !hasAllBytes(file.idOf)) return undefined;
   return {
     tokens: file.tokens,
     merges: file.merges,
