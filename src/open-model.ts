@@ -21,7 +21,6 @@ import {
   HashedMemory,
   type RamStoreOptions,
   type RetrievalTable,
-  type RowStore,
 } from "./memory/index.ts";
 import { blockRows, keyValueBytes, type ModelConfig, type WeightDtype } from "./model/index.ts";
 import {
@@ -132,7 +131,7 @@ export async function openModel(
     openPacks,
   } = engineOfPlatform;
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
-  const { wrapStore = asItIs, warm = true } = placement;
+  const { wrapStore = (store) => store, warm = true } = placement;
   await using files = await openModelFiles(source);
   const checked = await checkModel(files, { memory, elsewhere });
   const { config, layout, counts: countsAtRest } = checked;
@@ -147,7 +146,6 @@ export async function openModel(
   const tokenizer = opened.adopt(await readTokenizer(files, { config, startWorker }), (one) =>
     one.close?.(),
   );
-  await starting;
   checkTokenizer(files, config, tokenizer);
   const packs = opened.adopt(await openPacks?.({ tokenizer, config }), (one) => one?.close());
   const parts =
@@ -175,7 +173,11 @@ export async function openModel(
     },
     { positions: texts * Math.min(contextSize ?? Infinity, config.maxPositions), tableMemory },
   );
-  const weights = await readWeights(files, checked, { dtype: weightDtype, keepPacked });
+  // In a page both come over the network.
+  const [weights] = await Promise.all([
+    readWeights(files, checked, { dtype: weightDtype, keepPacked }),
+    starting,
+  ]);
   const read = { config, ...weights };
   const weighed = (await packs?.readFor(read)) ?? read;
   // Packed matrices have a layout of their own.
@@ -237,10 +239,6 @@ function placed(engine: Backend, params: Values): Values {
   return Object.fromEntries(
     Object.entries(params).map(([name, value]) => [name, engine.place?.(value) ?? value]),
   );
-}
-
-function asItIs(store: RowStore): RowStore {
-  return store;
 }
 
 async function readTokenizer(
