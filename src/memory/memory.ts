@@ -83,15 +83,7 @@ export interface LookUp {
 }
 
 /** Of vectors that are in memory, or of none: nothing has to be waited for. */
-export const doneLookUp: LookUp = {
-  numRows: 0,
-  isDone: true,
-  begin: () => undefined,
-  hasArrived: () => true,
-  arrival: () => Promise.resolve(),
-  all: () => Promise.resolve(),
-  settled: () => Promise.resolve(),
-};
+export const doneLookUp: LookUp = joinLookUps([]);
 
 /** Where an n-gram of what was counted is from. */
 export type Origin = {
@@ -169,45 +161,6 @@ export interface TrainableMemory extends Memory {
 export interface TrainableReader extends MemoryReader {
   /** Updates what the last `lookUp` read with the gradients [P, E] of its vectors, by layer. */
   update(gradients: ReadonlyMap<number, Float32Array>, by: MemoryUpdate): Promise<void>;
-}
-
-/** A look-up whose vectors, of one layer, arrive together. `read` puts them in place; without it they are. */
-export function lookUpAtOnce({
-  numRows,
-  distributions,
-  layerId,
-  read,
-}: {
-  numRows: number;
-  distributions: Distributions;
-  layerId: number;
-  read?: (() => Promise<void>) | undefined;
-}): LookUp {
-  let isDone = read === undefined;
-  let reading: Promise<void> | undefined;
-  const begin = (): void => {
-    if (read === undefined || reading !== undefined) return;
-    reading = read().then(() => {
-      isDone = true;
-    });
-    // Whoever awaits it gets the failure. If nobody does, it must not be an unhandled rejection.
-    reading.catch(() => undefined);
-  };
-  return {
-    numRows,
-    distributions,
-    get isDone() {
-      return isDone;
-    },
-    begin,
-    hasArrived: (layer) => layer !== layerId || isDone,
-    arrival: (layer) => (layer !== layerId || isDone ? Promise.resolve() : reading!),
-    all: async () => {
-      begin();
-      await reading;
-    },
-    settled: async () => void (await Promise.allSettled([reading])),
-  };
 }
 
 /** Several look-ups as one, with the distributions of the one that has some. */

@@ -48,15 +48,20 @@ export function spellBytes(bytes: Uint8Array): string {
   return spelling;
 }
 
+/** Whether `spelling` is of the alphabet: then its bytes stand in `bytes` from `at` on. */
+function unspellInto(spelling: string, bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < spelling.length; i++) {
+    const byte = BYTE_OF_CODE[spelling.charCodeAt(i)] ?? -1;
+    if (byte < 0) return false;
+    bytes[at + i] = byte;
+  }
+  return true;
+}
+
 /** The bytes that `spelling` stands for, or undefined if a character is outside the alphabet. */
 export function unspellBytes(spelling: string): Uint8Array | undefined {
   const bytes = new Uint8Array(spelling.length);
-  for (let i = 0; i < spelling.length; i++) {
-    const byte = BYTE_OF_CODE[spelling.charCodeAt(i)] ?? -1;
-    if (byte < 0) return undefined;
-    bytes[i] = byte;
-  }
-  return bytes;
+  return unspellInto(spelling, bytes, 0) ? bytes : undefined;
 }
 
 /** Writes the bytes that a token stands for into `bytes` from `at` on, where they have room, and returns how many. */
@@ -66,11 +71,7 @@ export type WriteToken = (token: string, bytes: Uint8Array, at: number) => numbe
  * The bytes a token decodes to. A token string with any character outside the alphabet is its own
  * text, as in the byte-level decoder of the Rust `tokenizers`; special tokens follow the same rule.
  */
-export const writeToken: WriteToken = (token, bytes, at) => {
-  for (let i = 0; i < token.length; i++) {
-    const byte = BYTE_OF_CODE[token.charCodeAt(i)] ?? -1;
-    if (byte < 0) return ENCODER.encodeInto(token, bytes.subarray(at)).written;
-    bytes[at + i] = byte;
-  }
-  return token.length;
-};
+export const writeToken: WriteToken = (token, bytes, at) =>
+  unspellInto(token, bytes, at)
+    ? token.length
+    : ENCODER.encodeInto(token, bytes.subarray(at)).written;

@@ -12,7 +12,6 @@ import {
   type Distributions,
   joinLookUps,
   type LookUp,
-  lookUpAtOnce,
   type Memory,
   type MemoryInput,
   type MemoryReader,
@@ -20,6 +19,7 @@ import {
   type Origins,
   type TokenSpan,
 } from "../memory.ts";
+import { lookUpAtOnce } from "./look-up-at-once.ts";
 import { mergeReports, type TableReport } from "../tiers.ts";
 
 /** Ids before a position by which tables are weighed there. */

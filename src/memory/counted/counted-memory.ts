@@ -10,7 +10,6 @@ import {
   type Addresses,
   type Distributions,
   type LookUp,
-  lookUpAtOnce,
   type Memory,
   type MemoryInput,
   type MemoryReader,
@@ -18,6 +17,7 @@ import {
   type Origins,
   type TokenSpan,
 } from "../memory.ts";
+import { lookUpAtOnce } from "./look-up-at-once.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
 import { bucketOf, numContextsIn } from "./bucket-placement.ts";
 import { BLOCK_BYTES, countedBytes, type CountedTable } from "./counted-table.ts";

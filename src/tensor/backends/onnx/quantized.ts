@@ -30,10 +30,14 @@ export function matmulQuantized(e: Emitter, s: Site<"matmulQuantized">): void {
   const weights = joined === undefined ? s.in.slice(1) : joinedConstants(e, joined, rows);
   const [codes, scales, offsets] = weights as [string, string, string?];
   const y = e.onRows(x, [width, rows], (from) => {
-    const sizes = { rows, blocks, bits };
     const found = s.isUnpacked
-      ? e.viaMs("FusedMatMul", [from, unpacked(e, codes, scales, sizes)], { transB: 1n })
-      : packedProduct(e, [from, codes, scales], sizes);
+      ? e.viaMs("FusedMatMul", [from, unpacked(e, [codes, scales], rows, blocks)], { transB: 1n })
+      : e.viaMs("MatMulNBits", [from, inBlocks(e, codes, [rows, blocks], bits), scales], {
+          K: BigInt(width),
+          N: BigInt(rows),
+          ...packing(bits),
+          accuracy_level: INT8_ACTIVATIONS,
+        });
     if (offsets === undefined) return found;
     const means = meansOfBlocks(e, from, width);
     const more = e.viaMs("FusedMatMul", [means, offsets], { transB: 1n, alpha: QUANTIZED_BLOCK });
@@ -49,27 +53,13 @@ export function matmulQuantized(e: Emitter, s: Site<"matmulQuantized">): void {
   }
 }
 
-interface Sizes {
-  readonly rows: number;
-  /** Of each row. */
-  readonly blocks: number;
-  readonly bits: number;
+function packing(bits: number): { bits: bigint; block_size: bigint } {
+  return { bits: BigInt(bits), block_size: BigInt(QUANTIZED_BLOCK) };
 }
 
-function packedProduct(
-  e: Emitter,
-  inputs: readonly string[],
-  { rows, blocks, bits }: Sizes,
-): string {
-  const [x, codes, scales] = inputs as [string, string, string];
-  const packed = e.reshapeConstant(codes, [rows, blocks, (QUANTIZED_BLOCK * bits) / 8]);
-  return e.viaMs("MatMulNBits", [x, packed, scales], {
-    K: BigInt(blocks * QUANTIZED_BLOCK),
-    N: BigInt(rows),
-    bits: BigInt(bits),
-    block_size: BigInt(QUANTIZED_BLOCK),
-    accuracy_level: INT8_ACTIVATIONS,
-  });
+/** Codes by blocks. */
+function inBlocks(e: Emitter, codes: string, blocks: readonly number[], bits: number): string {
+  return e.reshapeConstant(codes, [...blocks, (QUANTIZED_BLOCK * bits) / 8]);
 }
 
 /**
@@ -90,16 +80,23 @@ export function paysUnpacked({ attrs, inputs }: Node<"matmulQuantized">): boolea
 }
 
 /** The rows [M,K] of a matrix in 8 bits. With a block as a row, ONNX Runtime unpacks four times as fast as with blocks in a row. */
-function unpacked(e: Emitter, codes: string, scales: string, { rows, blocks }: Sizes): string {
-  const count = rows * blocks;
-  const middle = e.shared("Expand", [e.constant("u8", [1], [ZERO_CODE]), e.ints([count])]);
-  const inputs = [
-    e.reshapeConstant(codes, [count, QUANTIZED_BLOCK]),
-    e.reshapeConstant(scales, [count]),
-    middle,
-  ];
-  const values = e.via("DequantizeLinear", inputs, { axis: 0n });
-  e.declare(values, [count, QUANTIZED_BLOCK]);
+function unpacked(
+  e: Emitter,
+  [codes, scales]: readonly [string, string],
+  rows: number,
+  blocks: number,
+): string {
+  const all = [rows * blocks];
+  const values = e.via(
+    "DequantizeLinear",
+    [
+      inBlocks(e, codes, all, 8),
+      e.reshapeConstant(scales, all),
+      e.shared("Expand", [e.constant("u8", [1], [ZERO_CODE]), e.ints(all)]),
+    ],
+    { axis: 0n },
+  );
+  e.declare(values, [...all, QUANTIZED_BLOCK]);
   return e.reshape(values, [rows, blocks * QUANTIZED_BLOCK]);
 }
 
@@ -136,8 +133,7 @@ export function gatherRowsQuantized(e: Emitter, s: Site<"gatherRowsQuantized">):
   const attributes = {
     gather_axis: 0n,
     quantize_axis: 1n,
-    block_size: BigInt(QUANTIZED_BLOCK),
-    bits: BigInt(s.node.attrs.bits),
+    ...packing(s.node.attrs.bits),
   };
   if (offsets === undefined)
     return e.addMs("GatherBlockQuantized", [codes, ids, scales], s.out, attributes);
