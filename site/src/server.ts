@@ -5,6 +5,7 @@ import {
   openInPage,
   type OpenRequest,
 } from "../../src/browser/index.ts";
+import { FormatError } from "../../src/errors.ts";
 import { Facts, FactStore, vocabularyBytes, WholeFileLog } from "../../src/facts/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
 import type { Model } from "../../src/opened-model.ts";
@@ -128,5 +129,11 @@ async function factsOf(address: string, tokenizer: Tokenizer): Promise<FactStore
   const file = await keptFacts(address, fingerprint);
   if (file === undefined) return new FactStore();
   const log = new WholeFileLog(file, fingerprint);
-  return new FactStore({ log, records: await log.read() });
+  try {
+    return new FactStore({ log, records: await log.read() });
+  } catch (cause) {
+    throw new FormatError(`${(cause as Error).message}; "Remove what was kept" begins anew`, {
+      cause,
+    });
+  }
 }

@@ -3,7 +3,7 @@
  * Knows browsers; not what the file holds.
  */
 import type { LogFile } from "../facts/index.ts";
-import { opfsFile } from "./opfs.ts";
+import { KEPT_CHANGES, opfsFile, tellOfChange } from "./opfs.ts";
 
 interface Locks {
   request(name: string, work: () => Promise<void>): Promise<void>;
@@ -22,15 +22,14 @@ export async function keptFacts(
   const name = `facts ${ids} of ${address}`;
   const file = await opfsFile(name);
   if (file === undefined || locks === undefined) return undefined;
-  const channel = new BroadcastChannel(name);
+  const channel = new BroadcastChannel(KEPT_CHANGES);
   return {
     name: "what this browser keeps of facts",
     read: (most) => file.read(most),
-    async write(parts) {
-      await file.write(parts);
-      // Heard by the other pages of this origin only.
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target
-      channel.postMessage("written");
+    async write(content) {
+      await file.write(content);
+      // Heard by all but this one.
+      tellOfChange(channel);
     },
     alone: (work) => locks.request(name, work),
     watch(onChange) {

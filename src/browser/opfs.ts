@@ -45,32 +45,36 @@ export async function opfsFolder(address: string): Promise<Folder | undefined> {
 export interface OpfsFile {
   /** Undefined where it was never written. Throws `FormatError` where it is larger than `most` bytes. */
   read(most: number): Promise<Uint8Array | undefined>;
-  write(parts: readonly Uint8Array[]): Promise<void>;
+  write(content: Uint8Array): Promise<void>;
 }
 
 /** The file of that name beside the models; undefined where pages may keep nothing. */
 export async function opfsFile(name: string): Promise<OpfsFile | undefined> {
-  const root = await ifThere((await originFolder())?.getDirectoryHandle(ROOT, { create: true }));
-  if (root === undefined) return undefined;
+  const origin = await originFolder();
+  if (origin === undefined) return undefined;
   const [folder, file] = [await nameOf(name), "content"];
+  // Found anew each time: all may have been removed since.
+  const handle = async (options?: { create: boolean }): Promise<FileHandle> => {
+    const root = await origin.getDirectoryHandle(ROOT, options);
+    return (await root.getDirectoryHandle(folder, options)).getFileHandle(file, options);
+  };
   return {
     async read(most) {
-      const found = await ifThere(root.getDirectoryHandle(folder));
-      const content = await (await ifThere(found?.getFileHandle(file)))?.getFile();
+      const content = await (await ifThere(handle()))?.getFile();
       // Creating it makes an empty file.
       if (content === undefined || content.size === 0) return undefined;
       if (content.size > most)
         throw new FormatError(`${name} has ${content.size} bytes, and may have ${most}`);
       return new Uint8Array(await content.slice(0, content.size).arrayBuffer());
     },
-    async write(parts) {
-      // All may have been removed since.
-      const above = await (await originFolder())!.getDirectoryHandle(ROOT, { create: true });
-      const found = await above.getDirectoryHandle(folder, { create: true });
-      await replaceContent(await found.getFileHandle(file, { create: true }), parts);
+    async write(content) {
+      await replaceContent(await handle({ create: true }), [content]);
     },
   };
 }
+
+/** The channel on which it is told where files beside the models were written, or all were removed. */
+export const KEPT_CHANGES = "engram kept";
 
 async function replaceContent(
   handle: FileHandle,
@@ -94,6 +98,15 @@ export async function removeKept(address?: string): Promise<void> {
   const root = address === undefined ? origin : await ifThere(origin.getDirectoryHandle(ROOT));
   const name = address === undefined ? ROOT : await nameOf(address);
   await ifThere(root?.removeEntry(name, { recursive: true }));
+  const channel = new BroadcastChannel(KEPT_CHANGES);
+  tellOfChange(channel);
+  channel.close();
+}
+
+/** Says on that channel that something that is kept has changed. */
+export function tellOfChange(channel: { postMessage(message: unknown): void }): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target
+  channel.postMessage("changed");
 }
 
 async function originFolder(): Promise<DirectoryHandle | undefined> {

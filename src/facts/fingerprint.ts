@@ -1,4 +1,5 @@
 /** What the ids of a vocabulary mean, as bytes to be summed: facts are written in ids. Sums nothing. */
+import { joinedBytes } from "../bytes/index.ts";
 import type { Vocabulary } from "../tokenizer/index.ts";
 
 /** Tokens at once: a part for each would be many small ones. */
@@ -13,12 +14,6 @@ export function* vocabularyBytes(vocabulary: Vocabulary): Generator<Uint8Array<A
       const bytes = vocabulary.tokenBytes(id);
       parts.push(encoder.encode(`${bytes.length} `), bytes);
     }
-    const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    yield all;
+    yield joinedBytes(parts);
   }
 }

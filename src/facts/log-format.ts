@@ -23,6 +23,7 @@
  * A commit counts if it is whole. One that its writer did not live to finish ends the file: it runs past the end, or
  * ends in zeros. Anything else that does not match its sum is damage.
  */
+import { joinedBytes } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
 import { crc32c, decodeBf16Array, encodeBf16Array } from "../numerics/index.ts";
 import { MAX_KEY, type SubjectEdit, type SuccessorEdit, type VectorEdit } from "./edit.ts";
@@ -103,9 +104,9 @@ export function encodeCommits(records: readonly Uint8Array[]): Uint8Array {
     }
     groups.at(-1)!.push(record);
   }
-  return joined(
+  return joinedBytes(
     groups.flatMap((group) => {
-      const body = joined(group);
+      const body = joinedBytes(group);
       const head = new Uint8Array(COMMIT_HEAD);
       const view = new DataView(head.buffer);
       view.setUint32(0, body.length, true);
@@ -212,18 +213,20 @@ function bodyOf(record: LogRecord): Uint8Array {
   if (record.kind === "text") {
     const numbers: number[] = [];
     for (const id of record.ids) pushNumber(numbers, id);
-    return joined([counted(new TextEncoder().encode(record.scope)), Uint8Array.from(numbers)]);
+    return joinedBytes([counted(new TextEncoder().encode(record.scope)), Uint8Array.from(numbers)]);
   }
   if (record.kind === "snapshot") return new TextEncoder().encode(record.name);
   const fact = factBody(record);
-  return record.subject === undefined ? fact : joined([counted(fact), subjectBody(record.subject)]);
+  return record.subject === undefined
+    ? fact
+    : joinedBytes([counted(fact), subjectBody(record.subject)]);
 }
 
 /** Bytes behind their number. */
 function counted(bytes: Uint8Array): Uint8Array {
   const head = new Uint8Array(4);
   new DataView(head.buffer).setUint32(0, bytes.length, true);
-  return joined([head, bytes]);
+  return joinedBytes([head, bytes]);
 }
 
 /** What `counted` has put there, and what is behind it. */
@@ -246,7 +249,7 @@ function subjectBody({ factIds, mark, vectors }: SubjectEdit): Uint8Array {
     encodeBf16Array(vector, codes);
     return new Uint8Array(codes.buffer);
   });
-  return joined([counted(json), ...numbers]);
+  return joinedBytes([counted(json), ...numbers]);
 }
 
 function parseFactWithVectors(
@@ -305,7 +308,7 @@ function factBody({ fact, edits }: Pick<FactRecord, "fact" | "edits">): Uint8Arr
   const numbers: number[] = [];
   for (const { ids, from } of edits)
     for (const number of [from, ids.length, ...ids]) pushNumber(numbers, number);
-  return joined([head, json, Uint8Array.from(numbers)]);
+  return joinedBytes([head, json, Uint8Array.from(numbers)]);
 }
 
 function parseFact(
@@ -365,14 +368,4 @@ const TORN_ZEROS = 64;
 
 function endsInZeros(bytes: Uint8Array): boolean {
   return bytes.length >= TORN_ZEROS && bytes.subarray(-TORN_ZEROS).every((byte) => byte === 0);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -12,14 +12,19 @@ class SharedFile {
   readonly #pages = new Map<LogFile, () => void>();
   #last: Promise<void> = Promise.resolve();
 
+  /** To all pages but one. */
+  tell(by?: LogFile): void {
+    for (const [page, onChange] of this.#pages) if (page !== by) setImmediate(onChange);
+  }
+
   page(): LogFile {
     const page: LogFile = {
       name: "the page's facts",
       read: async () => this.bytes?.slice(),
-      write: async (parts) => {
+      write: async (content) => {
         if (this.isFull) throw new DOMException("full", "QuotaExceededError");
-        this.bytes = new Uint8Array(Buffer.concat(parts));
-        for (const [other, tell] of this.#pages) if (other !== page) setImmediate(tell);
+        this.bytes = content.slice();
+        this.tell(page);
       },
       alone: (work) => {
         const done = this.#last.then(work);
@@ -51,6 +56,13 @@ function factOf(n: number): FactToAdd {
   return { fact, edits: [{ ids: [1, 2, 3, 1000 + n, 9000 + n], from: 4 }] };
 }
 
+async function eventually(store: FactStore, ids: readonly string[]): Promise<void> {
+  for (let turn = 0; idsOf(store).toSorted().join() !== ids.join(); turn++) {
+    assert.ok(turn < 100, `${idsOf(store)}`);
+    await new Promise(setImmediate);
+  }
+}
+
 const idsOf = (store: FactStore): string[] => store.facts().map(({ fact }) => fact.id);
 
 test("what was taught is there at the next visit, and what was erased is in no byte of the file", async () => {
@@ -75,14 +87,10 @@ test("two pages write what both have taught, and each sees the other's", async (
   await one.add([factOf(4)]);
   const all = ["f2", "f3", "f4"];
   assert.deepEqual(idsOf(await opened(file)).toSorted(), all);
-  for (const store of [one, other])
-    for (let turn = 0; idsOf(store).toSorted().join() !== all.join(); turn++) {
-      assert.ok(turn < 100, `${idsOf(store)}`);
-      await new Promise(setImmediate);
-    }
+  for (const store of [one, other]) await eventually(store, all);
 });
 
-test("what a visitor removed is gone from a page that is still open", async () => {
+test("what a visitor removed is gone from a page that is still open, told of it or not", async () => {
   const file = new SharedFile();
   const store = await opened(file);
   await store.add([factOf(1)]);
@@ -90,6 +98,9 @@ test("what a visitor removed is gone from a page that is still open", async () =
   await store.add([factOf(2)]);
   assert.deepEqual(idsOf(store), ["f2"]);
   assert.ok(!Buffer.from(file.bytes!).toString("latin1").includes("word1"));
+  file.bytes = undefined;
+  file.tell();
+  await eventually(store, []);
 });
 
 test("a browser without room leaves what was taught before, and says so", async () => {

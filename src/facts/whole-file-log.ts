@@ -2,7 +2,7 @@
  * The facts' log in a file that is replaced whole at each change: where a page keeps what it was taught. Several pages may
  * write; each change is made on what the others have left. Knows bytes; not where the file is.
  */
-import { sameBytes } from "../bytes/index.ts";
+import { joinedBytes, sameBytes } from "../bytes/index.ts";
 import { FormatError, StoreError } from "../errors.ts";
 import { type FactLog, type News, SupersededError } from "./fact-log.ts";
 import { encodeCommits, encodeHeader, type LogRecord, parseLog } from "./log-format.ts";
@@ -14,7 +14,7 @@ export interface LogFile {
   /** Undefined where there is none. Throws `FormatError` where it has more than `most` bytes. */
   read(most: number): Promise<Uint8Array | undefined>;
   /** Takes the place of what is there when it is written; leaves that as it is where it fails. */
-  write(parts: readonly Uint8Array[]): Promise<void>;
+  write(content: Uint8Array): Promise<void>;
   /** While `work` runs nobody else's does. */
   alone(work: () => Promise<void>): Promise<void>;
   /** Calls `onChange` when somebody else has written, until `close`. */
@@ -69,47 +69,40 @@ export class WholeFileLog implements FactLog {
   }
 
   watch(onNews: () => Promise<void>): void {
-    let [isLooking, hasMore] = [false, false];
-    const look = async (): Promise<void> => {
-      if (isLooking) {
-        hasMore = true;
-        return;
-      }
-      isLooking = true;
-      do {
-        hasMore = false;
-        await onNews();
-      } while (hasMore);
-      isLooking = false;
-    };
-    this.#file.watch(() => void look());
+    // One look at a time, and one more for whatever comes during it.
+    let last: Promise<void> = Promise.resolve();
+    let isNext = false;
+    this.#file.watch(() => {
+      if (isNext) return;
+      isNext = true;
+      last = last.then(() => {
+        isNext = false;
+        return onNews();
+      });
+    });
   }
 
   async close(): Promise<void> {
     this.#file.close();
   }
 
-  async #write(parts: () => readonly [Uint8Array, Uint8Array]): Promise<void> {
+  async #write(parts: () => readonly Uint8Array[]): Promise<void> {
     await this.#file.alone(async () => {
       if (!isSame(await this.#file.read(MAX_BYTES), this.#content))
         throw new SupersededError(this.name);
-      const [before, after] = parts();
-      const size = before.length + after.length;
-      if (size > MAX_BYTES)
+      const whole = joinedBytes(parts());
+      if (whole.length > MAX_BYTES)
         throw new StoreError(
-          `${this.name} would have ${size} bytes, and may have ${MAX_BYTES}; erase something first`,
+          `${this.name} would have ${whole.length} bytes, and may have ${MAX_BYTES}; erase something first`,
         );
       try {
-        await this.#file.write([before, after]);
+        await this.#file.write(whole);
       } catch (cause) {
         throw new StoreError(
           `writing ${this.name} failed: ${(cause as Error).message}; what was taught before is kept`,
           { cause },
         );
       }
-      const whole = new Uint8Array(size);
-      whole.set(before);
-      whole.set(after, before.length);
       this.#content = whole;
     });
   }

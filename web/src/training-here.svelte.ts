@@ -2,19 +2,11 @@
  * Training where the server is, if it offers that: its state, followed while a run goes on, whatever view is open. When it
  * is done, the server has another model, and what the page knows of the one before is asked anew. Knows no view.
  */
+import type { TrainingHereState as Training } from "../../src/training-here.ts";
 import { deleteJson, getJson, postJson } from "./api.ts";
 import { corpus } from "./corpus.svelte.ts";
 import { inspection } from "./inspection.svelte.ts";
 import { serverInfo } from "./server-info.svelte.ts";
-
-interface Training {
-  readonly state: "idle" | "running" | "finished" | "stopped" | "failed";
-  readonly step: number;
-  readonly steps: number;
-  readonly seconds_left: number | null;
-  readonly note: string;
-  readonly sample: string | null;
-}
 
 /** Milliseconds between two looks. */
 const INTERVAL = 1000;
