@@ -38,6 +38,7 @@ export class Decoder {
   readonly meter: MemoryMeter = new MemoryMeter();
   /** Absent where no store takes hints. */
   readonly prefetch: SpeculativePrefetch | undefined;
+  readonly #graphs = new Map<string, Graph>();
 
   constructor(model: LanguageModel, { capacity = model.config.maxPositions }: DecoderOptions = {}) {
     const { maxPositions, vocabSize } = model.config;
@@ -52,14 +53,17 @@ export class Decoder {
     this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
   }
 
+  /** The same graph for the same key: each session asks anew, and building one takes as long as some tokens. */
   graph(key: DecodeKey): Graph {
     const { model, capacity } = this;
-    return decodeGraph(model.config, {
-      capacity,
-      quantized: model.quantized,
-      rowBlock: model.rowBlock,
-      ...key,
-    });
+    const { quantized, rowBlock } = model;
+    const text = JSON.stringify(key);
+    let graph = this.#graphs.get(text);
+    if (graph === undefined) {
+      graph = decodeGraph(model.config, { capacity, quantized, rowBlock, ...key });
+      this.#graphs.set(text, graph);
+    }
+    return graph;
   }
 
   createSession(options: SessionOptions = {}): Session {
