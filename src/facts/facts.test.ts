@@ -4,7 +4,7 @@ import { servedModel } from "../../test/models/served-model.ts";
 import { generateText } from "../generate-text.ts";
 import { BatchDecoder, Decoder, logProbsOf, Scorer, type Session } from "../inference/index.ts";
 import type { Model } from "../opened-model.ts";
-import { FactStore, TaughtMemory } from "./index.ts";
+import { Facts, FactStore, TaughtMemory } from "./index.ts";
 
 /** Of both kinds of memory, and of none. */
 const kinds = { "a memory": { countedOrder: 3 }, "no memory": { hasMemory: false } };
@@ -261,4 +261,44 @@ test("a fact that replaced one with an expiry outlives it, also where it came as
     store.facts().map(({ fact }) => fact.id),
     ["before", "meanwhile"],
   );
+});
+
+test("facts are read in one session, each as if it were the first; after a forget nothing of it is kept", async () => {
+  const model = await teachable({ hasMemory: false });
+  const facts = new Facts(new FactStore(), { tokenizer: model.tokenizer });
+  const sessions: Session[] = [];
+  const openSession = (): Session => {
+    sessions.push(model.createSession({ scopes: [] }));
+    return sessions.at(-1)!;
+  };
+  const learning = { language: model.language, openSession };
+  const isDisposed = (one: Session): boolean => {
+    try {
+      one.rewind(0);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  const teach = (id: string, prompt: string) =>
+    facts.teach(learning, [{ id, prompt, completion: "red" }]);
+  const prompt = "the secret of the mat is";
+  const [first] = await teach("a", prompt);
+  await teach("b", "what the cat on the mat said to zembla again is");
+  const [again] = await teach("c", prompt);
+  assert.deepEqual([again!.before, again!.bits], [first!.before, first!.bits]);
+  assert.deepEqual(sessions.map(isDisposed), [false]);
+  await facts.forget(learning, { id: "b" });
+  assert.deepEqual(sessions.map(isDisposed), [true]);
+  // Two at once have a session each, of which one is kept; one that was reading during a forget is not.
+  await Promise.all([teach("d", prompt), teach("e", prompt)]);
+  assert.equal(sessions.map(isDisposed).filter((is) => !is).length, 1);
+  const late = teach("f", prompt);
+  await facts.forget(learning, { id: "a" });
+  await late;
+  assert.ok(sessions.every(isDisposed));
+  await teach("g", prompt);
+  await facts.close();
+  assert.ok(sessions.every(isDisposed));
+  await model.close();
 });

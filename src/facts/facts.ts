@@ -35,6 +35,9 @@ export class Facts {
   readonly #close: (() => void) | undefined;
   readonly #writerFor: ((language: LanguageModel) => Writer | Promise<Writer>) | undefined;
   #writer: Promise<Writer> | undefined;
+  /** Where the last teaching read: one made anew costs as much as reading a fact. */
+  #session: Session | undefined;
+  #numForgets = 0;
 
   /** `close` is called with its own. */
   constructor(
@@ -70,9 +73,17 @@ export class Facts {
     requests: readonly FactRequest[],
     options?: TeachOptions,
   ): Promise<Taught[]> {
-    const openSession = (): Session => model.openSession();
     const { teach } = await teaching();
-    return teach({ ...this.#learner(model), openSession }, requests, options);
+    const session = this.#session ?? model.openSession();
+    this.#session = undefined;
+    const forgets = this.#numForgets;
+    try {
+      return await teach({ ...this.#learner(model), session }, requests, options);
+    } finally {
+      // Its caches may have read what was forgotten meanwhile.
+      if (forgets !== this.#numForgets || this.#session !== undefined) await session.dispose();
+      else this.#session = session;
+    }
   }
 
   /**
@@ -87,11 +98,13 @@ export class Facts {
     // Before anything else, as `teach` does: what is asked first is done first.
     const { restoreVectors } = await teaching();
     const gone = await this.store.forget(selection);
+    this.#numForgets++;
+    await this.#dropSession();
     await restoreVectors(this.#learner(model), gone.facts, { signal });
     return gone;
   }
 
-  #learner({ language }: Pick<LearningModel, "language">): Omit<Learner, "openSession"> {
+  #learner({ language }: Pick<LearningModel, "language">): Omit<Learner, "session"> {
     const writerFor = this.#writerFor;
     const writeVectors: WriteVectors = async (edits, options) => {
       const writer = (this.#writer ??= (async () => writerFor!(language))());
@@ -106,8 +119,16 @@ export class Facts {
     };
   }
 
+  /** With what it has read in its caches. */
+  async #dropSession(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.dispose();
+  }
+
   async close(): Promise<void> {
     this.#close?.();
+    await this.#dropSession();
     await (await this.#writer)?.dispose();
     await this.store.close();
   }

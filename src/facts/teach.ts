@@ -22,8 +22,8 @@ export interface Learner {
   readonly store: FactStore;
   /** Absent for a model that knows no conversations. */
   readonly chatIds?: ChatIds | undefined;
-  /** A timeline of its own that sees nothing of what was taught. */
-  openSession(): Session;
+  /** A timeline that nobody else uses, and that sees nothing of what was taught. */
+  readonly session: Session;
   /** Finds vectors for subjects. Absent where none can be found. */
   readonly writeVectors?: WriteVectors | undefined;
 }
@@ -81,7 +81,7 @@ export async function teach(
 ): Promise<Taught[]> {
   const start = performance.now();
   if (requests.length === 0) return [];
-  await using session = learner.openSession();
+  const { session } = learner;
   const drafts: Draft[] = [];
   for (const [i, request] of requests.entries()) {
     signal?.throwIfAborted();
