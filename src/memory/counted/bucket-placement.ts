@@ -1,10 +1,8 @@
 /**
- * Which bucket a context has, and written rows put into their buckets, in the order of writing. Contexts of one id have
- * one bucket each. Longer contexts share buckets by a hash. Knows rows and offsets; no stores.
+ * Which bucket a context has. Contexts of one id have one bucket each. Longer contexts share buckets by a hash. Knows
+ * offsets; no rows, no stores.
  */
-import { InvalidConfigError } from "../../errors.ts";
 import type { CountedTotals } from "./count-rows.ts";
-import { noHead, type RowHead, RowScanner } from "./row-bytes.ts";
 
 /** Contexts that share a bucket, on average. */
 const contextsPerBucket = 8;
@@ -56,98 +54,19 @@ export function bucketOf(
 ): number {
   if (depth === 1) return ids[place - 1]!;
   let hash = depth;
-  for (let back = 1; back <= depth; back++) {
-    hash = Math.imul(hash ^ ids[place - back]!, 0x9e3779b1);
-    hash ^= hash >>> 15;
-  }
-  hash = Math.imul(hash, 0x85ebca6b);
-  return vocabSize + (((hash ^ (hash >>> 13)) >>> 0) % (offsets.length - 1 - vocabSize));
+  for (let back = 1; back <= depth; back++) hash = mixedIn(hash, ids[place - back]!);
+  // Two numbers without signs are divided as such, and not as floats.
+  return vocabSize + (lastMixed(hash) % ((offsets.length - 1 - vocabSize) >>> 0));
 }
 
-/** Finds where each bucket begins. */
-export class BucketLayout {
-  readonly #directory: CountedDirectory;
-  readonly #walk: BucketWalk;
-  #size = 0;
-
-  /** `numContexts`: of several ids. */
-  constructor(totals: CountedTotals, numContexts: number) {
-    const offsets = new Uint32Array(numBucketsFor(numContexts, totals.vocabSize) + 1);
-    this.#directory = { ...totals, offsets };
-    this.#walk = new BucketWalk(this.#directory, (bucket, from, to) => {
-      offsets[bucket + 1]! += to - from;
-      this.#size += to - from;
-    });
-  }
-
-  add(segment: Uint8Array): void {
-    this.#walk.add(segment);
-  }
-
-  /** Call after the last segment. Throws `InvalidConfigError` for more bytes than offsets reach. */
-  finish(): CountedDirectory {
-    if (this.#size > 2 ** 32 - 1)
-      throw new InvalidConfigError(
-        `the counts take ${this.#size} bytes, and a table holds ${2 ** 32 - 1}: count less text, or shorter n-grams`,
-      );
-    const { offsets } = this.#directory;
-    for (let at = 1; at < offsets.length; at++) offsets[at]! += offsets[at - 1]!;
-    return this.#directory;
-  }
+/** A step of a context's hash, which begins as its length: for each id, the nearest first. */
+export function mixedIn(hash: number, id: number): number {
+  const mixed = Math.imul(hash ^ id, 0x9e3779b1);
+  return mixed ^ (mixed >>> 15);
 }
 
-/** Copies the rows of the buckets `first`..`last`-1 to where they belong in `into`, which begins with the first. */
-export class RowPlacement {
-  readonly #walk: BucketWalk;
-  #segment: Uint8Array = new Uint8Array(0);
-
-  constructor(
-    directory: CountedDirectory,
-    { into, first, last }: { into: Uint8Array; first: number; last: number },
-  ) {
-    const ends = directory.offsets.slice(first, last);
-    const begin = ends[0] ?? 0;
-    this.#walk = new BucketWalk(directory, (bucket, from, to) => {
-      const segment = this.#segment;
-      let at = ends[bucket - first]! - begin;
-      for (let i = from; i < to; i++) into[at++] = segment[i]!;
-      ends[bucket - first] = at + begin;
-    });
-  }
-
-  add(segment: Uint8Array): void {
-    this.#segment = segment;
-    this.#walk.add(segment);
-  }
-}
-
-/** Visits rows with their buckets. */
-export class BucketWalk {
-  readonly #directory: CountedDirectory;
-  readonly #visit: (bucket: number, from: number, to: number) => void;
-  readonly #scanner: RowScanner;
-  readonly #into: { readonly context: Uint32Array; readonly head: RowHead };
-
-  constructor(
-    directory: CountedDirectory,
-    visit: (bucket: number, from: number, to: number) => void,
-  ) {
-    this.#directory = directory;
-    this.#visit = visit;
-    this.#scanner = new RowScanner(directory.vocabSize);
-    this.#into = { context: new Uint32Array(directory.order), head: noHead() };
-  }
-
-  add(segment: Uint8Array): void {
-    const scanner = this.#scanner;
-    const { context } = this.#into;
-    for (let from = 0; from < segment.length; from = scanner.end) {
-      const depth = scanner.open(segment, { from, to: segment.length }, this.#into);
-      this.#visit(
-        bucketOf(this.#directory, { ids: context, place: depth, depth }),
-        from,
-        scanner.end,
-      );
-    }
-  }
+/** The last step. */
+export function lastMixed(hash: number): number {
+  const mixed = Math.imul(hash, 0x85ebca6b);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
 }

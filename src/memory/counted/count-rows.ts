@@ -3,9 +3,9 @@
  * ids and the discounts. Rows of contexts with the same last id follow each other, longer contexts before the shorter
  * that they end in. Knows no buckets and no stores.
  */
-import { ContextCounter } from "./count-contexts.ts";
+import { ContextCounter, type ContextRow } from "./count-contexts.ts";
 import type { OrderedNgrams } from "./ordered-ngrams.ts";
-import type { RowWriter } from "./row-bytes.ts";
+import type { RowWriter } from "./write-rows.ts";
 
 /** What rows do not say. */
 export interface CountedTotals {
@@ -56,8 +56,20 @@ export class RowCount {
     this.#once = new Float64Array(of.order);
     this.#twice = new Float64Array(of.order);
     this.#unigrams = new Uint32Array(of.vocabSize);
-    this.#contexts = new ContextCounter(of, (row) => {
-      const { depth, ids, place, successors, counts, size, total } = row;
+    this.#contexts = new ContextCounter(of, (row) => this.#take(row));
+  }
+
+  /** Counts the present n-gram of a cursor, which has no smaller one behind it. */
+  add(ngrams: OrderedNgrams): void {
+    this.#contexts.add(ngrams);
+  }
+
+  #take(row: ContextRow): void {
+    const { depth, successors, counts, size, total } = row;
+    if (size === 1) {
+      if (total === 1) this.#once[depth]!++;
+      else if (total === 2) this.#twice[depth]!++;
+    } else
       // The most frequent first.
       for (let i = size - 1; i >= 0; i--) {
         const count = counts[successors[i]!]!;
@@ -65,18 +77,13 @@ export class RowCount {
         if (count === 1) this.#once[depth]!++;
         else this.#twice[depth]!++;
       }
-      if (depth === 0) {
-        for (let i = 0; i < size; i++) this.#unigrams[successors[i]!] = counts[successors[i]!]!;
-        return;
-      }
-      if (depth > 1) this.#numContexts++;
-      writer.write({ depth, ids, place, successors, counts, size, total, unlisted: 0 });
-    });
-  }
-
-  /** Counts the present n-gram of a cursor, which has no smaller one behind it. */
-  add(ngrams: OrderedNgrams): void {
-    this.#contexts.add(ngrams);
+    if (depth === 0) {
+      for (let i = 0; i < size; i++)
+        this.#unigrams[successors[i]!] = size === 1 ? total : counts[successors[i]!]!;
+      return;
+    }
+    if (depth > 1) this.#numContexts++;
+    this.#writer.write(row);
   }
 
   /** Writes what is still open. `numContexts`: of several ids. Call after the last n-gram. */

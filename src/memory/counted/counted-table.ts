@@ -7,17 +7,14 @@
  */
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { RowStore } from "../store.ts";
-import {
-  BucketLayout,
-  type CountedDirectory,
-  numBucketsFor,
-  RowPlacement,
-} from "./bucket-placement.ts";
+import { type CountedDirectory, numBucketsFor } from "./bucket-placement.ts";
+import { BucketSort } from "./bucket-sort.ts";
 import type { ContextOrder, PlaceRange } from "./context-order.ts";
 import { type CountedKind, type CountedTotals, RowCount } from "./count-rows.ts";
 import { ngramsOf } from "./ordered-ngrams.ts";
 import { type Prune, RowGains, RowPruner } from "./prune-rows.ts";
-import { idBytesOf, RowWriter } from "./row-bytes.ts";
+import { idBytesOf } from "./row-bytes.ts";
+import { RowWriter } from "./write-rows.ts";
 
 /** Bytes per row of the store of the buckets. */
 export const BLOCK_BYTES = 64;
@@ -57,21 +54,22 @@ export function buildCountedTable(
   const { order } = sorted;
   const { vocabSize } = kind;
   let segments: Uint8Array[] = [];
-  const writer = (): RowWriter => new RowWriter(vocabSize, (segment) => segments.push(segment));
-  const count = new RowCount({ ...kind, order }, writer());
+  const take = (segment: Uint8Array): unknown => segments.push(segment);
+  const count = new RowCount({ ...kind, order }, new RowWriter(vocabSize, take));
   for (const ngrams = ngramsOf(sorted, except); ngrams.next();) count.add(ngrams);
   const { totals, numContexts } = count.finish();
   if (prune === undefined) return { ...placed(totals, { segments, numContexts }), leastGain: 0 };
-  let leastGain: number;
-  if ("leastGain" in prune) ({ leastGain } = prune);
-  else {
-    const gains = new RowGains(totals);
-    for (const segment of segments) gains.add(segment);
-    leastGain = leastGainFor(gains, { order, vocabSize, bytes: prune.bytes });
-  }
+  const steps: Uint16Array[] = [];
+  const gains = new RowGains(totals, (piece) => steps.push(piece));
+  for (const segment of segments) gains.add(segment);
+  gains.finish();
+  const leastGain =
+    "leastGain" in prune
+      ? prune.leastGain
+      : leastGainFor(gains, { order, vocabSize, bytes: prune.bytes });
   const all = segments;
   segments = [];
-  const pruner = new RowPruner(totals, { leastGain, writer: writer() });
+  const pruner = new RowPruner({ vocabSize, leastGain, steps, take });
   for (const segment of all) pruner.add(segment);
   const kept = pruner.finish();
   return { ...placed(totals, { segments, ...kept }), leastGain };
@@ -106,22 +104,28 @@ export function bytesAtRest(
   return BLOCK_BYTES * numBlocks + 4 * (numBuckets + 1) + 4 * vocabSize + 8 * order;
 }
 
-/** Makes a table of written rows: puts each into its bucket, in the order of writing. */
+/** Makes a table of written rows, which are gone then: puts each into its bucket, in the order of writing. */
 function placed(
   totals: CountedTotals,
-  { segments, numContexts }: { segments: readonly Uint8Array[]; numContexts: number },
+  { segments, numContexts }: { segments: Uint8Array[]; numContexts: number },
 ): CountedBytes {
-  const layout = new BucketLayout(totals, numContexts);
-  for (const segment of segments) layout.add(segment);
-  const directory = layout.finish();
+  const put: Uint8Array[] = [];
+  const pieces = {
+    put: (piece: Uint8Array): unknown => put.push(piece.slice()),
+    get: (number: number): Uint8Array => put[number]!,
+  };
+  const rowBytes = segments.reduce((sum, { length }) => sum + length, 0);
+  const sort = new BucketSort(totals, { numContexts, rowBytes, pieces });
+  for (const segment of segments) sort.add(segment);
+  segments.length = 0;
+  const directory = sort.finish();
   const size = directory.offsets.at(-1)!;
   const bytes = new Uint8Array(Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES);
-  const place = new RowPlacement(directory, {
-    into: bytes,
-    first: 0,
-    last: directory.offsets.length - 1,
-  });
-  for (const segment of segments) place.add(segment);
+  let at = 0;
+  for (const rows of sort.sorted()) {
+    bytes.set(rows, at);
+    at += rows.length;
+  }
   return { ...directory, bytes };
 }
 

@@ -11,55 +11,135 @@
 import { InvalidConfigError } from "../../errors.ts";
 import { unigramChances } from "./distributions.ts";
 import type { CountedTotals } from "./count-rows.ts";
-import {
-  headBytes,
-  noHead,
-  type RowHead,
-  RowScanner,
-  type RowWriter,
-  successorBytes,
-} from "./row-bytes.ts";
+import { headBytes, SINGLE, successorBytes, varintBytes } from "./row-bytes.ts";
+import { OpenSegment, type TakeSegment } from "./write-rows.ts";
+import { RowGroups, type RowVisitor, WrittenRow } from "./written-rows.ts";
 
 /** What is kept: as much as fits into a size, or everything with at least this gain in nats per byte. */
 export type Prune = { readonly bytes: number } | { readonly leastGain: number };
 
 /** Candidates for the smallest gain: 32 per factor of two, from 2^-64 to 2^64. */
 const STEPS = 32;
-const steps = 128 * STEPS;
+const numSteps = 128 * STEPS;
 const stepOf = (gain: number): number =>
-  Math.max(0, Math.min(steps - 1, Math.floor((Math.log2(gain) + 64) * STEPS)));
+  Math.max(0, Math.min(numSteps - 1, Math.floor((Math.log2(gain) + 64) * STEPS)));
 const gainOf = (step: number): number => 2 ** (step / STEPS - 64);
 
-/** Measures rows: which least gain prunes them to a size. */
-export class RowGains {
-  readonly #rowBytes = new Float64Array(steps);
-  readonly #contexts = new Float64Array(steps);
-  readonly #walk: RowWalk;
+/** Takes pieces of what `RowGains` found, to keep: of each row the step of its gain, then those of its successors. */
+export type TakeSteps = (steps: Uint16Array) => void;
 
-  constructor(totals: CountedTotals) {
-    this.#walk = new RowWalk(totals, ({ depth, gains, sizes, size, head }) => {
-      const [rowBytes, contexts] = [this.#rowBytes, this.#contexts];
-      const most = rowGain(gains, sizes, { size, head });
-      rowBytes[stepOf(most)]! += head;
-      if (depth > 1) contexts[stepOf(most)]!++;
-      for (let i = 0; i < size; i++)
-        rowBytes[stepOf(Math.min(most, gains[i]! / sizes[i]!))]! += sizes[i]!;
-    });
+/** Steps in a piece, unless one row has more. */
+const PIECE = 2 ** 16;
+
+/** Measures rows: which least gain prunes them to a size, and what each gains. */
+export class RowGains implements RowVisitor {
+  readonly #rowBytes = new Float64Array(numSteps);
+  readonly #contexts = new Float64Array(numSteps);
+  readonly #discounts: Float64Array;
+  readonly #vocabSize: number;
+  readonly #take: TakeSteps;
+  readonly #groups = new RowGroups();
+  readonly #row: WrittenRow;
+  /** By depth and id, for the row visited last. The longest contexts' are not asked for. */
+  readonly #chances: readonly Float64Array[];
+  #gains = new Float64Array(64);
+  #sizes = new Uint8Array(64);
+  #piece = new Uint16Array(PIECE);
+  #numSteps = 0;
+
+  constructor({ order, vocabSize, discounts, unigrams }: CountedTotals, take: TakeSteps) {
+    this.#discounts = discounts;
+    this.#vocabSize = vocabSize;
+    this.#take = take;
+    this.#row = new WrittenRow(vocabSize);
+    this.#chances = Array.from({ length: order - 1 }, () => new Float64Array(vocabSize));
+    this.#chances[0]!.set(unigramChances(unigrams, discounts[0]!));
   }
 
   /** Segments come in the order in which they were written (`RowCount`). */
   add(segment: Uint8Array): void {
-    this.#walk.add(segment);
+    this.#groups.add(segment, this.#row, this);
+  }
+
+  /** Hands out the last steps. Call after the last segment. */
+  finish(): void {
+    if (this.#numSteps > 0) this.#take(this.#piece.subarray(0, this.#numSteps));
+    this.#numSteps = 0;
+  }
+
+  visit(bytes: Uint8Array, from: number): void {
+    const row = this.#row;
+    const depth = row.open(bytes, from);
+    const discount = this.#discounts[depth]!;
+    const shorter = this.#chances[depth - 1]!;
+    const own = depth < this.#chances.length ? this.#chances[depth]! : undefined;
+    const vocabSize = this.#vocabSize;
+    if (row.isSingle) {
+      const id = row.id();
+      const [share, q] = [1 - discount, shorter[id]!];
+      const chance = share + discount * q;
+      if (own !== undefined) own[id] = chance;
+      const gain = divergence(chance, (discount + share) * q);
+      const size = successorBytes(1, vocabSize) - 1;
+      const head = row.at - from - size;
+      const step = stepOf(gain > 0 ? gain / (head + size) : 0);
+      this.#rowBytes[step]! += head + size;
+      if (depth > 1) this.#contexts[step]!++;
+      if (this.#numSteps === PIECE) this.#openPiece(1);
+      this.#piece[this.#numSteps++] = step;
+      return;
+    }
+    const [listed, total] = [row.varint(), row.varint()];
+    row.varint();
+    if (this.#gains.length < listed) {
+      this.#gains = new Float64Array(2 * listed);
+      this.#sizes = new Uint8Array(2 * listed);
+    }
+    const [gains, sizes] = [this.#gains, this.#sizes];
+    const rest = (discount * listed) / total;
+    let successors = 0;
+    for (let i = 0; i < listed; i++) {
+      const id = row.id();
+      const count = row.varint();
+      const share = (count - discount) / total;
+      const q = shorter[id]!;
+      const chance = share + rest * q;
+      if (own !== undefined) own[id] = chance;
+      gains[i] = total * divergence(chance, (rest + share) * q);
+      successors += sizes[i] = successorBytes(count, vocabSize);
+    }
+    // The head has the number of pruned successors; all is the upper bound.
+    const head = headBytes(
+      { total, distinct: 2 * listed, listed, isSingle: false },
+      { depth, rest: successors, vocabSize },
+    );
+    const most = rowGain(gains, sizes, { size: listed, head });
+    const mostStep = stepOf(most);
+    this.#rowBytes[mostStep]! += head;
+    if (depth > 1) this.#contexts[mostStep]!++;
+    if (this.#numSteps + 1 + listed > this.#piece.length) this.#openPiece(1 + listed);
+    const piece = this.#piece;
+    piece[this.#numSteps++] = mostStep;
+    for (let i = 0; i < listed; i++) {
+      const step = stepOf(Math.min(most, gains[i]! / sizes[i]!));
+      this.#rowBytes[step]! += sizes[i]!;
+      piece[this.#numSteps++] = step;
+    }
+  }
+
+  #openPiece(least: number): void {
+    this.finish();
+    this.#piece = new Uint16Array(Math.max(PIECE, least));
   }
 
   /** The least gain with which rows take `bytes` at most, `sizeOf` them and that many contexts of several ids. */
   leastFor(bytes: number, sizeOf: (rowBytes: number, numContexts: number) => number): number {
     let [sumBytes, sumContexts] = [0, 0];
-    for (let step = steps - 1; step >= 0; step--) {
+    for (let step = numSteps - 1; step >= 0; step--) {
       sumBytes += this.#rowBytes[step]!;
       sumContexts += this.#contexts[step]!;
       if (sizeOf(sumBytes, sumContexts) <= bytes) continue;
-      if (step === steps - 1)
+      if (step === numSteps - 1)
         throw new InvalidConfigError(
           `counts of this text take ${sizeOf(0, 0)} bytes without any row, got room for ${bytes}`,
         );
@@ -70,151 +150,93 @@ export class RowGains {
 }
 
 /** Writes the rows with what saves at least so many nats a byte. */
-export class RowPruner {
-  readonly #writer: RowWriter;
-  readonly #walk: RowWalk;
+export class RowPruner implements RowVisitor {
+  readonly #least: number;
+  readonly #steps: Iterator<Uint16Array>;
+  readonly #segment: OpenSegment;
+  readonly #groups = new RowGroups();
+  readonly #row: WrittenRow;
+  #piece = new Uint16Array(0);
+  #next = 0;
   #numContexts = 0;
 
-  constructor(
-    totals: CountedTotals,
-    { leastGain, writer }: { leastGain: number; writer: RowWriter },
-  ) {
-    const counts = new Uint32Array(totals.vocabSize);
+  /** `steps` are those that `RowGains` handed out. */
+  constructor(of: {
+    vocabSize: number;
+    leastGain: number;
+    steps: Iterable<Uint16Array>;
+    take: TakeSegment;
+  }) {
     // Compares steps, not gains, so that exactly what was measured is kept.
-    const least = stepOf(leastGain);
-    this.#writer = writer;
-    this.#walk = new RowWalk(totals, (row) => {
-      const { depth, context, gains, sizes, size, ids, head } = row;
-      if (leastGain > 0 && stepOf(rowGain(gains, sizes, { size, head })) < least) return;
-      let kept = 0;
-      for (let i = 0; i < size; i++) {
-        const id = ids[i]!;
-        counts[id] = row.counts[i]!;
-        if (leastGain === 0 || stepOf(gains[i]! / sizes[i]!) >= least) ids[kept++] = id;
-      }
-      if (depth > 1) this.#numContexts++;
-      writer.write({
-        depth,
-        ids: context,
-        place: depth,
-        successors: ids,
-        size: kept,
-        counts,
-        total: row.total,
-        unlisted: size - kept,
-      });
-    });
+    this.#least = stepOf(of.leastGain);
+    this.#steps = of.steps[Symbol.iterator]();
+    this.#segment = new OpenSegment(of.take);
+    this.#row = new WrittenRow(of.vocabSize);
   }
 
   /** Segments come in the order in which they were written (`RowCount`). */
   add(segment: Uint8Array): void {
-    this.#walk.add(segment);
+    this.#groups.add(segment, this.#row, this);
   }
 
   /** How many contexts of several ids are kept. Call after the last segment. */
   finish(): { numContexts: number } {
-    this.#writer.finish();
+    this.#segment.close();
     return { numContexts: this.#numContexts };
   }
-}
 
-interface RowToPrune {
-  depth: number;
-  /** The context, nearest id last. */
-  readonly context: Uint32Array;
-  size: number;
-  total: number;
-  /** Upper bound of the bytes of its head. */
-  head: number;
-  ids: Uint32Array;
-  counts: Uint32Array;
-  /** Nats saved by each successor, and its bytes. */
-  gains: Float64Array;
-  sizes: Uint8Array;
-}
-
-/** Visits rows, shorter contexts before the longer that end in them. Holds those of one last id. */
-class RowWalk {
-  readonly #discounts: Float64Array;
-  readonly #vocabSize: number;
-  readonly #visit: (row: RowToPrune) => void;
-  readonly #scanner: RowScanner;
-  readonly #head: RowHead = noHead();
-  /** By depth and id, for the row visited last. */
-  readonly #chances: readonly Float64Array[];
-  readonly #row: RowToPrune;
-  #starts: { bytes: Uint8Array; from: number }[] = [];
-
-  constructor(
-    { order, vocabSize, discounts, unigrams }: CountedTotals,
-    visit: (row: RowToPrune) => void,
-  ) {
-    this.#discounts = discounts;
-    this.#vocabSize = vocabSize;
-    this.#visit = visit;
-    this.#scanner = new RowScanner(vocabSize);
-    this.#chances = Array.from({ length: order }, () => new Float64Array(vocabSize));
-    this.#chances[0]!.set(unigramChances(unigrams, discounts[0]!));
-    this.#row = {
-      depth: 0,
-      context: new Uint32Array(order),
-      size: 0,
-      total: 0,
-      head: 0,
-      ids: new Uint32Array(0),
-      counts: new Uint32Array(0),
-      gains: new Float64Array(64),
-      sizes: new Uint8Array(64),
-    };
-  }
-
-  add(bytes: Uint8Array): void {
-    const scanner = this.#scanner;
-    const into = { context: this.#row.context, head: this.#head };
-    for (let from = 0; from < bytes.length;) {
-      const depth = scanner.open(bytes, { from, to: bytes.length }, into);
-      this.#starts.push({ bytes, from });
-      from = scanner.end;
-      // A row is read behind those that it is the context of. They end with the row of one id.
-      if (depth > 1) continue;
-      for (let i = this.#starts.length - 1; i >= 0; i--) this.#measure(this.#starts[i]!);
-      this.#starts = [];
+  visit(bytes: Uint8Array, from: number, end: number): void {
+    if (this.#next === this.#piece.length) {
+      this.#piece = this.#steps.next().value as Uint16Array<ArrayBuffer>;
+      this.#next = 0;
     }
-  }
-
-  #measure({ bytes, from }: { bytes: Uint8Array; from: number }): void {
-    const [scanner, head, row, vocabSize] = [this.#scanner, this.#head, this.#row, this.#vocabSize];
-    const depth = scanner.open(bytes, { from, to: bytes.length }, { context: row.context, head });
-    scanner.readSuccessors(bytes, head);
-    const { total, listed } = head;
-    const discount = this.#discounts[depth]!;
-    const rest = (discount * listed) / total;
-    if (row.gains.length < listed) {
-      row.gains = new Float64Array(2 * listed);
-      row.sizes = new Uint8Array(2 * listed);
+    const least = this.#least;
+    const isKept = this.#piece[this.#next++]! >= least;
+    if (bytes[from]! >= SINGLE) {
+      if (isKept) this.#copy(bytes, from, end);
+      return;
     }
-    const [own, shorter] = [this.#chances[depth]!, this.#chances[depth - 1]!];
-    let successors = 0;
+    const row = this.#row;
+    const depth = row.open(bytes, from);
+    const [listed, total] = [row.varint(), row.varint()];
+    row.varint();
+    const steps = this.#next;
+    this.#next += listed;
+    if (!isKept) return;
+    const piece = this.#piece;
+    let kept = 0;
+    for (let i = 0; i < listed; i++) if (piece[steps + i]! >= least) kept++;
+    if (kept === listed) {
+      this.#copy(bytes, from, end);
+      return;
+    }
+    if (depth > 1) this.#numContexts++;
+    const successors = row.at;
+    let rest = varintBytes(kept) + varintBytes(total) + varintBytes(listed - kept);
     for (let i = 0; i < listed; i++) {
-      const [id, count] = [scanner.ids[i]!, scanner.counts[i]!];
-      const share = (count - discount) / total;
-      const chance = (own[id] = share + rest * shorter[id]!);
-      const without = (rest + share) * shorter[id]!;
-      row.gains[i] = total * divergence(chance, without);
-      const size = head.isSingle
-        ? successorBytes(1, vocabSize) - 1
-        : successorBytes(count, vocabSize);
-      row.sizes[i] = size;
-      successors += size;
+      const at = row.at;
+      row.skipSuccessor();
+      if (piece[steps + i]! >= least) rest += row.at - at;
     }
-    row.depth = depth;
-    row.size = listed;
-    row.total = total;
-    row.ids = scanner.ids;
-    row.counts = scanner.counts;
-    // The head has the number of pruned successors; all is the upper bound.
-    row.head = headBytes({ ...head, distinct: 2 * listed }, { depth, rest: successors, vocabSize });
-    this.#visit(row);
+    const segment = this.#segment;
+    segment.reserve(end - from + 32);
+    segment.append(bytes, from, from + row.contextBytes(depth));
+    segment.varint(rest);
+    segment.varint(kept);
+    segment.varint(total);
+    segment.varint(listed - kept);
+    row.at = successors;
+    for (let i = 0; i < listed; i++) {
+      const at = row.at;
+      row.skipSuccessor();
+      if (piece[steps + i]! >= least) segment.append(bytes, at, row.at);
+    }
+  }
+
+  #copy(bytes: Uint8Array, from: number, end: number): void {
+    if ((bytes[from]! & (SINGLE - 1)) > 1) this.#numContexts++;
+    this.#segment.reserve(end - from);
+    this.#segment.append(bytes, from, end);
   }
 }
 

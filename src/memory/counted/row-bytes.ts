@@ -14,7 +14,8 @@
  */
 import { FormatError } from "../../errors.ts";
 
-const single = 128;
+/** Of a row's first byte. */
+export const SINGLE = 128;
 
 /** The head of a row, before its successors. */
 export interface RowHead {
@@ -33,23 +34,6 @@ export interface RowHead {
 /** To read heads into. */
 export function noHead(): RowHead {
   return { total: 0, distinct: 0, largest: 0, listed: 0, at: 0, isSingle: false };
-}
-
-/** A row to write. */
-export interface RowToWrite {
-  /** The context: the `depth` ids before `place`. */
-  readonly depth: number;
-  readonly ids: ArrayLike<number>;
-  readonly place: number;
-  /** The first `size` are listed, by falling count. */
-  readonly successors: ArrayLike<number>;
-  readonly size: number;
-  /** By id. */
-  readonly counts: ArrayLike<number>;
-  /** Sum of all counts, listed or not. */
-  readonly total: number;
-  /** Number of successors that are not listed. */
-  readonly unlisted: number;
 }
 
 /** Bytes per id for a vocabulary. */
@@ -72,76 +56,6 @@ export function headBytes(
 export function successorBytes(count: number, vocabSize: number): number {
   return idBytesOf(vocabSize) + varintBytes(count);
 }
-
-/** Writes rows into segments of whole rows. */
-export class RowWriter {
-  readonly #idBytes: number;
-  readonly #take: (segment: Uint8Array) => void;
-  #bytes: Uint8Array = new Uint8Array(0);
-  #size = 0;
-
-  /** `take` gets each segment when it is full, to keep. */
-  constructor(vocabSize: number, take: (segment: Uint8Array) => void) {
-    this.#idBytes = idBytesOf(vocabSize);
-    this.#take = take;
-  }
-
-  /** Hands out the last segment. Call after the last row. */
-  finish(): void {
-    this.#close();
-  }
-
-  write(row: RowToWrite): void {
-    const { depth, ids, place, successors, counts, size, total, unlisted } = row;
-    const idBytes = this.#idBytes;
-    this.#reserve(32 + (depth + 1) * idBytes + size * (idBytes + 5));
-    const isSingle = size === 1 && total === 1;
-    this.#bytes[this.#size++] = depth + (isSingle ? single : 0);
-    for (let back = 1; back <= depth; back++) this.#id(ids[place - back]!);
-    if (isSingle) {
-      this.#id(successors[0]!);
-      return;
-    }
-    let rest = varintBytes(size) + varintBytes(total) + varintBytes(unlisted);
-    for (let i = 0; i < size; i++) rest += idBytes + varintBytes(counts[successors[i]!]!);
-    this.#varint(rest);
-    this.#varint(size);
-    this.#varint(total);
-    this.#varint(unlisted);
-    for (let i = 0; i < size; i++) {
-      const id = successors[i]!;
-      this.#id(id);
-      this.#varint(counts[id]!);
-    }
-  }
-
-  #id(id: number): void {
-    this.#bytes[this.#size++] = id;
-    this.#bytes[this.#size++] = id >>> 8;
-    if (this.#idBytes === 3) this.#bytes[this.#size++] = id >>> 16;
-  }
-
-  #varint(value: number): void {
-    let rest = value;
-    for (; rest >= 128; rest >>>= 7) this.#bytes[this.#size++] = rest | 128;
-    this.#bytes[this.#size++] = rest;
-  }
-
-  #reserve(size: number): void {
-    if (this.#bytes.length - this.#size >= size) return;
-    this.#close();
-    this.#bytes = new Uint8Array(Math.max(SEGMENT_BYTES, size));
-  }
-
-  #close(): void {
-    if (this.#size > 0) this.#take(this.#bytes.subarray(0, this.#size));
-    this.#bytes = new Uint8Array(0);
-    this.#size = 0;
-  }
-}
-
-/** A segment is longer only where one row is. */
-const SEGMENT_BYTES = 2 ** 22;
 
 export class RowScanner {
   readonly #vocabSize: number;
@@ -175,11 +89,11 @@ export class RowScanner {
     this.#end = to;
     while (this.#at < to) {
       const first = bytes[this.#at++]!;
-      const ofDepth = first & (single - 1);
+      const ofDepth = first & (SINGLE - 1);
       this.#need(ofDepth * this.#idBytes);
       const isIt = ofDepth === depth && this.#isContext(ids, place, depth);
       this.#at += ofDepth * this.#idBytes;
-      if (first >= single) {
+      if (first >= SINGLE) {
         this.#need(this.#idBytes);
         if (isIt) {
           setSingle(head, this.#at);
@@ -214,10 +128,10 @@ export class RowScanner {
     this.#end = to;
     this.#need(1);
     const first = bytes[this.#at++]!;
-    const depth = first & (single - 1);
+    const depth = first & (SINGLE - 1);
     if (depth > into.context.length) throw damaged(`a row of ${depth} ids of context`);
     for (let back = 1; back <= depth; back++) into.context[depth - back] = this.#id();
-    if (first >= single) {
+    if (first >= SINGLE) {
       setSingle(into.head, this.#at);
       this.#id();
       this.end = this.#at;
@@ -327,7 +241,7 @@ function tooShort(): FormatError {
   return damaged("a row that ends behind its bucket");
 }
 
-function varintBytes(value: number): number {
+export function varintBytes(value: number): number {
   return value < 2 ** 7 ? 1 : value < 2 ** 14 ? 2 : value < 2 ** 21 ? 3 : value < 2 ** 28 ? 4 : 5;
 }
 
