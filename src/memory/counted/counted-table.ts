@@ -54,7 +54,7 @@ export function buildCountedTable(
   const { order } = sorted;
   const { vocabSize } = kind;
   let segments: Uint8Array[] = [];
-  const take = (segment: Uint8Array): unknown => segments.push(segment);
+  const take = (segment: Uint8Array): unknown => segments.push(segment.slice());
   const count = new RowCount({ ...kind, order }, new RowWriter(vocabSize, take));
   for (const ngrams = ngramsOf(sorted, except); ngrams.next();) count.add(ngrams);
   const { totals, numContexts } = count.finish();

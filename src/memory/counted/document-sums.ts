@@ -19,7 +19,6 @@ export class DocumentSums {
   #size = 0;
   /** Sums that have one of these bits are left out. */
   #mask = 0;
-  readonly #sum = new Uint32Array(2);
 
   /** Of n-grams of `order` ids, at most `most` of them. */
   constructor({ order, most }: { order: number; most: number }) {
@@ -30,25 +29,36 @@ export class DocumentSums {
 
   /** Counts the n-grams of a document, whose number is at least that of the one before. */
   add(ids: ArrayLike<number>, document: number): void {
-    for (let at = this.#order - 1; at < ids.length; at++) {
-      sumOf(ids, { at, order: this.#order }, this.#sum);
-      const [low, high] = this.#sum as unknown as [number, number];
+    const order = this.#order;
+    for (let end = order; end <= ids.length; end++) {
+      const low = lowSum(ids, end - order, end);
       if ((low & this.#mask) !== 0) continue;
-      this.#insert(low, high, Math.min(document, MOST_DOCUMENTS) * 2);
+      this.#insert(low, highSum(ids, end - order, end), Math.min(document, MOST_DOCUMENTS) * 2);
     }
   }
 
   /** [n, 3], by rising sums. */
   finish(): Uint32Array {
     const all = this.#entries;
-    const order = new Uint32Array(this.#size);
+    // Sums as numbers of 64 bits, which are sorted without a call for each pair.
+    const keys = new BigUint64Array(this.#size);
+    const halves = new Uint32Array(keys.buffer);
+    const [ofLow, ofHigh] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
     let size = 0;
-    for (let slot = 0; slot < all.length; slot += ENTRY)
-      if (all[slot + 2] !== EMPTY) order[size++] = slot;
-    order.sort((a, b) => all[a + 1]! - all[b + 1]! || all[a]! - all[b]!);
-    const sorted = new Uint32Array(ENTRY * size);
-    for (const [i, slot] of order.entries())
-      sorted.set(all.subarray(slot, slot + ENTRY), i * ENTRY);
+    for (let slot = 0; slot < all.length; slot += ENTRY) {
+      if (all[slot + 2] === EMPTY) continue;
+      halves[size + ofLow] = all[slot]!;
+      halves[size + ofHigh] = all[slot + 1]!;
+      size += 2;
+    }
+    keys.sort();
+    const sorted = new Uint32Array(ENTRY * keys.length);
+    for (let i = 0; i < keys.length; i++) {
+      const [low, high] = [halves[2 * i + ofLow]!, halves[2 * i + ofHigh]!];
+      sorted[ENTRY * i] = low;
+      sorted[ENTRY * i + 1] = high;
+      sorted[ENTRY * i + 2] = all[this.#slotOf(low, high) + 2]!;
+    }
     return sorted;
   }
 
@@ -77,8 +87,8 @@ export class DocumentSums {
   /** Where a sum is, or would be. */
   #slotOf(low: number, high: number): number {
     const all = this.#entries;
-    const slots = all.length / ENTRY;
-    for (let slot = high & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
+    const last = all.length / ENTRY - 1;
+    for (let slot = high & last; ; slot = (slot + 1) & last) {
       const at = slot * ENTRY;
       if (all[at + 2] === EMPTY || (all[at] === low && all[at + 1] === high)) return at;
     }
@@ -97,7 +107,10 @@ export class DocumentSums {
     this.#size = 0;
     for (let at = 0; at < old.length; at += ENTRY) {
       if (old[at + 2] === EMPTY || (old[at]! & this.#mask) !== 0) continue;
-      this.#entries.set(old.subarray(at, at + ENTRY), this.#slotOf(old[at]!, old[at + 1]!));
+      const slot = this.#slotOf(old[at]!, old[at + 1]!);
+      this.#entries[slot] = old[at]!;
+      this.#entries[slot + 1] = old[at + 1]!;
+      this.#entries[slot + 2] = old[at + 2]!;
       this.#size++;
     }
   }
@@ -107,7 +120,6 @@ export class DocumentSums {
 export class DocumentsOfNgrams {
   readonly #order: number;
   readonly #entries: Uint32Array;
-  readonly #sum = new Uint32Array(2);
 
   /** Throws `FormatError` for a list that is not in its order, or names documents that are not there. */
   constructor(entries: Uint32Array, { order, documents }: { order: number; documents: number }) {
@@ -129,18 +141,18 @@ export class DocumentsOfNgrams {
     at: number,
   ): { readonly document: number; readonly isOnly: boolean } | undefined {
     if (at < this.#order - 1) return undefined;
-    sumOf(ids, { at, order: this.#order }, this.#sum);
-    const [low, high] = this.#sum as unknown as [number, number];
+    const [from, end] = [at + 1 - this.#order, at + 1];
+    const [low, high] = [lowSum(ids, from, end), highSum(ids, from, end)];
     const all = this.#entries;
-    let [from, to] = [0, all.length / ENTRY];
-    while (from < to) {
-      const middle = (from + to) >>> 1;
+    let [first, last] = [0, all.length / ENTRY];
+    while (first < last) {
+      const middle = (first + last) >>> 1;
       const place = middle * ENTRY;
       const rise = all[place + 1]! - high || all[place]! - low;
       if (rise === 0)
         return { document: all[place + 2]! >>> 1, isOnly: (all[place + 2]! & 1) === 0 };
-      if (rise < 0) from = middle + 1;
-      else to = middle;
+      if (rise < 0) first = middle + 1;
+      else last = middle;
     }
     return undefined;
   }
@@ -150,29 +162,31 @@ function emptyTable(slots: number): Uint32Array {
   return new Uint32Array(slots * ENTRY).fill(EMPTY);
 }
 
-/** Two sums of 32 bits of `order` ids up to `at`: FNV-1a's and Murmur's steps, by ids, each mixed at the end (Murmur3). */
-function sumOf(
-  ids: ArrayLike<number>,
-  { at, order }: { at: number; order: number },
-  into: Uint32Array,
-): void {
-  let one = 0x811c_9dc5;
-  let other = 0x9747_b28c;
-  for (let i = at - order + 1; i <= at; i++) {
-    const id = ids[i]!;
-    one = Math.imul(one ^ id, 0x0100_0193);
-    one ^= one >>> 15;
-    let k = Math.imul(id + 1, 0xcc9e_2d51);
-    k = Math.imul((k << 15) | (k >>> 17), 0x1b87_3593);
-    other ^= k;
-    other = (Math.imul((other << 13) | (other >>> 19), 5) + 0xe654_6b64) | 0;
+/** The low 32 bits of the sum of the ids `from`..`end`-1: FNV-1a's steps, by ids, mixed at the end. */
+function lowSum(ids: ArrayLike<number>, from: number, end: number): number {
+  let sum = 0x811c_9dc5;
+  for (let i = from; i < end; i++) {
+    sum = Math.imul(sum ^ ids[i]!, 0x0100_0193);
+    sum ^= sum >>> 15;
   }
-  into[0] = mixed(one);
-  into[1] = mixed(other);
+  return mixed(sum);
 }
 
+/** The high ones: Murmur3's steps. */
+function highSum(ids: ArrayLike<number>, from: number, end: number): number {
+  let sum = 0x9747_b28c;
+  for (let i = from; i < end; i++) {
+    let k = Math.imul(ids[i]! + 1, 0xcc9e_2d51);
+    k = Math.imul((k << 15) | (k >>> 17), 0x1b87_3593);
+    sum ^= k;
+    sum = (Math.imul((sum << 13) | (sum >>> 19), 5) + 0xe654_6b64) | 0;
+  }
+  return mixed(sum);
+}
+
+/** Murmur3's last steps, without a sign. */
 function mixed(sum: number): number {
   let x = Math.imul(sum ^ (sum >>> 16), 0x85eb_ca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
-  return x ^ (x >>> 16);
+  return (x ^ (x >>> 16)) >>> 0;
 }

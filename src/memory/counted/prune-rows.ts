@@ -11,9 +11,9 @@
 import { InvalidConfigError } from "../../errors.ts";
 import { unigramChances } from "./distributions.ts";
 import type { CountedTotals } from "./count-rows.ts";
-import { headBytes, SINGLE, successorBytes, varintBytes } from "./row-bytes.ts";
+import { idBytesOf, SINGLE, varintBytes } from "./row-bytes.ts";
 import { OpenSegment, type TakeSegment } from "./write-rows.ts";
-import { RowGroups, type RowVisitor, WrittenRow } from "./written-rows.ts";
+import { RowGroups, type RowVisitor, varintAt } from "./written-rows.ts";
 
 /** What is kept: as much as fits into a size, or everything with at least this gain in nats per byte. */
 export type Prune = { readonly bytes: number } | { readonly leastGain: number };
@@ -36,12 +36,13 @@ export class RowGains implements RowVisitor {
   readonly #rowBytes = new Float64Array(numSteps);
   readonly #contexts = new Float64Array(numSteps);
   readonly #discounts: Float64Array;
-  readonly #vocabSize: number;
+  readonly #idBytes: number;
   readonly #take: TakeSteps;
-  readonly #groups = new RowGroups();
-  readonly #row: WrittenRow;
+  readonly #groups: RowGroups;
   /** By depth and id, for the row visited last. The longest contexts' are not asked for. */
   readonly #chances: readonly Float64Array[];
+  /** By depth, for the row visited last: the chance of its successor if that is single, else -1. */
+  readonly #single: Float64Array;
   #gains = new Float64Array(64);
   #sizes = new Uint8Array(64);
   #piece = new Uint16Array(PIECE);
@@ -49,16 +50,17 @@ export class RowGains implements RowVisitor {
 
   constructor({ order, vocabSize, discounts, unigrams }: CountedTotals, take: TakeSteps) {
     this.#discounts = discounts;
-    this.#vocabSize = vocabSize;
+    this.#idBytes = idBytesOf(vocabSize);
     this.#take = take;
-    this.#row = new WrittenRow(vocabSize);
+    this.#groups = new RowGroups(vocabSize, this);
     this.#chances = Array.from({ length: order - 1 }, () => new Float64Array(vocabSize));
     this.#chances[0]!.set(unigramChances(unigrams, discounts[0]!));
+    this.#single = new Float64Array(order).fill(-1);
   }
 
   /** Segments come in the order in which they were written (`RowCount`). */
   add(segment: Uint8Array): void {
-    this.#groups.add(segment, this.#row, this);
+    this.#groups.add(segment);
   }
 
   /** Hands out the last steps. Call after the last segment. */
@@ -67,52 +69,67 @@ export class RowGains implements RowVisitor {
     this.#numSteps = 0;
   }
 
-  visit(bytes: Uint8Array, from: number): void {
-    const row = this.#row;
-    const depth = row.open(bytes, from);
+  visit(bytes: Uint8Array, from: number, end: number): void {
+    const first = bytes[from]!;
+    if (first >= SINGLE) this.#visitSingle(first - SINGLE, end - this.#idBytes, bytes);
+    else this.#visitSeveral(bytes, from);
+  }
+
+  /** A row with one successor, which occurred once. Its chance is kept apart: most such rows belong to another of this kind. */
+  #visitSingle(depth: number, at: number, bytes: Uint8Array): void {
+    const idBytes = this.#idBytes;
     const discount = this.#discounts[depth]!;
-    const shorter = this.#chances[depth - 1]!;
-    const own = depth < this.#chances.length ? this.#chances[depth]! : undefined;
-    const vocabSize = this.#vocabSize;
-    if (row.isSingle) {
-      const id = row.id();
-      const [share, q] = [1 - discount, shorter[id]!];
-      const chance = share + discount * q;
-      if (own !== undefined) own[id] = chance;
-      const gain = divergence(chance, (discount + share) * q);
-      const size = successorBytes(1, vocabSize) - 1;
-      const head = row.at - from - size;
-      const step = stepOf(gain > 0 ? gain / (head + size) : 0);
-      this.#rowBytes[step]! += head + size;
-      if (depth > 1) this.#contexts[step]!++;
-      if (this.#numSteps === PIECE) this.#openPiece(1);
-      this.#piece[this.#numSteps++] = step;
-      return;
-    }
-    const [listed, total] = [row.varint(), row.varint()];
-    row.varint();
+    let q = this.#single[depth - 1]!;
+    if (q < 0) q = this.#chances[depth - 1]![idAt(bytes, at, idBytes)]!;
+    const share = 1 - discount;
+    const chance = share + discount * q;
+    this.#single[depth] = chance;
+    const gain = divergence(chance, (discount + share) * q);
+    const size = 1 + (depth + 1) * idBytes;
+    const step = stepOf(gain > 0 ? gain / size : 0);
+    this.#rowBytes[step]! += size;
+    if (depth > 1) this.#contexts[step]!++;
+    if (this.#numSteps === this.#piece.length) this.#openPiece(1);
+    this.#piece[this.#numSteps++] = step;
+  }
+
+  #visitSeveral(bytes: Uint8Array, from: number): void {
+    const idBytes = this.#idBytes;
+    const depth = bytes[from]!;
+    let at = from + 1 + depth * idBytes;
+    while (bytes[at++]! >= 128);
+    const listed = varintAt(bytes, at);
+    at += varintBytes(listed);
+    const total = varintAt(bytes, at);
+    at += varintBytes(total) + 1;
     if (this.#gains.length < listed) {
       this.#gains = new Float64Array(2 * listed);
       this.#sizes = new Uint8Array(2 * listed);
     }
     const [gains, sizes] = [this.#gains, this.#sizes];
+    const discount = this.#discounts[depth]!;
+    const shorter = this.#chances[depth - 1]!;
+    const single = this.#single[depth - 1]!;
+    const own = depth < this.#chances.length ? this.#chances[depth]! : undefined;
+    this.#single[depth] = -1;
     const rest = (discount * listed) / total;
     let successors = 0;
     for (let i = 0; i < listed; i++) {
-      const id = row.id();
-      const count = row.varint();
+      const id = idAt(bytes, at, idBytes);
+      const count = varintAt(bytes, at + idBytes);
+      const size = idBytes + varintBytes(count);
+      at += size;
       const share = (count - discount) / total;
-      const q = shorter[id]!;
+      const q = single < 0 ? shorter[id]! : single;
       const chance = share + rest * q;
       if (own !== undefined) own[id] = chance;
       gains[i] = total * divergence(chance, (rest + share) * q);
-      successors += sizes[i] = successorBytes(count, vocabSize);
+      sizes[i] = size;
+      successors += size;
     }
     // The head has the number of pruned successors; all is the upper bound.
-    const head = headBytes(
-      { total, distinct: 2 * listed, listed, isSingle: false },
-      { depth, rest: successors, vocabSize },
-    );
+    const numbers = 2 * varintBytes(listed) + varintBytes(total);
+    const head = 1 + depth * idBytes + varintBytes(numbers + successors) + numbers;
     const most = rowGain(gains, sizes, { size: listed, head });
     const mostStep = stepOf(most);
     this.#rowBytes[mostStep]! += head;
@@ -154,8 +171,8 @@ export class RowPruner implements RowVisitor {
   readonly #least: number;
   readonly #steps: Iterator<Uint16Array>;
   readonly #segment: OpenSegment;
-  readonly #groups = new RowGroups();
-  readonly #row: WrittenRow;
+  readonly #idBytes: number;
+  readonly #groups: RowGroups;
   #piece = new Uint16Array(0);
   #next = 0;
   #numContexts = 0;
@@ -171,12 +188,13 @@ export class RowPruner implements RowVisitor {
     this.#least = stepOf(of.leastGain);
     this.#steps = of.steps[Symbol.iterator]();
     this.#segment = new OpenSegment(of.take);
-    this.#row = new WrittenRow(of.vocabSize);
+    this.#idBytes = idBytesOf(of.vocabSize);
+    this.#groups = new RowGroups(of.vocabSize, this);
   }
 
   /** Segments come in the order in which they were written (`RowCount`). */
   add(segment: Uint8Array): void {
-    this.#groups.add(segment, this.#row, this);
+    this.#groups.add(segment);
   }
 
   /** How many contexts of several ids are kept. Call after the last segment. */
@@ -196,40 +214,45 @@ export class RowPruner implements RowVisitor {
       if (isKept) this.#copy(bytes, from, end);
       return;
     }
-    const row = this.#row;
-    const depth = row.open(bytes, from);
-    const [listed, total] = [row.varint(), row.varint()];
-    row.varint();
+    const idBytes = this.#idBytes;
+    const depth = bytes[from]!;
+    const context = from + 1 + depth * idBytes;
+    let at = context;
+    while (bytes[at++]! >= 128);
+    const listed = varintAt(bytes, at);
     const steps = this.#next;
     this.#next += listed;
     if (!isKept) return;
+    at += varintBytes(listed);
+    const total = varintAt(bytes, at);
+    at += varintBytes(total) + 1;
     const piece = this.#piece;
-    let kept = 0;
-    for (let i = 0; i < listed; i++) if (piece[steps + i]! >= least) kept++;
+    const successors = at;
+    let [kept, keptBytes] = [0, 0];
+    for (let i = 0; i < listed; i++) {
+      const size = idBytes + varintBytes(varintAt(bytes, at + idBytes));
+      at += size;
+      if (piece[steps + i]! < least) continue;
+      kept++;
+      keptBytes += size;
+    }
     if (kept === listed) {
       this.#copy(bytes, from, end);
       return;
     }
     if (depth > 1) this.#numContexts++;
-    const successors = row.at;
-    let rest = varintBytes(kept) + varintBytes(total) + varintBytes(listed - kept);
-    for (let i = 0; i < listed; i++) {
-      const at = row.at;
-      row.skipSuccessor();
-      if (piece[steps + i]! >= least) rest += row.at - at;
-    }
     const segment = this.#segment;
     segment.reserve(end - from + 32);
-    segment.append(bytes, from, from + row.contextBytes(depth));
-    segment.varint(rest);
+    segment.append(bytes, from, context);
+    segment.varint(varintBytes(kept) + varintBytes(total) + varintBytes(listed - kept) + keptBytes);
     segment.varint(kept);
     segment.varint(total);
     segment.varint(listed - kept);
-    row.at = successors;
+    at = successors;
     for (let i = 0; i < listed; i++) {
-      const at = row.at;
-      row.skipSuccessor();
-      if (piece[steps + i]! >= least) segment.append(bytes, at, row.at);
+      const size = idBytes + varintBytes(varintAt(bytes, at + idBytes));
+      if (piece[steps + i]! >= least) segment.append(bytes, at, at + size);
+      at += size;
     }
   }
 
@@ -238,6 +261,11 @@ export class RowPruner implements RowVisitor {
     this.#segment.reserve(end - from);
     this.#segment.append(bytes, from, end);
   }
+}
+
+function idAt(bytes: Uint8Array, at: number, idBytes: number): number {
+  const id = bytes[at]! | (bytes[at + 1]! << 8);
+  return idBytes === 3 ? id | (bytes[at + 2]! << 16) : id;
 }
 
 /** The largest gain a byte of the row's head together with its first successors. */

@@ -4,17 +4,16 @@
  */
 import type { ContextRow } from "./count-contexts.ts";
 import { idBytesOf, SINGLE, varintBytes } from "./row-bytes.ts";
-import { copyBytes } from "./written-rows.ts";
 
 /** A segment is longer only where one row is. */
 const SEGMENT_BYTES = 2 ** 22;
 
-/** Takes each segment when it is full, to keep. */
+/** Takes each segment when it is full. It is the writer's again when this returns. */
 export type TakeSegment = (segment: Uint8Array) => void;
 
 /** The segment that is being written. */
 export class OpenSegment {
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = new Uint8Array(SEGMENT_BYTES);
   size = 0;
   readonly #take: TakeSegment;
 
@@ -26,26 +25,35 @@ export class OpenSegment {
   reserve(size: number): void {
     if (this.bytes.length - this.size >= size) return;
     this.close();
-    this.bytes = new Uint8Array(Math.max(SEGMENT_BYTES, size));
+    if (this.bytes.length < size) this.bytes = new Uint8Array(size);
   }
 
   /** Hands out what there is. */
   close(): void {
     if (this.size > 0) this.#take(this.bytes.subarray(0, this.size));
-    this.bytes = new Uint8Array(0);
     this.size = 0;
   }
 
   append(from: Uint8Array, begin: number, end: number): void {
-    copyBytes(from, { from: begin, end, into: this.bytes, at: this.size });
-    this.size += end - begin;
+    const { bytes, size } = this;
+    // Rows are short: a loop is faster than a view of each.
+    if (end - begin > 64) bytes.set(from.subarray(begin, end), size);
+    else for (let i = begin, at = size; i < end; i++, at++) bytes[at] = from[i]!;
+    this.size = size + end - begin;
   }
 
   varint(value: number): void {
-    let rest = value;
-    for (; rest >= 128; rest >>>= 7) this.bytes[this.size++] = rest | 128;
-    this.bytes[this.size++] = rest;
+    this.size = putVarint(this.bytes, this.size, value);
   }
+}
+
+/** Returns where it ends. */
+function putVarint(bytes: Uint8Array, from: number, value: number): number {
+  let at = from;
+  let rest = value;
+  for (; rest >= 128; rest >>>= 7) bytes[at++] = rest | 128;
+  bytes[at++] = rest;
+  return at;
 }
 
 export class RowWriter {
@@ -64,7 +72,7 @@ export class RowWriter {
 
   /** All successors are listed. */
   write(row: ContextRow): void {
-    const { depth, ids, place, successors, size, total } = row;
+    const { depth, ids, place, successors, counts, size, total } = row;
     const [idBytes, segment] = [this.#idBytes, this.#segment];
     segment.reserve(32 + (depth + 1) * idBytes + size * (idBytes + 5));
     const isSingle = total === 1;
@@ -77,41 +85,25 @@ export class RowWriter {
       bytes[at++] = id >>> 8;
       if (idBytes === 3) bytes[at++] = id >>> 16;
     }
-    segment.size = at;
-    if (isSingle) {
-      this.#id(successors[0]!);
-      return;
+    if (!isSingle) {
+      let rest = varintBytes(size) + varintBytes(total) + 1 + size * idBytes;
+      if (size === 1) rest += varintBytes(total);
+      else for (let i = 0; i < size; i++) rest += varintBytes(counts[successors[i]!]!);
+      at = putVarint(bytes, at, rest);
+      at = putVarint(bytes, at, size);
+      at = putVarint(bytes, at, total);
+      bytes[at++] = 0;
     }
-    const numbers = varintBytes(size) + varintBytes(total) + 1;
-    if (size === 1) {
-      segment.varint(numbers + idBytes + varintBytes(total));
-      this.#numbers(1, total);
-      this.#id(successors[0]!);
-      segment.varint(total);
-      return;
-    }
-    const { counts } = row;
-    let rest = numbers;
-    for (let i = 0; i < size; i++) rest += idBytes + varintBytes(counts[successors[i]!]!);
-    segment.varint(rest);
-    this.#numbers(size, total);
     for (let i = 0; i < size; i++) {
       const id = successors[i]!;
-      this.#id(id);
-      segment.varint(counts[id]!);
+      bytes[at++] = id;
+      bytes[at++] = id >>> 8;
+      if (idBytes === 3) bytes[at++] = id >>> 16;
+      if (isSingle) break;
+      const count = size === 1 ? total : counts[id]!;
+      if (count < 128) bytes[at++] = count;
+      else at = putVarint(bytes, at, count);
     }
-  }
-
-  #numbers(listed: number, total: number): void {
-    this.#segment.varint(listed);
-    this.#segment.varint(total);
-    this.#segment.varint(0);
-  }
-
-  #id(id: number): void {
-    const segment = this.#segment;
-    segment.bytes[segment.size++] = id;
-    segment.bytes[segment.size++] = id >>> 8;
-    if (this.#idBytes === 3) segment.bytes[segment.size++] = id >>> 16;
+    segment.size = at;
   }
 }

@@ -1,82 +1,25 @@
 /**
  * Walks over rows that this process wrote (`write-rows.ts`): nothing is checked. Rows of files are read by `RowScanner`.
  * Knows bytes; no counts, no probabilities.
+ *
+ * Rows are many and short: millions a second. So loops here and at its callers keep to local numbers, and call nothing
+ * that the compiler does not put in their place; as methods of a reader they took two to four times as long.
  */
 import { idBytesOf, SINGLE } from "./row-bytes.ts";
 
-/** A place in a row. */
-export class WrittenRow {
-  readonly #idBytes: number;
-  #bytes: Uint8Array = new Uint8Array(0);
-  isSingle = false;
-  at = 0;
-
-  constructor(vocabSize: number) {
-    this.#idBytes = idBytesOf(vocabSize);
-  }
-
-  /** Moves to the context of the row at `from`, and returns its depth. */
-  begin(bytes: Uint8Array, from: number): number {
-    this.#bytes = bytes;
-    const first = bytes[from]!;
-    this.isSingle = first >= SINGLE;
-    this.at = from + 1;
-    return first & (SINGLE - 1);
-  }
-
-  /** Moves behind the context of the row at `from`, and behind the number of bytes that follow. Returns its depth. */
-  open(bytes: Uint8Array, from: number): number {
-    const depth = this.begin(bytes, from);
-    this.at += depth * this.#idBytes;
-    if (!this.isSingle) this.varint();
-    return depth;
-  }
-
-  /** Where the row ends whose context was passed. */
-  end(): number {
-    if (this.isSingle) return this.at + this.#idBytes;
-    const size = this.varint();
-    return this.at + size;
-  }
-
-  /** Bytes of a row before its numbers. */
-  contextBytes(depth: number): number {
-    return 1 + depth * this.#idBytes;
-  }
-
-  id(): number {
-    const bytes = this.#bytes;
-    let id = bytes[this.at]! | (bytes[this.at + 1]! << 8);
-    if (this.#idBytes === 3) id |= bytes[this.at + 2]! << 16;
-    this.at += this.#idBytes;
-    return id;
-  }
-
-  varint(): number {
-    const bytes = this.#bytes;
-    let byte = bytes[this.at++]!;
-    if (byte < 128) return byte;
-    let value = byte & 127;
-    for (let factor = 128; ; factor *= 128) {
-      byte = bytes[this.at++]!;
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
-    }
-  }
-
-  skipSuccessor(): void {
-    this.at += this.#idBytes;
-    while (this.#bytes[this.at++]! >= 128);
-  }
+/** The number at a place. As short as it can be written: `varintBytes` of it is its length. */
+export function varintAt(bytes: Uint8Array, at: number): number {
+  const byte = bytes[at]!;
+  return byte < 128 ? byte : longVarintAt(bytes, at);
 }
 
-/** Rows are short: a loop is faster than a view of each. */
-export function copyBytes(
-  bytes: Uint8Array,
-  { from, end, into, at }: { from: number; end: number; into: Uint8Array; at: number },
-): void {
-  if (end - from > 64) into.set(bytes.subarray(from, end), at);
-  else for (let i = from; i < end; i++) into[at + i - from] = bytes[i]!;
+function longVarintAt(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let [i, factor] = [at, 1]; ; i++, factor *= 128) {
+    const byte = bytes[i]!;
+    value += (byte & 127) * factor;
+    if (byte < 128) return value;
+  }
 }
 
 export interface RowVisitor {
@@ -85,31 +28,45 @@ export interface RowVisitor {
 
 /** Rows, shorter contexts before the longer that end in them. Holds those of one last id. */
 export class RowGroups {
+  readonly #idBytes: number;
+  readonly #visitor: RowVisitor;
   #starts = new Int32Array(2 ** 12);
   #ends = new Int32Array(2 ** 12);
   #size = 0;
   /** Segments that the rows began in before the present one, and how many rows there are up to the end of each. */
   #before: { readonly segment: Uint8Array; readonly to: number }[] = [];
 
+  constructor(vocabSize: number, visitor: RowVisitor) {
+    this.#idBytes = idBytesOf(vocabSize);
+    this.#visitor = visitor;
+  }
+
   /** Segments come in the order in which they were written (`RowCount`). */
-  add(segment: Uint8Array, row: WrittenRow, visitor: RowVisitor): void {
+  add(segment: Uint8Array): void {
     const { length } = segment;
+    const idBytes = this.#idBytes;
     for (let from = 0; from < length;) {
-      const depth = row.begin(segment, from);
-      row.at += row.contextBytes(depth) - 1;
-      const end = row.end();
+      const first = segment[from]!;
+      const depth = first & (SINGLE - 1);
+      let at = from + 1 + depth * idBytes;
+      if (first >= SINGLE) at += idBytes;
+      else {
+        const size = varintAt(segment, at);
+        while (segment[at++]! >= 128);
+        at += size;
+      }
       if (this.#size === this.#starts.length) this.#grow();
       this.#starts[this.#size] = from;
-      this.#ends[this.#size++] = end;
-      from = end;
+      this.#ends[this.#size++] = at;
+      from = at;
       // A row is visited behind those that it is the context of. They end with the row of one id.
-      if (depth === 1) this.#visit(segment, visitor);
+      if (depth === 1) this.#visit(segment);
     }
     if (this.#size > 0) this.#before.push({ segment, to: this.#size });
   }
 
-  #visit(segment: Uint8Array, visitor: RowVisitor): void {
-    const [starts, ends] = [this.#starts, this.#ends];
+  #visit(segment: Uint8Array): void {
+    const [starts, ends, visitor] = [this.#starts, this.#ends, this.#visitor];
     let i = this.#size - 1;
     let of = segment;
     for (;;) {
