@@ -1,12 +1,39 @@
 /** How the static site is built: relative addresses, nothing inlined. `scripts/build-site.ts` adds model and engine. */
+import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig, type UserConfig } from "vite";
+import { build, defineConfig, type Rolldown, type UserConfig } from "vite";
 
 /** What starts the engine, which comes first. */
-const isFirst = /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/.*)\.ts$/;
+const isFirst = /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/answer-tasks)\.ts$/;
 
-/** Not what trains, which seldom comes. */
-const isShared = (id: string): boolean => !/src\/(?:training\/.*|corpus-of-text)\.ts$/.test(id);
+/**
+ * The modules of which something is in the server's first file: a bundle of it alone, without what is imported when it is
+ * asked for. Bundlers put what such parts share with it into files of their own, which each visit would load.
+ */
+async function firstOfServer(): Promise<ReadonlySet<string>> {
+  const made = await build({
+    configFile: false,
+    logLevel: "error",
+    plugins: [
+      {
+        name: "nothing-later",
+        resolveDynamicImport: () => ({ id: "later", external: true }),
+      },
+    ],
+    build: {
+      write: false,
+      target: "es2024",
+      rolldownOptions: {
+        input: fileURLToPath(new URL("src/server.ts", import.meta.url)),
+        preserveEntrySignatures: "strict",
+      },
+    },
+  });
+  const { output } = made as Rolldown.RolldownOutput;
+  return new Set(output.flatMap((one) => (one.type === "chunk" ? one.moduleIds : [])));
+}
+
+const first = await firstOfServer();
 
 const config: UserConfig = defineConfig({
   base: "./",
@@ -22,11 +49,12 @@ const config: UserConfig = defineConfig({
     format: "es",
     rolldownOptions: {
       output: {
-        // What several parts of the worker use is one file, in place of sixty.
         codeSplitting: {
           groups: [
-            { name: "first", test: isFirst, priority: 1 },
-            { name: "shared", minShareCount: 2, test: isShared },
+            { name: "first", test: isFirst, priority: 2 },
+            { name: "server", test: (id) => first.has(id), priority: 1 },
+            // What other parts share is one file, in place of forty.
+            { name: "later", minShareCount: 2 },
           ],
         },
       },

@@ -20,3 +20,4 @@ export {
 } from "./ngram-collisions.ts";
 export { rowStatistics, type RowStatistics, type RowStatisticsOptions } from "./row-statistics.ts";
 export { type StorePlace, TableTraffic, type TierReport } from "./table-traffic.ts";
+export { memoryInspector, readCorpus } from "./when-needed.ts";

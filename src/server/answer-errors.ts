@@ -4,7 +4,6 @@
  */
 import type { Hono } from "hono/tiny";
 import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
-import { methodsOf } from "./route-table.ts";
 
 /** `onError` is called for failures of the server. A disconnected client is not one. */
 export function reporter(
@@ -17,8 +16,9 @@ export function reporter(
 }
 
 export function answerErrors(app: Hono, report: (error: unknown) => void): void {
-  app.notFound((c) => {
+  app.notFound(async (c) => {
     const { method, path } = c.req;
+    const { methodsOf } = await import("./route-table.ts");
     const allowed = methodsOf(path);
     return errorResponse(
       allowed.length > 0

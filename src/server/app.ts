@@ -10,6 +10,7 @@ import { StoppableWorker } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { readBody } from "./body.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { inspectRoutes } from "./routes/inspect.ts";
@@ -34,6 +35,10 @@ const laterRoutes: readonly (readonly [paths: readonly string[], () => Promise<A
   [
     ["/engram/facts/*", "/engram/snapshots/*"],
     async () => (await import("./routes/facts.ts")).factRoutes,
+  ],
+  [
+    ["/engram/corpus/*", "/engram/rows"],
+    async () => (await import("./routes/corpus.ts")).corpusRoutes,
   ],
   [["/engram/runs/*"], async () => (await import("./routes/runs.ts")).runRoutes],
   [["/engram/training"], async () => (await import("./routes/training.ts")).trainingRoutes],
@@ -74,6 +79,7 @@ export function createServer(
   const app = new Hono();
   const context: RouteContext = {
     principal: guard(app, options),
+    inTurn: oneAtATime(),
     readBody: (request, name) => readBody(request, name, bodies),
     options: {
       pingInterval: options.pingInterval ?? 15_000,

@@ -5,37 +5,14 @@
 import type * as z from "zod/mini";
 import type { Tasks } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
-import {
-  type FactsRequest,
-  factsSchema,
-  type SnapshotRequest,
-  snapshotSchema,
-} from "./facts-protocol.ts";
-import {
-  type CollisionRequest,
-  collisionSchema,
-  type CorpusRequest,
-  corpusSchema,
-  type InspectRequest,
-  inspectSchema,
-  type RowsRequest,
-  rowsSchema,
-  type TrainingRequest,
-  trainingSchema,
-} from "./inspect-protocol.ts";
-import {
-  type ChatRequest,
-  chatSchema,
-  type CompletionRequest,
-  completionSchema,
-  type DetokenizeRequest,
-  detokenizeSchema,
-  type EmbeddingRequest,
-  embeddingSchema,
-  type TokenizeRequest,
-  tokenizeSchema,
-} from "./protocol.ts";
+import type { ChatRequest } from "./chat-request.ts";
+import type { FactsRequest, SnapshotRequest } from "./facts-protocol.ts";
+import { type InspectRequest, inspectSchema } from "./inspect-protocol.ts";
+import type { CollisionRequest, CorpusRequest, RowsRequest } from "./memory-protocol.ts";
+import { type CompletionRequest, completionSchema } from "./protocol.ts";
 import { checkSchema } from "./schema-error.ts";
+import type { DetokenizeRequest, EmbeddingRequest, TokenizeRequest } from "./token-protocol.ts";
+import type { TrainingRequest } from "./training-protocol.ts";
 
 /** Types of bodies, by the names that a worker uses. */
 export interface Bodies {
@@ -55,19 +32,27 @@ export interface Bodies {
 
 export type BodyName = keyof Bodies;
 
-const bodySchemas: { readonly [Name in BodyName]: z.ZodMiniType<Bodies[Name]> } = {
-  chat: chatSchema,
-  collisions: collisionSchema,
-  completion: completionSchema,
-  corpus: corpusSchema,
-  detokenize: detokenizeSchema,
-  embedding: embeddingSchema,
-  facts: factsSchema,
-  inspect: inspectSchema,
-  rows: rowsSchema,
-  snapshot: snapshotSchema,
-  tokenize: tokenizeSchema,
-  training: trainingSchema,
+const ofFacts = () => import("./facts-protocol.ts");
+const ofMemory = () => import("./memory-protocol.ts");
+const ofTokens = () => import("./token-protocol.ts");
+
+/** Most are loaded with the first body of their kind: a page is sent few kinds. */
+const bodySchemas: {
+  readonly [Name in BodyName]: () =>
+    z.ZodMiniType<Bodies[Name]> | Promise<z.ZodMiniType<Bodies[Name]>>;
+} = {
+  completion: () => completionSchema,
+  inspect: () => inspectSchema,
+  chat: async () => (await import("./chat-request.ts")).chatSchema,
+  collisions: async () => (await ofMemory()).collisionSchema,
+  corpus: async () => (await ofMemory()).corpusSchema,
+  detokenize: async () => (await ofTokens()).detokenizeSchema,
+  embedding: async () => (await ofTokens()).embeddingSchema,
+  facts: async () => (await ofFacts()).factsSchema,
+  rows: async () => (await ofMemory()).rowsSchema,
+  snapshot: async () => (await ofFacts()).snapshotSchema,
+  tokenize: async () => (await ofTokens()).tokenizeSchema,
+  training: async () => (await import("./training-protocol.ts")).trainingSchema,
 };
 
 /** The deepest nesting of objects and lists. Messages of parts are four deep. */
@@ -76,7 +61,10 @@ const maxDepth = 16;
 const maxValues = 2 ** 18;
 
 /** Throws `ApiError` for a body that is not UTF-8, too deep, too large, not JSON, or not valid by its schema. */
-export function parseBody<Name extends BodyName>(name: Name, bytes: Uint8Array): Bodies[Name] {
+export async function parseBody<Name extends BodyName>(
+  name: Name,
+  bytes: Uint8Array,
+): Promise<Bodies[Name]> {
   checkStructure(bytes);
   let text: string;
   try {
@@ -94,7 +82,7 @@ export function parseBody<Name extends BodyName>(name: Name, bytes: Uint8Array):
       code: "invalid_json",
     });
   }
-  return checkSchema(bodySchemas[name], json);
+  return checkSchema(await bodySchemas[name](), json);
 }
 
 /** Counts the structure of JSON without parsing it. Bytes of non-ASCII characters never equal these. */
@@ -149,10 +137,10 @@ export type BodyAnswer =
 
 export function bodyTasks(): Tasks {
   return {
-    parseBody({ name, bytes }: BodyTask): BodyAnswer {
+    async parseBody({ name, bytes }: BodyTask): Promise<BodyAnswer> {
       try {
         // As JSON, because parsing it is three times as fast as cloning the same values.
-        return { json: JSON.stringify(parseBody(name, bytes)) };
+        return { json: JSON.stringify(await parseBody(name, bytes)) };
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         const { message, status, param, code } = error;

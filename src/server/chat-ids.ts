@@ -3,7 +3,7 @@ import { encodeChat } from "../chat/index.ts";
 import { RequestError } from "../errors.ts";
 import { ApiError } from "./api-error.ts";
 import { checkLength, checkPrompt } from "./prompts.ts";
-import type { ChatRequest } from "./protocol.ts";
+import type { ChatRequest } from "./chat-request.ts";
 import type { Serving } from "./serving.ts";
 
 /**

@@ -1,14 +1,11 @@
 // oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /** Schemas of requests about what the model was taught. The facts themselves are checked by `facts/`. */
 import * as z from "zod/mini";
-import { type FactRequest, isFactName } from "../facts/index.ts";
+import type { FactRequest } from "../facts/index.ts";
+import { scopeName } from "./scope-name.ts";
 
 /** Facts of one request: more are a file, taught in parts. */
 const maxFacts = 1024;
-
-export const scopeName: z.ZodMiniString = z
-  .string()
-  .check(z.refine(isFactName, 'expected 1 to 64 letters, digits, "_", ".", ":" or "-"'));
 
 const text = z.optional(z.string());
 const nameField = z.optional(scopeName);

@@ -1,27 +1,27 @@
 // oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /**
- * Schemas of requests: OpenAI's parameters, those that vLLM and llama-server added, and `engram`. Unknown parameters
- * are refused, never ignored. A known parameter that is not supported is accepted with the value that changes nothing,
- * since some clients always send it.
+ * Schemas of requests that generate text: OpenAI's parameters, those that vLLM and llama-server added, and `engram`.
+ * Unknown parameters are refused, never ignored. A known parameter that is not supported is accepted with the value that
+ * changes nothing, since some clients always send it.
  */
 import * as z from "zod/mini";
 import { type Ablate, ablateSchema } from "./ablate-field.ts";
-import type { ChatMessage } from "../chat/index.ts";
-import { scopeName } from "./facts-protocol.ts";
-import { answerFields, type AnswerFields, messagesSchema } from "./chat-protocol.ts";
-import { type Maybe, neutralChatFields, neutralFields, optional } from "./neutral-fields.ts";
+import { type Maybe, neutralFields, optional } from "./neutral-fields.ts";
+import { scopeName } from "./scope-name.ts";
 
 const maxChoices = 64;
 const maxPrompts = 1024;
-const maxTop = 20;
+/** Most likely tokens that are listed at a position. */
+export const maxTop: number = 20;
 const maxBiases = 1024;
-const maxDetokenized = 2 ** 16;
 
-const tokenId = z.int().check(z.minimum(0), z.maximum(2 ** 31 - 1));
+export const tokenId: z.ZodMiniType<number> = z.int().check(z.minimum(0), z.maximum(2 ** 31 - 1));
+type Prompts = string | readonly string[] | readonly number[] | readonly (readonly number[])[];
+
 const tokenIds = z.array(tokenId).check(z.minLength(1));
 const prompts = [z.minLength(1), z.maxLength(maxPrompts)] as const;
 
-const promptSchema = z.union(
+export const promptSchema: z.ZodMiniType<Prompts> = z.union(
   [
     z.string(),
     z.array(z.string()).check(...prompts),
@@ -80,6 +80,10 @@ const engramFields = {
     ),
 };
 
+/** What of it a request has that reads texts and writes none. */
+export const readingSchema: z.ZodMiniType<Pick<EngramOptions, "enabled" | "scale">> =
+  z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale });
+
 const engramSchema: z.ZodMiniType<EngramOptions> = z
   .strictObject(engramFields)
   .check(
@@ -115,14 +119,19 @@ const between = (least: number, most: number) =>
   z.nullish(z.number().check(z.minimum(least), z.maximum(most)));
 
 /** A whole number of at least this, or nothing. */
-const atLeast = (least: number, ...checks: z.core.$ZodCheck<number>[]) =>
+export const atLeast = (
+  least: number,
+  ...checks: z.core.$ZodCheck<number>[]
+): z.ZodMiniType<Maybe<number>> =>
   z.nullish(z.int().check(z.minimum(least), ...checks));
 
-const modelName = z.nullish(z.string());
-const flag = z.nullish(z.boolean());
+export const modelName: z.ZodMiniType<Maybe<string>> = z.nullish(z.string());
+export const flag: z.ZodMiniType<Maybe<boolean>> = z.nullish(z.boolean());
 const stopText = z.string().check(z.maxLength(1000));
 
-const sampling = {
+export const sampling: {
+  readonly [Name in keyof SamplingFields]-?: z.ZodMiniType<SamplingFields[Name]>;
+} = {
   model: modelName.check(z.describe("the name of the served model; may be left out")),
   temperature: between(0, 100).check(z.describe("0 always takes the most likely token; default 1")),
   top_p: between(0, 1),
@@ -170,7 +179,7 @@ const sampling = {
 };
 
 /** What `logprobs` mean. vLLM calls this raw_logprobs, its default. */
-const ofLogProbs =
+export const ofLogProbs: string =
   "log-probabilities are natural logarithms over the whole vocabulary. They are the model's own, with the memory as " +
   "engram sets it, before temperature, top_k, top_p, min_p, penalties and logit_bias";
 
@@ -179,13 +188,13 @@ function checkStreamOptions({ stream, stream_options: options }: SamplingFields)
   return options == null || stream === true;
 }
 
-const needsStream = z.refine<SamplingFields>(checkStreamOptions, {
+export const needsStream: z.core.$ZodCheck<SamplingFields> = z.refine<SamplingFields>(checkStreamOptions, {
   path: ["stream_options"],
   error: "needs stream true; leave it out",
 });
 
 export interface CompletionRequest extends SamplingFields {
-  readonly prompt: string | readonly string[] | readonly number[] | readonly (readonly number[])[];
+  readonly prompt: Prompts;
   readonly max_tokens?: Maybe<number>;
   readonly echo?: Maybe<boolean>;
   readonly logprobs?: Maybe<number>;
@@ -223,125 +232,3 @@ export const completionSchema: z.ZodMiniType<CompletionRequest> = z
     }),
     z.describe("A text to continue."),
   );
-
-export interface ChatRequest extends SamplingFields, AnswerFields {
-  readonly messages: readonly ChatMessage[];
-  readonly max_tokens?: Maybe<number>;
-  readonly max_completion_tokens?: Maybe<number>;
-  readonly logprobs?: Maybe<boolean>;
-  readonly top_logprobs?: Maybe<number>;
-}
-
-export const chatSchema: z.ZodMiniType<ChatRequest> = z
-  .strictObject({
-    ...sampling,
-    messages: messagesSchema,
-    max_tokens: atLeast(0),
-    max_completion_tokens: atLeast(0),
-    logprobs: flag.check(z.describe(`return log-probabilities; ${ofLogProbs}`)),
-    top_logprobs: atLeast(0, z.maximum(maxTop)).check(
-      z.describe("number of most likely tokens to list at each position"),
-    ),
-    ...answerFields,
-    ...optional(neutralChatFields),
-  })
-  .check(needsStream, z.describe("A conversation to continue, for models with a chat template."));
-
-export interface EmbeddingRequest {
-  readonly model?: Maybe<string>;
-  readonly input: CompletionRequest["prompt"];
-  readonly encoding_format?: Maybe<"float" | "base64">;
-  readonly engram?: Maybe<{ readonly enabled: boolean; readonly scale: number }>;
-}
-
-export const embeddingSchema: z.ZodMiniType<EmbeddingRequest> = z
-  .strictObject({
-    model: sampling.model,
-    input: promptSchema,
-    encoding_format: z.nullish(z.enum(["float", "base64"])),
-    user: z.nullish(z.string()),
-    engram: z.nullish(z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale })),
-  })
-  .check(
-    z.describe(
-      "Texts to compute vectors for. A vector is the mean of the final hidden states, scaled to length 1.",
-    ),
-  );
-
-/** Has exactly one of `prompt`, `content` and `messages`: the schema checks it. */
-export interface TokenizeRequest {
-  readonly model?: Maybe<string>;
-  readonly prompt?: Maybe<string>;
-  readonly content?: Maybe<string>;
-  readonly messages?: Maybe<readonly ChatMessage[]>;
-  readonly add_special_tokens?: Maybe<boolean>;
-  readonly add_special?: Maybe<boolean>;
-  readonly parse_special?: Maybe<boolean>;
-  readonly add_generation_prompt?: Maybe<boolean>;
-  readonly return_token_strs?: Maybe<boolean>;
-  readonly with_pieces?: Maybe<boolean>;
-}
-
-/** The fields that each form allows. Others would be ignored, so they are refused. */
-const tokenizeForms = {
-  prompt: ["add_special_tokens", "return_token_strs"],
-  content: ["add_special", "parse_special", "with_pieces"],
-  messages: ["add_special_tokens", "add_generation_prompt", "return_token_strs"],
-} as const;
-
-export const tokenizeSchema: z.ZodMiniType<TokenizeRequest> = z
-  .strictObject({
-    model: modelName,
-    prompt: z.nullish(z.string()).check(z.describe("a text, as clients of vLLM send it")),
-    content: z.nullish(z.string()).check(z.describe("a text, as clients of llama-server send it")),
-    messages: z
-      .nullish(messagesSchema)
-      .check(z.describe("a conversation, as clients of vLLM send it")),
-    add_special_tokens: flag.check(
-      z.describe("begin with the end-of-text token, as prompts do; default false"),
-    ),
-    add_special: flag.check(z.describe("the same as add_special_tokens, for content")),
-    parse_special: flag.check(
-      z.describe("read the texts of special tokens in content as these tokens; default false"),
-    ),
-    add_generation_prompt: flag.check(
-      z.describe("for messages: end with the beginning of an answer; default true"),
-    ),
-    return_token_strs: flag,
-    with_pieces: flag.check(z.describe("for content: return tokens with their texts")),
-  })
-  .check(
-    z.superRefine((body, check) => {
-      const forms = (["prompt", "content", "messages"] as const).filter(
-        (form) => body[form] != null,
-      );
-      const [form] = forms;
-      if (form === undefined || forms.length > 1)
-        return check.addIssue({
-          code: "custom",
-          path: [forms[1] ?? "prompt"],
-          message: "expected exactly one of prompt, content and messages",
-        });
-      const allowed: readonly string[] = ["model", form, ...tokenizeForms[form]];
-      for (const [field, value] of Object.entries(body))
-        if (value != null && !allowed.includes(field))
-          check.addIssue({
-            code: "custom",
-            path: [field],
-            message: `cannot be combined with ${form}; leave it out`,
-          });
-    }),
-    z.describe("A text or a conversation to convert to token ids."),
-  );
-
-export interface DetokenizeRequest {
-  readonly model?: Maybe<string>;
-  readonly tokens: readonly number[];
-}
-
-export const detokenizeSchema: z.ZodMiniType<DetokenizeRequest> = z
-  .strictObject({
-    model: modelName,
-    tokens: z.array(tokenId).check(z.maxLength(maxDetokenized)),
-  })
-  .check(z.describe("Token ids to convert to a text."));

@@ -4,7 +4,7 @@ import { RequestError } from "../errors.ts";
 import type { Grammar } from "../grammar/index.ts";
 import type { Constraint } from "../inference/index.ts";
 import { ApiError } from "./api-error.ts";
-import type { ChatRequest } from "./protocol.ts";
+import type { ChatRequest } from "./chat-request.ts";
 import type { Serving } from "./serving.ts";
 
 /** Undefined for free text. What it resolves to makes a constraint for each text of the request. */

@@ -1,21 +1,12 @@
 /** All routes: their paths, and the schemas of what is sent to them. Answers nothing. */
 import * as z from "zod/mini";
+import { chatSchema } from "./chat-request.ts";
 import { factsSchema, forgetSchema, listSchema, snapshotSchema } from "./facts-protocol.ts";
-import {
-  binsSchema,
-  collisionSchema,
-  corpusSchema,
-  inspectSchema,
-  rowsSchema,
-  trainingSchema,
-} from "./inspect-protocol.ts";
-import {
-  chatSchema,
-  completionSchema,
-  detokenizeSchema,
-  embeddingSchema,
-  tokenizeSchema,
-} from "./protocol.ts";
+import { inspectSchema } from "./inspect-protocol.ts";
+import { binsSchema, collisionSchema, corpusSchema, rowsSchema } from "./memory-protocol.ts";
+import { completionSchema } from "./protocol.ts";
+import { detokenizeSchema, embeddingSchema, tokenizeSchema } from "./token-protocol.ts";
+import { trainingSchema } from "./training-protocol.ts";
 
 export interface Route {
   readonly method: "get" | "post" | "delete";

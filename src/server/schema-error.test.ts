@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ApiError } from "./api-error.ts";
-import { collisionSchema, inspectSchema } from "./inspect-protocol.ts";
-import { chatSchema, completionSchema } from "./protocol.ts";
+import { chatSchema } from "./chat-request.ts";
+import { inspectSchema } from "./inspect-protocol.ts";
+import { collisionSchema } from "./memory-protocol.ts";
+import { completionSchema } from "./protocol.ts";
 import { checkSchema } from "./schema-error.ts";
 
 const user = { role: "user", content: "a" };

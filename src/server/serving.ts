@@ -6,7 +6,13 @@ import { type Fact, TaughtMemory } from "../facts/index.ts";
 import { Grammars } from "../grammar/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
-import { CorpusIndex, MemoryInspector, type TableTraffic } from "../inspect/index.ts";
+import {
+  type CorpusIndex,
+  type MemoryInspector,
+  memoryInspector,
+  readCorpus,
+  type TableTraffic,
+} from "../inspect/index.ts";
 import type { Model } from "../opened-model.ts";
 import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
@@ -14,6 +20,7 @@ import type { ApiKeys, Principal } from "./api-keys.ts";
 import type { Bodies, BodyName } from "./body-task.ts";
 import { memoryMetrics } from "./memory-metrics.ts";
 import { Metrics } from "./metrics.ts";
+import type { InTurn } from "./one-at-a-time.ts";
 import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
 import { serverTasks } from "./server-tasks.ts";
@@ -93,8 +100,8 @@ export interface Serving {
   readonly name: string;
   readonly scheduler: Scheduler;
   readonly metrics: Metrics;
-  /** Undefined for a model without learned rows. */
-  readonly inspector: MemoryInspector | undefined;
+  /** Looks into its learned rows; made at the first call. Undefined for a model without. */
+  readonly inspector: (() => Promise<MemoryInspector>) | undefined;
   /** The n-grams of the text that the model was trained on, read at the first call; undefined where it does not say. */
   corpus(): Promise<CorpusIndex | undefined>;
   /** Undefined if the reads of the tables are not counted. */
@@ -120,6 +127,8 @@ export interface RouteContext {
   serving(): Serving;
   /** Who sent a request. */
   principal(request: Request): Principal;
+  /** For inspections. */
+  readonly inTurn: InTurn;
   /** Throws `ApiError` for a body that is too large, not JSON, or not valid by its schema. */
   readBody<Name extends BodyName>(request: Request, name: Name): Promise<Bodies[Name]>;
 }
@@ -143,11 +152,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     model.taught.store.onTextsGone = () => scheduler.clear(() => true);
   }
   const name = alias ?? nameOf(model.path);
-  let corpus: Promise<CorpusIndex | undefined> | undefined;
-  const readCorpus = async (): Promise<CorpusIndex | undefined> => {
-    const memory = model.rows;
-    const bytes = memory && (await model.corpus());
-    return bytes && CorpusIndex.read({ tokenizer, memory }, bytes);
+  const { rows } = model;
+  const corpusOf = async (): Promise<CorpusIndex | undefined> => {
+    const bytes = rows && (await model.corpus());
+    return bytes && readCorpus({ tokenizer, memory: rows }, bytes);
   };
   return {
     model,
@@ -157,14 +165,8 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       read: () => scheduler,
       others: memoryMetrics(() => scheduler.memory),
     }),
-    inspector: model.rows && new MemoryInspector(model.rows, traffic),
-    corpus() {
-      corpus ??= readCorpus().catch((error: unknown) => {
-        corpus = undefined;
-        throw error;
-      });
-      return corpus;
-    },
+    inspector: rows && once(() => memoryInspector(rows, traffic)),
+    corpus: once(corpusOf),
     traffic,
     chat:
       chatTemplate === undefined
@@ -174,6 +176,18 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     report: options.onError ?? (() => undefined),
     grammars: startGrammarWorker && new Grammars(tokenizer, startGrammarWorker),
     created: Math.floor(Date.now() / 1000),
+  };
+}
+
+/** Makes something at the first call; at the next one, where that failed. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
   };
 }
 

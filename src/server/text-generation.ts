@@ -157,11 +157,20 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       };
     } finally {
       // Texts that were aborted count as read as well; texts without the memory do not.
-      if (isRead && fields.engram?.enabled !== false) serving.inspector?.see(ids, model.config);
+      if (isRead && fields.engram?.enabled !== false) await see(serving, ids);
       await generation.return("stop");
       // Scored first, then counted; of several answers to one prompt the first.
       if (isRead && request.choice === 0) await request.reads.learn?.(ids);
     }
+  }
+}
+
+/** Never rejects: what is known of n-grams is no part of an answer. */
+async function see({ inspector, model, report }: Serving, ids: readonly number[]): Promise<void> {
+  try {
+    (await inspector?.())?.see(ids, model.config);
+  } catch (error) {
+    report(error);
   }
 }
 

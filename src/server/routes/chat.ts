@@ -14,7 +14,7 @@ import {
 } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
 import { factsReport } from "../facts-said.ts";
-import { type ChatRequest } from "../protocol.ts";
+import type { ChatRequest } from "../chat-request.ts";
 import { responseGrammar } from "../response-grammar.ts";
 import { type Reads, readsOf } from "../scopes.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";

@@ -9,7 +9,7 @@ import type { Model } from "../../opened-model.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { collisionJson, shortened } from "../collision-json.ts";
-import { binsSchema, type BinsQuery } from "../inspect-protocol.ts";
+import { binsSchema, type BinsQuery } from "../memory-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
 import type { RouteContext } from "../serving.ts";
 
@@ -17,9 +17,9 @@ import type { RouteContext } from "../serving.ts";
 const pieceLength = 16_384;
 
 export function memoryRoutes(app: Hono, context: RouteContext): void {
-  const inspector = (): MemoryInspector => {
-    const { inspector: found, model } = context.serving();
-    if (found !== undefined) return found;
+  const inspector = async (): Promise<MemoryInspector> => {
+    const { inspector: find, model } = context.serving();
+    if (find !== undefined) return find();
     throw new ApiError(
       model.counts === undefined
         ? "this model has no memory to inspect"
@@ -28,8 +28,9 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
     );
   };
 
-  app.get("/engram/memory", (c) => {
-    const { inspector: found, model, traffic } = context.serving();
+  app.get("/engram/memory", async (c) => {
+    const { inspector: find, model, traffic } = context.serving();
+    const found = await find?.();
     return c.json({
       since: traffic === undefined || !model.hasMemory ? null : traffic.since / 1000,
       tables: found?.tables().map(tableJson) ?? [],
@@ -39,7 +40,7 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
 
   app.get("/engram/memory/rows", async (c) => {
     const { layer, ...bins } = binsOf(c.req.query());
-    const found = await inspector().rows(layer, bins, { signal: c.req.raw.signal });
+    const found = await (await inspector()).rows(layer, bins, { signal: c.req.raw.signal });
     return c.json({
       layer,
       ...bins,
@@ -50,9 +51,9 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
     });
   });
 
-  app.get("/engram/memory/reads", (c) => {
+  app.get("/engram/memory/reads", async (c) => {
     const { layer, ...bins } = binsOf(c.req.query());
-    const reads = inspector().reads(layer, bins);
+    const reads = (await inspector()).reads(layer, bins);
     return c.json({
       layer,
       ...bins,
@@ -61,10 +62,10 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
   });
 
   app.get("/engram/memory/fill", async (c) => {
-    const tables = inspector().tables();
+    const found = await inspector();
     const fills = [];
-    for (const { layer } of tables) {
-      const buckets = await inspector().fill(layer);
+    for (const { layer } of found.tables()) {
+      const buckets = await found.fill(layer);
       fills.push({
         layer,
         buckets: buckets.map(({ nonZero, meanNorm, maxNorm, ngrams, ...bucket }) => ({
@@ -79,11 +80,13 @@ export function memoryRoutes(app: Hono, context: RouteContext): void {
     return c.json({ tables: fills });
   });
 
-  app.get("/engram/memory/collisions", (c) => c.json(collisionJson(inspector().collisions())));
+  app.get("/engram/memory/collisions", async (c) =>
+    c.json(collisionJson((await inspector()).collisions())),
+  );
 
   app.post("/engram/memory/collisions", async (c) => {
     const { tokenizer } = context.serving().model;
-    const found = inspector();
+    const found = await inspector();
     const { text } = await context.readBody(c.req.raw, "collisions");
     const documents = typeof text === "string" ? [text] : text;
     return c.json(collisionJson(await found.collisionsOf(piecesOf(documents, tokenizer))));

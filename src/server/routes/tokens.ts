@@ -5,7 +5,7 @@ import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { chatIds } from "../chat-ids.ts";
 import { checkLength } from "../prompts.ts";
-import { type TokenizeRequest } from "../protocol.ts";
+import type { TokenizeRequest } from "../token-protocol.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import { tokenText } from "../token-text.ts";
 
