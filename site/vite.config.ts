@@ -4,7 +4,8 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { build, defineConfig, type Rolldown, type UserConfig } from "vite";
 
 /** What starts the engine, which comes first. */
-const isFirst = /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/answer-tasks)\.ts$/;
+const isFirst =
+  /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/answer-tasks)\.ts$/;
 
 /**
  * The modules of which something is in the server's first file: a bundle of it alone, without what is imported when it is
@@ -30,7 +31,10 @@ async function firstOfServer(): Promise<ReadonlySet<string>> {
     },
   });
   const { output } = made as Rolldown.RolldownOutput;
-  return new Set(output.flatMap((one) => (one.type === "chunk" ? one.moduleIds : [])));
+  const modules = output.flatMap((one) =>
+    one.type === "chunk" ? Object.entries(one.modules) : [],
+  );
+  return new Set(modules.flatMap(([id, { renderedLength }]) => (renderedLength > 0 ? [id] : [])));
 }
 
 const first = await firstOfServer();

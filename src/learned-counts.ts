@@ -3,8 +3,7 @@
  * has come since. A view is of the texts of one moment. Knows counts and ids, and which of a text is new; not how texts are
  * kept.
  */
-import { InvalidConfigError } from "./errors.ts";
-import type { FactStore, LearnedScope, Quota, TextToLearn } from "./facts/index.ts";
+import type { AnyStore, LearnedScope, Quota, TextToLearn } from "./facts/index.ts";
 import {
   BlendedCounts,
   CountedMemory,
@@ -31,21 +30,11 @@ export class LearnedCounts {
   readonly #read = new WeakMap<LearnedScope, Set<string>>();
   readonly #seeds = crypto.getRandomValues(new Uint32Array(2));
 
-  /** Throws `InvalidConfigError` for a model that does not weigh counts. */
-  check({ counted }: ModelConfig): void {
-    if (counted === undefined)
-      throw new InvalidConfigError(
-        "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
-          "(engram reader train, then --pack), or train one with counts",
-      );
-  }
-
-  /** See `Model.learn`: a conversation is read again with each turn, and what is new of it is counted. */
+  /** See `Model.learn`, of a model that weighs counts: a conversation is read again with each turn, and what is new of it is counted. */
   async learn(
     { ids, scope }: TextToLearn,
-    { store, config, quota }: { store: FactStore; config: ModelConfig; quota?: Quota | undefined },
+    { store, config, quota }: { store: AnyStore; config: ModelConfig; quota?: Quota | undefined },
   ): Promise<void> {
-    this.check(config);
     const now = (): LearnedScope | undefined =>
       store.learned(scope === undefined ? undefined : [scope])[0];
     const unread = this.#unread(ids, { learned: now(), context: config.counted!.order - 1 });

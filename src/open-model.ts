@@ -9,6 +9,7 @@ import { type KeepArrays, MissingFileError, type ModelFiles } from "./checkpoint
 import { DisposalStack } from "./disposal-stack.ts";
 import type { Facts } from "./facts/index.ts";
 import { type LanguageModel, withoutMemory } from "./inference/index.ts";
+import type { LearnedCounts } from "./learned-counts.ts";
 import type { MemoryUse, ModelSizes } from "./machine/index.ts";
 import {
   buildAddressing,
@@ -206,7 +207,10 @@ export async function openModel(
   const taught = opened.adopt(await openFacts?.({ tokenizer, chatTemplate }), (one) =>
     one?.close(),
   );
-  const learned = taught && new (await import("./learned-counts.ts")).LearnedCounts();
+  let learned: LearnedCounts | undefined;
+  await taught?.beforeFirst(async () => {
+    learned = new (await import("./learned-counts.ts")).LearnedCounts();
+  });
   const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
   const full: LanguageModel = {
     config: weighed.config,
@@ -227,7 +231,7 @@ export async function openModel(
     chatTemplate,
     sampling,
     taught,
-    learned,
+    learned: taught && (() => learned),
     counts,
     packs,
     warm,

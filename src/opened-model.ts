@@ -58,7 +58,7 @@ export class Model {
   readonly counts: CountedMemory | undefined;
   /** Counts that are read beside its own; undefined where it was opened with none. */
   readonly packs: ModelPacks | undefined;
-  readonly #learned: LearnedCounts | undefined;
+  readonly #learned: (() => LearnedCounts | undefined) | undefined;
   readonly #decoders = new Map<boolean, Decoder>();
   readonly #ownsBackend: boolean;
   readonly #corpus: Uint8Array | (() => Promise<Uint8Array | undefined>) | undefined;
@@ -77,8 +77,8 @@ export class Model {
       chatTemplate?: string | undefined;
       sampling?: SamplingOptions;
       taught?: Facts | undefined;
-      /** Counts what its scopes learn. Default: it can learn nothing that it reads. */
-      learned?: LearnedCounts | undefined;
+      /** Counts what its scopes learn; there before they have any. Default: it can learn nothing that it reads. */
+      learned?: (() => LearnedCounts | undefined) | undefined;
       counts?: CountedMemory | undefined;
       packs?: ModelPacks | undefined;
       warm?: boolean;
@@ -171,7 +171,7 @@ export class Model {
     if (this.packs === undefined && (names ?? []).length > 0)
       throw new RequestError("the model was opened without packs");
     const counts = this.packs?.memory(this.counts, names) ?? this.counts;
-    const all = counts && learned.length > 0 ? this.#learned!.over(counts, learned) : counts;
+    const all = counts && learned.length > 0 ? this.#learned!()!.over(counts, learned) : counts;
     return composed([this.rows, all]);
   }
 
@@ -194,18 +194,20 @@ export class Model {
    * `InvalidConfigError` for a model that does not weigh counts.
    */
   async learn(text: TextToLearn, quota?: Quota): Promise<void> {
-    const { store } = this.#facts;
-    return this.#learner.learn(text, { store, config: this.config, quota });
+    this.checkLearning();
+    const facts = this.#facts;
+    await facts.load();
+    return this.#learned!()!.learn(text, { store: facts.store, config: this.config, quota });
   }
 
   /** Throws `InvalidConfigError` for a model that cannot learn what it reads. */
   checkLearning(): void {
-    this.#learner.check(this.config);
-  }
-
-  get #learner(): LearnedCounts {
-    if (this.#learned !== undefined) return this.#learned;
-    throw new InvalidConfigError(CANNOT_BE_TAUGHT);
+    if (this.#learned === undefined) throw new InvalidConfigError(CANNOT_BE_TAUGHT);
+    if (this.config.counted === undefined)
+      throw new InvalidConfigError(
+        "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
+          "(engram reader train, then --pack), or train one with counts",
+      );
   }
 
   /** Erases facts, and what scopes have learned. Resolves to that when no file has anything of it. */

@@ -13,21 +13,15 @@ const NUM_TOKENS = 150;
 const KEPT_AFTER = 5000;
 
 export class NextVisit {
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #server: ServerInWorker | undefined;
   #isStopped = false;
 
-  prepareAfter(milliseconds: number): void {
-    this.#timer = setTimeout(() => void this.#prepare().catch(() => undefined), milliseconds);
-  }
-
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
     this.#server?.end();
   }
 
-  async #prepare(): Promise<void> {
+  async prepare(): Promise<void> {
     const isNew = await keepForOffline();
     if (this.#isStopped) return removeOffline();
     // Later visits run the engine that is kept themselves.

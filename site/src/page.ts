@@ -1,12 +1,10 @@
 /** The page of the static site: that of `engram serve`, before a server in a worker. */
 import { mount } from "svelte";
-import { removeKept } from "../../src/browser/index.ts";
 import App from "../../web/src/App.svelte";
 import { useTransport } from "../../web/src/api.ts";
 import { host } from "../../web/src/host.svelte.ts";
 import { allowFrames } from "../../web/src/share.ts";
-import { NextVisit } from "./next-visit.ts";
-import { removeOffline } from "./offline.ts";
+import type { NextVisit } from "./next-visit.ts";
 import { modelName, modelsAddress, pageOf } from "./places.ts";
 import type { ServerInWorker } from "./server-in-worker.ts";
 
@@ -19,21 +17,28 @@ export function showPage(server: ServerInWorker): void {
   );
   allowFrames();
   server.onProgress = (progress) => (host.progress = progress);
-  const nextVisit = new NextVisit();
+  let isRemoved = false;
+  let nextVisit: NextVisit | undefined;
   host.removeKept = async () => {
     // What a visitor removes is not kept again by the same visit.
-    nextVisit.stop();
-    await removeKept();
-    await removeOffline();
+    isRemoved = true;
+    nextVisit?.stop();
+    await (await import("./removal.ts")).removeAll();
   };
   host.opened = server.opened;
   server.opened.then(
     () => {
-      nextVisit.prepareAfter(OFFLINE_AFTER);
+      setTimeout(() => void prepare().catch(() => undefined), OFFLINE_AFTER);
       void listModels().catch(() => undefined);
     },
     (error: Error) => (host.failure = error),
   );
+  const prepare = async (): Promise<void> => {
+    const { NextVisit: Next } = await import("./next-visit.ts");
+    if (isRemoved) return;
+    nextVisit = new Next();
+    await nextVisit.prepare();
+  };
   mount(App, { target: document.querySelector("#app")! });
 }
 

@@ -1,12 +1,5 @@
 /** The model of the site and the server before it, in the page's worker. */
-import {
-  type CallContext,
-  keptFacts,
-  openInPage,
-  type OpenRequest,
-} from "../../src/browser/index.ts";
-import { FormatError } from "../../src/errors.ts";
-import { Facts, FactStore, vocabularyBytes, WholeFileLog } from "../../src/facts/index.ts";
+import { type CallContext, openInPage, type OpenRequest } from "../../src/browser/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
 import type { Model } from "../../src/opened-model.ts";
 import {
@@ -17,10 +10,9 @@ import {
   type RunSource,
   type TrainingControl,
 } from "../../src/server/index.ts";
-import { markOf, vectorWriter } from "../../src/teaching/index.ts";
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
-import type { Tokenizer } from "../../src/tokenizer/index.ts";
 import type { TrainingHere } from "../../src/training-here.ts";
+import { type FactsInPage, factsInPage } from "./kept-facts.ts";
 
 export interface SiteRequest extends OpenRequest {
   /** Address of the text that a visitor may train on. */
@@ -99,16 +91,18 @@ export async function begin(
   context: CallContext & { readonly loading: Promise<OrtModule> },
 ): Promise<{ readonly fetch: EngramServer["fetch"]; readonly ready: Promise<void> }> {
   const traffic = new TableTraffic();
-  let store: FactStore | undefined;
-  const model = openInPage(request, {
+  let kept: FactsInPage | undefined;
+  const opening: Promise<Model> = openInPage(request, {
     ...context,
     placement: { wrapStore: traffic.watch },
     openFacts: async ({ tokenizer }) => {
-      store = await factsOf(request.address, tokenizer);
-      return new Facts(store, { tokenizer, writerFor: (language) => vectorWriter(language) });
+      const language = async (): Promise<Model["language"]> => (await opening).language;
+      kept = await factsInPage(request.address, { tokenizer, language });
+      return kept.facts;
     },
-  }).then((opened) => {
-    store!.mark = markOf(opened.language);
+  });
+  const model = opening.then(async (opened) => {
+    if (kept?.areSome === true) await kept.facts.load();
     return opened;
   });
   const report = await fetch(`${request.address}/training.json`)
@@ -120,20 +114,4 @@ export async function begin(
     training: trainingIn(model, sample),
   });
   return { fetch: (asked) => serving.fetch(asked), ready: serving.ready };
-}
-
-/** What this browser keeps; where it keeps nothing, what is taught is gone with the page. */
-async function factsOf(address: string, tokenizer: Tokenizer): Promise<FactStore> {
-  const bytes = await new Blob([...vocabularyBytes(tokenizer)]).arrayBuffer();
-  const fingerprint = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const file = await keptFacts(address, fingerprint);
-  if (file === undefined) return new FactStore();
-  const log = new WholeFileLog(file, fingerprint);
-  try {
-    return new FactStore({ log, records: await log.read() });
-  } catch (cause) {
-    throw new FormatError(`${(cause as Error).message}; "Remove what was kept" begins anew`, {
-      cause,
-    });
-  }
 }

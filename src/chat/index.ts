@@ -16,4 +16,4 @@ export {
   type ToolCallPiece,
   ToolCallReader,
 } from "./tool-calls.ts";
-export { templateTasks } from "./template-task.ts";
+export { type AnyTemplate, templateTasks, templateWhenNeeded } from "./when-needed.ts";

@@ -23,7 +23,8 @@ import {
   without,
 } from "./contents.ts";
 import type { SubjectEdit } from "./edit.ts";
-import { DEFAULT_SCOPE, type Fact, isFactName } from "./fact.ts";
+import type { Fact } from "./fact.ts";
+import { DEFAULT_SCOPE, isFactName } from "./fact-name.ts";
 import type { FactLog, News } from "./fact-log.ts";
 import { KeyIndex } from "./key-index.ts";
 import {
@@ -155,6 +156,11 @@ export class FactStore {
       mark: this.mark,
       identity: `${this.#identity} ${moment} ${JSON.stringify(scopes)}`,
     });
+  }
+
+  /** Whose facts a memory sees that `memory` has given. */
+  scopesOf(memory: Memory | undefined): readonly string[] {
+    return memory instanceof TaughtMemory ? memory.scopes : [];
   }
 
   /** How much each scope has learned. Default: all that have. */

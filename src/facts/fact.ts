@@ -3,6 +3,7 @@
  * comes from outside. Knows no ids and no model.
  */
 import { RequestError } from "../errors.ts";
+import { isFactName } from "./fact-name.ts";
 
 export interface Fact {
   readonly id: string;
@@ -37,8 +38,6 @@ export interface FactRequest {
   readonly createdAt?: string | undefined;
   readonly expiresAt?: string | undefined;
 }
-
-export const DEFAULT_SCOPE = "default";
 
 /** UTF-16 units. A key sees 32 ids, so longer texts only cost. */
 const MAX_TEXT = 16384;
@@ -84,11 +83,6 @@ export function checkFactRequest(value: unknown, where: string): FactRequest {
       fail(`${key} is a time such as 2026-11-28T12:00:00.000Z, got ${quoted(time)}`);
   }
   return given as unknown as FactRequest;
-}
-
-/** Whether this may be the name of a scope, a fact or a snapshot. */
-export function isFactName(name: unknown): name is string {
-  return typeof name === "string" && /^[\w.:-]{1,64}$/.test(name);
 }
 
 /** Throws `FormatError`'s text through `checkFactRequest` unless this is a whole fact, as it is stored. */

@@ -4,7 +4,8 @@ import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { FactRequest } from "./fact.ts";
 import type { Selection } from "./contents.ts";
-import type { FactStore, Forgotten } from "./fact-store.ts";
+import type { Forgotten } from "./fact-store.ts";
+import { type AnyStore, StoreWhenNeeded } from "./store-when-needed.ts";
 import type { Learner, Taught, TeachOptions, WriteVectors } from "./teach.ts";
 import type { ChatIds } from "./wording.ts";
 
@@ -29,7 +30,7 @@ export interface ForgetOptions {
 }
 
 export class Facts {
-  readonly store: FactStore;
+  readonly store: AnyStore;
   readonly #tokenizer: Tokenizer;
   readonly #chatIds: ChatIds | undefined;
   readonly #close: (() => void) | undefined;
@@ -41,7 +42,7 @@ export class Facts {
 
   /** `close` is called with its own. */
   constructor(
-    store: FactStore,
+    store: AnyStore,
     {
       tokenizer,
       chatIds,
@@ -65,6 +66,17 @@ export class Facts {
   /** See `FactStore.memory`. */
   memory(base: Memory | undefined, scopes?: readonly string[]): Memory | undefined {
     return this.store.memory(base, scopes);
+  }
+
+  /** `load` is done before there is anything to read: now, where there may be something. */
+  async beforeFirst(load: () => Promise<void>): Promise<void> {
+    if (this.store instanceof StoreWhenNeeded) this.store.before(load);
+    else await load();
+  }
+
+  /** Loads what changes take. */
+  async load(): Promise<void> {
+    if (this.store instanceof StoreWhenNeeded) await this.store.load();
   }
 
   /** See `teach`. */

@@ -1,12 +1,8 @@
 /** What people teach a model while it runs: facts, what is written for them, and what a request sees of them. */
-export {
-  checkFactRequest,
-  DEFAULT_SCOPE,
-  type Fact,
-  type FactRequest,
-  isFactName,
-} from "./fact.ts";
+export { checkFactRequest, type Fact, type FactRequest } from "./fact.ts";
+export { DEFAULT_SCOPE, isFactName } from "./fact-name.ts";
 export type { FactToAdd, Selection, Stored } from "./contents.ts";
+export { type AnyStore, StoreWhenNeeded } from "./store-when-needed.ts";
 export { FactStore, type Forgotten, type Snapshot } from "./fact-store.ts";
 export type { LearnedScope, LearnedSize, TextToLearn } from "./learned-texts.ts";
 export type { FactLog } from "./fact-log.ts";

@@ -3,7 +3,7 @@
  * to a number of ids. Knows records; not what is counted of them.
  */
 import { RequestError } from "../errors.ts";
-import { DEFAULT_SCOPE, isFactName } from "./fact.ts";
+import { DEFAULT_SCOPE, isFactName } from "./fact-name.ts";
 import { encodedOf } from "./contents.ts";
 import type { TextRecord } from "./log-format.ts";
 

@@ -27,7 +27,8 @@ import { joinedBytes } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
 import { crc32c, decodeBf16Array, encodeBf16Array } from "../numerics/index.ts";
 import { MAX_KEY, type SubjectEdit, type SuccessorEdit, type VectorEdit } from "./edit.ts";
-import { checkFact, type Fact, isFactName } from "./fact.ts";
+import { checkFact, type Fact } from "./fact.ts";
+import { isFactName } from "./fact-name.ts";
 
 export const FINGERPRINT_BYTES = 32;
 export const HEADER_BYTES = 48;

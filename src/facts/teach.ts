@@ -7,8 +7,9 @@ import { RequestError } from "../errors.ts";
 import { logProbsOf, type Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { checkFactRequest, DEFAULT_SCOPE, type Fact, type FactRequest } from "./fact.ts";
-import type { FactStore } from "./fact-store.ts";
+import { checkFactRequest, type Fact, type FactRequest } from "./fact.ts";
+import { DEFAULT_SCOPE } from "./fact-name.ts";
+import type { AnyStore } from "./store-when-needed.ts";
 import type { Quota } from "./quota.ts";
 import type { Edit, Written } from "../teaching/index.ts";
 import type { SubjectEdit, SuccessorEdit } from "./edit.ts";
@@ -19,7 +20,7 @@ import { type ChatIds, joinedCompletion, wordingsOf } from "./wording.ts";
 /** What teaching needs of a model. */
 export interface Learner {
   readonly tokenizer: Tokenizer;
-  readonly store: FactStore;
+  readonly store: AnyStore;
   /** Absent for a model that knows no conversations. */
   readonly chatIds?: ChatIds | undefined;
   /** A timeline that nobody else uses, and that sees nothing of what was taught. */

@@ -2,9 +2,7 @@
 import type { CorpusIndex } from "./corpus-index.ts";
 import type { MemoryInspector } from "./memory-inspector.ts";
 
-export async function readCorpus(
-  ...of: Parameters<typeof CorpusIndex.read>
-): Promise<CorpusIndex> {
+export async function readCorpus(...of: Parameters<typeof CorpusIndex.read>): Promise<CorpusIndex> {
   return (await import("./corpus-index.ts")).CorpusIndex.read(...of);
 }
 

@@ -1,10 +1,10 @@
 /**
- * The traced graphs: training step, evaluation, and decoding (prefill is decoding of many tokens).
+ * The traced graphs of evaluation and of decoding (prefill is decoding of many tokens); `train-graph.ts` has that of training.
  * Defines the names of graph inputs and outputs. Whoever runs a graph binds memory to these names.
  *
  * B batch, T tokens, N = B*T, D model width, E memory width, V vocabulary, C cache capacity.
  */
-import { type Graph, GraphBuilder, gradients, type Tensor } from "../tensor/index.ts";
+import { type Graph, GraphBuilder, type Tensor } from "../tensor/index.ts";
 import {
   type Attend,
   cachedAttend,
@@ -15,9 +15,7 @@ import {
 import { evidenceWidth, memoryWidth } from "../memory/index.ts";
 import { blockOf, type ModelConfig, rotaryWidthOf } from "./config.ts";
 import type { Shift } from "./engram.ts";
-import type { ParamSpec } from "./kind.ts";
-import { mixtureLoss, mixtureParams, mixtureWeights } from "./mixture.ts";
-import { paramSpecs } from "./params.ts";
+import { mixtureParams, mixtureWeights } from "./mixture.ts";
 import { type LayerRange, transformer, type TransformerInputs } from "./transformer.ts";
 import { declareWeights, type ModelWeights, type WeightForm } from "./weights.ts";
 
@@ -181,7 +179,7 @@ function declareMixture(
   return mixtureWeights(g, params.top.of(mixtureParams(config)), { hidden_ND, evidence_NE });
 }
 
-interface PackedForward {
+export interface PackedForward {
   readonly g: GraphBuilder;
   readonly params: ModelWeights;
   readonly memory: Map<number, Tensor>;
@@ -192,7 +190,8 @@ interface PackedForward {
   readonly mixture_NK: Tensor | undefined;
 }
 
-function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
+/** Documents packed into rows: what evaluation and training have in common. */
+export function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const { batch, length } = shape;
   const g = new GraphBuilder();
   const params = declareWeights(g, config, shape);
@@ -215,47 +214,6 @@ function packedForward(config: ModelConfig, shape: EvalShape): PackedForward {
   const [loss_N, probs_NV] = params.headLoss(hidden_ND, labels_N);
   const mixture_NK = declareMixture(g, config, { params, hidden_ND });
   return { g, params, memory, loss_N, hidden_ND, probs_NV, gates, mixture_NK };
-}
-
-/** Mean gate of each sequence, [B] for each layer. */
-function meanGates(g: GraphBuilder, gates: ReadonlyMap<number, Tensor>): Record<string, Tensor> {
-  return Object.fromEntries(
-    [...gates].map(([layer, gate]) => [
-      io.gate(layer),
-      g.reshape(g.reduceMean(gate, [1, 2]), [gate.shape[0]!]),
-    ]),
-  );
-}
-
-/**
- * Inputs: parameters, memory of each Engram layer, ids [B,T], labels [N], weights [N] (0 for a position without a
- * label; they sum to 1), segments [B,T], cos and sin [T,r/2] where positions are rotary. Outputs: loss [1] = sum of weights * -log p(label), in nats; its
- * gradient with respect to every parameter of `trained` (default: all) and every memory input; the mean gate of each
- * sequence, [B] for each layer. Nothing is computed that leads only to gradients of other parameters: where only the
- * mixture is trained, no layer has a backward pass.
- */
-export function trainGraph(
-  config: ModelConfig,
-  shape: BatchShape,
-  trained: readonly Pick<ParamSpec, "name">[] = paramSpecs(config),
-): Graph {
-  const { g, params, memory, loss_N, gates, mixture_NK } = packedForward(config, shape);
-  const numPositions = shape.batch * shape.length;
-  const weights_N = g.input(io.weights, "f32", [numPositions]);
-  const mean = (loss: Tensor): Tensor => g.reduceSum(g.mul(loss, weights_N), [0]);
-  const own = mean(loss_N);
-  let loss = own;
-  if (mixture_NK !== undefined) {
-    const chances_NK = g.input(io.chances, "f32", [numPositions, config.counted!.order - 1]);
-    loss = mean(mixtureLoss(g, { weights_NK: mixture_NK, loss_N, chances_NK }));
-  }
-  // Trained on the mixture alone, the backbone would not learn what the memory already knows, and become weak itself.
-  const objective = mixture_NK === undefined ? loss : g.add(loss, own);
-  const names = [...trained.map(({ name }) => name), ...[...memory.keys()].map(io.memory)];
-  const wrt = [...trained.map(({ name }) => params.inputs.get(name)!), ...memory.values()];
-  const outputs: Record<string, Tensor> = { [io.loss]: loss, ...meanGates(g, gates) };
-  for (const [i, d] of gradients(g, objective, wrt).entries()) outputs[io.gradient(names[i]!)] = d;
-  return g.build(outputs);
 }
 
 /**

@@ -14,8 +14,8 @@ export {
   type EvalShape,
   io,
   type MemoryInputs,
-  trainGraph,
 } from "./graphs.ts";
+export { trainGraph } from "./train-graph.ts";
 export {
   familyOf,
   modelConfigToJson,

@@ -6,7 +6,7 @@
 import { DisposalStack } from "../disposal-stack.ts";
 import { Hono } from "hono/tiny";
 import type { Model } from "../opened-model.ts";
-import { StoppableWorker } from "../worker/index.ts";
+import { workerWhenNeeded } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { readBody } from "./body.ts";
@@ -74,7 +74,7 @@ export function createServer(
   ready.catch(() => undefined);
   const bodies = {
     maxBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
-    worker: new StoppableWorker(options.startWorker ?? onServerThread),
+    worker: workerWhenNeeded(options.startWorker ?? onServerThread, {}),
   };
   const app = new Hono();
   const context: RouteContext = {

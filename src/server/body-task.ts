@@ -39,7 +39,8 @@ const ofTokens = () => import("./token-protocol.ts");
 /** Most are loaded with the first body of their kind: a page is sent few kinds. */
 const bodySchemas: {
   readonly [Name in BodyName]: () =>
-    z.ZodMiniType<Bodies[Name]> | Promise<z.ZodMiniType<Bodies[Name]>>;
+    | z.ZodMiniType<Bodies[Name]>
+    | Promise<z.ZodMiniType<Bodies[Name]>>;
 } = {
   completion: () => completionSchema,
   inspect: () => inspectSchema,

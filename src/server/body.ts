@@ -2,7 +2,7 @@
  * Request bodies: read up to a limit, then parsed and checked; large ones in a worker. Other bodies are refused with
  * 400, 413 or 415 and never reach a route.
  */
-import type { StoppableWorker } from "../worker/index.ts";
+import type { LazyWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import {
   type Bodies,
@@ -19,7 +19,7 @@ const limit = 10_000;
 
 export interface BodyReader {
   readonly maxBytes: number;
-  readonly worker: StoppableWorker;
+  readonly worker: LazyWorker;
 }
 
 /** Throws `ApiError` for a body that is too large, not JSON, or not valid by its schema. */

@@ -4,12 +4,12 @@
  */
 import { type Fact, TaughtMemory } from "../facts/index.ts";
 import type { Memory } from "../memory/index.ts";
-import { type SourceSaid, sourcesSaid } from "../sources-said.ts";
+import { sourcesSaid } from "../sources-said.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import type { EngramReport } from "./engram-report.ts";
+import { type FactsTold, wantsFacts } from "./facts-told.ts";
 import type { EngramOptions } from "./protocol.ts";
 
-interface FactSaid {
+export interface FactSaid {
   readonly id: string;
   readonly scope: string;
   readonly source: string | null;
@@ -101,7 +101,7 @@ function tokensOf(
 }
 
 /** A key of a fact that a text has. */
-interface KeyFound {
+export interface KeyFound {
   readonly id: string;
   readonly scope: string;
   /** Of the fact's words: the next token is what was taught. Of its subject: a vector is added before a layer. */
@@ -124,27 +124,10 @@ function keysIn(ids: readonly number[], memory: Memory | undefined): KeyFound[] 
   });
 }
 
-/** What an answer says of facts, as far as it was asked for. */
-export interface FactsTold {
-  readonly facts?: readonly FactSaid[];
-  readonly keys?: readonly KeyFound[];
-  readonly sources?: readonly SourceSaid[];
-}
-
-export function factsTold(options: EngramOptions | null | undefined, said: Said): FactsTold {
+export function factsTold(options: EngramOptions, said: Said): FactsTold {
   return {
     ...(wantsFacts(options) && { facts: factsSaid(said) }),
-    ...(options?.return.includes("keys") && { keys: keysIn(said.ids, said.memory) }),
-    ...(options?.return.includes("sources") && { sources: sourcesSaid(said) }),
+    ...(options.return.includes("keys") && { keys: keysIn(said.ids, said.memory) }),
+    ...(options.return.includes("sources") && { sources: sourcesSaid(said) }),
   };
-}
-
-export function wantsFacts(options: EngramOptions | null | undefined): boolean {
-  return options?.return.includes("facts") === true;
-}
-
-/** Beside what else an answer says of the memory. */
-export function factsReport(told: FactsTold, engram?: EngramReport): { readonly engram?: object } {
-  const all = { ...engram, ...told };
-  return Object.keys(all).length === 0 ? {} : { engram: all };
 }

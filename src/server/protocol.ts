@@ -122,8 +122,7 @@ const between = (least: number, most: number) =>
 export const atLeast = (
   least: number,
   ...checks: z.core.$ZodCheck<number>[]
-): z.ZodMiniType<Maybe<number>> =>
-  z.nullish(z.int().check(z.minimum(least), ...checks));
+): z.ZodMiniType<Maybe<number>> => z.nullish(z.int().check(z.minimum(least), ...checks));
 
 export const modelName: z.ZodMiniType<Maybe<string>> = z.nullish(z.string());
 export const flag: z.ZodMiniType<Maybe<boolean>> = z.nullish(z.boolean());
@@ -188,10 +187,13 @@ function checkStreamOptions({ stream, stream_options: options }: SamplingFields)
   return options == null || stream === true;
 }
 
-export const needsStream: z.core.$ZodCheck<SamplingFields> = z.refine<SamplingFields>(checkStreamOptions, {
-  path: ["stream_options"],
-  error: "needs stream true; leave it out",
-});
+export const needsStream: z.core.$ZodCheck<SamplingFields> = z.refine<SamplingFields>(
+  checkStreamOptions,
+  {
+    path: ["stream_options"],
+    error: "needs stream true; leave it out",
+  },
+);
 
 export interface CompletionRequest extends SamplingFields {
   readonly prompt: Prompts;

@@ -1,9 +1,9 @@
 /**
  * What all routes share: the served model and its name, the scheduler that runs it, and the metrics. Knows no route.
  */
-import { ChatTemplate } from "../chat/index.ts";
-import { type Fact, TaughtMemory } from "../facts/index.ts";
-import { Grammars } from "../grammar/index.ts";
+import { type AnyTemplate, templateWhenNeeded } from "../chat/index.ts";
+import type { AnyStore, Fact } from "../facts/index.ts";
+import { type AnyGrammars, grammarsWhenNeeded } from "../grammar/index.ts";
 import { Scheduler } from "../inference/index.ts";
 import { UnavailableError } from "../errors.ts";
 import {
@@ -107,13 +107,13 @@ export interface Serving {
   /** Undefined if the reads of the tables are not counted. */
   readonly traffic: TableTraffic | undefined;
   /** Renders messages with the chat template; undefined for a model without one. */
-  readonly chat: ChatTemplate | undefined;
+  readonly chat: AnyTemplate | undefined;
   /** See `ServerOptions.learn`. */
   readonly learn: string | undefined;
   /** Passes on what went wrong behind an answer. */
   report(error: unknown): void;
   /** Undefined if no worker for grammars can be started. */
-  readonly grammars: Grammars | undefined;
+  readonly grammars: AnyGrammars | undefined;
   /** When serving began, in seconds since 1970. */
   readonly created: number;
 }
@@ -147,9 +147,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
   });
   if (options.learn !== undefined) model.checkLearning();
   if (model.taught !== undefined) {
-    model.taught.store.onGone = (facts) => forgetPrefixes(scheduler, facts);
+    const { store } = model.taught;
+    store.onGone = (facts) => forgetPrefixes(scheduler, facts, store);
     // Whose prefixes they are is not known: whoever read them before they were learned read nothing of their scope.
-    model.taught.store.onTextsGone = () => scheduler.clear(() => true);
+    store.onTextsGone = () => scheduler.clear(() => true);
   }
   const name = alias ?? nameOf(model.path);
   const { rows } = model;
@@ -171,10 +172,10 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     chat:
       chatTemplate === undefined
         ? undefined
-        : new ChatTemplate(chatTemplate, { tokenizer, startWorker }),
+        : templateWhenNeeded(chatTemplate, { tokenizer, startWorker }),
     learn: options.learn,
     report: options.onError ?? (() => undefined),
-    grammars: startGrammarWorker && new Grammars(tokenizer, startGrammarWorker),
+    grammars: startGrammarWorker && grammarsWhenNeeded(tokenizer, startGrammarWorker),
     created: Math.floor(Date.now() / 1000),
   };
 }
@@ -192,12 +193,9 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 /** What was read while a scope had these facts may hold their words. */
-function forgetPrefixes(scheduler: Scheduler, facts: readonly Fact[]): void {
+function forgetPrefixes(scheduler: Scheduler, facts: readonly Fact[], store: AnyStore): void {
   const scopes = new Set(facts.map(({ scope }) => scope));
-  scheduler.clear(
-    ({ memory }) =>
-      memory instanceof TaughtMemory && memory.scopes.some((scope) => scopes.has(scope)),
-  );
+  scheduler.clear(({ memory }) => store.scopesOf(memory).some((scope) => scopes.has(scope)));
 }
 
 export function stillLoading(): UnavailableError {

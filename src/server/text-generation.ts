@@ -16,7 +16,7 @@ import { ApiError } from "./api-error.ts";
 import type { EngramOptions, SamplingFields } from "./protocol.ts";
 import type { Reads } from "./scopes.ts";
 import type { Serving } from "./serving.ts";
-import { type FactsTold, factsTold, wantsFacts } from "./facts-said.ts";
+import { type FactsTold, factsTold, wantsFacts } from "./facts-told.ts";
 import { startInText } from "./token-text.ts";
 
 export interface TextRequest {
@@ -146,7 +146,7 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         completionTokens,
         promptTime,
         writeTime: last - first,
-        told: factsTold(fields.engram, {
+        told: await factsTold(fields.engram, {
           ids,
           from: promptIds.length,
           logProbs,

@@ -90,6 +90,7 @@ export async function servedModel({
           vocabSize,
           layerId: language.config.numLayers,
         });
+  const learned = new LearnedCounts();
   if (store !== undefined) store.mark = markOf(language);
   return new Model("models/served", {
     tokenizer,
@@ -97,7 +98,7 @@ export async function servedModel({
     ownsBackend: false,
     ...(withChat && { chatTemplate: template }),
     taught: store && new Facts(store, { tokenizer, writerFor }),
-    learned: store && new LearnedCounts(),
+    learned: store && (() => learned),
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Cluster, Redis } from "iovalkey";
 import { InvalidConfigError, StoreError } from "../../errors.ts";
-import { isFactName } from "../fact.ts";
+import { isFactName } from "../fact-name.ts";
 
 export interface StreamAddress {
   readonly host: string;

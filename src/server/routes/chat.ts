@@ -13,7 +13,7 @@ import {
   usageOf,
 } from "../choices.ts";
 import { engramReport } from "../engram-report.ts";
-import { factsReport } from "../facts-said.ts";
+import { factsReport } from "../facts-told.ts";
 import type { ChatRequest } from "../chat-request.ts";
 import { responseGrammar } from "../response-grammar.ts";
 import { type Reads, readsOf } from "../scopes.ts";

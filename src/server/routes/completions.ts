@@ -13,7 +13,7 @@ import {
   usageOf,
 } from "../choices.ts";
 import { type EngramReport, engramReport } from "../engram-report.ts";
-import { factsReport } from "../facts-said.ts";
+import { factsReport } from "../facts-told.ts";
 import { type CompletionRequest } from "../protocol.ts";
 import { type Prompt, promptsOf } from "../prompts.ts";
 import { type Reads, readsOf } from "../scopes.ts";

@@ -3,7 +3,7 @@
  * other writes; no generation waits for it.
  */
 import type { Hono } from "hono/tiny";
-import type { Facts, FactStore, Taught } from "../../facts/index.ts";
+import type { AnyStore, Facts, Taught } from "../../facts/index.ts";
 import { ApiError } from "../api-error.ts";
 import { forgetSchema, listSchema } from "../facts-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
@@ -117,6 +117,6 @@ function taughtJson({ fact, before, after, milliseconds, ...of }: Taught): objec
   };
 }
 
-function snapshotsJson({ snapshots }: FactStore): object[] {
+function snapshotsJson({ snapshots }: AnyStore): object[] {
   return snapshots.map(({ name, numFacts }) => ({ name, facts: numFacts }));
 }

@@ -1,0 +1,27 @@
+/** The store of what this browser keeps of facts. Knows no page. */
+import { FormatError } from "../../src/errors.ts";
+import { FactStore, type LogFile, WholeFileLog } from "../../src/facts/index.ts";
+import type { LanguageModel } from "../../src/inference/index.ts";
+import { markOf } from "../../src/teaching/index.ts";
+
+/** Without a file nothing is kept. Throws `FormatError`, with what a visitor can do, for one that cannot be read. */
+export async function openStore({
+  file,
+  fingerprint,
+  language,
+}: {
+  file: LogFile | undefined;
+  fingerprint: Uint8Array;
+  language: LanguageModel;
+}): Promise<FactStore> {
+  const log = file && new WholeFileLog(file, fingerprint);
+  try {
+    const store = new FactStore({ log, records: (await log?.read()) ?? [] });
+    store.mark = markOf(language);
+    return store;
+  } catch (cause) {
+    throw new FormatError(`${(cause as Error).message}; "Remove what was kept" begins anew`, {
+      cause,
+    });
+  }
+}
