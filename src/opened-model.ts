@@ -205,7 +205,7 @@ export class Model {
     if (this.#learned === undefined) throw new InvalidConfigError(CANNOT_BE_TAUGHT);
     if (this.config.counted === undefined)
       throw new InvalidConfigError(
-        "this model has nothing that weighs counts, so it cannot learn what it reads; give it a reader " +
+        "this model weighs no counts, so it cannot learn what it reads; give it a reader " +
           "(engram reader train, then --pack), or train one with counts",
       );
   }
