@@ -4,17 +4,14 @@
  *
  *   node bench/fact-vectors.ts --model DIR|FILE.gguf --data counterfact-val.json [--facts 32] [--batch 32] [--layers 7,15]
  *
- * Words are ROME's (arXiv 2202.05262): efficacy, paraphrase and neighbourhood count where the asked completion is likelier
- * than the other one. "exact" counts where greedy decoding says all of the completion. Inside the timing window: writing,
- * warm. The last line is JSON.
+ * What is asked: `setup/edit-figures.ts`. Inside the timing window: writing, warm. The last line is JSON.
  */
 import { needed, readOptions } from "./setup/command-line.ts";
-import { argmax, logProbsOf } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
-import type { Memory } from "../src/memory/memory.ts";
 import { Random } from "../src/numerics/index.ts";
 import { type Edit, type Statement, VectorWriter, type Written } from "../src/teaching/index.ts";
 import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
+import { type EditFigures, editFigures, plainOf, printFigures } from "./setup/edit-figures.ts";
 import { type KeyedVector, streamWrites } from "../test/models/stream-writes.ts";
 
 const values = readOptions({
@@ -48,7 +45,6 @@ const isIn = (keys: readonly number[][], ids: readonly number[]): boolean =>
 interface Asked {
   readonly item: CounterFactEdit;
   readonly edit: Edit;
-  readonly leash: readonly number[];
 }
 const all = readCounterFact(values.data);
 const asked: Asked[] = [];
@@ -69,7 +65,7 @@ for (const item of all.slice(values.skip)) {
   if (!texts.every((ids) => isIn(keys, ids)) || isIn(keys, await encode(item.locality_prompt)))
     continue;
   const edit = { keys, statements, ...(values.leash === "1" && { leashes: [leash] }) };
-  asked.push({ item, edit, leash });
+  asked.push({ item, edit });
 }
 await using writer = new VectorWriter(model.language, {
   ...(values.layers !== undefined && { layers: values.layers.split(",").map(Number) }),
@@ -88,27 +84,6 @@ for (let at = 0; at < edits.length; at += values.batch)
   written.push(...(await writer.write(edits.slice(at, at + values.batch))));
 const milliseconds = (performance.now() - start) / edits.length;
 
-/** Chances of some completions after a prompt, and whether greedy decoding says the first; logits of the prompt's end. */
-async function ask(prompt: string, completions: readonly string[], memory: Memory | undefined) {
-  await using session = model.createSession({ scopes: [], view: { memory } });
-  const ids = await encode(prompt);
-  const first = (await session.append(ids)).logits.slice();
-  const chances: number[] = [];
-  let isExact = true;
-  for (const [c, text] of completions.entries()) {
-    let logits = first;
-    let nats = 0;
-    for (const [i, id] of (await bare(` ${text}`)).entries()) {
-      if (i > 0) logits = (await session.append([(await bare(` ${text}`))[i - 1]!])).logits.slice();
-      nats -= logProbsOf(logits, { id, top: 0 }).logProb;
-      if (c === 0 && argmax(logits) !== id) isExact = false;
-    }
-    session.rewind(ids.length);
-    chances.push(Math.exp(-nats));
-  }
-  return { chances, isExact, first };
-}
-
 const random = Random.fromSeed(1, "vectors");
 function controls(i: number): Record<string, readonly KeyedVector[] | undefined> {
   const { keys } = edits[i]!;
@@ -126,81 +101,24 @@ function controls(i: number): Record<string, readonly KeyedVector[] | undefined>
   };
 }
 
-type Counts = Record<
-  | "efficacy"
-  | "exact"
-  | "paraphrase"
-  | "paraphraseExact"
-  | "neighbourhood"
-  | "sameBits"
-  | "reversed"
-  | "leash",
-  number
->;
-const sums: Record<string, Counts> = {};
-for (const [i, { item, leash }] of asked.entries()) {
-  const pair = [item.target_new, item.ground_truth];
-  const plain = await ask(
-    item.locality_prompt,
-    [item.locality_ground_truth, item.target_new],
-    undefined,
-  );
-  await using before = model.createSession({ scopes: [], view: { memory: undefined } });
-  const was = (await before.append(leash)).logits.slice();
+const figures = new Map<string, EditFigures[]>();
+const { tokenizer } = model;
+for (const [i, { item }] of asked.entries()) {
+  await using bareSession = model.createSession({ scopes: [], view: { memory: undefined } });
+  const plain = await plainOf({ item, session: bareSession, tokenizer });
   for (const [name, vectors] of Object.entries(controls(i))) {
     const memory = vectors && streamWrites(undefined, vectors);
+    await using session = model.createSession({ scopes: [], view: { memory } });
     const shown = name === "in the prompt" ? `${item.prompt} ${item.target_new}. ` : "";
-    const of = (sums[name] ??= {
-      efficacy: 0,
-      exact: 0,
-      paraphrase: 0,
-      paraphraseExact: 0,
-      neighbourhood: 0,
-      sameBits: 0,
-      reversed: 0,
-      leash: 0,
-    });
-    const direct = await ask(shown + item.prompt, pair, memory);
-    const other = await ask(shown + item.rephrase_prompt, pair, memory);
-    const near = await ask(
-      shown + item.locality_prompt,
-      [item.locality_ground_truth, item.target_new],
-      memory,
-    );
-    const back = await ask(`${shown}${item.target_new} is associated with`, [item.subject], memory);
-    await using after = model.createSession({ scopes: [], view: { memory } });
-    const is = (await after.append(shown === "" ? leash : [...(await encode(shown)), ...leash]))
-      .logits;
-    of.efficacy += Number(direct.chances[0]! > direct.chances[1]!);
-    of.exact += Number(direct.isExact);
-    of.paraphrase += Number(other.chances[0]! > other.chances[1]!);
-    of.paraphraseExact += Number(other.isExact);
-    of.neighbourhood += Number(near.chances[0]! > near.chances[1]!);
-    of.sameBits += Number(near.first.every((x, n) => x === plain.first[n]));
-    of.reversed += Number(back.isExact);
-    of.leash += divergence(was, is);
+    const one = await editFigures({ item, session, tokenizer }, { plain, shown });
+    figures.set(name, [...(figures.get(name) ?? []), one]);
   }
-}
-
-function divergence(p: Float32Array, q: Float32Array): number {
-  const norm = (x: Float32Array): number => {
-    const top = x.reduce((a, b) => Math.max(a, b), -Infinity);
-    return top + Math.log(x.reduce((sum, y) => sum + Math.exp(y - top), 0));
-  };
-  const [a, b] = [norm(p), norm(q)];
-  return p.reduce((sum, x, i) => sum + Math.exp(x - a) * (x - a - (q[i]! - b)), 0);
 }
 
 const n = asked.length;
 const median = (xs: readonly number[]): number => xs.toSorted((a, b) => a - b)[xs.length >> 1]!;
 console.log(`${n} facts; share, and its standard error at 0.5: ${(0.5 / Math.sqrt(n)).toFixed(3)}`);
-for (const [name, counts] of Object.entries(sums))
-  console.log(
-    name.padEnd(14),
-    Object.entries(counts)
-      .map(([key, sum]) => `${key} ${(sum / n).toFixed(3)}`)
-      .join("  "),
-  );
+printFigures(figures);
 console.log(
   JSON.stringify({
     model: values.model.split("/").at(-1),
@@ -213,7 +131,6 @@ console.log(
     millisecondsOne: oneTimes.map(Math.round),
     millisecondsInBatch: Math.round(milliseconds),
     bytes: 2 * model.config.hiddenSize,
-    ...sums,
   }),
 );
 await model.close();

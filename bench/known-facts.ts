@@ -1,35 +1,38 @@
 /**
- * How well an answer can know "I was taught this": a model that was taught is asked what it was taught and what it was not, and
- * a number from 0 to 1 is fitted to the answers that say what was taught.
+ * How well an answer knows "I was taught this": a model that was taught is asked what it was taught and what it was not, and
+ * the number that the server gives with an answer (`known`) is judged.
  *
  *   node bench/known-facts.ts --model DIR|FILE.gguf --data counterfact-val.json --memory DIR --out QUESTIONS.jsonl
- *       [--facts 24] [--minutes 20] [--svg FILE.svg]
+ *       [--facts 200] [--minutes 20] [--threads 1] [--svg FILE.svg]
  *
- * CounterFact's edits, taught with their subjects and kept in DIR, in groups of 8. Asked are the wording that was taught; its
- * rephrasing, alone and behind two sentences; and what nothing was taught of: two questions about the subject, three other
- * edits' prompts with this subject in them (only where this completion is no answer to their kind), the neighbouring prompt.
- * OUT keeps a line for each question: a run that ended goes on where it was, and ends after so many minutes. An answer that is drawn
- * says what was taught with the chance that the model gives it: so each question counts with that chance, and nothing is drawn.
+ * CounterFact's edits, taught with their subjects and kept in DIR, 20 together, each then asked as `setup/fact-questions.ts`
+ * says. OUT keeps a line for each question; a run that ended goes on where it was, and ends after so many minutes (0: with
+ * what OUT has). An answer that is drawn says what was taught with the chance that the model gives it: so each question
+ * counts with that chance, and nothing is drawn. Where no key fires, there is no number, and the model is not run.
  *
- * The number, for answers in which a key fired, is logistic in the logit of that chance, in what the facts have added to it, in the
- * share of the taught prompt's other words that the question has, and in whether it has the whole prompt; fitted on every second
- * fact, each of another subject, judged on the others, and the other way round. Lines of CSV: the diagram by bins; the expected
- * calibration error with a 95 % interval (500 draws of facts), of all, of those with the subject alone, and of the chance alone.
+ * What `src/facts/known.ts` has is counted on facts of even number and judged on those of odd number. Each class of questions
+ * counts alike. Intervals: 1,000 draws of facts, 95 %.
  */
 import { needed, readOptions } from "./setup/command-line.ts";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { TaughtMemory } from "../src/facts/index.ts";
-import { logProbsOf } from "../src/inference/index.ts";
-import { loadModel } from "../src/load-model.ts";
+import { KNOWN, type KnownGround, knownGround, TaughtMemory } from "../src/facts/index.ts";
+import { logProbsOf, type Session } from "../src/inference/index.ts";
+import { loadModel, type Model, ortBackend } from "../src/index.ts";
 import { Random } from "../src/numerics/index.ts";
-import { type CounterFactEdit, readCounterFact } from "./setup/counterfact.ts";
 import {
-  type Said,
-  calibrate,
+  brierScore,
   type Judged,
   reliability,
   reliabilitySvg,
+  shareTrue,
 } from "./setup/calibration.ts";
+import { readCounterFact } from "./setup/counterfact.ts";
+import {
+  distinctEdits,
+  isMeant,
+  questionsAbout,
+  type QuestionClass,
+} from "./setup/fact-questions.ts";
 
 const values = readOptions({
   model: needed,
@@ -37,25 +40,23 @@ const values = readOptions({
   memory: needed,
   out: needed,
   svg: undefined,
-  facts: 24,
+  facts: 200,
   minutes: 20,
+  threads: 1,
 });
 const deadline = performance.now() + values.minutes * 60_000;
 const isLate = (): boolean => performance.now() > deadline;
-const everything = readCounterFact(values.data);
-const subjects = new Set<string>();
-const all = everything.filter(
-  ({ prompt, rephrase_prompt: other, subject, locality_prompt: near }) =>
-    prompt.includes(subject) &&
-    other.includes(subject) &&
-    !near.includes(subject) &&
-    !subjects.has(subject) &&
-    subjects.add(subject),
-);
+const edits = distinctEdits(readCounterFact(values.data));
+const questionsOf = questionsAbout(edits, { untaughtFrom: values.facts });
 
-interface Line extends Said {
-  readonly question: string;
-  readonly by: "wording" | "subject" | "nothing";
+interface Line {
+  readonly fact: number;
+  readonly asked: QuestionClass;
+  readonly text: string;
+  /** What of the fact fired; "another" where only another fact's key did. */
+  readonly by: "wording" | "subject" | "another" | "nothing";
+  /** Of the taught answer. */
+  readonly chance: number;
 }
 const lines: Line[] = existsSync(values.out)
   ? readFileSync(values.out, "utf8")
@@ -65,139 +66,149 @@ const lines: Line[] = existsSync(values.out)
       .map((one) => JSON.parse(one) as Line)
   : [];
 
-/** Prompts by their kind: with a gap for the subject. What answers a kind says which completions could be meant by it. */
-const kinds = new Map<string, Set<string>>();
-const kindOf = ({ prompt, subject }: CounterFactEdit): string => prompt.replace(subject, "{}");
-for (const one of all) {
-  const answers = kinds.get(kindOf(one)) ?? new Set();
-  kinds.set(kindOf(one), answers.add(one.target_new).add(one.ground_truth));
-}
-const ofKind = new Map<string, Set<string>>();
-for (const answers of kinds.values())
-  for (const one of answers) {
-    const known = ofKind.get(one) ?? new Set();
-    for (const other of answers) known.add(other);
-    ofKind.set(one, known);
-  }
-/** Kinds that nobody would answer like this. */
-function otherKinds(item: CounterFactEdit, count: number): string[] {
-  const like = ofKind.get(item.target_new) ?? new Set();
-  const random = Random.fromSeed(1, item.subject);
-  const found: string[] = [];
-  for (let tries = 0; tries < 1000 && found.length < count; tries++) {
-    const kind = [...kinds.keys()][random.int(kinds.size)]!;
-    const isOther = kind.includes("{}") && [...kinds.get(kind)!].every((one) => !like.has(one));
-    if (isOther && !found.includes(kind)) found.push(kind);
-  }
-  return found.map((kind) => kind.replace("{}", item.subject));
-}
-
-const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-function shareOf({ prompt, subject }: CounterFactEdit, question: string): number {
-  const own = wordsOf(prompt.replace(subject, ""));
-  const asked = new Set(wordsOf(question.replace(subject, "")));
-  return own.filter((word) => asked.has(word)).length / Math.max(1, own.length);
-}
-
-{
-  await using model = await loadModel(values.model, { memoryDir: values.memory });
-  const { tokenizer } = model;
-  const GROUP = 8;
-  const held = (): Set<string> => new Set(model.facts().map(({ id }) => id));
+/** Taught, then asked: a run that is cut short has whole facts. */
+const GROUP = 20;
+if (values.minutes > 0) {
+  await using model = await loadModel(values.model, {
+    memoryDir: values.memory,
+    backend: () => ortBackend({ threads: values.threads }),
+  });
   for (let at = 0; at < values.facts && !isLate(); at += GROUP) {
-    const requests = all.slice(at, at + GROUP).flatMap((item, n) => {
-      const { prompt, target_new: completion, subject } = item;
-      return held().has(`f${at + n}`) ? [] : [{ id: `f${at + n}`, prompt, completion, subject }];
-    });
-    // One that is refused refuses all.
-    if (requests.length === GROUP)
-      await model.teach(requests).catch(async () => {
-        for (const one of requests) await model.teach([one]).catch(() => undefined);
-      });
-  }
-  const memory = model.memoryFor();
-  const contexts = ["", "The weather was fine that day. ", "Some say so. However, "];
-  for (const [fact, item] of all.slice(0, values.facts).entries()) {
-    if (!held().has(`f${fact}`) || lines.some((one) => one.fact === fact)) continue;
-    if (isLate()) break;
-    const asked = [
-      [item.prompt, true],
-      ...contexts.map((context) => [context + item.rephrase_prompt, true]),
-      [`My favourite thing about ${item.subject} is`, false],
-      [`The newspaper wrote today that ${item.subject}`, false],
-      ...otherKinds(item, 3).map((one) => [one, false]),
-      [item.locality_prompt, false],
-    ] as [string, boolean][];
-    const completion = Array.from(await tokenizer.encode(` ${item.target_new.trim()}`));
-    const found: Line[] = [];
-    for (const [question, isMeant] of asked) {
-      const prompt = [...tokenizer.bounds.startIds, ...(await tokenizer.encode(question))];
-      const ids = [...prompt, ...completion];
-      const chanceIn = async (scopes?: readonly string[]): Promise<number> => {
-        await using session = model.createSession(scopes && { scopes });
-        const { logits } = await session.append(ids.slice(0, -1), { logits: "all" });
-        const width = logits.length / (ids.length - 1);
-        let chance = 1;
-        for (let i = prompt.length; i < ids.length; i++) {
-          const row = logits.subarray((i - 1) * width, i * width);
-          chance *= Math.exp(logProbsOf(row, { id: ids[i]!, top: 0 }).logProb);
-        }
-        return chance;
-      };
-      const [chance, without] = [await chanceIn(), await chanceIn([])];
-      const fired =
-        memory instanceof TaughtMemory
-          ? new Set([...memory.firings({ ids, from: 0, to: ids.length - 1 })].map((f) => f.kind))
-          : new Set();
-      const by = fired.has("wording") ? "wording" : fired.has("subject") ? "subject" : "nothing";
-      const share = shareOf(item, question);
-      const isWording = by === "wording";
-      found.push({ fact, question, by, chance, without, share, isWording, isMeant });
-    }
-    lines.push(...found);
-    appendFileSync(values.out, found.map((one) => `${JSON.stringify(one)}\n`).join(""));
-    process.stderr.write(`${fact + 1} facts\n`);
+    const group = Array.from({ length: Math.min(GROUP, values.facts - at) }, (_, n) => at + n);
+    await teach(model, group);
+    const memory = model.memoryFor() as TaughtMemory;
+    const held = new Set(model.facts().map(({ id }) => id));
+    const isAsked = new Set(lines.map(({ fact }) => fact));
+    // It reads what is taught by now.
+    await using session = model.createSession();
+    for (const fact of group)
+      if (held.has(`f${fact}`) && !isAsked.has(fact) && !isLate())
+        await ask(fact, { model, memory, session });
   }
 }
 
-const facts = new Set(lines.map(({ fact }) => fact));
-console.log(`${facts.size} facts, ${lines.length} questions`);
-console.log("by,is_meant,questions,mean_chance,mean_share");
-for (const by of ["wording", "subject", "nothing"] as const)
-  for (const isMeant of [true, false]) {
-    const group = lines.filter((one) => one.by === by && one.isMeant === isMeant);
-    if (group.length === 0) continue;
-    const mean = (of: (one: Line) => number): string =>
-      (group.reduce((sum, one) => sum + of(one), 0) / group.length).toFixed(3);
-    console.log([by, isMeant, group.length, mean((o) => o.chance), mean((o) => o.share)].join(","));
-  }
-const fired = lines.filter(({ by }) => by !== "nothing");
-const judged: Judged[] = [0, 1].flatMap((half) => {
-  const number = calibrate(fired.filter(({ fact }) => fact % 2 === half));
-  return fired
-    .filter(({ fact }) => fact % 2 !== half)
-    .map((one) => ({ ...one, number: number(one) }));
-});
-const ofSubject = judged.filter(({ isWording }) => !isWording);
-const random = Random.fromSeed(1, "facts");
-for (const [name, group] of [
-  ["fitted", judged],
-  ["fitted, subjects alone", ofSubject],
-  ["the chance alone, subjects alone", ofSubject.map((one) => ({ ...one, number: one.chance }))],
-] as const) {
-  const { bins, error } = reliability(group);
-  const draws = Array.from({ length: 500 }, () => {
-    const drawn = Array.from(facts, () => [...facts][random.int(facts.size)]!);
-    return reliability(drawn.flatMap((fact) => group.filter((one) => one.fact === fact))).error;
-  }).toSorted((a, b) => a - b);
-  console.log(`${name}: number,answers,mean_number,share_true`);
-  for (const { from, to, weight, number, isTrue } of bins)
-    console.log([`${from}-${to}`, ...[weight, number, isTrue].map((x) => x.toFixed(3))].join(","));
-  console.log(
-    `expected calibration error ${error.toFixed(3)}, 95 % ${draws[12]!.toFixed(3)} to ${draws[487]!.toFixed(3)}`,
-  );
-  if (name === "fitted" && values.svg !== undefined)
-    writeFileSync(values.svg, reliabilitySvg(bins));
+async function teach(model: Model, group: readonly number[]): Promise<void> {
+  const held = new Set(model.facts().map(({ id }) => id));
+  const requests = group
+    .filter((n) => !held.has(`f${n}`))
+    .map((n) => {
+      const { prompt, target_new: completion, subject } = edits[n]!;
+      return { id: `f${n}`, prompt, completion, subject };
+    });
+  if (requests.length === 0) return;
+  const begun = process.cpuUsage();
+  // One that is refused refuses all.
+  await model.teach(requests).catch(async () => {
+    for (const one of requests) await model.teach([one]).catch(() => undefined);
+  });
+  const { user, system } = process.cpuUsage(begun);
+  const seconds = ((user + system) / 1e6 / requests.length).toFixed(2);
+  process.stderr.write(`taught to ${group.at(-1)! + 1}, ${seconds} s of processor each\n`);
 }
-const whole = calibrate(fired);
-console.log(`fitted on all: ${JSON.stringify(whole.weights)}`);
+
+async function ask(
+  fact: number,
+  { model, memory, session }: { model: Model; memory: TaughtMemory; session: Session },
+): Promise<void> {
+  const { tokenizer } = model;
+  const completion = Array.from(await tokenizer.encode(` ${edits[fact]!.target_new.trim()}`));
+  const found: Line[] = [];
+  for (const { asked, text } of questionsOf(fact)) {
+    const prompt = [...tokenizer.bounds.startIds, ...(await tokenizer.encode(text))];
+    const ids = [...prompt, ...completion];
+    const fired = [...memory.firings({ ids, from: 0, to: prompt.length })];
+    const own = fired.filter((one) => one.fact.id === `f${fact}`);
+    // Of the wording the whole prompt, which ends where the answer begins.
+    const isWording = own.some((o) => o.kind === "wording" && o.position === prompt.length - 1);
+    const isSubject = own.some(({ kind }) => kind === "subject");
+    const isOther = fired.length > own.length;
+    const by = isWording ? "wording" : isSubject ? "subject" : isOther ? "another" : "nothing";
+    const isSilent = by === "another" || by === "nothing";
+    const chance = isSilent ? 0 : await chanceOf(session, ids, prompt.length);
+    found.push({ fact, asked, text, by, chance });
+  }
+  lines.push(...found);
+  appendFileSync(values.out, found.map((one) => `${JSON.stringify(one)}\n`).join(""));
+  process.stderr.write(`asked about ${fact + 1}\n`);
+}
+
+async function chanceOf(session: Session, ids: readonly number[], from: number): Promise<number> {
+  session.rewind(0);
+  const { logits } = await session.append(ids.slice(0, -1), { logits: "all" });
+  const width = logits.length / (ids.length - 1);
+  let nats = 0;
+  for (let i = from; i < ids.length; i++)
+    nats += logProbsOf(logits.subarray((i - 1) * width, i * width), {
+      id: ids[i]!,
+      top: 0,
+    }).logProb;
+  return Math.exp(nats);
+}
+
+/** An answer that says what a fact taught. Each class of questions about a fact counts as one question. */
+interface Answer extends Judged {
+  readonly fact: number;
+  readonly asked: QuestionClass;
+  readonly ground: KnownGround;
+  /** Not divided by the questions of its class. */
+  readonly says: number;
+}
+const numOf = (fact: number, asked: QuestionClass): number =>
+  lines.filter((one) => one.fact === fact && one.asked === asked).length;
+const answers = lines.flatMap(({ fact, asked, text, by, chance: says }): Answer[] => {
+  if (by !== "wording" && by !== "subject") return [];
+  const ground = knownGround(edits[fact]!, { by, text });
+  const chance = says / numOf(fact, asked);
+  return [{ fact, asked, ground, says, chance, isTrue: isMeant(asked), number: KNOWN[ground] }];
+});
+const facts = [...new Set(lines.map(({ fact }) => fact))];
+const sum = (of: readonly number[]): number => of.reduce((a, b) => a + b, 0);
+const rounded = (of: readonly number[]): string => of.map((x) => x.toFixed(3)).join(",");
+
+console.log(`${facts.length} facts, ${lines.length} questions`);
+console.log("asked,questions,wording_fires,subject_fires,says_it,mean_number_of_all_answers");
+for (const asked of new Set(lines.map((one) => one.asked))) {
+  const group = lines.filter((one) => one.asked === asked);
+  const of = answers.filter((one) => one.asked === asked);
+  const fires = (by: string): number => group.filter((one) => one.by === by).length;
+  const says = sum(of.map((one) => one.says)) / group.length;
+  const number = sum(of.map((one) => one.says * one.number)) / group.length;
+  const shares = rounded([says, number]);
+  console.log([`"${asked}"`, group.length, fires("wording"), fires("subject"), shares].join(","));
+}
+
+/** Counted on facts of even number, judged on the others. */
+const isJudged = ({ fact }: { readonly fact: number }): boolean => fact % 2 === 1;
+const random = Random.fromSeed(1, "facts");
+const judgedFacts = facts.filter((fact) => isJudged({ fact }));
+/** Of a figure, by drawing facts with replacement, 95 %. */
+function interval(of: (drawn: readonly Answer[]) => number, group: readonly Answer[]): string {
+  const byFact = Map.groupBy(group, ({ fact }) => fact);
+  const one = (): number => judgedFacts[random.int(judgedFacts.length)]!;
+  const draws = Array.from({ length: 1000 }, () =>
+    of(judgedFacts.flatMap(() => byFact.get(one()) ?? [])),
+  ).toSorted((a, b) => a - b);
+  return `${of(group).toFixed(3)} (${draws[25]!.toFixed(3)} to ${draws[974]!.toFixed(3)})`;
+}
+const judged = answers.filter(isJudged);
+console.log("ground,number,counted_on_even_facts,answers,share_true_of_odd_facts");
+for (const ground of Object.keys(KNOWN) as KnownGround[]) {
+  const of = (all: readonly Answer[]): Answer[] => all.filter((one) => one.ground === ground);
+  const counted = shareTrue(of(answers.filter((one) => !isJudged(one))));
+  const group = of(judged);
+  const weight = sum(group.map(({ chance }) => chance));
+  const cells = [`"${ground}"`, KNOWN[ground], rounded([counted, weight])];
+  console.log([...cells, interval(shareTrue, group)].join(","));
+}
+for (const [name, group] of [
+  ["the number", judged],
+  ["the model's chance", judged.map((one) => ({ ...one, number: one.says }))],
+  ["always their mean", judged.map((one) => ({ ...one, number: shareTrue(judged) }))],
+] as const) {
+  const errorOf = (drawn: readonly Answer[]): number => reliability(drawn).error;
+  const error = interval(errorOf, group);
+  console.log(`${name}: expected calibration error ${error}, Brier ${interval(brierScore, group)}`);
+  for (const { from, to, weight, number, isTrue } of reliability(group).bins)
+    console.log(`  ${from}-${to},${rounded([weight, number, isTrue])}`);
+}
+if (values.svg !== undefined) writeFileSync(values.svg, reliabilitySvg(reliability(judged).bins));

@@ -3,14 +3,18 @@
  * for adapters on the queries, the values and the three matrices of the MLP of every layer (arXiv 2106.09685).
  *
  *   node bench/lora.ts MODEL TEXT [--bytes 3817472 | --rank 8] [--steps 400] [--lr 1e-3] [--seed 0] [--threads 1]
+ *       [--seconds S] [--held FILE,FILE]
  *
+ * --held are texts to score in place of the last tenth of TEXT, which is then learned whole. --seconds ends training after so many of
+ * the processor; the learning rate falls with them then.
  * --bytes chooses the rank whose adapters, in f32, take at most so many. Prints bits a byte of the held-out part before
  * and after, and the processor's seconds of all steps, for a memory trained with `engram train --from MODEL --train memory`
  * for as long. A matrix with its adapter is W + 2 B A, with A [rank, in] drawn and B [out, rank] zero; their gradients are
  * those of the matrix times the other factor, exactly, so the product's training graph is used as it is.
  */
 import { needed, readWords } from "./setup/command-line.ts";
-import { emptyBatch, Scorer, withoutMemory } from "../src/inference/index.ts";
+import { basename } from "node:path";
+import { emptyBatch, Scorer, type TokenStream, withoutMemory } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import {
   io,
@@ -32,11 +36,20 @@ import {
   recipeToGoOn,
   WindowOrder,
 } from "../src/training/index.ts";
-import { readPart } from "../src/training/node/index.ts";
+import { readAll, readPart } from "../src/training/node/index.ts";
 
 const values = readWords(
   { directory: needed, text: needed },
-  { bytes: undefined, rank: undefined, steps: 400, lr: 1e-3, seed: 0, threads: 1 },
+  {
+    bytes: undefined,
+    rank: undefined,
+    steps: 400,
+    lr: 1e-3,
+    seed: 0,
+    threads: 1,
+    seconds: 1e9,
+    held: undefined,
+  },
 );
 const { directory, text, steps, lr: peak, seed } = values;
 const backend = ortBackend({ threads: values.threads });
@@ -50,8 +63,12 @@ const numbers = paramSpecs(loaded.config).map((spec) => {
 const model = { ...loaded, rowBlock: undefined, params: Object.fromEntries(numbers) };
 const recipe = { ...recipeToGoOn("memory", config), weightDecay: 0 };
 const { batch: rows, length } = recipe;
-const stream = await packDocuments(readPart([text], "train"), tokenizer);
-const held = await packDocuments(readPart([text], "valid"), tokenizer);
+const others = values.held?.split(",");
+const stream = await packDocuments(others ? readAll([text]) : readPart([text], "train"), tokenizer);
+const held = new Map<string, TokenStream>();
+for (const file of others ?? [])
+  held.set(basename(file), await packDocuments(readAll([file]), tokenizer));
+if (others === undefined) held.set("", await packDocuments(readPart([text], "valid"), tokenizer));
 
 const adapted = paramSpecs(config).filter(({ name }) =>
   /\.(?:q_proj|v_proj|gate_proj|up_proj|down_proj)\.weight$/.test(name),
@@ -128,22 +145,37 @@ const step = executable.bind(
 );
 const optimizer = await adamW(backend, arrays, { range: [0, rank * perRank], decay: 0 });
 
-async function bitsPerByte(): Promise<number> {
-  await using scorer = await Scorer.create({ ...model, params }, { length });
-  const { nats } = await scorer.score(held);
-  return nats / Math.LN2 / held.numBytes;
+async function bitsPerByte(): Promise<string> {
+  const figures: string[] = [];
+  for (const [name, part] of held) {
+    // As `packs.ts` reads; a last tenth as it always was here.
+    const whole = Math.min(512, config.maxPositions);
+    const scored = others === undefined ? { length } : { batch: 1, length: whole };
+    await using scorer = await Scorer.create({ ...model, params }, scored);
+    const { nats } = await scorer.score(part, others && { stride: whole });
+    figures.push(`${name} ${(nats / Math.LN2 / part.numBytes).toFixed(4)}`.trim());
+  }
+  return figures.join(", ");
 }
 
-console.log(
-  `rank ${rank}, ${4 * rank * perRank} bytes in f32; before: ${(await bitsPerByte()).toFixed(4)}`,
-);
+console.log(`rank ${rank}, ${4 * rank * perRank} bytes in f32; before: ${await bitsPerByte()}`);
 const order = new WindowOrder(stream, { length, seed });
 const begun = process.cpuUsage();
-for (let at = 0; at < steps; at++) {
+const used = (): number => {
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1e6;
+};
+let at = 0;
+for (; at < steps && used() < values.seconds; at++) {
   fillBatch(stream, order, { index: at * rows, batch });
   await step.run();
   for (const { back } of adapters) await back.run();
-  const lr = learningRate({ peak, warmupSteps: Math.ceil(0.075 * steps), totalSteps: steps }, at);
+  // As far on as its steps are, or its seconds.
+  const done = Math.max(at, Math.floor((used() / values.seconds) * steps));
+  const lr = learningRate(
+    { peak, warmupSteps: Math.ceil(0.075 * steps), totalSteps: steps },
+    Math.min(steps - 1, done),
+  );
   await optimizer.update({
     step: at,
     lr,
@@ -151,10 +183,9 @@ for (let at = 0; at < steps; at++) {
   });
   for (const { merge } of adapters) await merge.run();
 }
-const { user, system } = process.cpuUsage(begun);
 console.log(
-  `${steps} steps of ${rows * length} tokens, lr ${peak}: ${((user + system) / 1e6).toFixed(0)} s of the processor; ` +
-    `last loss ${(loss.data[0] as number).toFixed(3)}; after: ${(await bitsPerByte()).toFixed(4)}`,
+  `${at} steps of ${rows * length} tokens, lr ${peak}: ${used().toFixed(0)} s of the processor; ` +
+    `last loss ${(loss.data[0] as number).toFixed(3)}; after: ${await bitsPerByte()}`,
 );
 await optimizer.dispose();
 process.exit(0);

@@ -3,19 +3,11 @@
  * truths; no model.
  */
 
-/** An answer that says what was taught. */
+/** An answer that says something: how often it does, and whether that is true. */
 export interface Said {
-  readonly fact: number;
-  /** That the model gave to it: with this chance a drawn answer says it, so it counts that much. */
+  /** With this chance a drawn answer says it; so much it counts. */
   readonly chance: number;
-  /** And that it gives to it without what it was taught. */
-  readonly without: number;
-  /** Whether the question has the whole taught prompt: else it has the subject alone. */
-  readonly isWording: boolean;
-  /** Of the other words of what was taught, those that the question has. */
-  readonly share: number;
-  /** Whether the question asked for it. */
-  readonly isMeant: boolean;
+  readonly isTrue: boolean;
 }
 
 export interface Judged extends Said {
@@ -31,45 +23,24 @@ export interface Bin {
   readonly isTrue: number;
 }
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-const logit = (p: number): number => {
-  const clipped = Math.min(1 - 1e-4, Math.max(1e-4, p));
-  return Math.log(clipped / (1 - clipped));
-};
-const featuresOf = ({ chance, without, share, isWording }: Said): readonly number[] => [
-  1,
-  logit(chance),
-  logit(chance) - logit(without),
-  share,
-  Number(isWording),
-];
-
-/** Ridge on what is not the bias: a dozen facts tell little. */
-const RIDGE = 0.001;
-
-/** Logistic regression by gradient descent. */
-export function calibrate(
-  said: readonly Said[],
-): ((one: Said) => number) & { readonly weights: readonly number[] } {
-  const weights = [0, 0, 0, 0, 0];
-  const total = said.reduce((sum, { chance }) => sum + chance, 0);
-  for (let step = 0; step < 20_000; step++) {
-    const gradient = weights.map((w, i) => (i === 0 ? 0 : RIDGE * w));
-    for (const one of said) {
-      const features = featuresOf(one);
-      const sum = features.reduce((all, x, i) => all + x * weights[i]!, 0);
-      const error = ((sigmoid(sum) - Number(one.isMeant)) * one.chance) / total;
-      for (const [i, x] of features.entries()) gradient[i]! += error * x;
-    }
-    for (const [i, slope] of gradient.entries()) weights[i]! -= 0.1 * slope;
-  }
-  const number = (one: Said): number =>
-    sigmoid(featuresOf(one).reduce((all, x, i) => all + x * weights[i]!, 0));
-  return Object.assign(number, { weights });
+/** Of such answers so many are true; half an answer of each kind is added, so that few answers make no certainty. */
+export function shareTrue(said: readonly Said[]): number {
+  const sum = (of: readonly Said[]): number => of.reduce((all, { chance }) => all + chance, 0);
+  return (sum(said.filter(({ isTrue }) => isTrue)) + 0.5) / (sum(said) + 1);
 }
 
-/** Five bins of equal width, and the expected calibration error: the mean distance, by weight, of number and truth. */
-export function reliability(judged: readonly Judged[], count = 5): { bins: Bin[]; error: number } {
+/** Mean of the squared distance of number and truth. */
+export function brierScore(judged: readonly Judged[]): number {
+  const weight = judged.reduce((sum, { chance }) => sum + chance, 0);
+  const squares = judged.reduce(
+    (sum, { chance, number, isTrue }) => sum + chance * (number - Number(isTrue)) ** 2,
+    0,
+  );
+  return squares / weight;
+}
+
+/** Bins of equal width, and the expected calibration error: the mean distance, by weight, of number and truth. */
+export function reliability(judged: readonly Judged[], count = 10): { bins: Bin[]; error: number } {
   const bins: Bin[] = [];
   let [error, total] = [0, 0];
   for (let b = 0; b < count; b++) {
@@ -86,7 +57,7 @@ export function reliability(judged: readonly Judged[], count = 5): { bins: Bin[]
       to,
       weight,
       number: mean((o) => o.number),
-      isTrue: mean((o) => Number(o.isMeant)),
+      isTrue: mean((o) => Number(o.isTrue)),
     };
     bins.push(bin);
     error += weight * Math.abs(bin.number - bin.isTrue);

@@ -7,6 +7,7 @@ export { FactStore, type Forgotten, type Snapshot } from "./fact-store.ts";
 export type { LearnedScope, LearnedSize, TextToLearn } from "./learned-texts.ts";
 export type { FactLog } from "./fact-log.ts";
 export { vocabularyBytes } from "./fingerprint.ts";
+export { KNOWN, type KnownGround, knownGround } from "./known.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";
 export type { LogRecord } from "./log-format.ts";

@@ -2,7 +2,7 @@
  * Which facts an answer has something of, how likely the model held what it says of them, and which keys of facts a text
  * has, and which documents: from the ids of the whole text, after it was written. Knows no model.
  */
-import { type Fact, TaughtMemory } from "../facts/index.ts";
+import { type Fact, KNOWN, knownGround, TaughtMemory } from "../facts/index.ts";
 import type { Memory } from "../memory/index.ts";
 import { sourcesSaid } from "../sources-said.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
@@ -21,11 +21,10 @@ export interface FactSaid {
   readonly tokens: number;
   /** Where the first of them is in the whole text; null where none is. */
   readonly position: number | null;
-  /**
-   * That the model gave, with what it was taught, to those tokens; null where the answer says something else. Not how
-   * likely it is that this was taught for this question: nothing is calibrated.
-   */
+  /** That the model gave, with what it was taught, to those tokens; null where the answer says something else. */
   readonly chance: number | null;
+  /** How likely this answer is what was taught for what was asked (`KNOWN`); 0 where it says something else. */
+  readonly known: number;
 }
 
 /** An answer as it was written. */
@@ -47,6 +46,9 @@ function factsSaid({ ids, from, memory, ...answer }: Said): FactSaid[] {
   const said = new Map<string, FactSaid>();
   const named = new Map<string, { scope: string; id: string }>();
   const keyOf = (one: { scope: string; id: string }): string => JSON.stringify([one.scope, one.id]);
+  /** Of what begins at index `at` of the whole text. */
+  const knownAt = (at: number, fact: Fact, by: FactSaid["by"]): number =>
+    KNOWN[knownGround(fact, { by, text: answer.tokenizer.decode(ids.slice(0, at)) })];
   for (const firing of memory.firings({ ids, from: 0, to: ids.length - 1 })) {
     const { fact, position } = firing;
     const { scope } = fact;
@@ -57,14 +59,17 @@ function factsSaid({ ids, from, memory, ...answer }: Said): FactSaid[] {
     const before = said.get(keyOf(fact));
     const isSaid = ids[position + 1] === firing.id;
     if (!isSaid && before === undefined) continue;
-    const { chance = 1 } = before ?? {};
+    const { chance: soFar = 1 } = before ?? {};
     const nats = answer.logProbs[position + 1 - from]!;
+    const chance = isSaid && soFar !== null ? soFar * Math.exp(nats) : null;
+    const at = before?.position ?? position + 1;
     said.set(keyOf(fact), {
       ...textOf(fact),
       by: "wording",
       tokens: (before?.tokens ?? 0) + Number(isSaid),
-      position: before?.position ?? position + 1,
-      chance: isSaid && chance !== null ? chance * Math.exp(nats) : null,
+      position: at,
+      chance,
+      known: chance === null ? 0 : (before?.known ?? knownAt(at, fact, "wording")),
     });
   }
   for (const [key, { scope, id }] of named) {
@@ -79,6 +84,7 @@ function factsSaid({ ids, from, memory, ...answer }: Said): FactSaid[] {
       tokens,
       position: isSaid ? from : null,
       chance: isSaid ? Math.exp(nats) : null,
+      known: isSaid ? knownAt(from, fact, "subject") : 0,
     });
   }
   return [...said.values()];

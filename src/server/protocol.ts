@@ -52,7 +52,8 @@ const engramFields = {
       z.describe(
         "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
           "counts alone has none. Facts: those whose words or subject are in the text, what of them " +
-          "the answer says, and the chance that the model gave to that (chance; null: it says something else). Keys: where words of facts are in the text, " +
+          "the answer says, the chance that the model gave to that (chance; null: it says something else), and how likely it is the taught answer to " +
+          "what was asked (known, calibrated; 0: it says something else). Keys: where words of facts are in the text, " +
           "prompt included. Sources: documents of packs, and texts that a scope has learned, that have n-grams of the answer, those " +
           "with most of it first",
       ),

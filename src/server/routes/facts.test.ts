@@ -93,7 +93,7 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   assert.ok(told.body.choices[0].text.startsWith(" red and sad"));
   const [said] = told.body.choices[0].engram.facts;
   assert.deepEqual([said.id, said.source, said.tokens > 3], [fact.id, "a page", true]);
-  assert.deepEqual([said.by, said.chance > 0.99], ["wording", true]);
+  assert.deepEqual([said.by, said.chance > 0.99, said.known > 0.9], ["wording", true, true]);
   const stream = await ask("/v1/completions", {
     body: { prompt, ...greedy, max_tokens: 30, engram, stream: true },
   });
@@ -162,8 +162,15 @@ test("an answer names the facts of a subject, and the chance of what it says of 
   };
   const silent = await of({});
   assert.deepEqual(
-    silent.map(({ id, by, tokens, position, chance }) => [id, by, tokens, position, chance]),
-    ["mane", "hat"].map((id) => [id, "subject", 0, null, null]),
+    silent.map(({ id, by, tokens, position, chance, known }) => [
+      id,
+      by,
+      tokens,
+      position,
+      chance,
+      known,
+    ]),
+    ["mane", "hat"].map((id) => [id, "subject", 0, null, null, 0]),
   );
   // What is said without the fact's words is as likely as the model held it.
   const ids = (await ask("/tokenize", { body: { prompt: " red" } })).body.tokens as number[];
@@ -176,6 +183,7 @@ test("an answer names the facts of a subject, and the chance of what it says of 
   if (ids.length === 1) {
     assert.deepEqual([mane!["tokens"], mane!["position"] !== null], [1, true]);
     assert.ok((mane!["chance"] as number) > 0 && (mane!["chance"] as number) < 0.99);
+    assert.ok((mane!["known"] as number) > 0 && (mane!["known"] as number) < 1);
   }
   // Nobody asked for these.
   const chat = await ask("/v1/completions", { body: { prompt: other, max_tokens: 2, engram } });
