@@ -8,8 +8,8 @@
  * an answer of at most `tokens` greedy ones, from the first byte sent to the last answer read. Both servers are processes of their own and
  * take turns, ours first in every other round. Tokens are those of the answers' `usage`. A ratio above 1 is ours: tokens a second by
  * the clock, and by the server's own processor time (Linux), which other work disturbs least; of memory, below 1 is
- * ours. Theirs is `llama-server` where LLAMA_SERVER names one (with slots for all clients), otherwise
- * llama-cpp-python's own, which answers one request after the other (pip install 'llama-cpp-python[server]').
+ * ours. Theirs is `llama-server` where LLAMA_SERVER names one, otherwise the same server as the wheel xllamacpp
+ * carries it (pip install xllamacpp); both with a slot for each client. The Python around the wheel's counts in its memory.
  */
 import { needed, readWords } from "../setup/command-line.ts";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -41,21 +41,21 @@ const common = (port: number): string => `--port ${port} --threads ${threads} --
 const ours = serverOf(
   process.execPath,
   [main, "serve", model].concat(words(`--ctx-size ${context} ${common(ports[0]!)}`)),
+  ports[0]!,
 );
-const batch = `--n_threads ${threads} --n_threads_batch ${threads} --verbose False`;
 const theirs =
   llamaServer === undefined
     ? serverOf(
         python,
-        ["-m", "llama_cpp.server", "--model", model].concat(
-          words(`--n_ctx ${context} --port ${ports[1]!} ${batch}`),
+        [fileURLToPath(new URL("run_llama_server.py", import.meta.url)), model].concat(
+          words(`${ports[1]!} ${threads} ${most} ${context}`),
         ),
+        ports[1]!,
       )
     : serverOf(
         llamaServer,
-        ["--model", model].concat(
-          words(`--ctx-size ${most * Number(context)} ${common(ports[1]!)}`),
-        ),
+        ["--model", model].concat(words(`--ctx-size ${most * context} ${common(ports[1]!)}`)),
+        ports[1]!,
       );
 
 interface Turn {
@@ -67,7 +67,7 @@ interface Turn {
 /** [round][side] by the number of clients. */
 const turns = new Map<number, Record<"ours" | "theirs", Turn[]>>();
 try {
-  await Promise.all([ready(ours, ports[0]!), ready(theirs, ports[1]!)]);
+  await Promise.all([ready(ours), ready(theirs)]);
   for (const count of clients) {
     const all: Record<"ours" | "theirs", Turn[]> = { ours: [], theirs: [] };
     turns.set(count, all);
@@ -95,7 +95,7 @@ try {
   }
   const [mine, other] = [ours, theirs].map(({ child }) => status(child, "VmRSS") / 1024);
   console.log(
-    `resident ${mine!.toFixed(0)} MiB, theirs ${other!.toFixed(0)} MiB (${llamaServer ?? "llama-cpp-python"}): ${(mine! / other!).toFixed(2)}; ` +
+    `resident ${mine!.toFixed(0)} MiB, theirs ${other!.toFixed(0)} MiB (${llamaServer ?? "xllamacpp"}): ${(mine! / other!).toFixed(2)}; ` +
       `of that not of files ${(status(ours.child, "RssAnon") / 1024).toFixed(0)} and ${(status(theirs.child, "RssAnon") / 1024).toFixed(0)} MiB`,
   );
 } finally {
@@ -103,16 +103,15 @@ try {
   theirs.child.kill();
 }
 
-function serverOf(command: string, args: readonly string[]): Server {
+function serverOf(command: string, args: readonly string[], port: number): Server {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
-  const port = args[args.indexOf("--port") + 1];
   return { url: `http://127.0.0.1:${port}`, child };
 }
 
-async function ready({ child }: Server, port: number): Promise<void> {
+async function ready({ url, child }: Server): Promise<void> {
   for (;;) {
     if (child.exitCode !== null) throw new Error(`a server ended with ${child.exitCode}`);
-    const answer = await fetch(`http://127.0.0.1:${port}/v1/models`).catch(() => undefined);
+    const answer = await fetch(`${url}/v1/models`).catch(() => undefined);
     if (answer?.ok === true) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
