@@ -4,6 +4,7 @@
  */
 import { Option } from "commander";
 import type { Command } from "./command.ts";
+import { groupSummary } from "./command-groups.ts";
 
 export interface Completion {
   readonly words: readonly { readonly word: string; readonly description: string }[];
@@ -51,7 +52,7 @@ function commandWords(before: readonly string[], commands: readonly Command[]): 
     if (!before.every((word, i) => parts[i] === word)) continue;
     const word = parts[before.length]!;
     const isLast = parts.length === before.length + 1;
-    words.set(word, isLast ? summary : `commands about the ${word}`);
+    words.set(word, isLast ? summary : groupSummary(word));
   }
   const found = [...words].map(([word, description]) => ({ word, description }));
   return { words: found, takesPath: false };

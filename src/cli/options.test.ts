@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { groupSummary } from "./command-groups.ts";
 import { commandsFor } from "./commands-for.ts";
 import { commands } from "./registry.ts";
 
@@ -257,6 +258,16 @@ test("the commands and their options are the ones that were argued for", () => {
     command.options.map(({ flags }) => flags),
   ]);
   assert.deepEqual(Object.fromEntries(found), frozen);
+});
+
+test("the first word of commands of two words is explained where it is listed", () => {
+  const first = commands
+    .filter(({ path }) => path.includes(" "))
+    .map(({ path }) => path.split(" ")[0]!);
+  assert.deepEqual(
+    [...new Set(first)].filter((word) => groupSummary(word).startsWith("commands about")),
+    [],
+  );
 });
 
 test("every command says what it does, with an example that names it", () => {

@@ -8,6 +8,7 @@ import * as z from "zod";
 import { InvalidConfigError } from "../errors.ts";
 import type { ConsoleOutput } from "./chat-lines.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { groupSummary } from "./command-groups.ts";
 import { exitCodes, type ExitCode, reportOf } from "./exit.ts";
 import { printable, printableJson } from "./printable.ts";
 import { createProgress, type ProgressStream } from "./progress.ts";
@@ -154,7 +155,7 @@ function fromEnvironment({ options }: Command, env: CliWorld["env"]): Record<str
 function groupOf(parent: Parser, name: string): Parser {
   return (
     parent.commands.find((c) => c.name() === name) ??
-    parent.command(name).summary(`commands about the ${name}`).helpCommand(false)
+    parent.command(name).summary(groupSummary(name)).helpCommand(false)
   );
 }
 
