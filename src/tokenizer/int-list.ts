@@ -38,11 +38,6 @@ export class IntList {
     this.#length += values.length;
   }
 
-  /** A window on the items, valid until the list changes. */
-  view(start: number, end: number): Int32Array {
-    return this.#items.subarray(start, end);
-  }
-
   /** Empties the list, and gives back the memory of an unusually long one. */
   clear(): void {
     this.#length = 0;

@@ -39,7 +39,8 @@ export async function countPieces(
       countOf.set(piece, seen + 1);
     } else {
       if (countOf.size >= maxPieces) dropRarest(countOf);
-      const key = ownedCopy(piece);
+      // In UTF-8 lone surrogates are U+FFFD, all alike.
+      const key = ownedCopy(piece.toWellFormed());
       countOf.set(key, (countOf.get(key) ?? 0) + 1);
     }
   };

@@ -35,16 +35,10 @@ export class PieceEncoder {
 
   /** Appends the ids of `piece` to `out`. */
   encode(piece: string, out: IntList): void {
-    const known = this.#memo.get(piece);
-    if (known >= 0) {
-      out.push(known);
-    } else if (known !== PieceMemo.ABSENT) {
-      out.append(this.#memo.list(known));
-    } else {
-      const ids = this.#merge(piece);
-      this.#memo.set(piece, ids);
-      out.append(ids);
-    }
+    let ids = this.#memo.get(piece);
+    if (ids === undefined) this.#memo.set(piece, (ids = this.#merge(piece)));
+    if (typeof ids === "number") out.push(ids);
+    else out.append(ids);
   }
 
   #merge(piece: string): Int32Array {

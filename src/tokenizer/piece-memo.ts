@@ -1,46 +1,39 @@
 /**
- * A cache of the ids of merged pieces. By Zipf's law a quarter of a million pieces cover nearly all text.
- * Bounded: a full cache is cleared, which costs less than LRU order. Does not know how ids are computed.
+ * A cache of the ids of merged pieces. By Zipf's law few pieces cover nearly all text. Bounded: each piece has one place,
+ * and keeps it until another is put there. Does not know how ids are computed.
+ *
+ * The place is by a sum of our own: a `Map` has V8 hash each slice of a text anew, and its entries lie far apart.
  */
-import { IntList } from "./int-list.ts";
 import { ownedCopy } from "./owned-copy.ts";
 
-const MAX_PIECES: number = 1 << 18;
+const PLACES: number = 1 << 17;
 /** Longer pieces rarely repeat. */
 const MAX_PIECE_LENGTH = 64;
 
 export class PieceMemo {
-  /** The result of `get` for a piece that is not cached. */
-  static readonly ABSENT: number = Number.MIN_SAFE_INTEGER;
+  readonly #pieces = Array.from<string | undefined>({ length: PLACES });
+  readonly #ids = Array.from<Int32Array | number | undefined>({ length: PLACES });
 
-  /** The id of a piece with one token; otherwise -1 - (start of its list in the pool). */
-  readonly #found = new Map<string, number>();
-  /** Lists, each after its length. */
-  readonly #pool = new IntList(1 << 14);
-
-  /** An id >= 0, a reference for `list` (negative), or ABSENT. */
-  get(piece: string): number {
-    return this.#found.get(piece) ?? PieceMemo.ABSENT;
-  }
-
-  list(reference: number): Int32Array {
-    const at = -1 - reference;
-    return this.#pool.view(at + 1, at + 1 + this.#pool.at(at));
+  /** Its ids, or its only one; undefined if it is not cached. */
+  get(piece: string): Int32Array | number | undefined {
+    const place = placeOf(piece);
+    return this.#pieces[place] === piece ? this.#ids[place] : undefined;
   }
 
   set(piece: string, ids: Int32Array): void {
     if (piece.length > MAX_PIECE_LENGTH) return;
-    // Where lone surrogates change the key, the ids are the same: both are U+FFFD in UTF-8.
-    const key = ownedCopy(piece);
-    if (this.#found.size >= MAX_PIECES) {
-      this.#found.clear();
-      this.#pool.clear();
-    }
-    if (ids.length === 1) {
-      this.#found.set(key, ids[0]!);
-    } else {
-      this.#found.set(key, -1 - this.#pool.push(ids.length));
-      this.#pool.append(ids);
-    }
+    const place = placeOf(piece);
+    this.#pieces[place] = ownedCopy(piece);
+    this.#ids[place] = ids.length === 1 ? ids[0]! : ids.slice();
   }
+}
+
+function placeOf(piece: string): number {
+  const length = Math.min(piece.length, MAX_PIECE_LENGTH);
+  let sum = 0;
+  for (let i = 0; i < length; i++) {
+    sum = Math.imul(sum ^ piece.charCodeAt(i), 0x9e3779b1);
+    sum ^= sum >>> 15;
+  }
+  return sum & (PLACES - 1);
 }
