@@ -8,7 +8,7 @@
  * facts are forgotten, until the other sees them no more: the memory is written anew each time. Needs redis-server.
  */
 import { readWords } from "./setup/command-line.ts";
-import { FactStore, type FactToAdd } from "../src/facts/index.ts";
+import { FactStore, type FactToAdd, type LogVocabulary } from "../src/facts/index.ts";
 import { FactStream } from "../src/facts/node/fact-stream.ts";
 import { streamAddress } from "../src/facts/node/stream-client.ts";
 import { startServer } from "../test/redis-cluster.ts";
@@ -16,9 +16,9 @@ import { startServer } from "../test/redis-cluster.ts";
 const { facts, held } = readWords({ facts: 500, held: 2000 });
 const node = await startServer();
 const address = streamAddress(`redis://${node.host}:${node.port}/bench`);
-const fingerprint = (): Uint8Array => new Uint8Array(32);
+const vocabulary = (): LogVocabulary => ({ fingerprint: new Uint8Array(32), numIds: 2 ** 31 });
 const open = async (): Promise<FactStore> => {
-  const log = new FactStream(address, { fingerprint });
+  const log = new FactStream(address, { vocabulary });
   return new FactStore({ log, records: await log.read() });
 };
 const [a, b] = [await open(), await open()];

@@ -5,7 +5,7 @@ import { checkpointTables, openPlace, type Place } from "./at-rest/node/index.ts
 import type { ModelFiles } from "./checkpoint/index.ts";
 import { keptArrays, openModelPath } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
-import { Facts, FactStore } from "./facts/index.ts";
+import { Facts, FactStore, type LogVocabulary } from "./facts/index.ts";
 import { fingerprintOf, openFactLog } from "./facts/node/index.ts";
 import { checkPlan, type MemoryPlan, planMemory, whatFits } from "./machine/index.ts";
 import { readMachineMemory } from "./machine/node/index.ts";
@@ -95,9 +95,11 @@ export async function loadModel(
       },
     }),
     keepPacked: keptArrays({ version, map: mapFile }),
-    async openFacts({ tokenizer, chatTemplate: source }) {
-      const fingerprint = (): Uint8Array => fingerprintOf(tokenizer);
-      const log = await openFactLog(path, { memoryDir, memoryUrl, fingerprint });
+    async openFacts({ tokenizer, config, chatTemplate: source }) {
+      let known: LogVocabulary | undefined;
+      const vocabulary = (): LogVocabulary =>
+        (known ??= { fingerprint: fingerprintOf(tokenizer), numIds: config.vocabSize });
+      const log = await openFactLog(path, { memoryDir, memoryUrl, vocabulary });
       const store = new FactStore({ log, records: await log.read() });
       const writerFor = (language: LanguageModel): VectorWriter => new VectorWriter(language);
       if (source === undefined) return new Facts(store, { tokenizer, writerFor });
@@ -120,7 +122,10 @@ export async function loadModel(
         ? undefined
         : await checkpointTables(path);
   const model = await openModel(source, engine, { ...placement, elsewhere });
-  if (model.taught !== undefined) model.taught.store.mark = mark ?? markOf(model.language);
+  if (model.taught !== undefined) {
+    const { hiddenSize: width, numLayers } = model.config;
+    model.taught.store.reader = { mark: mark ?? markOf(model.language), width, numLayers };
+  }
   return model;
 }
 

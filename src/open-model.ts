@@ -60,6 +60,7 @@ export interface Engine {
   /** Opens what the model was taught, and can be. Default: it can be taught nothing. */
   readonly openFacts?: (of: {
     readonly tokenizer: Tokenizer;
+    readonly config: ModelConfig;
     readonly chatTemplate: string | undefined;
   }) => Promise<Facts>;
   /** Opens counts that are read beside the model's own. Default: none are. */
@@ -204,7 +205,7 @@ export async function openModel(
     counts = await countedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
   }
   const chatTemplate = await files.chatTemplate();
-  const taught = opened.adopt(await openFacts?.({ tokenizer, chatTemplate }), (one) =>
+  const taught = opened.adopt(await openFacts?.({ tokenizer, config, chatTemplate }), (one) =>
     one?.close(),
   );
   let learned: LearnedCounts | undefined;

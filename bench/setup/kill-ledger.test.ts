@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, readFile, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { FactStore } from "../../src/facts/index.ts";
+import { FactStore, type LogVocabulary } from "../../src/facts/index.ts";
 import { parseLog } from "../../src/facts/log-format.ts";
 import { FactLogFile } from "../../src/facts/node/index.ts";
 import { completionOf, type Held, KillLedger } from "./kill-ledger.ts";
@@ -50,8 +50,8 @@ test("every kind of fault that is planted is found", () => {
 test("a real log that lost its last acknowledged commit is found", async () => {
   const folder = await mkdtemp(join(tmpdir(), "engram-kill-ledger-"));
   try {
-    const open = (): FactLogFile => new FactLogFile(folder, { fingerprint });
-    const fingerprint = (): Uint8Array => new Uint8Array(32);
+    const open = (): FactLogFile => new FactLogFile(folder, { vocabulary });
+    const vocabulary = (): LogVocabulary => ({ fingerprint: new Uint8Array(32), numIds: 2 ** 20 });
     const store = new FactStore({ log: open() });
     const createdAt = new Date(0).toISOString();
     const ledger = new KillLedger();

@@ -14,10 +14,11 @@ export async function openStore({
   fingerprint: Uint8Array;
   language: LanguageModel;
 }): Promise<FactStore> {
-  const log = file && new WholeFileLog(file, fingerprint);
+  const log = file && new WholeFileLog(file, { fingerprint, numIds: language.config.vocabSize });
   try {
     const store = new FactStore({ log, records: (await log?.read()) ?? [] });
-    store.mark = markOf(language);
+    const { hiddenSize: width, numLayers } = language.config;
+    store.reader = { mark: markOf(language), width, numLayers };
     return store;
   } catch (cause) {
     throw new FormatError(`${(cause as Error).message}; "Remove what was kept" begins anew`, {

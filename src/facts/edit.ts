@@ -21,6 +21,15 @@ export interface VectorEdit {
   readonly vector: Float32Array;
 }
 
+/** The model that adds vectors to its stream. */
+export interface VectorReader {
+  /** `markOf` its weights. */
+  readonly mark: string;
+  /** Numbers of its stream at a position. */
+  readonly width: number;
+  readonly numLayers: number;
+}
+
 /** What a fact's subject is given, and what else was taught of it: the vectors were found for all of these facts together. */
 export interface SubjectEdit {
   readonly vectors: readonly VectorEdit[];

@@ -22,7 +22,7 @@ import {
   type StoredVector,
   without,
 } from "./contents.ts";
-import type { SubjectEdit } from "./edit.ts";
+import type { SubjectEdit, VectorReader } from "./edit.ts";
 import type { Fact } from "./fact.ts";
 import { DEFAULT_SCOPE, isFactName } from "./fact-name.ts";
 import type { FactLog, News } from "./fact-log.ts";
@@ -91,8 +91,8 @@ export class FactStore {
   });
   /** Tells this store's views from all others'. */
   readonly #identity = crypto.randomUUID();
-  /** Of the model that reads; undefined until it is known, when no vector is read. */
-  mark: string | undefined;
+  /** Undefined until it is known, when no vector is read. */
+  reader: VectorReader | undefined;
   /** Called with facts that are gone from now on, whoever erased them. */
   onGone: ((facts: readonly Fact[]) => void) | undefined;
   /** Called where texts that were learned are gone. */
@@ -153,7 +153,7 @@ export class FactStore {
       vectors: indexes.map(({ vectors }) => vectors),
       scopes,
       isThere: ({ since, until }) => since <= moment && moment < until,
-      mark: this.mark,
+      reader: this.reader,
       identity: `${this.#identity} ${moment} ${JSON.stringify(scopes)}`,
     });
   }

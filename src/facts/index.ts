@@ -10,7 +10,7 @@ export { vocabularyBytes } from "./fingerprint.ts";
 export { KNOWN, type KnownGround, knownGround } from "./known.ts";
 export { formatFacts, parseFacts } from "./fact-lines.ts";
 export { Facts, type ForgetOptions } from "./facts.ts";
-export type { LogRecord } from "./log-format.ts";
+export type { LogRecord, LogVocabulary } from "./log-format.ts";
 export type { Quota } from "./quota.ts";
 export type { Taught, TeachOptions } from "./teach.ts";
 export { type Firing, TaughtMemory } from "./taught-memory.ts";

@@ -5,7 +5,7 @@
 import { RequestError } from "../errors.ts";
 import { DEFAULT_SCOPE, isFactName } from "./fact-name.ts";
 import { encodedOf } from "./contents.ts";
-import type { TextRecord } from "./log-format.ts";
+import { MOST_OF_TEXT, type TextRecord } from "./log-format.ts";
 
 /** What a scope has learned. It only grows: where something of it goes, another takes its place. */
 export type LearnedScope = readonly TextRecord[];
@@ -20,8 +20,6 @@ export interface LearnedSize {
 export const MOST_LEARNED: number = 2 ** 19;
 /** What is left when a scope is full: it is written anew then, which should be seldom. */
 const KEPT = (3 * MOST_LEARNED) / 4;
-/** Ids of one text; of a longer one the last are kept. */
-const MOST_OF_TEXT = 2 ** 17;
 
 export interface TextToLearn {
   readonly ids: ArrayLike<number>;

@@ -47,13 +47,14 @@ const records: LogRecord[] = [
 ];
 const commits = records.map((one) => encodeCommits([encodeRecord(one)]));
 const bytes = Buffer.concat([encodeHeader(fingerprint), ...commits]);
+const vocabulary = { fingerprint, numIds: 2 ** 31 };
 const where = "memory/facts.log";
 
 /** Where the log could have ended. */
 const ends = commits.reduce((all, { length }) => [...all, all.at(-1)! + length], [HEADER_BYTES]);
 
 test("what was written is read", () => {
-  assert.deepEqual(parseLog(bytes, { where, fingerprint }), {
+  assert.deepEqual(parseLog(bytes, { where, vocabulary }), {
     records,
     end: bytes.length,
     fingerprint,
@@ -80,7 +81,7 @@ test("a changed byte is damage, which names the file, and never another fact", (
     const damaged = Uint8Array.from(bytes);
     damaged[at]! ^= 0x20;
     assert.throws(
-      () => parseLog(damaged, { where, fingerprint }),
+      () => parseLog(damaged, { where, vocabulary }),
       (error) => error instanceof FormatError && error.message.startsWith(where),
       `byte ${at}`,
     );
@@ -89,7 +90,38 @@ test("a changed byte is damage, which names the file, and never another fact", (
 
 test("facts in the ids of another vocabulary are refused", () => {
   const other = Uint8Array.from(fingerprint, (byte) => byte ^ 1);
-  assert.throws(() => parseLog(bytes, { where, fingerprint: other }), /another vocabulary/);
+  assert.throws(
+    () => parseLog(bytes, { where, vocabulary: { ...vocabulary, fingerprint: other } }),
+    /another vocabulary/,
+  );
+});
+
+test("ids that the vocabulary does not have are refused, in wordings, keys and texts", () => {
+  const [wording, , , withVectors, text] = records as [LogRecord, ...LogRecord[]];
+  const read = (record: LogRecord, numIds: number): unknown =>
+    parseLog(Buffer.concat([encodeHeader(fingerprint), encodeCommits([encodeRecord(record)])]), {
+      where,
+      vocabulary: { fingerprint, numIds },
+    });
+  for (const [record, last] of [
+    [wording, 70_000],
+    [withVectors!, 70_000],
+    [text!, 2 ** 31 - 1],
+  ] as const) {
+    read(record, last + 1);
+    const message = `memory/facts.log: change ${record.number} has the id ${last} of a vocabulary of ${last}`;
+    assert.throws(() => read(record, last), new FormatError(message));
+  }
+});
+
+test("a text that is longer than a text that is learned is refused before it is read", () => {
+  const ids = new Uint32Array(2 ** 20);
+  const text = encodeRecord({ kind: "text", number: 1, scope: "acme", ids });
+  const made = Buffer.concat([encodeHeader(fingerprint), encodeCommits([text])]);
+  assert.throws(
+    () => parseLog(made, { where }),
+    /a text that was learned has more than 131072 ids/,
+  );
 });
 
 test("a log with right sums and wrong contents is refused", () => {

@@ -36,6 +36,10 @@ const MAGIC = Uint8Array.of(0x89, 0x45, 0x4e, 0x47, 0x46, 0x43, 0x54, 0x0a);
 const VERSION = 1;
 const COMMIT_HEAD = 12;
 const RECORD_HEAD = 13;
+/** Ids of a text that is learned; of a longer one the last are kept. */
+export const MOST_OF_TEXT: number = 2 ** 17;
+/** Bytes of an id at most. */
+const ID_BYTES = 5;
 /** A commit is held in memory whole. */
 export const MAX_COMMIT_BYTES: number = 2 ** 26;
 
@@ -93,6 +97,11 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   return bytes;
 }
 
+/** The number of its change. */
+export function numberOf(record: Uint8Array): number {
+  return new DataView(record.buffer, record.byteOffset).getFloat64(5, true);
+}
+
 /** Records as commits of a bounded size; those of one call that fit into one are there together or not at all. */
 export function encodeCommits(records: readonly Uint8Array[]): Uint8Array {
   const groups: Uint8Array[][] = [];
@@ -118,6 +127,13 @@ export function encodeCommits(records: readonly Uint8Array[]): Uint8Array {
   );
 }
 
+/** Whose ids a log is written in. */
+export interface LogVocabulary {
+  readonly fingerprint: Uint8Array;
+  /** All ids are below it. */
+  readonly numIds: number;
+}
+
 export interface ParsedLog {
   readonly records: readonly LogRecord[];
   /** Where the last whole commit ends: behind it is what a writer did not live to finish. */
@@ -129,7 +145,16 @@ export interface ParsedLog {
 /** Throws `FormatError`, which begins with `where`, for what no writer of ours has left. */
 export function parseLog(
   bytes: Uint8Array,
-  { where, fingerprint }: { where: string; fingerprint?: Uint8Array | undefined },
+  {
+    where,
+    vocabulary,
+    after = 0,
+  }: {
+    where: string;
+    vocabulary?: LogVocabulary | undefined;
+    /** The number of the change before these. */
+    after?: number;
+  },
 ): ParsedLog {
   const fail = (what: string): FormatError => new FormatError(`${where}: ${what}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -139,6 +164,8 @@ export function parseLog(
     throw fail("its header does not match its checksum; the file is damaged");
   const version = view.getUint32(8, true);
   if (version !== VERSION) throw fail(`expected version ${VERSION}, got ${version}`);
+  const { fingerprint, numIds = Infinity } = vocabulary ?? {};
+  const isOther = fingerprint?.some((byte, i) => bytes[12 + i] !== byte) === true;
   const records: LogRecord[] = [];
   let at = HEADER_BYTES;
   while (at < bytes.length) {
@@ -154,21 +181,38 @@ export function parseLog(
       throw fail(`the commit at byte ${at} does not match its checksums; the file is damaged`);
     }
     for (const record of recordsIn(body, fail)) {
-      if (record.number <= (records.at(-1)?.number ?? 0))
-        throw fail(`change ${record.number} does not follow ${records.at(-1)?.number ?? 0}`);
+      if (isOther)
+        throw fail(
+          "its facts are written in the ids of another vocabulary than this model's; teach them again from an export",
+        );
+      const last = records.at(-1)?.number ?? after;
+      if (record.number <= last) throw fail(`change ${record.number} does not follow ${last}`);
+      const wrong = idFrom(numIds, record);
+      if (wrong !== undefined)
+        throw fail(`change ${record.number} has the id ${wrong} of a vocabulary of ${numIds}`);
       records.push(record);
     }
     at = end;
   }
-  if (records.length > 0 && fingerprint?.some((byte, i) => bytes[12 + i] !== byte))
-    throw fail(
-      "its facts are written in the ids of another vocabulary than this model's; teach them again from an export",
-    );
   return {
     records,
     end: at,
     fingerprint: Uint8Array.from(bytes.subarray(12, 12 + FINGERPRINT_BYTES)),
   };
+}
+
+/** An id of a record that is `least` or more. */
+function idFrom(least: number, record: LogRecord): number | undefined {
+  if (record.kind === "snapshot") return undefined;
+  const lists =
+    record.kind === "text"
+      ? [record.ids]
+      : [
+          ...record.edits.map(({ ids }) => ids),
+          ...(record.subject?.vectors ?? []).flatMap(({ keys }) => keys),
+        ];
+  for (const ids of lists) for (const id of ids) if (id >= least) return id;
+  return undefined;
 }
 
 function* recordsIn(body: Uint8Array, fail: (what: string) => FormatError): Generator<LogRecord> {
@@ -205,6 +249,8 @@ function parseText(
   const [name, numbers] = cut(content, fail);
   const scope = new TextDecoder().decode(name);
   if (!isFactName(scope)) throw fail("a text that was learned has no scope");
+  if (numbers.length > ID_BYTES * MOST_OF_TEXT)
+    throw fail(`a text that was learned has more than ${MOST_OF_TEXT} ids`);
   const ids = numbersIn(numbers, fail);
   if (ids.some((id) => id >= 2 ** 31)) throw fail("a text that was learned has an id that is none");
   return { scope, ids: Uint32Array.from(ids) };

@@ -54,8 +54,8 @@ export class StoreWhenNeeded implements AnyStore {
     return (this.#store = store);
   }
 
-  get mark(): string | undefined {
-    return this.#store?.mark;
+  get reader(): FactStore["reader"] {
+    return this.#store?.reader;
   }
 
   get snapshots(): FactStore["snapshots"] {

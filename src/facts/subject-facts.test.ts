@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { servedModel } from "../../test/models/served-model.ts";
-import { RequestError } from "../errors.ts";
+import { FormatError, RequestError } from "../errors.ts";
 import type { Model } from "../opened-model.ts";
+import type { VectorReader } from "./edit.ts";
 import { FactStore, TaughtMemory } from "./index.ts";
 import { encodeCommits, encodeHeader, encodeRecord, parseLog } from "./log-format.ts";
 
@@ -89,9 +90,9 @@ test("a cached prefix ends where the subject is taught; vectors are read again, 
   const { store } = model.taught!;
   const log = [encodeHeader(new Uint8Array(32)), encodeCommits(store.facts().map(encodeRecord))];
   const { records } = parseLog(Buffer.concat(log), { where: "log" });
-  const read = (mark: string | undefined): unknown => {
+  const read = (reader: VectorReader | undefined): unknown => {
     const again = new FactStore({ records });
-    again.mark = mark;
+    again.reader = reader;
     const { writes } = again
       .memory(plain)!
       .reader()
@@ -100,10 +101,14 @@ test("a cached prefix ends where the subject is taught; vectors are read again, 
   };
   const { writes } = taught.reader().address([{ ids, from: 0, to: ids.length }]);
   assert.deepEqual(
-    read(store.mark),
+    read(store.reader),
     writes!.map(({ vector, ...one }) => ({ ...one, vector: Array.from(vector) })),
   );
-  assert.deepEqual([read("another"), read(undefined)], [[], []]);
+  const reader = store.reader!;
+  assert.deepEqual([read({ ...reader, mark: "another" }), read(undefined)], [[], []]);
+  // A vector of another length would be added at another place; what is there is damaged.
+  for (const wrong of [{ width: reader.width - 1 }, { numLayers: 0 }])
+    assert.throws(() => read({ ...reader, ...wrong }), FormatError);
   await model.forget({ all: true });
 });
 

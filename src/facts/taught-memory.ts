@@ -16,6 +16,8 @@ import {
   type TaughtNext,
   type TokenSpan,
 } from "../memory/memory.ts";
+import { FormatError } from "../errors.ts";
+import type { VectorReader } from "./edit.ts";
 import type { Fact } from "./fact.ts";
 import type { Stored, StoredVector } from "./contents.ts";
 import type { Found, KeyIndex } from "./key-index.ts";
@@ -32,8 +34,7 @@ export interface TaughtParts {
   readonly vectors: readonly KeyIndex<StoredVector>[];
   /** Whether a fact belongs to the moment that this sees. */
   readonly isThere: (one: Stored) => boolean;
-  /** Of the model that reads. */
-  readonly mark: string | undefined;
+  readonly reader: VectorReader | undefined;
   readonly identity: string;
   readonly scopes: readonly string[];
 }
@@ -145,10 +146,12 @@ export class TaughtMemory implements Memory {
   }
 
   #vectorAt(ids: ArrayLike<number>, at: Place): Found<StoredVector> | undefined {
-    const { mark } = this.#parts;
+    const { reader } = this.#parts;
     const rank = ({ stored }: StoredVector): number =>
-      stored.subject?.mark === mark ? this.#rank(stored) : -1;
-    return longest(this.#parts.vectors, ids, { ...at, rank });
+      stored.subject?.mark === reader?.mark ? this.#rank(stored) : -1;
+    const found = longest(this.#parts.vectors, ids, { ...at, rank });
+    if (found !== undefined) checkFits(found.value, reader!);
+    return found;
   }
 
   #address(base: MemoryReader | undefined, texts: readonly TokenSpan[]): TaughtAddresses {
@@ -194,4 +197,16 @@ function longest<Value>(
 interface TaughtAddresses extends Addresses {
   /** Those of the model's own memory. */
   readonly of: Addresses;
+}
+
+/** One of another size would be added elsewhere. */
+function checkFits(
+  { stored: { fact }, edit: { layerId, vector } }: StoredVector,
+  { width, numLayers }: VectorReader,
+): void {
+  if (vector.length === width && layerId < numLayers) return;
+  throw new FormatError(
+    `fact "${fact.id}" has a vector of ${vector.length} numbers for layer ${layerId}; the model has ${numLayers} layers of ` +
+      `${width}: what was taught is damaged; forget the fact and teach it again`,
+  );
 }

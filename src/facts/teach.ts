@@ -124,7 +124,7 @@ async function vectorsFor(
   },
 ): Promise<({ subject: SubjectEdit; told: TaughtVector } | undefined)[]> {
   const found: ({ subject: SubjectEdit; told: TaughtVector } | undefined)[] = [];
-  if (writeVectors === undefined || store.mark === undefined) return found;
+  if (writeVectors === undefined || store.reader === undefined) return found;
   const asked: { index: number; edit: Edit; factIds: string[] }[] = [];
   for (const [index, { fact }] of drafts.entries()) {
     if (fact.subject === undefined) continue;
@@ -149,7 +149,7 @@ async function vectorsFor(
     const { writes, before, after, status, steps } = written[n]!;
     const vectors = writes.map((one) => ({ ...one, keys: edit.keys }));
     const told = { before, after, status, steps, layer: writes[0]!.layerId };
-    found[index] = { subject: { vectors, factIds, mark: store.mark! }, told };
+    found[index] = { subject: { vectors, factIds, mark: store.reader!.mark }, told };
   }
   return found;
 }

@@ -39,9 +39,10 @@ class SharedFile {
 }
 
 const fingerprint = new Uint8Array(32).fill(7);
+const numIds = 100_000;
 
 async function opened(file: SharedFile): Promise<FactStore> {
-  const log = new WholeFileLog(file.page(), fingerprint);
+  const log = new WholeFileLog(file.page(), { fingerprint, numIds });
   return new FactStore({ log, records: await log.read() });
 }
 
@@ -136,6 +137,9 @@ test("a damaged file, one cut short and another vocabulary's are refused", async
     await assert.rejects(opened(file), FormatError, `byte ${at}`);
   }
   file.bytes = whole;
-  const log = new WholeFileLog(file.page(), new Uint8Array(32).fill(8));
+  const log = new WholeFileLog(file.page(), {
+    fingerprint: new Uint8Array(32).fill(8),
+    numIds,
+  });
   await assert.rejects(log.read(), /another vocabulary/);
 });

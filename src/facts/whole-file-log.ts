@@ -5,7 +5,13 @@
 import { joinedBytes, sameBytes } from "../bytes/index.ts";
 import { FormatError, StoreError } from "../errors.ts";
 import { type FactLog, type News, SupersededError } from "./fact-log.ts";
-import { encodeCommits, encodeHeader, type LogRecord, parseLog } from "./log-format.ts";
+import {
+  encodeCommits,
+  encodeHeader,
+  type LogRecord,
+  type LogVocabulary,
+  parseLog,
+} from "./log-format.ts";
 
 /** Where the log is. */
 export interface LogFile {
@@ -28,15 +34,15 @@ const MAX_BYTES = 2 ** 26;
 export class WholeFileLog implements FactLog {
   readonly name: string;
   readonly #file: LogFile;
-  readonly #fingerprint: Uint8Array;
+  readonly #vocabulary: LogVocabulary;
   /** As it was read or written last. */
   #content: Uint8Array | undefined;
 
-  /** `fingerprint`: of the vocabulary whose ids the facts are written in. Reads nothing yet. */
-  constructor(file: LogFile, fingerprint: Uint8Array) {
+  /** `vocabulary`: whose ids the facts are written in. Reads nothing yet. */
+  constructor(file: LogFile, vocabulary: LogVocabulary) {
     this.name = file.name;
     this.#file = file;
-    this.#fingerprint = fingerprint;
+    this.#vocabulary = vocabulary;
   }
 
   /** All records; none where there is no log. Throws `FormatError` for a damaged one, or another vocabulary's. */
@@ -59,13 +65,13 @@ export class WholeFileLog implements FactLog {
 
   append(records: readonly Uint8Array[]): Promise<void> {
     return this.#write(() => {
-      const before = this.#content ?? encodeHeader(this.#fingerprint);
+      const before = this.#content ?? encodeHeader(this.#vocabulary.fingerprint);
       return [before, encodeCommits(records)];
     });
   }
 
   replace(records: readonly Uint8Array[]): Promise<void> {
-    return this.#write(() => [encodeHeader(this.#fingerprint), encodeCommits(records)]);
+    return this.#write(() => [encodeHeader(this.#vocabulary.fingerprint), encodeCommits(records)]);
   }
 
   watch(onNews: () => Promise<void>): void {
@@ -109,7 +115,7 @@ export class WholeFileLog implements FactLog {
 
   #recordsIn(content: Uint8Array | undefined): readonly LogRecord[] {
     if (content === undefined) return [];
-    const parsed = parseLog(content, { where: this.name, fingerprint: this.#fingerprint });
+    const parsed = parseLog(content, { where: this.name, vocabulary: this.#vocabulary });
     // Its writers leave nothing unfinished.
     if (parsed.end !== content.length)
       throw new FormatError(`${this.name}: its end is missing; the file is damaged`);

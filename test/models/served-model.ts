@@ -91,7 +91,8 @@ export async function servedModel({
           layerId: language.config.numLayers,
         });
   const learned = new LearnedCounts();
-  if (store !== undefined) store.mark = markOf(language);
+  const { hiddenSize: width, numLayers } = language.config;
+  if (store !== undefined) store.reader = { mark: markOf(language), width, numLayers };
   return new Model("models/served", {
     tokenizer,
     language: { ...language, memory: composed([language.memory, counts]) },

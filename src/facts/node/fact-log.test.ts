@@ -18,6 +18,7 @@ import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { Fact } from "../fact.ts";
 import type { FactToAdd } from "../contents.ts";
 import { FactStore } from "../fact-store.ts";
+import type { LogVocabulary } from "../log-format.ts";
 import { FactLogFile } from "./fact-log.ts";
 import { memoryPlace } from "./memory-place.ts";
 
@@ -30,10 +31,11 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-const fingerprint = (): Uint8Array => new Uint8Array(32).fill(7);
+const fingerprint = new Uint8Array(32).fill(7);
+const vocabulary = (): LogVocabulary => ({ fingerprint, numIds: 2 ** 20 });
 
 async function openStore(folder: string): Promise<FactStore> {
-  const log = new FactLogFile(join(folder, "memory"), { fingerprint });
+  const log = new FactLogFile(join(folder, "memory"), { vocabulary });
   return new FactStore({ log, records: await log.read() });
 }
 
@@ -85,7 +87,7 @@ test("a process that is killed while it writes loses nothing that it acknowledge
       const { FactLogFile } = await import(${at("fact-log.ts")});
       const { FactStore } = await import(${at("../fact-store.ts")});
       const { writeSync } = await import("node:fs");
-      const log = new FactLogFile(${JSON.stringify(join(folder, "memory"))}, { fingerprint: () => new Uint8Array(32).fill(7) });
+      const log = new FactLogFile(${JSON.stringify(join(folder, "memory"))}, { vocabulary: () => ({ fingerprint: new Uint8Array(32).fill(7), numIds: 2 ** 20 }) });
       const store = new FactStore({ log, records: await log.read() });
       const createdAt = "2026-11-28T12:00:00.000Z";
       let count = 0;
@@ -197,7 +199,7 @@ test("who reads after a fact has expired writes nothing; the next change takes i
     let now = Date.parse("2026-11-28T12:00:00.000Z");
     const path = join(folder, "memory", "facts.log");
     const open = async (): Promise<FactStore> => {
-      const log = new FactLogFile(join(folder, "memory"), { fingerprint });
+      const log = new FactLogFile(join(folder, "memory"), { vocabulary });
       return new FactStore({ log, records: await log.read(), now: () => now });
     };
     const expiring = (n: number): FactToAdd => {

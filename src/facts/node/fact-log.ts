@@ -15,6 +15,7 @@ import {
   encodeHeader,
   HEADER_BYTES,
   type LogRecord,
+  type LogVocabulary,
   parseLog,
 } from "../log-format.ts";
 
@@ -28,7 +29,7 @@ const MAX_BYTES = 2 ** 30;
 export class FactLogFile implements FactLog {
   readonly name: string;
   readonly #directory: string;
-  readonly #vocabulary: (() => Uint8Array) | undefined;
+  readonly #vocabulary: (() => LogVocabulary) | undefined;
   /** Of the log that was read. */
   #fingerprint: Uint8Array | undefined;
   /** How the log was when it was read. */
@@ -40,13 +41,13 @@ export class FactLogFile implements FactLog {
   #broken: unknown;
 
   /**
-   * Opens nothing. `fingerprint` is asked for where a log exists or begins; without it any vocabulary's is read, and none
+   * Opens nothing. `vocabulary` is asked for where a log exists or begins; without it any vocabulary's is read, and none
    * can begin.
    */
-  constructor(directory: string, { fingerprint }: { fingerprint?: () => Uint8Array } = {}) {
+  constructor(directory: string, { vocabulary }: { vocabulary?: () => LogVocabulary } = {}) {
     this.name = join(directory, LOG_NAME);
     this.#directory = directory;
-    this.#vocabulary = fingerprint;
+    this.#vocabulary = vocabulary;
   }
 
   /** All records; none where there is no log. Throws `FormatError` for a damaged one, or another vocabulary's. */
@@ -57,7 +58,7 @@ export class FactLogFile implements FactLog {
     if (bytes === undefined) return [];
     const { records, end, fingerprint } = parseLog(bytes.content, {
       where: this.name,
-      fingerprint: this.#vocabulary?.(),
+      vocabulary: this.#vocabulary?.(),
     });
     this.#end = end;
     this.#fingerprint = fingerprint;
@@ -168,7 +169,7 @@ export class FactLogFile implements FactLog {
   }
 
   #header(): Uint8Array {
-    const fingerprint = this.#vocabulary?.() ?? this.#fingerprint;
+    const fingerprint = this.#vocabulary?.().fingerprint ?? this.#fingerprint;
     if (fingerprint !== undefined) return encodeHeader(fingerprint);
     throw new InvalidConfigError(`${this.name}: nothing was taught here yet`);
   }

@@ -68,7 +68,9 @@ for (const [kind, start] of [
     });
     const address = (of = name) => streamAddress(`redis://${node.host}:${node.port}/${of}`);
     const another = async (of = fingerprint): Promise<FactStore> => {
-      const log = new FactStream(address(), { fingerprint: of });
+      const log = new FactStream(address(), {
+        vocabulary: () => ({ fingerprint: of(), numIds: 2 ** 20 }),
+      });
       const store = new FactStore({ log, records: await log.read() });
       open.push(store);
       return store;
@@ -163,6 +165,27 @@ for (const [kind, start] of [
       await assert.rejects(another(), FormatError);
       await assert.rejects(a.add([factOf(2)]), FormatError);
       assert.deepEqual(idsOf(a), ["f1"]);
+    });
+
+    test("an entry that was there before is refused: what was replaced does not come back", async () => {
+      const a = await fresh();
+      await a.add([factOf(1)]);
+      await a.add([{ ...factOf(1), fact: { ...factOf(1).fact, completion: " other" } }]);
+      if (kind === "a cluster") return;
+      const head = `engram:{${name}}:facts`;
+      const generation = await ask(node.port, ["HGET", head, "generation"]);
+      const again = `
+        local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+        return redis.call('XADD', KEYS[1], '*', 'commit', first[1][2][2])`;
+      await ask(node.port, ["EVAL", again, "1", `${head}:${generation}`]);
+      const isNamed = (error: unknown): boolean =>
+        error instanceof FormatError && /change 1 does not follow 2/.test(error.message);
+      await assert.rejects(another(), isNamed);
+      await assert.rejects(a.add([factOf(2)]), isNamed);
+      assert.deepEqual(
+        a.facts().map(({ fact }) => fact.completion),
+        [" other"],
+      );
     });
 
     test("a fact taught at one server is answered at another; where nobody answers, reads stay as they were", async () => {

@@ -13,7 +13,15 @@
  */
 import { FormatError, StoreError } from "../../errors.ts";
 import { type FactLog, type News, SupersededError } from "../fact-log.ts";
-import { encodeCommits, encodeHeader, type LogRecord, parseLog } from "../log-format.ts";
+import {
+  encodeCommits,
+  encodeHeader,
+  FINGERPRINT_BYTES,
+  type LogRecord,
+  type LogVocabulary,
+  numberOf,
+  parseLog,
+} from "../log-format.ts";
 import { connectStream, type StreamAddress, type StreamClient } from "./stream-client.ts";
 
 const VERSION = "1";
@@ -64,12 +72,14 @@ interface Seen {
   readonly generation: string;
   /** Of the last entry. */
   readonly id: string;
+  /** Of the last change. */
+  readonly number: number;
 }
 
 export class FactStream implements FactLog {
   readonly name: string;
   readonly #address: StreamAddress;
-  readonly #fingerprint: (() => Uint8Array) | undefined;
+  readonly #vocabulary: (() => LogVocabulary) | undefined;
   readonly #keys: { readonly head: string; readonly bell: string };
   #client: Promise<StreamClient> | undefined;
   #listener: StreamClient | undefined;
@@ -78,10 +88,10 @@ export class FactStream implements FactLog {
   #isClosed = false;
   #listening: Promise<void> | undefined;
 
-  /** Opens nothing. Without `fingerprint` any vocabulary's facts are read, and none can begin. */
-  constructor(address: StreamAddress, { fingerprint }: { fingerprint?: () => Uint8Array } = {}) {
+  /** Opens nothing. Without `vocabulary` any vocabulary's facts are read, and none can begin. */
+  constructor(address: StreamAddress, { vocabulary }: { vocabulary?: () => LogVocabulary } = {}) {
     this.#address = address;
-    this.#fingerprint = fingerprint;
+    this.#vocabulary = vocabulary;
     const { host, port, name } = address;
     this.name = `the memory "${name}" at ${host}:${port}`;
     const head = `engram:{${name}}:facts`;
@@ -109,8 +119,13 @@ export class FactStream implements FactLog {
         // What was replaced meanwhile was not read whole.
         if (isNew && (await this.#generation(client)) !== generation) continue;
         // Damage is never passed by: nothing is written behind it.
-        const records = this.#recordsIn(found.map(({ commit }) => commit));
-        this.#seen = { generation, id: found.at(-1)?.id ?? from };
+        const after = isNew ? 0 : this.#seen!.number;
+        const records = this.#recordsIn(
+          found.map(({ commit }) => commit),
+          after,
+        );
+        const number = records.at(-1)?.number ?? after;
+        this.#seen = { generation, id: found.at(-1)?.id ?? from, number };
         return records.length === 0 && !isNew ? undefined : { records, isAll: isNew };
       }
     });
@@ -128,7 +143,7 @@ export class FactStream implements FactLog {
       const words = [seen.generation, seen.id, ...entriesOf(records)];
       const id = await client.eval(APPEND, keys, words);
       if (id === undefined) throw new SupersededError(this.name);
-      this.#seen = { ...seen, id };
+      this.#seen = { ...seen, id, number: lastNumber(records, seen.number) };
     });
   }
 
@@ -141,7 +156,7 @@ export class FactStream implements FactLog {
       const words = [seen.generation, seen.id, generation, ...entriesOf(records)];
       const id = await client.eval(REPLACE, keys, words);
       if (id === undefined) throw new SupersededError(this.name);
-      this.#seen = { generation, id };
+      this.#seen = { generation, id, number: lastNumber(records, 0) };
     });
   }
 
@@ -199,14 +214,14 @@ export class FactStream implements FactLog {
 
   async #create(client: StreamClient): Promise<Seen> {
     const { head, bell } = this.#keys;
-    const fingerprint = this.#fingerprint?.();
+    const fingerprint = this.#vocabulary?.().fingerprint;
     if (fingerprint === undefined)
       throw new StoreError(`${this.name}: nothing was taught here yet`);
     const generation = crypto.randomUUID();
     const vocabulary = Buffer.from(fingerprint).toString("hex");
     const made = await client.eval(BEGIN, [head, bell], [VERSION, vocabulary, generation]);
     if (made === undefined) throw new SupersededError(this.name);
-    return { generation, id: START };
+    return { generation, id: START, number: 0 };
   }
 
   async #generation(client: StreamClient): Promise<string | undefined> {
@@ -217,7 +232,7 @@ export class FactStream implements FactLog {
       throw new FormatError(
         `${this.name}: expected a memory of version ${VERSION}, got ${JSON.stringify(fields).slice(0, 120)}`,
       );
-    const fingerprint = this.#fingerprint?.();
+    const fingerprint = this.#vocabulary?.().fingerprint;
     if (fingerprint !== undefined && Buffer.from(fingerprint).toString("hex") !== vocabulary)
       throw new FormatError(
         `${this.name}: its facts are written in the ids of another vocabulary than this model's; give this model a name ` +
@@ -246,10 +261,14 @@ export class FactStream implements FactLog {
   }
 
   /** Whatever is in a stream, anybody may have put there. */
-  #recordsIn(commits: readonly Uint8Array[]): LogRecord[] {
+  #recordsIn(commits: readonly Uint8Array[], after: number): LogRecord[] {
+    const vocabulary = this.#vocabulary?.();
+    const header = encodeHeader(vocabulary?.fingerprint ?? new Uint8Array(FINGERPRINT_BYTES));
+    let last = after;
     return commits.flatMap((commit) => {
-      const bytes = Buffer.concat([encodeHeader(new Uint8Array(32)), commit]);
-      const { records, end } = parseLog(bytes, { where: this.name });
+      const bytes = Buffer.concat([header, commit]);
+      const { records, end } = parseLog(bytes, { where: this.name, vocabulary, after: last });
+      last = records.at(-1)?.number ?? last;
       if (end === bytes.length) return records;
       throw new FormatError(`${this.name}: an entry of its stream is not whole`);
     });
@@ -287,6 +306,11 @@ function entriesOf(records: readonly Uint8Array[]): Uint8Array[] {
     groups.at(-1)!.push(record);
   }
   return groups.map(encodeCommits);
+}
+
+function lastNumber(records: readonly Uint8Array[], before: number): number {
+  const last = records.at(-1);
+  return last === undefined ? before : numberOf(last);
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -1,5 +1,6 @@
 /** Which log has what a model is taught: a file beside it, one in a directory of its own, or a memory that servers share. */
 import { InvalidConfigError } from "../../errors.ts";
+import type { LogVocabulary } from "../log-format.ts";
 import { FactLogFile } from "./fact-log.ts";
 import { FactStream } from "./fact-stream.ts";
 import { memoryPlace } from "./memory-place.ts";
@@ -12,16 +13,16 @@ export interface MemoryPlace {
   readonly memoryUrl?: string | undefined;
 }
 
-/** `model` is a path. Without `fingerprint`, any vocabulary's facts are read. Opens nothing yet. */
+/** `model` is a path. Without `vocabulary`, any vocabulary's facts are read. Opens nothing yet. */
 export async function openFactLog(
   model: string,
   {
     memoryDir,
     memoryUrl,
-    fingerprint,
-  }: MemoryPlace & { readonly fingerprint?: (() => Uint8Array) | undefined },
+    vocabulary,
+  }: MemoryPlace & { readonly vocabulary?: (() => LogVocabulary) | undefined },
 ): Promise<FactLogFile | FactStream> {
-  const options = fingerprint && { fingerprint };
+  const options = vocabulary && { vocabulary };
   if (memoryUrl === undefined)
     return new FactLogFile(memoryDir ?? (await memoryPlace(model)), options);
   if (memoryDir !== undefined)
