@@ -12,6 +12,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "disposal-stack.ts": [],
   "errors.ts": [],
   "foreign-file.ts": [],
+  "json-names.ts": [],
   "next-turn.ts": [],
   "schema-words.ts": [],
   numerics: [],
@@ -346,6 +347,7 @@ export const openToAll: readonly string[] = [
   "disposal-stack.ts",
   "errors.ts",
   "foreign-file.ts",
+  "json-names.ts",
   "next-turn.ts",
   "schema-words.ts",
 ];

@@ -25,7 +25,7 @@
  * 8, and puts wide elements first, so that every tensor can be viewed in place.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
-import { checkJsonNames } from "./json-names.ts";
+import { checkJsonNames } from "../json-names.ts";
 
 /** Bytes of one element, by the name the format gives the type. */
 export const elementBytes = {

@@ -4,7 +4,7 @@
  */
 import { FormatError } from "../errors.ts";
 import { refuseForeign } from "../foreign-file.ts";
-import { checkJsonNames } from "./json-names.ts";
+import { checkJsonNames } from "../json-names.ts";
 import { checkBytes, type ExpectedFile } from "./sums.ts";
 
 /** The largest vocabularies in use take some 35 MB. */

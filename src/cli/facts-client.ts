@@ -2,8 +2,10 @@
  * What a running server was taught: the requests of `engram teach` and its kin with `--url`. The key comes from the
  * environment (ENGRAM_API_KEY): other users of a machine can see command lines. Knows paths and answers; no model.
  */
+import * as z from "zod";
 import { InvalidConfigError, StoreError } from "../errors.ts";
 import type { Fact, FactRequest, LearnedSize } from "../facts/index.ts";
+import { plainWords, sentenceOf } from "../schema-words.ts";
 import type { CommandContext, CommandOption } from "./command.ts";
 
 export const urlOption: CommandOption = {
@@ -35,8 +37,44 @@ export interface ForgottenNames {
 
 /** An answer is held whole. */
 const maxAnswer = 2 ** 26;
+
+/** Facts of all answers together: more than a memory of such servers holds. */
+const maxFacts = 2 ** 22;
 /** Facts of one answer. */
 const pageSize = 1000;
+
+/** What is read of answers. Who answers need not be such a server. */
+const number = z.number();
+const amounts = z.array(z.looseObject({ scope: z.string(), texts: number, tokens: number }));
+const fact = z.looseObject({
+  id: z.string(),
+  scope: z.string(),
+  prompt: z.string(),
+  completion: z.string(),
+  source: z.string().optional(),
+});
+const answers = {
+  teach: z.looseObject({
+    facts: z.array(
+      fact.extend({
+        chance_before: number,
+        chance_after: number,
+        milliseconds: number,
+        keys: number,
+        shortest_key: number,
+        longest_key: number,
+        prompt_bits: number,
+      }),
+    ),
+  }),
+  facts: z.looseObject({ facts: z.array(fact), learned: amounts, has_more: z.boolean() }),
+  forget: z.looseObject({ forgotten: z.array(z.string()), learned: amounts }),
+  snapshots: z.looseObject({
+    snapshots: z.array(z.looseObject({ name: z.string(), facts: number })),
+  }),
+  rollback: z.looseObject({ facts: number, learned: amounts }),
+};
+const refusal = z.looseObject({ error: z.looseObject({ message: z.string() }) });
 
 export class FactsClient {
   readonly url: string;
@@ -52,7 +90,8 @@ export class FactsClient {
   }
 
   async teach(facts: readonly FactRequest[]): Promise<readonly ServerTaught[]> {
-    return (await this.#ask<{ facts: ServerTaught[] }>("POST", "/engram/facts", { facts })).facts;
+    const answer = await this.#ask(answers.teach, ["POST", "/engram/facts"], { facts });
+    return answer.facts as unknown as ServerTaught[];
   }
 
   async facts(
@@ -60,17 +99,19 @@ export class FactsClient {
   ): Promise<{ facts: Fact[]; learned: LearnedSize[] }> {
     const facts: Fact[] = [];
     const learned: LearnedSize[] = [];
+    const seen = new Set<string>();
     for (const scope of scopes ?? [undefined])
       for (let after: string | undefined; ;) {
         const query = queryOf({ scope, after, limit: String(pageSize) });
-        const page = await this.#ask<{ facts: Fact[]; learned: LearnedSize[]; has_more: boolean }>(
-          "GET",
-          `/engram/facts?${query}`,
-        );
-        facts.push(...page.facts);
+        const page = await this.#ask(answers.facts, ["GET", `/engram/facts?${query}`]);
+        facts.push(...(page.facts as unknown as Fact[]));
         if (after === undefined) learned.push(...page.learned);
         after = page.facts.at(-1)?.id;
         if (!page.has_more || after === undefined) break;
+        const place = JSON.stringify([scope, after]);
+        if (seen.has(place) || facts.length > maxFacts)
+          throw new StoreError(`${this.url} answers with facts without end`);
+        seen.add(place);
       }
     return { facts, learned };
   }
@@ -81,11 +122,8 @@ export class FactsClient {
   }): Promise<ForgottenNames> {
     const isAll = which.id === undefined && which.scope === undefined;
     const query = queryOf({ ...which, all: isAll ? "true" : undefined });
-    const { forgotten, learned } = await this.#ask<{
-      forgotten: string[];
-      learned: LearnedSize[];
-    }>("DELETE", `/engram/facts?${query}`);
-    return { facts: forgotten, learned };
+    const gone = await this.#ask(answers.forget, ["DELETE", `/engram/facts?${query}`]);
+    return { facts: gone.forgotten, learned: gone.learned };
   }
 
   async snapshot(name: string): Promise<readonly ServerSnapshot[]> {
@@ -98,7 +136,8 @@ export class FactsClient {
 
   /** Returns how many facts there are now, and what scopes have learned. */
   rollback(name: string): Promise<{ facts: number; learned: readonly LearnedSize[] }> {
-    return this.#ask("POST", `/engram/snapshots/${encodeURIComponent(name)}/rollback`, {});
+    const path = `/engram/snapshots/${encodeURIComponent(name)}/rollback`;
+    return this.#ask(answers.rollback, ["POST", path], {});
   }
 
   async #snapshots(
@@ -106,10 +145,14 @@ export class FactsClient {
     path: string,
     body?: object,
   ): Promise<readonly ServerSnapshot[]> {
-    return (await this.#ask<{ snapshots: ServerSnapshot[] }>(method, path, body)).snapshots;
+    return (await this.#ask(answers.snapshots, [method, path], body)).snapshots;
   }
 
-  async #ask<Answer>(method: string, path: string, body?: object): Promise<Answer> {
+  async #ask<Answer>(
+    schema: z.ZodType<Answer>,
+    [method, path]: readonly [string, string],
+    body?: object,
+  ): Promise<Answer> {
     const { env, signal } = this.#context;
     const key = env["ENGRAM_API_KEY"];
     const response = await fetch(`${this.url}${path}`, {
@@ -129,14 +172,21 @@ export class FactsClient {
       });
     });
     const text = await textOf(response, this.url);
-    let json: { readonly error?: { readonly message?: string } };
+    let json: unknown;
     try {
-      json = JSON.parse(text) as typeof json;
+      json = JSON.parse(text);
     } catch {
       throw new StoreError(`${this.url} answered with status ${response.status} and no JSON`);
     }
-    if (response.ok) return json as Answer;
-    const message = String(json.error?.message ?? `status ${response.status}`).slice(0, 1000);
+    if (response.ok) {
+      const answer = z.safeParse(schema, json, { error: plainWords });
+      if (answer.success) return answer.data;
+      throw new StoreError(
+        `${this.url} answers as no engram serve does: ${sentenceOf(answer.error).slice(0, 200)}`,
+      );
+    }
+    const refused = refusal.safeParse(json).data?.error.message ?? `status ${response.status}`;
+    const message = refused.slice(0, 1000);
     if (response.status >= 500) throw new StoreError(`${this.url}: ${message}`);
     throw new InvalidConfigError(`${this.url}: ${message}`);
   }

@@ -3,6 +3,7 @@
  * CounterFact. Knows texts; no files, no model.
  */
 import { FormatError } from "../errors.ts";
+import { checkJsonNames } from "../json-names.ts";
 import { checkFactRequest, type Fact, type FactRequest } from "./fact.ts";
 
 /** Throws `FormatError` or `RequestError`, with the line's number. */
@@ -23,11 +24,14 @@ export function formatFacts(facts: readonly Fact[]): string {
 }
 
 function parsed(text: string, where: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw new FormatError(`${where} is not JSON: ${(cause as Error).message}`, { cause });
   }
+  checkJsonNames(text, where);
+  return value;
 }
 
 interface CounterFact {

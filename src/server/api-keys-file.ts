@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import { isFactName } from "../facts/index.ts";
+import { checkJsonNames } from "../json-names.ts";
 import { sentenceOf } from "../schema-words.ts";
 import { type ApiKeys, digestOf, type Principal } from "./api-keys.ts";
 
@@ -49,6 +50,7 @@ export async function parseApiKeys(text: string, where: string): Promise<ApiKeys
     // The parser's message would show a part of the file.
     throw new FormatError(`${where} is not JSON`);
   }
+  checkJsonNames(text, where);
   const parsed = fileSchema.safeParse(json);
   if (!parsed.success) throw new InvalidConfigError(`${where}: ${sentenceOf(parsed.error)}`);
   const keys = new Map<string, Principal>();

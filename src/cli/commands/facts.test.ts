@@ -1,5 +1,7 @@
 /** `engram teach` and its kin on the model that ships: what is said, kept, listed, moved and erased. */
 import assert from "node:assert/strict";
+import { createServer as createHttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -259,3 +261,55 @@ test(
     assert.ok(away.code !== 0 && away.err.includes("no memory answers"), away.err);
   },
 );
+
+test("a server that is none of ours gets a plain error, whatever it answers, and none is asked for ever", async () => {
+  const fact = { id: "a", scope: "default", prompt: "p", completion: "c" };
+  let answer: unknown;
+  const server = createHttpServer((_, response) => response.end(JSON.stringify(answer)));
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    for (const [given, words] of [
+      [null, ["facts", model]],
+      [[], ["teach", model, "a sentence of some words"]],
+      [{ facts: [fact] }, ["teach", model, "a sentence of some words"]],
+      [{ facts: 3, learned: [], has_more: false }, ["facts", model]],
+      [{ facts: [null], learned: [], has_more: false }, ["facts", model]],
+      [{ facts: [fact], learned: [{}], has_more: false }, ["facts", model]],
+      [{ forgotten: [{}], learned: [] }, ["forget", model, "--all"]],
+      [{ snapshots: "all" }, ["snapshot", model, "one"]],
+      [{ facts: [] }, ["rollback", model, "one"]],
+      // The same page again and again.
+      [{ facts: [fact], learned: [], has_more: true }, ["facts", model]],
+    ] as const) {
+      answer = given;
+      const { code, err } = await engram(...words, "--url", url);
+      assert.equal(code, 1, err);
+      assert.match(
+        err,
+        /^engram: http:\/\/127.0.0.1:\d+ answers (?:as no engram serve does: |with facts without end)/m,
+      );
+    }
+  } finally {
+    server.close();
+  }
+});
+
+test("a file of facts is text without doubt: UTF-8, and no name twice", async () => {
+  const file = join(scratch, "doubt.jsonl");
+  const line = '{"prompt":"a text that is long enough","completion":"x"}';
+  for (const [bytes, message] of [
+    [Buffer.from(line.replace('"x"', '"caf\xe9"'), "latin1"), /doubt\.jsonl is not UTF-8/],
+    [
+      `${line}\n${line.replace("{", '{"prompt":"another text",')}`,
+      /line 2: the name "prompt" occurs twice/,
+    ],
+    [`${"[".repeat(1e5)}${"]".repeat(1e5)}`, /nested deeper/],
+    [`${line.replace('"x"', "[".repeat(1e5) + "]".repeat(1e5))}`, /line 1: nested deeper/],
+  ] as const) {
+    await writeFile(file, bytes);
+    const { code, err } = await engram("teach", model, "--file", file);
+    assert.equal(code, 2, err);
+    assert.match(err, message);
+  }
+});

@@ -2,8 +2,8 @@
  * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is stopped. The first signal
  * lets running requests finish; the second does not wait.
  */
+import { readTextFile } from "../../checkpoint/node/index.ts";
 import { DisposalStack } from "../../disposal-stack.ts";
-import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
 import { nameOfCachedPath } from "../../hub/node/index.ts";
@@ -154,7 +154,7 @@ export const serveCommand: Command = defineCommand({
     context,
   ) {
     const { isJson, print, progress } = context;
-    const apiKeys = keysFile && (await parseApiKeys(await readFile(keysFile, "utf8"), keysFile));
+    const apiKeys = keysFile && (await parseApiKeys(await readTextFile(keysFile), keysFile));
     const access = {
       isLoopback: isLoopbackName(host),
       ...(apiKeys && { apiKeys }),

@@ -1,6 +1,6 @@
 /** `engram teach`: facts that a model knows from now on. */
-import { readFile } from "node:fs/promises";
 import * as z from "zod";
+import { readTextFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { type FactRequest, parseFacts, type Taught } from "../../facts/index.ts";
 import { loadModel } from "../../load-model.ts";
@@ -138,7 +138,7 @@ async function requestsOf(input: TeachInput): Promise<FactRequest[]> {
     ];
   if (id !== undefined || subject !== undefined)
     throw new InvalidConfigError("--id and --subject are for one fact; a --file has its own");
-  return parseFacts(await readFile(file, "utf8"), file).map((one) => ({ ...one, ...more }));
+  return parseFacts(await readTextFile(file), file).map((one) => ({ ...one, ...more }));
 }
 
 function lineOf({

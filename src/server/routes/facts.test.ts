@@ -319,4 +319,9 @@ test("a file of keys that could not be meant is refused, without its keys in the
       return !error.message.includes("key-of");
     });
   await assert.rejects(parseApiKeys("{key-of", "keys.json"), { message: "keys.json is not JSON" });
+  const twice = JSON.stringify({ keys: [a] }).replace('"scopes":{', '"scopes":{"acme":"read",');
+  await assert.rejects(
+    parseApiKeys(twice, "keys.json"),
+    /keys\.json: the name "acme" occurs twice/,
+  );
 });

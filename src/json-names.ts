@@ -3,7 +3,7 @@
  * two readers of one file could see two different things; and nesting without end, on which whoever prints or walks
  * the value would run out of stack. Assumes that the text has already parsed; knows nothing of what it means.
  */
-import { FormatError } from "../errors.ts";
+import { FormatError } from "./errors.ts";
 
 /** Settings and headers nest four or five deep. */
 const MAX_DEPTH = 64;
