@@ -20,6 +20,7 @@ import {
   BlendedCounts,
   buildCountedTable,
   CountedMemory,
+  evidenceWidth,
   sortByContext,
   tableInRam,
   type TokenSpan,
@@ -193,6 +194,16 @@ test("a stranger's pack whose sum is right is read within bounds, or refused", a
     await writePack(at("wrong.pack"), { info: { ...info, ...wrong }, counts, documents });
     await assert.rejects(PackFile.open(at("wrong.pack")), FormatError, JSON.stringify(wrong));
   }
+  const reader = {
+    hidden: new Float32Array(8 * order),
+    evidence: new Float32Array(order * evidenceWidth(order)),
+    bias: new Float32Array(order).fill(Infinity),
+  };
+  const brought = { ...info, reader: { model: "0badcafe", hiddenSize: 8 } };
+  const none = new Uint32Array(0);
+  await writePack(at("wrong.pack"), { info: brought, counts, reader, documents: none });
+  await using infinite = await PackFile.open(at("wrong.pack"));
+  await assert.rejects(infinite.read(), /wrong\.pack: "memory_mixture.bias" has numbers/);
   for (const documents of [Uint32Array.of(1, 1, 2), Uint32Array.of(1, 2, 0, 1, 1, 0)]) {
     await writePack(at("wrong.pack"), { info, counts, documents });
     await using wrong = await PackFile.open(at("wrong.pack"));

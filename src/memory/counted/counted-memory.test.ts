@@ -242,6 +242,19 @@ test("buckets that hold no rows are refused, whatever their bytes are", () => {
   );
 });
 
+test("a row that says more different ids than it has counted is refused", () => {
+  const table = buildCountedTable(sortByContext(corpus, { order: 4, vocabSize }), { vocabSize });
+  const bytes = table.bytes.slice();
+  // Behind the depth, an id of two bytes, the size, and how many are listed: the total, and how many are not listed.
+  const id = table.offsets.findIndex((at, i) => i < vocabSize && (bytes[at]! & 128) === 0);
+  const row = table.offsets[id]!;
+  assert.equal(bytes[row], 1);
+  bytes[row + 6] = bytes[row + 5]!;
+  const reader = new CountedMemory(tableInRam({ ...table, bytes }), { layerId }).reader();
+  const address = reader.address([{ ids: [id], from: 0, to: 1 }]);
+  assert.throws(() => reader.lookUp(address, new Map()), FormatError);
+});
+
 test("a row lies where docs/format.md says, with the bytes of its example", async () => {
   const format = await readFile(new URL("../../../docs/format.md", import.meta.url), "utf8");
   const [, example] = /behind "5 7" came 9 twice and 4 once: `([0-9a-f ]+)`/.exec(format)!;

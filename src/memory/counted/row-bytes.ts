@@ -194,7 +194,7 @@ export class RowScanner {
     this.#need(this.#idBytes);
     this.#at += this.#idBytes;
     head.largest = this.#varint();
-    if (head.largest < 1 || head.largest > head.total)
+    if (head.largest < 1 || head.largest > head.total || head.distinct > head.total)
       throw damaged("a row whose counts exceed their sum");
   }
 

@@ -220,8 +220,13 @@ export class PackFile {
       if (!(cause instanceof FormatError)) throw cause;
       throw new FormatError(`${this.path}: ${cause.message}`, { cause });
     }
-    const numbers = (of: keyof ReaderWeights): Float32Array =>
-      new Float32Array(small.get(readerNames[of])!.buffer);
+    const numbers = (of: keyof ReaderWeights): Float32Array => {
+      const found = new Float32Array(small.get(readerNames[of])!.buffer);
+      if (found.every(Number.isFinite)) return found;
+      throw new FormatError(
+        `${this.path}: "${readerNames[of]}" has numbers that are none; train the reader again`,
+      );
+    };
     return {
       id: digest.toString("hex"),
       table: { ...directory, buckets },
