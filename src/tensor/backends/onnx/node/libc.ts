@@ -12,6 +12,8 @@ export interface Libc {
     offset: number,
   ) => bigint | null;
   readonly munmap: (address: bigint, length: number) => number;
+  /** The process's own environment. In a worker thread, `process.env` is a copy of it. */
+  readonly setenv: (name: string, value: string, overwrite: number) => number;
 }
 
 /** The handle must stay reachable: if it is collected, the library is unloaded while its functions are in use. */
@@ -38,6 +40,7 @@ function open(): NonNullable<typeof found> {
       madvise: handle.func("madvise", "int", madvise) as Libc["madvise"],
       mmap: handle.func("mmap", "void *", mmap) as Libc["mmap"],
       munmap: handle.func("munmap", "int", ["void *", "size_t"]) as Libc["munmap"],
+      setenv: handle.func("setenv", "int", ["str", "str", "int"]) as Libc["setenv"],
     },
   };
 }

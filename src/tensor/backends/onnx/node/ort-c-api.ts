@@ -16,6 +16,7 @@ import { nativeLibrary } from "./engine-files.ts";
 import { koffi } from "./ffi.ts";
 import { dropPages } from "./mapped-file.ts";
 import { type Address, Pinned } from "./pinned.ts";
+import { keepToItself } from "./reports.ts";
 
 /** The only release whose function table was checked against this file. */
 const SUPPORTED = "1.30";
@@ -28,6 +29,7 @@ const API_VERSION = 30;
  */
 const members = {
   GetErrorMessage: [2, "P"],
+  DisableTelemetryEvents: [6, "P"],
   Run: [9, "PPPPZPZP"],
   CreateSessionOptions: [10, "P"],
   DisableMemPattern: [17, "P"],
@@ -91,6 +93,7 @@ let started: Started | undefined;
 const LOG_ID: Pinned = Pinned.text("engram");
 
 function loadApi(path: string): { library: unknown; api: Api } {
+  keepToItself();
   const library = koffi.load(path);
   const base = library.func("OrtGetApiBase", "void *", [])() as Address;
   const pointer = (at: Address, index: number): Address =>
@@ -200,6 +203,8 @@ async function createRuntime(library: Library): Promise<Started> {
     ),
   );
   const env = createdSlot[0]!;
+  // Where the variable says nothing: Windows.
+  check(api, "turn its reports off", api.DisableTelemetryEvents(env));
   const cpuMemory = create("describe memory", (out) =>
     api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out),
   );
