@@ -36,10 +36,11 @@ export function modelOfPreset(
 /** Throws `InvalidConfigError` for sizes that do not fit together, whatever vocabulary is learned. */
 export function checkPreset(preset: Preset, { memory }: { memory: boolean }): void {
   const { vocabSize, model, training } = preset;
-  if (training.length > model.maxPositions)
+  // A position that no window reaches is never trained: a longer context would be worse, not better, there.
+  if (training.length !== model.maxPositions)
     throw new InvalidConfigError(
-      `windows of ${training.length} tokens (training.length) do not fit into a context of ` +
-        `${model.maxPositions} (model.maxPositions); --context sets both`,
+      `training reads windows of ${training.length} tokens (training.length) for a context of ` +
+        `${model.maxPositions} (model.maxPositions): expected the same number, which --context sets for both`,
     );
   modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
 }

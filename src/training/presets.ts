@@ -89,7 +89,7 @@ const presets: Readonly<Record<string, Preset>> = {
       numKvHeads: 3,
       headDim: 32,
       intermediateSize: 256,
-      maxPositions: 128,
+      maxPositions: 96,
     },
     memory: {
       layerIds: [1],
