@@ -3,19 +3,24 @@ import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { build, defineConfig, type Rolldown, type UserConfig } from "vite";
 
-/** What starts the engine, which comes first. */
+/** What the worker starts the engine with, which comes first. */
 const isFirst =
   /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/answer-tasks)\.ts$/;
 
+const plugins = (): UserConfig["plugins"] => [
+  svelte({ configFile: false, compilerOptions: { runes: true } }),
+];
+
 /**
- * The modules of which something is in the server's first file: a bundle of it alone, without what is imported when it is
- * asked for. Bundlers put what such parts share with it into files of their own, which each visit would load.
+ * The modules that these files cannot do without: a bundle of them alone, without what is imported when it is asked for.
+ * Bundlers put what such parts share with it into files of their own, which each visit would load.
  */
-async function firstOfServer(): Promise<ReadonlySet<string>> {
+async function neededBy(...files: readonly string[]): Promise<ReadonlySet<string>> {
   const made = await build({
     configFile: false,
     logLevel: "error",
     plugins: [
+      plugins(),
       {
         name: "nothing-later",
         resolveDynamicImport: () => ({ id: "later", external: true }),
@@ -25,7 +30,7 @@ async function firstOfServer(): Promise<ReadonlySet<string>> {
       write: false,
       target: "es2024",
       rolldownOptions: {
-        input: fileURLToPath(new URL("src/server.ts", import.meta.url)),
+        input: files.map((file) => fileURLToPath(new URL(file, import.meta.url))),
         preserveEntrySignatures: "strict",
       },
     },
@@ -37,17 +42,33 @@ async function firstOfServer(): Promise<ReadonlySet<string>> {
   return new Set(modules.flatMap(([id, { renderedLength }]) => (renderedLength > 0 ? [id] : [])));
 }
 
-const first = await firstOfServer();
+const server = await neededBy("src/server.ts");
+/** The shell and the view that is shown first, which is loaded by itself elsewhere. */
+const page = await neededBy("src/page.ts", "../web/src/views/start/StartView.svelte");
+const inspector = await neededBy("src/inspector.ts");
+/** What starts the worker, before the page is there; without the file that waits for the page, which needs some of it. */
+const isBeforePage = (id: string): boolean =>
+  (inspector.has(id) && !id.endsWith("/inspector.ts")) || id.includes("vite/preload-helper");
 
 const config: UserConfig = defineConfig({
   base: "./",
-  plugins: [svelte({ configFile: false, compilerOptions: { runes: true } })],
+  plugins: plugins(),
   build: {
     outDir: "../dist/site",
     emptyOutDir: true,
     target: "es2024",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "worker", test: isBeforePage, priority: 1 },
+            { name: "page", test: (id) => page.has(id) },
+          ],
+        },
+      },
+    },
   },
   worker: {
     format: "es",
@@ -56,7 +77,7 @@ const config: UserConfig = defineConfig({
         codeSplitting: {
           groups: [
             { name: "first", test: isFirst, priority: 2 },
-            { name: "server", test: (id) => first.has(id), priority: 1 },
+            { name: "server", test: (id) => server.has(id), priority: 1 },
             // What other parts share is one file, in place of forty.
             { name: "later", minShareCount: 2 },
           ],
