@@ -2,8 +2,8 @@
  * Access control: which host names, origins and keys a request may have. Runs before every route; knows only the routes
  * that need no key.
  */
-import type { Hono } from "hono/tiny";
-import { cors } from "hono/cors";
+import type { Router } from "./router.ts";
+import { cors } from "./cors.ts";
 import { InvalidConfigError, InvariantError } from "../errors.ts";
 import { ApiError } from "./api-error.ts";
 import { digestOf, onlyPrincipal, type Principal } from "./api-keys.ts";
@@ -23,19 +23,19 @@ const ownRoutes =
 
 /** Returns who sends a request that has passed. */
 export function guard(
-  app: Hono,
+  app: Router,
   { apiKey, apiKeys, corsOrigins = [], isLoopback = false }: AccessOptions,
 ): (request: Request) => Principal {
   const hasKeys = apiKey !== undefined || apiKeys !== undefined;
   const known = new WeakMap<Request, Principal>();
   const granted = parseOrigins(corsOrigins);
-  app.use(async (c, next) => {
+  app.use((c, next) => {
     // A client with the key is not an attacker's page, and a proxy with its own name may be in front of the server.
     if (isLoopback && !hasKeys) checkHost(c.req.raw);
     checkOrigin(c.req.raw, granted);
-    await next();
+    return next();
   });
-  if (granted.length > 0) app.use(cors({ origin: granted.includes("*") ? "*" : granted }));
+  if (granted.length > 0) app.use(cors(granted));
   if (hasKeys)
     app.use(async (c, next) => {
       const isOpen = c.req.path === "/health" || isPagePath(c.req.path);
@@ -51,7 +51,7 @@ export function guard(
           });
         known.set(c.req.raw, principal);
       }
-      await next();
+      return next();
     });
   return (request) => {
     const principal = apiKeys === undefined ? onlyPrincipal : known.get(request);

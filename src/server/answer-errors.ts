@@ -2,7 +2,7 @@
  * Turns errors of all routes, and unknown paths, into responses of the one shape that clients expect. Knows routes by
  * name only.
  */
-import type { Hono } from "hono/tiny";
+import type { Router } from "./router.ts";
 import { ApiError, apiErrorOf, errorResponse, methodNotAllowed } from "./api-error.ts";
 
 /** `onError` is called for failures of the server. A disconnected client is not one. */
@@ -15,7 +15,7 @@ export function reporter(
   };
 }
 
-export function answerErrors(app: Hono, report: (error: unknown) => void): void {
+export function answerErrors(app: Router, report: (error: unknown) => void): void {
   app.notFound(async (c) => {
     const { method, path } = c.req;
     const { methodsOf } = await import("./route-table.ts");

@@ -4,7 +4,7 @@
  * and in a test.
  */
 import { DisposalStack } from "../disposal-stack.ts";
-import { Hono } from "hono/tiny";
+import { Router } from "./router.ts";
 import type { Model } from "../opened-model.ts";
 import { workerWhenNeeded } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
@@ -24,7 +24,7 @@ import {
   stillLoading,
 } from "./serving.ts";
 
-type AddRoutes = (app: Hono, context: RouteContext) => void;
+type AddRoutes = (app: Router, context: RouteContext) => void;
 
 /** Routes whose code is loaded when the first request for one of them comes: few servers are asked for all. */
 const laterRoutes: readonly (readonly [paths: readonly string[], () => Promise<AddRoutes>])[] = [
@@ -76,7 +76,7 @@ export function createServer(
     maxBytes: options.maxBodyBytes ?? 4 * 2 ** 20,
     worker: workerWhenNeeded(options.startWorker ?? onServerThread, {}),
   };
-  const app = new Hono();
+  const app = new Router();
   const context: RouteContext = {
     principal: guard(app, options),
     inTurn: oneAtATime(),
@@ -117,17 +117,17 @@ export function createServer(
 }
 
 function addLater(
-  app: Hono,
+  app: Router,
   paths: readonly string[],
   { load, context }: { load: () => Promise<AddRoutes>; context: RouteContext },
 ): void {
-  const make = async (): Promise<Hono> => {
-    const routes = new Hono();
+  const make = async (): Promise<Router> => {
+    const routes = new Router();
     (await load())(routes, context);
     answerErrors(routes, context.report);
     return routes;
   };
-  let made: Promise<Hono> | undefined;
+  let made: Promise<Router> | undefined;
   for (const path of paths)
     app.all(path, async ({ req }) => {
       made ??= make();

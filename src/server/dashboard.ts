@@ -2,7 +2,7 @@
  * The page and training runs without a model, as `engram dash` serves them. A function from request to response, as the
  * server is. Loads no model and has no routes that need one.
  */
-import { Hono } from "hono/tiny";
+import { Router } from "./router.ts";
 import { guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { ApiError } from "./api-error.ts";
@@ -22,7 +22,7 @@ export interface Dashboard {
 export function createDashboard(options: DashboardOptions): Dashboard {
   const { runs, version, page, isLoopback = false, onError } = options;
   const report = reporter(onError);
-  const app = new Hono();
+  const app = new Router();
   guard(app, { isLoopback });
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/version", (c) => c.json({ version }));

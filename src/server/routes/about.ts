@@ -1,8 +1,8 @@
 /** Routes about the server itself: health, models, properties, version, metrics, OpenAPI document. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { checkModelName, type HeldOut, type RouteContext, type Serving } from "../serving.ts";
 
-export function aboutRoutes(app: Hono, context: RouteContext): void {
+export function aboutRoutes(app: Router, context: RouteContext): void {
   app.get("/health", (c) => {
     context.serving();
     return c.json({ status: "ok" });
@@ -10,7 +10,7 @@ export function aboutRoutes(app: Hono, context: RouteContext): void {
 
   app.get("/v1/models", (c) => c.json({ object: "list", data: [modelCard(context.serving())] }));
 
-  app.get("/v1/models/:name{.+}", (c) => {
+  app.get("/v1/models/:name+", (c) => {
     const serving = context.serving();
     checkModelName(serving, c.req.param("name"));
     return c.json(modelCard(serving));

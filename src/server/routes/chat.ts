@@ -1,5 +1,5 @@
 /** `/v1/chat/completions`: writes the next message of a conversation. Uses the model's chat template. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import type { TokenLogProb, TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
@@ -21,7 +21,7 @@ import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import type { TextStep } from "../text-generation.ts";
 import { tokenText } from "../token-text.ts";
 
-export function chatRoutes(app: Hono, context: RouteContext): void {
+export function chatRoutes(app: Router, context: RouteContext): void {
   app.post("/v1/chat/completions", async (c) => {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "chat");

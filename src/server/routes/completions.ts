@@ -2,7 +2,7 @@
  * `/v1/completions`: continues texts or token ids. With `echo` and `logprobs` it scores texts, which
  * lm-evaluation-harness relies on.
  */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import type { TokenLogProbs } from "../../inference/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import {
@@ -30,7 +30,7 @@ interface LogProbs {
   text_offset: number[];
 }
 
-export function completionRoutes(app: Hono, context: RouteContext): void {
+export function completionRoutes(app: Router, context: RouteContext): void {
   app.post("/v1/completions", async (c) => {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "completion");

@@ -2,7 +2,7 @@
  * `/engram/corpus` and `/engram/rows`: which n-grams of a text use a row, of the one that the model was trained on or of an
  * uploaded one.
  */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { CorpusIndex } from "../../inspect/index.ts";
 import { ApiError } from "../api-error.ts";
 import { collisionJson } from "../collision-json.ts";
@@ -10,7 +10,7 @@ import { Corpora } from "../corpora.ts";
 import type { RowsRequest } from "../memory-protocol.ts";
 import { type RouteContext, type Serving } from "../serving.ts";
 
-export function corpusRoutes(app: Hono, context: RouteContext): void {
+export function corpusRoutes(app: Router, context: RouteContext): void {
   const corpora = new Corpora();
 
   app.get("/engram/corpus", async (c) => {

@@ -2,7 +2,7 @@
  * `/v1/embeddings`: computes vectors of texts. A vector is the mean of the model's final hidden states, scaled to length
  * 1, so that the dot product of two vectors is their cosine.
  */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { createSampler, type Generation } from "../../inference/index.ts";
 import { InvariantError } from "../../errors.ts";
 import { ApiError } from "../api-error.ts";
@@ -10,7 +10,7 @@ import { interleave } from "../interleave.ts";
 import { promptsOf } from "../prompts.ts";
 import { checkModelName, type RouteContext } from "../serving.ts";
 
-export function embeddingRoutes(app: Hono, context: RouteContext): void {
+export function embeddingRoutes(app: Router, context: RouteContext): void {
   app.post("/v1/embeddings", async (c) => {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "embedding");

@@ -2,7 +2,7 @@
  * `/engram/facts` and `/engram/snapshots`: what the model was taught, while it serves. A write waits for the log and for
  * other writes; no generation waits for it.
  */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import type { AnyStore, Facts, Taught } from "../../facts/index.ts";
 import { ApiError } from "../api-error.ts";
 import { forgetSchema, listSchema } from "../facts-protocol.ts";
@@ -10,7 +10,7 @@ import { checkSchema } from "../schema-error.ts";
 import { forbidden, writableScope } from "../scopes.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 
-export function factRoutes(app: Hono, context: RouteContext): void {
+export function factRoutes(app: Router, context: RouteContext): void {
   app.post("/engram/facts", async (c) => {
     const serving = context.serving();
     const principal = context.principal(c.req.raw);

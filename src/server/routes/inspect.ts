@@ -1,5 +1,5 @@
 /** `/engram/inspect`: compares the model with and without its memory, token by token. One inspection runs at a time. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { promptIdsOf, startOf } from "../../generate-text.ts";
 import { inspectIds, maxInspectedIds } from "../../inspect/index.ts";
 import { ApiError } from "../api-error.ts";
@@ -7,7 +7,7 @@ import { type InspectRequest } from "../inspect-protocol.ts";
 import { checkLength, checkPrompt } from "../prompts.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 
-export function inspectRoutes(app: Hono, context: RouteContext): void {
+export function inspectRoutes(app: Router, context: RouteContext): void {
   app.post("/engram/inspect", async (c) => {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "inspect");

@@ -2,7 +2,7 @@
  * `/engram/memory`: the served model's tables and counts, their reads, maps of rows, and how many n-grams share a row.
  * The size of an answer is bounded, however large a table is.
  */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { promptIdsOf } from "../../generate-text.ts";
 import type { MemoryInspector, TableReport, TableTraffic, TextPiece } from "../../inspect/index.ts";
 import type { Model } from "../../opened-model.ts";
@@ -16,7 +16,7 @@ import type { RouteContext } from "../serving.ts";
 /** Length of a piece of text in UTF-16 units. */
 const pieceLength = 16_384;
 
-export function memoryRoutes(app: Hono, context: RouteContext): void {
+export function memoryRoutes(app: Router, context: RouteContext): void {
   const inspector = async (): Promise<MemoryInspector> => {
     const { inspector: find, model } = context.serving();
     if (find !== undefined) return find();

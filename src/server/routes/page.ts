@@ -1,11 +1,11 @@
 /** `/`: the inspector page and its files. The page gets its data from the other routes. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { ApiError, methodNotAllowed } from "../api-error.ts";
 import { isPagePath, type Page, pageResponse } from "../page.ts";
 import type { RouteContext } from "../serving.ts";
 
 export function pageRoutes(
-  app: Hono,
+  app: Router,
   {
     options: { page: load },
     report,
@@ -26,7 +26,7 @@ export function pageRoutes(
       });
     }
   };
-  app.all("*", async (c, next) => {
+  app.use(async (c, next) => {
     const { method } = c.req;
     if (!isPagePath(c.req.path)) return next();
     if (method !== "GET" && method !== "HEAD")

@@ -1,11 +1,11 @@
 /** `/engram/runs`: training runs, their progress and their logs. Needs no model. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { ApiError } from "../api-error.ts";
 import { differencesOf, type RunSource, type RunSummaryFields } from "../run-source.ts";
 import type { RouteContext } from "../serving.ts";
 
 export function runRoutes(
-  app: Hono,
+  app: Router,
   { options: { runs } }: { readonly options: Pick<RouteContext["options"], "runs"> },
 ): void {
   app.get("/engram/runs", async (c) => {

@@ -1,5 +1,5 @@
 /** `/tokenize` and `/detokenize`: text <-> token ids, by the served model's tokenizer. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { startOf } from "../../generate-text.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
@@ -9,7 +9,7 @@ import type { TokenizeRequest } from "../token-protocol.ts";
 import { checkModelName, type RouteContext, type Serving } from "../serving.ts";
 import { tokenText } from "../token-text.ts";
 
-export function tokenRoutes(app: Hono, context: RouteContext): void {
+export function tokenRoutes(app: Router, context: RouteContext): void {
   app.post("/tokenize", async (c) => {
     const serving = context.serving();
     const body = await context.readBody(c.req.raw, "tokenize");

@@ -1,9 +1,9 @@
 /** `/engram/training`: a training run where the server is, if it is somewhere that offers one: started, watched, stopped. */
-import type { Hono } from "hono/tiny";
+import type { Router } from "../router.ts";
 import { ApiError } from "../api-error.ts";
 import type { RouteContext, TrainingControl } from "../serving.ts";
 
-export function trainingRoutes(app: Hono, context: RouteContext): void {
+export function trainingRoutes(app: Router, context: RouteContext): void {
   const control = (): TrainingControl => {
     const { training } = context.options;
     if (training !== undefined) return training;
