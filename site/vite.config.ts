@@ -1,13 +1,13 @@
 /** How the static site is built: relative addresses, nothing inlined. `scripts/build-site.ts` adds model and engine. */
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { build, defineConfig, type Rolldown, type UserConfig } from "vite";
+import { build, defineConfig, type PluginOption, type Rolldown, type UserConfig } from "vite";
 
 /** What the worker starts the engine with, which comes first. */
 const isFirst =
   /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/answer-tasks)\.ts$/;
 
-const plugins = (): UserConfig["plugins"] => [
+const plugins = (): PluginOption[] => [
   svelte({ configFile: false, compilerOptions: { runes: true } }),
 ];
 
