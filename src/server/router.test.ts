@@ -78,18 +78,16 @@ function theirs(origins: string[]): { fetch(request: Request): Promise<Response>
 }
 
 const friend = "http://friend.example";
-const paths = [
-  ...["/", "/a", "/a/", "/ab", "/A", "/a?a=1&a=2&b=%20x+y", "/a?a", "/a?x=1&__proto__=2"],
-  ...["/m/x", "/m/org/x", "/m/org%2Fx", "/m/%C3%A9%E2%82%AC", "/m/100%25", "/m/"],
-  ...["/s/x", "/s/x/", "/s/x/y", "/s/x/back", "/s/a%20b/back", "/s//back"],
-  ...["/later", "/later/", "/later/x", "/later/x/y", "/star", "/after", "/withXdot", "/with.dot"],
-  ...["/breaks", "/nothing"],
-];
+const paths =
+  "/ /a /a/ /ab /A /a?a=1&a=2&b=%20x+y /a?a /a?x=1&__proto__=2 " +
+  "/m/x /m/org/x /m/org%2Fx /m/%C3%A9%E2%82%AC /m/100%25 /m/ " +
+  "/s/x /s/x/ /s/x/y /s/x/back /s/a%20b/back /s//back " +
+  "/later /later/ /later/x /later/x/y /star /after /withXdot /with.dot /breaks /nothing";
 
 for (const origins of [[], [friend], ["*"]])
   test(`methods and paths lead where another router leads them, origins: ${origins}`, async () => {
     const [one, other] = [ours(origins), theirs(origins)];
-    for (const path of paths)
+    for (const path of paths.split(" "))
       for (const method of ["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS"])
         for (const origin of [undefined, friend, "http://evil.example"]) {
           const request = (): Request =>
@@ -100,10 +98,7 @@ for (const origins of [[], [friend], ["*"]])
                 ...(method === "OPTIONS" && { "access-control-request-headers": "x-a,x-b" }),
               },
             });
-          const [got, expected] = await Promise.all([
-            one.fetch(request()),
-            other.fetch(request()),
-          ]);
+          const [got, expected] = await Promise.all([one.fetch(request()), other.fetch(request())]);
           const shown = async (response: Response): Promise<object> => ({
             status: response.status,
             headers: Object.fromEntries(response.headers),
