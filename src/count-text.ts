@@ -7,7 +7,7 @@ import { countedSourcesOf } from "./at-rest/index.ts";
 import type { TensorSource } from "./checkpoint/index.ts";
 import { writeFailure } from "./checkpoint/node/index.ts";
 import { InvalidConfigError } from "./errors.ts";
-import { buildTableOnDisk, NgramFile, NgramRuns } from "./memory/counted/node/index.ts";
+import { buildTableOnDisk, type CountedNgrams, NgramRuns } from "./memory/counted/node/index.ts";
 import { countedBytes, DISCOUNT_BESIDE_A_MODEL, DocumentSums, ENTRY } from "./memory/index.ts";
 import { tokenizerDigest } from "./tokenizer/index.ts";
 import { type Document, type DocumentEncoder, startTokenOf } from "./training/index.ts";
@@ -61,18 +61,18 @@ export async function withCountedTable<T>(
   options: CountTextOptions,
   write: (table: CountedTensors) => Promise<T>,
 ): Promise<T> {
-  const { directory, maxBytes, signal } = options;
+  const { directory, vocabSize, order, maxBytes, signal } = options;
   const work = async (): Promise<T> => {
-    const { listsDocuments = false, order } = options;
+    const { listsDocuments = false } = options;
     const most = maxBytes === 0 ? MOST_SUMS : Math.floor(maxBytes / SUMS_SHARE / (4 * ENTRY));
     const sums = listsDocuments ? new DocumentSums({ order, most }) : undefined;
-    using file = new NgramFile(await countText(options, sums));
-    const kind = { ...file.header, discount: DISCOUNT_BESIDE_A_MODEL };
+    using counted = await countText(options, sums);
+    const kind = { order, vocabSize, discount: DISCOUNT_BESIDE_A_MODEL };
     const build = { kind, scratch: `${directory}/table`, maxBytes, signal };
-    await using table = await buildTableOnDisk(file.ngrams(), build);
+    await using table = await buildTableOnDisk(counted.ngrams, build);
     return await write({
       files: countedSourcesOf(table.directory, () => table.chunks()),
-      numTokens: file.header.total,
+      numTokens: counted.total,
       numBytes: countedBytes(table.directory),
       documents: sums?.finish(),
     });
@@ -84,11 +84,11 @@ export async function withCountedTable<T>(
   }
 }
 
-/** Counts a text, each document behind the token that texts begin with, and returns the path of the counts. */
+/** Counts a text, each document behind the token that texts begin with. */
 async function countText(
   options: CountTextOptions,
   sums: DocumentSums | undefined,
-): Promise<string> {
+): Promise<CountedNgrams> {
   const { documents, tokenizer, tokenizerFile, vocabSize, order, directory, signal } = options;
   const start = startTokenOf(tokenizer);
   const runs = await NgramRuns.open(directory, {
@@ -114,8 +114,8 @@ async function countText(
     withStart.set(ids, 1);
     return withStart;
   }
-  const path = await runs.finish();
-  if (path === undefined)
+  const counted = await runs.finish();
+  if (counted === undefined)
     throw new InvalidConfigError("there is no document to count in the given text");
-  return path;
+  return counted;
 }

@@ -3,7 +3,12 @@
  * ids and the discounts. Rows of contexts with the same last id follow each other, longer contexts before the shorter
  * that they end in. Knows no buckets and no stores.
  */
-import { ContextCounter, type ContextRow } from "./count-contexts.ts";
+import {
+  ContextCounter,
+  type ContextRow,
+  type ContextVisitor,
+  type LoneContexts,
+} from "./count-contexts.ts";
 import type { OrderedNgrams } from "./ordered-ngrams.ts";
 import type { RowWriter } from "./write-rows.ts";
 
@@ -41,7 +46,7 @@ function discountOf({ once, twice }: { once: number; twice: number }): number {
   return once + twice > 0 ? once / (once + 2 * twice) : 0.75;
 }
 
-export class RowCount {
+export class RowCount implements ContextVisitor {
   readonly #of: CountedKind;
   readonly #writer: RowWriter;
   readonly #contexts: ContextCounter;
@@ -56,7 +61,7 @@ export class RowCount {
     this.#once = new Float64Array(of.order);
     this.#twice = new Float64Array(of.order);
     this.#unigrams = new Uint32Array(of.vocabSize);
-    this.#contexts = new ContextCounter(of, (row) => this.#take(row));
+    this.#contexts = new ContextCounter(of, this);
   }
 
   /** Counts the present n-gram of a cursor, which has no smaller one behind it. */
@@ -64,7 +69,7 @@ export class RowCount {
     this.#contexts.add(ngrams);
   }
 
-  #take(row: ContextRow): void {
+  row(row: ContextRow): void {
     const { depth, successors, counts, size, total } = row;
     if (size === 1) {
       if (total === 1) this.#once[depth]!++;
@@ -84,6 +89,13 @@ export class RowCount {
     }
     if (depth > 1) this.#numContexts++;
     this.#writer.write(row);
+  }
+
+  lone(contexts: LoneContexts): void {
+    const { from, to } = contexts;
+    for (let depth = from; depth >= to; depth--) this.#once[depth]!++;
+    this.#numContexts += from - Math.max(to, 2) + 1;
+    this.#writer.writeLone(contexts);
   }
 
   /** Writes what is still open. `numContexts`: of several ids. Call after the last n-gram. */

@@ -12,7 +12,7 @@ import { BucketSort } from "./bucket-sort.ts";
 import type { ContextOrder, PlaceRange } from "./context-order.ts";
 import { type CountedKind, type CountedTotals, RowCount } from "./count-rows.ts";
 import { ngramsOf } from "./ordered-ngrams.ts";
-import { type Prune, RowGains, RowPruner } from "./prune-rows.ts";
+import { type KeptRows, type Prune, RowGains, RowPruner } from "./prune-rows.ts";
 import { idBytesOf } from "./row-bytes.ts";
 import { RowWriter } from "./write-rows.ts";
 
@@ -66,7 +66,7 @@ export function buildCountedTable(
   const leastGain =
     "leastGain" in prune
       ? prune.leastGain
-      : leastGainFor(gains, { order, vocabSize, bytes: prune.bytes });
+      : keptIn(gains, { order, vocabSize, bytes: prune.bytes }).leastGain;
   const all = segments;
   segments = [];
   const pruner = new RowPruner({ vocabSize, leastGain, steps, take });
@@ -75,11 +75,11 @@ export function buildCountedTable(
   return { ...placed(totals, { segments, ...kept }), leastGain };
 }
 
-/** The least gain of a table that takes `bytes` at rest. Throws `InvalidConfigError` if none is so small. */
-export function leastGainFor(
+/** What a table of `bytes` at rest keeps. Throws `InvalidConfigError` if none is so small. */
+export function keptIn(
   gains: RowGains,
   { bytes, ...of }: { bytes: number; order: number; vocabSize: number },
-): number {
+): KeptRows {
   return gains.leastFor(bytes, (rowBytes, contexts) =>
     bytesAtRest(of, { rowBytes, numBuckets: numBucketsFor(contexts, of.vocabSize) }),
   );

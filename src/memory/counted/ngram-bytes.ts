@@ -165,6 +165,14 @@ export function checkSameKind(one: NgramKind, other: NgramKind): void {
     );
 }
 
+/** Throws `InvalidConfigError` for more positions than counts hold. */
+export function checkTotal(total: number): void {
+  if (total > MOST_COUNTS)
+    throw new InvalidConfigError(
+      `${total} tokens were counted, and counts hold ${MOST_COUNTS}: count less text`,
+    );
+}
+
 /** N-grams -> blocks. */
 export class NgramEncoder {
   readonly #kind: NgramKind;
@@ -218,10 +226,7 @@ export class NgramEncoder {
   finish(): { last: Uint8Array; header: NgramHeader } {
     this.#write();
     const last = this.#size > BLOCK_HEAD_BYTES ? this.block() : new Uint8Array(0);
-    if (this.#total > MOST_COUNTS)
-      throw new InvalidConfigError(
-        `${this.#total} tokens were counted, and counts hold ${MOST_COUNTS}: count less text`,
-      );
+    checkTotal(this.#total);
     const { order, vocabSize, tokenizer, corpus } = this.#kind;
     const [numNgrams, total, fileBytes, sum] = [
       this.#numNgrams,

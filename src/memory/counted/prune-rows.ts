@@ -31,6 +31,15 @@ export type TakeSteps = (steps: Uint16Array) => void;
 /** Steps in a piece, unless one row has more. */
 const PIECE = 2 ** 16;
 
+/** What is left of rows when those of a smaller gain are pruned. */
+export interface KeptRows {
+  readonly leastGain: number;
+  /** At most, and about. */
+  readonly rowBytes: number;
+  /** Of several ids. */
+  readonly numContexts: number;
+}
+
 /** Measures rows: which least gain prunes them to a size, and what each gains. */
 export class RowGains implements RowVisitor {
   readonly #rowBytes = new Float64Array(numSteps);
@@ -149,20 +158,21 @@ export class RowGains implements RowVisitor {
     this.#piece = new Uint16Array(Math.max(PIECE, least));
   }
 
-  /** The least gain with which rows take `bytes` at most, `sizeOf` them and that many contexts of several ids. */
-  leastFor(bytes: number, sizeOf: (rowBytes: number, numContexts: number) => number): number {
-    let [sumBytes, sumContexts] = [0, 0];
+  /** The least gain with which rows take `bytes` at most, `sizeOf` them and that many contexts of several ids; with both. */
+  leastFor(bytes: number, sizeOf: (rowBytes: number, numContexts: number) => number): KeptRows {
+    let [rowBytes, numContexts] = [0, 0];
     for (let step = numSteps - 1; step >= 0; step--) {
-      sumBytes += this.#rowBytes[step]!;
-      sumContexts += this.#contexts[step]!;
-      if (sizeOf(sumBytes, sumContexts) <= bytes) continue;
+      const kept = { leastGain: gainOf(step + 1), rowBytes, numContexts };
+      rowBytes += this.#rowBytes[step]!;
+      numContexts += this.#contexts[step]!;
+      if (sizeOf(rowBytes, numContexts) <= bytes) continue;
       if (step === numSteps - 1)
         throw new InvalidConfigError(
           `counts of this text take ${sizeOf(0, 0)} bytes without any row, got room for ${bytes}`,
         );
-      return gainOf(step + 1);
+      return kept;
     }
-    return 0;
+    return { leastGain: 0, rowBytes, numContexts };
   }
 }
 

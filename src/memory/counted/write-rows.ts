@@ -2,7 +2,7 @@
  * Rows (`row-bytes.ts`) written into segments: pieces of memory with whole rows, one behind the other. Knows rows; not
  * what becomes of the segments.
  */
-import type { ContextRow } from "./count-contexts.ts";
+import type { ContextRow, LoneContexts } from "./count-contexts.ts";
 import { idBytesOf, SINGLE, varintBytes } from "./row-bytes.ts";
 
 /** A segment is longer only where one row is. */
@@ -103,6 +103,24 @@ export class RowWriter {
       const count = size === 1 ? total : counts[id]!;
       if (count < 128) bytes[at++] = count;
       else at = putVarint(bytes, at, count);
+    }
+    segment.size = at;
+  }
+
+  /** A row for each, with the one successor. */
+  writeLone({ from, to, ids, place, id }: LoneContexts): void {
+    const [idBytes, segment] = [this.#idBytes, this.#segment];
+    segment.reserve((from - to + 1) * (1 + (from + 1) * idBytes));
+    const { bytes } = segment;
+    let at = segment.size;
+    for (let depth = from; depth >= to; depth--) {
+      bytes[at++] = depth + SINGLE;
+      for (let back = 1; back <= depth + 1; back++) {
+        const one = back > depth ? id : ids[place - back]!;
+        bytes[at++] = one;
+        bytes[at++] = one >>> 8;
+        if (idBytes === 3) bytes[at++] = one >>> 16;
+      }
     }
     segment.size = at;
   }

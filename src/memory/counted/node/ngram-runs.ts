@@ -1,6 +1,6 @@
 /**
  * Counts n-grams of a stream of documents in bounded memory: so many tokens at a time are sorted and written as a file
- * of counts, a run; few runs are merged into one. A directory of runs is what is kept: `runs.json` says which runs count
+ * of counts, a run; few runs are merged into one, and what is behind the last one stays in memory. A directory of runs is what is kept: `runs.json` says which runs count
  * and how far the text was read, and is replaced as a whole after each. So a process killed at any moment loses at most
  * the run that it was at. Knows ids; no tokenizer, no rows.
  */
@@ -9,10 +9,11 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDurably } from "../../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../../errors.ts";
-import { sortByContext } from "../context-order.ts";
-import type { NgramKind } from "../ngram-bytes.ts";
-import { ngramsOf } from "../ordered-ngrams.ts";
-import { mergeNgramFiles, writeNgramFile } from "./ngram-file.ts";
+import { type ContextOrder, sortByContext } from "../context-order.ts";
+import { MergedNgrams } from "../merged-ngrams.ts";
+import { checkSameKind, checkTotal, type NgramKind } from "../ngram-bytes.ts";
+import { ngramsOf, type OrderedNgrams } from "../ordered-ngrams.ts";
+import { mergeNgramFiles, NgramFile, writeNgramFile } from "./ngram-file.ts";
 
 /** Tokens that are sorted at once. Sorting takes about 20 bytes for each. */
 const RUN_TOKENS = 2 ** 22;
@@ -41,6 +42,13 @@ interface RunList extends Progress {
 export interface NgramRunsOptions extends NgramKind {
   readonly runTokens?: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What was counted, before its first n-gram. Holds files until it is disposed. */
+export interface CountedNgrams extends Disposable {
+  readonly ngrams: OrderedNgrams;
+  /** Sum of all counts. */
+  readonly total: number;
 }
 
 const none: Progress = { documents: 0, sha256: "", tokens: -1 };
@@ -115,14 +123,41 @@ export class NgramRuns {
     await this.#count(await encode(), from);
   }
 
-  /** Counts what is left, and merges all runs into one. Its path; undefined if nothing was counted. */
-  async finish(): Promise<string | undefined> {
+  /**
+   * All that was counted; undefined if it is nothing. What follows the last run stays in memory: another process that goes on
+   * here counts it again.
+   */
+  async finish(): Promise<CountedNgrams | undefined> {
     if (this.#documents < this.#kept.documents) throw this.#otherText();
-    await this.#flush(-1);
     // The last ones are the smallest.
-    while (this.#runs.length > 1) await this.#mergeLast(FAN_IN);
-    const [name] = this.#runs;
-    return name && join(this.directory, name);
+    while (this.#runs.length > FAN_IN) await this.#mergeLast(FAN_IN);
+    this.#signal?.throwIfAborted();
+    const open: NgramFile[] = [];
+    const close = (): void => {
+      for (const file of open) file[Symbol.dispose]();
+    };
+    try {
+      for (const name of this.#runs) open.push(new NgramFile(join(this.directory, name)));
+      for (const { header } of open) checkSameKind(this.#kind, header);
+      const sources = open.map((file) => file.ngrams());
+      let total = open.reduce((sum, { header }) => sum + header.total, 0);
+      if (this.#size > 0) {
+        const rest = this.#sorted();
+        sources.push(ngramsOf(rest));
+        total += rest.places.length;
+      }
+      checkTotal(total);
+      const [first] = sources;
+      if (first === undefined) return undefined;
+      const ngrams =
+        sources.length === 1
+          ? first
+          : new MergedNgrams(sources.map((one) => ({ ngrams: one, sign: 1 })));
+      return { ngrams, total, [Symbol.dispose]: close };
+    } catch (error) {
+      close();
+      throw error;
+    }
   }
 
   async #count(ids: ArrayLike<number>, from: number): Promise<void> {
@@ -151,14 +186,9 @@ export class NgramRuns {
   /** Writes a run of the tokens so far. `tokens`: of the last document. */
   async #flush(tokens: number): Promise<void> {
     if (this.#size === 0) return;
-    const { order, vocabSize } = this.#kind;
-    const text = {
-      tokens: this.#tokens.subarray(0, this.#size),
-      starts: Uint32Array.from(this.#starts),
-    };
     const number = this.#runs.length > 0 ? spanOf(this.#runs.at(-1)!)[1] : 0;
     const name = `${number}-${number + 1}.ngrams`;
-    const sorted = sortByContext(text, { order, vocabSize });
+    const sorted = this.#sorted();
     const options = { kind: this.#kind, signal: this.#signal };
     await writeNgramFile(join(this.directory, name), ngramsOf(sorted), options);
     const progress = { documents: this.#documents, sha256: this.#sum(), tokens };
@@ -166,6 +196,14 @@ export class NgramRuns {
     this.#size = 0;
     this.#starts = [];
     while (this.#endsWithEqualRuns()) await this.#mergeLast(FAN_IN);
+  }
+
+  #sorted(): ContextOrder {
+    const text = {
+      tokens: this.#tokens.subarray(0, this.#size),
+      starts: Uint32Array.from(this.#starts),
+    };
+    return sortByContext(text, this.#kind);
   }
 
   /** Whether as many runs as are merged at once are of one size: so each n-gram is merged seldom. */

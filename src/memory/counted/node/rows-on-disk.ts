@@ -12,7 +12,7 @@ import { nextTurn } from "../../../next-turn.ts";
 import { type CountedDirectory, numBucketsFor } from "../bucket-placement.ts";
 import { BucketSort, type Pieces } from "../bucket-sort.ts";
 import { type CountedKind, RowCount } from "../count-rows.ts";
-import { BLOCK_BYTES, bytesAtRest, leastGainFor } from "../counted-table.ts";
+import { BLOCK_BYTES, bytesAtRest, keptIn } from "../counted-table.ts";
 import type { OrderedNgrams } from "../ordered-ngrams.ts";
 import { RowGains, RowPruner } from "../prune-rows.ts";
 import { RowWriter } from "../write-rows.ts";
@@ -42,11 +42,11 @@ export async function buildTableOnDisk(
   ngrams: OrderedNgrams,
   { kind, scratch, maxBytes = 0, regionBytes, signal }: DiskTableOptions,
 ): Promise<DiskTable> {
-  let rows = new ScratchPieces(`${scratch}.rows`);
-  let pieces: ScratchPieces | undefined;
+  const [rows, steps, regions] = ["rows", "steps", "regions"].map(
+    (of) => new ScratchPieces(`${scratch}.${of}`),
+  ) as [ScratchPieces, ScratchPieces, ScratchPieces];
   const dispose = async (): Promise<void> => {
-    rows.remove();
-    pieces?.remove();
+    for (const one of [rows, steps, regions]) one.remove();
   };
   const each = async (to: { add(segment: Uint8Array): void }): Promise<void> => {
     for (const segment of rows) {
@@ -64,44 +64,33 @@ export async function buildTableOnDisk(
       await nextTurn();
       signal?.throwIfAborted();
     }
-    let { totals, numContexts } = count.finish();
+    const { totals, numContexts } = count.finish();
+    const whole = { rowBytes: rows.size, numContexts };
     const wholeBytes = bytesAtRest(kind, {
       rowBytes: rows.size,
       numBuckets: numBucketsFor(numContexts, vocabSize),
     });
-    if (maxBytes > 0 && wholeBytes > maxBytes) {
-      const steps = new ScratchPieces(`${scratch}.steps`);
-      const kept = new ScratchPieces(`${scratch}.kept`);
-      try {
-        const gains = new RowGains(totals, (piece) =>
-          steps.put(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)),
-        );
-        await each(gains);
-        gains.finish();
-        const leastGain = leastGainFor(gains, { ...kind, bytes: maxBytes });
-        const pruner = new RowPruner({
-          vocabSize,
-          leastGain,
-          steps: stepsIn(steps),
-          take: kept.put,
-        });
-        await each(pruner);
-        ({ numContexts } = pruner.finish());
-      } finally {
-        rows.remove();
-        steps.remove();
-        rows = kept;
-      }
+    const sortOf = (of: { rowBytes: number; numContexts: number }): BucketSort =>
+      new BucketSort(totals, { ...of, pieces: regions, regionBytes });
+    let sort: BucketSort;
+    if (maxBytes === 0 || wholeBytes <= maxBytes) {
+      sort = sortOf(whole);
+      await each(sort);
+    } else {
+      const gains = new RowGains(totals, (piece) =>
+        steps.put(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)),
+      );
+      await each(gains);
+      gains.finish();
+      const { leastGain, ...kept } = keptIn(gains, { ...kind, bytes: maxBytes });
+      sort = sortOf(kept);
+      const take = (segment: Uint8Array): void => sort.add(segment);
+      const pruner = new RowPruner({ vocabSize, leastGain, steps: stepsIn(steps), take });
+      await each(pruner);
+      pruner.finish();
     }
-    pieces = new ScratchPieces(`${scratch}.regions`);
-    const sort = new BucketSort(totals, {
-      numContexts,
-      rowBytes: rows.size,
-      pieces,
-      regionBytes,
-    });
-    await each(sort);
     rows.remove();
+    steps.remove();
     const directory = sort.finish();
     return { directory, chunks: () => chunksOf(sort), [Symbol.asyncDispose]: dispose };
   } catch (error) {
