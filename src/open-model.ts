@@ -31,7 +31,7 @@ import {
   readWeights,
   weightBytes,
 } from "./model-weights.ts";
-import { type FilesOfModel, openModelFiles } from "./open-files.ts";
+import { openModelFiles } from "./open-files.ts";
 import { Model } from "./opened-model.ts";
 import type { ModelPacks } from "./packs/index.ts";
 import type { Backend, Values } from "./tensor/index.ts";
@@ -135,6 +135,10 @@ export async function openModel(
   const { memory = true, dtype, texts = 1, contextSize, elsewhere } = placement;
   const { wrapStore = (store) => store, warm = true } = placement;
   await using files = await openModelFiles(source);
+  // Over a network each of them costs a wait.
+  const readingTokenizer = Promise.resolve(files.tokenizerFile?.() ?? files.tokenizer());
+  const readingTemplate = files.chatTemplate();
+  for (const one of [readingTokenizer, readingTemplate]) one.catch(() => undefined);
   const checked = await checkModel(files, { memory, elsewhere });
   const { config, layout, counts: countsAtRest } = checked;
   const atRest = [...checked.tables, ...(countsAtRest === undefined ? [] : [countsAtRest.table])];
@@ -145,8 +149,11 @@ export async function openModel(
   // First what starts on a thread of its own, while this one reads the vocabulary.
   const starting = engine.ready?.();
   starting?.catch(() => undefined);
-  const tokenizer = opened.adopt(await readTokenizer(files, { config, startWorker }), (one) =>
-    one.close?.(),
+  const vocabulary = await readingTokenizer;
+  if (vocabulary === undefined) throw new MissingFileError(files.path, "tokenizer.json");
+  const tokenizer = opened.adopt(
+    await openTokenizer(vocabulary, { startWorker, ...tokenizerSettings(files, config) }),
+    (one) => one.close?.(),
   );
   checkTokenizer(files, config, tokenizer);
   const packs = opened.adopt(await openPacks?.({ tokenizer, config }), (one) => one?.close());
@@ -175,18 +182,9 @@ export async function openModel(
     },
     { positions: texts * Math.min(contextSize ?? Infinity, config.maxPositions), tableMemory },
   );
-  // In a page both come over the network.
-  const [weights] = await Promise.all([
-    readWeights(files, checked, { dtype: weightDtype, keepPacked }),
-    starting,
-  ]);
+  const weights = await readWeights(files, checked, { dtype: weightDtype, keepPacked });
   const read = { config, ...weights };
   const weighed = (await packs?.readFor(read)) ?? read;
-  // Packed matrices have a layout of their own.
-  const rowBlock = weights.quantized.size === 0 ? await engine.rowBlock?.() : undefined;
-  const inOrder =
-    rowBlock === undefined ? weighed.params : blockRows(weighed.config, weighed.params, rowBlock);
-  const params = placed(engine, inOrder);
   const cacheBytes = tableMemory && tableMemory / atRest.length;
   const tables: RetrievalTable[] = [];
   for (const atRestTable of atRest) {
@@ -204,7 +202,7 @@ export async function openModel(
     const { store: buckets, layerId } = tables.pop()!;
     counts = await countedMemory({ ...(await countsAtRest.directory()), buckets }, { layerId });
   }
-  const chatTemplate = await files.chatTemplate();
+  const chatTemplate = await readingTemplate;
   const taught = opened.adopt(await openFacts?.({ tokenizer, config, chatTemplate }), (one) =>
     one?.close(),
   );
@@ -212,6 +210,13 @@ export async function openModel(
   await taught?.beforeFirst(async () => {
     learned = new (await import("./learned-counts.ts")).LearnedCounts();
   });
+  // Only now: in a page it comes over the network, as the files do.
+  await starting;
+  // Packed matrices have a layout of their own.
+  const rowBlock = weights.quantized.size === 0 ? await engine.rowBlock?.() : undefined;
+  const inOrder =
+    rowBlock === undefined ? weighed.params : blockRows(weighed.config, weighed.params, rowBlock);
+  const params = placed(engine, inOrder);
   const rows = memory && parts !== undefined ? new HashedMemory({ ...parts, tables }) : undefined;
   const full: LanguageModel = {
     config: weighed.config,
@@ -244,15 +249,6 @@ function placed(engine: Backend, params: Values): Values {
   return Object.fromEntries(
     Object.entries(params).map(([name, value]) => [name, engine.place?.(value) ?? value]),
   );
-}
-
-async function readTokenizer(
-  files: FilesOfModel,
-  { config, startWorker }: { config: ModelConfig; startWorker: StartWorker },
-): Promise<Tokenizer> {
-  const source = files.tokenizerFile?.() ?? (await files.tokenizer());
-  if (source === undefined) throw new MissingFileError(files.path, "tokenizer.json");
-  return openTokenizer(source, { startWorker, ...tokenizerSettings(files, config) });
 }
 
 function prepareMemory(

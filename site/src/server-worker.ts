@@ -1,6 +1,6 @@
 /**
  * The worker of the site's inspector: the server of `server.ts`, which the page talks to as to any other. The engine, most
- * of what a first visit waits for, is asked for before the server's own code.
+ * of what a first visit waits for, is asked for before the server's own code is there.
  */
 import {
   answerCalls,
@@ -14,6 +14,10 @@ import type { SiteRequest } from "./server.ts";
 
 type Begun = Awaited<ReturnType<typeof import("./server.ts").begin>>;
 
+// Comes while the page's first message does.
+const code = import("./server.ts");
+code.catch(() => undefined);
+
 const { promise: begun, resolve, reject } = Promise.withResolvers<Begun>();
 begun.catch(() => undefined);
 
@@ -23,7 +27,7 @@ answerCalls(globalThis as unknown as Port, {
     const loading = fetchEngine(engine, { threads, fetch: fetchWithProgress(context.tell) });
     loading.catch(() => undefined);
     try {
-      const { begin } = await import("./server.ts");
+      const { begin } = await code;
       resolve(await begin(request, { ...context, loading }));
     } catch (error) {
       reject(error);

@@ -8,6 +8,8 @@ export interface ByteRanges {
   /** For messages: without passwords, keys and signatures. */
   readonly name: string;
   readonly size: number;
+  /** All of it is in memory, and is what the sums of its source's manifest say. Default: nobody has compared it. */
+  readonly isChecked?: boolean;
   /** Ranges with a gap of at most this many bytes are better read in one call. 0: only adjacent ranges are. */
   readonly maxGapBytes: number;
   /** A range of more bytes than this is better read in several calls. */

@@ -88,14 +88,19 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
     (await folder.usedBytes()) + bytes <= mostBytes;
 
   /** A file that fits into memory. */
-  const whole = async (file: string, record: FileRecord): Promise<Uint8Array | undefined> => {
+  const whole = async (
+    file: string,
+    record: FileRecord,
+  ): Promise<{ readonly bytes: Uint8Array; readonly isSound: boolean } | undefined> => {
     const kept = await keptBytes(file).catch(() => undefined);
-    if (kept !== undefined && isSound(kept, record)) return kept;
+    if (kept !== undefined && hasSums(kept, record)) return { bytes: kept, isSound: true };
     const bytes = await inner.read(file, record.bytes);
+    if (bytes === undefined) return undefined;
     // What is damaged is refused by whoever opens the model.
-    if (bytes !== undefined && isSound(bytes, record) && (await hasRoom(bytes.length)))
+    const isSound = hasSums(bytes, record);
+    if (isSound && (await hasRoom(bytes.length)))
       await folder.write(file, [bytes]).catch(() => undefined);
-    return bytes;
+    return { bytes, isSound };
   };
 
   /** A larger file, kept whole; undefined where that does not work. */
@@ -138,14 +143,19 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
       const record = await recordOf(file);
       if (record === undefined && isOffline) return undefined;
       if (record === undefined || record.bytes > most) return inner.read(file, most);
-      return whole(file, record);
+      return (await whole(file, record))?.bytes;
     },
     async open(file, how): Promise<ByteRanges | undefined> {
       const record = await recordOf(file);
       if (record === undefined) return isOffline ? undefined : inner.open(file, how);
       if (record.bytes <= wholeBytes) {
-        const bytes = await whole(file, record);
-        return bytes && rangesOf(inner.nameOf(file), inMemory(bytes));
+        const found = await whole(file, record);
+        return (
+          found && {
+            ...rangesOf(inner.nameOf(file), inMemory(found.bytes)),
+            isChecked: found.isSound,
+          }
+        );
       }
       // Of a table that stays where it is, only some rows are read.
       const kept = how?.isRandom === true ? undefined : await large(file, record);
@@ -154,7 +164,7 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
   };
 }
 
-function isSound(bytes: Uint8Array, record: FileRecord): boolean {
+function hasSums(bytes: Uint8Array, record: FileRecord): boolean {
   return findDamageIn(bytes, record).next().done === true;
 }
 

@@ -128,13 +128,15 @@ export class ModelDirectory implements ModelFiles {
     const manifest = await readManifest(source);
     const read = (name: string): Promise<JsonObject | undefined> =>
       readJson(source, name, manifest);
-    const config = await read(modelNames.config);
+    const [config, generationConfig, index] = await Promise.all([
+      read(modelNames.config),
+      read(modelNames.generation),
+      read(modelNames.index),
+    ]);
     if (config === undefined) {
       const found = (await source.whatElse?.()) ?? `it has no ${modelNames.config}`;
       throw new FormatError(`${source.name}: expected a model directory, ${found}`);
     }
-    const generationConfig = await read(modelNames.generation);
-    const index = await read(modelNames.index);
     return new ModelDirectory(source, {
       config,
       generationConfig,
@@ -229,7 +231,9 @@ export class ModelDirectory implements ModelFiles {
   async openFile(file: string, options?: OpenOptions): Promise<ByteRanges> {
     const ranges = await this.source.open(file, options);
     if (ranges === undefined) throw new MissingFileError(this.path, file);
-    return this.source.isTrusted ? ranges : checkedRanges(ranges, this.#manifest.get(file));
+    return this.source.isTrusted || ranges.isChecked === true
+      ? ranges
+      : checkedRanges(ranges, this.#manifest.get(file));
   }
 
   async close(): Promise<void> {
