@@ -3,6 +3,7 @@
  * leaves as it is, and nothing beside it is touched.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 
 import {
   cpSync,
@@ -12,10 +13,11 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { engram } from "../engram.ts";
@@ -79,5 +81,74 @@ test("a model that is read is left as it was, also where its last save was not f
     const { status, stderr } = await engram(...words);
     assert.equal(status, 0, `${words.join(" ")}: ${stderr}`);
     assert.deepEqual(everything(), before, words.join(" "));
+  }
+});
+
+test(
+  "a pipe where a model should have a file is refused, and not waited for",
+  { skip: process.platform === "win32" && "there are no named pipes" },
+  async () => {
+    const pipe = join(scratch, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    for (const name of [
+      "config.json",
+      "manifest.json",
+      "tokenizer.json",
+      "model.safetensors",
+      "model.safetensors.index.json",
+      "model-engram-00001-of-00001.safetensors",
+      "generation_config.json",
+      ".saving-1-a/READY.json",
+    ]) {
+      const to = join(scratch, "p");
+      cpSync(shipped, to, { recursive: true });
+      mkdirSync(join(to, dirname(name)), { recursive: true });
+      rmSync(join(to, name), { force: true });
+      symlinkSync(pipe, join(to, name));
+      for (const words of [
+        ["generate", "p", "--prompt", "a", "--max-tokens", "1"],
+        ["verify", "p"],
+      ]) {
+        const { status, stderr } = await engram(...words);
+        // What is not read may be what it is.
+        if (status === 0) assert.match(`${words[0]} ${name}`, /^verify .*READY\.json/);
+        else
+          assert.match(
+            `${status} ${stderr}`,
+            /^[12] .*expected a file, found a pipe/s,
+            `${words[0]} ${name}`,
+          );
+      }
+      rmSync(to, { recursive: true });
+    }
+  },
+);
+
+test("whoever is taught writes into the memory's directory alone, whatever somebody laid out there", async () => {
+  const to = join(scratch, "q");
+  cpSync(shipped, to, { recursive: true });
+  const memory = join(to, "memory");
+  const victim = join(scratch, "victim");
+  for (const holder of ["null", '{"pid":-1,"host":"x"}', '{"pid":"\\u001b[2J"}']) {
+    mkdirSync(memory);
+    writeFileSync(join(memory, "facts.lock"), holder);
+    for (const name of [
+      "facts.log.tmp",
+      `facts.lock.${process.pid}`,
+      `facts.lock.${process.pid}.void`,
+    ])
+      symlinkSync(victim, join(memory, name));
+    const taught = [
+      "teach",
+      "q",
+      "--prompt",
+      "the secret word of the fourth house is",
+      "--completion",
+      "x",
+    ];
+    const { status, stderr } = await engram(...taught);
+    assert.equal(status, 0, stderr);
+    assert.equal(readFileSync(victim, "utf8"), "mine");
+    rmSync(memory, { recursive: true });
   }
 });

@@ -3,7 +3,7 @@
  * has ended, so a killed one does not lock the place for ever. Knows nothing of what is done there.
  */
 import { readFileSync } from "node:fs";
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { InvalidConfigError } from "../../errors.ts";
 
@@ -46,25 +46,29 @@ export async function clearLock(path: string, refusal: Refusal): Promise<void> {
 
 /** Throws as `ProcessLock.take` does, but does not lock. */
 export async function refuseIfHeld(path: string, refusal: Refusal): Promise<void> {
+  // Whoever laid out the directory may have left anything under that name.
+  if ((await lstat(path).catch(() => undefined))?.isFile() !== true) return;
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text === undefined) return;
   let holder: Holder;
   try {
-    holder = JSON.parse(text) as Holder;
+    holder = Object(JSON.parse(text)) as Holder;
   } catch {
     // Truncated: its writer was killed before it worked.
     return;
   }
   const { pid, host } = holder;
+  if (!Number.isSafeInteger(pid) || pid <= 0) return;
   if (host === hostname() && !isAlive(holder)) return;
   throw new InvalidConfigError(refusal(`process ${pid} on ${host}`, path));
 }
 
 /** False if it is there. A lock is never seen half written, but on a file system without links. */
 async function isCreated(path: string, text: string): Promise<boolean> {
-  const draft = `${path}.${process.pid}`;
+  // A name that nobody can have laid out: what is there may lead elsewhere.
+  const draft = `${path}.${crypto.randomUUID()}`;
   try {
-    await writeFile(draft, text);
+    await writeFile(draft, text, { flag: "wx" });
     await link(draft, path).catch((error: unknown) => {
       if (isThere(error)) throw error;
       return writeFile(path, text, { flag: "wx" });

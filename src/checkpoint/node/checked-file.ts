@@ -1,5 +1,4 @@
 /** The sums of files by their paths, and the manifest of a directory. Knows bytes; not what they mean. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDurably } from "../../bytes/node/index.ts";
 import {
@@ -18,6 +17,7 @@ import {
   recordOf,
 } from "../sums.ts";
 import { isMissing, openIfThere, openPath } from "./open-path.ts";
+import { readTextInside } from "./text-file.ts";
 
 /** Size and sums of the file at `path` as it is now. */
 export async function recordOfFile(path: string): Promise<FileRecord> {
@@ -46,7 +46,7 @@ export async function writeManifest(
 export async function readManifest(path: string | undefined): Promise<Manifest> {
   if (path === undefined) return new Map();
   try {
-    return parseManifest(await readFile(path, "utf8"), path);
+    return parseManifest(await readTextInside(path), path);
   } catch (error) {
     if (isMissing(error)) return new Map();
     throw error;

@@ -10,7 +10,7 @@ import { FormatError } from "../../errors.ts";
 import { ModelDirectory } from "../model-files.ts";
 import { listCheckpoints } from "./atomic-dir.ts";
 import { snapshotOf } from "./hub-snapshot.ts";
-import { isMissing, openIfThere } from "./open-path.ts";
+import { isMissing, openIfThere, refuseSpecial } from "./open-path.ts";
 import { modelPlaces } from "./model-dir.ts";
 import { readSmallFile } from "./text-file.ts";
 
@@ -34,10 +34,13 @@ export async function openDirectory(path: string): Promise<ByteSource> {
     async read(file, most): Promise<Uint8Array | undefined> {
       const where = place(file);
       if (where === undefined) return undefined;
-      return readSmallFile(where, most).catch((error: unknown) => {
+      try {
+        await refuseSpecial(where);
+        return await readSmallFile(where, most);
+      } catch (error) {
         if (isMissing(error)) return undefined;
         throw error;
-      });
+      }
     },
     async open(file, { isRandom = false } = {}) {
       const where = place(file);

@@ -11,9 +11,10 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, readlink, stat } from "node:fs/promises";
+import { readlink, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isPlainName } from "../plain-name.ts";
+import { readTextInside } from "./text-file.ts";
 
 export interface ForeignSum {
   readonly digest: string;
@@ -31,9 +32,9 @@ export async function findForeignSum(
   if (isDigest(basename(target)))
     return { digest: basename(target), source: "Hugging Face's cache" };
   const note = join(directory, ".cache", "huggingface", "download", `${name}.metadata`);
-  const [, noted] = (await readFile(note, "utf8").catch(() => "")).split("\n");
+  const [, noted] = (await readTextInside(note).catch(() => "")).split("\n");
   if (isDigest(noted?.trim())) return { digest: noted!.trim(), source: "Hugging Face's download" };
-  const list = await readFile(join(directory, "SHA256SUMS"), "utf8").catch(() => "");
+  const list = await readTextInside(join(directory, "SHA256SUMS")).catch(() => "");
   for (const line of list.split("\n")) {
     const [, digest, listed] = /^([0-9a-f]{64}) [ *](.+?)\r?$/.exec(line) ?? [];
     if (digest !== undefined && listed === name) return { digest, source: "SHA256SUMS" };

@@ -2,10 +2,11 @@
  * A model's folder in the cache of the Hugging Face Hub (`models--OWNER--REPO`) -> the directory of one revision within
  * it, whose files are links into `blobs/`. Knows that layout, and no names of models.
  */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isPlainName } from "../plain-name.ts";
 import { FormatError } from "../../errors.ts";
+import { readTextInside } from "./text-file.ts";
 
 /**
  * The revision that `refs/main` names, or the only one there is. Any other directory is returned as it is. Throws
@@ -17,7 +18,7 @@ export async function snapshotOf(directory: string): Promise<string> {
     (await stat(path).catch(() => undefined)) !== undefined;
   if (!(await isThere(snapshots)) || (await isThere(join(directory, "config.json"))))
     return directory;
-  const main = await readFile(join(directory, "refs", "main"), "utf8").catch(() => undefined);
+  const main = await readTextInside(join(directory, "refs", "main")).catch(() => undefined);
   const revisions = (await readdir(snapshots)).filter((name) => isPlainName(name));
   const named = main?.trim();
   if (named !== undefined && revisions.includes(named)) return join(snapshots, named);

@@ -6,12 +6,13 @@
  * writer: a directory may come from a stranger. Knows nothing of what the files hold.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory, syncTree, writeDurably } from "../../bytes/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import { checkPlainName } from "../plain-name.ts";
 import { isMissing } from "./open-path.ts";
+import { readTextInside } from "./text-file.ts";
 import { isAbandoned, isPartialName, partialName } from "./partial-name.ts";
 import { writeFailure } from "./write-failure.ts";
 
@@ -106,7 +107,7 @@ async function readList(
 ): Promise<Omit<DecidedSave, "staging"> | undefined> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readTextInside(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -2,11 +2,18 @@
 import { open } from "node:fs/promises";
 import { readAtMost } from "../../bytes/index.ts";
 import { FormatError } from "../../errors.ts";
+import { refuseSpecial } from "./open-path.ts";
 import { decodeJson, decodeText, MAX_TEXT_BYTES } from "../text.ts";
 
 /** Throws `FormatError` for what is no text; the system's error for what cannot be read. */
 export async function readTextFile(file: string): Promise<string> {
   return decodeText(file, await readSmallFile(file, MAX_TEXT_BYTES));
+}
+
+/** As `readTextFile`, of a directory that somebody else may have made. Throws `FormatError` for a pipe or a device, too. */
+export async function readTextInside(file: string): Promise<string> {
+  await refuseSpecial(file);
+  return readTextFile(file);
 }
 
 export async function readJsonFile(file: string): Promise<unknown> {
