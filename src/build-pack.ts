@@ -5,6 +5,7 @@
 import { type CountTextOptions, withCountedTable } from "./count-text.ts";
 import { readTextFile } from "./checkpoint/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
+import { FormatError } from "./errors.ts";
 import { fingerprintOf } from "./facts/node/index.ts";
 import { OriginModel } from "./origin-model.ts";
 import type { PackInfo, PackText } from "./packs/index.ts";
@@ -42,7 +43,11 @@ interface Ids {
 async function idsOf(path: string, owned: DisposalStack): Promise<Ids> {
   if (path.endsWith(".json")) {
     const file = await readTextFile(path);
-    const tokenizer = owned.adopt(await openTokenizerFile(file), (one) => one.close?.());
+    const opened = await openTokenizerFile(file).catch((cause: unknown) => {
+      if (!(cause instanceof FormatError)) throw cause;
+      throw new FormatError(`${path}: ${cause.message}`, { cause });
+    });
+    const tokenizer = owned.adopt(opened, (one) => one.close?.());
     return { tokenizer, file, vocabSize: tokenizer.vocabSize };
   }
   const origin = owned.adopt(await OriginModel.open(path), (one) => one.close());

@@ -269,6 +269,12 @@ test("what a stranger's file is called gives the terminal no commands, wherever 
   assert.deepEqual(JSON.parse(json.out), { name: `${name}\u009b` });
 });
 
+test("an option that is misspelt is the error, and not that it is missing", async () => {
+  const { code, err } = await run(["number", "add", "1", "--pluss", "2"]);
+  assert.deepEqual([code, err], [2, "engram: unknown option '--pluss'; (Did you mean --plus?)\n"]);
+  assert.match((await run(["number", "add", "1"])).err, /required option '--plus/);
+});
+
 test("what a model writes gives a terminal no commands, and a pipe every character", async () => {
   const text = "a\tb\u001b[2J\r\n";
   const says: Command = {

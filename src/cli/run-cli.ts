@@ -63,7 +63,8 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     });
     await parser.parseAsync(words, { from: "user" });
     return exitCodes.success;
-  } catch (error) {
+  } catch (cause) {
+    const error = await misspeltIn(words, { world, cause });
     progress.end();
     // Asked-for help and version come as errors, too; their text is written already.
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.success;
@@ -74,6 +75,27 @@ export async function runCli(words: readonly string[], world: CliWorld): Promise
     if (env["ENGRAM_DEBUG"] === "1" && error instanceof Error)
       stderr.write(`${printable(error.stack ?? "")}\n`);
     return exitCode;
+  }
+}
+
+/** What is missing may be there under another spelling, and then that is the error. */
+async function misspeltIn(
+  words: readonly string[],
+  { world, cause }: { world: CliWorld; cause: unknown },
+): Promise<unknown> {
+  if ((cause as Partial<CommanderError>).code !== "commander.missingMandatoryOptionValue")
+    return cause;
+  const commands = world.commands.map((command) => ({
+    ...command,
+    options: command.options.map((option) => ({ ...option, isRequired: false })),
+  }));
+  try {
+    await buildParser({ ...world, commands }, async () => undefined).parseAsync(words, {
+      from: "user",
+    });
+    return cause;
+  } catch (error) {
+    return (error as Partial<CommanderError>).code === "commander.unknownOption" ? error : cause;
   }
 }
 

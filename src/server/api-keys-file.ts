@@ -3,7 +3,7 @@ import * as z from "zod";
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import { isFactName } from "../facts/index.ts";
 import { checkJsonNames } from "../json-names.ts";
-import { sentenceOf } from "../schema-words.ts";
+import { plainWords, sentenceOf } from "../schema-words.ts";
 import { type ApiKeys, digestOf, type Principal } from "./api-keys.ts";
 
 const name = z
@@ -41,6 +41,10 @@ const fileSchema = z.strictObject({
     .min(1),
 });
 
+/** Plain words for what is missing; what is there may be a key. */
+const withoutValues: typeof plainWords = (issue) =>
+  issue.input === undefined ? plainWords(issue) : undefined;
+
 /** Throws `FormatError` or `InvalidConfigError`, which begin with `where`. */
 export async function parseApiKeys(text: string, where: string): Promise<ApiKeys> {
   let json: unknown;
@@ -51,7 +55,7 @@ export async function parseApiKeys(text: string, where: string): Promise<ApiKeys
     throw new FormatError(`${where} is not JSON`);
   }
   checkJsonNames(text, where);
-  const parsed = fileSchema.safeParse(json);
+  const parsed = fileSchema.safeParse(json, { error: withoutValues });
   if (!parsed.success) throw new InvalidConfigError(`${where}: ${sentenceOf(parsed.error)}`);
   const keys = new Map<string, Principal>();
   const names = new Set<string>();

@@ -236,6 +236,12 @@ test("packs are refused where ids are other tokens, nothing weighs them, or the 
     return /other\.pack.*another tokenizer/.test(error.message);
   });
   await assert.rejects(open("plain", "dogs.pack"), /engram reader train/);
+  await assert.rejects(open("counting", "dogs.txt"), /expected a pack.*dogs\.txt/);
+  await writeFile(at("empty.json"), "");
+  await assert.rejects(
+    build("none.pack", "dogs.txt", "empty.json"),
+    /empty\.json: Expected the JSON/,
+  );
   await assert.rejects(
     loadModel(at("counting"), { backend, packs: [at("dogs.pack")], memory: false }),
     InvalidConfigError,

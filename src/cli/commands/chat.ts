@@ -1,6 +1,5 @@
 /** `engram chat`: a conversation with a model, at a terminal or through a pipe. */
 import { DisposalStack } from "../../disposal-stack.ts";
-import { writeFile } from "node:fs/promises";
 import * as z from "zod";
 import { ChatTemplate, Conversation, runningText, templated } from "../../chat/index.ts";
 import { startTemplateWorker } from "../../chat/node/index.ts";
@@ -22,6 +21,7 @@ import {
   taughtOptions,
   taughtSchema,
 } from "../model-options.ts";
+import { writeNewFile } from "../new-file.ts";
 import { modelArgument } from "../resolve-model.ts";
 import { samplingOf, samplingOptions, samplingSchema } from "../sampling-options.ts";
 import { tableOptions, tableSchema } from "../table-place.ts";
@@ -135,5 +135,5 @@ export const chatCommand: Command = defineCommand({
 /** Never over a file that is there. */
 async function save(file: string, document: object): Promise<void> {
   const text = `${JSON.stringify(document, undefined, 2)}\n`;
-  await writeFile(file, text, { flag: "wx" });
+  await writeNewFile(file, text);
 }

@@ -295,6 +295,21 @@ test("a server that is none of ours gets a plain error, whatever it answers, and
   }
 });
 
+test("a list of facts is written as a new file or not at all, and an empty one teaches nothing", async () => {
+  const file = join(scratch, "taken.jsonl");
+  await writeFile(file, "\n");
+  for (const [words, message] of [
+    [["facts", model, "--out", file], /taken\.jsonl exists; give another name/],
+    [["facts", model, "--out", scratch], / exists; give another name/],
+    [["teach", model, "--file", file], /taken\.jsonl has no facts/],
+  ] as const) {
+    const { code, err } = await engram(...words);
+    assert.equal(code, 2, err);
+    assert.match(err, message);
+  }
+  assert.equal(await readFile(file, "utf8"), "\n");
+});
+
 test("a file of facts is text without doubt: UTF-8, and no name twice", async () => {
   const file = join(scratch, "doubt.jsonl");
   const line = '{"prompt":"a text that is long enough","completion":"x"}';

@@ -1,7 +1,7 @@
 /** `engram facts`: what a model was taught. */
-import { writeFile } from "node:fs/promises";
 import * as z from "zod";
 import { formatFacts } from "../../facts/index.ts";
+import { writeNewFile } from "../new-file.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { amountOf, openFactsOf } from "../facts-of.ts";
@@ -46,7 +46,7 @@ export const factsCommand: Command = defineCommand({
     const snapshots = store?.snapshots ?? [];
     await store?.close();
     if (facts.length + learned.length === 0) progress.note(`nothing was taught (${place})`);
-    if (out !== undefined) await writeFile(out, formatFacts(facts), { flag: "wx" });
+    if (out !== undefined) await writeNewFile(out, formatFacts(facts));
     else
       for (const { id, scope: of, prompt, completion, source } of facts)
         print(

@@ -138,7 +138,10 @@ async function requestsOf(input: TeachInput): Promise<FactRequest[]> {
     ];
   if (id !== undefined || subject !== undefined)
     throw new InvalidConfigError("--id and --subject are for one fact; a --file has its own");
-  return parseFacts(await readTextFile(file), file).map((one) => ({ ...one, ...more }));
+  const facts = parseFacts(await readTextFile(file), file);
+  if (facts.length === 0)
+    throw new InvalidConfigError(`${file} has no facts; expected a line for each`);
+  return facts.map((one) => ({ ...one, ...more }));
 }
 
 function lineOf({

@@ -147,7 +147,12 @@ export class PackFile {
   /** Throws `FormatError` for what is no pack, or not a whole one. */
   static async open(path: string): Promise<PackFile> {
     const ranges = await openFile(path);
-    const file = await SafetensorsFile.open(ranges);
+    const file = await SafetensorsFile.open(ranges).catch((cause: unknown) => {
+      if (!(cause instanceof FormatError)) throw cause;
+      throw new FormatError(`expected a pack, as engram pack build makes them; ${cause.message}`, {
+        cause,
+      });
+    });
     try {
       const info = parsePackHeader(file.header);
       const head = new Uint8Array(file.header.dataBegin);

@@ -306,6 +306,7 @@ test("a file of keys that could not be meant is refused, without its keys in the
   const [root, a] = keysFile.keys;
   const wrong: readonly [unknown, RegExp][] = [
     [{ keys: [] }, /keys\.json/],
+    [{}, /^keys\.json: keys: expected array, got nothing$/],
     [{ keys: [root, root] }, /twice/],
     [{ keys: [{ ...a, scopes: {} }] }, /at least one scope/],
     [{ keys: [{ ...a, sha256: "0".repeat(64) }] }, /in place of it/],

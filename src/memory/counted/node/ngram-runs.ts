@@ -96,7 +96,7 @@ export class NgramRuns {
       const { order, vocabSize } = options;
       if (list.order !== order || list.vocabSize !== vocabSize || list.tokenizer !== tokenizer)
         throw new InvalidConfigError(
-          `${directory} has n-grams of ${list.order} of ${list.vocabSize} ids of another count; count in another directory`,
+          `${directory} has n-grams of ${list.order} of ${list.vocabSize} ids of another count; remove it to count anew, or ask for what was counted`,
         );
     }
     // A run is on the list or never was.
