@@ -5,8 +5,8 @@
  *   node bench/facts.ts MODEL [facts=10000] [threads=1] [asked=100] [seed=1]
  *
  * Facts are made up ("The capital of Zomu Rabi is Talofe."), so that no model knows one. Taught one by one: with the
- * chance before and after, and the log on disk, in a directory that is removed. The thousands are written without a
- * model's reading, which only measures; then `asked` of them are asked, greedily, at 1,000 and at all. Decoding: two
+ * chance before and after, and the log on disk, in a directory that is removed; on the clock and of the processor's time.
+ * The thousands are written without a model's reading, which only measures; then `asked` of them are asked, greedily, at 1,000 and at all. Decoding: two
  * sessions read the same text, with all facts in scope and with none, in turns; medians, on the clock and of the
  * processor's time. Erased: a fact's and all; then the logits of a taught wording against those from before.
  */
@@ -51,11 +51,14 @@ const first = question(0);
 const never = await logitsOf(first.prompt + first.completion);
 for (let n = 0; n < 5; n++) await model.teach([requestOf(question(n))]);
 const times: number[] = [];
+const cpuTimes: number[] = [];
 const after: number[] = [];
 for (let n = 0; n < 50; n++) {
-  const start = performance.now();
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
   const [taught] = await model.teach([requestOf(n === 0 ? first : question(n))]);
   times.push(performance.now() - start);
+  const { user, system } = process.cpuUsage(cpu);
+  cpuTimes.push((user + system) / 1000);
   after.push(taught!.after);
 }
 const start = performance.now();
@@ -63,7 +66,7 @@ await model.teach(Array.from({ length: 64 }, (_, n) => requestOf(question(n))));
 const together = performance.now() - start;
 const sorted = times.toSorted((a, b) => a - b);
 console.log(
-  `a fact       ${median(times).toFixed(1)} ms, slowest of 50 ${sorted.at(-1)!.toFixed(1)} ms; 64 together ${((64 * 1000) / together).toFixed(1)} a second; chance after: least ${Math.min(...after).toFixed(4)}`,
+  `a fact       ${median(times).toFixed(1)} ms, slowest of 50 ${sorted.at(-1)!.toFixed(1)} ms; processor ${median(cpuTimes).toFixed(1)} ms, most ${Math.max(...cpuTimes).toFixed(1)} ms; 64 together ${((64 * 1000) / together).toFixed(1)} a second; chance after: least ${Math.min(...after).toFixed(4)}`,
 );
 
 const { store } = model.taught!;

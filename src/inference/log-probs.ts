@@ -19,10 +19,11 @@ export function logProbsOf(
   { id, top }: { id: number; top: number },
 ): TokenLogProbs {
   const best = likeliest(logits, top);
+  // By index: `for … of` over an array of numbers takes twice the time.
   let highest = -Infinity;
-  for (const x of logits) if (x > highest) highest = x;
+  for (let i = 0; i < logits.length; i++) if (logits[i]! > highest) highest = logits[i]!;
   let sum = 0;
-  for (const x of logits) sum += Math.exp(x - highest);
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - highest);
   const norm = highest + Math.log(sum);
   const of = (token: number): TokenLogProb => ({ id: token, logProb: logits[token]! - norm });
   return { ...of(id), top: best.map(of) };

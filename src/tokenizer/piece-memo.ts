@@ -11,8 +11,8 @@ const PLACES: number = 1 << 17;
 const MAX_PIECE_LENGTH = 64;
 
 export class PieceMemo {
-  readonly #pieces = Array.from<string | undefined>({ length: PLACES });
-  readonly #ids = Array.from<Int32Array | number | undefined>({ length: PLACES });
+  readonly #pieces = Array<string | undefined>(PLACES);
+  readonly #ids = Array<Int32Array | number | undefined>(PLACES);
 
   /** Its ids, or its only one; undefined if it is not cached. */
   get(piece: string): Int32Array | number | undefined {
