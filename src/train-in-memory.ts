@@ -5,6 +5,8 @@
 import { RamTable } from "./at-rest/index.ts";
 import { corpusOfText } from "./corpus-of-text.ts";
 import { RequestError } from "./errors.ts";
+import type { Facts } from "./facts/index.ts";
+import type { LanguageModel } from "./inference/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -19,7 +21,13 @@ import { createParts } from "./model-to-train.ts";
 import { Model } from "./opened-model.ts";
 import { runTraining, type TrainEvent, type TrainSummary } from "./run-training.ts";
 import type { Backend } from "./tensor/index.ts";
-import { encodeTasks, openTokenizer, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
+import {
+  encodeTasks,
+  openTokenizer,
+  type Tokenizer,
+  toTokenizerJson,
+  trainBpe,
+} from "./tokenizer/index.ts";
 import { packDocuments, type Preset, splitLastTenth, type TrainingLine } from "./training/index.ts";
 import { onThisThread } from "./worker/index.ts";
 
@@ -29,6 +37,10 @@ export interface TrainInMemoryOptions {
   readonly preset: Preset;
   readonly backend: Backend;
   readonly seed?: number;
+  /** What the model can be taught. Default: nothing. */
+  readonly factsFor?:
+    | ((language: LanguageModel, of: { tokenizer: Tokenizer }) => Facts)
+    | undefined;
   readonly onEvent?: (event: TrainEvent) => void;
   /** Told each line that a run's log would have. */
   readonly onLine?: (line: TrainingLine) => void;
@@ -41,7 +53,7 @@ export async function trainInMemory(
   text: string,
   options: TrainInMemoryOptions,
 ): Promise<{ model: Model; summary: TrainSummary }> {
-  const { name, preset, backend, seed = 0, signal } = options;
+  const { name, preset, backend, seed = 0, factsFor, signal } = options;
   const { onEvent: emit = () => undefined, onLine = () => undefined } = options;
   checkPreset(preset, { memory: true });
   const [train, held] = splitLastTenth(text);
@@ -112,7 +124,13 @@ export async function trainInMemory(
   ]);
   const language = { config, backend, params: model.params, memory };
   return {
-    model: new Model(name, { tokenizer, language, ownsBackend: false, corpus }),
+    model: new Model(name, {
+      tokenizer,
+      language,
+      ownsBackend: false,
+      corpus,
+      taught: factsFor?.(language, { tokenizer }),
+    }),
     summary,
   };
 }

@@ -4,6 +4,7 @@ import test, { after } from "node:test";
 import { miniPreset } from "../test/models/mini-preset.ts";
 import { servedModel } from "../test/models/served-model.ts";
 import { RequestError } from "./errors.ts";
+import { Facts, FactStore } from "./facts/index.ts";
 import { generateText } from "./generate-text.ts";
 import { CorpusIndex } from "./inspect/index.ts";
 import type { Model } from "./opened-model.ts";
@@ -24,6 +25,7 @@ function here(onModel: (model: Model, summary: TrainSummary) => void): TrainingH
     preset,
     backend: async () => backend,
     sample: async () => ({ name: "play.txt", text }),
+    factsFor: (_, { tokenizer }) => new Facts(new FactStore(), { tokenizer }),
     onModel,
   });
 }
@@ -72,6 +74,15 @@ test("a run in memory is asked for, watched and inspected like any other, by req
     (await model.corpus())!,
   );
   assert.deepEqual([corpus.report.name, corpus.report.tokens], ["play.txt", summary.trainTokens]);
+
+  const fact = { prompt: "The name of the cat is", completion: " Purr" };
+  await model.teach([fact]);
+  let answer = "";
+  for await (const piece of generateText(model, fact.prompt, { temperature: 0, maxTokens: 8 }))
+    answer += piece;
+  assert.ok(answer.startsWith(fact.completion), answer);
+  await model.forget({ all: true });
+  assert.deepEqual(model.facts(), []);
   await model.close();
 });
 

@@ -6,7 +6,7 @@ import { RequestError } from "./errors.ts";
 import type { Model } from "./opened-model.ts";
 import type { TrainEvent, TrainSummary } from "./run-training.ts";
 import type { Backend } from "./tensor/index.ts";
-import { trainInMemory } from "./train-in-memory.ts";
+import { trainInMemory, type TrainInMemoryOptions } from "./train-in-memory.ts";
 import {
   advance,
   emptyProgress,
@@ -21,7 +21,7 @@ export interface TextToTrain {
   readonly text: string;
 }
 
-export interface TrainingHereOptions {
+export interface TrainingHereOptions extends Pick<TrainInMemoryOptions, "factsFor"> {
   readonly preset: Preset;
   readonly backend: () => Promise<Backend>;
   /** The text where none is given. */
@@ -104,7 +104,7 @@ export class TrainingHere {
   }
 
   async #train(given: TextToTrain | undefined, signal: AbortSignal): Promise<void> {
-    const { preset, backend, sample, onModel } = this.#options;
+    const { preset, backend, sample, factsFor, onModel } = this.#options;
     try {
       const { name, text } = given ?? (await sample());
       const { model, summary } = await trainInMemory(text, {
@@ -112,6 +112,7 @@ export class TrainingHere {
         preset,
         backend: await backend(),
         signal,
+        factsFor,
         onEvent: (event) => this.#tell(event),
         onLine: (line) => {
           this.#lines.push(line);

@@ -26,7 +26,7 @@ export async function factsInPage(
     place: file?.name,
     async open() {
       const { openStore } = await import("./open-store.ts");
-      return openStore({ file, fingerprint, language: await language() });
+      return openStore(await language(), file && { file, fingerprint });
     },
   });
   // Heard before anything is read: another page may write meanwhile.
@@ -34,4 +34,16 @@ export async function factsInPage(
   const areSome = (await file?.read(Infinity)) !== undefined;
   const close = (): void => file?.close();
   return { facts: new Facts(store, { tokenizer, writerFor: vectorWriter, close }), areSome };
+}
+
+/** What a model is taught that is gone with the page itself. */
+export function factsInMemory(
+  language: LanguageModel,
+  { tokenizer }: { tokenizer: Tokenizer },
+): Facts {
+  const store = new StoreWhenNeeded({
+    place: undefined,
+    open: async () => (await import("./open-store.ts")).openStore(language),
+  });
+  return new Facts(store, { tokenizer, writerFor: vectorWriter });
 }

@@ -5,16 +5,12 @@ import type { LanguageModel } from "../../src/inference/index.ts";
 import { markOf } from "../../src/teaching/index.ts";
 
 /** Without a file nothing is kept. Throws `FormatError`, with what a visitor can do, for one that cannot be read. */
-export async function openStore({
-  file,
-  fingerprint,
-  language,
-}: {
-  file: LogFile | undefined;
-  fingerprint: Uint8Array;
-  language: LanguageModel;
-}): Promise<FactStore> {
-  const log = file && new WholeFileLog(file, { fingerprint, numIds: language.config.vocabSize });
+export async function openStore(
+  language: LanguageModel,
+  kept?: { readonly file: LogFile; readonly fingerprint: Uint8Array },
+): Promise<FactStore> {
+  const numIds = language.config.vocabSize;
+  const log = kept && new WholeFileLog(kept.file, { fingerprint: kept.fingerprint, numIds });
   try {
     const store = new FactStore({ log, records: (await log?.read()) ?? [] });
     const { hiddenSize: width, numLayers } = language.config;

@@ -12,7 +12,7 @@ import {
 } from "../../src/server/index.ts";
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
 import type { TrainingHere } from "../../src/training-here.ts";
-import { type FactsInPage, factsInPage } from "./kept-facts.ts";
+import { factsInMemory, type FactsInPage, factsInPage } from "./kept-facts.ts";
 
 export interface SiteRequest extends OpenRequest {
   /** Address of the text that a visitor may train on. */
@@ -49,6 +49,7 @@ function trainingIn(model: Promise<Model>, sample: string): TrainingControl {
       preset: findPreset("mini"),
       backend: async () => (await model).language.backend,
       sample: async () => ({ name, text: await (await fetch(sample)).text() }),
+      factsFor: factsInMemory,
       onModel: (trained, summary) => {
         const heldOut = parseHeldOut({ ...summary });
         serving = serve(trained, { heldOut, training: control });

@@ -19,6 +19,8 @@ import { bundledLibrary, filesIn, startStaticSite } from "./static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const prompt = "ROMEO:\nIt is";
+/** Each is written on until the context is full, with 256 positions: more than 1,000 tokens in all. */
+const beginnings = [prompt, "First Citizen:", "KING HENRY", "O, ", "What say you"];
 describe("the static site", { skip: noBrowser }, () => {
   const browser = new TestBrowser();
   let folder: string;
@@ -129,10 +131,23 @@ describe("the static site", { skip: noBrowser }, () => {
     await using session = model.createSession({ view: { scale: 0.5 } });
     const expected = await session.append(ids, { logits: "all" });
     const scaled = await textOnNode({ maxTokens: 40, scale: 0.5 });
-    const long = {
-      on: await textOnNode({ maxTokens: 200 }),
-      off: await textOnNode({ maxTokens: 200, memory: false }),
-    };
+    const long = { on: [] as string[], off: [] as string[] };
+    let numTokens = 0;
+    for (const [which, memory] of [
+      ["on", true],
+      ["off", false],
+    ] as const)
+      for (const beginning of beginnings) {
+        const pieces = generateText(model, beginning, { temperature: 0, maxTokens: 1000, memory });
+        let text = "";
+        let next = await pieces.next();
+        for (; next.done !== true; next = await pieces.next()) text += next.value;
+        assert.equal(next.value.finishReason, "length");
+        if (memory) numTokens += next.value.numTokens;
+        long[which].push(text);
+      }
+    assert.ok(numTokens >= 1000, `${numTokens}`);
+    t.diagnostic(`${numTokens} greedy tokens with the memory, in ${beginnings.length} texts`);
     const { page, complaints } = await browser.open(`${address}empty.html`);
     const found = (await page.evaluate(`(async () => {
       const { loadModel, generateText, removeKept, RequestError } = await import("./web.js");
@@ -154,10 +169,13 @@ describe("the static site", { skip: noBrowser }, () => {
       await session.dispose();
       let text = "";
       for await (const piece of generateText(model, ${JSON.stringify(prompt)}, { temperature: 0, maxTokens: 40, scale: 0.5 })) text += piece;
-      const long = { on: "", off: "" };
+      const long = { on: [], off: [] };
       for (const memory of [true, false])
-        for await (const piece of generateText(model, ${JSON.stringify(prompt)}, { temperature: 0, maxTokens: 200, memory }))
-          long[memory ? "on" : "off"] += piece;
+        for (const beginning of ${JSON.stringify(beginnings)}) {
+          let text = "";
+          for await (const piece of generateText(model, beginning, { temperature: 0, maxTokens: 1000, memory })) text += piece;
+          long[memory ? "on" : "off"].push(text);
+        }
       const abort = new AbortController();
       let pieces = 0;
       let reason;
@@ -180,7 +198,7 @@ describe("the static site", { skip: noBrowser }, () => {
       rows: [number, number[]][];
       refused: boolean;
       text: string;
-      long: Record<"on" | "off", string>;
+      long: Record<"on" | "off", string[]>;
       pieces: number;
       reason: string;
       missing: string;
