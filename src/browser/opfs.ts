@@ -135,7 +135,8 @@ class OpfsFolder implements Folder {
 
   async open(file: string): ReturnType<Folder["open"]> {
     const folder = await ifThere(this.#root.getDirectoryHandle(this.#name));
-    const found = await (await ifThere(folder?.getFileHandle(file)))?.getFile();
+    const handle = await ifThere(folder?.getFileHandle(file));
+    const found = await ifThere(handle?.getFile());
     return (
       found && {
         size: found.size,
@@ -169,7 +170,8 @@ class OpfsFolder implements Folder {
     for await (const [, folder] of this.#root.entries())
       if (folder.kind === "directory")
         for await (const [, file] of folder.entries())
-          if (file.kind === "file") bytes += (await file.getFile()).size;
+          // What another writes or removes may be gone by now.
+          if (file.kind === "file") bytes += (await ifThere(file.getFile()))?.size ?? 0;
     return bytes;
   }
 }

@@ -105,6 +105,53 @@ for (const largerThan of [undefined, 1000])
     );
   });
 
+test("files that are asked for together are kept one after another, and read where nothing can be kept", async () => {
+  const files = await sourceModel();
+  await using server = await startRangeServer(files);
+  let [busy, most] = [0, 0];
+  class SlowFolder extends MemoryFolder {
+    isLost = false;
+    async #alone<T>(work: () => Promise<T>): Promise<T> {
+      most = Math.max(most, ++busy);
+      await new Promise((go) => setImmediate(go));
+      try {
+        return await work();
+      } finally {
+        busy--;
+      }
+    }
+    override write(...of: Parameters<Folder["write"]>): Promise<void> {
+      return this.#alone(() => super.write(...of));
+    }
+    override usedBytes(): Promise<number> {
+      if (this.isLost) return Promise.reject(new DOMException("gone", "NotFoundError"));
+      return this.#alone(() => super.usedBytes());
+    }
+  }
+  const read = async (folder: SlowFolder): Promise<Uint8Array[]> => {
+    const source = keptSource(httpSource(server.origin, { retries: 0 }), {
+      folder,
+      mostBytes: plenty,
+    });
+    await source.read("manifest.json", plenty);
+    const names = Object.keys(files).filter((name) => name !== "manifest.json");
+    const all = await Promise.all(names.map((name) => source.read(name, plenty)));
+    assert.deepEqual(
+      all,
+      names.map((name) => Uint8Array.from(files[name]!)),
+    );
+    return all as Uint8Array[];
+  };
+  const folder = new SlowFolder();
+  assert.ok((await read(folder)).length > 2);
+  assert.equal(most, 1);
+  assert.ok(folder.files.size > 3);
+  const lost = new SlowFolder();
+  lost.isLost = true;
+  await read(lost);
+  assert.deepEqual([...lost.files.keys()], ["manifest.json"]);
+});
+
 test("another manifest at the address is another model: nothing kept is used", async () => {
   const files: Record<string, Uint8Array> = { ...(await sourceModel()) };
   await using server = await startRangeServer(files);

@@ -87,6 +87,15 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
   const hasRoom = async (bytes: number): Promise<boolean> =>
     (await folder.usedBytes()) + bytes <= mostBytes;
 
+  let keeping: Promise<void> = Promise.resolve();
+  /** Files are asked for together and kept one after another: each has the room that the others left. */
+  const keep = (file: string, bytes: Uint8Array): Promise<void> =>
+    (keeping = keeping
+      .then(async () => {
+        if (await hasRoom(bytes.length)) await folder.write(file, [bytes]);
+      })
+      .catch(() => undefined));
+
   /** A file that fits into memory. */
   const whole = async (
     file: string,
@@ -98,8 +107,7 @@ export function keptSource(inner: ByteSource, options: KeptSourceOptions): ByteS
     if (bytes === undefined) return undefined;
     // What is damaged is refused by whoever opens the model.
     const isSound = hasSums(bytes, record);
-    if (isSound && (await hasRoom(bytes.length)))
-      await folder.write(file, [bytes]).catch(() => undefined);
+    if (isSound) await keep(file, bytes);
     return { bytes, isSound };
   };
 
