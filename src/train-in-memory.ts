@@ -5,8 +5,6 @@
 import { RamTable } from "./at-rest/index.ts";
 import { corpusOfText } from "./corpus-of-text.ts";
 import { RequestError } from "./errors.ts";
-import type { Facts } from "./facts/index.ts";
-import type { LanguageModel } from "./inference/index.ts";
 import {
   buildAddressing,
   buildLayout,
@@ -39,7 +37,7 @@ export interface TrainInMemoryOptions {
   readonly seed?: number;
   /** What the model can be taught. Default: nothing. */
   readonly factsFor?:
-    | ((language: LanguageModel, of: { tokenizer: Tokenizer }) => Facts)
+    | ((language: Model["language"], of: { tokenizer: Tokenizer }) => Model["taught"])
     | undefined;
   readonly onEvent?: (event: TrainEvent) => void;
   /** Told each line that a run's log would have. */
