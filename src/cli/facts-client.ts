@@ -67,7 +67,12 @@ const answers = {
       }),
     ),
   }),
-  facts: z.looseObject({ facts: z.array(fact), learned: amounts, has_more: z.boolean() }),
+  facts: z.looseObject({
+    facts: z.array(fact),
+    learned: amounts,
+    has_more: z.boolean(),
+    next: z.string().optional(),
+  }),
   forget: z.looseObject({ forgotten: z.array(z.string()), learned: amounts }),
   snapshots: z.looseObject({
     snapshots: z.array(z.looseObject({ name: z.string(), facts: number })),
@@ -106,7 +111,7 @@ export class FactsClient {
         const page = await this.#ask(answers.facts, ["GET", `/engram/facts?${query}`]);
         facts.push(...(page.facts as unknown as Fact[]));
         if (after === undefined) learned.push(...page.learned);
-        after = page.facts.at(-1)?.id;
+        after = page.next ?? page.facts.at(-1)?.id;
         if (!page.has_more || after === undefined) break;
         const place = JSON.stringify([scope, after]);
         if (seen.has(place) || facts.length > maxFacts)

@@ -69,8 +69,8 @@ export interface ListQuery {
 export const listSchema: z.ZodMiniType<ListQuery> = z.strictObject({
   scope: nameField.check(z.describe("only of this scope")),
   after: z
-    .optional(z.string().check(z.maxLength(64)))
-    .check(z.describe("id of the last fact of the page before")),
+    .optional(z.string().check(z.maxLength(129)))
+    .check(z.describe('"next" of the page before')),
   limit: z
     ._default(
       z.pipe(

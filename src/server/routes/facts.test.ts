@@ -128,6 +128,21 @@ test("a fact is taught, told, listed and erased while the server runs", async ()
   assert.deepEqual([page.body.facts.length, page.body.has_more], [1, true]);
   const rest = await ask(`/engram/facts?after=${page.body.facts[0].id}`);
   assert.deepEqual([rest.body.facts[0].id, rest.body.has_more], ["dog", false]);
+  // Another scope may have a fact of the same id, and a list that went on at the wrong one would never end.
+  await ask("/engram/facts", {
+    body: { prompt: "the dog on the mat is", completion: "wet", id: "dog", scope: "other" },
+  });
+  const listed: string[] = [];
+  for (let at: string | undefined = ""; at !== undefined;) {
+    const place: string = at === "" ? "" : `&after=${encodeURIComponent(at)}`;
+    const one = (await ask(`/engram/facts?limit=1${place}`)).body;
+    listed.push(`${one.facts[0].scope} ${one.facts[0].id}`);
+    at = one.next;
+  }
+  assert.deepEqual(listed, [`default ${fact.id}`, "default dog", "other dog"]);
+  const lost = await ask("/engram/facts?after=nobody");
+  assert.equal(lost.status, 400);
+  assert.match(lost.body.error.message, /no fact "nobody" to go on behind/);
   const back = await ask("/engram/snapshots/one/rollback", { method: "POST" });
   assert.deepEqual(back.body, {
     facts: 1,

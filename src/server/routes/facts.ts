@@ -2,8 +2,9 @@
  * `/engram/facts` and `/engram/snapshots`: what the model was taught, while it serves. A write waits for the log and for
  * other writes; no generation waits for it.
  */
+import { RequestError } from "../../errors.ts";
 import type { Router } from "../router.ts";
-import type { AnyStore, Facts, Taught } from "../../facts/index.ts";
+import type { AnyStore, Fact, Facts, Taught } from "../../facts/index.ts";
 import { ApiError } from "../api-error.ts";
 import { forgetSchema, listSchema } from "../facts-protocol.ts";
 import { checkSchema } from "../schema-error.ts";
@@ -33,10 +34,19 @@ export function factRoutes(app: Router, context: RouteContext): void {
     if (scope !== undefined && !(scopes?.has(scope) ?? true)) throw forbidden(scope, "read");
     const seen = scope === undefined ? scopes && [...scopes.keys()] : [scope];
     const all = store.facts(seen).map(({ fact }) => fact);
-    const from = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1;
+    const isLast = (fact: Fact): boolean => after === fact.id || after === placeOf(fact);
+    const from = after === undefined ? 0 : all.findIndex(isLast) + 1;
+    if (after !== undefined && from === 0)
+      throw new RequestError(`there is no fact "${after}" to go on behind; begin the list again`);
     const page = all.slice(from, from + limit);
     const learned = store.learnedSizes(seen);
-    return c.json({ facts: page, has_more: from + page.length < all.length, learned });
+    const hasMore = from + page.length < all.length;
+    return c.json({
+      facts: page,
+      has_more: hasMore,
+      ...(hasMore && { next: placeOf(page.at(-1)!) }),
+      learned,
+    });
   });
 
   app.delete("/engram/facts", async (c) => {
@@ -119,4 +129,9 @@ function taughtJson({ fact, before, after, milliseconds, ...of }: Taught): objec
 
 function snapshotsJson({ snapshots }: AnyStore): object[] {
   return snapshots.map(({ name, numFacts }) => ({ name, facts: numFacts }));
+}
+
+/** Other scopes may have facts of the same id. No name has a space. */
+function placeOf({ scope, id }: Fact): string {
+  return `${scope} ${id}`;
 }

@@ -70,16 +70,16 @@ export async function teachFact(fact: FactToTeach, options: CallOptions): Promis
 /** All that may be read, the oldest first. */
 export async function listFacts(options: CallOptions = {}): Promise<Fact[]> {
   const all: Fact[] = [];
-  for (let more = true; more;) {
-    const last = all.at(-1);
-    const query = new URLSearchParams({ limit: "1000", ...(last && { after: last.id }) });
-    const page = await getJson<{ facts: Fact[]; has_more: boolean }>(
+  let after: string | undefined;
+  do {
+    const query = new URLSearchParams({ limit: "1000", ...(after !== undefined && { after }) });
+    const page = await getJson<{ facts: Fact[]; next?: string }>(
       `engram/facts?${query.toString()}`,
       options,
     );
     all.push(...page.facts);
-    more = page.has_more && page.facts.length > 0;
-  }
+    after = page.next;
+  } while (after !== undefined);
   return all;
 }
 
