@@ -20,7 +20,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
-import { engram } from "../engram.ts";
+import { openRuns } from "../../src/training/node/index.ts";
+import { engram, runEngram } from "../engram.ts";
 
 const shipped = fileURLToPath(new URL("../../assets/shakespeare", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "engram-hostile-"));
@@ -120,6 +121,30 @@ test(
           );
       }
       rmSync(to, { recursive: true });
+    }
+  },
+);
+
+test(
+  "a pipe in the hub's cache or in a run's directory is not waited for either",
+  { skip: process.platform === "win32" && "there are no named pipes" },
+  async () => {
+    const cache = join(scratch, "hub");
+    const refs = join(cache, "models--a--b", "refs");
+    mkdirSync(join(cache, "models--a--b", "snapshots", "0".repeat(40)), { recursive: true });
+    mkdirSync(refs);
+    execFileSync("mkfifo", [join(refs, "main")]);
+    const env = { ...process.env, HF_HUB_CACHE: cache };
+    assert.equal((await runEngram(["ls"], { env })).status, 0);
+    assert.match((await runEngram(["show", "a/b"], { env })).stderr, /no model of that name/);
+    const run = join(scratch, "run");
+    for (const name of ["metrics.jsonl", "run.json", "training.json"]) {
+      mkdirSync(run);
+      execFileSync("mkfifo", [join(run, name)]);
+      const summary = openRuns([run])[0]!.summary();
+      if (name === "metrics.jsonl") await assert.rejects(summary, /found a pipe/);
+      else assert.equal((await summary).name, "run");
+      rmSync(run, { recursive: true });
     }
   },
 );

@@ -7,10 +7,10 @@
  *
  * Finds, links and removes; downloads nothing, and knows nothing of what the files hold.
  */
-import { link, mkdir, readdir, readFile, rename, stat, symlink } from "node:fs/promises";
+import { link, mkdir, readdir, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { ggufFileNames, ggufModelNames, isPlainName, modelNames } from "../../checkpoint/index.ts";
-import { filesIn, partialName, writeDurably } from "../../checkpoint/node/index.ts";
+import { filesIn, partialName, readTextInside, writeDurably } from "../../checkpoint/node/index.ts";
 import { RequestError } from "../../errors.ts";
 import {
   formatModelName,
@@ -137,7 +137,7 @@ async function replaceLink(path: string, blob: string): Promise<void> {
 }
 
 async function readRef(path: string): Promise<string | undefined> {
-  const text = await readFile(path, "utf8").catch(() => "");
+  const text = await readTextInside(path).catch(() => "");
   return isCommit(text.trim()) ? text.trim() : undefined;
 }
 

@@ -10,7 +10,7 @@ import type { FileRecord } from "../../checkpoint/index.ts";
 import {
   type Checkpoint,
   findCheckpoints,
-  readTextFile,
+  readTextInside,
   setAside,
   writeDurably,
   writeManifest,
@@ -58,7 +58,7 @@ const runNames = [runName, metricsName, "training.json"] as const;
 /** The record of the run in `directory`, or of the one that made the model there; undefined if it has none. */
 export async function readRunRecord(directory: string): Promise<StoredRun | undefined> {
   const file = join(directory, runName);
-  const text = await readTextFile(file).catch((error: unknown) => {
+  const text = await readTextInside(file).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   });
@@ -75,7 +75,7 @@ export async function carryRecord(
 ): Promise<string[]> {
   const carried: string[] = [];
   for (const name of [runName, CARD_NAME]) {
-    const text = await readFile(join(from, name), "utf8").catch(() => undefined);
+    const text = await readTextInside(join(from, name)).catch(() => undefined);
     if (text === undefined) continue;
     await mkdir(to, { recursive: true });
     await writeDurably(join(to, name), (handle) =>

@@ -5,6 +5,7 @@
  * mean.
  */
 import { type FileHandle, open } from "node:fs/promises";
+import { refuseSpecial } from "../../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { crc32c } from "../../numerics/index.ts";
 import type { MetricsLine } from "./metrics-log.ts";
@@ -37,6 +38,7 @@ export async function readRunLog(
   const place = parseCursor(cursor);
   let handle: FileHandle;
   try {
+    await refuseSpecial(file);
     handle = await open(file, "r");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;

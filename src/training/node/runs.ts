@@ -2,8 +2,9 @@
  * Runs in given directories, and the progress of each, for `engram dash`. Reads metrics.jsonl, run.json and
  * training.json; changes nothing.
  */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
+import { readTextInside } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import {
   advance,
@@ -95,7 +96,7 @@ function openRun(path: string, name: string): Run {
 /** A missing or incomplete file is no result. */
 async function readResult(file: string): Promise<Record<string, unknown> | undefined> {
   try {
-    const result: unknown = JSON.parse(await readFile(file, "utf8"));
+    const result: unknown = JSON.parse(await readTextInside(file));
     return typeof result === "object" && result !== null ? { ...result } : undefined;
   } catch {
     return undefined;
