@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -231,6 +232,19 @@ test("rm removes nothing outside the cache", async () => {
       assert.match(err, /is not in /, name);
     });
   assert.ok(existsSync(join(here, "models", "tiny", "config.json")));
+});
+
+test("rm follows no link to what lies elsewhere", async () => {
+  const { cache, path } = await pulled(small);
+  const files = { ...small.files, "model.safetensors": random(7000) };
+  await pulled({ ...small, files, commit: "d".repeat(40) }, { cache });
+  const elsewhere = freshCache();
+  renameSync(dirname(path), elsewhere);
+  symlinkSync(elsewhere, dirname(path));
+  const { code, err } = await engram(["rm", "owner/repo", "--yes"], { cache });
+  assert.equal(code, 2);
+  assert.match(err, /snapshots is or lies behind a link to .*: nothing was removed/);
+  assert.equal(readdirSync(elsewhere).length, 2);
 });
 
 test("rm clears away a pull that did not end", async () => {

@@ -2,8 +2,9 @@
  * Removes a model from the cache: links, then what no other snapshot links to. Only what a name gives, and only inside
  * the folder of its repository.
  */
-import { readdir, readlink, rm, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { readdir, readlink, realpath, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import { InvalidConfigError } from "../../errors.ts";
 import { ggufFileNames, isPlainName } from "../../checkpoint/index.ts";
 import type { ModelName } from "../model-name.ts";
 import { cachedModels, cachedSnapshot, repositoryFolder } from "./hub-cache.ts";
@@ -16,7 +17,10 @@ export interface Removal {
   remove(): Promise<void>;
 }
 
-/** What removing a model would take; undefined where the cache does not have it. Removes nothing yet. */
+/**
+ * What removing a model would take; undefined where the cache does not have it. Removes nothing yet. Throws
+ * `InvalidConfigError` where a link leads out of the repository's folder: what lies there is not the cache's.
+ */
 export async function planRemoval(cache: string, name: ModelName): Promise<Removal | undefined> {
   const folder = repositoryFolder(cache, name.repo);
   const all = (await cachedModels(cache)).filter(({ repo }) => repo === name.repo);
@@ -25,10 +29,8 @@ export async function planRemoval(cache: string, name: ModelName): Promise<Remov
     const left = await readdir(folder).catch(() => undefined);
     if (left === undefined || all.length > 0) return undefined;
     // A pull that did not end.
-    return removal(folder, {
-      bytes: await bytesOf(join(folder, "blobs"), undefined),
-      paths: [folder],
-    });
+    const bytes = await bytesOf(join(folder, "blobs"), undefined);
+    return removal(cache, { path: folder, bytes, paths: [folder] });
   }
   const links = await linksIn(snapshot);
   const files = name.file === undefined ? [] : ggufFileNames(name.file);
@@ -46,21 +48,31 @@ export async function planRemoval(cache: string, name: ModelName): Promise<Remov
     going.flatMap(({ blob }) => (blob === undefined || kept.has(blob) ? [] : [blob])),
   );
   const bytes = await bytesOf(join(folder, "blobs"), blobs);
-  if (isWhole && all.length === 1) return removal(folder, { bytes, paths: [folder] });
+  if (isWhole && all.length === 1) return removal(cache, { path: folder, bytes, paths: [folder] });
   const { revisions = [] } = all.find(({ path }) => path === snapshot) ?? {};
   const refs = isWhole ? revisions.map((revision) => join(folder, "refs", revision)) : [];
   const paths = [...refs, ...(isWhole ? [snapshot] : targets)];
-  return removal(targets[0]!, {
+  return removal(cache, {
+    path: targets[0]!,
     bytes,
     paths: [...paths, ...[...blobs].map((blob) => join(folder, "blobs", blob))],
   });
 }
 
 /** `paths` in the order in which they go: names first, so that what is broken off leaves no half of a model. */
-function removal(
-  path: string,
-  { bytes, paths }: { bytes: number; paths: readonly string[] },
-): Removal {
+async function removal(
+  cache: string,
+  { path, bytes, paths }: { path: string; bytes: number; paths: readonly string[] },
+): Promise<Removal> {
+  const root = await realpath(cache);
+  for (const one of new Set(paths.map((each) => dirname(each)))) {
+    const inside = await realpath(one).catch(() => undefined);
+    if (inside !== undefined && inside !== join(root, relative(cache, one)))
+      throw new InvalidConfigError(
+        `${one} is or lies behind a link to ${inside}, outside this part of the cache: nothing was removed; ` +
+          "remove the link, or what it leads to, by hand",
+      );
+  }
   return {
     path,
     bytes,
