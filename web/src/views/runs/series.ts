@@ -97,6 +97,7 @@ export class RunSeries {
 
   #cutBefore(step: number): void {
     const kept = this.step.findIndex((one) => one >= step);
+    if (kept < 0) return;
     for (const column of this.#columns) column.length = kept;
     this.validations = this.validations.filter((one) => one.step < step);
     this.samples = this.samples.filter((one) => one.step < step);
