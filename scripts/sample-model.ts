@@ -34,13 +34,14 @@ const threads = Number(process.argv[3] ?? 1);
 const mostBytes = 24e6;
 
 const tiny = findPreset("tiny");
+const { engramGate: _constant, ...sizes } = tiny.model;
 /**
  * The backbone of `tiny` with twice the context, and held back from learning its million bytes by heart. Its memory has
- * learned rows alone, small enough to look into.
+ * learned rows alone, small enough to look into, behind a gate that is computed.
  */
 const preset: Preset = {
   ...tiny,
-  model: { ...tiny.model, maxPositions: 256 },
+  model: { ...sizes, maxPositions: 256 },
   memory: { ...tiny.memory, layerIds: [1], minBucketRows: [4000, 8000] },
   counted: { ...tiny.counted, order: 0 },
   training: {

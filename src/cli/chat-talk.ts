@@ -206,6 +206,11 @@ export class ChatTalk {
       layers.map((layer) => of(layer).toFixed(2).padStart(8)).join("");
     const mean = (layer: number): number =>
       tokens.reduce((sum, { gates }) => sum + gates.get(layer)!, 0) / tokens.length;
+    const isConstant = layers.every((layer) =>
+      tokens.every(({ gates }) => gates.get(layer) === tokens[0]!.gates.get(layer)),
+    );
+    if (isConstant && tokens.length > 1)
+      return `the gate is the same for all ${tokens.length} tokens: ${layers.map((layer) => `${mean(layer).toFixed(2)} in layer ${layer}`).join(", ")}`;
     return [
       `${layers.map((layer) => `layer ${layer}`.padStart(8)).join("")}`,
       `${numbers(mean)}  mean of ${tokens.length} tokens`,

@@ -49,6 +49,7 @@ function lossesOf(logits: Float32Array, ids: readonly number[], vocabSize: numbe
 const models: Readonly<Record<string, ModelConfig>> = {
   "grouped heads and a memory": smallConfig,
   "a short convolution": { ...smallConfig, engramKernelSize: 4 },
+  "a constant gate": { ...smallConfig, engramGate: 0.5 },
   "two memory layers of three orders, untied head": {
     ...smallConfig,
     tieEmbeddings: false,

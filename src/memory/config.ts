@@ -61,7 +61,8 @@ export function parseEngramConfig(json: unknown): EngramConfig {
 
 /** As `parseEngramConfig`; undefined for the configuration of a model without memory, which has none of the keys. */
 export function findEngramConfig(json: unknown): EngramConfig | undefined {
-  const isWithout = isObject(json) && [...findKeys(json).keys()].every((key) => key === KERNEL_KEY);
+  const isWithout =
+    isObject(json) && [...findKeys(json).keys()].every((key) => FUSION_KEYS.includes(key));
   return isWithout ? undefined : parseEngramConfig(json);
 }
 
@@ -118,14 +119,12 @@ type Keys = ReadonlyMap<string, unknown>;
 
 function engramKeys(json: unknown): Keys {
   if (!isObject(json))
-    throw new InvalidConfigError(
-      `a config.json holds one JSON object, got ${describe(json)}; pass the model's config.json`,
-    );
+    throw new InvalidConfigError(`config.json: expected one JSON object, got ${describe(json)}`);
   const keys = findKeys(json);
   if (keys.size === 0)
     throw new InvalidConfigError(
       'config.json has no engram_* key, neither at the top nor under "text_config"; ' +
-        "an Engram model needs at least engram_layer_ids",
+        "expected at least engram_layer_ids",
     );
   return keys;
 }
@@ -137,13 +136,13 @@ function findKeys(json: Record<string, unknown>): Keys {
   if (nested === undefined || nested.size === 0) return top;
   if (top.size > 0)
     throw new InvalidConfigError(
-      'config.json has engram_* keys at the top and under "text_config", which is one memory too many; remove either',
+      'config.json has engram_* keys at the top and under "text_config": remove either',
     );
   return nested;
 }
 
-/** A key of the transformer: models without memory may have it, too. */
-const KERNEL_KEY = "engram_kernel_size";
+/** Keys of the transformer: models without memory may have them, too. */
+const FUSION_KEYS: readonly string[] = ["engram_kernel_size", "engram_gate"];
 
 /** Every key that means something here. */
 const KNOWN_KEYS: readonly string[] = [
@@ -156,7 +155,7 @@ const KNOWN_KEYS: readonly string[] = [
   "engram_pad_token_id",
   "engram_compressed_vocab_size",
   "engram_seed",
-  KERNEL_KEY,
+  ...FUSION_KEYS,
   "engram_hash",
 ];
 
@@ -166,7 +165,7 @@ function prefixed(object: Record<string, unknown>): Keys {
     if (!KNOWN_KEYS.includes(key))
       throw new InvalidConfigError(
         `config.json: "${key}": ${describe(value)} is not known here (${KNOWN_KEYS.join(", ")} are); ` +
-          "rows would be looked up, or used, in another way than the model was trained",
+          "rows would be used in another way than in training",
       );
   return new Map(own.filter(([, value]) => value !== null && value !== undefined));
 }

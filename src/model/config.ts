@@ -89,6 +89,8 @@ export interface ModelConfig {
   readonly engram?: EngramConfig;
   /** Counted memory whose distributions are mixed into the model's output. Absent: none. */
   readonly counted?: CountedConfig;
+  /** What the gate of learned rows is where it is no function of the text, 0.001..1. Absent: computed (spec 7.6). */
+  readonly engramGate?: number;
   /** Taps of the short convolution after the gate (spec 6.2). 0: no convolution, as in V4.1. */
   readonly engramKernelSize: number;
 }
@@ -109,8 +111,8 @@ export function keyValueBytes({ numLayers, numKvHeads, headDim }: ModelConfig): 
 
 /** Throws `InvalidConfigError` for sizes that do not fit together. */
 export function checkModelConfig(config: ModelConfig): void {
-  const { numHeads, numKvHeads, headDim, numLayers, engram, counted, documentStart, vocabSize } =
-    config;
+  const { numHeads, numKvHeads, headDim, numLayers } = config;
+  const { engram, counted, documentStart, vocabSize } = config;
   if (numHeads % numKvHeads !== 0)
     throw new InvalidConfigError(
       `num_attention_heads (${numHeads}) must be a multiple of num_key_value_heads (${numKvHeads})`,
@@ -125,9 +127,7 @@ export function checkModelConfig(config: ModelConfig): void {
       `document_start_token_id ${documentStart} is outside the vocabulary 0..${vocabSize - 1}`,
     );
   if (counted !== undefined && counted.order < 2)
-    throw new InvalidConfigError(
-      `counted_order is 2 or more, the ids of the longest n-grams, got ${counted.order}`,
-    );
+    throw new InvalidConfigError(`counted_order must be 2 or more, got ${counted.order}`);
   for (const layer of engram?.layerIds ?? [])
     if (layer < 0 || layer >= numLayers)
       throw new InvalidConfigError(

@@ -11,24 +11,28 @@ import type { ModelConfig } from "./config.ts";
 import { gain, type KindParams, matrix } from "./kind.ts";
 import type { KindWeights } from "./weights.ts";
 
-type EngramWeight = "keyValue" | "queryGain" | "keyGain" | "convNorm" | "conv";
+type EngramWeight = "keyValue" | "queryGain" | "keyGain" | "value" | "convNorm" | "conv";
 
-/** Weights of one branch. Without a short convolution the last two do not exist and are never used. */
+/** Weights of one branch. Without a short convolution its two do not exist and are never used; a gate that is a constant has no keys. */
 export function engramParams(config: ModelConfig): KindParams<EngramWeight> {
-  const { hiddenSize: d, engramKernelSize: taps, engram } = config;
+  const { hiddenSize: d, engramKernelSize: taps, engramGate: constant, engram } = config;
   const e = memoryWidth(engram!);
-  const always = {
+  const fromKeys = {
     // Key rows then value rows, the released `wkv` layout. (spec 7.5)
     keyValue: matrix("engram.wkv.weight", [2 * d, e], 1 / Math.sqrt(e)),
     queryGain: gain("engram.q_weight", [1, d]),
     keyGain: gain("engram.k_weight", [1, d]),
   };
+  const fromNothing = { value: matrix("engram.wv.weight", [d, e], 1 / Math.sqrt(e)) };
   const conv = {
     convNorm: gain("engram.short_conv.norms.0.weight", [d]),
     // Starts at zero, so that the convolution adds nothing at first. (arXiv 2601.07372, appendix A)
     conv: gain("engram.short_conv.conv.weight", [d, 1, taps], 0),
   };
-  return { ...always, ...(taps > 0 && conv) } as KindParams<EngramWeight>;
+  return {
+    ...(constant === undefined ? fromKeys : fromNothing),
+    ...(taps > 0 && conv),
+  } as KindParams<EngramWeight>;
 }
 
 /** sigmoid(copysign(sqrt(max(|s|, 1e-6)), s)), elementwise; -0 counts as negative. (spec 7.6) */
@@ -124,6 +128,7 @@ export function engramFusion(
     memory_NE,
     weights,
     eps,
+    gate,
     conv,
     heldGate_B11,
   }: {
@@ -131,20 +136,31 @@ export function engramFusion(
     memory_NE: Tensor;
     weights: KindWeights<EngramWeight>;
     eps: number;
+    /** The constant in place of a computed gate. */
+    gate: number | undefined;
     conv: { readonly dilation: number; readonly shift: Shift } | undefined;
     /** Where not negative, replaces the gate of the row. */
     heldGate_B11?: Tensor | undefined;
   },
 ): EngramFusion {
   const [batch, length, width] = hidden_BTD.shape as [number, number, number];
-  const [key_BTD, value_BTD] = weights.projectHalves(memory_NE, "keyValue", [batch, length]);
-  const ownGate_BT1 = engramGate(g, {
-    hidden: hidden_BTD,
-    key: key_BTD,
-    queryGain_GD: weights.gain("queryGain"),
-    keyGain_GD: weights.gain("keyGain"),
-    eps,
-  });
+  const leading = [batch, length];
+  let value_BTD: Tensor;
+  let ownGate_BT1: Tensor;
+  if (gate === undefined) {
+    const [key, value] = weights.projectHalves(memory_NE, "keyValue", leading);
+    value_BTD = value;
+    ownGate_BT1 = engramGate(g, {
+      hidden: hidden_BTD,
+      key,
+      queryGain_GD: weights.gain("queryGain"),
+      keyGain_GD: weights.gain("keyGain"),
+      eps,
+    });
+  } else {
+    value_BTD = g.reshape(weights.project(memory_NE, "value"), hidden_BTD.shape);
+    ownGate_BT1 = g.constant(new Float32Array(batch * length).fill(gate), [...leading, 1]);
+  }
   const gate_BT1 =
     heldGate_B11 === undefined
       ? ownGate_BT1

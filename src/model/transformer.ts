@@ -91,6 +91,7 @@ export function transformer(
         memory_NE,
         weights: layerWeights.of(engramParams(config)),
         eps,
+        gate: config.engramGate,
         conv,
         heldGate_B11: heldGates?.get(layer),
       });

@@ -46,6 +46,18 @@ test("every number of every preset has a name, and takes its own value", () => {
   }
 });
 
+test("a gate can be made a constant, and computed again", () => {
+  const gateOf = (preset: string, engramGate: unknown): number | undefined =>
+    overridePreset(findPreset(preset), { engramGate }).preset.model.engramGate;
+  assert.equal(gateOf("small", 0.25), 0.25);
+  assert.equal(gateOf("tiny", "computed"), undefined);
+  for (const wrong of [0, 1.5, "learned", true])
+    assert.throws(
+      () => gateOf("tiny", wrong),
+      /engramGate: expected a number of 0.001..1, or computed/,
+    );
+});
+
 test("another number of steps keeps the warm-up's share, unless that is given", () => {
   const warmup = (overrides: object): number =>
     overridePreset(tiny, { ...overrides }).preset.training.warmupSteps;

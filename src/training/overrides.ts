@@ -36,6 +36,12 @@ const share: Kind = {
   expected: "a number from 0 to 1",
   accepts: (value) => isNumber(value) && value >= 0 && value <= 1,
 };
+/** Of a gate that is no constant. */
+const COMPUTED = "computed";
+const gate: Kind = {
+  expected: "a number of 0.001..1, or computed",
+  accepts: (value) => value === COMPUTED || (isNumber(value) && value >= 0.001 && value <= 1),
+};
 const flag: Kind = {
   expected: "true or false",
   accepts: (value) => typeof value === "boolean",
@@ -61,6 +67,7 @@ const model: Readonly<Record<keyof Preset["model"], Kind>> = {
   ropeTheta: positive,
   maxPositions: count,
   tieEmbeddings: flag,
+  engramGate: gate,
   engramKernelSize: countOrNone,
 };
 const memory: Readonly<Record<keyof MemorySizes, Kind>> = {
@@ -138,10 +145,12 @@ export function overridePreset(
         name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
       ),
     );
+  const { engramGate, ...sizes } = { ...preset.model, ...part("model.") } as Preset["model"];
+  const isConstant = engramGate !== undefined && (engramGate as unknown) !== COMPUTED;
   const changed: Preset = {
     ...preset,
     vocabSize: (named.get("vocabSize") as number | undefined) ?? preset.vocabSize,
-    model: { ...preset.model, ...part("model.") },
+    model: { ...sizes, ...(isConstant && { engramGate }) },
     memory: { ...preset.memory, ...part("memory.") },
     counted: { ...preset.counted, ...part("counted.") },
     training: { ...preset.training, ...part("training.") },

@@ -125,6 +125,7 @@ const presets: Readonly<Record<string, Preset>> = {
       numKvHeads: 6,
       headDim: 32,
       intermediateSize: 512,
+      engramGate: 0.5,
       maxPositions: 128,
     },
     memory: {
@@ -134,7 +135,7 @@ const presets: Readonly<Record<string, Preset>> = {
       headDim: 16,
       minBucketRows: [10_000, 30_000],
     },
-    counted: { order: 6, folds: 10, maxBytes: 4_000_000 },
+    counted: { order: 6, folds: 10, maxBytes: 5_000_000 },
     training: {
       batch: 16,
       length: 128,

@@ -101,7 +101,7 @@ const refusedKeys: readonly (readonly [changes: object, message: RegExp])[] = [
   [{ num_experts: 8 }, /"num_experts": 8 \(not known here\)/],
   [{ hidden_Act: "gelu" }, /"hidden_Act": "gelu" \(not known here\)/],
   [{ toString: 1, ["__proto__"]: 2 }, /"toString": 1 .*"__proto__": 2/],
-  [{ text_config: { engram_layer_ids: [0] } }, /under "text_config", which is one memory too many/],
+  [{ text_config: { engram_layer_ids: [0] } }, /under "text_config": remove either/],
   [{ engram_window: 3 }, /"engram_window": 3 is not known here/],
   [{ engram_scale: null }, /"engram_scale": null is not known here/],
   [{ tie_word_embeddings: "yes" }, /"tie_word_embeddings" must be true or false, got "yes"/],
@@ -143,6 +143,9 @@ const refusedKeys: readonly (readonly [changes: object, message: RegExp])[] = [
   ],
   [{ engram_kernel_size: 2 ** 30 }, /"model\.layers\.1\.engram\.short_conv/],
   [{ engram_kernel_size: -1 }, /"engram_kernel_size" must be a whole number/],
+  [{ engram_gate: 0 }, /"engram_gate" must be a number of 0.001..1, got 0/],
+  [{ engram_gate: 1.5 }, /"engram_gate" must be a number of 0.001..1, got 1.5/],
+  [{ engram_gate: "half" }, /"engram_gate" must be a number/],
 ];
 
 for (const [changes, message] of refusedKeys)
@@ -244,6 +247,8 @@ test("an untied head and a convolution are held against config.json, too", async
     [{ tie_word_embeddings: true }, /uses "lm_head\.weight"/],
     [{ engram_kernel_size: undefined }, /uses "model\.layers\.1\.engram\.short_conv/],
     [{ engram_kernel_size: 3 }, /short_conv\.conv\.weight" should be \[32, 1, 3\]/],
+    // A model whose gate is computed is not opened as one whose gate is not, and the other way about.
+    [{ engram_gate: 0.5 }, /"model\.layers\.1\.engram\.wv\.weight" is missing/],
   ] as const)
     await assert.rejects(load(await edited("untied", config(changes))), message);
 });

@@ -5,7 +5,7 @@
 import { InvalidConfigError } from "../../errors.ts";
 import type { EngramConfig } from "../../memory/index.ts";
 import { checkModelConfig, type FamilyName, type ModelConfig } from "../config.ts";
-import { checkKeys, type Json, whole } from "./closed.ts";
+import { checkKeys, decimal, type Json, whole } from "./closed.ts";
 import { engram as own } from "./engram.ts";
 import type { Family } from "./family.ts";
 
@@ -36,8 +36,9 @@ const ourKeys: readonly string[] = [
   // `parseQuantization`.
   "quantization_config",
   "counted_order",
-  // The transformer's share of the memory; without one it says nothing.
+  // The transformer's share of the memory; without one they say nothing.
   "engram_kernel_size",
+  "engram_gate",
 ];
 
 /**
@@ -70,11 +71,15 @@ export function parseModelConfig(
   checkKeys(json, { ...keys, read: [...keys.read, ...ourKeys, ...memoryKeys] }, "config.json");
   const documentStart = parseDocumentStart(json);
   const order = json["counted_order"] ?? undefined;
+  const gate = json["engram_gate"] ?? undefined;
   const config: ModelConfig = {
     ...parse({ ...defaults, ...json }),
     ...(documentStart === undefined ? {} : { documentStart }),
     ...(engram === undefined ? {} : { engram }),
     ...(order === undefined ? {} : { counted: { order: whole(json, "counted_order") } }),
+    ...(gate === undefined
+      ? {}
+      : { engramGate: decimal(json, "engram_gate", { least: 0.001, most: 1 }) }),
     engramKernelSize:
       (json["engram_kernel_size"] ?? 0) === 0 ? 0 : whole(json, "engram_kernel_size"),
   };
@@ -88,6 +93,7 @@ export function modelConfigToJson(config: ModelConfig): Record<string, unknown> 
     ...familyOf(config).toJson(config),
     document_start_token_id: config.documentStart ?? null,
     ...(config.counted === undefined ? {} : { counted_order: config.counted.order }),
+    ...(config.engramGate === undefined ? {} : { engram_gate: config.engramGate }),
     ...(config.engramKernelSize > 0 ? { engram_kernel_size: config.engramKernelSize } : {}),
   };
 }

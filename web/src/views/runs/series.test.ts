@@ -11,6 +11,12 @@ test("a log that begins with step 0, or goes back, is drawn as far as it goes", 
     { step: 2, loss: 2 },
     { step: 1, loss: 1 },
   ]);
-  assert.deepEqual([series.step, series.loss], [[0, 1], [4, 1]]);
+  assert.deepEqual(
+    [series.step, series.loss],
+    [
+      [0, 1],
+      [4, 1],
+    ],
+  );
   assert.deepEqual(series.validations, []);
 });
