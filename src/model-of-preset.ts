@@ -33,14 +33,21 @@ export function modelOfPreset(
   });
 }
 
-/** Throws `InvalidConfigError` for sizes that do not fit together, whatever vocabulary is learned. */
-export function checkPreset(preset: Preset, { memory }: { memory: boolean }): void {
+/**
+ * Throws `InvalidConfigError` for sizes that do not fit together, whatever vocabulary is learned. `goesOn`: the model has
+ * been trained already, in whatever windows.
+ */
+export function checkPreset(
+  preset: Preset,
+  { memory, goesOn = false }: { memory: boolean; goesOn?: boolean },
+): void {
   const { vocabSize, model, training } = preset;
+  const { length } = training;
   // A position that no window reaches is never trained: a longer context would be worse, not better, there.
-  if (training.length !== model.maxPositions)
+  if (length > model.maxPositions || (length < model.maxPositions && !goesOn))
     throw new InvalidConfigError(
-      `training reads windows of ${training.length} tokens (training.length) for a context of ` +
-        `${model.maxPositions} (model.maxPositions): expected the same number, which --context sets for both`,
+      `training reads windows of ${length} tokens (training.length) for a context of ` +
+        `${model.maxPositions} (model.maxPositions): expected ${goesOn ? "no more" : "the same number, which --context sets for both"}`,
     );
   modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
 }

@@ -83,7 +83,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   const recipe = preset.training;
   const { train = "all" } = options;
   // Refuses sizes that do not fit together before it trains a tokenizer, which may take minutes.
-  checkPreset(preset, { memory });
+  checkPreset(preset, { memory, goesOn: origin !== undefined });
   if (options.tableMemory !== undefined) checkTableMemory(preset, memory);
   await using run = await RunDirectory.open(out, { resume, onNote: say, signal });
   await checkTexts([...options.data, ...(options.valid ?? [])], { isReadOnce: false });

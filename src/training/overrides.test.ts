@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { InvalidConfigError } from "../errors.ts";
-import { modelOfPreset } from "../model-of-preset.ts";
+import { checkPreset, modelOfPreset } from "../model-of-preset.ts";
 import { findPreset, overridePreset, parseOverride, presetNames } from "./index.ts";
 
 const tiny = findPreset("tiny");
@@ -65,6 +65,18 @@ test("another number of steps keeps the warm-up's share, unless that is given", 
   assert.equal(warmup({ steps: 1 }), 1);
   assert.equal(warmup({ steps: 800, warmupSteps: 5 }), 5);
   assert.equal(warmup({ lr: 1 }), 30);
+});
+
+test("every position of a new model's context is trained; a model that is there may go on in shorter windows", () => {
+  const read = (length: number) => overridePreset(tiny, { length }).preset;
+  for (const name of presetNames) checkPreset(findPreset(name), { memory: true });
+  assert.throws(() => checkPreset(read(64), { memory: true }), /expected the same number/);
+  checkPreset(read(64), { memory: true, goesOn: true });
+  for (const goesOn of [true, false])
+    assert.throws(
+      () => checkPreset(read(256), { memory: true, goesOn }),
+      /windows of 256 .* context of 128/,
+    );
 });
 
 test("words are read as JSON, as a list without brackets, or as they are", () => {
