@@ -46,7 +46,7 @@ export function checkPreset(
   // A position that no window reaches is never trained: a longer context would be worse, not better, there.
   if (length > model.maxPositions || (length < model.maxPositions && !goesOn))
     throw new InvalidConfigError(
-      `training reads windows of ${length} tokens (training.length) for a context of ` +
+      `windows of ${length} tokens (training.length) for a context of ` +
         `${model.maxPositions} (model.maxPositions): expected ${goesOn ? "no more" : "the same number, which --context sets for both"}`,
     );
   modelOfPreset(preset, { memory, vocabSize, eosTokenId: 0, compressedVocabSize: vocabSize });
