@@ -13,6 +13,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "foreign-file.ts": [],
   "json-names.ts": [],
+  "json-values.ts": [],
   "next-turn.ts": [],
   "schema-words.ts": [],
   numerics: [],
@@ -348,6 +349,7 @@ export const openToAll: readonly string[] = [
   "errors.ts",
   "foreign-file.ts",
   "json-names.ts",
+  "json-values.ts",
   "next-turn.ts",
   "schema-words.ts",
 ];

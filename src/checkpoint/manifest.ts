@@ -12,6 +12,7 @@
  * Version 1, which checkpoints had, gives only sizes: `"files": {"state.json": 2211}`.
  */
 import { FormatError } from "../errors.ts";
+import { isCount, isRecord } from "../json-values.ts";
 import { crc32c } from "../numerics/index.ts";
 import { checkPlainName } from "./plain-name.ts";
 
@@ -102,14 +103,6 @@ function sumOf(files: object): string {
 
 function isSum(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f]{8}$/.test(value);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function quote(value: unknown): string {

@@ -21,6 +21,7 @@
  */
 import type { ByteRanges, ByteSource, OpenOptions } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
+import { isRecord } from "../json-values.ts";
 import type { GgmlBlockType } from "../numerics/index.ts";
 import { checkedRanges } from "./checked-ranges.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
@@ -329,9 +330,8 @@ async function readJson(
   const found = await readIfThere(source, name, manifest);
   if (found === undefined) return undefined;
   const value = decodeJson(found.path, found.bytes, found.expected);
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FormatError(`${found.path}: expected a JSON object`);
-  return value as JsonObject;
+  if (!isRecord(value)) throw new FormatError(`${found.path}: expected a JSON object`);
+  return value;
 }
 
 /** Empty if there is none. */
@@ -344,7 +344,7 @@ async function readManifest(source: ByteSource): Promise<Manifest> {
 /** Tensor name -> file name, by an index file. Throws `FormatError` for names that lead elsewhere. */
 export function parseIndex(path: string, index: JsonObject): ReadonlyMap<string, string> {
   const map = index["weight_map"];
-  if (typeof map !== "object" || map === null || Array.isArray(map))
+  if (!isRecord(map))
     throw new FormatError(`${path}: expected an object "weight_map" of tensor name -> file name`);
   const files = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {

@@ -25,6 +25,7 @@
  * 8, and puts wide elements first, so that every tensor can be viewed in place.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
+import { isCount, isRecord } from "../json-values.ts";
 import { checkJsonNames } from "../json-names.ts";
 
 /** Bytes of one element, by the name the format gives the type. */
@@ -301,14 +302,6 @@ function jsonObject(
 /** By UTF-16 code unit: the same everywhere, unlike a locale's order. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
-}
-
-function isCount(x: unknown): x is number {
-  return Number.isSafeInteger(x) && (x as number) >= 0;
-}
-
-function isRecord(x: unknown): x is Record<string, unknown> {
-  return typeof x === "object" && x !== null && !Array.isArray(x);
 }
 
 function show(x: unknown): string {

@@ -5,6 +5,7 @@
  * reads and compares such records; finds out nothing by itself, and knows no files.
  */
 import { FormatError } from "../errors.ts";
+import { isRecord } from "../json-values.ts";
 import type { TrainedPart } from "../model/index.ts";
 import type { Overrides } from "./overrides.ts";
 import type { Preset } from "./presets.ts";
@@ -91,7 +92,7 @@ export function parseRunRecord(text: string, file: string): StoredRun {
   } catch (cause) {
     throw new FormatError(`${file} is not JSON: ${(cause as Error).message}`, { cause });
   }
-  if (!isObject(value) || typeof value["version"] !== "number")
+  if (!isRecord(value) || typeof value["version"] !== "number")
     throw new FormatError(`${file}: expected an object with a version, the record of a run`);
   if (value["version"] !== 1)
     throw new FormatError(
@@ -119,7 +120,7 @@ export function settingsOf(run: StoredRun): ReadonlyMap<string, string> {
     if (settings.size >= MOST_SETTINGS) return;
     const text = settingText(value);
     if (text !== undefined) settings.set(name, text.slice(0, MOST_CHARACTERS));
-    else if (isObject(value) && depth < 3)
+    else if (isRecord(value) && depth < 3)
       for (const [key, inner] of Object.entries(value)) add(`${name}.${key}`, inner, depth + 1);
   };
   for (const [name, value] of Object.entries(run))
@@ -140,10 +141,6 @@ function settingText(value: unknown): string | undefined {
 }
 
 function fileText(value: unknown): string | undefined {
-  if (!isObject(value) || typeof value["sha256"] !== "string") return undefined;
+  if (!isRecord(value) || typeof value["sha256"] !== "string") return undefined;
   return `${String(value["name"])} (${String(value["bytes"])} bytes, sha256 ${value["sha256"].slice(0, 12)})`;
-}
-
-function isObject(value: unknown): value is StoredRun {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,8 +3,9 @@
  * be measured by how often a model could have learned a fact. Knows records; not files or figures.
  */
 import { FormatError, RequestError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 import { PythonRandom } from "./python-random.ts";
-import { type Fields, isRecord } from "./template.ts";
+import type { Fields } from "./template.ts";
 
 export interface Fact {
   readonly relation: string;

@@ -3,7 +3,8 @@
  * which. Knows texts; not files or tasks.
  */
 import { FormatError } from "../../errors.ts";
-import { type Fields, isRecord } from "./template.ts";
+import { isRecord } from "../../json-values.ts";
+import type { Fields } from "./template.ts";
 
 const MAX_RECORDS = 2_000_000;
 

@@ -6,14 +6,11 @@
  * `{{text | split(" ") | slice(0, -1) | join(" ")}}`.
  */
 import { FormatError, RequestError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 import { pythonStrip } from "./python-text.ts";
 
 /** One document of a benchmark: fields by name, with their original values. */
 export type Fields = Readonly<Record<string, unknown>>;
-
-export function isRecord(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 export interface Template {
   /** The template's value for this document. If it is a single `{{...}}`, the value keeps its type. */

@@ -13,6 +13,7 @@ import {
 } from "../../checkpoint/index.ts";
 import { writeDurably } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 
 const stateName = "state.json";
 
@@ -76,8 +77,8 @@ export async function readState(path: string): Promise<StateFile> {
   const isState =
     Number.isInteger(version) &&
     Number.isInteger(step) &&
-    isObject(identity) &&
-    isObject(beside) &&
+    isRecord(identity) &&
+    isRecord(beside) &&
     (logs === undefined || (Array.isArray(logs) && logs.every(isRowLogState)));
   if (!isState)
     throw new FormatError(
@@ -100,8 +101,4 @@ export function checkVersion(path: string, { version }: Pick<StateFile, "version
     `${path}: expected a checkpoint of version ${oldestVersion} to ${stateVersion}, it has ${version}; finish that run ` +
       "with the release that began it, or train into another --out",
   );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
