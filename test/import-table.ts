@@ -16,6 +16,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "json-values.ts": [],
   "next-turn.ts": [],
   "schema-words.ts": [],
+  "when-needed.ts": [],
   numerics: [],
   bytes: [],
   // Work that can be stopped, for whoever has some.
@@ -352,6 +353,7 @@ export const openToAll: readonly string[] = [
   "json-values.ts",
   "next-turn.ts",
   "schema-words.ts",
+  "when-needed.ts",
 ];
 
 /** Folders below a folder that others may import, through an `index.ts` of their own. */

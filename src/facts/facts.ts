@@ -2,6 +2,7 @@
 import type { LanguageModel, Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { type WhenNeeded, whenNeeded } from "../when-needed.ts";
 import type { FactRequest } from "./fact.ts";
 import type { Selection } from "./contents.ts";
 import type { Forgotten } from "./fact-store.ts";
@@ -35,7 +36,7 @@ export class Facts {
   readonly #chatIds: ChatIds | undefined;
   readonly #close: (() => void) | undefined;
   readonly #writerFor: ((language: LanguageModel) => Writer | Promise<Writer>) | undefined;
-  #writer: Promise<Writer> | undefined;
+  #writer: WhenNeeded<Writer> | undefined;
   /** Where the last teaching read: one made anew costs as much as reading a fact. */
   #session: Session | undefined;
   #numForgets = 0;
@@ -119,9 +120,8 @@ export class Facts {
   #learner({ language }: Pick<LearningModel, "language">): Omit<Learner, "session"> {
     const writerFor = this.#writerFor;
     const writeVectors: WriteVectors = async (edits, options) => {
-      const writer = (this.#writer ??= (async () => writerFor!(language))());
-      writer.catch(() => (this.#writer = undefined));
-      return (await writer).write(edits, options);
+      this.#writer ??= whenNeeded(async () => writerFor!(language));
+      return (await this.#writer()).write(edits, options);
     };
     return {
       tokenizer: this.#tokenizer,
@@ -141,7 +141,7 @@ export class Facts {
   async close(): Promise<void> {
     this.#close?.();
     await this.#dropSession();
-    await (await this.#writer)?.dispose();
+    await this.#writer?.ifMade((writer) => writer.dispose());
     await this.store.close();
   }
 }

@@ -2,6 +2,7 @@
  * A store of facts whose code is loaded with the first fact. Until then it says what an empty one would. Knows no log.
  */
 import type { Memory } from "../memory/memory.ts";
+import { type WhenNeeded, whenNeeded } from "../when-needed.ts";
 import type { Fact } from "./fact.ts";
 import type { FactStore } from "./fact-store.ts";
 
@@ -10,12 +11,12 @@ export type AnyStore = Pick<FactStore, keyof FactStore>;
 
 export class StoreWhenNeeded implements AnyStore {
   readonly place: string | undefined;
+  /** Has what there is, from when it resolves. */
+  readonly load: WhenNeeded<FactStore>;
   onGone: ((facts: readonly Fact[]) => void) | undefined;
   onTextsGone: (() => void) | undefined;
-  readonly #open: () => Promise<FactStore>;
   readonly #before: (() => Promise<void>)[] = [];
   #store: FactStore | undefined;
-  #loading: Promise<FactStore> | undefined;
 
   /** `place` is the store's. Where `open` fails, it is called again with the next change. */
   constructor({
@@ -26,32 +27,17 @@ export class StoreWhenNeeded implements AnyStore {
     readonly open: () => Promise<FactStore>;
   }) {
     this.place = place;
-    this.#open = open;
-  }
-
-  /** Has what there is, from when it resolves. */
-  async load(): Promise<void> {
-    await this.#loaded();
+    this.load = whenNeeded(async () => {
+      const [store] = await Promise.all([open(), ...this.#before.map((work) => work())]);
+      store.onGone = (facts) => this.onGone?.(facts);
+      store.onTextsGone = () => this.onTextsGone?.();
+      return (this.#store = store);
+    });
   }
 
   /** `work` is done before there is a store, and anything in it. */
   before(work: () => Promise<void>): void {
     this.#before.push(work);
-  }
-
-  #loaded(): Promise<FactStore> {
-    this.#loading ??= this.#load().catch((error: unknown) => {
-      this.#loading = undefined;
-      throw error;
-    });
-    return this.#loading;
-  }
-
-  async #load(): Promise<FactStore> {
-    const [store] = await Promise.all([this.#open(), ...this.#before.map((work) => work())]);
-    store.onGone = (facts) => this.onGone?.(facts);
-    store.onTextsGone = () => this.onTextsGone?.();
-    return (this.#store = store);
   }
 
   get reader(): FactStore["reader"] {
@@ -89,35 +75,35 @@ export class StoreWhenNeeded implements AnyStore {
   }
 
   async learn(...of: Parameters<FactStore["learn"]>): Promise<void> {
-    return (await this.#loaded()).learn(...of);
+    return (await this.load()).learn(...of);
   }
 
   async add(...of: Parameters<FactStore["add"]>): Promise<void> {
-    return (await this.#loaded()).add(...of);
+    return (await this.load()).add(...of);
   }
 
   async giveVectors(...of: Parameters<FactStore["giveVectors"]>): Promise<void> {
-    return (await this.#loaded()).giveVectors(...of);
+    return (await this.load()).giveVectors(...of);
   }
 
   async forget(...of: Parameters<FactStore["forget"]>): ReturnType<FactStore["forget"]> {
-    return (await this.#loaded()).forget(...of);
+    return (await this.load()).forget(...of);
   }
 
   async snapshot(name: string): Promise<void> {
-    return (await this.#loaded()).snapshot(name);
+    return (await this.load()).snapshot(name);
   }
 
   async rollback(name: string): Promise<void> {
-    return (await this.#loaded()).rollback(name);
+    return (await this.load()).rollback(name);
   }
 
   async removeSnapshot(name: string): Promise<void> {
-    return (await this.#loaded()).removeSnapshot(name);
+    return (await this.load()).removeSnapshot(name);
   }
 
   /** What was never loaded has nothing to close. */
   async close(): Promise<void> {
-    await (await this.#loading)?.close();
+    await this.load.ifMade((store) => store.close());
   }
 }

@@ -4,8 +4,9 @@
  * Knows no request and no thread.
  */
 import { InvariantError, RequestError } from "../errors.ts";
+import { whenNeeded } from "../when-needed.ts";
 import type { Tasks } from "../worker/index.ts";
-import type { CompiledGrammar, GrammarCompiler, GrammarMatcher, Xgrammar } from "./xgrammar.ts";
+import type { CompiledGrammar, GrammarMatcher, Xgrammar } from "./xgrammar.ts";
 
 export interface GrammarVocabulary {
   /** Each token's bytes in GPT-2's alphabet (`spellBytes`); "" for tokens that no text may contain. */
@@ -48,11 +49,10 @@ export function grammarTasks(
   reasonOf: (error: unknown) => string,
 ): Tasks {
   let vocabulary: GrammarVocabulary | undefined;
-  let opened: Promise<{ xgrammar: Xgrammar; compiler: GrammarCompiler }> | undefined;
   const grammars = new Recent<string, CompiledGrammar>(mostGrammars, (one) => one.dispose());
   const texts = new Recent<number, TextState>(mostTexts, ({ matcher }) => matcher.dispose());
 
-  async function open(): Promise<{ xgrammar: Xgrammar; compiler: GrammarCompiler }> {
+  const opened = whenNeeded(async () => {
     if (vocabulary === undefined)
       throw new InvariantError("asked for a grammar before a vocabulary");
     const { spelled, stopIds } = vocabulary;
@@ -68,10 +68,10 @@ export function grammarTasks(
       xgrammar,
       compiler: await xgrammar.GrammarCompiler.createGrammarCompiler(tokenizer, false),
     };
-  }
+  });
 
   async function compiled(grammar: Grammar): Promise<CompiledGrammar> {
-    const { compiler } = await (opened ??= open());
+    const { compiler } = await opened();
     return grammars.get(JSON.stringify(grammar), () =>
       grammar.kind === "json"
         ? compiler.compileJSONSchema(
@@ -104,7 +104,7 @@ export function grammarTasks(
     },
     async allow({ grammar, text, ids }: AllowTask): Promise<Int32Array> {
       const built = await compile(grammar);
-      const { xgrammar } = await opened!;
+      const { xgrammar } = await opened();
       const state = await texts.get(text, async () => ({
         matcher: await xgrammar.GrammarMatcher.createGrammarMatcher(built),
         length: 0,

@@ -6,6 +6,7 @@
 import { DisposalStack } from "../disposal-stack.ts";
 import { Router } from "./router.ts";
 import type { Model } from "../opened-model.ts";
+import { whenNeeded } from "../when-needed.ts";
 import { workerWhenNeeded } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
@@ -121,20 +122,13 @@ function addLater(
   paths: readonly string[],
   { load, context }: { load: () => Promise<AddRoutes>; context: RouteContext },
 ): void {
-  const make = async (): Promise<Router> => {
+  const made = whenNeeded(async () => {
     const routes = new Router();
     (await load())(routes, context);
     answerErrors(routes, context.report);
     return routes;
-  };
-  let made: Promise<Router> | undefined;
-  for (const path of paths)
-    app.all(path, async ({ req }) => {
-      made ??= make();
-      // The code may have been out of reach: the next request tries again.
-      made.catch(() => (made = undefined));
-      return (await made).fetch(req.raw);
-    });
+  });
+  for (const path of paths) app.all(path, async ({ req }) => (await made()).fetch(req.raw));
 }
 
 /** Every answer carries the client's own name for its request, or one that is made for it. */

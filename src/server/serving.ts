@@ -14,6 +14,7 @@ import {
   type TableTraffic,
 } from "../inspect/index.ts";
 import type { Model } from "../opened-model.ts";
+import { whenNeeded } from "../when-needed.ts";
 import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiKeys, Principal } from "./api-keys.ts";
@@ -166,8 +167,8 @@ export function startServing(model: Model, options: ServerOptions): Serving {
       read: () => scheduler,
       others: memoryMetrics(() => scheduler.memory),
     }),
-    inspector: rows && once(() => memoryInspector(rows, traffic)),
-    corpus: once(corpusOf),
+    inspector: rows && whenNeeded(() => memoryInspector(rows, traffic)),
+    corpus: whenNeeded(corpusOf),
     traffic,
     chat:
       chatTemplate === undefined
@@ -177,18 +178,6 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     report: options.onError ?? (() => undefined),
     grammars: startGrammarWorker && grammarsWhenNeeded(tokenizer, startGrammarWorker),
     created: Math.floor(Date.now() / 1000),
-  };
-}
-
-/** Makes something at the first call; at the next one, where that failed. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined;
-      throw error;
-    });
-    return made;
   };
 }
 

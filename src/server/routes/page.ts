@@ -1,4 +1,5 @@
 /** `/`: the inspector page and its files. The page gets its data from the other routes. */
+import { whenNeeded } from "../../when-needed.ts";
 import type { Router } from "../router.ts";
 import { ApiError, methodNotAllowed } from "../api-error.ts";
 import { isPagePath, type Page, pageResponse } from "../page.ts";
@@ -12,13 +13,11 @@ export function pageRoutes(
   }: { readonly options: Pick<RouteContext["options"], "page">; report(error: unknown): void },
 ): void {
   if (load === undefined) return;
-  let loading: Promise<Page> | undefined;
+  const loaded = whenNeeded(load);
   const page = async (): Promise<Page> => {
     try {
-      return await (loading ??= load());
+      return await loaded();
     } catch (error) {
-      // The next request tries again: the missing files may exist by then.
-      loading = undefined;
       report(error);
       throw new ApiError("the inspector page could not be loaded; the server's log says why", {
         status: 503,

@@ -10,6 +10,7 @@
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { BackendError } from "../../../../errors.ts";
+import { whenNeeded } from "../../../../when-needed.ts";
 import type { Span } from "../aliasing.ts";
 import type { NamedTensor as Named } from "../ort-driver.ts";
 import { nativeLibrary } from "./engine-files.ts";
@@ -87,7 +88,6 @@ interface Started extends Library {
 const MAX_RANK = 16;
 
 let loaded: Library | undefined;
-let starting: Promise<Started> | undefined;
 let started: Started | undefined;
 
 const LOG_ID: Pinned = Pinned.text("engram");
@@ -172,13 +172,10 @@ export function openRuntime(options: RuntimeOptions): string | undefined {
  * Creates the environment of the library that `openRuntime` has loaded, once in a process, on a thread of its own: it names all
  * operators that there are, which takes as long as reading a model's settings.
  */
-export async function startRuntime(): Promise<void> {
+export const startRuntime: () => Promise<void> = whenNeeded(async () => {
   if (loaded === undefined) throw new BackendError("openRuntime was not called");
-  starting ??= createRuntime(loaded);
-  // A failed start is tried again.
-  starting.catch(() => (starting = undefined));
-  started = await starting;
-}
+  started = await createRuntime(loaded);
+});
 
 async function createRuntime(library: Library): Promise<Started> {
   const { api, path, threads } = library;
