@@ -6,9 +6,9 @@
  *
  * Facts are made up ("The capital of Zomu Rabi is Talofe."), so that no model knows one. Taught one by one: with the
  * chance before and after, and the log on disk, in a directory that is removed; on the clock and of the processor's time.
- * The thousands are written without a model's reading, which only measures; then `asked` of them are asked, greedily, at 1,000 and at all. Decoding: two
- * sessions read the same text, with all facts in scope and with none, in turns; medians, on the clock and of the
- * processor's time. Erased: a fact's and all; then the logits of a taught wording against those from before.
+ * The thousands are written without a model's reading, which only measures; then `asked` of them are asked, greedily, at 1,000 and at all. Decoding: one
+ * session reads the same text with all facts in scope and with none, in turns; medians of the rounds' ratios, on the clock
+ * and of the processor's time. Look-up: the addresses of one token with all facts in scope and with none, without the engine. Erased: a fact's and all; then the logits of a taught wording against those from before.
  */
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -116,16 +116,20 @@ console.log(`disk         ${(bytes / store.facts().length).toFixed(0)} bytes a f
 
 const asset = fileURLToPath(new URL("../assets/tinyshakespeare.txt", import.meta.url));
 const text = await tokenizer.encode((await readFile(asset, "utf8")).slice(0, 60_000));
-const sides = [["default"], []].map((scopes) => ({
-  session: model.createSession({ scopes }),
+// One session under two views: of two sessions one is slower by a percent or two, by where their caches lie. The third is
+// the second again: what equals differ by.
+const session = model.createSession();
+const views = [["default"], [], []].map((scopes) => ({
+  memory: model.memoryFor({ scopes }),
   clock: [] as number[],
   processor: [] as number[],
 }));
 const tokens = 16;
-for (let round = 0; round < 63; round++)
-  for (const { session, clock, processor } of round % 2 === 0 ? sides : sides.toReversed()) {
+for (let round = 0; round < 93; round++)
+  for (let turn = 0; turn < views.length; turn++) {
+    const { memory, clock, processor } = views[(round + turn) % views.length]!;
     const from = round * tokens;
-    session.rewind(0);
+    session.restart({ ...session.view, memory });
     await session.append(text.subarray(from, from + 32));
     const [begun, used] = [performance.now(), process.cpuUsage()];
     for (let i = 0; i < tokens; i++) await session.append([text[from + 32 + i]!]);
@@ -134,17 +138,24 @@ for (let round = 0; round < 63; round++)
     clock.push((1000 * (performance.now() - begun)) / tokens);
     processor.push((user + system) / tokens);
   }
-const [taught, none] = sides;
 const speeds = (["clock", "processor"] as const).map((of) => {
-  const [a, b] = [median(none![of]), median(taught![of])];
-  return `${of} ${b.toFixed(0)} us a token over ${a.toFixed(0)} (speed ${(a / b).toFixed(3)})`;
+  const [taught, none, again] = views.map((view) => view[of]);
+  const speed = (other: number[]): string =>
+    median(other.map((one, i) => none![i]! / one)).toFixed(3);
+  return `${of} ${median(taught!).toFixed(0)} us a token over ${median(none!).toFixed(0)} (speed ${speed(taught!)}; of none over itself ${speed(again!)})`;
 });
 console.log(`decoding     ${speeds.join("; ")}`);
-const reader = model.memoryFor()!.reader();
-const lookedUp = performance.now();
-reader.address([{ ids: text, from: 0, to: text.length }]);
+const lookUps = views.map(({ memory }) => ({ reader: memory?.reader(), us: [] as number[] }));
+for (let round = 0; round < 21; round++)
+  for (const { reader, us } of lookUps) {
+    const used = process.cpuUsage();
+    for (let at = 0; at < text.length; at++) reader?.address([{ ids: text, from: at, to: at + 1 }]);
+    const { user, system } = process.cpuUsage(used);
+    if (round > 0) us.push((user + system) / text.length);
+  }
+const [taughtLookUp, noneLookUp] = lookUps.map(({ us }) => median(us));
 console.log(
-  `look-up      ${((1000 * (performance.now() - lookedUp)) / text.length).toFixed(2)} us a token`,
+  `look-up      ${taughtLookUp!.toFixed(2)} us of processor a token over ${noneLookUp!.toFixed(2)}`,
 );
 
 const one = performance.now();
@@ -158,4 +169,4 @@ console.log(
   `erased       one of ${count} in ${(all - one).toFixed(0)} ms, all in ${(end - all).toFixed(0)} ms; logits that differ from never taught: ${differing} of ${never.length}`,
 );
 console.log(`model=${path} facts=${count} threads=${threads} seed=${seed}`);
-for (const { session } of sides) await session.dispose();
+await session.dispose();
