@@ -102,13 +102,18 @@ export async function createParts({
  * The parts as a model that a trainer can step, with the counts of what is read. Its memory is read in folds as the
  * recipe says.
  */
-export function trainableModel(
+export async function trainableModel(
   { config, tokenMap, params, tables }: ModelParts,
-  { backend, preset, stream }: { backend: Backend; preset: Preset; stream: TokenStream },
-): { model: TrainableModel; counts: CrossFittedCounts | undefined } {
+  {
+    backend,
+    preset,
+    stream,
+    signal,
+  }: { backend: Backend; preset: Preset; stream: TokenStream; signal: AbortSignal | undefined },
+): Promise<{ model: TrainableModel; counts: CrossFittedCounts | undefined }> {
   const { engram, counted, vocabSize, numLayers: layerId } = config;
-  const counts =
-    counted && CrossFittedCounts.of(stream, { ...preset.counted, ...counted, vocabSize, layerId });
+  const sizes = { ...preset.counted, ...counted, vocabSize, layerId };
+  const counts = counted && (await CrossFittedCounts.of(stream, { ...sizes, signal }));
   const { rowFolds } = preset.training;
   const parts = engram && {
     tokenMap,

@@ -101,10 +101,10 @@ test("a table for each fold is planned with its moments", () => {
 });
 
 for (const order of [2, 3, 5])
-  test(`the plan of counts of order ${order} is as large as what is built, and not half as large again`, () => {
+  test(`the plan of counts of order ${order} is as large as what is built, and not half as large again`, async () => {
     const vocabSize = 60;
     const folds = 4;
-    const counts = CrossFittedCounts.of(text, { order, vocabSize, folds, layerId: 2 });
+    const counts = await CrossFittedCounts.of(text, { order, vocabSize, folds, layerId: 2 });
     const estimate = estimateCounts(text, { order, vocabSize });
     const ratio = estimate.tableBytes / counts.numBytes;
     assert.ok(ratio > 0.95 && ratio < 1.05, `${ratio}`);

@@ -109,7 +109,9 @@ export async function runTraining(options: RunTrainingOptions): Promise<TrainedR
   const recipe = preset.training;
   const say = (text: string): void => emit({ type: "phase", text });
   await using owned = new DisposalStack();
-  const { model, counts } = trainableModel(parts, { backend, preset, stream });
+  if (config.counted !== undefined)
+    say(`counting n-grams of ${stream.tokens.length} tokens in ${preset.counted.folds} folds`);
+  const { model, counts } = await trainableModel(parts, { backend, preset, stream, signal });
   if (counts !== undefined)
     say(
       `counts of n-grams of up to ${config.counted!.order} tokens: ${formatBytes(counts.numBytes)}, ` +

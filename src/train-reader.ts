@@ -76,12 +76,13 @@ export async function trainReader(
   const stream = await packDocuments(readAll(data), tokenizer, { signal });
   checkFits(stream, { order, vocabSize });
   onPhase?.(`counting ${stream.tokens.length} tokens in ${FOLDS} folds`);
-  const counts = CrossFittedCounts.of(stream, {
+  const counts = await CrossFittedCounts.of(stream, {
     order,
     vocabSize,
     folds: FOLDS,
     layerId,
     maxBytes,
+    signal,
   });
   onPhase?.("the model reads");
   const samples = await readSamples(model, { ...options, stream, counts });

@@ -191,10 +191,19 @@ test("evidence is how often a context was met, by how many ids it was followed, 
   assert.deepEqual([...evidence], [...Float32Array.from(expected.flat())]);
 });
 
-test("a place of the training text is read from the other folds", () => {
+test("counting in folds gives others a turn, and stops where they ask for it", async () => {
+  const text = textOf([0, ...Array.from({ length: 40 }, (_, i) => 1 + ((i * i) % 5))], [0]);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const counting = CrossFittedCounts.of(text, { order: 3, vocabSize, folds: 4, layerId, signal });
+  setImmediate(() => controller.abort(new Error("enough")));
+  await assert.rejects(counting, /enough/);
+});
+
+test("a place of the training text is read from the other folds", async () => {
   const text = textOf([0, ...Array.from({ length: 40 }, (_, i) => 1 + ((i * i) % 5))], [0]);
   const folds = 4;
-  const crossFitted = CrossFittedCounts.of(text, { order: 3, vocabSize, folds, layerId });
+  const crossFitted = await CrossFittedCounts.of(text, { order: 3, vocabSize, folds, layerId });
   const { length } = text.tokens;
   const reader = crossFitted.trainingReader();
   const at = reader.address([{ ids: text.tokens, from: 0, to: length - 1, source: 0 }]);

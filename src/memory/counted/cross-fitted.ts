@@ -5,6 +5,7 @@
  *
  * After training, and for validation during training, the counts of the whole text are read.
  */
+import { nextTurn } from "../../next-turn.ts";
 import { Folds } from "../folds.ts";
 import type { TrainableMemory, TrainableReader } from "../memory.ts";
 import { RamStore } from "../stores/ram/ram.ts";
@@ -25,6 +26,7 @@ export interface CrossFitOptions {
   readonly layerId: number;
   /** Of the whole text's table; those without a fold list what gains as much a byte. 0, the default: all is listed. */
   readonly maxBytes?: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The counts of the whole text, which are saved with the model, and in training those without each fold. */
@@ -46,25 +48,32 @@ export class CrossFittedCounts extends CountedMemory implements TrainableMemory 
     this.#withoutFold = withoutFold.map((table) => new CountedMemory(table, { layerId }));
   }
 
-  /** Counts a text once as a whole and once without each fold. Throws `InvalidConfigError`. */
-  static of(text: CountedText, options: CrossFitOptions): CrossFittedCounts {
-    const { order, vocabSize, layerId, maxBytes = 0 } = options;
+  /**
+   * Counts a text once as a whole and once without each fold: minutes where the text is long, so others have a turn
+   * before each. Throws `InvalidConfigError`, or the signal's reason when it is aborted.
+   */
+  static async of(text: CountedText, options: CrossFitOptions): Promise<CrossFittedCounts> {
+    const { order, vocabSize, layerId, maxBytes = 0, signal } = options;
+    const turn = async (): Promise<void> => {
+      await nextTurn();
+      signal?.throwIfAborted();
+    };
+    await turn();
     const kind = { vocabSize, discount: DISCOUNT_BESIDE_A_MODEL };
     const folds = new Folds(text.tokens.length, options.folds);
     const sorted = sortByContext(text, { order, vocabSize });
+    await turn();
     const { leastGain, ...whole } = buildCountedTable(sorted, {
       ...kind,
       ...(maxBytes > 0 && { prune: { bytes: maxBytes } }),
     });
-    const withoutFold = Array.from({ length: folds.count }, (_, fold) =>
-      tableInRam(
-        buildCountedTable(sorted, {
-          ...kind,
-          except: folds.range(fold),
-          ...(leastGain > 0 && { prune: { leastGain } }),
-        }),
-      ),
-    );
+    const withoutFold: CountedTable[] = [];
+    for (let fold = 0; fold < folds.count; fold++) {
+      await turn();
+      const except = folds.range(fold);
+      const prune = leastGain > 0 ? { leastGain } : undefined;
+      withoutFold.push(tableInRam(buildCountedTable(sorted, { ...kind, except, prune })));
+    }
     return new CrossFittedCounts(tableInRam(whole), { folds, withoutFold, layerId });
   }
 
