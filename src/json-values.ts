@@ -7,3 +7,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
+
+/** A value in a message: as JSON, but infinity, as which JSON reads 1e999, by its name. */
+export function shown(value: unknown, most = 80): string {
+  const named = (_: string, one: unknown): unknown =>
+    one === Infinity || one === -Infinity ? `${one}` : one;
+  const text = typeof value === "number" ? `${value}` : (JSON.stringify(value, named) ?? "nothing");
+  return text.length > most ? `${text.slice(0, most)}…` : text;
+}

@@ -3,6 +3,7 @@
  * the words are about the shape that the value comes closest to. Knows no schema, and not whose error it becomes.
  */
 import type * as z from "zod";
+import { shown } from "./json-values.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -30,9 +31,9 @@ export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
   const { code, input } = issue;
   switch (code) {
     case "invalid_type":
-      return `expected ${issue.expected === "int" ? "integer" : issue.expected}, got ${shown(input)}`;
+      return `expected ${issue.expected === "int" ? "integer" : issue.expected}, got ${brief(input)}`;
     case "invalid_value":
-      return `expected ${oneOf(issue.values)}, got ${shown(input)}`;
+      return `expected ${oneOf(issue.values)}, got ${brief(input)}`;
     case "invalid_union":
       return Array.isArray(issue.options) ? `expected ${oneOf(issue.options)}` : undefined;
     case "too_big":
@@ -45,7 +46,7 @@ export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
 }
 
 function oneOf(values: readonly unknown[]): string {
-  return values.map((value) => JSON.stringify(value)).join(" or ");
+  return values.map((value) => shown(value)).join(" or ");
 }
 
 function amount(limit: number | bigint, origin: string): string {
@@ -54,15 +55,15 @@ function amount(limit: number | bigint, origin: string): string {
 }
 
 function size(value: unknown): string {
-  return typeof value === "string" || Array.isArray(value) ? `${value.length}` : shown(value);
+  return typeof value === "string" || Array.isArray(value) ? `${value.length}` : brief(value);
 }
 
 /** A short value as it came, a long one by its type. */
-function shown(value: unknown): string {
+function brief(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return "array";
   if (typeof value === "object" && value !== null) return "object";
-  const text = JSON.stringify(value);
+  const text = shown(value);
   return text.length > 40 ? typeof value : text;
 }
 

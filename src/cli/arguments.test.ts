@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { byteSize } from "./arguments.ts";
+import { byteSize, decimal } from "./arguments.ts";
 
 test("an amount of memory is read in the units that people write, and its own print is read back", () => {
   for (const [text, bytes] of [
@@ -18,5 +18,14 @@ test("what is no amount of memory is refused with an example", () => {
     const { success, error } = byteSize.safeParse(text);
     assert.equal(success, false, text);
     assert.match(error!.message, /such as 512MiB or 2GB/);
+  }
+});
+
+test("a decimal number is finite, whatever its bounds", () => {
+  assert.equal(decimal(0, Infinity).parse("1e308"), 1e308);
+  for (const text of ["1e309", "Infinity", "NaN", "-1"]) {
+    const { success, error } = decimal(0, Infinity).safeParse(text);
+    assert.equal(success, false, text);
+    assert.ok(error!.message.includes(`expected a number of at least 0, got \\"${text}\\"`), text);
   }
 });

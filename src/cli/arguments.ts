@@ -50,7 +50,7 @@ export function decimal(least: number, most: number): z.ZodType<number, string> 
     const value = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)
       ? Number(text)
       : Number.NaN;
-    if (value >= least && value <= most) return value;
+    if (Number.isFinite(value) && value >= least && value <= most) return value;
     const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
     context.addIssue(`expected a number ${range}, got "${text}"`);
     return z.NEVER;

@@ -7,6 +7,7 @@
  * digits of their bits, most significant first ("3f800000" is 1), any NaN is "7fc00000".
  */
 import { FormatError } from "../errors.ts";
+import { shown } from "../json-values.ts";
 import { rowsForIds } from "./addressing.ts";
 import { type AddressConfig, parseAddressConfig } from "./config.ts";
 import { buildLayout, hashConstants, type LayerConstants } from "./layout.ts";
@@ -201,7 +202,7 @@ function compare(where: string, { expected, found, report }: Comparison): void {
   }
   const differs = (): void => {
     report.differences.push(
-      `${where || "document"}: expected ${show(expected)}, got ${show(found)}`,
+      `${where || "document"}: expected ${shown(expected)}, got ${shown(found)}`,
     );
   };
   if (typeof expected !== "object" || expected === null) {
@@ -253,9 +254,4 @@ function nameOf(item: unknown): string | undefined {
   if (typeof item !== "object" || item === null) return undefined;
   const { name } = item as { name?: unknown };
   return typeof name === "string" ? name : undefined;
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -89,11 +89,14 @@ export interface ModelConfig {
   readonly engram?: EngramConfig;
   /** Counted memory whose distributions are mixed into the model's output. Absent: none. */
   readonly counted?: CountedConfig;
-  /** What the gate of learned rows is where it is no function of the text, 0.001..1. Absent: computed (spec 7.6). */
+  /** What the gate of learned rows is where it is no function of the text (`GATE_BOUNDS`). Absent: computed (spec 7.6). */
   readonly engramGate?: number;
   /** Taps of the short convolution after the gate (spec 6.2). 0: no convolution, as in V4.1. */
   readonly engramKernelSize: number;
 }
+
+/** Of a constant gate. At 0, rows would have no gradient. */
+export const GATE_BOUNDS = { least: 0.001, most: 1 } as const;
 
 export function blockOf({ block = ownBlock }: ModelConfig): BlockConfig {
   return block;

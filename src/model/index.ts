@@ -1,6 +1,12 @@
 /** The transformer and the fusion of memory into it: ids + memory -> logits, as graphs. */
 export { activationBytes, scoringBytes } from "./activations.ts";
-export { blockOf, checkModelConfig, keyValueBytes, type ModelConfig } from "./config.ts";
+export {
+  blockOf,
+  checkModelConfig,
+  GATE_BOUNDS,
+  keyValueBytes,
+  type ModelConfig,
+} from "./config.ts";
 export { rotaryInputs, rotaryInputsAt, writePositions } from "./positions.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {

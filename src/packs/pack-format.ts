@@ -14,6 +14,7 @@
 import { countedTensors as counted } from "../at-rest/index.ts";
 import type { FileDType, SafetensorsHeader, TensorSpan } from "../checkpoint/index.ts";
 import { FormatError } from "../errors.ts";
+import { shown } from "../json-values.ts";
 import { BLOCK_BYTES, ENTRY, evidenceWidth, MAX_ORDER } from "../memory/index.ts";
 
 /** A file of the corpus. */
@@ -150,9 +151,7 @@ function parseInfo(text: string): PackInfo {
   }
   const { version, vocabulary, texts, reader } = { ...said };
   if (version !== VERSION)
-    throw new FormatError(
-      `a pack of version ${JSON.stringify(version)}, this program reads ${VERSION}`,
-    );
+    throw new FormatError(`a pack of version ${shown(version)}, this program reads ${VERSION}`);
   if (!isDigest(vocabulary)) throw wrong("vocabulary", vocabulary, "a SHA-256");
   if (!Array.isArray(texts) || texts.length > MOST_TEXTS)
     throw wrong("texts", texts, `a list of at most ${MOST_TEXTS}`);
@@ -216,6 +215,5 @@ function whole(
 }
 
 function wrong(key: string, value: unknown, expected: string): FormatError {
-  const got = JSON.stringify(value)?.slice(0, 80) ?? "nothing";
-  return new FormatError(`a pack whose "${key}" is ${got}; expected ${expected}`);
+  return new FormatError(`a pack whose "${key}" is ${shown(value)}; expected ${expected}`);
 }

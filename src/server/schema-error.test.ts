@@ -28,6 +28,14 @@ for (const [what, schema, body, param, message] of [
   ["none", completionSchema, { prompt: [] }, "prompt", /^prompt: expected at least 1 item, got 0$/],
   ["too high", completionSchema, { top_p: 1.5 }, "top_p", /^top_p: expected at most 1, got 1.5$/],
   ["too low", completionSchema, { n: 0 }, "n", /^n: expected at least 1, got 0$/],
+  // As which JSON reads 1e999.
+  [
+    "infinity",
+    completionSchema,
+    { top_p: Infinity },
+    "top_p",
+    /^top_p: expected number, got Infinity$/,
+  ],
   ["nothing", chatSchema, {}, "messages", /^messages: expected array, got nothing$/],
   ["half a number", completionSchema, { n: 1.5 }, "n", /^n: expected integer, got 1.5$/],
   [

@@ -135,3 +135,21 @@ test("sizes that do not fit together are refused before anything is made of them
     assert.throws(() => modelOfPreset(preset, facts), expected);
   }
 });
+
+test("a number that is none is named as it came, where JSON has no word for it", () => {
+  for (const [word, got] of [
+    ["lr=1e999", "Infinity"],
+    ["lr=-1e999", "-Infinity"],
+    ["numLayers=1e999", "Infinity"],
+    ["minBucketRows=1,1e999", '[1,"Infinity"]'],
+    ["numLayers=9007199254740993", "9007199254740992"],
+  ] as const) {
+    const [name, value] = parseOverride(word);
+    assert.throws(
+      () => overridePreset(tiny, { [name]: value }),
+      (error: Error) =>
+        error instanceof InvalidConfigError && error.message.endsWith(`, got ${got}`),
+      word,
+    );
+  }
+});

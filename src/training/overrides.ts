@@ -4,6 +4,8 @@
  * model is made.
  */
 import { InvalidConfigError } from "../errors.ts";
+import { shown } from "../json-values.ts";
+import { GATE_BOUNDS } from "../model/index.ts";
 import type { CountedSizes, MemorySizes, Preset, TrainingRecipe } from "./presets.ts";
 
 /** Values by name. */
@@ -39,8 +41,10 @@ const share: Kind = {
 /** Of a gate that is no constant. */
 const COMPUTED = "computed";
 const gate: Kind = {
-  expected: "a number of 0.001..1, or computed",
-  accepts: (value) => value === COMPUTED || (isNumber(value) && value >= 0.001 && value <= 1),
+  expected: `a number of ${GATE_BOUNDS.least}..${GATE_BOUNDS.most}, or computed`,
+  accepts: (value) =>
+    value === COMPUTED ||
+    (isNumber(value) && value >= GATE_BOUNDS.least && value <= GATE_BOUNDS.most),
 };
 const flag: Kind = {
   expected: "true or false",
@@ -133,9 +137,7 @@ export function overridePreset(
     const kind = kinds.get(whole)!;
     const value = kind.isList === true && isNumber(given) ? [given] : given;
     if (!kind.accepts(value))
-      throw new InvalidConfigError(
-        `${whole}: expected ${kind.expected}, got ${JSON.stringify(given)}`,
-      );
+      throw new InvalidConfigError(`${whole}: expected ${kind.expected}, got ${shown(given)}`);
     if (named.has(whole)) throw new InvalidConfigError(`${whole} is given twice`);
     named.set(whole, value);
   }

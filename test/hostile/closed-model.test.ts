@@ -121,6 +121,8 @@ const refusedKeys: readonly (readonly [changes: object, message: RegExp])[] = [
   [{ rope_theta: 0 }, /"rope_theta" must be/],
   [{ rms_norm_eps: 1e-46 }, /"rms_norm_eps" must be a number of/],
   [{ rms_norm_eps: "1e400" }, /"rms_norm_eps" must be .* got Infinity/],
+  [{ rope_scaling: "1e400" }, /"rope_scaling": Infinity \(computed here as null/],
+  [{ document_start_token_id: "1e400" }, /"document_start_token_id" must be .* got Infinity/],
   [{ hidden_size: 32.5 }, /"hidden_size" must be a whole number .* got 32\.5/],
   [{ hidden_size: 2 ** 31 - 1 }, /should be \[\d+, 2147483647\] by config\.json/],
   [{ head_dim: -8 }, /"head_dim" must be a whole number/],

@@ -6,7 +6,7 @@
  * `{{text | split(" ") | slice(0, -1) | join(" ")}}`.
  */
 import { FormatError, RequestError } from "../../errors.ts";
-import { isRecord } from "../../json-values.ts";
+import { isRecord, shown } from "../../json-values.ts";
 import { pythonStrip } from "./python-text.ts";
 
 /** One document of a benchmark: fields by name, with their original values. */
@@ -33,7 +33,7 @@ export function parseTemplate(source: string): Template {
   let at = 0;
   for (let open; (open = source.indexOf("{{", at)) >= 0;) {
     const close = source.indexOf("}}", open);
-    if (close < 0) throw new FormatError(`"{{" without "}}" in the template ${show(source)}`);
+    if (close < 0) throw new FormatError(`"{{" without "}}" in the template ${shown(source)}`);
     if (open > at) parts.push(source.slice(at, open));
     parts.push(parseExpression(source.slice(open + 2, close)));
     at = close + 2;
@@ -149,7 +149,7 @@ function wordsOf(source: string): string[] {
     const from = word.lastIndex;
     const [, found] = word.exec(source) ?? [];
     if (found === undefined)
-      throw new FormatError(`in {{${source}}}: cannot read ${show(source.slice(from))}`);
+      throw new FormatError(`in {{${source}}}: cannot read ${shown(source.slice(from))}`);
     words.push(found);
   }
   return words;
@@ -168,12 +168,12 @@ function joined(texts: readonly string[], separator: string): string {
 export function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  throw new RequestError(`expected a text in a template, got ${show(value)}`);
+  throw new RequestError(`expected a text in a template, got ${shown(value)}`);
 }
 
 function listOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  throw new RequestError(`expected a list in a template, got ${show(value)}`);
+  throw new RequestError(`expected a list in a template, got ${shown(value)}`);
 }
 
 function itemOf(value: unknown, at: number): unknown {
@@ -191,18 +191,13 @@ function sliceOf(value: unknown, from: unknown, to: unknown): unknown {
 
 function indexIn(list: readonly unknown[], wanted: unknown): number {
   const at = list.indexOf(wanted);
-  if (at < 0) throw new RequestError(`${show(wanted)} is not in ${show(list)}`);
+  if (at < 0) throw new RequestError(`${shown(wanted)} is not in ${shown(list)}`);
   return at;
 }
 
 /** The parts before and after the first `mark`. */
 function textAround(text: string, mark: string): [string, string] {
   const at = text.indexOf(mark);
-  if (at < 0) throw new RequestError(`there is no ${show(mark)} in ${show(text)}`);
+  if (at < 0) throw new RequestError(`there is no ${shown(mark)} in ${shown(text)}`);
   return [text.slice(0, at), text.slice(at + mark.length)];
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 120 ? `${text.slice(0, 120)}...` : text;
 }

@@ -3,9 +3,10 @@
  * Closed: what is not read, neutral or computed here is refused by name and value. Knows no weights and no files.
  */
 import { InvalidConfigError } from "../../errors.ts";
+import { isCount } from "../../json-values.ts";
 import type { EngramConfig } from "../../memory/index.ts";
-import { checkModelConfig, type FamilyName, type ModelConfig } from "../config.ts";
-import { checkKeys, decimal, type Json, whole } from "./closed.ts";
+import { checkModelConfig, GATE_BOUNDS, type FamilyName, type ModelConfig } from "../config.ts";
+import { checkKeys, decimal, type Json, show, whole } from "./closed.ts";
 import { engram as own } from "./engram.ts";
 import type { Family } from "./family.ts";
 
@@ -53,7 +54,7 @@ export async function readModelConfig(
   const name = json["model_type"];
   if (typeof name !== "string" || !Object.hasOwn(families, name))
     throw new InvalidConfigError(
-      `config.json: "model_type": ${name === undefined ? "none" : JSON.stringify(name)} is no family that can be ` +
+      `config.json: "model_type": ${name === undefined ? "none" : show(name)} is no family that can be ` +
         `computed here; those are ${Object.keys(families).join(", ")}`,
     );
   const family = await families[name as FamilyName]();
@@ -77,9 +78,7 @@ export function parseModelConfig(
     ...(documentStart === undefined ? {} : { documentStart }),
     ...(engram === undefined ? {} : { engram }),
     ...(order === undefined ? {} : { counted: { order: whole(json, "counted_order") } }),
-    ...(gate === undefined
-      ? {}
-      : { engramGate: decimal(json, "engram_gate", { least: 0.001, most: 1 }) }),
+    ...(gate === undefined ? {} : { engramGate: decimal(json, "engram_gate", GATE_BOUNDS) }),
     engramKernelSize:
       (json["engram_kernel_size"] ?? 0) === 0 ? 0 : whole(json, "engram_kernel_size"),
   };
@@ -108,9 +107,9 @@ export function parseDocumentStart(json: Json): number | undefined {
   const isOldOfOurs = json[name] === undefined && json["model_type"] === "engram";
   const value = isOldOfOurs ? json["eos_token_id"] : json[name];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+  if (!isCount(value))
     throw new InvalidConfigError(
-      `config.json: "${isOldOfOurs ? "eos_token_id" : name}" must be a token id or null, got ${JSON.stringify(value)}`,
+      `config.json: "${isOldOfOurs ? "eos_token_id" : name}" must be a token id or null, got ${show(value)}`,
     );
   return value;
 }

@@ -4,7 +4,7 @@
  */
 import { InvalidConfigError } from "../../errors.ts";
 import type { RopeScaling } from "../config.ts";
-import { checkKeys, decimal, type Json, whole } from "./closed.ts";
+import { checkKeys, decimal, type Json, show, whole } from "./closed.ts";
 
 export const ropeKeys: readonly string[] = ["rope_theta", "rope_scaling", "rope_parameters"];
 
@@ -42,7 +42,7 @@ export function readRope(
   const [own, outer] = [given["rope_theta"], json["rope_theta"]];
   if (own != null && outer != null && own !== outer)
     throw new InvalidConfigError(
-      `config.json: "rope_theta" is ${JSON.stringify(outer)}, and ${JSON.stringify(own)} in "${name}"`,
+      `config.json: "rope_theta" is ${show(outer)}, and ${show(own)} in "${name}"`,
     );
   const share = given[partial];
   const ropeScaling = scaling.parse(given, where);
@@ -108,7 +108,7 @@ const scalings: Readonly<Record<string, Scaling>> = {
 
 function refused(name: string, value: unknown): InvalidConfigError {
   return new InvalidConfigError(
-    `config.json: this model needs what is not computed here: "${name}": ${JSON.stringify(value).slice(0, 200)} ` +
+    `config.json: this model needs what is not computed here: "${name}": ${show(value)} ` +
       `(computed here as null or of type ${Object.keys(scalings).join(", ")})`,
   );
 }

@@ -13,7 +13,7 @@ import {
 } from "../../checkpoint/index.ts";
 import { writeDurably } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
-import { isRecord } from "../../json-values.ts";
+import { isRecord, shown } from "../../json-values.ts";
 
 const stateName = "state.json";
 
@@ -83,7 +83,7 @@ export async function readState(path: string): Promise<StateFile> {
   if (!isState)
     throw new FormatError(
       `${file}: expected version, step and identity of a run, and logs of its tables; found ` +
-        (JSON.stringify(parsed).length > 200 ? "something else" : JSON.stringify(parsed)),
+        shown(parsed, 200),
     );
   const records = new Map<string, FileRecord>();
   for (const [name, given] of Object.entries(beside)) {
