@@ -21,6 +21,7 @@ import { type Command, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { checkExposure } from "../exposure.ts";
 import { heldOutOf } from "../held-out.ts";
+import { keepLittleMemory } from "../lean-process.ts";
 import { inspectorPage } from "../inspector-page.ts";
 import {
   ctxSizeOption,
@@ -154,6 +155,7 @@ export const serveCommand: Command = defineCommand({
     context,
   ) {
     const { isJson, print, progress } = context;
+    keepLittleMemory();
     const apiKeys = keysFile && (await parseApiKeys(await readTextFile(keysFile), keysFile));
     const access = {
       isLoopback: isLoopbackName(host),

@@ -20,6 +20,7 @@ import { type Command, type CommandContext, defineCommand } from "../command.ts"
 import { findModels } from "../find-models.ts";
 import { heldOutOf } from "../held-out.ts";
 import { inspectorPage } from "../inspector-page.ts";
+import { keepLittleMemory } from "../lean-process.ts";
 import { runsOfModel } from "../runs-of-model.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { showPlan } from "../show-plan.ts";
@@ -102,6 +103,7 @@ export async function showAndServe(
   { directory, prompt, compressed }: Sample,
   { backend, context }: { backend: Backend; context: CommandContext },
 ): Promise<object> {
+  keepLittleMemory();
   const traffic = new TableTraffic();
   await using model = await loadModel(directory, {
     backend,

@@ -14,6 +14,8 @@ export interface Libc {
   readonly munmap: (address: bigint, length: number) => number;
   /** The process's own environment. In a worker thread, `process.env` is a copy of it. */
   readonly setenv: (name: string, value: string, overwrite: number) => number;
+  /** Absent where the library's allocator has no such settings (musl, macOS). */
+  readonly mallopt?: (setting: number, value: number) => number;
 }
 
 /** The handle must stay reachable: if it is collected, the library is unloaded while its functions are in use. */
@@ -41,6 +43,15 @@ function open(): NonNullable<typeof found> {
       mmap: handle.func("mmap", "void *", mmap) as Libc["mmap"],
       munmap: handle.func("munmap", "int", ["void *", "size_t"]) as Libc["munmap"],
       setenv: handle.func("setenv", "int", ["str", "str", "int"]) as Libc["setenv"],
+      ...malloptOf(handle),
     },
   };
+}
+
+function malloptOf(handle: ReturnType<typeof koffi.load>): Pick<Libc, "mallopt"> {
+  try {
+    return { mallopt: handle.func("mallopt", "int", ["int", "int"]) as Required<Libc>["mallopt"] };
+  } catch {
+    return {};
+  }
 }
