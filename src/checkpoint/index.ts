@@ -42,3 +42,4 @@ export {
 } from "./safetensors.ts";
 export { checkBytes, type CheckOptions, type Damage, findDamageIn } from "./sums.ts";
 export type { Arrays, KeepArrays } from "./kept-arrays.ts";
+export { decodeText, MAX_TEXT_BYTES } from "./text.ts";

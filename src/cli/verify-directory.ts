@@ -2,7 +2,7 @@
  * Reads every file of a model, a training run or a checkpoint and compares it with its checksums: ours
  * (manifest.json, table files, row logs), or those of other publishers if there are any. Changes and prints nothing.
  */
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
   type FileRecord,
@@ -23,6 +23,7 @@ import {
   openSafetensors,
   readManifest,
 } from "../checkpoint/node/index.ts";
+import { openPlain } from "../bytes/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../errors.ts";
 import { FactLogFile, LOG_NAME, MEMORY_NAME } from "../facts/node/index.ts";
 import { openTableFile } from "../memory/stores/ranges/node/index.ts";
@@ -230,7 +231,7 @@ async function* checkReferences(
 }
 
 async function isTableFile(path: string): Promise<boolean> {
-  await using file = await open(path, "r");
+  await using file = (await openPlain(path)).file;
   const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0);
   return buffer.toString("latin1") === "\x89ENGTBL\n";
 }

@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { openSafetensors, readJsonFile } from "../../checkpoint/node/index.ts";
+import { openSafetensors, readJsonInside } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
 import { openLoggedRows } from "../../memory/stores/out-of-core/node/index.ts";
 import { isRowLogState, rowLogName, type RowLogState } from "../row-logs.ts";
@@ -46,7 +46,7 @@ export async function checkpointTables(directory: string): Promise<OpenElsewhere
 }
 
 async function readLogs(file: string): Promise<readonly RowLogState[] | undefined> {
-  const state = await readJsonFile(file).catch((error: unknown) => {
+  const state = await readJsonInside(file).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   });

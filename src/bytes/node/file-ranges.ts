@@ -2,9 +2,10 @@
  * A file as bytes that are read by range. Parts that the operating system has in its page cache can be read without
  * waiting. Knows nothing of what the bytes are.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { StoreError } from "../../errors.ts";
 import { type ByteRanges, EndedError } from "../byte-ranges.ts";
+import { openPlain } from "./open-plain.ts";
 import { MAX_READ_NOW, pageCacheReader } from "./page-cache.ts";
 
 export interface FileOptions {
@@ -21,16 +22,10 @@ export interface FileOptions {
 const MAX_TRANSFER = 1 << 28;
 
 export async function openFileRanges(path: string, options: FileOptions = {}): Promise<ByteRanges> {
-  const file = await open(path, "r").catch((cause: Error) => {
+  const { file, size } = await openPlain(path).catch((cause: Error) => {
     throw new StoreError(`cannot open the table ${path}: ${cause.message}`, { cause });
   });
-  try {
-    const { size } = await file.stat();
-    return rangesOf(file, { ...options, name: path, size });
-  } catch (cause) {
-    await file.close();
-    throw cause;
-  }
+  return rangesOf(file, { ...options, name: path, size });
 }
 
 /** Ranges of an open file. Takes ownership of it. */

@@ -1,6 +1,6 @@
 /** Tells files from others by their names, sizes and pieces of them: gigabytes in a moment. Knows no contents. */
 import { createHash } from "node:crypto";
-import { open, stat } from "node:fs/promises";
+import { openPlain } from "./open-plain.ts";
 
 const PIECE = 1 << 12;
 const PIECES = 256;
@@ -9,9 +9,9 @@ const PIECES = 256;
 export async function digestOfFiles(files: ReadonlyMap<string, string>): Promise<string> {
   const hash = createHash("sha256");
   for (const [name, path] of files) {
-    const { size } = await stat(path);
+    const { file: opened, size } = await openPlain(path);
+    await using file = opened;
     hash.update(`${name}\0${size}\0`);
-    await using file = await open(path, "r");
     const bytes = new Uint8Array(PIECE);
     for (let i = 0; i < PIECES && i * PIECE < size; i++) {
       const begin =

@@ -1,5 +1,6 @@
 /** Files of this machine. */
 export { type FileOptions, openFileRanges, rangesOf } from "./file-ranges.ts";
+export { openPlain, readBytes } from "./open-plain.ts";
 export { digestOfFiles } from "./files-digest.ts";
 export { syncTree, writeDurably } from "./durable.ts";
 export { syncDirectory, writeAt, writeSparse } from "./file-writes.ts";

@@ -10,9 +10,9 @@ import { FormatError } from "../../errors.ts";
 import { ModelDirectory } from "../model-files.ts";
 import { listCheckpoints } from "./atomic-dir.ts";
 import { snapshotOf } from "./hub-snapshot.ts";
-import { isMissing, openIfThere, refuseSpecial } from "./open-path.ts";
+import { isMissing, openIfThere } from "./open-path.ts";
 import { modelPlaces } from "./model-dir.ts";
-import { readSmallFile } from "./text-file.ts";
+import { readInside } from "./text-file.ts";
 
 /**
  * A model's folder in the cache of the Hugging Face Hub stands for a revision in it (`snapshotOf`).
@@ -35,8 +35,7 @@ export async function openDirectory(path: string): Promise<ByteSource> {
       const where = place(file);
       if (where === undefined) return undefined;
       try {
-        await refuseSpecial(where);
-        return await readSmallFile(where, most);
+        return await readInside(where, most);
       } catch (error) {
         if (isMissing(error)) return undefined;
         throw error;

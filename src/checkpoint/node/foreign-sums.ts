@@ -10,9 +10,9 @@
  * "blob LENGTH\0" and the bytes.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readlink, stat } from "node:fs/promises";
+import { readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { openPlain } from "../../bytes/node/index.ts";
 import { isPlainName } from "../plain-name.ts";
 import { readTextInside } from "./text-file.ts";
 
@@ -49,8 +49,9 @@ export async function digestLike(
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   const hash = createHash(like.length === 64 ? "sha256" : "sha1");
-  if (like.length === 40) hash.update(`blob ${(await stat(file)).size}\0`);
-  for await (const piece of createReadStream(file, { highWaterMark: 1 << 22 })) {
+  const opened = await openPlain(file);
+  if (like.length === 40) hash.update(`blob ${opened.size}\0`);
+  for await (const piece of opened.file.createReadStream({ highWaterMark: 1 << 22 })) {
     signal?.throwIfAborted();
     hash.update(piece as Uint8Array);
   }

@@ -19,7 +19,6 @@ export { digestLike, findForeignSum } from "./foreign-sums.ts";
 export { filesIn, sealDirectory } from "./seal.ts";
 export { isAbandoned, partialName } from "./partial-name.ts";
 export { writeDurably } from "../../bytes/node/index.ts";
-export { refuseSpecial } from "./open-path.ts";
-export { readJsonFile, readTextFile, readTextInside } from "./text-file.ts";
+export { readJsonFile, readJsonInside, readTextFile, readTextInside } from "./text-file.ts";
 export { writeFailure } from "./write-failure.ts";
 export { keptArrays } from "./kept-arrays.ts";

@@ -1,30 +1,14 @@
 /** Files by their paths, as bytes to be read by range. Errors are the system's. */
-import { open, stat } from "node:fs/promises";
 import type { ByteRanges } from "../../bytes/index.ts";
-import { type FileOptions, rangesOf } from "../../bytes/node/index.ts";
-import { FormatError } from "../../errors.ts";
+import { type FileOptions, openPlain, rangesOf } from "../../bytes/node/index.ts";
 
-/** Throws `FormatError` for a pipe or a device: opening one may wait for ever, and no signal ends that. */
-export async function refuseSpecial(path: string): Promise<void> {
-  const found = await stat(path);
-  if (found.isFile() || found.isDirectory()) return;
-  throw new FormatError(`${path}: expected a file, found a pipe or a device; remove it`);
-}
-
-/** Reads ahead rather than looking for what is in memory (`FileOptions.readsNow`), unless told otherwise. */
+/** Throws `FormatError` for a pipe or a device. Reads ahead rather than looking for what is in memory (`FileOptions.readsNow`), unless told otherwise. */
 export async function openPath(
   path: string,
   { readsNow = false }: Pick<FileOptions, "readsNow"> = {},
 ): Promise<ByteRanges> {
-  await refuseSpecial(path);
-  const file = await open(path, "r");
-  try {
-    const { size } = await file.stat();
-    return rangesOf(file, { name: path, size, readsNow });
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  const { file, size } = await openPlain(path);
+  return rangesOf(file, { name: path, size, readsNow });
 }
 
 /** As `openPath`; undefined if there is no such file. */

@@ -79,7 +79,7 @@ export const chatCommand: Command = defineCommand({
   async run(input, context) {
     const { model: directory, system, memory, stop, ctxSize: contextSize } = input;
     await using owned = new DisposalStack();
-    const given = await readChatTemplate(input.chatTemplate);
+    const given = await readChatTemplate(input.chatTemplate, context);
     // Nearly every model that is talked with has a template.
     const early = owned.adopt(startedEarly(startTemplateWorker), (one) => one.close());
     const opening = openedBy(input, context);

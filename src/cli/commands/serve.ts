@@ -2,7 +2,7 @@
  * `engram serve`: a model behind OpenAI's interface, on a port of this machine, until it is stopped. The first signal
  * lets running requests finish; the second does not wait.
  */
-import { readTextFile } from "../../checkpoint/node/index.ts";
+import { readGiven } from "../given-text.ts";
 import { DisposalStack } from "../../disposal-stack.ts";
 import * as z from "zod";
 import { TableTraffic } from "../../inspect/index.ts";
@@ -156,7 +156,7 @@ export const serveCommand: Command = defineCommand({
   ) {
     const { isJson, print, progress } = context;
     keepLittleMemory();
-    const apiKeys = keysFile && (await parseApiKeys(await readTextFile(keysFile), keysFile));
+    const apiKeys = keysFile && (await parseApiKeys(await readGiven(keysFile, context), keysFile));
     const access = {
       isLoopback: isLoopbackName(host),
       ...(apiKeys && { apiKeys }),
@@ -176,7 +176,7 @@ export const serveCommand: Command = defineCommand({
     await using owned = new DisposalStack();
     const traffic = new TableTraffic();
     const heldOut = await heldOutOf(directory);
-    const template = await readChatTemplate(chatTemplate);
+    const template = await readChatTemplate(chatTemplate, context);
     const open = (): EngramServer => {
       const loading = loadModel(directory, {
         ...opening,

@@ -1,14 +1,14 @@
 /** `engram teach`: facts that a model knows from now on. */
 import * as z from "zod";
-import { readTextFile } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { type FactRequest, parseFacts, type Taught } from "../../facts/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { path } from "../arguments.ts";
-import { type Command, defineCommand } from "../command.ts";
+import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { factName, memoryOptions, memorySchema, openedBy } from "../model-options.ts";
 import { FactsClient, type ServerTaught, urlOption } from "../facts-client.ts";
+import { readGiven } from "../given-text.ts";
 import { modelArgument } from "../resolve-model.ts";
 
 /** Facts that are taught together: each group is kept, or refused, as a whole. */
@@ -31,7 +31,10 @@ export const teachCommand: Command = defineCommand({
     { flags: "--completion <TEXT>", description: "… comes this one" },
     { flags: "--subject <TEXT>", description: "what the fact is about, as the prompt names it" },
     { flags: "--paraphrases <TEXT...>", description: "other prompts for it, which name it, too" },
-    { flags: "--file <FILE>", description: "facts, JSON, a line each; also CounterFact's" },
+    {
+      flags: "--file <FILE>",
+      description: "facts, JSON, a line each; also CounterFact's; - for standard input",
+    },
     { flags: "--scope <NAME>", description: "whom it is for (default: default)" },
     { flags: "--id <ID>", description: "its name; a fact of that name is replaced" },
     { flags: "--source <TEXT>", description: "where it is from, for readers" },
@@ -61,7 +64,7 @@ export const teachCommand: Command = defineCommand({
   }),
   async run(input, context) {
     const { print, progress, signal } = context;
-    const requests = await requestsOf(input);
+    const requests = await requestsOf(input, context);
     if (input.url !== undefined) {
       const client = new FactsClient(input.url, context);
       const taught: Taught[] = [];
@@ -117,7 +120,7 @@ interface TeachInput {
   readonly source?: string | undefined;
 }
 
-async function requestsOf(input: TeachInput): Promise<FactRequest[]> {
+async function requestsOf(input: TeachInput, context: CommandContext): Promise<FactRequest[]> {
   const { sentence, prompt, completion, file } = input;
   const given = [sentence, prompt, file].filter((one) => one !== undefined).length;
   if (given !== 1 || (prompt === undefined) !== (completion === undefined))
@@ -138,7 +141,7 @@ async function requestsOf(input: TeachInput): Promise<FactRequest[]> {
     ];
   if (id !== undefined || subject !== undefined)
     throw new InvalidConfigError("--id and --subject are for one fact; a --file has its own");
-  const facts = parseFacts(await readTextFile(file), file);
+  const facts = parseFacts(await readGiven(file, context), file);
   if (facts.length === 0)
     throw new InvalidConfigError(`${file} has no facts; expected a line for each`);
   return facts.map((one) => ({ ...one, ...more }));

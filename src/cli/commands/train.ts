@@ -1,7 +1,7 @@
 /** `engram train`: text in, model directory out. Shows the progress of `train-model.ts`, which trains. */
 import { Option } from "commander";
 import * as z from "zod";
-import { readTextFile } from "../../checkpoint/node/index.ts";
+import { readGiven } from "../given-text.ts";
 import { InvalidConfigError } from "../../errors.ts";
 import { type TrainEvent, trainModel, type TrainResult } from "../../train-model.ts";
 import {
@@ -134,7 +134,7 @@ export const trainCommand: Command = defineCommand({
         out: options.out,
         overrides,
         backend,
-        ...(tokenizer === undefined ? {} : { tokenizer: await readTextFile(tokenizer) }),
+        ...(tokenizer === undefined ? {} : { tokenizer: await readGiven(tokenizer, context) }),
         signal: context.signal,
         command: `engram ${commandWords(input, publicName)}${input.resume === true ? " --resume" : ""}`,
         onEvent: showTraining(context),

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readJsonFile, writeDurably } from "../../checkpoint/node/index.ts";
+import { readJsonInside, writeDurably } from "../../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { DataFile, RunSurroundings } from "../../training/index.ts";
 import { describeFile, readSurroundings } from "../../training/node/index.ts";
@@ -78,7 +78,7 @@ export async function readRegistration(out: string): Promise<Registration | unde
       throw new InvalidConfigError(`${out} holds other files, and no study; take an empty --out`);
     return undefined;
   }
-  const found = (await readJsonFile(file)) as Partial<Registration> | null;
+  const found = (await readJsonInside(file)) as Partial<Registration> | null;
   if (found?.version !== 1 || typeof found.registered !== "object")
     throw new FormatError(`${file}: expected the registration of a study, of version 1`);
   if (digestOf(found.registered) !== found.sha256)

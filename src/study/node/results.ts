@@ -4,7 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readJsonFile, writeDurably } from "../../checkpoint/node/index.ts";
+import { readJsonInside, writeDurably } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
 import type { DataFile, RunRecord } from "../../training/index.ts";
 import { readRunLog, readRunRecord } from "../../training/node/index.ts";
@@ -26,7 +26,7 @@ export async function readResult(
   run: RunName & { readonly study: string },
 ): Promise<RunResult | undefined> {
   const file = resultFile(out, run);
-  const found = await readJsonFile(file).catch((error: unknown) => {
+  const found = await readJsonInside(file).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   });
@@ -57,7 +57,7 @@ export async function trainedResult(
   }: RunName & { readonly study: string; readonly files: readonly DataFile[] },
 ): Promise<RunResult> {
   const directory = runDirectory(out, { arm, seed });
-  const summary = (await readJsonFile(join(directory, "training.json"))) as Pick<
+  const summary = (await readJsonInside(join(directory, "training.json"))) as Pick<
     RunResult,
     "steps" | "numParams" | "numRows" | "trainTokens" | "validBytes"
   > &

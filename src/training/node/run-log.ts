@@ -4,8 +4,8 @@
  * is detected by a checksum of the bytes before the cursor, and read again from its start. Knows lines; not what they
  * mean.
  */
-import { type FileHandle, open } from "node:fs/promises";
-import { refuseSpecial } from "../../checkpoint/node/index.ts";
+import type { FileHandle } from "node:fs/promises";
+import { openPlain } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { crc32c } from "../../numerics/index.ts";
 import type { MetricsLine } from "./metrics-log.ts";
@@ -38,8 +38,7 @@ export async function readRunLog(
   const place = parseCursor(cursor);
   let handle: FileHandle;
   try {
-    await refuseSpecial(file);
-    handle = await open(file, "r");
+    handle = (await openPlain(file)).file;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     return { lines: [], cursor: "", isRestart: place.offset > 0, isEnd: true };

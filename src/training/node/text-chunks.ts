@@ -3,10 +3,10 @@
  * refused, with their place and, if known, their real encoding. Holds one piece at a time. Knows nothing of
  * documents.
  */
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { readBytes } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { FOREIGN_HEAD_BYTES, refuseForeign } from "../../foreign-file.ts";
 
@@ -21,7 +21,7 @@ export async function* readTextChunks(file: string): AsyncGenerator<string> {
   // A pipe has no size: an empty one is noticed when it is read.
   if (found.isFile() && found.size === 0)
     throw new FormatError(`${file} is empty; expected text to read`);
-  const bytes = createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Uint8Array>;
+  const bytes = readBytes(file, { chunkBytes: CHUNK_BYTES });
   yield* decoded(file, decompressed(file, withHead(bytes)));
 }
 
