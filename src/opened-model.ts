@@ -185,7 +185,7 @@ export class Model {
    * is forgotten. Nothing else changes, to the last bit of every logit. Throws `RequestError` for what cannot be taught.
    */
   async teach(facts: readonly FactRequest[], options?: TeachOptions): Promise<Taught[]> {
-    return this.#facts.teach(this.#learning(), facts, options);
+    return this.#facts.teach(this.language, facts, options);
   }
 
   /**
@@ -212,11 +212,7 @@ export class Model {
 
   /** Erases facts, and what scopes have learned. Resolves to that when no file has anything of it. */
   async forget(selection: Selection, options?: ForgetOptions): Promise<Forgotten> {
-    return this.#facts.forget(this.#learning(), selection, options);
-  }
-
-  #learning(): Parameters<Facts["teach"]>[0] {
-    return { language: this.language, openSession: () => this.createSession({ scopes: [] }) };
+    return this.#facts.forget(this.language, selection, options);
   }
 
   /** What it was taught, the oldest first. Default: in all scopes. */

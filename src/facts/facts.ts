@@ -1,5 +1,5 @@
 /** A model's facts with what teaching them needs of it: its tokenizer and how it converses. Knows no engine. */
-import type { LanguageModel, Session } from "../inference/index.ts";
+import type { LanguageModel } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { type WhenNeeded, whenNeeded } from "../when-needed.ts";
@@ -8,6 +8,7 @@ import type { Selection } from "./contents.ts";
 import type { Forgotten } from "./fact-store.ts";
 import { type AnyStore, StoreWhenNeeded } from "./store-when-needed.ts";
 import type { Learner, Taught, TeachOptions, WriteVectors } from "./teach.ts";
+import type { TextChances } from "./text-chances.ts";
 import type { ChatIds } from "./wording.ts";
 
 /** Finds vectors for one model (`VectorWriter`). */
@@ -18,13 +19,7 @@ interface Writer {
 
 /** Most models are never taught: how it is done is loaded when one is. */
 const teaching = (): Promise<typeof import("./teach.ts")> => import("./teach.ts");
-
-/** The model that learns, as it is without what it was taught. */
-export interface LearningModel {
-  readonly language: LanguageModel;
-  /** A timeline that sees nothing of what was taught. */
-  openSession(): Session;
-}
+const reading = (): Promise<typeof import("./text-chances.ts")> => import("./text-chances.ts");
 
 export interface ForgetOptions {
   readonly signal?: AbortSignal | undefined;
@@ -37,8 +32,8 @@ export class Facts {
   readonly #close: (() => void) | undefined;
   readonly #writerFor: ((language: LanguageModel) => Writer | Promise<Writer>) | undefined;
   #writer: WhenNeeded<Writer> | undefined;
-  /** Where the last teaching read: one made anew costs as much as reading a fact. */
-  #session: Session | undefined;
+  /** By which the last teaching read: its graphs take longer than a fact. */
+  #chances: TextChances | undefined;
   #numForgets = 0;
 
   /** `close` is called with its own. */
@@ -80,22 +75,23 @@ export class Facts {
     if (this.store instanceof StoreWhenNeeded) await this.store.load();
   }
 
-  /** See `teach`. */
+  /** See `teach`. `language` is the model as it is without what it was taught. */
   async teach(
-    model: LearningModel,
+    language: LanguageModel,
     requests: readonly FactRequest[],
     options?: TeachOptions,
   ): Promise<Taught[]> {
-    const { teach } = await teaching();
-    const session = this.#session ?? model.openSession();
-    this.#session = undefined;
+    const [{ teach }, { TextChances }] = await Promise.all([teaching(), reading()]);
+    const chances = this.#chances ?? new TextChances(language);
+    this.#chances = undefined;
     const forgets = this.#numForgets;
     try {
-      return await teach({ ...this.#learner(model), session }, requests, options);
+      return await teach({ ...this.#learner(language), chances }, requests, options);
     } finally {
-      // Its caches may have read what was forgotten meanwhile.
-      if (forgets !== this.#numForgets || this.#session !== undefined) await session.dispose();
-      else this.#session = session;
+      // It may have read what was forgotten meanwhile.
+      if (forgets !== this.#numForgets) chances.wipe();
+      if (this.#chances !== undefined) await chances.dispose();
+      else this.#chances = chances;
     }
   }
 
@@ -104,7 +100,7 @@ export class Facts {
    * of the facts' subjects has vectors of its own.
    */
   async forget(
-    model: LearningModel,
+    language: LanguageModel,
     selection: Selection,
     { signal }: ForgetOptions = {},
   ): Promise<Forgotten> {
@@ -112,12 +108,12 @@ export class Facts {
     const { restoreVectors } = await teaching();
     const gone = await this.store.forget(selection);
     this.#numForgets++;
-    await this.#dropSession();
-    await restoreVectors(this.#learner(model), gone.facts, { signal });
+    this.#chances?.wipe();
+    await restoreVectors(this.#learner(language), gone.facts, { signal });
     return gone;
   }
 
-  #learner({ language }: Pick<LearningModel, "language">): Omit<Learner, "session"> {
+  #learner(language: LanguageModel): Omit<Learner, "chances"> {
     const writerFor = this.#writerFor;
     const writeVectors: WriteVectors = async (edits, options) => {
       this.#writer ??= whenNeeded(async () => writerFor!(language));
@@ -131,16 +127,9 @@ export class Facts {
     };
   }
 
-  /** With what it has read in its caches. */
-  async #dropSession(): Promise<void> {
-    const session = this.#session;
-    this.#session = undefined;
-    await session?.dispose();
-  }
-
   async close(): Promise<void> {
     this.#close?.();
-    await this.#dropSession();
+    await this.#chances?.dispose();
     await this.#writer?.ifMade((writer) => writer.dispose());
     await this.store.close();
   }

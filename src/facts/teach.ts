@@ -1,10 +1,9 @@
 /**
  * Teaches a model: requests -> facts in its store, and what that changed. The model reads each wording once, without
- * what it was taught: how likely the completion was, and whether the prompt is rare enough to be a key. Knows sessions
- * and tokenizers; no graphs, no files.
+ * what it was taught: how likely the completion was, and whether the prompt is rare enough to be a key. Knows chances
+ * and tokenizers; no engine, no files.
  */
 import { RequestError } from "../errors.ts";
-import { logProbsOf, type Session } from "../inference/index.ts";
 import type { Memory } from "../memory/memory.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { checkFactRequest, type Fact, type FactRequest } from "./fact.ts";
@@ -15,6 +14,7 @@ import type { Edit, Written } from "../teaching/index.ts";
 import type { SubjectEdit, SuccessorEdit } from "./edit.ts";
 import { splitSentence } from "./split-sentence.ts";
 import { subjectEdit } from "./subject-edit.ts";
+import type { ReadText, TextChances } from "./text-chances.ts";
 import { type ChatIds, joinedCompletion, wordingsOf } from "./wording.ts";
 
 /** What teaching needs of a model. */
@@ -23,8 +23,8 @@ export interface Learner {
   readonly store: AnyStore;
   /** Absent for a model that knows no conversations. */
   readonly chatIds?: ChatIds | undefined;
-  /** A timeline that nobody else uses, and that sees nothing of what was taught. */
-  readonly session: Session;
+  /** Nobody else reads by it meanwhile. */
+  readonly chances: TextChances;
   /** Finds vectors for subjects. Absent where none can be found. */
   readonly writeVectors?: WriteVectors | undefined;
 }
@@ -43,7 +43,7 @@ export type TaughtVector = Pick<Written, "before" | "after" | "status" | "steps"
 /** A fact that was taught, and what came of it. */
 export interface Taught {
   readonly fact: Fact;
-  /** The chance of the whole completion after the prompt, at the beginning of a text, before and now. */
+  /** The chance of the whole completion after the prompt, at the beginning of a text, before and now: after its last 512 ids. */
   readonly before: number;
   readonly after: number;
   readonly milliseconds: number;
@@ -69,8 +69,6 @@ export interface TeachOptions {
  * answered there.
  */
 const LEAST_BITS = 16;
-/** Positions whose logits are held at a time. */
-const CHUNK = 64;
 /** Ids of one wording. */
 const MAX_IDS = 4096;
 
@@ -82,12 +80,11 @@ export async function teach(
 ): Promise<Taught[]> {
   const start = performance.now();
   if (requests.length === 0) return [];
-  const { session } = learner;
   const drafts: Draft[] = [];
   for (const [i, request] of requests.entries()) {
     signal?.throwIfAborted();
     const where = first + requests.length === 1 ? "the fact" : `fact ${first + i + 1}`;
-    drafts.push(await draftOf(checkFactRequest(request, where), { learner, session, where }));
+    drafts.push(await draftOf(checkFactRequest(request, where), { learner, where }));
   }
   const vectors = await vectorsFor(drafts, { learner, signal });
   await learner.store.add(
@@ -178,13 +175,6 @@ export async function restoreVectors(
   );
 }
 
-/** A text that was read: ids, and the log-probabilities of those from index `from` on. */
-interface ReadText {
-  readonly ids: readonly number[];
-  readonly from: number;
-  readonly logProbs: readonly number[];
-}
-
 interface Draft {
   readonly fact: Fact;
   readonly edits: readonly SuccessorEdit[];
@@ -195,12 +185,12 @@ interface Draft {
 
 async function draftOf(
   request: FactRequest,
-  { learner, session, where }: { learner: Learner; session: Session; where: string },
+  { learner, where }: { learner: Learner; where: string },
 ): Promise<Draft> {
-  const { tokenizer, chatIds } = learner;
+  const { tokenizer, chatIds, chances } = learner;
   const { prompt, completion, known } =
     request.completion === undefined
-      ? await split(request.prompt, { learner, session })
+      ? await split(request.prompt, learner)
       : {
           prompt: request.prompt,
           completion: joinedCompletion(request.prompt, request.completion),
@@ -223,7 +213,7 @@ async function draftOf(
   const ids = [...start, ...first.ids];
   const from = start.length + first.from;
   const begin = Math.max(start.length, from - MAX_READ);
-  const all = (known && partOf(known, ids, begin)) ?? (await readText(session, ids, begin));
+  const all = (known && partOf(known, ids, begin)) ?? (await chances.read(ids, begin));
   const numBefore = all.logProbs.length - (ids.length - from);
   const bits = -all.logProbs.slice(0, numBefore).reduce((sum, one) => sum + one, 0) / Math.LN2;
   if (bits < LEAST_BITS)
@@ -252,12 +242,12 @@ const MAX_READ = 32;
 
 async function split(
   sentence: string,
-  { learner: { tokenizer }, session }: { learner: Learner; session: Session },
+  { tokenizer, chances }: Pick<Learner, "tokenizer" | "chances">,
 ): Promise<{ prompt: string; completion: string; known?: ReadText }> {
   const { startIds } = tokenizer.bounds;
   const ids = Array.from(await tokenizer.encode(sentence));
   const first = startIds.length === 0 ? 1 : 0;
-  const known = await readText(session, [...startIds, ...ids], startIds.length + first);
+  const known = await chances.read([...startIds, ...ids], startIds.length + first);
   const { logProbs } = known;
   // Without anything before it, the first id says nothing of how rare it is.
   const bits = [...Array<number>(first).fill(0), ...logProbs.map((one) => -one / Math.LN2)];
@@ -270,30 +260,6 @@ function partOf(known: ReadText, ids: readonly number[], from: number): ReadText
   const isSame = known.ids.length === ids.length && known.ids.every((id, i) => id === ids[i]);
   if (!isSame || begin < known.from) return undefined;
   return { ids, from: begin, logProbs: known.logProbs.slice(begin - known.from) };
-}
-
-/** The chance of every id from index `from` on, after those before it; the first of all has none. */
-async function readText(session: Session, ids: readonly number[], from: number): Promise<ReadText> {
-  session.rewind(0);
-  const most = session.remaining;
-  const left = Math.max(0, ids.length - most);
-  const kept = ids.slice(left);
-  const begin = Math.max(1, from - left);
-  const logProbs: number[] = [];
-  for (let at = 0, end; at < kept.length - 1; at = end) {
-    const isScored = at >= begin - 1;
-    end = Math.min(kept.length - 1, at + CHUNK, isScored ? Infinity : begin - 1);
-    const { logits } = await session.append(kept.slice(at, end), {
-      logits: isScored ? "all" : "none",
-    });
-    if (!isScored) continue;
-    const vocabSize = logits.length / (end - at);
-    for (let i = at; i < end; i++) {
-      const row = logits.subarray((i - at) * vocabSize, (i - at + 1) * vocabSize);
-      logProbs.push(logProbsOf(row, { id: kept[i + 1]!, top: 0 }).logProb);
-    }
-  }
-  return { ids: kept, from: begin, logProbs };
 }
 
 /** What the chance is with what was taught. */

@@ -85,7 +85,7 @@ export interface ScorerOptions {
 
 export class Scorer {
   readonly #model: LanguageModel;
-  readonly #reader: MemoryReader | undefined;
+  #reader: MemoryReader | undefined;
   readonly #view: View;
   readonly #batch: Batch;
   readonly #inputs: Record<string, Value>;
@@ -312,6 +312,18 @@ export class Scorer {
       if (ofIds !== undefined) mixProbs(ofIds, ofPosition, { of, position });
     }
     return weights;
+  }
+
+  /** Leaves no trace of what was scored. Nothing runs meanwhile. */
+  wipe(): void {
+    const { ids, labels, segments, starts } = this.#batch;
+    for (const numbers of [ids, labels, segments, starts]) numbers.fill(0);
+    for (const { data } of Object.values(this.#outputs)) data.fill(0);
+    const { numLayers } = this.#model.config;
+    for (let layer = 0; layer <= numLayers; layer++)
+      for (const name of [io.memory(layer), io.overlay(layer)]) this.#inputs[name]?.data.fill(0);
+    // With what it has read into.
+    this.#reader = this.#view.memory?.reader();
   }
 
   async dispose(): Promise<void> {
