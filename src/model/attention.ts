@@ -80,7 +80,6 @@ export function selfAttention(
     // Of its own positions, the rotation takes the rows as one sequence.
     const numHeads = x_BTHd.shape[2]!;
     const x_1NHd = g.reshape(normed_BTHd, [1, batch * length, numHeads, headDim]);
-    if (length === 1) return g.transpose(turn(x_1NHd), [2, 1, 0, 3]);
     const x_HBTd = g.reshape(turn(x_1NHd), [numHeads, batch, length, headDim]);
     return g.transpose(x_HBTd, [1, 0, 2, 3]);
   };
@@ -146,15 +145,25 @@ export interface LayerCache {
 export function cachedAttend(
   g: GraphBuilder,
   config: ModelConfig,
-  { caches, past_B }: { caches: LayerCache[]; past_B: Tensor },
+  {
+    caches,
+    past_B,
+    rotation,
+  }: {
+    caches: LayerCache[];
+    past_B: Tensor;
+    /** With a row a position of the caches. It is done here then, and nowhere else. */
+    rotation: Rotation | undefined;
+  },
 ): Attend {
   const { slidingWindow: window } = blockOf(config);
   const attrs = { scale: 1 / Math.sqrt(config.headDim), ...(window !== undefined && { window }) };
+  const angles = rotation === undefined ? [] : [rotation.cos, rotation.sin];
   return (layer, q, k, v) => {
     const cache = caches[layer]!;
     const [out, keys, values] = g.op(
       "cachedAttention",
-      [q, k, v, cache.keys, cache.values, past_B],
+      [q, k, v, cache.keys, cache.values, past_B, ...angles],
       attrs,
     ) as [Tensor, Tensor, Tensor];
     caches[layer] = { keys, values };

@@ -273,8 +273,8 @@ export function convHistory(config: ModelConfig): number {
 }
 
 /**
- * Inputs: parameters; memory; ids [B,T]; cos and sin of the new positions, [T,r/2], or [B,r/2] for several rows of one
- * token at different positions, or positions [B,T] where they are learned; past [B], the number of tokens already in the cache; keys and values of the cache,
+ * Inputs: parameters; memory; ids [B,T]; cos and sin [C,r/2], of which the rows of the new positions are read, or
+ * positions [B,T] where they are learned; past [B], the number of tokens already in the cache; keys and values of the cache,
  * [B,K,C,d] for each layer; last [1] if `logits` is "last"; if there is a memory, the requested inputs of
  * `MemoryInputs`; conv [B,history,D] for each layer with a short convolution: the convolution's inputs at the positions
  * before.
@@ -288,7 +288,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const params = declareWeights(g, config, shape);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
-  const rotation = declareRotation(g, config, length === 1 ? batch : length);
+  const rotation = declareRotation(g, config, capacity);
   const positions_BT =
     rotation === undefined ? g.input(io.positions, "i32", [batch, length]) : undefined;
   const past_B = g.input(io.past, "i32", [batch]);
@@ -297,7 +297,7 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
     keys: g.input(io.keys(layer), "f32", cacheShape),
     values: g.input(io.values(layer), "f32", cacheShape),
   }));
-  const attend: Attend = cachedAttend(g, config, { caches, past_B });
+  const attend: Attend = cachedAttend(g, config, { caches, past_B, rotation });
   const outputs: Record<string, Tensor> = {};
   const history = convHistory(config);
   const shift = (layer: number): Shift => {
@@ -313,7 +313,6 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const { hidden_BTD, gates, writes } = transformer(g, config, params, {
     ids_BT,
     positions_BT,
-    rotation,
     attend,
     memory,
     shift,

@@ -1,5 +1,5 @@
 /** What a graph is told of positions, by the host: angles of rotations, or indices of learned vectors. */
-import { type Value, valueOf } from "../tensor/index.ts";
+import { type Value, valueOf, zeros } from "../tensor/index.ts";
 import { blockOf, type ModelConfig, rotaryWidthOf } from "./config.ts";
 import { io } from "./graphs.ts";
 import { ropeAngles } from "./rope.ts";
@@ -31,17 +31,27 @@ export function rotaryInputsAt(
   return { [io.cos]: valueOf(cos, size), [io.sin]: valueOf(sin, size) };
 }
 
-/** Writes into the inputs of a decoding graph that row `row` stands at `length` positions from `start` on. */
+/** Room for the angles of `capacity` positions: inputs of decoding graphs, where `writePositions` fills in what a run reads. */
+export function rotaryTables(config: ModelConfig, capacity: number): Record<string, Value> {
+  if (blockOf(config).positions !== "rotary") return {};
+  const shape = [capacity, rotaryWidthOf(config) / 2];
+  return { [io.cos]: zeros("f32", shape), [io.sin]: zeros("f32", shape) };
+}
+
+/**
+ * Writes into the inputs of a decoding graph that row `row` stands at `length` positions from `start` on. Angles stand at their
+ * position, the same whoever writes them, so graphs may share those inputs.
+ */
 export function writePositions(
   config: ModelConfig,
   inputs: Readonly<Record<string, Value>>,
   { row, start, length }: { row: number; start: number; length: number },
 ): void {
   const data = (name: string): Float32Array => inputs[name]!.data as Float32Array;
-  const first = row * length;
   if (blockOf(config).positions === "rotary")
-    ropeAngles(config, { start, length, first }, { cos: data(io.cos), sin: data(io.sin) });
+    ropeAngles(config, { start, length, first: start }, { cos: data(io.cos), sin: data(io.sin) });
   else {
+    const first = row * length;
     // What only pads the row may stand behind the last position.
     const last = config.maxPositions - 1;
     for (let t = 0; t < length; t++)

@@ -157,6 +157,15 @@ const ofLayerNorm: Magnitude<"layerNorm"> = ([x, gain, bias], _, [, mean, r]) =>
   ];
 };
 
+/** cos and sin of random angles. */
+function anglesOf(d: ReturnType<typeof draw>, shape: readonly number[]): [cos: Value, sin: Value] {
+  const { data } = d.uniform(shape, 0, 100);
+  return [
+    valueOf(Float32Array.from(data, Math.cos), shape),
+    valueOf(Float32Array.from(data, Math.sin), shape),
+  ];
+}
+
 interface Cached {
   readonly note: string;
   readonly window?: number;
@@ -165,6 +174,8 @@ interface Cached {
   readonly past: readonly number[];
   readonly capacity: number;
   readonly width?: number;
+  /** Width of the part of queries and keys that is turned. */
+  readonly rotated?: number;
 }
 
 const cached: readonly Cached[] = [
@@ -187,6 +198,28 @@ const cached: readonly Cached[] = [
   { note: "a cache of one", heads: [2, 2], length: 1, past: [0], capacity: 1, width: 2 },
   { note: "odd width", heads: [3, 3], length: 6, past: [1], capacity: 8, width: 5 },
   { note: "long", heads: [8, 2], length: 32, past: [200], capacity: 512, width: 64 },
+  // Of widths that a fused kernel turns itself, and of others.
+  ...[
+    { width: 16, rotated: 16 },
+    { width: 64, rotated: 16 },
+    { width: 64, rotated: 20 },
+    { width: 24, rotated: 16 },
+    { width: 6, rotated: 4 },
+  ].flatMap((turned): Cached[] => [
+    { note: "turned prefill", heads: [4, 2], length: 5, past: [0], capacity: 16, ...turned },
+    { note: "turned chunk", heads: [4, 2], length: 4, past: [9], capacity: 16, ...turned },
+    {
+      note: "turned chunk of two",
+      heads: [4, 2],
+      length: 3,
+      past: [8, 8],
+      capacity: 12,
+      ...turned,
+    },
+    { note: "one turned token", heads: [2, 2], length: 1, past: [15], capacity: 16, ...turned },
+    { note: "turned, each", heads: [4, 2], length: 1, past: [0, 5, 11], capacity: 12, ...turned },
+    { note: "turned firsts", heads: [4, 2], length: 1, past: [0, 0], capacity: 12, ...turned },
+  ]),
   ...[1, 2, 5, 16, 40].flatMap((window): Cached[] => [
     { note: "prefill", heads: [4, 2], length: 16, past: [0], capacity: 32, window },
     { note: "chunk", heads: [4, 2], length: 6, past: [11], capacity: 32, window },
@@ -197,7 +230,7 @@ const cached: readonly Cached[] = [
 
 /** The cache holds large stale numbers after `past`, as it does once a session was rewound. */
 function cachedCase(
-  { note, heads, length, past, capacity, width = 8, window }: Cached,
+  { note, heads, length, past, capacity, width = 8, window, rotated }: Cached,
   seed: number,
 ): OpCase<"cachedAttention"> {
   const d = draw(seed);
@@ -219,17 +252,19 @@ function cachedCase(
       cache(),
       cache(),
       valueOf(Int32Array.from(past), [b]),
+      ...(rotated === undefined ? [] : anglesOf(d, [capacity, rotated / 2])),
     ],
     { scale: 0.8 / Math.sqrt(width), ...(window !== undefined && { window }) },
-    `${note}, past ${past.join(",")}${window === undefined ? "" : `, window ${window}`}`,
+    `${note}, past ${past.join(",")}${rotated === undefined ? "" : `, ${rotated} of ${width}`}${window === undefined ? "" : `, window ${window}`}`,
   );
 }
 
 // Stale cache rows are left out of this bound: they are not among the terms of any output.
-const ofCached: Magnitude<"cachedAttention"> = ([q, k, v], { scale }) => {
+const ofCached: Magnitude<"cachedAttention"> = ([q, k, v, , , , cos], { scale }) => {
   const width = q!.shape[3]!;
   const logit = scale * width * largest(q!.data) * Math.max(4, largest(k!.data));
-  return [Math.max(4, largest(v!.data)) * (1 + logit), "exact", "exact"];
+  const ofKeys = cos === undefined ? "exact" : 2 * largest(k!.data);
+  return [Math.max(4, largest(v!.data)) * (1 + logit), ofKeys, "exact"];
 };
 
 const entropies: readonly (readonly [n: number, d: number, v: number, size: number])[] = [
@@ -330,10 +365,8 @@ export const neuralCases: CasesOf<Names> = {
     magnitude: ofRotation,
     cases: rotaryShapes.map(([shape, rotated], i) => {
       const d = draw(i);
-      const angles = d.uniform([shape[2]!, rotated / 2], 0, 100);
-      const cos = { ...angles, data: Float32Array.from(angles.data, Math.cos) };
-      const sin = { ...angles, data: Float32Array.from(angles.data, Math.sin) };
-      return opCase<"rotary">([d.normal(shape), cos, sin], none);
+      const angles = anglesOf(d, [shape[2]!, rotated / 2]);
+      return opCase<"rotary">([d.normal(shape), ...angles], none);
     }),
   },
   attention: { magnitude: ofAttention, cases: attentions.map(attentionCase) },

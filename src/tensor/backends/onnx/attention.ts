@@ -38,7 +38,7 @@ export interface JoinedMatrices {
   readonly first: readonly TensorData[];
 }
 
-type CacheOperands = readonly [string, string, string, string, string, string];
+type CacheOperands = readonly [string, string, string, string, string, string, string?, string?];
 
 const headsFirst = [0, 2, 1, 3];
 
@@ -63,9 +63,8 @@ export function rotary(e: Emitter, s: Site<"rotary">): void {
     rotated === shape[3]
       ? {}
       : { rotary_embedding_dim: BigInt(rotated), num_heads: BigInt(shape[1]!) };
-  // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one. One position
-  // lies alike in both, and attention takes what the kernel then returns as it is.
-  const isRows = shape[2] === 1 || e.isTransposed(x, { shape, perm: headsFirst });
+  // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one.
+  const isRows = e.isTransposed(x, { shape, perm: headsFirst });
   if (!isRows) return e.addMs("RotaryEmbedding", [x, ...angles], s.out, attributes);
   const [b, h, t, d] = shape as [number, number, number, number];
   const turned = e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles], attributes);
@@ -83,33 +82,74 @@ export function attention(e: Emitter, s: Site<"attention">): void {
 
 /** GroupQueryAttention with caches that input and output share. Touches only positions in use. */
 export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
-  const [q, k, v, kCache, vCache, past] = s.in as CacheOperands;
+  const [, , , kCache, vCache, past, cos, sin] = s.in as CacheOperands;
   const [queries, keys] = [s.node.inputs[0]!.shape, s.node.inputs[1]!.shape];
-  const [, h, t] = queries as [number, number, number, number];
+  const [b, h, t, d] = queries as [number, number, number, number];
+  const kv = keys[1]!;
   const last = e.shared("Add", [past, e.constant("i32", [], [t - 1])]);
   const ends = e.shared("Add", [past, e.constant("i32", [], [t])]);
   const longest = e.shared("ReduceMax", [ends], { keepdims: 0n });
+  // Its own rotation is the same kernel's, of heads and turned parts of some widths only.
+  const isTurned = cos !== undefined && (d % 16 > 0 || s.node.inputs[6]!.shape[1]! % 8 > 0);
+  const qkv = isTurned ? turnedHeads(e, s) : s.in.slice(0, 3);
+  const rows = qkv.map((x, i) => merged(e, x, s.node.inputs[i]!.shape));
+  const one = e.whole(rows);
+  const joined = one !== undefined && [e.reshape(one, [b, t, (h + 2 * kv) * d]), "", ""];
+  const angles = cos === undefined || isTurned ? [] : [cos, sin!];
   const out = e.temp();
   e.addMs(
     "GroupQueryAttention",
-    [merged(e, q, queries), merged(e, k, keys), merged(e, v, keys), kCache, vCache, last, longest],
+    [...(joined || rows), kCache, vCache, last, longest, ...angles],
     [out, s.out[1]!, s.out[2]!],
     {
       num_heads: BigInt(h),
-      kv_num_heads: BigInt(keys[1]!),
+      kv_num_heads: BigInt(kv),
       scale: s.node.attrs.scale,
+      ...(angles.length > 0 && { do_rotary: 1n }),
       ...(s.node.attrs.window !== undefined && {
         local_window_size: BigInt(s.node.attrs.window),
       }),
     },
   );
-  e.declare(out, [queries[0]!, t, h * queries[3]!]);
+  e.declare(out, [b, t, h * d]);
   split(e, out, queries, s.out[0]!);
+}
+
+/** Queries, keys and values [B,H,T,d], the first two with each position turned by its own row of cos and sin. */
+function turnedHeads(e: Emitter, s: Site<"cachedAttention">): string[] {
+  const [q, k, v, , , past, cos, sin] = s.in as CacheOperands;
+  if (cos === undefined) return [q, k, v];
+  const [b, , t, d] = s.node.inputs[0]!.shape as [number, number, number, number];
+  const steps = e.constant(
+    "i32",
+    [1, t],
+    Array.from({ length: t }, (_, i) => i),
+  );
+  const column = e.shared("Reshape", [past, e.ints([b, 1])]);
+  const places = e.shared("Cast", [e.shared("Add", [column, steps])], { to: BigInt(onnxType.i64) });
+  const rotated = 2 * s.node.inputs[6]!.shape[1]!;
+  return [
+    ...[q, k].map((x, i) => {
+      const { shape } = s.node.inputs[i]!;
+      const heads = { num_heads: BigInt(shape[1]!), rotary_embedding_dim: BigInt(rotated) };
+      const rows = e.viaMs(
+        "RotaryEmbedding",
+        [merged(e, x, shape), places, cos, sin!],
+        rotated === d ? {} : heads,
+      );
+      e.declare(rows, [b, t, shape[1]! * d]);
+      const out = e.temp();
+      split(e, rows, shape, out);
+      return out;
+    }),
+    v,
+  ];
 }
 
 /** The same from plain ops, over the whole capacity: exact for every batch and chunk length. */
 export function scatterAttend(e: Emitter, s: Site<"cachedAttention">): void {
-  const [q, k, v, kCache, vCache, past] = s.in as CacheOperands;
+  const [, , , kCache, vCache, past] = s.in as CacheOperands;
+  const [q, k, v] = turnedHeads(e, s) as [string, string, string];
   const [b, h, t, d] = s.node.inputs[0]!.shape as [number, number, number, number];
   const [, kv, capacity] = s.node.inputs[3]!.shape as [number, number, number, number];
   const group = h / kv;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GraphBuilder, type Tensor } from "../../index.ts";
+import { Emitter } from "./emitter.ts";
 import { lower } from "./lower.ts";
 
 /** The ONNX ops a graph of one input becomes. */
@@ -53,4 +54,20 @@ test("of a chain of reshapes the last remains", () => {
     opsOf([4, 6], (g, x) => g.neg(g.reshape(g.reshape(g.reshape(x, [24]), [2, 12]), [3, 8]))),
     ["Reshape", "Neg"],
   );
+});
+
+test("parts are the whole that was split where all of them come in their order, reshaped or not", () => {
+  const e = new Emitter();
+  e.declare("x", [1, 1, 10]);
+  const [a, b, c] = e.split("x", [4, 3, 3]) as [string, string, string];
+  assert.equal(e.whole([a, b, c]), "x");
+  assert.equal(e.whole([e.reshape(a, [2, 2]), b, e.reshape(c, [3])]), "x");
+  for (const parts of [
+    [a, b],
+    [a, c, b],
+    [b, b, c],
+    ["y", b, c],
+    [a, b, "y"],
+  ])
+    assert.equal(e.whole(parts), undefined);
 });

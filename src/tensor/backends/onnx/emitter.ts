@@ -34,6 +34,8 @@ export class Emitter {
   readonly #roots = new Map<string, string>();
   readonly #turned = new Map<string, Turned>();
   readonly #shapes = new Map<string, Shape>();
+  /** For a part that a value was split into: all of them, and the value. */
+  readonly #parts = new Map<string, { readonly of: string; readonly all: readonly string[] }>();
   #temps = 0;
 
   /** Constants of at least `externalFrom` bytes stay out of the model. */
@@ -112,6 +114,25 @@ export class Emitter {
     if (first === undefined || sameShape(first, shape)) return undefined;
     const isSame = roots.every((name) => sameShape(this.#shapes.get(name) ?? [], first));
     return isSame ? roots : undefined;
+  }
+
+  /** `x` split along its last axis into parts so wide. */
+  split(x: string, widths: readonly number[]): string[] {
+    const all = widths.map(() => this.temp());
+    this.add("Split", [x, this.ints(widths)], all, { axis: -1n });
+    for (const [i, part] of all.entries()) {
+      this.declare(part, [...this.#shapes.get(x)!.slice(0, -1), widths[i]!]);
+      this.#parts.set(part, { of: x, all });
+    }
+    return all;
+  }
+
+  /** The value that was split into these, or into values that they were reshaped from; undefined where that is not so. */
+  whole(parts: readonly string[]): string | undefined {
+    const roots = parts.map((part) => this.#roots.get(part) ?? part);
+    const split = this.#parts.get(roots[0]!);
+    const isWhole = split?.all.length === roots.length && split.all.every((p, i) => p === roots[i]);
+    return isWhole ? split.of : undefined;
   }
 
   /** `x` with another shape, named `out` if given. */

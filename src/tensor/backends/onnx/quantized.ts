@@ -43,14 +43,9 @@ export function matmulQuantized(e: Emitter, s: Site<"matmulQuantized">): void {
     const more = e.viaMs("FusedMatMul", [means, offsets], { transB: 1n, alpha: QUANTIZED_BLOCK });
     return e.via("Add", [found, more]);
   });
-  const parts = shapes.length === 1 ? [y] : shapes.map(() => e.temp());
-  if (shapes.length > 1)
-    e.add("Split", [y, e.ints(shapes.map((shape) => shape[1]!))], parts, { axis: -1n });
-  const leading = e.shapeOf(y)!.slice(0, -1);
-  for (const [i, part] of parts.entries()) {
-    e.declare(part, [...leading, shapes[i]![1]!]);
-    e.reshape(part, shapes[i]!, s.out[i]);
-  }
+  const widths = shapes.map((shape) => shape[1]!);
+  const parts = widths.length === 1 ? [y] : e.split(y, widths);
+  for (const [i, part] of parts.entries()) e.reshape(part, shapes[i]!, s.out[i]);
 }
 
 function packing(bits: number): { bits: bigint; block_size: bigint } {
@@ -118,7 +113,7 @@ function joinedConstants(e: Emitter, { shapes, first }: JoinedMatrices, rows: nu
 function meansOfBlocks(e: Emitter, x: string, width: number): string {
   const leading = e.shapeOf(x)!.slice(0, -1);
   const size = [BigInt(QUANTIZED_BLOCK)];
-  const flat = [1, sizeOf(leading)];
+  const flat = leading.length === 2 ? leading : [1, sizeOf(leading)];
   const pooled = e.shared("AveragePool", [e.reshape(x, [...flat, width])], {
     kernel_shape: size,
     strides: size,

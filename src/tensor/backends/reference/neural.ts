@@ -4,7 +4,7 @@
  */
 import { BackendError } from "../../../errors.ts";
 import { type OpAttrs, sizeOf } from "../../ops.ts";
-import type { CellData, Kernel } from "./cells.ts";
+import type { CellData, Cells, Kernel } from "./cells.ts";
 import { rowIndex } from "./layout.ts";
 
 type Plain = Kernel<Record<never, never>>;
@@ -74,19 +74,28 @@ export const layerNorm: Kernel<OpAttrs["layerNorm"]> = ([x, gain, bias], [y, mea
 };
 
 export const rotary: Plain = ([x, cos, sin], [y]) => {
-  const [, , length, width] = x!.shape as [number, number, number, number];
-  const half = cos!.shape[1]!;
-  y!.data.set(x!.data);
-  for (let row = 0; row * width < x!.data.length; row++)
-    for (let i = 0; i < half; i++) {
-      const c = cos!.data[(row % length) * half + i]!;
-      const s = sin!.data[(row % length) * half + i]!;
-      const x1 = x!.data[row * width + i]!;
-      const x2 = x!.data[row * width + half + i]!;
-      y!.data[row * width + i] = x1 * c - x2 * s;
-      y!.data[row * width + half + i] = x2 * c + x1 * s;
-    }
+  const length = x!.shape[2]!;
+  turn(y!.data, { x: x!, cos: cos!, sin: sin!, angleOf: (row) => row % length });
 };
+
+/** Writes the rows of x, each with its first values turned by the row `angleOf` it of cos and sin. */
+function turn(
+  y: CellData,
+  { x, cos, sin, angleOf }: Record<"x" | "cos" | "sin", Cells> & { angleOf(row: number): number },
+): void {
+  const width = x.shape[3]!;
+  const half = cos.shape[1]!;
+  y.set(x.data);
+  for (let row = 0; row * width < x.data.length; row++)
+    for (let i = 0; i < half; i++) {
+      const c = cos.data[angleOf(row) * half + i]!;
+      const s = sin.data[angleOf(row) * half + i]!;
+      const x1 = x.data[row * width + i]!;
+      const x2 = x.data[row * width + half + i]!;
+      y[row * width + i] = x1 * c - x2 * s;
+      y[row * width + half + i] = x2 * c + x1 * s;
+    }
+}
 
 function dot(a: CellData, aStart: number, b: CellData, bStart: number, width: number): number {
   let sum = 0;
@@ -120,17 +129,26 @@ export const attention: Kernel<OpAttrs["attention"]> = (
 };
 
 export const cachedAttention: Kernel<OpAttrs["cachedAttention"]> = (
-  [q, k, v, kCache, vCache, past],
+  [given, keys, v, kCache, vCache, past, cos, sin],
   [out, kNext, vNext],
   { scale, window = Infinity },
 ) => {
-  const [numBatches, numHeads, length, width] = q!.shape as [number, number, number, number];
+  const [numBatches, numHeads, length, width] = given!.shape as [number, number, number, number];
   const [, numKeyHeads, capacity] = kCache!.shape as [number, number, number, number];
   if (length > 1 && past!.data.some((p) => p !== past!.data[0]))
     throw new BackendError(
       `cachedAttention: expected equal past lengths for ${length} queries, got [${past!.data.join(", ")}]; ` +
         "run one token at a time or one sequence at a time",
     );
+  const [q, k] = [given!, keys!].map((x): Cells => {
+    if (cos === undefined) return x;
+    const data = x.data.slice();
+    const sequence = x.shape[1]! * length;
+    const angleOf = (row: number): number =>
+      past!.data[Math.floor(row / sequence)]! + (row % length);
+    turn(data, { x, cos, sin: sin!, angleOf });
+    return { ...x, data };
+  });
   kNext!.data.set(kCache!.data);
   vNext!.data.set(vCache!.data);
   for (let b = 0; b < numBatches; b++) {
