@@ -1,13 +1,13 @@
 /**
- * Ablation: some rows of each table read as zeros. Every layer, order and head owns a range of rows, so each part of
- * a memory is a set of rows. Knows addresses and tables; no graphs.
+ * Ablation of learned rows: some rows of each table read as zeros. Every layer, order and head owns a range of rows, so
+ * each part of a memory is a set of rows. Knows addresses and tables; no graphs.
  */
 import { RequestError } from "../errors.ts";
 import { HashedMemory } from "./hashed-memory.ts";
 import { zeroed } from "./stores/wrappers/zeroed.ts";
 
-/** The parts that read as zeros: everything that any of the lists names. Heads count from 0, orders from 2. */
-export interface Ablation {
+/** Learned rows that read as zeros: everything that any of the lists names. Heads count from 0, orders from 2. */
+export interface RowsAblation {
   readonly layers?: readonly number[];
   readonly orders?: readonly number[];
   readonly heads?: readonly number[];
@@ -15,7 +15,7 @@ export interface Ablation {
 }
 
 /** The memory with the named parts reading as zeros. Throws `RequestError` for parts it does not have. */
-export function ablated(memory: HashedMemory, ablation: Ablation): HashedMemory {
+export function ablated(memory: HashedMemory, ablation: RowsAblation): HashedMemory {
   const { layers = [], orders = [], heads = [], rows = [] } = ablation;
   const { layout } = memory.addressing;
   const { maxNgramSize, numHeads } = layout.config;

@@ -1,5 +1,5 @@
 /** Retrieval: ids -> row ids -> rows -> vectors. No tensors. Stores that need a platform have their own index. */
-export { ablated, type Ablation } from "./ablated.ts";
+export { ablated } from "./ablated.ts";
 export {
   addressBatch,
   type Addressing,
@@ -72,7 +72,15 @@ export type {
 } from "./memory.ts";
 export { NgramIndex } from "./ngrams.ts";
 export { meanRows, noiseRows, shuffledRows } from "./other-rows.ts";
-export { composed, countsOf, rowsOf, withCounts, withoutParts, withRows } from "./parts.ts";
+export {
+  type Ablation,
+  composed,
+  countsOf,
+  rowsOf,
+  withCounts,
+  withoutParts,
+  withRows,
+} from "./parts.ts";
 export { Retrieval, type RetrievalTable } from "./retrieval.ts";
 export { ROW_FORMAT_NAMES, type RowFormat, rowFormat, type RowFormatName } from "./row-format.ts";
 export { countOfCode, countUses, hottestRows, USE_CODE_BYTES, type UseCodes } from "./row-use.ts";

@@ -1,7 +1,8 @@
 /** What a model's memory is made of: learned rows, counts, or both. The only file that knows all kinds. */
 import { RequestError } from "../errors.ts";
-import { ablated, type Ablation } from "./ablated.ts";
+import { ablated, type RowsAblation } from "./ablated.ts";
 import { ComposedMemory } from "./composed.ts";
+import type { CountsAblation } from "./counted/counts-ablation.ts";
 import type { CountedMemory } from "./counted/counted-memory.ts";
 import { HashedMemory } from "./hashed-memory.ts";
 import type { Memory } from "./memory.ts";
@@ -43,11 +44,22 @@ export function withCounts(memory: Memory, other: CountedMemory): Memory {
   return composed(partsOf(memory).map((part) => (part === counts ? other : part)))!;
 }
 
-/** The memory with parts of its learned rows reading as zeros. Throws `RequestError` for parts that it does not have. */
+/** Parts of a memory that are taken away: everything that any of the lists names. */
+export interface Ablation extends RowsAblation, CountsAblation {}
+
+/** The memory without parts of its learned rows and of its counts. Throws `RequestError` for parts that it does not have. */
 export function withoutParts(memory: Memory, ablation: Ablation): Memory {
-  if (rowsOf(memory) === undefined && Object.values(ablation).some((list) => list?.length > 0))
+  const { counts = [], contexts = [], ...ofRows } = ablation;
+  const isOfCounts = counts.length + contexts.length > 0;
+  if (rowsOf(memory) === undefined && Object.values(ofRows).some((list) => list?.length > 0))
     throw new RequestError(
-      "layers, orders, heads and rows are parts of learned rows, and this model has counts alone; switch its memory off, or scale it",
+      "layers, orders, heads and rows are parts of learned rows, and this model has counts alone: name counts or contexts",
     );
-  return withRows(memory, (rows) => ablated(rows, ablation));
+  const counted = countsOf(memory);
+  if (counted === undefined && isOfCounts)
+    throw new RequestError(
+      "counts and contexts are parts of what was counted, and this model has learned rows alone: name layers, orders, heads or rows",
+    );
+  const left = isOfCounts ? withCounts(memory, counted!.without({ counts, contexts })) : memory;
+  return withRows(left, (rows) => ablated(rows, ofRows));
 }

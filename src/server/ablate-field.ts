@@ -7,9 +7,18 @@ export interface Ablate {
   readonly orders: readonly number[];
   readonly heads: readonly number[];
   readonly rows: readonly { readonly layer: number; readonly row: number }[];
+  readonly counts: readonly number[];
+  readonly contexts: readonly (readonly number[])[];
 }
 
-export const nothingTaken: Ablate = { layers: [], orders: [], heads: [], rows: [] };
+export const nothingTaken: Ablate = {
+  layers: [],
+  orders: [],
+  heads: [],
+  rows: [],
+  counts: [],
+  contexts: [],
+};
 
 const whole = z.int().check(z.minimum(0));
 const few = z.array(whole).check(z.maxLength(1024));
@@ -18,7 +27,9 @@ const rowOfLayer = z.strictObject({ layer: whole, row: whole });
 export const ablateSchema: z.ZodMiniType<Ablate> = z
   .strictObject({
     layers: z._default(few, []),
-    orders: z._default(few, []).check(z.describe("lengths of n-grams; 2 means pairs of tokens")),
+    orders: z
+      ._default(few, [])
+      .check(z.describe("lengths of n-grams that lead to rows; 2 means pairs of tokens")),
     heads: z._default(few, []).check(z.describe("hash heads, counted from 0")),
     rows: z
       ._default(z.array(rowOfLayer).check(z.maxLength(1024)), [])
@@ -27,7 +38,17 @@ export const ablateSchema: z.ZodMiniType<Ablate> = z
           "rows of the layers' tables; the rows read after a token (layers[].after.rows) affect the token after it",
         ),
       ),
+    counts: z
+      ._default(few, [])
+      .check(z.describe("lengths of n-grams whose counts are not read; 2 means pairs of tokens")),
+    contexts: z
+      ._default(z.array(few).check(z.maxLength(1024)), [])
+      .check(
+        z.describe(
+          "token ids behind which no count is read, as if they had never been met: exactly these, longer and shorter ones are",
+        ),
+      ),
   })
   .check(
-    z.describe("parts of the memory to read as zeros: everything that any of the lists names"),
+    z.describe("parts of the memory that are not read: everything that any of the lists names"),
   );

@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { servedModel } from "../models/served-model.ts";
-import { type Inspector, startInspector, stripTokens, withoutBrowser } from "./inspector.ts";
+import {
+  type Inspector,
+  percentOf,
+  startInspector,
+  stripTokens,
+  withoutBrowser,
+} from "./inspector.ts";
 
 describe("counts in the browser", { skip: withoutBrowser }, async () => {
   if (withoutBrowser !== false) return;
@@ -41,5 +47,40 @@ describe("counts in the browser", { skip: withoutBrowser }, async () => {
       assert.equal(await loss.textContent(), (-chances[name][1] / Math.LN2).toFixed(2));
     }
     assert.deepEqual(complaints, []);
+  });
+
+  test("are forgotten where the first view is asked to forget, and the chance falls", async () => {
+    const { page, complaints } = await inspector.open("#/start?k=6");
+    await stripTokens(page);
+    const text = "the cat sat on the mat and the Cat sat on THE mat again";
+    const { tokens, log_probs: whole } = await inspector.ask("engram/inspect", { text });
+    const sentence = page.locator("[data-sentence]");
+    assert.match((await sentence.textContent())!, /have \d+\.\d % of the say here/);
+    await page.getByRole("button", { name: "Make it forget this" }).click();
+    await sentence.getByText("forgotten now").waitFor();
+    const before = tokens.slice(3, 6).map(({ id }: { id: number }) => id);
+    const contexts = [before, before.slice(1), before.slice(2)];
+    const without = await inspector.ask("engram/inspect", { text, ablate: { contexts } });
+    assert.ok(without.log_probs.on[6] < whole.on[6]);
+    assert.equal(
+      await sentence.locator("[data-on]").textContent(),
+      percentOf(Math.exp(without.log_probs.on[6])),
+    );
+    await page.getByRole("button", { name: "Let it remember again" }).click();
+    await sentence.getByText("of the say here").waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
+  test("are taken away by the length of their n-grams", async () => {
+    const { page } = await inspector.open("#/text?k=6");
+    await stripTokens(page);
+    const group = page.getByRole("group", { name: "Take away counts" });
+    assert.equal(await group.getByRole("button").count(), 3);
+    await group.getByRole("button", { name: "Take away count 4-grams" }).click();
+    await page.getByText("without counted 4-grams").first().waitFor();
+    const text = "the cat sat on the mat and the Cat sat on THE mat again";
+    const { log_probs } = await inspector.ask("engram/inspect", { text, ablate: { counts: [4] } });
+    const loss = page.locator('[data-loss="on"]');
+    assert.equal(await loss.textContent(), (-log_probs.on[6] / Math.LN2).toFixed(2));
   });
 });

@@ -1,39 +1,55 @@
-/** Parts of the memory that are taken away, as the address spells them: "l1 o2 h0 r1:4021". */
+/** Parts of the memory that are taken away, as the address spells them: "l1 o2 h0 r1:4021 n4 c7-12". */
 
 export interface Ablation {
   readonly layers: readonly number[];
   readonly orders: readonly number[];
   readonly heads: readonly number[];
   readonly rows: readonly { readonly layer: number; readonly row: number }[];
+  /** Lengths of n-grams whose counts are gone. */
+  readonly counts: readonly number[];
+  /** Token ids behind which nothing was counted. */
+  readonly contexts: readonly (readonly number[])[];
 }
 
-export const noAblation: Ablation = { layers: [], orders: [], heads: [], rows: [] };
+export const noAblation: Ablation = {
+  layers: [],
+  orders: [],
+  heads: [],
+  rows: [],
+  counts: [],
+  contexts: [],
+};
 
-export function isEmptyAblation({ layers, orders, heads, rows }: Ablation): boolean {
-  return layers.length + orders.length + heads.length + rows.length === 0;
+export function isEmptyAblation(ablation: Ablation): boolean {
+  return Object.values(ablation).every((list: readonly unknown[]) => list.length === 0);
 }
+
+/** Lists of numbers by the letter that an address has for them. */
+const letters = { l: "layers", o: "orders", h: "heads", n: "counts" } as const;
 
 /** Parts that make no sense are left out: an address may come from anywhere. */
 export function parseAblation(text: string): Ablation {
-  const found = { layers: [], orders: [], heads: [], rows: [] } as {
-    layers: number[];
-    orders: number[];
-    heads: number[];
-    rows: { layer: number; row: number }[];
-  };
-  for (const [, kind, a, b] of text.matchAll(/([lohr])(\d{1,9})(?::(\d{1,10}))?/g))
-    if (kind === "r") {
-      if (b !== undefined) found.rows.push({ layer: Number(a), row: Number(b) });
-    } else found[kind === "l" ? "layers" : kind === "o" ? "orders" : "heads"].push(Number(a));
-  return found;
+  const lists = { layers: [], orders: [], heads: [], counts: [] } as Record<
+    (typeof letters)[keyof typeof letters],
+    number[]
+  >;
+  const rows: { layer: number; row: number }[] = [];
+  const contexts: number[][] = [];
+  const part = /r(\d{1,9}):(\d{1,10})|c(\d{1,9}(?:-\d{1,9})*)|([lohn])(\d{1,9})/g;
+  for (const [, layer, row, context, letter, value] of text.matchAll(part))
+    if (layer !== undefined) rows.push({ layer: Number(layer), row: Number(row) });
+    else if (context !== undefined) contexts.push(context.split("-").map(Number));
+    else lists[letters[letter as keyof typeof letters]].push(Number(value));
+  return { ...lists, rows, contexts };
 }
 
-export function formatAblation({ layers, orders, heads, rows }: Ablation): string {
+export function formatAblation(ablation: Ablation): string {
   return [
-    ...layers.map((layer) => `l${layer}`),
-    ...orders.map((order) => `o${order}`),
-    ...heads.map((head) => `h${head}`),
-    ...rows.map(({ layer, row }) => `r${layer}:${row}`),
+    ...Object.entries(letters).flatMap(([letter, list]) =>
+      ablation[list].map((value) => `${letter}${value}`),
+    ),
+    ...ablation.rows.map(({ layer, row }) => `r${layer}:${row}`),
+    ...ablation.contexts.map((ids) => `c${ids.join("-")}`),
   ].join(" ");
 }
 
@@ -51,6 +67,36 @@ export function hasRow(
   return rows.some((each) => each.layer === layer && each.row === row);
 }
 
+export function hasContext({ contexts }: Ablation, ids: readonly number[]): boolean {
+  return contexts.some((each) => each.join() === ids.join());
+}
+
+/** What was read at one place: rows, and contexts behind which was counted. */
+export type PartsRead = Pick<Ablation, "rows" | "contexts">;
+
+/** Whether all that was read there, and anything, is taken away. */
+export function isWithout(ablate: Ablation, { rows, contexts }: PartsRead): boolean {
+  return (
+    rows.length + contexts.length > 0 &&
+    rows.every((row) => hasRow(ablate, row)) &&
+    contexts.every((ids) => hasContext(ablate, ids))
+  );
+}
+
+/** Without all that was read there; if it is without that already, with all of it again. */
+export function toggleRead(ablate: Ablation, read: PartsRead): Ablation {
+  const isGone = isWithout(ablate, read);
+  const others = read.contexts.map((ids) => ids.join());
+  const kept = ablate.contexts.filter((ids) => !others.includes(ids.join()));
+  const left = {
+    ...ablate,
+    rows: ablate.rows.filter((row) => !hasRow({ ...ablate, rows: read.rows }, row)),
+    contexts: kept,
+  };
+  if (isGone) return left;
+  return { ...left, rows: [...left.rows, ...read.rows], contexts: [...kept, ...read.contexts] };
+}
+
 /** Without all of the rows; if it is without them already, with all of them again. */
 export function toggleRows(ablate: Ablation, which: Ablation["rows"]): Ablation {
   const missing = which.filter((each) => !hasRow(ablate, each));
@@ -62,7 +108,14 @@ export function toggleRows(ablate: Ablation, which: Ablation["rows"]): Ablation 
 }
 
 /** In words: "heads 0, 2; 2 rows". */
-export function describeAblation({ layers, orders, heads, rows }: Ablation): string {
+export function describeAblation({
+  layers,
+  orders,
+  heads,
+  rows,
+  counts,
+  contexts,
+}: Ablation): string {
   const list = (one: string, values: readonly (number | string)[]): string[] =>
     values.length === 0 ? [] : [`${one}${values.length > 1 ? "s" : ""} ${values.join(", ")}`];
   return [
@@ -75,5 +128,9 @@ export function describeAblation({ layers, orders, heads, rows }: Ablation): str
           "row",
           rows.map(({ row }) => row),
         )),
+    ...(counts.length > 0 ? [`counted ${counts.map((n) => `${n}-grams`).join(", ")}`] : []),
+    ...(contexts.length > 0
+      ? [`the counts behind ${contexts.length} ${contexts.length === 1 ? "context" : "contexts"}`]
+      : []),
   ].join("; ");
 }

@@ -1,5 +1,5 @@
 /** One place in a text, with all that is known of what the memory did there. Reads reports; asks nobody. */
-import { type Ablation, hasRow } from "./ablation.ts";
+import { type Ablation, isWithout, type PartsRead } from "./ablation.ts";
 import { type Chance, chancesAt, saidAt } from "./chances.ts";
 import { type Effect, effectAt } from "./effect.ts";
 import type { Answer } from "./inspection.svelte.ts";
@@ -15,10 +15,12 @@ export interface Moment {
   /** What the memory was read by, the oldest first. */
   readonly context: readonly string[];
   readonly layers: readonly LayerView[];
-  readonly rows: readonly { readonly layer: number; readonly row: number }[];
+  /** What the memory read here: rows, and contexts behind which was counted. */
+  readonly read: PartsRead;
   readonly chances: readonly Chance[];
   readonly origin: Origin | undefined;
-  readonly hasCounts: boolean;
+  /** How far the counts are trusted, of 1; undefined without counts. */
+  readonly trust: number | undefined;
   readonly ablate: Ablation;
 }
 
@@ -36,6 +38,12 @@ export function longestRead({ engram }: Props): number {
   return Math.max(ofRows, (engram?.counted?.order ?? 2) - 1);
 }
 
+/** Of the counts in a prediction of the token at `index`: all that the model does not say itself. */
+function trustAt({ counts }: Answer["report"], index: number): number | undefined {
+  const weights = counts?.weights[index - 1];
+  return weights && 1 - weights[0]!;
+}
+
 /** Undefined where nothing predicts the token. */
 export function momentAt(
   { report, question }: Answer,
@@ -49,21 +57,27 @@ export function momentAt(
   const layers = readingAfter(report, index - 1);
   const origin = originOf(layers, tenants);
   const first = Math.max(Math.min(report.num_hidden, index - 1), index - longest);
+  const trust = trustAt(report, index);
+  const reach = trust === undefined ? 0 : (props.engram?.counted?.order ?? 1) - 1;
+  const ids = report.tokens.slice(Math.max(0, index - reach), index).map(({ id }) => id);
   return {
     index,
     token,
     effect,
-    context: origin?.texts ?? report.tokens.slice(first, index).map(({ text }) => text),
+    context:
+      trust === undefined && origin !== undefined
+        ? origin.texts
+        : report.tokens.slice(first, index).map(({ text }) => text),
     layers,
-    rows: rowsOf(layers),
+    read: { rows: rowsOf(layers), contexts: ids.map((_, i) => ids.slice(i)) },
     chances: chancesAt(report, index),
     origin,
-    hasCounts: props.engram?.counted !== undefined,
+    trust,
     ablate: question.ablate,
   };
 }
 
-/** All rows that were read for the token are taken away. */
-export function isForgotten({ rows, ablate }: Moment): boolean {
-  return rows.length > 0 && rows.every((row) => hasRow(ablate, row));
+/** All that was read for the token is taken away. */
+export function isForgotten({ read, ablate }: Moment): boolean {
+  return isWithout(ablate, read);
 }

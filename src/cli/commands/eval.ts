@@ -52,7 +52,8 @@ export const evalCommand: Command = defineCommand({
     },
     {
       flags: "--ablate <PART...>",
-      description: "remove parts of the memory: layers=1 orders=2,3 heads=0 rows=LAYER:ROW",
+      description:
+        "remove parts of the memory: layers=1 orders=2,3 heads=0 rows=LAYER:ROW counts=4,5 contexts=ID-ID",
     },
     { flags: "--scale <X>", description: "multiply what the memory adds (default 1)" },
     { flags: "--no-memory", description: "measure only with the memory off" },

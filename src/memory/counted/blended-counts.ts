@@ -19,6 +19,7 @@ import {
   type Origins,
   type TokenSpan,
 } from "../memory.ts";
+import type { CountsAblation } from "./counts-ablation.ts";
 import { lookUpAtOnce } from "./look-up-at-once.ts";
 import { mergeReports, type TableReport } from "../tiers.ts";
 
@@ -35,6 +36,8 @@ const LEAST_WEIGHT = 1e-4;
 export interface CountsPart extends Memory {
   readonly numDistributions: number;
   readonly vocabSize: number;
+  /** Without what is named. Absent: it is read whole. */
+  without?(ablation: CountsAblation): CountsPart;
 }
 
 export class BlendedCounts implements CountsPart {
@@ -70,6 +73,11 @@ export class BlendedCounts implements CountsPart {
 
   reader(): MemoryReader {
     return new BlendedReader(this);
+  }
+
+  /** What a scope has learned is read whole, as facts are. */
+  without(ablation: CountsAblation): BlendedCounts {
+    return new BlendedCounts(this.parts.map((part) => part.without?.(ablation) ?? part));
   }
 
   report(): TableReport {

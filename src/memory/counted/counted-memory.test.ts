@@ -191,6 +191,53 @@ test("evidence is how often a context was met, by how many ids it was followed, 
   assert.deepEqual([...evidence], [...Float32Array.from(expected.flat())]);
 });
 
+test("what is taken away reads as if it had never occurred, and nothing else changes", () => {
+  const order = 4;
+  const memory = memoryOf(corpus, { order });
+  const evidenceAt = (of: CountedMemory, ids: readonly number[]): number[][] => {
+    const reader = of.reader();
+    const width = 3 * (order - 1);
+    const into = new Float32Array(width);
+    reader.lookUp(
+      reader.address([{ ids, from: ids.length - 1, to: ids.length }]),
+      new Map([[layerId, into]]),
+    );
+    return [0, 3, 6].map((at) => [...into.subarray(at, at + 3)]);
+  };
+  const never = [-1, 0, 0];
+  const trigrams = memory.without({ counts: [3] });
+  const nothing = memory.without({ counts: [2, 3, 4] });
+  let numNamed = 0;
+  for (let end = 4; end < corpus.tokens.length; end++) {
+    const ids = [...corpus.tokens.subarray(0, end)];
+    const named = memory.without({ contexts: [ids.slice(-2)] });
+    const elsewhere = memory.without({ contexts: [[...ids.slice(-2), 0]] });
+    const all = evidenceAt(memory, ids);
+    assert.deepEqual(evidenceAt(trigrams, ids), [all[0], never, all[2]]);
+    assert.deepEqual(evidenceAt(named, ids), [all[0], never, all[2]]);
+    assert.deepEqual(evidenceAt(elsewhere, ids), all);
+    assert.deepEqual(evidenceAt(nothing, ids), [never, never, never]);
+    if (all[1]![0] !== -1) numNamed++;
+    const sums = [0, 0, 0];
+    for (let id = 0; id < vocabSize; id++) {
+      const [two, three] = chancesAt(memory, ids, id);
+      const without = chancesAt(trigrams, ids, id);
+      assert.deepEqual(without.slice(0, 2), [two, two]);
+      assert.deepEqual(chancesAt(named, ids, id), without);
+      assert.deepEqual(chancesAt(elsewhere, ids, id), [two, three, chancesAt(memory, ids, id)[2]]);
+      assert.deepEqual(chancesAt(nothing, ids, id), Array(3).fill(memory.unigrams[id]));
+      for (const [n, p] of without.entries()) sums[n]! += p;
+    }
+    for (const sum of sums) assert.ok(Math.abs(sum - 1) < 1e-6);
+  }
+  assert.ok(numNamed > 3);
+  assert.notEqual(memory.identity, trigrams.identity);
+  for (const wrong of [{ counts: [1] }, { counts: [5] }, { contexts: [[]] }])
+    assert.throws(() => memory.without(wrong), /to take away/);
+  for (const ids of [[1, 2, 3, 4], [vocabSize], [-1]])
+    assert.throws(() => memory.without({ contexts: [ids] }), /counts are kept behind 1..3 ids/);
+});
+
 test("counting in folds gives others a turn, and stops where they ask for it", async () => {
   const text = textOf([0, ...Array.from({ length: 40 }, (_, i) => 1 + ((i * i) % 5))], [0]);
   const controller = new AbortController();

@@ -21,6 +21,7 @@ import { lookUpAtOnce } from "./look-up-at-once.ts";
 import { reportTables, type TableReport } from "../tiers.ts";
 import { bucketOf, numContextsIn } from "./bucket-placement.ts";
 import { BLOCK_BYTES, countedBytes, type CountedTable } from "./counted-table.ts";
+import { type ContextAt, contextsNamed, type CountsAblation } from "./counts-ablation.ts";
 import { EVIDENCE, evidenceWidth } from "./evidence.ts";
 import { rowChances, type RowChances, unigramChances } from "./distributions.ts";
 import { noHead, type RowHead, RowScanner } from "./row-bytes.ts";
@@ -33,6 +34,8 @@ export class CountedMemory implements Memory {
   readonly table: CountedTable;
   readonly unigrams: Float32Array;
   readonly origins: readonly Origins[];
+  /** Contexts that read as if they had never occurred. Absent: none. */
+  readonly isGone: ((at: ContextAt) => boolean) | undefined;
 
   /**
    * `layerId`: the layer that gets the evidence as input; the number of layers stands for the output. `order`: of what is
@@ -45,15 +48,18 @@ export class CountedMemory implements Memory {
       identity,
       order = table.order,
       origins,
+      isGone,
     }: {
       layerId: number;
       identity?: string | undefined;
       order?: number | undefined;
       origins?: Origins | undefined;
+      isGone?: ((at: ContextAt) => boolean) | undefined;
     },
   ) {
     this.table = table;
     this.origins = origins === undefined ? [] : [origins];
+    this.isGone = isGone;
     this.identity = identity ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
     this.numDistributions = order - 1;
     this.inputs = [{ layerId, width: evidenceWidth(order) }];
@@ -81,6 +87,19 @@ export class CountedMemory implements Memory {
 
   reader(): MemoryReader {
     return new CountedReader(this.inputs[0]!, () => this);
+  }
+
+  /** The same table, in which what is named reads as if it had never occurred. Throws `RequestError`. */
+  without(ablation: CountsAblation): CountedMemory {
+    const { table, inputs, numDistributions, origins } = this;
+    const order = numDistributions + 1;
+    return new CountedMemory(table, {
+      layerId: inputs[0]!.layerId,
+      identity: `${this.identity} without ${JSON.stringify(ablation)}`,
+      order,
+      origins: origins[0],
+      isGone: contextsNamed(ablation, { order, vocabSize: table.vocabSize }),
+    });
   }
 
   report(): TableReport {
@@ -209,7 +228,9 @@ export class CountedReader implements MemoryReader {
       }
       const { offsets } = of.table;
       for (let depth = 1; depth <= depths[position]!; depth++) {
-        const bucket = bucketOf(of.table, { ids, place: ends[position]!, depth });
+        const context = { ids, place: ends[position]!, depth };
+        if (of.isGone?.(context) === true) continue;
+        const bucket = bucketOf(of.table, context);
         const [from, to] = [offsets[bucket]!, offsets[bucket + 1]!];
         if (from === to) continue;
         const first = Math.floor(from / BLOCK_BYTES);

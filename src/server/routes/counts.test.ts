@@ -144,6 +144,17 @@ for (const hasRows of [false, true])
       const rowsOf = await ask(`/engram/memory/rows?layer=${layer}&from=0&to=10&bins=5`);
       const corpus = await ask("/engram/corpus", { name: "a", text: prompt });
       const without = await ask("/engram/inspect", { text: prompt, ablate: { orders: [2] } });
+      const all = { counts: [2, 3, 4] };
+      const bare = await ask("/engram/inspect", { text: prompt, ablate: all });
+      const whole = await ask("/engram/inspect", { text: prompt });
+      assert.equal(bare.status, 200);
+      assert.ok(bare.totals.on.nats > whole.totals.on.nats);
+      const last = whole.tokens.at(-1).id;
+      const behind = await ask("/engram/inspect", { text: prompt, ablate: { contexts: [[last]] } });
+      assert.deepEqual(behind.counts.weights[0], whole.counts.weights[0]);
+      assert.notDeepEqual(behind.counts.weights.at(-1), whole.counts.weights.at(-1));
+      const missing = await ask("/engram/inspect", { text: prompt, ablate: { counts: [5] } });
+      assert.match(missing.error.message, /no counts of 5 to take away: n-grams of 2..4/);
       if (hasRows) {
         assert.deepEqual([rowsOf.status, corpus.status, without.status], [200, 200, 200]);
         return;

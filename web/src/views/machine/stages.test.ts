@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { noAblation } from "../../ablation.ts";
 import { type Machine, stagesOf } from "./stages.ts";
 
 const row = (number: number, head: number) => ({ head, row: number, norm: 1, column: {} as never });
@@ -20,18 +21,17 @@ const machine: Machine = {
     effect: { on: 0.934, off: 0.0031 },
     context: ["K", "at", "har"],
     layers: [layer],
-    rows: [],
+    read: { rows: [], contexts: [] },
     chances: [],
     origin: undefined,
-    hasCounts: false,
-    ablate: { layers: [], orders: [], heads: [], rows: [] },
+    trust: undefined,
+    ablate: noAblation,
   },
   layer,
   numRows: 48_100,
   numLayers: 4,
   memoryLayers: [1],
   tokens: [{ text: "har", id: 384, compressed: 2 }],
-  trust: undefined,
 };
 
 test("eight stages of a model with rows, each with the numbers of this place", () => {
@@ -51,10 +51,11 @@ test("eight stages of a model with rows, each with the numbers of this place", (
 });
 
 test("counts are a stage of their own, and all there is where nothing is learned", () => {
-  const both = stagesOf({ ...machine, trust: 0.25 });
+  const moment = { ...machine.moment, trust: 0.25 };
+  const both = stagesOf({ ...machine, moment });
   assert.deepEqual(both.map(({ id }) => id).slice(-2), ["counts", "next"]);
   assert.match(both.at(-2)!.here, /25\.0 %/);
-  const alone = stagesOf({ ...machine, layer: undefined, trust: 0.25 });
+  const alone = stagesOf({ ...machine, moment, layer: undefined });
   assert.deepEqual(
     alone.map(({ id }) => id),
     ["tokens", "counts", "next"],

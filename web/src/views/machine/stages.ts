@@ -50,8 +50,6 @@ export interface Machine {
     readonly id: number;
     readonly compressed: number;
   }[];
-  /** How far the counts are trusted, of 1; absent without counts. */
-  readonly trust: number | undefined;
 }
 
 export function machineAt(
@@ -62,7 +60,6 @@ export function machineAt(
   const { index } = moment;
   const longest = Math.max(layer ? (props.engram?.maxNgramSize ?? 1) : 1, layer ? 1 : 3);
   const first = Math.max(Math.min(report.num_hidden, index - 1), index - longest);
-  const weights = report.counts?.weights[index - 1];
   return {
     moment,
     layer,
@@ -70,13 +67,13 @@ export function machineAt(
     numLayers: props.config.numLayers,
     memoryLayers: props.engram?.layerIds ?? [],
     tokens: report.tokens.slice(first, index),
-    trust: weights && 1 - weights[0]!,
   };
 }
 
 /** In the order in which a token passes them. Stages that a model has not are left out. */
 export function stagesOf(machine: Machine): Stage[] {
-  const { moment, layer, tokens, trust, numRows, numLayers } = machine;
+  const { moment, layer, tokens, numRows, numLayers } = machine;
+  const { trust } = moment;
   const quoted = (text: string): string => `“${visibleText(text)}”`;
   const all = (texts: readonly string[]): string => quoted(texts.join(""));
   const rows = layer?.orders.flatMap((order) => order.rows) ?? [];
