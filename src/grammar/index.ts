@@ -2,3 +2,4 @@
 export type { Grammar } from "./grammar-task.ts";
 export { Grammars } from "./grammars.ts";
 export { type AnyGrammars, grammarsWhenNeeded } from "./when-needed.ts";
+export { enforcedSchema, looselyEnforcedSchema } from "./enforced-schema.ts";

@@ -11,7 +11,7 @@ const textParts = z.pipe(
   z.transform((parts) => parts.map(({ text }) => text).join("")),
 );
 
-/** A JSON schema. The grammar library checks it. */
+/** A JSON schema. `grammar/enforced-schema.ts` checks it. */
 const jsonObject = z.record(z.string(), z.unknown());
 
 const callSchema = z.pipe(
@@ -88,6 +88,7 @@ interface FunctionTool {
     readonly name: string;
     readonly description?: Maybe<string>;
     readonly parameters?: Maybe<object>;
+    readonly strict?: Maybe<boolean>;
   };
 }
 

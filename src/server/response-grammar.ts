@@ -1,7 +1,7 @@
 /** What a request wants its answer to look like, as a grammar, with its faults as answers. Knows no texts. */
 import { toolCallBegin, toolCallEnd, toolCallHead } from "../chat/index.ts";
 import { RequestError } from "../errors.ts";
-import type { Grammar } from "../grammar/index.ts";
+import { enforcedSchema, type Grammar, looselyEnforcedSchema } from "../grammar/index.ts";
 import type { Constraint } from "../inference/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ChatRequest } from "./chat-request.ts";
@@ -33,8 +33,21 @@ export async function responseGrammar(
   try {
     return await grammars.prepare(grammar, signal);
   } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    throw new ApiError(`${param}: ${error.message}`, { param, code: "grammar_failed" });
+    throw refused(param, error);
+  }
+}
+
+function refused(param: string, error: unknown): unknown {
+  if (!(error instanceof RequestError)) return error;
+  return new ApiError(`${param}: ${error.message}`, { param, code: "grammar_failed" });
+}
+
+/** A client of tools that are not strict asks for no more than what can be followed. */
+function schemaOf(param: string, schema: object, isStrict: boolean): unknown {
+  try {
+    return isStrict ? enforcedSchema(schema) : looselyEnforcedSchema(schema);
+  } catch (error) {
+    throw refused(param, error);
   }
 }
 
@@ -61,7 +74,11 @@ function formatOf({
   return format.type === "json_object"
     ? { grammar: { kind: "json", schema: '{"type":"object"}', strict: false }, param }
     : {
-        grammar: { kind: "json", schema: JSON.stringify(format.json_schema.schema), strict: true },
+        grammar: {
+          kind: "json",
+          schema: JSON.stringify(schemaOf(param, format.json_schema.schema, true)),
+          strict: true,
+        },
         param,
       };
 }
@@ -87,9 +104,12 @@ function callsOf({
     format: {
       type: "triggered_tags",
       triggers: [toolCallBegin],
-      tags: chosen.map(({ function: { name: one, parameters } }) => ({
+      tags: chosen.map(({ function: { name: one, parameters, strict } }) => ({
         begin: toolCallHead(one),
-        content: { type: "json_schema", json_schema: parameters ?? { type: "object" } },
+        content: {
+          type: "json_schema",
+          json_schema: schemaOf("tools", parameters ?? { type: "object" }, strict === true),
+        },
         end: toolCallEnd,
       })),
       at_least_one: choice != null && isForced,

@@ -107,6 +107,12 @@ test("stop strings end an answer in the middle of its JSON", async () => {
 
 for (const [what, schema, reason] of [
   ["an unknown type", { type: "frog" }, /Unsupported type "frog"/],
+  ["a reference to elsewhere", { $ref: "https://a.example/b" }, /\$ref: "https:.*" lies elsewhere/],
+  [
+    "a word that is not followed",
+    { type: "array", uniqueItems: true },
+    /uniqueItems: is not followed/,
+  ],
   ["a reference to nothing", { $ref: "#/definitions/none" }, /Cannot find field/],
   ["a pattern that is none", { type: "string", pattern: "((" }, /parenthesis is not closed/],
 ] as const)
