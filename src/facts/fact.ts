@@ -49,6 +49,18 @@ const known: ReadonlySet<string> = new Set([...texts, "paraphrases", "createdAt"
 
 /** Throws `RequestError`, which begins with `where`, for what is no request to learn a fact. */
 export function checkFactRequest(value: unknown, where: string): FactRequest {
+  const request = checkGiven(value, where);
+  const { prompt, completion = "", subject = "", source = "", paraphrases = [] } = request;
+  for (const text of [prompt, completion, subject, source, ...paraphrases])
+    if (!text.isWellFormed())
+      throw new RequestError(
+        `${where}: ${quoted(text)} has a lone surrogate, half of a character, which is no text; give whole characters`,
+      );
+  return request;
+}
+
+/** What older versions have stored may have halves of characters. */
+function checkGiven(value: unknown, where: string): FactRequest {
   const fail = (what: string): never => {
     throw new RequestError(`${where}: ${what}`);
   };
@@ -85,9 +97,9 @@ export function checkFactRequest(value: unknown, where: string): FactRequest {
   return given as unknown as FactRequest;
 }
 
-/** Throws `FormatError`'s text through `checkFactRequest` unless this is a whole fact, as it is stored. */
+/** Throws `RequestError` unless this is a whole fact, as it is stored. */
 export function checkFact(value: unknown, where: string): Fact {
-  const fact = checkFactRequest(value, where);
+  const fact = checkGiven(value, where);
   for (const key of ["id", "scope", "completion", "createdAt"] as const)
     if (fact[key] === undefined) throw new RequestError(`${where}: a fact has a ${key}`);
   return fact as Fact;

@@ -197,6 +197,20 @@ test("what cannot be taught is refused, and of several facts none is taught then
   await assert.rejects(bare.teach([good]), /nothing can be taught/);
 });
 
+test("half of a character is no text, wherever a fact has it", async () => {
+  await using model = await teachable({});
+  const half = "caf\ud83d";
+  const fact = { prompt: "the capital is", completion: " onhava" };
+  for (const wrong of [
+    { prompt: half },
+    { ...fact, completion: half },
+    { ...fact, subject: "capital", paraphrases: [`capital ${half}`] },
+    { ...fact, source: half },
+  ])
+    await assert.rejects(model.teach([wrong]), { code: "bad_request", message: /lone surrogate/ });
+  assert.deepEqual(model.taught!.store.facts(), []);
+});
+
 test("what has expired stays unseen where the log cannot be written, also for views between two expiries", async () => {
   let time = now;
   const log = {

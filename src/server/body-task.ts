@@ -83,7 +83,26 @@ export async function parseBody<Name extends BodyName>(
       code: "invalid_json",
     });
   }
+  // Bytes have none, so there is one only where it is escaped.
+  if (/\\ud[89a-f]/i.test(text)) refuseLoneSurrogates(json, []);
   return checkSchema(await bodySchemas[name](), json);
+}
+
+/** A half of a character is no text: models and files would take U+FFFD in its place, without a word. */
+function refuseLoneSurrogates(value: unknown, path: readonly string[]): void {
+  if (typeof value === "string" && !value.isWellFormed()) {
+    const param = path.join(".");
+    throw new ApiError(
+      `${param === "" ? "the request body" : param}: a lone surrogate at character ${[...value].findIndex((one) => !one.isWellFormed())}, ` +
+        "half of a character, which is no text; send whole characters",
+      { param: param === "" ? null : param, code: "invalid_value" },
+    );
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const [name, one] of Object.entries(value)) {
+    refuseLoneSurrogates(name, path);
+    refuseLoneSurrogates(one, [...path, name]);
+  }
 }
 
 /** Counts the structure of JSON without parsing it. Bytes of non-ASCII characters never equal these. */
