@@ -36,6 +36,8 @@ export interface Listing {
 /** A list of ten thousand files, as the hub sends it. */
 const MAX_LIST_BYTES = 2 ** 23;
 const MAX_FILES = 10_000;
+/** The hub's pages of a list have a thousand files. */
+const MAX_PAGES = 100;
 
 /** Lines break for longer than servers fail; the hub counts requests in windows of five minutes. */
 const patient = { retries: 5, retryDelay: 500, timeout: 30_000, patience: 5 * 60_000 } as const;
@@ -59,7 +61,7 @@ export async function listModel(
     let count = 0;
     for await (const entry of listFiles({ repo, revision: sha, ...common })) {
       if (++count > MAX_FILES) throw new TypeError(`more than ${MAX_FILES} files`);
-      if (entry.type === "file" && isPlainName(entry.path)) files.push(checkedFile(entry));
+      if (entry.type === "file" && isFileName(entry.path)) files.push(checkedFile(entry));
     }
     return { commit: sha, files };
   } catch (cause) {
@@ -148,7 +150,10 @@ function fetchFrom(
     options,
   }: { subject: Pick<ModelName, "repo" | "revision">; options: HubRequestOptions },
 ): typeof fetch {
+  let pages = 0;
   return (input) => {
+    // A page may have nothing but the address of the next one.
+    if (++pages > MAX_PAGES) throw new TypeError(`more than ${MAX_PAGES} pages of a list`);
     const address = input instanceof Request ? input.url : input.toString();
     // The next page of a list is wherever the answer says.
     if (new URL(address).origin !== new URL(hub.endpoint).origin)
@@ -170,6 +175,11 @@ interface ListedEntry {
   readonly size: number;
   readonly oid?: string;
   readonly lfs?: { readonly oid: string; readonly size: number };
+}
+
+/** Whether a name is a file's everywhere: on Windows some are devices, and dots and spaces at an end are no part of it. */
+function isFileName(path: string): boolean {
+  return isPlainName(path) && !/^(?:con|prn|aux|nul|com\d|lpt\d) *(?:\.|$)|[. ]$/i.test(path);
 }
 
 function checkedFile({ path: name, size, oid, lfs }: ListedEntry): HubFile {

@@ -3,7 +3,7 @@
  * weights in other formats (.bin, .pt, .onnx, a second set of safetensors) stay on the hub. Knows names; reads nothing.
  */
 import { ggufFileNames, ggufModelNames, modelNames } from "../checkpoint/index.ts";
-import { RequestError } from "../errors.ts";
+import { FormatError, RequestError } from "../errors.ts";
 
 /** A file as the hub lists it. */
 export interface HubFile {
@@ -80,4 +80,19 @@ export function weightFiles(
       `${repo}: ${modelNames.index} names ${wanted}, which is not in the repository`,
     );
   });
+}
+
+/** Throws `FormatError` for files that would lie one over the other: many disks take names that differ in case alone for one. */
+export function refuseTwins(files: readonly HubFile[], repo: string): void {
+  const names = new Map<string, string>();
+  for (const { name } of files) {
+    const folded = name.normalize("NFC").toLowerCase();
+    const twin = names.get(folded);
+    if (twin !== undefined)
+      throw new FormatError(
+        `${repo}: ${twin === name ? `${name} is listed twice` : `${twin} and ${name} are one name on many disks`}; ` +
+          "expected each of a model's files once",
+      );
+    names.set(folded, name);
+  }
 }

@@ -2,7 +2,16 @@
  * One file of a hub -> the cache's blob of that digest. What arrived before a cut, of the line or of the process, is
  * gone on from; nothing gets its name before its sum is right. Knows files and requests; not which files a model needs.
  */
-import { constants, type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
+import {
+  constants,
+  type FileHandle,
+  lstat,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { type HttpRequests, partsOf, PassingError } from "../../bytes/index.ts";
 import { writeAt } from "../../bytes/node/index.ts";
@@ -65,7 +74,10 @@ export async function fetchBlob(file: HubFile, options: FetchOptions): Promise<v
 /** The digest of the file, once all of its bytes are at `path`. */
 async function completed(path: string, file: HubFile, options: FetchOptions): Promise<string> {
   {
-    await using handle = await open(path, constants.O_RDWR | constants.O_CREAT);
+    await using handle = await open(
+      path,
+      constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0),
+    );
     await handle.truncate(Math.min((await handle.stat()).size, file.bytes));
     await complete(handle, file, options);
     await handle.sync();
@@ -130,6 +142,11 @@ async function claimPart(
   const path = join(blobs, partialName(partPrefix(digest)));
   for (const name of await partsLeft(blobs, digest))
     try {
+      // What is no file was laid there by somebody else: a link would lead the bytes elsewhere.
+      if (!(await lstat(join(blobs, name))).isFile()) {
+        await rm(join(blobs, name), { recursive: true });
+        continue;
+      }
       await rename(join(blobs, name), path);
       return { path, isResumed: true };
     } catch (error) {

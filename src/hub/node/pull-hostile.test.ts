@@ -1,15 +1,18 @@
 /** What of a hub's answers is believed, and what its refusals say. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
-import { listingOf, sendBytes, startHub, type Answer } from "../../../test/hub-server.ts";
+import { digestOf, listingOf, sendBytes, startHub, type Answer } from "../../../test/hub-server.ts";
 import {
   freshCache,
   onWeights,
   pulled,
   quick,
+  random,
   refused,
   small,
+  text,
   weights,
 } from "../../../test/pulled-model.ts";
 import { parseModelName } from "../index.ts";
@@ -137,6 +140,69 @@ for (const [what, entry] of [
       { answer },
     );
   });
+
+test("pages with nothing but the address of the next are given up", async () => {
+  let asked = 0;
+  const answer: Answer = ({ url = "", headers }, response) => {
+    if (!url.includes("/tree/")) return false;
+    const next = `<http://${headers.host}${url.split("&cursor")[0]}&cursor=${asked++}>; rel="next"`;
+    response.writeHead(200, { link: next }).end("[]");
+    return true;
+  };
+  await refused(/more than 100 pages of a list/, small, { answer });
+  assert.ok(asked <= 100);
+});
+
+test("files that would lie one over the other are refused, before the weights are fetched", async () => {
+  const config = { type: "file", path: "config.json", size: 3, oid: "a".repeat(40) };
+  const index = text(
+    JSON.stringify({ weight_map: { a: "part.safetensors", b: "Part.safetensors" } }),
+  );
+  const twins = {
+    ...small,
+    files: {
+      "config.json": small.files["config.json"]!,
+      "model.safetensors.index.json": index,
+      "part.safetensors": random(90),
+      "Part.safetensors": random(80),
+    },
+  };
+  const twice: Answer = ({ url = "" }, response) => {
+    if (!url.includes("/tree/")) return false;
+    response.end(JSON.stringify([...listingOf(small), config]));
+    return true;
+  };
+  await refused(/config\.json is listed twice/, small, { answer: twice });
+  await refused(/[Pp]art\.safetensors and [Pp]art\.safetensors are one name on many disks/, twins);
+});
+
+test("names of devices are no files, whatever the index says", async () => {
+  for (const name of ["nul.safetensors", "COM1.safetensors", "aux .safetensors"]) {
+    const files = {
+      "config.json": small.files["config.json"]!,
+      "model.safetensors.index.json": text(JSON.stringify({ weight_map: { a: name } })),
+      [name]: random(90),
+    };
+    await refused(/which is not in the repository/, { ...small, files });
+  }
+});
+
+test("what an earlier call left is gone on from where it is a file, and nothing is written through a link", async () => {
+  const cache = freshCache();
+  const blobs = join(cache, "models--owner--repo", "blobs");
+  mkdirSync(blobs, { recursive: true });
+  const victim = join(cache, "victim");
+  writeFileSync(victim, "as it was");
+  const digest = digestOf(weights);
+  // A process that is gone: no id is as large.
+  const left = (n: number): string =>
+    join(blobs, `${digest}.incomplete-${2 ** 22 + 1}-0000000${n}`);
+  symlinkSync(victim, left(1));
+  mkdirSync(left(2));
+  const { path } = await pulled(small, { cache });
+  assert.equal(readFileSync(victim, "utf8"), "as it was");
+  assert.deepEqual(new Uint8Array(readFileSync(join(path, "model.safetensors"))), weights);
+});
 
 test("names from a list lead nowhere", async () => {
   const answer: Answer = ({ url = "" }, response) => {

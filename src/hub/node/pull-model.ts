@@ -5,7 +5,7 @@ import { isGgufName, modelNames, parseIndex } from "../../checkpoint/index.ts";
 import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
 import { type HubRequestOptions, listModel, refusalOf, requestsFor } from "../hub.ts";
-import { firstFiles, type HubFile, weightFiles } from "../model-files.ts";
+import { firstFiles, type HubFile, refuseTwins, weightFiles } from "../model-files.ts";
 import type { ModelName } from "../model-name.ts";
 import { arrivedBytes, fetchBlob, hasBlob } from "./fetch-blob.ts";
 import { linkSnapshot, repositoryFolder } from "./hub-cache.ts";
@@ -61,12 +61,14 @@ export async function pullModel(
     throw new FormatError(
       `${repo}: ${large.name} has ${large.bytes} bytes; expected a file of settings`,
     );
+  refuseTwins(first, repo);
   let fetchedBytes = await fetch(first);
   const weights = isFile
     ? []
     : weightFiles(listed, { repo, indexed: await indexedFiles(blobs, first) });
-  fetchedBytes += await fetch(weights);
   const files = [...first, ...weights];
+  refuseTwins(files, repo);
+  fetchedBytes += await fetch(weights);
   const path = await linkSnapshot(folder, { commit, revision: name.revision, files });
   return { repo, commit, path: isFile ? join(path, first[0]!.name) : path, files, fetchedBytes };
 }
