@@ -9,6 +9,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readJsonInside, writeDurably } from "../../checkpoint/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 import type { DataFile, RunSurroundings } from "../../training/index.ts";
 import { describeFile, readSurroundings } from "../../training/node/index.ts";
 import { canonicalJson } from "../canonical.ts";
@@ -79,11 +80,17 @@ export async function readRegistration(out: string): Promise<Registration | unde
     return undefined;
   }
   const found = (await readJsonInside(file)) as Partial<Registration> | null;
-  if (found?.version !== 1 || typeof found.registered !== "object")
+  if (found?.version !== 1 || !isRegistered(found.registered))
     throw new FormatError(`${file}: expected the registration of a study, of version 1`);
   if (digestOf(found.registered) !== found.sha256)
     throw new FormatError(`${file} was changed after the study was registered: its digest differs`);
   return found as Registration;
+}
+
+function isRegistered(value: unknown): value is Registered {
+  if (!isRecord(value)) return false;
+  const { study, arms, files } = value;
+  return isRecord(study) && isRecord(arms) && Array.isArray(files) && files.every(isRecord);
 }
 
 /** Throws `InvalidConfigError` if another process registered a study in `out` meanwhile. */

@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readJsonInside, writeDurably } from "../../checkpoint/node/index.ts";
 import { FormatError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 import type { DataFile, RunRecord } from "../../training/index.ts";
 import { readRunLog, readRunRecord } from "../../training/node/index.ts";
 import type { Measured } from "../metrics.ts";
@@ -31,12 +32,41 @@ export async function readResult(
     throw error;
   });
   if (found === undefined) return undefined;
-  const result = found as Partial<RunResult> | null;
+  const result = isResult(found) ? found : undefined;
   if (result?.study !== run.study || result.arm !== run.arm || result.seed !== run.seed)
     throw new FormatError(
       `${file} is no result of this study; remove it, and the run is done again`,
     );
-  return result as RunResult;
+  return result;
+}
+
+const counts = ["steps", "numParams", "numRows", "trainTokens", "validBytes", "seconds"];
+
+/** Whether all that a report reads is there as it reads it. */
+function isResult(value: unknown): value is RunResult {
+  if (!isRecord(value)) return false;
+  const { measured, failed, curve = [], versions = {}, machine = {} } = value;
+  const isPoint = (one: unknown): boolean =>
+    Array.isArray(one) && one.length === 2 && one.every(Number.isFinite);
+  return (
+    (measured === undefined ? typeof failed === "string" : isMeasured(measured)) &&
+    counts.every((name) => value[name] === undefined || Number.isFinite(value[name])) &&
+    Array.isArray(curve) &&
+    curve.every(isPoint) &&
+    isRecord(versions) &&
+    isRecord(machine)
+  );
+}
+
+function isMeasured(value: unknown): value is Measured {
+  if (!isRecord(value)) return false;
+  const { bitsPerByte, bitsPerByteWithoutMemory: off, tasks = {} } = value;
+  return (
+    Number.isFinite(bitsPerByte) &&
+    (off === undefined || Number.isFinite(off)) &&
+    isRecord(tasks) &&
+    Object.values(tasks).every(Number.isFinite)
+  );
 }
 
 export async function writeResult(out: string, result: RunResult): Promise<void> {
@@ -57,11 +87,12 @@ export async function trainedResult(
   }: RunName & { readonly study: string; readonly files: readonly DataFile[] },
 ): Promise<RunResult> {
   const directory = runDirectory(out, { arm, seed });
-  const summary = (await readJsonInside(join(directory, "training.json"))) as Pick<
-    RunResult,
-    "steps" | "numParams" | "numRows" | "trainTokens" | "validBytes"
-  > &
-    Measured;
+  const file = join(directory, "training.json");
+  const found = await readJsonInside(file);
+  if (!isMeasured(found))
+    throw new FormatError(`${file}: expected the figures of a finished run; train it again`);
+  const summary: Measured &
+    Pick<RunResult, "steps" | "numParams" | "numRows" | "trainTokens" | "validBytes"> = found;
   const record = (await readRunRecord(directory)) as Partial<RunRecord> | undefined;
   const { command, commit, versions, machine, data = [], valid = [] } = record ?? {};
   for (const { name, sha256 } of [...data, ...valid])
