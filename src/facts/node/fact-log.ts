@@ -7,7 +7,13 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ProcessLock, syncDirectory, writeAt, writeDurably } from "../../bytes/node/index.ts";
+import {
+  openPlain,
+  ProcessLock,
+  syncDirectory,
+  writeAt,
+  writeDurably,
+} from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
 import type { FactLog, News } from "../fact-log.ts";
 import {
@@ -199,10 +205,13 @@ async function readLog(
   path: string,
 ): Promise<{ readonly content: Uint8Array; readonly version: string } | undefined> {
   if (!(await refuseLink(path, "a file"))) return undefined;
-  await using file = await open(path, "r");
+  await using file = (await openPlain(path)).file;
   const { size, mtimeNs, ino } = await file.stat({ bigint: true });
   if (size > MAX_BYTES)
-    throw new FormatError(`${path} has ${size} bytes; a log of facts has at most ${MAX_BYTES}`);
+    throw new FormatError(
+      `${path} has ${size} bytes; a log of facts has at most ${MAX_BYTES}: move it away, and nothing is remembered, or ` +
+        "take a copy from before it grew",
+    );
   const content = await file.readFile();
   return { content, version: `${ino} ${mtimeNs} ${content.length}` };
 }
