@@ -17,7 +17,7 @@ export interface StoppableWorkerOptions {
 }
 
 export interface RunOptions {
-  /** Time limit of the job in milliseconds, from its start. */
+  /** Time limit of the job in milliseconds, from its start: of the processor's time, where the thread knows that. */
   readonly limit: number;
   /** Start of the error message if the job exceeds its limit, for example "the chat template did not finish". */
   readonly tooSlow: string;
@@ -171,7 +171,7 @@ export class StoppableWorker {
 
   #setDeadline(milliseconds: number): void {
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(
+    this.#deadline = (this.#thread!.setTimeout ?? setTimeout)(
       () =>
         this.#stop(
           (what) => `${what} within ${Number((milliseconds / 1000).toFixed(1))} s, and was stopped`,

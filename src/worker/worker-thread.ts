@@ -16,6 +16,8 @@ export interface WorkerThread {
   terminate(): void;
   /** Whether the thread keeps the process alive. It should while a caller waits for it. */
   keepAlive(isNeeded: boolean): void;
+  /** As `setTimeout`, but of the processor's time that it may have had. Absent: the clock is all there is. */
+  readonly setTimeout?: (then: () => void, milliseconds: number) => ReturnType<typeof setTimeout>;
 }
 
 export type StartWorker = (handlers: WorkerHandlers) => WorkerThread;

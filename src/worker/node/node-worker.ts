@@ -3,6 +3,7 @@ import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { InvariantError } from "../../errors.ts";
 import { answerTasks, type TaskMessage, type Tasks } from "../answer-tasks.ts";
 import type { StartWorker } from "../worker-thread.ts";
+import { afterProcessorTime } from "./processor-time.ts";
 
 /**
  * `program` is the module that the thread runs, without its file extension. `from` is the `import.meta.url` of a module
@@ -42,6 +43,7 @@ export function nodeWorker(
         if (isNeeded) worker.ref();
         else worker.unref();
       },
+      setTimeout: (then, milliseconds) => afterProcessorTime(then, milliseconds),
     };
   };
 }
