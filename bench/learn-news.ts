@@ -3,13 +3,14 @@
  * is scored first, then learned from. Beside the counts of `--learn`: nothing learned, dynamic evaluation (a step of gradient
  * descent on all weights after each window, arXiv 1709.07432) and a continuous cache of final hidden states (arXiv 1612.04426).
  *
- *   node bench/learn-news.ts --model DIR --pack READER.pack --data enwikinews.jsonl
- *       [--first 9000] [--stories 100] [--windows 3] [--minutes 20]
+ *   node bench/learn-news.ts --model DIR --data enwikinews.jsonl [--pack READER.pack]
+ *       [--first 9000] [--stories 100] [--windows 3] [--most 1000]
  *
- * The model has no memory of its own; READER.pack is its reader and background (`engram reader train`). Stories by their number,
- * which is the order of their pages; of each so many windows. Rates and temperatures of the two others are the best on the
- * first quarter of the windows; all are judged on the rest, in ten blocks of adjacent windows (Student's t, 95 %). Time is the
- * processor's, of reading and learning (the cache reads twice, once for its states), without that of the settings that were not chosen. CSV rows; the last line is JSON.
+ * READER.pack is reader and background (`engram reader train`) of a model that has no memory of its own; a model that counts needs
+ * none, and the others have its memory, too. Stories by their number, which is the order of their pages; of each so many windows,
+ * and `most` in all. Rates and temperatures of the two others are the best on the first quarter of the windows, and go on alone; all are
+ * judged on the rest, in ten blocks of adjacent windows (Student's t, 95 %). Time is the processor's, of reading and learning (the
+ * cache reads twice, once for its states), on what is judged. CSV rows; the last line is JSON.
  */
 import { needed, readOptions } from "./setup/command-line.ts";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -17,29 +18,31 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { emptyBatch, logProbsOf } from "../src/inference/index.ts";
 import { loadModel, ortBackend } from "../src/index.ts";
-import { io, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
+import { io, numbersByRows, paramSpecs, rotaryInputs, trainGraph } from "../src/model/index.ts";
 import { studentT } from "../src/numerics/index.ts";
 import { type Value, valueOf, zeros } from "../src/tensor/index.ts";
-import { globalNorm } from "../src/training/index.ts";
+import { memoryInputs } from "./setup/memory-inputs.ts";
 
 const values = readOptions({
   model: needed,
-  pack: needed,
   data: needed,
+  pack: undefined,
   first: 9000,
   stories: 100,
   windows: 3,
-  minutes: 20,
+  most: 1000,
 });
-const deadline = performance.now() + values.minutes * 60_000;
 const folder = mkdtempSync(join(tmpdir(), "engram-bench-news-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const backend = ortBackend({ threads: 1 });
 await using model = await loadModel(values.model, {
   backend,
-  packs: [values.pack],
+  dtype: "f32",
+  ...(values.pack !== undefined && { packs: [values.pack] }),
   memoryDir: folder,
 });
+/** The model as it is: without the background of its reader, if that is what it has. */
+const asItIs = { scopes: [], ...(values.pack !== undefined && { packs: [] }) };
 const { tokenizer, config, language } = model;
 const length = Math.min(256, config.maxPositions);
 
@@ -64,8 +67,10 @@ for (const { title, text } of stories) {
     ]);
 }
 
-/** Scores a window, then learns from it. Resolves to its nats. */
-type Arm = (ids: readonly number[]) => Promise<number>;
+/**
+ * Scores a window, then learns from it. Resolves to its nats, and to the seconds of what another arm has read for it.
+ */
+type Arm = (ids: readonly number[]) => Promise<{ nats: number; late: number }>;
 interface Setting {
   readonly arm: string;
   readonly name: string;
@@ -93,12 +98,33 @@ async function lossesOf(
 }
 const sum = (all: readonly number[]): number => all.reduce((a, b) => a + b, 0);
 
-add("nothing", "", async (ids) => sum(await lossesOf(ids, { packs: [], scopes: [] })));
-add("background counts", "", async (ids) => sum(await lossesOf(ids, { scopes: [] })));
-add("background and learned counts", "", async (ids) => {
+/** Of the window that is being read; each arm is charged for it. */
+let read: { ids: readonly number[]; losses: number[]; seconds: number } | undefined;
+async function ownLosses(ids: readonly number[]): Promise<{ losses: number[]; late: number }> {
+  if (read?.ids === ids) return { losses: read.losses, late: read.seconds };
+  const begun = process.cpuUsage();
+  const losses = await lossesOf(ids, asItIs);
+  read = { ids, losses, seconds: secondsSince(begun) };
+  return { losses, late: 0 };
+}
+function secondsSince(begun: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1e6;
+}
+
+add("nothing", "", async (ids) => {
+  const { losses, late } = await ownLosses(ids);
+  return { nats: sum(losses), late };
+});
+if (values.pack !== undefined)
+  add("background counts", "", async (ids) => ({
+    nats: sum(await lossesOf(ids, { scopes: [] })),
+    late: 0,
+  }));
+add("learned counts", "", async (ids) => {
   const losses = await lossesOf(ids, { scopes: ["news"] });
   await model.learn({ ids, scope: "news" });
-  return sum(losses);
+  return { nats: sum(losses), late: 0 };
 });
 
 /** p = (1 - share) p_model + share · softmax(warmth h·h_i) of the ids that followed the states h_i. */
@@ -107,8 +133,8 @@ function cacheArm(warmth: number, share: number): Arm {
   const states: Float32Array[] = [];
   const next: number[] = [];
   return async (ids) => {
-    const losses = await lossesOf(ids, { packs: [], scopes: [] });
-    await using session = model.createSession({ memory: false, scopes: [] });
+    const { losses, late } = await ownLosses(ids);
+    await using session = model.createSession(asItIs);
     const { hidden } = await session.append(ids, { logits: "none" });
     const width = hidden.length / ids.length;
     const rows = losses.map((_, at) => {
@@ -135,25 +161,39 @@ function cacheArm(warmth: number, share: number): Arm {
     }
     states.splice(0, states.length - CACHED);
     next.splice(0, next.length - CACHED);
-    return nats;
+    return { nats, late };
   };
 }
 for (const warmth of [10, 30])
   for (const share of [0.05, 0.15])
     add("continuous cache", `warmth ${warmth}, share ${share}`, cacheArm(warmth, share));
 
+function lengthOf(numbers: Float32Array): number {
+  let squares = 0;
+  for (let i = 0; i < numbers.length; i++) squares += numbers[i]! ** 2;
+  return Math.sqrt(squares);
+}
+
 /** The step's own loss is of the weights before it. */
 async function dynamicArm(rate: number): Promise<Arm> {
-  const { counted: _, ...plain } = config;
+  const { counted: _, ...withoutCounts } = config;
+  const plain = values.pack === undefined ? config : withoutCounts;
   const specs = paramSpecs(plain);
   const params: Record<string, Value> = {};
   const gradients: Record<string, Value> = {};
-  for (const { name, shape } of specs) {
-    params[name] = valueOf((language.params[name]!.data as Float32Array).slice(), shape);
+  for (const { name, shape, ...rest } of specs) {
+    const numbers = numbersByRows(
+      { name, shape, ...rest },
+      language.params[name]!,
+      language.rowBlock,
+    );
+    params[name] = valueOf(numbers.slice(), shape);
     gradients[io.gradient(name)] = zeros("f32", shape);
   }
   const batch = emptyBatch(1, length);
   const loss = zeros("f32", [1]);
+  const own = values.pack === undefined ? language.memory : undefined;
+  const memory = memoryInputs(own, batch, plain.numLayers);
   const step = (await backend.compile(trainGraph(plain, { batch: 1, length }))).bind(
     {
       ...params,
@@ -162,47 +202,52 @@ async function dynamicArm(rate: number): Promise<Arm> {
       [io.segments]: valueOf(batch.segments, [1, length]),
       [io.weights]: valueOf(batch.weights, [length]),
       ...rotaryInputs(plain, length),
+      ...memory.inputs,
     },
-    { [io.loss]: loss, ...gradients },
+    { [io.loss]: loss, ...gradients, ...memory.outputs },
   );
   return async (ids) => {
     batch.ids.set(ids);
-    batch.segments.fill(0);
-    batch.labels.set([...ids.slice(1), 0]);
+    batch.segments.fill(1);
+    // The last has no weight; a chance of zero would still make it no number.
+    batch.labels.set([...ids.slice(1), ids.at(-1)!]);
     batch.weights.fill(1 / (ids.length - 1)).fill(0, ids.length - 1);
+    await memory.fill();
     await step.run();
     const all = specs.map(({ name }) => gradients[io.gradient(name)]!.data as Float32Array);
-    const norm = Math.hypot(...all.map((one) => globalNorm(one)));
+    const norm = Math.hypot(...all.map(lengthOf));
     const factor = rate * Math.min(1, 1 / norm);
     for (const [i, { name }] of specs.entries()) {
       const [weights, gradient] = [params[name]!.data as Float32Array, all[i]!];
       for (let at = 0; at < weights.length; at++) weights[at]! -= factor * gradient[at]!;
     }
-    return (loss.data[0] as number) * (ids.length - 1);
+    return { nats: (loss.data[0] as number) * (ids.length - 1), late: 0 };
   };
 }
 for (const rate of [0.03, 0.1, 0.3])
   add("dynamic evaluation", `rate ${rate}`, await dynamicArm(rate));
 
-let numBytes: number[] = [];
-for (const ids of windows) {
-  if (performance.now() > deadline) break;
-  numBytes.push(Buffer.byteLength(tokenizer.decode(ids.slice(tokenizer.bounds.startIds.length))));
-  for (const setting of settings) {
-    const begun = process.cpuUsage();
-    setting.nats.push(await setting.read(ids));
-    const { user, system } = process.cpuUsage(begun);
-    setting.seconds += (user + system) / 1e6;
-  }
-  if (numBytes.length % 20 === 0)
-    process.stderr.write(`${numBytes.length} of ${windows.length} windows\n`);
-}
-const from = Math.ceil(numBytes.length / 4);
+windows.length = Math.min(windows.length, values.most);
+const from = Math.ceil(windows.length / 4);
 const chosen = new Map<string, Setting>();
-for (const setting of settings) {
-  const before = chosen.get(setting.arm);
-  const early = ({ nats }: Setting): number => sum(nats.slice(0, from));
-  if (before === undefined || early(setting) < early(before)) chosen.set(setting.arm, setting);
+let numBytes: number[] = [];
+for (const [n, ids] of windows.entries()) {
+  if (n === from)
+    for (const setting of settings) {
+      const before = chosen.get(setting.arm);
+      if (before === undefined || sum(setting.nats) < sum(before.nats))
+        chosen.set(setting.arm, setting);
+      setting.seconds = 0;
+    }
+  numBytes.push(Buffer.byteLength(tokenizer.decode(ids.slice(tokenizer.bounds.startIds.length))));
+  for (const setting of n < from ? settings : chosen.values()) {
+    const begun = process.cpuUsage();
+    const { nats, late } = await setting.read(ids);
+    setting.nats.push(nats);
+    setting.seconds += secondsSince(begun) + late;
+  }
+  if (numBytes.length % 10 === 0)
+    process.stderr.write(`${numBytes.length} of ${windows.length} windows\n`);
 }
 const BLOCKS = 10;
 numBytes = numBytes.slice(from);

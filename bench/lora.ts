@@ -3,9 +3,10 @@
  * for adapters on the queries, the values and the three matrices of the MLP of every layer (arXiv 2106.09685).
  *
  *   node bench/lora.ts MODEL TEXT [--bytes 3817472 | --rank 8] [--steps 400] [--lr 1e-3] [--seed 0] [--threads 1]
- *       [--seconds S] [--held FILE,FILE]
+ *       [--batch 16] [--seconds S] [--held FILE,FILE] [--tokens N]
  *
- * --held are texts to score in place of the last tenth of TEXT, which is then learned whole. --seconds ends training after so many of
+ * MODEL is a directory or a GGUF file, read as f32; a memory of its own is read, and stays as it is. --held are texts to score in
+ * place of the last tenth of TEXT, which is then learned whole; about --tokens of each. --seconds ends training after so many of
  * the processor; the learning rate falls with them then.
  * --bytes chooses the rank whose adapters, in f32, take at most so many. Prints bits a byte of the held-out part before
  * and after, and the processor's seconds of all steps, for a memory trained with `engram train --from MODEL --train memory`
@@ -14,7 +15,7 @@
  */
 import { needed, readWords } from "./setup/command-line.ts";
 import { basename } from "node:path";
-import { emptyBatch, Scorer, type TokenStream, withoutMemory } from "../src/inference/index.ts";
+import { emptyBatch, Scorer, type TokenStream } from "../src/inference/index.ts";
 import { loadModel } from "../src/load-model.ts";
 import {
   io,
@@ -37,6 +38,7 @@ import {
   WindowOrder,
 } from "../src/training/index.ts";
 import { readAll, readPart } from "../src/training/node/index.ts";
+import { memoryInputs } from "./setup/memory-inputs.ts";
 
 const values = readWords(
   { directory: needed, text: needed },
@@ -47,22 +49,24 @@ const values = readWords(
     lr: 1e-3,
     seed: 0,
     threads: 1,
+    batch: 16,
     seconds: 1e9,
     held: undefined,
+    tokens: undefined,
   },
 );
 const { directory, text, steps, lr: peak, seed } = values;
 const backend = ortBackend({ threads: values.threads });
-await using opened = await loadModel(directory, { backend, memory: false });
-const { tokenizer, config } = opened;
-const loaded = withoutMemory(opened.language);
+await using opened = await loadModel(directory, { backend, dtype: "f32" });
+const { tokenizer, config, language: loaded } = opened;
 const numbers = paramSpecs(loaded.config).map((spec) => {
   const data = numbersByRows(spec, loaded.params[spec.name]!, loaded.rowBlock);
   return [spec.name, valueOf(data, spec.shape)] as const;
 });
 const model = { ...loaded, rowBlock: undefined, params: Object.fromEntries(numbers) };
 const recipe = { ...recipeToGoOn("memory", config), weightDecay: 0 };
-const { batch: rows, length } = recipe;
+const { length } = recipe;
+const rows = values.batch;
 const others = values.held?.split(",");
 const stream = await packDocuments(others ? readAll([text]) : readPart([text], "train"), tokenizer);
 const held = new Map<string, TokenStream>();
@@ -128,10 +132,9 @@ const adapters = await Promise.all(
 );
 
 const batch = emptyBatch(rows, length);
+const memory = memoryInputs(model.memory, batch, config.numLayers);
 const loss = zeros("f32", [1]);
-const executable = await backend.compile(
-  trainGraph(model.config, { batch: rows, length }, adapted),
-);
+const executable = await backend.compile(trainGraph(config, { batch: rows, length }, adapted));
 const step = executable.bind(
   {
     ...params,
@@ -140,8 +143,9 @@ const step = executable.bind(
     [io.segments]: valueOf(batch.segments, [rows, length]),
     [io.weights]: valueOf(batch.weights, [rows * length]),
     ...rotaryInputs(config, length),
+    ...memory.inputs,
   },
-  { [io.loss]: loss, ...gradients },
+  { [io.loss]: loss, ...gradients, ...memory.outputs },
 );
 const optimizer = await adamW(backend, arrays, { range: [0, rank * perRank], decay: 0 });
 
@@ -152,8 +156,13 @@ async function bitsPerByte(): Promise<string> {
     const whole = Math.min(512, config.maxPositions);
     const scored = others === undefined ? { length } : { batch: 1, length: whole };
     await using scorer = await Scorer.create({ ...model, params }, scored);
-    const { nats } = await scorer.score(part, others && { stride: whole });
-    figures.push(`${name} ${(nats / Math.LN2 / part.numBytes).toFixed(4)}`.trim());
+    const maxTokens = values.tokens === undefined ? undefined : Number(values.tokens);
+    const { nats, numTokens } = await scorer.score(
+      part,
+      others && { stride: whole, ...(maxTokens && { maxTokens }) },
+    );
+    const bytes = (part.numBytes * numTokens) / (part.tokens.length - part.starts.length);
+    figures.push(`${name} ${(nats / Math.LN2 / bytes).toFixed(4)}`.trim());
   }
   return figures.join(", ");
 }
@@ -168,6 +177,7 @@ const used = (): number => {
 let at = 0;
 for (; at < steps && used() < values.seconds; at++) {
   fillBatch(stream, order, { index: at * rows, batch });
+  await memory.fill();
   await step.run();
   for (const { back } of adapters) await back.run();
   // As far on as its steps are, or its seconds.
