@@ -25,7 +25,7 @@ import type { Memory, MemoryReader } from "../src/memory/index.ts";
 import type { WeightDtype } from "../src/model/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import type { Backend } from "../src/tensor/index.ts";
-import { findBenchPreset } from "./setup/thirty-million.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { median } from "./setup/training-run.ts";
 import { untrainedModel } from "./setup/untrained-model.ts";
 

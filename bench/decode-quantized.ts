@@ -15,7 +15,7 @@ import { numParams, paramSpecs, type WeightDtype, WEIGHT_DTYPES } from "../src/m
 import { weightBytes } from "../src/model-weights.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { packedModel } from "./setup/packed-model.ts";
-import { thirtyMillion } from "./setup/thirty-million.ts";
+import { thirtyMillion } from "./setup/bench-presets.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const { threads, rounds, tokens, context } = readWords({

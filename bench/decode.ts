@@ -16,7 +16,7 @@ import type { WeightDtype } from "../src/model/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { packedModel } from "./setup/packed-model.ts";
 import { fillTable } from "./setup/text-model.ts";
-import { findBenchPreset } from "./setup/thirty-million.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const given = readWords({

@@ -12,6 +12,7 @@
  * emptying. Prints forecast, measured and their ratio, mean and p99 (forecasts: the median of the rounds').
  */
 import { readOptions } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -35,7 +36,6 @@ import { saveModel } from "../src/save-model.ts";
 import { tableName } from "../src/at-rest/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../src/tokenizer/index.ts";
-import { findPreset } from "../src/training/index.ts";
 import { median } from "./setup/training-run.ts";
 
 const flags = readOptions({
@@ -127,7 +127,7 @@ try {
 process.exit(0);
 
 async function writeModel(path: string): Promise<void> {
-  const preset = findPreset("small");
+  const preset = findBenchPreset("small");
   const text = await readFile(new URL("../assets/tinyshakespeare.txt", import.meta.url), "utf8");
   const json = toTokenizerJson(await trainBpe([text], { vocabSize: preset.vocabSize }));
   const tokenizer = await parseTokenizerJson(json);

@@ -8,6 +8,7 @@
  * mixture's weights are a few hundred.
  */
 import { readWords } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import {
   evalGraph,
   initialParams,
@@ -18,11 +19,10 @@ import {
 } from "../src/model/index.ts";
 import { type Binding, type Graph, type Value, zeros } from "../src/tensor/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
-import { findPreset } from "../src/training/index.ts";
 import { median } from "./setup/training-run.ts";
 
 const { preset, threads, rounds } = readWords({ preset: "tiny", threads: 1, rounds: 9 });
-const { model: sizes, vocabSize, training } = findPreset(preset);
+const { model: sizes, vocabSize, training } = findBenchPreset(preset);
 const backend = ortBackend({ threads });
 const config: ModelConfig = { ...sizes, vocabSize, counted: { order: 4 } };
 const layout = paramLayout(config);

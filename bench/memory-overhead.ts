@@ -10,14 +10,14 @@
  * the rows of a first visit cost their page faults within the window.
  */
 import { readWords } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
-import { findPreset } from "../src/training/index.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const given = readWords({ preset: "small", threads: 2, rounds: 9, millions: "1,100" });
 const { threads, rounds } = given;
 const millions = given.millions.split(",").map(Number);
-const preset = findPreset(given.preset);
+const preset = findBenchPreset(given.preset);
 const backend = ortBackend({ threads });
 const { layerIds, maxNgramSize, numHeads } = preset.memory;
 const buckets = layerIds.length * (maxNgramSize - 1) * numHeads;

@@ -11,10 +11,10 @@
  * latency, and the server's resident memory after each fifth of the time, of which the first warms up.
  */
 import { readWords } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import autocannon from "autocannon";
 import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { findPreset } from "../src/training/index.ts";
 import { startBadClients } from "../test/hostile/bad-clients.ts";
 import { serveModel } from "./setup/serve-process.ts";
 import { untrainedModel } from "./setup/untrained-model.ts";
@@ -22,7 +22,7 @@ import { untrainedModel } from "./setup/untrained-model.ts";
 const given = readWords({ model: "tiny", threads: 2, seconds: 60, clients: 64, each: 1 });
 const { model: modelName, threads, seconds, clients, each } = given;
 const isDirectory = existsSync(modelName);
-const directory = isDirectory ? modelName : await untrainedModel(findPreset(modelName));
+const directory = isDirectory ? modelName : await untrainedModel(findBenchPreset(modelName));
 const server = await serveModel(directory, ["--threads", `${threads}`, "--parallel", "8"]);
 
 const prompts = Array.from({ length: 50 }, (_, p) =>

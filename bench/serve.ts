@@ -13,12 +13,12 @@
  * server are compared.
  */
 import { readWords } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { findPreset } from "../src/training/index.ts";
 import type { LibraryAnswer, LibraryRequest } from "./setup/library-process.ts";
 import { serveModel } from "./setup/serve-process.ts";
 import { median } from "./setup/training-run.ts";
@@ -27,7 +27,7 @@ import { untrainedModel } from "./setup/untrained-model.ts";
 const given = readWords({ model: "small", threads: 2, rounds: 9, maxTokens: 64 });
 const { model: modelName, threads, rounds, maxTokens } = given;
 const isDirectory = existsSync(modelName);
-const directory = isDirectory ? modelName : await untrainedModel(findPreset(modelName));
+const directory = isDirectory ? modelName : await untrainedModel(findBenchPreset(modelName));
 const server = await serveModel(directory, ["--threads", `${threads}`, "--parallel", "8"]);
 const program = fileURLToPath(new URL("setup/library-process.ts", import.meta.url));
 const library = spawn(process.execPath, [program, directory, `${threads}`], {

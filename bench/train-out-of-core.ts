@@ -19,6 +19,7 @@
  * another block, time and bytes. Losses of the runs must be equal to the bit.
  */
 import { readOptions } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
@@ -47,7 +48,6 @@ import {
   trainBpe,
 } from "../src/tokenizer/index.ts";
 import {
-  findPreset,
   flatArrays,
   packDocuments,
   type TrainableModel,
@@ -75,7 +75,7 @@ const flags = readOptions({
 /** Enough for every step of this bench, and read in a second or two. */
 const TEXT_CHARACTERS = 6_000_000;
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-const preset = findPreset(flags.preset);
+const preset = findBenchPreset(flags.preset);
 // Every sequence reads its rows and changes them, from the first step on.
 const recipe = { ...preset.training, steps: 1_000_000, memoryFadeIn: 0 };
 const stepsOfBlock = flags.steps;

@@ -11,6 +11,7 @@
  * Products of the optimizer (Muon) count as overhead, not as the model's.
  */
 import { readWords } from "./setup/command-line.ts";
+import { findBenchPreset } from "./setup/bench-presets.ts";
 import { trainGraph } from "../src/model/index.ts";
 import {
   type Binding,
@@ -21,12 +22,11 @@ import {
   zeros,
 } from "../src/tensor/index.ts";
 import { ortBackend } from "../src/tensor/backends/onnx/node/index.ts";
-import { findPreset } from "../src/training/index.ts";
 import { benchRun, median } from "./setup/training-run.ts";
 
 const given = readWords({ preset: "small", threads: 2, rounds: 7, matrices: undefined });
 const { preset: presetName, threads, rounds } = given;
-const found = findPreset(presetName);
+const found = findBenchPreset(presetName);
 const matrices = (given.matrices ?? found.training.matrices) as "adamw" | "muon";
 const preset = { ...found, training: { ...found.training, matrices } };
 const backend = ortBackend({ threads });

@@ -46,13 +46,8 @@ The weights, rows and counts were made from articles of the English Wikipedia of
 hours, and wrong about most things.
 `;
 
-/**
- * Of `tiny`, whose memory was searched for: both kinds, two sites, no fade-in, rows that learn 40 times as fast. One
- * pass over the text needs no folds of rows. The sizes are what fits beside 7 M weights of 8 bits.
- */
-const memory =
-  "counted.order=5 counted.folds=5 counted.maxBytes=8000000 layerIds=1,3 memory.numHeads=4 " +
-  "minBucketRows=12500,25000 memoryFadeIn=0 tableLrFactor=40";
+/** What fits beside 7 M weights of 8 bits. */
+const counts = "counted.maxBytes=8000000";
 const recipe = [
   "--preset",
   "small",
@@ -66,7 +61,7 @@ const recipe = [
   threads,
 ];
 
-trainUnlessThere(run, [...recipe, "--set", ...memory.split(" ")]);
+trainUnlessThere(run, [...recipe, "--set", counts]);
 trainUnlessThere(without, [...recipe, "--tokenizer", join(run, "tokenizer.json"), "--no-memory"]);
 if (!existsSync(join(out, "config.json")))
   engram("quantize", run, "--out", out, ...smaller, "--text", valid);

@@ -21,7 +21,7 @@ import { fileURLToPath } from "node:url";
 import { argmax, Decoder } from "../../src/inference/index.ts";
 import { loadModel } from "../../src/load-model.ts";
 import { ortBackend } from "../../src/tensor/backends/onnx/node/index.ts";
-import { findBenchPreset } from "../setup/thirty-million.ts";
+import { findBenchPreset } from "../setup/bench-presets.ts";
 import { type GgufDtype, randomGguf } from "../setup/random-gguf.ts";
 import { quantile } from "../setup/decode-rounds.ts";
 

@@ -25,7 +25,7 @@ import {
 import { initialParams, type ModelConfig, paramLayout, paramViews } from "../../src/model/index.ts";
 import type { Backend, Values } from "../../src/tensor/index.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "../../src/tokenizer/index.ts";
-import { findBenchPreset } from "./thirty-million.ts";
+import { findBenchPreset } from "./bench-presets.ts";
 
 export const sampleText: string = fileURLToPath(
   new URL("../../assets/tinyshakespeare.txt", import.meta.url),

@@ -152,7 +152,7 @@ const presets: Readonly<Record<string, Preset>> = {
     },
   },
   small: {
-    description: "reads 25 MB of text in about an hour on two cores",
+    description: "reads 25 MB of text in about two hours on two cores",
     vocabSize: 8192,
     model: {
       ...common,
@@ -165,13 +165,13 @@ const presets: Readonly<Record<string, Preset>> = {
       maxPositions: 256,
     },
     memory: {
-      layerIds: [1],
+      layerIds: [1, 3],
       maxNgramSize: 3,
-      numHeads: 8,
+      numHeads: 4,
       headDim: 16,
-      minBucketRows: [1_000_000, 1_000_000],
+      minBucketRows: [12_500, 25_000],
     },
-    counted: { order: 0, folds: 5, maxBytes: 0 },
+    counted: { order: 5, folds: 5, maxBytes: 64_000_000 },
     training: {
       batch: 8,
       length: 256,
@@ -181,8 +181,8 @@ const presets: Readonly<Record<string, Preset>> = {
       lr: 5e-3,
       weightDecay: 0.1,
       matrices: "muon",
-      tableLrFactor: 20,
-      memoryFadeIn: 0.5,
+      tableLrFactor: 40,
+      memoryFadeIn: 0,
       rowFolds: 0,
       clip: 1,
     },
