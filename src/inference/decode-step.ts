@@ -39,7 +39,7 @@ export class DecodeStep {
   ) {
     const { config, params } = decoder.model;
     const graph = decoder.graph(key);
-    const inputs: Record<string, Value> = { ...caches, ...decoder.angles };
+    const inputs: Record<string, Value> = { ...caches };
     for (const [name, { dtype, shape }] of graph.inputs)
       if (params[name] === undefined) inputs[name] ??= zeros(dtype, shape);
     const outputs: Record<string, Value> = {};

@@ -8,9 +8,8 @@ import {
   type DecodeShape,
   type LayerRange,
   type MemoryInputs,
-  rotaryTables,
 } from "../model/index.ts";
-import type { Graph, Values } from "../tensor/index.ts";
+import type { Graph } from "../tensor/index.ts";
 import { ExecutableCache, type LanguageModel } from "./language-model.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { Session, type SessionOptions } from "./session.ts";
@@ -37,8 +36,6 @@ export class Decoder {
   /** For sessions and batches. */
   readonly executables: ExecutableCache<DecodeKey>;
   readonly meter: MemoryMeter = new MemoryMeter();
-  /** Inputs that all steps share: angles of positions, of which each run writes those that it reads. */
-  readonly angles: Values;
   /** Absent where no store takes hints. */
   readonly prefetch: SpeculativePrefetch | undefined;
   readonly #graphs = new Map<string, Graph>();
@@ -53,12 +50,6 @@ export class Decoder {
     this.capacity = capacity;
     if (model.memory?.takesHints === true)
       this.prefetch = new SpeculativePrefetch(vocabSize, this.meter);
-    this.angles = Object.fromEntries(
-      Object.entries(rotaryTables(model.config, capacity)).map(([name, table]) => [
-        name,
-        model.backend.place?.(table) ?? table,
-      ]),
-    );
     this.executables = new ExecutableCache(model.backend, (key) => this.graph(key));
   }
 

@@ -76,7 +76,7 @@ export function selfAttention(
     if (rotation === undefined) return g.transpose(normed_BTHd, [0, 2, 1, 3]);
     const turn = (x: Tensor): Tensor =>
       g.rotary(g.transpose(x, [0, 2, 1, 3]), rotation.cos, rotation.sin);
-    if (batch === 1 || rotation.cos.shape[0] !== batch * length) return turn(normed_BTHd);
+    if (rotation.cos.shape[0] === length) return turn(normed_BTHd);
     // Of its own positions, the rotation takes the rows as one sequence.
     const numHeads = x_BTHd.shape[2]!;
     const x_1NHd = g.reshape(normed_BTHd, [1, batch * length, numHeads, headDim]);
@@ -148,17 +148,16 @@ export function cachedAttend(
   {
     caches,
     past_B,
-    rotation,
+    angles,
   }: {
     caches: LayerCache[];
     past_B: Tensor;
-    /** With a row a position of the caches. It is done here then, and nowhere else. */
-    rotation: Rotation | undefined;
+    /** cos and sin with a row a position of the caches; none where positions are learned. */
+    angles: readonly Tensor[];
   },
 ): Attend {
   const { slidingWindow: window } = blockOf(config);
   const attrs = { scale: 1 / Math.sqrt(config.headDim), ...(window !== undefined && { window }) };
-  const angles = rotation === undefined ? [] : [rotation.cos, rotation.sin];
   return (layer, q, k, v) => {
     const cache = caches[layer]!;
     const [out, keys, values] = g.op(

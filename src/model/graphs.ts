@@ -288,16 +288,17 @@ export function decodeGraph(config: ModelConfig, shape: DecodeShape): Graph {
   const params = declareWeights(g, config, shape);
   const memory = declareMemory(g, config, shape);
   const ids_BT = g.input(io.ids, "i32", [batch, length]);
+  // In the order in which they are declared: cos, sin.
   const rotation = declareRotation(g, config, capacity);
-  const positions_BT =
-    rotation === undefined ? g.input(io.positions, "i32", [batch, length]) : undefined;
+  const angles: Tensor[] = Object.values(rotation ?? {});
+  const positions_BT = rotation ? undefined : g.input(io.positions, "i32", [batch, length]);
   const past_B = g.input(io.past, "i32", [batch]);
   const cacheShape = [batch, config.numKvHeads, capacity, config.headDim];
   const caches: LayerCache[] = Array.from({ length: config.numLayers }, (_, layer) => ({
     keys: g.input(io.keys(layer), "f32", cacheShape),
     values: g.input(io.values(layer), "f32", cacheShape),
   }));
-  const attend: Attend = cachedAttend(g, config, { caches, past_B, rotation });
+  const attend: Attend = cachedAttend(g, config, { caches, past_B, angles });
   const outputs: Record<string, Tensor> = {};
   const history = convHistory(config);
   const shift = (layer: number): Shift => {

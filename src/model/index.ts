@@ -7,7 +7,7 @@ export {
   keyValueBytes,
   type ModelConfig,
 } from "./config.ts";
-export { rotaryInputs, rotaryInputsAt, rotaryTables, writePositions } from "./positions.ts";
+export { rotaryInputs, rotaryInputsAt, writePositions } from "./positions.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {
   type BatchShape,

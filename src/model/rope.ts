@@ -6,10 +6,10 @@
 import { type ModelConfig, blockOf, rotaryWidthOf, type RopeScaling } from "./config.ts";
 
 /** cos and sin of position * frequency, for `length` positions from `start`: [T, d/2] each, written into the given
- *  arrays from their row `first` on. */
+ *  arrays from their row `first` on: by default that of their position. */
 export function ropeAngles(
   config: ModelConfig,
-  { start, length, first = 0 }: { start: number; length: number; first?: number },
+  { start, length, first = start }: { start: number; length: number; first?: number },
   into: { readonly cos: Float32Array; readonly sin: Float32Array },
 ): void {
   const half = rotaryWidthOf(config) / 2;

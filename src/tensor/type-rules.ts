@@ -361,20 +361,19 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
     return [q, f32([b!, h!, m!, n!])];
   },
   cachedAttention: (inputs, { window = 1 }) => {
-    const angles: DType[] = inputs.length > 6 ? ["f32", "f32"] : [];
-    const [q, k, v, kCache, vCache, past, cos, sin] = take("cachedAttention", inputs, [
+    const angles = inputs.slice(6);
+    const [q, k, v, kCache, vCache, past] = take("cachedAttention", inputs, [
       "f32",
       "f32",
       "f32",
       "f32",
       "f32",
       "i32",
-      ...angles,
-    ]) as [TensorType, TensorType, TensorType, TensorType, TensorType, TensorType, ...TensorType[]];
+      ...angles.map((): DType => "f32"),
+    ]) as [TensorType, TensorType, TensorType, TensorType, TensorType, TensorType];
     const [b, h, t, d] = q.shape;
     const kv = k.shape[1]!;
     const capacity = kCache.shape[2]!;
-    const half = cos?.shape[1] ?? 1;
     need(
       q.shape.length === 4 &&
         h! % kv === 0 &&
@@ -384,16 +383,12 @@ export const typeRules: { readonly [K in OpName]: TypeRule<K> } = {
         sameShape(vCache.shape, kCache.shape) &&
         t! <= capacity &&
         sameShape(past.shape, [b!]) &&
-        (cos === undefined || sameShape(cos.shape, [capacity, half])) &&
-        sameShape(sin?.shape ?? [], cos?.shape ?? []) &&
-        half > 0 &&
-        2 * half <= d! &&
+        angles.every(({ shape }) => shape[0] === capacity) &&
         Number.isInteger(window) &&
         window > 0,
       "cachedAttention",
       inputs,
-      "expected q [B,H,T,d], k and v [B,K,T,d], caches [B,K,C,d], past [B], cos and sin [C,r/2] or neither, r at most d, " +
-        "a window of 1 or more",
+      "expected q [B,H,T,d], k, v [B,K,T,d], caches [B,K,C,d], past [B], angles [C,r/2], window 1 or more",
     );
     return [q, kCache, vCache];
   },

@@ -5,7 +5,7 @@
 import type { BlockKernels } from "./blocked.ts";
 import type { Node, TensorData } from "../../graph.ts";
 import type { OpName, Shape } from "../../ops.ts";
-import type { Emitter } from "./emitter.ts";
+import type { Attributes, Emitter } from "./emitter.ts";
 import { onnxType } from "./protobuf.ts";
 
 /** Where an op is written: its node, and the names of its values in the model. */
@@ -54,22 +54,33 @@ function split(e: Emitter, x: string, [b, h, t, d]: readonly number[], out: stri
   e.transpose(e.reshape(x, shape), { shape, perm: headsFirst }, out);
 }
 
+/** What RotaryEmbedding is told of heads [B,H,T,d] of which so much is turned. */
+function turning([, h, , d]: readonly number[], rotated: number): Attributes {
+  return rotated === d ? {} : { rotary_embedding_dim: BigInt(rotated), num_heads: BigInt(h!) };
+}
+
+/** `x` [B,H,T,d] turned by rows, named `out`. `angles` are positions, cos and sin. */
+function turn(
+  e: Emitter,
+  x: string,
+  { shape, angles, rotated, out }: { shape: Shape; angles: string[]; rotated: number; out: string },
+): void {
+  const [b, h, t, d] = shape as [number, number, number, number];
+  const inputs = [merged(e, x, shape), ...angles];
+  const turned = e.viaMs("RotaryEmbedding", inputs, turning(shape, rotated));
+  e.declare(turned, [b, t, h * d]);
+  split(e, turned, shape, out);
+}
+
 export function rotary(e: Emitter, s: Site<"rotary">): void {
   const [x, cos, sin] = s.in as [string, string, string];
-  const shape = s.node.inputs[0]!.shape;
+  const { shape } = s.node.inputs[0]!;
   const angles = [e.ints([0]), cos, sin];
   const rotated = 2 * s.node.inputs[1]!.shape[1]!;
-  const attributes =
-    rotated === shape[3]
-      ? {}
-      : { rotary_embedding_dim: BigInt(rotated), num_heads: BigInt(shape[1]!) };
   // The kernel takes both layouts. If it runs before a transpose, a later transpose can cancel with that one.
-  const isRows = e.isTransposed(x, { shape, perm: headsFirst });
-  if (!isRows) return e.addMs("RotaryEmbedding", [x, ...angles], s.out, attributes);
-  const [b, h, t, d] = shape as [number, number, number, number];
-  const turned = e.viaMs("RotaryEmbedding", [merged(e, x, shape), ...angles], attributes);
-  e.declare(turned, [b, t, h * d]);
-  split(e, turned, shape, s.out[0]!);
+  if (e.isTransposed(x, { shape, perm: headsFirst }))
+    turn(e, x, { shape, angles, rotated, out: s.out[0]! });
+  else e.addMs("RotaryEmbedding", [x, ...angles], s.out, turning(shape, rotated));
 }
 
 export function attention(e: Emitter, s: Site<"attention">): void {
@@ -82,7 +93,7 @@ export function attention(e: Emitter, s: Site<"attention">): void {
 
 /** GroupQueryAttention with caches that input and output share. Touches only positions in use. */
 export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
-  const [, , , kCache, vCache, past, cos, sin] = s.in as CacheOperands;
+  const [, , , kCache, vCache, past] = s.in as CacheOperands;
   const [queries, keys] = [s.node.inputs[0]!.shape, s.node.inputs[1]!.shape];
   const [b, h, t, d] = queries as [number, number, number, number];
   const kv = keys[1]!;
@@ -90,16 +101,16 @@ export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
   const ends = e.shared("Add", [past, e.constant("i32", [], [t])]);
   const longest = e.shared("ReduceMax", [ends], { keepdims: 0n });
   // Its own rotation is the same kernel's, of heads and turned parts of some widths only.
-  const isTurned = cos !== undefined && (d % 16 > 0 || s.node.inputs[6]!.shape[1]! % 8 > 0);
+  const isTurned = d % 16 > 0 || (s.node.inputs[6]?.shape[1] ?? 0) % 8 > 0;
   const qkv = isTurned ? turnedHeads(e, s) : s.in.slice(0, 3);
   const rows = qkv.map((x, i) => merged(e, x, s.node.inputs[i]!.shape));
   const one = e.whole(rows);
-  const joined = one !== undefined && [e.reshape(one, [b, t, (h + 2 * kv) * d]), "", ""];
-  const angles = cos === undefined || isTurned ? [] : [cos, sin!];
+  const given = one === undefined ? rows : [e.reshape(one, [b, t, (h + 2 * kv) * d]), "", ""];
+  const angles = isTurned ? [] : s.in.slice(6);
   const out = e.temp();
   e.addMs(
     "GroupQueryAttention",
-    [...(joined || rows), kCache, vCache, last, longest, ...angles],
+    [...given, kCache, vCache, last, longest, ...angles],
     [out, s.out[1]!, s.out[2]!],
     {
       num_heads: BigInt(h),
@@ -119,31 +130,18 @@ export function groupQuery(e: Emitter, s: Site<"cachedAttention">): void {
 function turnedHeads(e: Emitter, s: Site<"cachedAttention">): string[] {
   const [q, k, v, , , past, cos, sin] = s.in as CacheOperands;
   if (cos === undefined) return [q, k, v];
-  const [b, , t, d] = s.node.inputs[0]!.shape as [number, number, number, number];
-  const steps = e.constant(
-    "i32",
-    [1, t],
-    Array.from({ length: t }, (_, i) => i),
-  );
+  const [b, , t] = s.node.inputs[0]!.shape as [number, number, number];
+  const steps = e.constant("i32", [1, t], [...Array(t).keys()]);
   const column = e.shared("Reshape", [past, e.ints([b, 1])]);
   const places = e.shared("Cast", [e.shared("Add", [column, steps])], { to: BigInt(onnxType.i64) });
+  const angles = [places, cos, sin!];
   const rotated = 2 * s.node.inputs[6]!.shape[1]!;
-  return [
-    ...[q, k].map((x, i) => {
-      const { shape } = s.node.inputs[i]!;
-      const heads = { num_heads: BigInt(shape[1]!), rotary_embedding_dim: BigInt(rotated) };
-      const rows = e.viaMs(
-        "RotaryEmbedding",
-        [merged(e, x, shape), places, cos, sin!],
-        rotated === d ? {} : heads,
-      );
-      e.declare(rows, [b, t, shape[1]! * d]);
-      const out = e.temp();
-      split(e, rows, shape, out);
-      return out;
-    }),
-    v,
-  ];
+  const turned = [q, k].map((x, i) => {
+    const out = e.temp();
+    turn(e, x, { shape: s.node.inputs[i]!.shape, angles, rotated, out });
+    return out;
+  });
+  return [...turned, v];
 }
 
 /** The same from plain ops, over the whole capacity: exact for every batch and chunk length. */

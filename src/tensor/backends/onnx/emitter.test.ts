@@ -58,8 +58,9 @@ test("of a chain of reshapes the last remains", () => {
 
 test("parts are the whole that was split where all of them come in their order, reshaped or not", () => {
   const e = new Emitter();
-  e.declare("x", [1, 1, 10]);
-  const [a, b, c] = e.split("x", [4, 3, 3]) as [string, string, string];
+  const [a, b, c] = ["a", "b", "c"] as const;
+  e.add("Split", ["x", e.ints([4, 3, 3])], [a, b, c], { axis: -1n });
+  e.add("Split", ["z", e.ints([1, 1])], ["z0", "z1"], { axis: 1n });
   assert.equal(e.whole([a, b, c]), "x");
   assert.equal(e.whole([e.reshape(a, [2, 2]), b, e.reshape(c, [3])]), "x");
   for (const parts of [

@@ -34,8 +34,6 @@ export class Emitter {
   readonly #roots = new Map<string, string>();
   readonly #turned = new Map<string, Turned>();
   readonly #shapes = new Map<string, Shape>();
-  /** For a part that a value was split into: all of them, and the value. */
-  readonly #parts = new Map<string, { readonly of: string; readonly all: readonly string[] }>();
   #temps = 0;
 
   /** Constants of at least `externalFrom` bytes stay out of the model. */
@@ -116,23 +114,11 @@ export class Emitter {
     return isSame ? roots : undefined;
   }
 
-  /** `x` split along its last axis into parts so wide. */
-  split(x: string, widths: readonly number[]): string[] {
-    const all = widths.map(() => this.temp());
-    this.add("Split", [x, this.ints(widths)], all, { axis: -1n });
-    for (const [i, part] of all.entries()) {
-      this.declare(part, [...this.#shapes.get(x)!.slice(0, -1), widths[i]!]);
-      this.#parts.set(part, { of: x, all });
-    }
-    return all;
-  }
-
-  /** The value that was split into these, or into values that they were reshaped from; undefined where that is not so. */
+  /** The value that was split along its last axis into these, or into what they were reshaped from; undefined where none was. */
   whole(parts: readonly string[]): string | undefined {
-    const roots = parts.map((part) => this.#roots.get(part) ?? part);
-    const split = this.#parts.get(roots[0]!);
-    const isWhole = split?.all.length === roots.length && split.all.every((p, i) => p === roots[i]);
-    return isWhole ? split.of : undefined;
+    const roots = parts.map((part) => this.#roots.get(part) ?? part).join();
+    return this.#nodes.find((n) => n.attributes["axis"] === -1n && n.outputs.join() === roots)
+      ?.inputs[0];
   }
 
   /** `x` with another shape, named `out` if given. */

@@ -44,8 +44,13 @@ export function matmulQuantized(e: Emitter, s: Site<"matmulQuantized">): void {
     return e.via("Add", [found, more]);
   });
   const widths = shapes.map((shape) => shape[1]!);
-  const parts = widths.length === 1 ? [y] : e.split(y, widths);
-  for (const [i, part] of parts.entries()) e.reshape(part, shapes[i]!, s.out[i]);
+  const parts = widths.length === 1 ? [y] : widths.map(() => e.temp());
+  if (widths.length > 1) e.add("Split", [y, e.ints(widths)], parts, { axis: -1n });
+  const leading = e.shapeOf(y)!.slice(0, -1);
+  for (const [i, part] of parts.entries()) {
+    e.declare(part, [...leading, widths[i]!]);
+    e.reshape(part, shapes[i]!, s.out[i]);
+  }
 }
 
 function packing(bits: number): { bits: bigint; block_size: bigint } {
