@@ -4,7 +4,7 @@
  */
 import * as z from "zod/mini";
 import type { ChatMessage } from "../chat/index.ts";
-import type { Maybe } from "./neutral-fields.ts";
+import { type Maybe, withNulls } from "./neutral-fields.ts";
 
 const textParts = z.pipe(
   z.array(z.strictObject({ type: z.literal("text"), text: z.string() })),
@@ -44,33 +44,32 @@ const contentSchema = z.union([z.string(), textParts], {
 });
 
 const messageSchema = z.discriminatedUnion("role", [
-  z.strictObject({
+  withNulls({
     role: z.enum(["system", "developer", "user"]),
     content: contentSchema,
     name: z.nullish(z.string()),
   }),
   z.pipe(
-    z
-      .strictObject({
-        role: z.literal("assistant"),
-        content: z.nullish(contentSchema),
-        name: z.nullish(z.string()),
-        refusal: z.optional(z.null()),
-        tool_calls: z.nullish(z.array(callSchema).check(z.maxLength(128))),
-      })
-      .check(
-        z.refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
-          path: ["content"],
-          error: "expected a text, or tool_calls beside it",
-        }),
-      ),
+    // As a client sends back what it was answered.
+    withNulls({
+      role: z.literal("assistant"),
+      content: z.nullish(contentSchema),
+      name: z.nullish(z.string()),
+      annotations: z.nullish(z.array(z.unknown()).check(z.maxLength(0))),
+      tool_calls: z.nullish(z.array(callSchema).check(z.maxLength(128))),
+    }).check(
+      z.refine(({ content, tool_calls: calls }) => content != null || (calls ?? []).length > 0, {
+        path: ["content"],
+        error: "expected a text, or tool_calls beside it",
+      }),
+    ),
     z.transform(({ content, tool_calls: toolCalls, role }) => ({
       role,
       content: content ?? "",
       ...(toolCalls && { toolCalls }),
     })),
   ),
-  z.strictObject({
+  withNulls({
     role: z.literal("tool"),
     content: contentSchema,
     tool_call_id: z.string(),

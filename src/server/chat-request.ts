@@ -1,8 +1,8 @@
-/** The schema of a request for the next message of a conversation. Unknown parameters are refused, as in `protocol.ts`. */
+/** The schema of a request for the next message of a conversation. Unknown parameters are refused as in `protocol.ts`. */
 import * as z from "zod/mini";
 import type { ChatMessage } from "../chat/index.ts";
 import { answerFields, type AnswerFields, messagesSchema } from "./chat-protocol.ts";
-import { type Maybe, neutralChatFields, optional } from "./neutral-fields.ts";
+import { type Maybe, neutralChatFields, optional, withNulls } from "./neutral-fields.ts";
 import {
   atLeast,
   flag,
@@ -21,17 +21,15 @@ export interface ChatRequest extends SamplingFields, AnswerFields {
   readonly top_logprobs?: Maybe<number>;
 }
 
-export const chatSchema: z.ZodMiniType<ChatRequest> = z
-  .strictObject({
-    ...sampling,
-    messages: messagesSchema,
-    max_tokens: atLeast(0),
-    max_completion_tokens: atLeast(0),
-    logprobs: flag.check(z.describe(`return log-probabilities; ${ofLogProbs}`)),
-    top_logprobs: atLeast(0, z.maximum(maxTop)).check(
-      z.describe("number of most likely tokens to list at each position"),
-    ),
-    ...answerFields,
-    ...optional(neutralChatFields),
-  })
-  .check(needsStream, z.describe("A conversation to continue, for models with a chat template."));
+export const chatSchema: z.ZodMiniType<ChatRequest> = withNulls({
+  ...sampling,
+  messages: messagesSchema,
+  max_tokens: atLeast(0),
+  max_completion_tokens: atLeast(0),
+  logprobs: flag.check(z.describe(`return log-probabilities; ${ofLogProbs}`)),
+  top_logprobs: atLeast(0, z.maximum(maxTop)).check(
+    z.describe("number of most likely tokens to list at each position"),
+  ),
+  ...answerFields,
+  ...optional(neutralChatFields),
+}).check(needsStream, z.describe("A conversation to continue, for models with a chat template."));

@@ -104,12 +104,16 @@ export function usageOf(ends: readonly TextEnd[], n: number): Usage {
   };
 }
 
-/** How long it took, under llama-server's names: milliseconds, and tokens a second. Texts of one request are added. */
-export function timingsOf(ends: readonly TextEnd[]): Readonly<Record<string, number>> {
-  const sum = (of: (end: TextEnd) => number): number =>
-    ends.reduce((total, end) => total + of(end), 0);
-  const cached = sum((end) => end.cachedTokens);
-  const prompt = sum((end) => end.promptTokens) - cached;
+/**
+ * How long it took, under llama-server's names: milliseconds, and tokens a second. Texts of one request are added; of the
+ * `n` texts that continue a prompt the first one's reading is told, as in `usageOf`.
+ */
+export function timingsOf(ends: readonly TextEnd[], n = 1): Readonly<Record<string, number>> {
+  const sum = (of: (end: TextEnd) => number, list = ends): number =>
+    list.reduce((total, end) => total + of(end), 0);
+  const firsts = ends.filter((_, i) => i % n === 0);
+  const cached = sum((end) => end.cachedTokens, firsts);
+  const prompt = sum((end) => end.promptTokens, firsts) - cached;
   const predicted = sum((end) => end.completionTokens);
   const part = (name: string, count: number, ms: number): Record<string, number> => ({
     [`${name}_n`]: count,
@@ -122,7 +126,7 @@ export function timingsOf(ends: readonly TextEnd[]): Readonly<Record<string, num
     ...part(
       "prompt",
       prompt,
-      sum((end) => end.promptTime),
+      sum((end) => end.promptTime, firsts),
     ),
     ...part(
       "predicted",

@@ -1,7 +1,7 @@
 /**
- * Parameters that are accepted and change no answer: labels for the client's own use, and other servers' parameters at
- * the value that describes what this server does anyway. Any other value is refused, since it would be ignored. Knows
- * no request.
+ * Parameters that are accepted and change no answer: whatever is null, labels for the client's own use, and other servers'
+ * parameters at a value that asks for none of it, or that describes what this server does anyway. Any other value is refused,
+ * since it would be ignored. Knows no request.
  */
 import * as z from "zod/mini";
 
@@ -10,11 +10,55 @@ export type Maybe<T> = T | null | undefined;
 
 type Fields = Readonly<Record<string, z.ZodMiniType>>;
 
+/** An object that may have fields which its schema does not name, as long as they are null: null asks for nothing. */
+export function withNulls<Shape extends z.core.$ZodShape>(
+  shape: Shape,
+): z.ZodMiniObject<Shape, z.core.$catchall<z.ZodMiniNull>> {
+  return z.catchall(z.object(shape), z.null());
+}
+
+/** Every way to say "none of it". Only of parameters of which each of these says so. */
+const none = z.union(
+  [z.literal([false, 0, ""]), z.array(z.unknown()).check(z.maxLength(0)), z.strictObject({})],
+  { error: "is not supported by this server; send nothing, or leave it out" },
+);
+
+const label = z.string().check(z.maxLength(1000));
+/** What tunes a sampler that must be off here. */
+const ofSamplerThatIsOff = z.number();
+
+/** Parameters of vLLM, llama-server, OpenRouter and others, which this server knows only to be asked for none of it. */
+const unsupported = [
+  "documents",
+  "fallbacks",
+  "image_data",
+  "logits_processors",
+  "lora",
+  "models",
+  "n_discard",
+  "n_indent",
+  "n_probs",
+  "plugins",
+  "post_sampling_probs",
+  "provider",
+  "response_fields",
+  "return_progress",
+  "return_token_ids",
+  "return_tokens",
+  "return_tokens_as_token_ids",
+  "t_max_predict_ms",
+  "timings_per_token",
+  "transforms",
+] as const;
+
 /** For all routes that generate text. */
 export const neutralFields: Fields = {
-  user: z.string().check(z.maxLength(1000)),
-  safety_identifier: z.string().check(z.maxLength(1000)),
-  prompt_cache_key: z.string().check(z.maxLength(1000)),
+  ...Object.fromEntries(unsupported.map((name) => [name, none])),
+  user: label,
+  safety_identifier: label,
+  prompt_cache_key: label,
+  request_id: label,
+  session_id: label,
   prompt_cache_retention: z.enum(["in_memory", "24h"]),
   metadata: z
     .record(z.string().check(z.maxLength(64)), z.string().check(z.maxLength(512)))
@@ -22,7 +66,8 @@ export const neutralFields: Fields = {
   store: z.literal(false, {
     error: "this server does not store answers; send false, or leave it out",
   }),
-  service_tier: z.enum(["auto", "default"]),
+  // What an answer costs, and when it comes.
+  service_tier: z.enum(["auto", "default", "flex", "scale", "priority"]),
   background: z.literal(false),
   // vLLM's.
   skip_special_tokens: z.literal(true),
@@ -35,14 +80,20 @@ export const neutralFields: Fields = {
   add_special_tokens: z.literal(true),
   // llama-server's.
   cache_prompt: z.literal(true),
-  timings_per_token: z.literal(false),
-  return_tokens: z.literal(false),
   repeat_penalty: z.literal(1),
   typical_p: z.literal(1),
   mirostat: z.literal(0),
+  mirostat_tau: ofSamplerThatIsOff,
+  mirostat_eta: ofSamplerThatIsOff,
   dynatemp_range: z.literal(0),
+  dynatemp_exponent: ofSamplerThatIsOff,
   dry_multiplier: z.literal(0),
+  dry_base: ofSamplerThatIsOff,
+  dry_allowed_length: ofSamplerThatIsOff,
+  dry_penalty_last_n: ofSamplerThatIsOff,
+  dry_sequence_breakers: z.array(label),
   xtc_probability: z.literal(0),
+  xtc_threshold: ofSamplerThatIsOff,
   id_slot: z.literal(-1),
   grammar: z.literal(""),
   n_keep: z.literal(0),
@@ -50,8 +101,13 @@ export const neutralFields: Fields = {
 
 /** For conversations only. */
 export const neutralChatFields: Fields = {
+  echo: none,
   modalities: z.array(z.literal("text")),
   reasoning_effort: z.literal("none"),
+  // A text that a template marks as thought is a part of the answer here, whichever is asked for.
+  include_reasoning: z.boolean(),
+  reasoning_format: z.literal("none"),
+  thinking_forced_open: z.literal(false),
   verbosity: z.literal("medium"),
   add_generation_prompt: z.literal(true),
   continue_final_message: z.literal(false),

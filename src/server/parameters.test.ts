@@ -41,7 +41,16 @@ describe("parameters of other servers and clients", () => {
       user: "a",
       metadata: { run: "1" },
       store: false,
-      service_tier: "auto",
+      service_tier: "flex",
+      request_id: "d",
+      prediction: null,
+      truncate_prompt_tokens: null,
+      n_probs: 0,
+      transforms: [],
+      provider: {},
+      lora: [],
+      post_sampling_probs: false,
+      mirostat_tau: 5,
       safety_identifier: "b",
       prompt_cache_key: "c",
       skip_special_tokens: true,
@@ -65,7 +74,12 @@ describe("parameters of other servers and clients", () => {
   test("that would be ignored are refused by name", async () => {
     for (const [name, value] of [
       ["store", true],
-      ["service_tier", "flex"],
+      ["service_tier", "cheap"],
+      ["n_probs", 5],
+      ["transforms", ["middle-out"]],
+      ["prediction", { type: "content", content: "a" }],
+      ["truncate_prompt_tokens", 0],
+      ["temprature", 0],
       ["length_penalty", 2],
       ["mirostat", 1],
       ["skip_special_tokens", false],
@@ -155,6 +169,12 @@ test("answers tell how long reading and writing took, under llama-server's names
   assert.equal(timings.predicted_n, usage.completion_tokens);
   assert.equal(timings.cache_n + timings.prompt_n, usage.prompt_tokens);
   assert.ok(timings.predicted_ms > 0 && timings.predicted_per_second > 0);
+  // The second text of a prompt reads what the first one left; both accounts tell of the first.
+  const two = (await send("/v1/completions", { ...request, prompt: "the dog sat on", n: 2 })).body;
+  const { cached_tokens: cached } = two.usage.prompt_tokens_details;
+  assert.equal(two.timings.cache_n, cached);
+  assert.equal(two.timings.cache_n + two.timings.prompt_n, two.usage.prompt_tokens);
+  assert.equal(two.timings.predicted_n, two.usage.completion_tokens);
   const chunks = await events("/v1/completions", request);
   assert.equal(chunks.at(-1).timings.predicted_n, usage.completion_tokens);
 });

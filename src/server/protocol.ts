@@ -1,12 +1,12 @@
 // oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /**
  * Schemas of requests that generate text: OpenAI's parameters, those that vLLM and llama-server added, and `engram`.
- * Unknown parameters are refused, never ignored. A known parameter that is not supported is accepted with the value that
- * changes nothing, since some clients always send it.
+ * Unknown parameters are refused, never ignored, unless they are null. A known parameter that is not supported is accepted
+ * with a value that changes nothing, since some clients always send it.
  */
 import * as z from "zod/mini";
 import { type Ablate, ablateSchema } from "./ablate-field.ts";
-import { type Maybe, neutralFields, optional } from "./neutral-fields.ts";
+import { type Maybe, neutralFields, optional, withNulls } from "./neutral-fields.ts";
 import { scopeName } from "./scope-name.ts";
 
 const maxChoices = 64;
@@ -166,6 +166,7 @@ export const sampling: {
     z.strictObject({
       include_usage: flag,
       include_obfuscation: z.nullish(z.literal(false)),
+      continuous_usage_stats: z.nullish(z.literal(false)),
     }),
   ),
   min_tokens: atLeast(0).check(
@@ -204,34 +205,31 @@ export interface CompletionRequest extends SamplingFields {
   readonly best_of?: Maybe<number>;
 }
 
-export const completionSchema: z.ZodMiniType<CompletionRequest> = z
-  .strictObject({
-    ...sampling,
-    prompt: promptSchema,
-    max_tokens: atLeast(0).check(z.describe("default 16")),
-    echo: flag.check(z.describe("return the prompt before the answer")),
-    logprobs: atLeast(0, z.maximum(maxTop)).check(
-      z.describe(`number of most likely tokens to list at each position; ${ofLogProbs}`),
+export const completionSchema: z.ZodMiniType<CompletionRequest> = withNulls({
+  ...sampling,
+  prompt: promptSchema,
+  max_tokens: atLeast(0).check(z.describe("default 16")),
+  echo: flag.check(z.describe("return the prompt before the answer")),
+  logprobs: atLeast(0, z.maximum(maxTop)).check(
+    z.describe(`number of most likely tokens to list at each position; ${ofLogProbs}`),
+  ),
+  best_of: atLeast(1, z.maximum(maxChoices)).check(
+    z.describe(
+      "number of texts to generate; the n with the highest mean log-probability are returned",
     ),
-    best_of: atLeast(1, z.maximum(maxChoices)).check(
-      z.describe(
-        "number of texts to generate; the n with the highest mean log-probability are returned",
-      ),
-    ),
-    suffix: z.nullish(z.literal("")),
-  })
-  .check(
-    needsStream,
-    z.superRefine(({ n, best_of: most, stream }, check) => {
-      if (most == null || most === (n ?? 1)) return;
-      const wrong =
-        stream === true
-          ? "the best texts are known only at the end; leave out stream"
-          : most < (n ?? 1)
-            ? `expected at least n, which is ${n}`
-            : undefined;
-      if (wrong !== undefined)
-        check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
-    }),
-    z.describe("A text to continue."),
-  );
+  ),
+  suffix: z.nullish(z.literal("")),
+}).check(
+  needsStream,
+  z.superRefine(({ n, best_of: most, stream }, check) => {
+    if (most == null || most === (n ?? 1)) return;
+    const wrong =
+      stream === true
+        ? "the best texts are known only at the end; leave out stream"
+        : most < (n ?? 1)
+          ? `expected at least n, which is ${n}`
+          : undefined;
+    if (wrong !== undefined) check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
+  }),
+  z.describe("A text to continue."),
+);

@@ -17,17 +17,20 @@ function schemaError({ issues }: z.core.$ZodError): ApiError {
   if (first === undefined) return new ApiError("the request body is not valid");
   const issue = nearest(first);
   const path = issue.path.map(String);
-  if (issue.code === "unrecognized_keys") {
-    const param = [...path, issue.keys[0]!].join(".");
-    return new ApiError(`"${param}" is not supported by this server; leave it out`, {
-      param,
-      code: "unsupported_parameter",
-    });
-  }
+  if (issue.code === "unrecognized_keys") return notSupported([...path, issue.keys[0]!].join("."));
   const param = path.join(".");
+  // Only what a schema does not name has to be null.
+  if (issue.code === "invalid_type" && issue.expected === "null") return notSupported(param);
   const message = messageOf(issue);
   return new ApiError(param === "" ? message : `${param}: ${message}`, {
     param: param === "" ? null : param,
     code: param === "" ? "invalid_body" : "invalid_value",
+  });
+}
+
+function notSupported(param: string): ApiError {
+  return new ApiError(`"${param}" is not supported by this server; leave it out`, {
+    param,
+    code: "unsupported_parameter",
   });
 }

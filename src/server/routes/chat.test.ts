@@ -93,6 +93,24 @@ test("a chat streams a role, pieces and an end, with log-probabilities of every 
   assert.ok(streamed.every((entry) => entry.top_logprobs.length === 2));
 });
 
+test("an answer is taken back as clients send it, and fields that ask for nothing change nothing", async () => {
+  const turns = { messages: [...messages, { role: "assistant", content: "a" }, user("b")] };
+  const plain = await post(lineServer, "/v1/chat/completions", { ...turns, ...greedy });
+  const nothing = { refusal: null, annotations: [], audio: null, function_call: null };
+  const answered = { role: "assistant", content: "a", ...nothing, tool_calls: null };
+  const more = { echo: false, include_reasoning: true, audio: null, documents: [], lora: {} };
+  const same = { messages: [...messages, answered, user("b")], ...greedy, ...more };
+  const body = await post(lineServer, "/v1/chat/completions", same);
+  assert.deepEqual(body.choices, plain.choices);
+  for (const [wrong, param] of [
+    [{ ...turns, echo: true }, "echo"],
+    [{ messages: [{ role: "assistant", content: "a", audio: { id: "1" } }] }, "messages.0.audio"],
+  ] as const) {
+    const { status, text } = await send(lineServer, "/v1/chat/completions", wrong);
+    assert.deepEqual([status, JSON.parse(text).error.param], [400, param]);
+  }
+});
+
 test("a chat is refused by a base model, with a sentence", async () => {
   const { status, text } = await send(baseServer, "/v1/chat/completions", { messages });
   const body = JSON.parse(text);

@@ -109,7 +109,7 @@ export function chatRoutes(app: Router, context: RouteContext): void {
         };
       }),
       usage: usageOf(ends, body.n ?? 1),
-      timings: timingsOf(ends),
+      timings: timingsOf(ends, body.n ?? 1),
     });
   });
 }

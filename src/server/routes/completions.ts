@@ -76,7 +76,7 @@ export function completionRoutes(app: Router, context: RouteContext): void {
       ...envelope,
       choices: likeliest(results, body).map((result, index) => writer.whole(index, result)),
       usage: usageOf(ends, request.fields.n ?? 1),
-      timings: timingsOf(ends),
+      timings: timingsOf(ends, request.fields.n ?? 1),
     });
   });
 }
