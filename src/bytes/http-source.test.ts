@@ -111,6 +111,20 @@ test("headers and the query of the address go with every request, and into no me
   });
 });
 
+test("a server whose manifest lists the files is asked for no other", async () => {
+  const files = await sourceModel();
+  await using server = await startRangeServer(files);
+  await using model = await ModelDirectory.open(httpSource(server.origin, quick));
+  assert.equal(await model.chatTemplate(), undefined);
+  assert.equal(await model.corpus(), undefined);
+  const asked = new Set(server.requests.map((request) => nameIn(request)));
+  const isThere = (name: string): boolean => Object.hasOwn(files, name);
+  assert.deepEqual(
+    [...asked].filter((name) => !isThere(name)),
+    [],
+  );
+});
+
 test("a part that was right once is checked again, and nothing is read but what is asked for", async () => {
   const files = await sourceModel();
   let isWrong = false;

@@ -160,7 +160,7 @@ export class ModelDirectory implements ModelFiles {
   async chatTemplate(): Promise<string | undefined> {
     const own = await this.#readText(modelNames.chatTemplate);
     if (own !== undefined) return own;
-    const settings = await readJson(this.source, tokenizerConfigName, new Map());
+    const settings = await readJson(this.source, tokenizerConfigName, this.#manifest);
     const template = settings?.["chat_template"];
     if (template === undefined || typeof template === "string") return template;
     throw new FormatError(
@@ -306,7 +306,10 @@ interface FoundFile {
   readonly expected: ExpectedFile | undefined;
 }
 
-/** A file of at most `most` bytes; undefined if there is none and none is expected. */
+/**
+ * A file of at most `most` bytes; undefined if there is none and none is expected. A server is not asked for what the
+ * manifest does not list: no sum would check it.
+ */
 async function readIfThere(
   source: ByteSource,
   name: string,
@@ -316,6 +319,7 @@ async function readIfThere(
   const path = source.nameOf(name);
   const record = manifest.get(name);
   const expected = record && { record, advice };
+  if (record === undefined && manifest.size > 0 && !source.isTrusted) return undefined;
   const bytes = await source.read(name, most);
   if (bytes !== undefined) return { path, bytes, expected };
   if (expected !== undefined) checkBytes(path, undefined, expected);
