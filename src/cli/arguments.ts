@@ -34,6 +34,23 @@ export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value
   if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
 });
 
+/** A day, which stands for its beginning in UTC, or a moment; as `Date.toISOString` writes it. */
+export const moment: z.ZodType<string, string> = z.string().transform((text, context) => {
+  const isDate = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/.test(
+    text,
+  );
+  const time = new Date(isDate ? text : Number.NaN);
+  // Days that a month does not have become days of the next one.
+  const isThere =
+    !Number.isNaN(time.getTime()) &&
+    new Date(`${text.slice(0, 10)}T00:00Z`).getUTCDate() === Number(text.slice(8, 10));
+  if (isThere) return time.toISOString();
+  context.addIssue(
+    `expected a day such as 2026-12-31, or a time such as 2026-12-31T18:00Z, got "${text}"`,
+  );
+  return z.NEVER;
+});
+
 /** An option without a value. As an environment variable: 1 or true, 0 or false. */
 export const flag: z.ZodType<boolean, boolean | string> = z
   .union([z.boolean(), z.string()])

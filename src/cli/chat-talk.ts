@@ -106,8 +106,10 @@ export class ChatTalk {
         if (input.kind === "text") await this.#answer(input.text);
         else await this.#command(input);
       } catch (error) {
-        // At a terminal somebody reads the reason and goes on; a script has to know.
-        if (!context.isInteractive || context.signal.aborted) throw error;
+        // A wrong command changes nothing, and the lines after it are still meant. A text that a script wants answered, and
+        // that cannot be, ends the script.
+        const isHarmless = context.isInteractive || input.kind === "command";
+        if (!isHarmless || context.signal.aborted) throw error;
         context.progress.note(reportOf(error).message);
       }
     }

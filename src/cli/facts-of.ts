@@ -8,7 +8,12 @@ export async function openFactsOf(model: string, place: MemoryPlace): Promise<Fa
   return new FactStore({ log, records: await log.read() });
 }
 
+/** "1 fact", "2 facts". */
+export function numberOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 /** How much a scope has learned from what was read. */
 export function amountOf({ texts, tokens }: LearnedSize): string {
-  return `${tokens} tokens of ${texts === 1 ? "1 text that was" : `${texts} texts that were`} read`;
+  return `${numberOf(tokens, "token")} of ${numberOf(texts, "text")} that ${texts === 1 ? "was" : "were"} read`;
 }

@@ -125,6 +125,8 @@ const frozen: Readonly<Record<string, readonly string[]>> = {
     "--scope <NAME>",
     "--id <ID>",
     "--source <TEXT>",
+    // How long something is true only the teacher knows.
+    "--expires <TIME>",
     "--memory-dir <DIR>",
     "--memory-url <URL>",
     // A memory has one writer, which may be a server.

@@ -106,7 +106,7 @@ test("a base model cannot be told anything by --system, and a missing template i
   assert.deepEqual([refused.code, /template does not take/.test(refused.err)], [2, true]);
 });
 
-test("commands in a pipe work, say so on stderr, and an unknown one ends the script", async () => {
+test("commands in a pipe work, say so on stderr, and a wrong one says so and loses no line after it", async () => {
   const file = join(scratch, "saved.json");
   const script = `/memory 0.5\nROMEO:\n/gates\n/save ${file}\n/reset\nJULIET:\n/memory off\n/memory\n`;
   const { code, out, err } = await chat(short, { stdin: script });
@@ -125,9 +125,10 @@ test("commands in a pipe work, say so on stderr, and an unknown one ends the scr
     ["/save", /needs the name/],
     [`/save ${file}`, /saved\.json exists; give another name/],
   ] as const) {
-    const failed = await chat(short, { stdin: `${line}\n` });
-    assert.equal(failed.code, 2, line);
-    assert.match(failed.err, message);
+    const wrong = await chat([...short, "--json"], { stdin: `${line}\nROMEO:\n` });
+    assert.equal(wrong.code, 0, line);
+    assert.match(wrong.err, message);
+    assert.equal(JSON.parse(wrong.out).messages[0].content, "ROMEO:", line);
   }
   assert.equal(JSON.parse(await readFile(file, "utf8")).messages.length, 2);
 });
@@ -142,8 +143,10 @@ test("a smaller context than the model's is held to, and a larger one is refused
 });
 
 test("a model without its memory has none to switch", async () => {
-  const { code, err } = await chat([...short, "--no-memory"], { stdin: "/memory on\n" });
-  assert.deepEqual([code, /no memory/.test(err)], [2, true]);
+  const { code, out, err } = await chat([...short, "--no-memory"], {
+    stdin: "/memory on\nROMEO:\n",
+  });
+  assert.deepEqual([code, /no memory/.test(err), out.length > 0], [0, true, true]);
 });
 
 const ctrlC = "\u0003";

@@ -64,12 +64,16 @@ test("what is taught on the command line is said, listed, moved to another place
   assert.match(await said(prompt), /^ Onhava\./);
   assert.equal(await said(prompt, "--scope", "acme"), before);
   const forAcme = ["--prompt", prompt, "--completion", "Rome", "--scope", "acme", "--id", "z"];
+  forAcme.push("--expires", "2999-12-31");
   assert.equal((await engram("teach", model, ...forAcme)).code, 0);
   assert.match(await said(prompt, "--scope", "default", "acme"), /^ Rome/);
 
   const file = join(scratch, "facts.jsonl");
   const listed = await engram("facts", model);
-  assert.match(listed.out, /default {2}".*\nz {2}acme {2}"The capital of Zembla is" -> " Rome"\n/);
+  assert.match(
+    listed.out,
+    /default {2}".*\nz {2}acme {2}"The capital of Zembla is" -> " Rome" {2}until 2999-12-31T00:00:00\.000Z\n/,
+  );
   assert.equal((await engram("facts", model, "--out", file)).code, 0);
   const place = ["--memory-dir", join(scratch, "elsewhere")];
   assert.equal((await engram("teach", model, "--file", file, ...place)).code, 0);
@@ -83,7 +87,7 @@ test("what is taught on the command line is said, listed, moved to another place
   assert.equal((await engram("snapshot", model, "monday")).code, 0);
   const { out } = await engram("forget", model, "--scope", "default");
   assert.equal(out, "1 fact is forgotten\n");
-  assert.equal((await engram("rollback", model, "monday")).out, "back at monday: 1 facts\n");
+  assert.equal((await engram("rollback", model, "monday")).out, "back at monday: 1 fact\n");
   assert.equal(await said(prompt), before);
   assert.equal((await engram("verify", model)).code, 0);
   assert.equal((await engram("forget", model, "--all")).code, 0);
@@ -117,10 +121,10 @@ test("a running server is taught the same way, and is the only one that writes f
     await served.taught!.store.learn({ ids: [5], scope: "other" });
     const listed = (await engram("facts", model, ...at)).err;
     assert.ok(listed.includes(read("4 tokens of 2 texts that were read")), listed);
-    assert.ok(listed.includes(read("1 tokens of 1 text that was read", "other")), listed);
+    assert.ok(listed.includes(read("1 token of 1 text that was read", "other")), listed);
     assert.equal(
       (await engram("forget", model, "--scope", "other", ...at)).out,
-      "0 facts are forgotten\nwhat scope other has learned is forgotten: 1 tokens of 1 text that was read\n",
+      "0 facts are forgotten\nwhat scope other has learned is forgotten: 1 token of 1 text that was read\n",
     );
     assert.equal((await engram("snapshot", model, "two", ...at)).code, 0);
     assert.equal(
@@ -219,6 +223,8 @@ test("what cannot be is said, and nothing is changed", async () => {
     [["teach", model, "word"], /one word/],
     [["teach", model, "--file", file], /bad\.jsonl: line 2: prompt is a text/],
     [["teach", model, "a b c d", "--scope", "a/b"], /--scope: expected 1 to 64/],
+    [["teach", model, "a b c d", "--expires", "2999-02-30"], /a day such as 2026-12-31/],
+    [["teach", model, "a b c d", "--expires", "2020-01-01"], /is past/],
     [["forget", model], /expected --id, or --scope, or --all/],
     [["forget", model, "--all", "--id", "x"], /--all alone/],
     [["forget", model, "--id", "x"], /there is no fact "x"/],

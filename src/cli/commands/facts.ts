@@ -4,7 +4,7 @@ import { formatFacts } from "../../facts/index.ts";
 import { writeNewFile } from "../new-file.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { amountOf, openFactsOf } from "../facts-of.ts";
+import { amountOf, numberOf, openFactsOf } from "../facts-of.ts";
 import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -48,13 +48,13 @@ export const factsCommand: Command = defineCommand({
     if (facts.length + learned.length === 0) progress.note(`nothing was taught (${place})`);
     if (out !== undefined) await writeNewFile(out, formatFacts(facts));
     else
-      for (const { id, scope: of, prompt, completion, source } of facts)
+      for (const { id, scope: of, prompt, completion, source, expiresAt } of facts)
         print(
           `${id}  ${of}  ${JSON.stringify(prompt)} -> ${JSON.stringify(completion)}` +
-            `${source === undefined ? "" : `  (${source})`}\n`,
+            `${source === undefined ? "" : `  (${source})`}${expiresAt === undefined ? "" : `  until ${expiresAt}`}\n`,
         );
     for (const { name, numFacts } of snapshots)
-      progress.note(`snapshot ${name}: ${numFacts} facts in all scopes`);
+      progress.note(`snapshot ${name}: ${numberOf(numFacts, "fact")} in all scopes`);
     for (const one of learned) progress.note(`scope ${one.scope} has learned ${amountOf(one)}`);
     return { model, place, facts, snapshots, learned };
   },

@@ -5,7 +5,7 @@ import type { Forgotten, Selection } from "../../facts/index.ts";
 import { loadModel } from "../../load-model.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { amountOf, openFactsOf } from "../facts-of.ts";
+import { amountOf, numberOf, openFactsOf } from "../facts-of.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { factName, memoryOptions, memorySchema, openedBy } from "../model-options.ts";
 import { FactsClient, type ForgottenNames, urlOption } from "../facts-client.ts";
@@ -46,7 +46,7 @@ export const forgetCommand: Command = defineCommand({
       new InvalidConfigError(`there is no fact "${id}" in ${place}; engram facts lists them`);
     const tell = (place: string | undefined, { facts, learned }: ForgottenNames): object => {
       if (id !== undefined && facts.length === 0) throw missing(place);
-      print(`${facts.length} ${facts.length === 1 ? "fact is" : "facts are"} forgotten\n`);
+      print(`${numberOf(facts.length, "fact")} ${facts.length === 1 ? "is" : "are"} forgotten\n`);
       for (const one of learned)
         print(`what scope ${one.scope} has learned is forgotten: ${amountOf(one)}\n`);
       return { model, place, forgotten: facts, learned };

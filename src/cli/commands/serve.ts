@@ -68,7 +68,8 @@ export const serveCommand: Command = defineCommand({
     },
     {
       flags: "--api-keys <FILE>",
-      description: "JSON of several keys, each with its scopes, rights and quotas",
+      description:
+        "JSON of several keys, each with its scopes, rights and quotas (docs/guide.md, Keys)",
       env: "ENGRAM_API_KEYS",
     },
     ...memoryOptions,

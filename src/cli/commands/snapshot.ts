@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { LearnedSize } from "../../facts/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { amountOf, openFactsOf } from "../facts-of.ts";
+import { amountOf, numberOf, openFactsOf } from "../facts-of.ts";
 import { factName, memoryOptions, memorySchema } from "../model-options.ts";
 import { FactsClient, urlOption } from "../facts-client.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -70,7 +70,7 @@ export const rollbackCommand: Command = defineCommand({
   async run({ model, name, url, memoryDir, memoryUrl }, context) {
     const { print } = context;
     const tell = (facts: number, learned: readonly LearnedSize[]): void => {
-      print(`back at ${name}: ${facts} facts\n`);
+      print(`back at ${name}: ${numberOf(facts, "fact")}\n`);
       for (const one of learned) print(`scope ${one.scope} has learned ${amountOf(one)}\n`);
     };
     if (url !== undefined) {

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { type FactRequest, parseFacts, type Taught } from "../../facts/index.ts";
 import { loadModel } from "../../load-model.ts";
-import { path } from "../arguments.ts";
+import { moment, path } from "../arguments.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { factName, memoryOptions, memorySchema, openedBy } from "../model-options.ts";
@@ -21,7 +21,8 @@ export const teachCommand: Command = defineCommand({
     "Teaches the model MODEL that SENTENCE is so, or that COMPLETION follows PROMPT. The model says it from now on, in " +
     "generate, chat and serve, wherever that wording comes; nothing else changes. A SENTENCE is divided where the model " +
     "finds that enough has been said, and the answer says where. A wording is known, not its meaning: ask in the words that were " +
-    "taught. With a --subject, other texts that name it are told, too, as far as that can be done: the answer says how far. Kept in the model's memory/, or in the user's data for a .gguf file and for pulled models.",
+    "taught. With a --subject, other texts that name it are told, too, as far as that can be done: the answer says how far, " +
+    "and that it is weak where it is little, as on small models. Kept in the model's memory/, or in the user's data for a .gguf file and for pulled models.",
   arguments: [
     modelArgument,
     { name: "SENTENCE", description: "what is so, as a reader would write it", isOptional: true },
@@ -38,6 +39,10 @@ export const teachCommand: Command = defineCommand({
     { flags: "--scope <NAME>", description: "whom it is for (default: default)" },
     { flags: "--id <ID>", description: "its name; a fact of that name is replaced" },
     { flags: "--source <TEXT>", description: "where it is from, for readers" },
+    {
+      flags: "--expires <TIME>",
+      description: "when it is erased: 2026-12-31, or 2026-12-31T18:00Z",
+    },
     ...memoryOptions,
     urlOption,
     threadsOption,
@@ -58,6 +63,7 @@ export const teachCommand: Command = defineCommand({
     scope: factName.optional(),
     id: factName.optional(),
     source: z.string().optional(),
+    expires: moment.optional(),
     ...memorySchema,
     url: z.string().optional(),
     ...threadsSchema,
@@ -118,6 +124,7 @@ interface TeachInput {
   readonly scope?: string | undefined;
   readonly id?: string | undefined;
   readonly source?: string | undefined;
+  readonly expires?: string | undefined;
 }
 
 async function requestsOf(input: TeachInput, context: CommandContext): Promise<FactRequest[]> {
@@ -127,11 +134,13 @@ async function requestsOf(input: TeachInput, context: CommandContext): Promise<F
     throw new InvalidConfigError(
       "expected a SENTENCE, or --prompt with --completion, or a --file; one of them",
     );
-  const { subject, paraphrases, scope, id, source } = input;
+  const { subject, paraphrases, scope, id, source, expires: expiresAt } = input;
   if (paraphrases !== undefined && subject === undefined)
     throw new InvalidConfigError("--paraphrases need the --subject that they name");
+  if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now())
+    throw new InvalidConfigError(`--expires ${expiresAt} is past; nothing would be known`);
   const more = Object.fromEntries(
-    Object.entries({ subject, paraphrases, scope, id, source }).filter(
+    Object.entries({ subject, paraphrases, scope, id, source, expiresAt }).filter(
       ([, value]) => value !== undefined,
     ),
   );
