@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test, { before } from "node:test";
 import * as fc from "fast-check";
 import { randomModel, smallConfig, smallEngram } from "../test/models/random-model.ts";
-import { generateText, StopStrings, type TextModel } from "./generate-text.ts";
+import { generateText, type TextModel } from "./generate-text.ts";
 import { Decoder } from "./inference/index.ts";
 import { referenceBackend } from "./tensor/index.ts";
+import { StopStrings } from "./stop-strings.ts";
 import { parseTokenizerJson, toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 
 test("stop strings cut at the first one, however the text is split", () => {

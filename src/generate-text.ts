@@ -9,6 +9,8 @@ import {
   type SamplingOptions,
   type Session,
 } from "./inference/index.ts";
+import { promptIdsOf } from "./prompt-ids.ts";
+import { StopStrings } from "./stop-strings.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 
 /** How to continue a text. */
@@ -34,26 +36,6 @@ export interface TextModel {
     scopes?: readonly string[];
     view?: { scale: number };
   }): Session;
-}
-
-/** The ids before a text that is read from its beginning. */
-export function startOf(
-  { bounds: { startIds, bosTokenId } }: Pick<Tokenizer, "bounds">,
-  text: string,
-): readonly number[] {
-  const isEmpty = startIds.length === 0 && text === "";
-  return isEmpty && bosTokenId !== undefined ? [bosTokenId] : startIds;
-}
-
-/** The ids of a text that is read from its beginning. */
-export async function promptIdsOf(
-  tokenizer: Tokenizer,
-  text: string,
-  { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<number[]> {
-  const ids = [...startOf(tokenizer, text)];
-  for (const id of await tokenizer.encode(text, { signal })) ids.push(id);
-  return ids;
 }
 
 /** How a continuation ended: at its own end or a stop string, or at the limit of tokens or context. */
@@ -114,46 +96,4 @@ export async function* continueText(
   const rest = stopper.push(decoder.end()) + stopper.end();
   if (rest !== "") yield rest;
   return { finishReason: step.value, numTokens };
-}
-
-/** Passes text through up to the first stop string, holding back what might become one. */
-export class StopStrings {
-  readonly #stops: readonly string[];
-  #held = "";
-  found = false;
-
-  constructor(stops: readonly string[]) {
-    this.#stops = stops.filter((stop) => stop !== "");
-  }
-
-  push(text: string): string {
-    if (this.found) return "";
-    this.#held += text;
-    const at = Math.min(
-      ...this.#stops.map((stop) => this.#held.indexOf(stop)).filter((i) => i >= 0),
-      Infinity,
-    );
-    if (at !== Infinity) {
-      this.found = true;
-      return this.#held.slice(0, at);
-    }
-    const keep = Math.max(0, ...this.#stops.map((stop) => overlap(this.#held, stop)));
-    const certain = this.#held.slice(0, this.#held.length - keep);
-    this.#held = this.#held.slice(certain.length);
-    return certain;
-  }
-
-  /** Text that was held back and is not a stop string. */
-  end(): string {
-    const rest = this.found ? "" : this.#held;
-    this.#held = "";
-    return rest;
-  }
-}
-
-/** Length of the longest suffix of `text` that is a prefix of `stop`. */
-function overlap(text: string, stop: string): number {
-  for (let n = Math.min(text.length, stop.length - 1); n > 0; n--)
-    if (stop.startsWith(text.slice(text.length - n))) return n;
-  return 0;
 }

@@ -32,7 +32,7 @@ import { isBlockType } from "./numerics/index.ts";
 import { dtypeToHold } from "./model-weights.ts";
 import { OriginModel } from "./origin-model.ts";
 import { engramKeys, memoryFiles } from "./save-model.ts";
-import { numberSource, storedSources } from "./stored-weights.ts";
+import { numberSource, storedSources } from "./stored-sources.ts";
 import type { Tokenizer } from "./tokenizer/index.ts";
 import type { Document, MemorySizes } from "./training/index.ts";
 

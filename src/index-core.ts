@@ -19,7 +19,6 @@ export {
   generateText,
   type GeneratedText,
   type GenerateTextOptions,
-  StopStrings,
   type TextModel,
 } from "./generate-text.ts";
 export {
@@ -61,5 +60,6 @@ export {
   wasmBackend,
   type WasmBackendOptions,
 } from "./tensor/backends/onnx/index.ts";
+export { StopStrings } from "./stop-strings.ts";
 export { type Backend, referenceBackend } from "./tensor/index.ts";
 export { openTokenizer, type StreamDecoder, type Tokenizer } from "./tokenizer/index.ts";

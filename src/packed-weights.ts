@@ -30,14 +30,8 @@ import {
   QUANTIZED_BLOCK,
   type QuantizedBits,
 } from "./numerics/index.ts";
-import {
-  checkFinite,
-  type FoundTensor,
-  type NumberFormat,
-  numberSource,
-  readStored,
-  storedSources,
-} from "./stored-weights.ts";
+import { numberSource, storedSources } from "./stored-sources.ts";
+import { checkFinite, type FoundTensor, type NumberFormat, readStored } from "./stored-weights.ts";
 import { sizeOf, type Value, type Values, valueOf } from "./tensor/index.ts";
 
 export { joinWeights } from "./model/index.ts";

@@ -17,7 +17,8 @@ import {
   rowFormat,
 } from "./memory/index.ts";
 import { type ModelConfig, modelConfigToJson } from "./model/index.ts";
-import { type NumberFormat, storedSources } from "./stored-weights.ts";
+import { storedSources } from "./stored-sources.ts";
+import type { NumberFormat } from "./stored-weights.ts";
 import type { Values } from "./tensor/index.ts";
 
 /** What a model that was trained on keeps of the directory it came from. */

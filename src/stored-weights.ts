@@ -1,6 +1,6 @@
 /**
- * Weights that rest as numbers, in the layout of their family: files -> weights by their names here, and back. One
- * tensor of the files is in memory at a time. Knows layouts and element types; not what a weight is for, nor packing.
+ * Weights that rest as numbers, in the layout of their family: files -> weights by their names here; `stored-sources.ts` is the
+ * way back. One tensor of the files is in memory at a time. Knows layouts and element types; not what a weight is for, nor packing.
  */
 import {
   checkTensor,
@@ -10,24 +10,17 @@ import {
   type TensorSource,
 } from "./checkpoint/index.ts";
 import { FormatError, NonFiniteError } from "./errors.ts";
-import {
-  type ModelConfig,
-  numbersByRows,
-  type ParamSpec,
-  type StoredTensor,
-  storedTensors,
-} from "./model/index.ts";
+import { type ParamSpec, type StoredTensor } from "./model/index.ts";
 import {
   decodeBf16Array,
   decodeF16Array,
   decodeGgmlBlocks,
-  encodeBf16Array,
   firstNonFinite,
   isBlockType,
   type GgmlBlockType,
   ggmlTypes,
 } from "./numerics/index.ts";
-import { sizeOf, type Values } from "./tensor/index.ts";
+import { sizeOf } from "./tensor/index.ts";
 
 /** How weights that are not packed are stored. */
 export type NumberFormat = "f32" | "bf16";
@@ -87,60 +80,13 @@ export async function readStored(
     into[part]!.set(values.subarray(at, at + count), from);
 }
 
-/** The tensors of a model's weights, to be written as its family has them. */
-export function storedSources(
-  config: ModelConfig,
-  {
-    params,
-    format,
-    rowBlock,
-  }: { params: Values; format: NumberFormat; rowBlock?: number | undefined },
-): TensorSource[] {
-  return storedTensors(config).map((stored) =>
-    numberSource(stored.names[0]!, stored.shape, {
-      format,
-      numbers() {
-        const parts = stored.parts.map(({ spec }) =>
-          numbersByRows(spec, params[spec.name]!, rowBlock),
-        );
-        if (parts.length === 1 && !stored.isTransposed) return parts[0]!;
-        const values = new Float32Array(sizeOf(stored.shape));
-        for (const { part, from, at, count } of runsOf(stored))
-          values.set(parts[part]!.subarray(from, from + count), at);
-        return stored.isTransposed ? transposed(values, stored.shape.toReversed()) : values;
-      },
-    }),
-  );
-}
-
-/** A tensor of numbers to be written. They are asked for when it is its turn. */
-export function numberSource(
-  name: string,
-  shape: readonly number[],
-  { numbers, format }: { numbers: () => Float32Array; format: NumberFormat },
-): TensorSource {
-  return {
-    name,
-    dtype: format === "f32" ? "F32" : "BF16",
-    shape,
-    chunks() {
-      const values = numbers();
-      if (format === "f32")
-        return [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
-      const codes = new Uint16Array(values.length);
-      encodeBf16Array(values, codes);
-      return [new Uint8Array(codes.buffer)];
-    },
-  };
-}
-
 /** How those of a model are stored; what is neither is kept in full. */
 export function numberFormatOf([first]: readonly FoundTensor[]): NumberFormat {
   return first?.found[0]?.dtype === "BF16" ? "bf16" : "f32";
 }
 
 /** The numbers of a tensor as [out, in], run by run: `count` from `at` on are those of a part from `from` on. */
-function* runsOf({
+export function* runsOf({
   parts,
   shape,
 }: StoredTensor): Generator<{ part: number; from: number; at: number; count: number }> {
@@ -174,7 +120,7 @@ export function checkFinite(
 }
 
 /** [rows, columns] -> [columns, rows] */
-function transposed(values: Float32Array, shape: readonly number[]): Float32Array {
+export function transposed(values: Float32Array, shape: readonly number[]): Float32Array {
   const [rows, columns] = shape as [number, number];
   const out = new Float32Array(values.length);
   for (let row = 0; row < rows; row++)

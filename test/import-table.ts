@@ -64,7 +64,15 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   "model-of-preset.ts": ["memory", "model", "type training"],
   "plan-training.ts": ["machine", "memory", "model", "type training"],
   "stored-weights.ts": ["checkpoint", "model", "tensor", "numerics"],
-  "packed-weights.ts": ["checkpoint", "model", "stored-weights.ts", "tensor", "numerics"],
+  "stored-sources.ts": ["type checkpoint", "model", "stored-weights.ts", "tensor", "numerics"],
+  "packed-weights.ts": [
+    "checkpoint",
+    "model",
+    "stored-sources.ts",
+    "stored-weights.ts",
+    "tensor",
+    "numerics",
+  ],
   "kept-weights.ts": ["type checkpoint", "model", "numerics", "type packed-weights.ts", "tensor"],
   "model-weights.ts": [
     "checkpoint",
@@ -77,7 +85,15 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   ],
   "text-settings.ts": ["type checkpoint", "inference", "type model", "type tokenizer"],
   "check-model.ts": ["at-rest", "checkpoint", "memory", "model", "model-weights.ts"],
-  "save-model.ts": ["at-rest", "checkpoint", "memory", "model", "tensor", "stored-weights.ts"],
+  "save-model.ts": [
+    "at-rest",
+    "checkpoint",
+    "memory",
+    "model",
+    "tensor",
+    "stored-sources.ts",
+    "type stored-weights.ts",
+  ],
   "corpus-of-text.ts": [
     "bytes",
     "type inference",
@@ -186,7 +202,9 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "model",
     "load-model.ts",
   ],
-  "generate-text.ts": ["tokenizer", "inference"],
+  "prompt-ids.ts": ["type tokenizer"],
+  "stop-strings.ts": [],
+  "generate-text.ts": ["type tokenizer", "inference", "prompt-ids.ts", "stop-strings.ts"],
   "origin-model.ts": [
     "at-rest",
     "checkpoint",
@@ -212,7 +230,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     "numerics",
     "origin-model.ts",
     "save-model.ts",
-    "stored-weights.ts",
+    "stored-sources.ts",
     "type tokenizer",
     "type training",
   ],
@@ -281,10 +299,10 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Of training only how documents become one stream of tokens. An audit takes a memory's rows and addresses apart.
   eval: [
     "opened-model.ts",
-    "generate-text.ts",
     "inference",
     "memory",
     "numerics",
+    "stop-strings.ts",
     "worker",
     "type training",
     "training.packDocuments",
@@ -319,15 +337,16 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // Of a model its tokenizer; of texts their tokens.
   grammar: ["type inference", "tokenizer", "worker"],
   // Messages and turns; a model as what opens a session.
-  chat: ["generate-text.ts", "inference", "tokenizer", "worker"],
+  chat: ["generate-text.ts", "inference", "prompt-ids.ts", "tokenizer", "worker"],
   // Text and requests; tensors and tables it sees only through what these hand out.
   server: [
     "facts",
     "type memory",
     "memory.withoutParts",
     "opened-model.ts",
+    "prompt-ids.ts",
+    "stop-strings.ts",
     "sources-said.ts",
-    "generate-text.ts",
     "chat",
     "grammar",
     "inference",

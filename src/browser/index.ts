@@ -9,7 +9,8 @@ export {
   WebModel,
   type WebSession,
 } from "./load-model.ts";
-export { openInPage, type OpenRequest, type SessionRequest } from "./model-calls.ts";
+export type { SessionRequest } from "./model-calls.ts";
+export { openInPage, type OpenRequest } from "./open-in-page.ts";
 export { removeKept } from "./opfs.ts";
 export { fetchWithProgress, type Progress } from "./progress.ts";
 export { fetchFrom, type FetchInit, requestCalls } from "./requests.ts";

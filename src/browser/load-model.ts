@@ -8,7 +8,8 @@ import type { Reading, Want } from "../inference/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 import { Caller, type Port } from "./calls.ts";
 import type { EngineFiles } from "./engine.ts";
-import type { OpenRequest, SessionRequest } from "./model-calls.ts";
+import type { SessionRequest } from "./model-calls.ts";
+import type { OpenRequest } from "./open-in-page.ts";
 import type { Progress } from "./progress.ts";
 
 interface ModelWorker extends Port {

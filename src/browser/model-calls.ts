@@ -2,36 +2,20 @@
  * What a page's worker does for it: opens one model, and reads and writes with it. The names and options are those of
  * `Model`, `Session` and `generateText`.
  */
-import { httpSource } from "../bytes/index.ts";
-import { keptSource } from "../checkpoint/index.ts";
 import { RequestError } from "../errors.ts";
 import { generateText, type GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Session, View, Want } from "../inference/index.ts";
-import { type Engine, openModel, type Placement } from "../open-model.ts";
 import type { Model } from "../opened-model.ts";
-import { type OrtModule, wasmBackend } from "../tensor/backends/onnx/index.ts";
 import type { CallContext, Calls } from "./calls.ts";
-import { type EngineFiles, fetchEngine } from "./engine.ts";
-import { opfsFolder } from "./opfs.ts";
+import { fetchEngine } from "./engine.ts";
+import { openInPage, type OpenRequest } from "./open-in-page.ts";
 import { fetchWithProgress } from "./progress.ts";
-
-export interface OpenRequest {
-  readonly address: string;
-  readonly engine: EngineFiles;
-  readonly threads: number;
-  readonly keepBytes: number;
-  readonly memory?: boolean;
-  readonly tableMemory?: number;
-}
 
 /** What can be asked of a model in a page. */
 export interface SessionRequest {
   readonly memory?: boolean;
   readonly view?: Partial<Pick<View, "scale" | "gates">>;
 }
-
-/** Milliseconds for one answer of a slow network. */
-const TIMEOUT = 120_000;
 
 export function modelCalls(): Calls {
   let opened: Model | undefined;
@@ -94,33 +78,4 @@ export function modelCalls(): Calls {
       opened = undefined;
     },
   };
-}
-
-/** Opens a model on this thread, while its engine is loading. `tell` hears the progress. */
-export async function openInPage(
-  { address, threads, keepBytes, ...asked }: Omit<OpenRequest, "engine">,
-  {
-    signal,
-    tell,
-    loading,
-    placement,
-    openFacts,
-  }: CallContext & {
-    readonly loading: Promise<OrtModule>;
-    readonly placement?: Placement;
-  } & Pick<Engine, "openFacts">,
-): Promise<Model> {
-  // Whoever waits for the backend is told.
-  loading.catch(() => undefined);
-  const fetch = fetchWithProgress(tell);
-  const source = httpSource(address, { fetch, signal, timeout: TIMEOUT });
-  const folder = keepBytes > 0 ? await opfsFolder(address) : undefined;
-  return openModel(
-    folder === undefined ? source : keptSource(source, { folder, mostBytes: keepBytes }),
-    {
-      backend: () => wasmBackend({ threads, load: () => loading }),
-      ...(openFacts && { openFacts }),
-    },
-    { ...placement, ...asked },
-  );
 }

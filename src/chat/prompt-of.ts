@@ -1,5 +1,5 @@
 /** Messages -> the prompt as ids: by a chat template, or as plain text for base models. */
-import { promptIdsOf } from "../generate-text.ts";
+import { promptIdsOf } from "../prompt-ids.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { type ChatTemplate, encodeChat } from "./chat-template.ts";
 import type { PromptOf } from "./conversation.ts";

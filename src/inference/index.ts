@@ -7,6 +7,7 @@ export {
   type Comparison,
   type Divergence,
 } from "./divergence.ts";
+export { documentEnd } from "./document-end.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
 export type {
   FinishReason,
@@ -34,13 +35,5 @@ export { Decoder, type DecoderOptions } from "./decoder.ts";
 export type { Reading, Want, WriteSizes } from "./reading.ts";
 export { commonPrefix, type Session, type SessionOptions } from "./session.ts";
 export type { View } from "./view.ts";
-export {
-  type Batch,
-  documentEnd,
-  emptyBatch,
-  fillWindow,
-  spansOf,
-  type TokenStream,
-  type Window,
-  windowStarts,
-} from "./windows.ts";
+export { type Batch, emptyBatch, fillWindow, spansOf, type TokenStream } from "./windows.ts";
+export { type Window, windowStarts } from "./window-starts.ts";

@@ -17,16 +17,10 @@ import { Decoder } from "./decoder.ts";
 import { type CompiledGraph, inputsOf, type LanguageModel } from "./language-model.ts";
 import { mixedLoss, mixProbs, weightsUnder } from "./mixture.ts";
 import { fillOverlays, layersWritten } from "./overlays.ts";
-import { mixTaught, taughtLoss } from "./taught.ts";
+import { mixTaught, taughtLoss } from "./taught-losses.ts";
 import { controlsOf, setControls, type View, viewOf } from "./view.ts";
-import {
-  type Batch,
-  emptyBatch,
-  fillWindow,
-  spansOf,
-  type TokenStream,
-  windowStarts,
-} from "./windows.ts";
+import { type Batch, emptyBatch, fillWindow, spansOf, type TokenStream } from "./windows.ts";
+import { windowStarts } from "./window-starts.ts";
 
 export interface Score {
   /** Sum of -ln p over the scored tokens. */

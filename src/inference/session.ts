@@ -17,7 +17,7 @@ import { joinReadings, type Reading, type Want } from "./reading.ts";
 import { type Slot, StepRunner } from "./step-runner.ts";
 import { Timeline } from "./timeline.ts";
 import { sharedPrefix, type View, viewOf } from "./view.ts";
-import { documentEnd } from "./windows.ts";
+import { documentEnd } from "./document-end.ts";
 
 export interface SessionOptions {
   /** The key-value caches [1,K,C,d] by their graph names; the session's own if not given. */

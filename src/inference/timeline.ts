@@ -9,7 +9,7 @@ import { InvariantError, RequestError } from "../errors.ts";
 import type { TokenSpan } from "../memory/memory.ts";
 import { convHistory, type ModelConfig } from "../model/index.ts";
 import { type Caches, KeyValues } from "./key-values.ts";
-import { documentEnd } from "./windows.ts";
+import { documentEnd } from "./document-end.ts";
 
 export class Timeline {
   readonly #config: ModelConfig;

@@ -1,5 +1,5 @@
 /**
- * Documents as one stream of token ids, and the fixed windows that a packed graph reads from it. Knows
+ * Documents as one stream of token ids, and batches of windows that a packed graph reads from it. Knows
  * token ids and where documents start; not text, hashes or tensors.
  */
 import type { TokenSpan } from "../memory/memory.ts";
@@ -14,16 +14,6 @@ export interface TokenStream {
   readonly starts: Uint32Array;
   /** UTF-8 bytes of the text the tokens stand for. */
   readonly numBytes: number;
-}
-
-/** Index of the first `documentStart` after `from`, or the number of ids. */
-export function documentEnd(
-  ids: ArrayLike<number>,
-  { from, documentStart }: { from: number; documentStart: number | undefined },
-): number {
-  let end = from + 1;
-  while (end < ids.length && ids[end] !== documentStart) end++;
-  return end;
 }
 
 /** `length` inputs and their labels, for each of `batch` rows. Flat [batch*length] arrays. */
@@ -104,25 +94,4 @@ export function fillWindow(stream: TokenStream, start: number, batch: Batch, row
     batch.segments[at] = segment;
     batch.weights[at] = 1 / (batch.batch * length);
   }
-}
-
-export interface Window {
-  /** First token of the stream that the window reads. */
-  readonly start: number;
-  /** First position in the window whose label is scored; those before it are context. */
-  readonly from: number;
-}
-
-/** Windows of `length` over a stream, `stride` apart; every label but the first is in one. */
-export function windowStarts(
-  numTokens: number,
-  { length, stride, maxTokens }: { length: number; stride: number; maxTokens?: number },
-): Window[] {
-  const windows = [{ start: 0, from: 0 }];
-  // Window k scores labels up to start + length; the next begins `stride` further on.
-  for (let start = stride; start + length - stride < numTokens - 1; start += stride)
-    windows.push({ start, from: length - stride });
-  if (maxTokens === undefined || windows.length * stride <= maxTokens) return windows;
-  const keep = Math.max(1, Math.floor(maxTokens / stride));
-  return Array.from({ length: keep }, (_, i) => windows[Math.floor((i * windows.length) / keep)]!);
 }

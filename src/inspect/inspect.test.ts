@@ -1,9 +1,9 @@
+import { promptIdsOf } from "../prompt-ids.ts";
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { servedModel } from "../../test/models/served-model.ts";
 import { RequestError } from "../errors.ts";
-import { promptIdsOf } from "../generate-text.ts";
 import { Scorer } from "../inference/index.ts";
 import { loadModel } from "../load-model.ts";
 import { rowsForIds } from "../memory/index.ts";

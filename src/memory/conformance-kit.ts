@@ -8,7 +8,7 @@
  */
 import { FormatError } from "../errors.ts";
 import { shown } from "../json-values.ts";
-import { rowsForIds } from "./addressing.ts";
+import { rowsForIds } from "./rows-for-ids.ts";
 import { type AddressConfig, parseAddressConfig } from "./config.ts";
 import { buildLayout, hashConstants, type LayerConstants } from "./layout.ts";
 import { ROW_FORMAT_NAMES, rowFormat } from "./row-format.ts";

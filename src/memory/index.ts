@@ -1,12 +1,7 @@
 /** Retrieval: ids -> row ids -> rows -> vectors. No tensors. Stores that need a platform have their own index. */
 export { ablated } from "./ablated.ts";
-export {
-  addressBatch,
-  type Addressing,
-  buildAddressing,
-  compressedPad,
-  rowsForIds,
-} from "./addressing.ts";
+export { addressBatch } from "./address-batch.ts";
+export { type Addressing, buildAddressing, compressedPad } from "./addressing.ts";
 export {
   checkStoredConstants,
   type EngramConfig,
@@ -82,6 +77,7 @@ export {
   withRows,
 } from "./parts.ts";
 export { Retrieval, type RetrievalTable } from "./retrieval.ts";
+export { rowsForIds } from "./rows-for-ids.ts";
 export { ROW_FORMAT_NAMES, type RowFormat, rowFormat, type RowFormatName } from "./row-format.ts";
 export { countOfCode, countUses, hottestRows, USE_CODE_BYTES, type UseCodes } from "./row-use.ts";
 export { buildConformanceKit, checkAgainstKit } from "./conformance-kit.ts";

@@ -3,7 +3,7 @@
  * anything runs. For memory plans. Knows sizes, not graphs.
  */
 import type { ModelConfig } from "./config.ts";
-import type { TrainedPart } from "./params.ts";
+import type { TrainedPart } from "./param-layout.ts";
 
 /**
  * Numbers of arrays that an engine holds at the same time, by their width. Attention scores are quadratic in the

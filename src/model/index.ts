@@ -7,20 +7,20 @@ export {
   keyValueBytes,
   type ModelConfig,
 } from "./config.ts";
-export { rotaryInputs, rotaryInputsAt, writePositions } from "./positions.ts";
+export { writePositions } from "./positions.ts";
+export { rotaryInputs, rotaryInputsAt } from "./rotary-inputs.ts";
 export { engramGate, gateOf, shortConv } from "./engram.ts";
 export {
   type BatchShape,
   convHistory,
   decodeGraph,
-  divergenceGraph,
   decodeParts,
   type DecodeShape,
-  evalGraph,
   type EvalShape,
   io,
   type MemoryInputs,
 } from "./graphs.ts";
+export { divergenceGraph, evalGraph } from "./packed-graphs.ts";
 export { trainGraph } from "./train-graph.ts";
 export {
   familyOf,
@@ -35,19 +35,15 @@ export {
   type StoredTensor,
   storedTensors,
 } from "./families/stored-tensors.ts";
+export { embedName, headName, layerName, numParams, paramSpecs } from "./params.ts";
+export { initialParams } from "./initial-params.ts";
 export {
-  embedName,
-  headName,
-  initialParams,
-  layerName,
-  numParams,
   type ParamLayout,
   paramLayout,
-  paramSpecs,
   paramViews,
   type TrainedPart,
   trainedSpecs,
-} from "./params.ts";
+} from "./param-layout.ts";
 export type { ParamSpec } from "./kind.ts";
 export { joinWeights } from "./joined-weights.ts";
 export { blockRows, isInBlocks, numbersByRows, placeOf } from "./row-blocks.ts";

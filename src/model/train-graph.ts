@@ -1,9 +1,10 @@
 /** The traced graph of a training step: the loss with its gradients. Apart from the others, since most models are only run. */
 import { type Graph, type GraphBuilder, gradients, type Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
-import { type BatchShape, io, packedForward } from "./graphs.ts";
+import { type BatchShape, io } from "./graphs.ts";
 import type { ParamSpec } from "./kind.ts";
 import { mixtureLoss } from "./mixture.ts";
+import { packedForward } from "./packed-graphs.ts";
 import { paramSpecs } from "./params.ts";
 
 /** Mean gate of each sequence, [B] for each layer. */

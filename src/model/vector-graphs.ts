@@ -12,10 +12,12 @@
  */
 import { memoryWidth } from "../memory/index.ts";
 import { type Graph, GraphBuilder, gradients, type Tensor } from "../tensor/index.ts";
-import { type Attend, packedAttend } from "./attention.ts";
+import type { Attend } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Shift } from "./engram.ts";
-import { convHistory, declareRotation, io, packedPositions, packedShift } from "./graphs.ts";
+import { convHistory, declareRotation, io } from "./graphs.ts";
+import { packedAttend } from "./packed-attention.ts";
+import { packedPositions, packedShift } from "./packed-graphs.ts";
 import { transformer } from "./transformer.ts";
 import { declareWeights, type WeightForm } from "./weights.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Converts the prompts of a request (texts or token ids) to token ids. All prompts are checked before one is queued.
  */
-import { promptIdsOf, startOf } from "../generate-text.ts";
+import { promptIdsOf, startOf } from "../prompt-ids.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { CompletionRequest } from "./protocol.ts";

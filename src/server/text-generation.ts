@@ -2,7 +2,7 @@
  * One generation as text: turns generated tokens into pieces of text, stops at stop strings, and counts tokens. A piece
  * is final when it is yielded. Does not know whether answers are streamed, or what they look like.
  */
-import { StopStrings } from "../generate-text.ts";
+import { StopStrings } from "../stop-strings.ts";
 import {
   type Constraint,
   createSampler,
@@ -62,7 +62,7 @@ export type TextGeneration = AsyncGenerator<TextStep, TextEnd>;
 
 /** Queues the request immediately, and throws if it is refused. The text comes from the iterator. */
 export function startText(serving: Serving, request: TextRequest): TextGeneration {
-  const { scheduler, metrics, model } = serving;
+  const { scheduler, tallies, model } = serving;
   const { fields, promptIds, maxTokens, places } = request;
   // What an answer says of facts has the chances of its tokens.
   const topLogProbs = request.topLogProbs ?? (wantsFacts(fields.engram) ? 0 : undefined);
@@ -104,9 +104,9 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         }
         if (value.kind === "prompt") {
           isRead = true;
-          metrics.promptTokens.add(promptIds.length);
-          metrics.queue.observe((value.startTime - arrival) / 1000);
-          metrics.prefill.observe((value.time - value.startTime) / 1000);
+          tallies.promptTokens.add(promptIds.length);
+          tallies.queue.observe((value.startTime - arrival) / 1000);
+          tallies.prefill.observe((value.time - value.startTime) / 1000);
           cachedTokens = value.cachedTokens;
           promptTime = value.time - value.startTime;
           yield { kind: "prompt", step: value };
@@ -115,8 +115,8 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
         completionTokens++;
         ids.push(value.id);
         if (value.logProbs !== undefined) logProbs.push(value.logProbs.logProb);
-        metrics.generationTokens.add(1);
-        const histogram = completionTokens === 1 ? metrics.firstToken : metrics.interToken;
+        tallies.generationTokens.add(1);
+        const histogram = completionTokens === 1 ? tallies.firstToken : tallies.interToken;
         histogram.observe((value.time - last) / 1000);
         if (completionTokens === 1) first = value.time;
         last = value.time;
@@ -134,11 +134,11 @@ export function startText(serving: Serving, request: TextRequest): TextGeneratio
       const rest = stopper.push(decoder.end()) + stopper.end();
       if (rest !== "") yield { kind: "text", text: rest, offset };
       const finishReason = stopper.found ? "stop" : reason!;
-      metrics.finished.add(1, finishReason);
-      metrics.request.observe((performance.now() - arrival) / 1000);
-      metrics.promptLength.observe(promptIds.length);
-      metrics.generationLength.observe(completionTokens);
-      if (completionTokens > 0) metrics.decode.observe((last - first) / 1000);
+      tallies.finished.add(1, finishReason);
+      tallies.request.observe((performance.now() - arrival) / 1000);
+      tallies.promptLength.observe(promptIds.length);
+      tallies.generationLength.observe(completionTokens);
+      if (completionTokens > 0) tallies.decode.observe((last - first) / 1000);
       return {
         finishReason,
         promptTokens: promptIds.length,

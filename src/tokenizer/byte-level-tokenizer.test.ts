@@ -6,7 +6,7 @@ import { trainBpe } from "./bpe-trainer.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import type { TokenizerDefinition } from "./definition.ts";
 import { createLibraryTokenizer } from "./library.ts";
-import { toTokenizerJson } from "./tokenizer-json.ts";
+import { toTokenizerJson } from "./tokenizer-json-text.ts";
 
 const TEXT = "The gate is shut; the gate was open, the gatekeeper gone. 日本語 café 🙂🙂 ";
 const definition = await trainBpe([TEXT.repeat(2)], {

@@ -6,7 +6,8 @@ import { EngramError, FormatError } from "../errors.ts";
 import { trainBpe } from "./bpe-trainer.ts";
 import { parseGpt2Files } from "./gpt2-files.ts";
 import { parseSpecialTokens, parseTiktoken } from "./tiktoken.ts";
-import { parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
+import { parseTokenizerJson } from "./tokenizer-json.ts";
+import { toTokenizerJson } from "./tokenizer-json-text.ts";
 import type { DirectTokenizer } from "./tokenizer.ts";
 
 /** Bytes of `text` after edits at random places: overwritten, cut out, doubled, or cut off. */

@@ -18,8 +18,8 @@ export {
   type ReadTokenizerOptions,
   tokenizerDigest,
   type TokenizerSource,
-  toTokenizerJson,
 } from "./tokenizer-json.ts";
+export { toTokenizerJson } from "./tokenizer-json-text.ts";
 export {
   DEEPSEEK_V3_SPLITS,
   DEFAULT_SPLIT,

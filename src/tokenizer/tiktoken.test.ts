@@ -6,7 +6,8 @@ import { unspellBytes } from "./byte-alphabet.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import { DEFAULT_SPLIT } from "./pretokenize.ts";
 import { parseSpecialTokens, parseTiktoken, parseTiktokenDefinition } from "./tiktoken.ts";
-import { parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
+import { parseTokenizerJson } from "./tokenizer-json.ts";
+import { toTokenizerJson } from "./tokenizer-json-text.ts";
 
 const WORDS = [
   "th",

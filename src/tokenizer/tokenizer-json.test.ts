@@ -5,7 +5,8 @@ import { trainBpe } from "./bpe-trainer.ts";
 import { createTokenizer } from "./byte-level-tokenizer.ts";
 import { createLibraryTokenizer } from "./library.ts";
 import { DEEPSEEK_V3_SPLITS, GPT2_SPLIT, QWEN2_SPLIT } from "./pretokenize.ts";
-import { parseTokenizerDefinition, parseTokenizerJson, toTokenizerJson } from "./tokenizer-json.ts";
+import { parseTokenizerDefinition, parseTokenizerJson } from "./tokenizer-json.ts";
+import { toTokenizerJson } from "./tokenizer-json-text.ts";
 
 const TEXT = [
   "In 1815, the 2nd battle wasn't over: they'd 12345 men & 6.5 km to go...\n\n  It  rained.\r\n",

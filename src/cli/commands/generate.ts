@@ -1,6 +1,7 @@
 /** `engram generate`: a prompt in, its continuation out, as it comes. */
 import * as z from "zod";
-import { generateText, promptIdsOf } from "../../generate-text.ts";
+import { generateText } from "../../generate-text.ts";
+import { promptIdsOf } from "../../prompt-ids.ts";
 import { loadModel } from "../../load-model.ts";
 import { sourceName, sourcesSaid } from "../../sources-said.ts";
 import { path, weightDtype, wholeNumber } from "../arguments.ts";

@@ -1,7 +1,7 @@
 /**
  * Greedy continuations of many contexts up to stop strings, several at a time. Knows ids and texts; not tasks.
  */
-import { StopStrings } from "../../generate-text.ts";
+import { StopStrings } from "../../stop-strings.ts";
 import { createSampler, type LanguageModel, Scheduler } from "../../inference/index.ts";
 import type { Model } from "../../opened-model.ts";
 

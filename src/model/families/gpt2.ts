@@ -4,7 +4,8 @@
  */
 import { type BlockConfig, blockOf } from "../config.ts";
 import { decimal, flag, LEAST_EPS, oneOf, whole } from "./closed.ts";
-import { commonKeys, type Family, nameKeys, tokenKeys } from "./family.ts";
+import { commonKeys, tokenKeys } from "./common-keys.ts";
+import { type Family, nameKeys } from "./family.ts";
 
 const architecture = "GPT2LMHeadModel";
 

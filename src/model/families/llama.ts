@@ -4,7 +4,8 @@
  */
 import { type BlockConfig, blockOf, type FamilyName } from "../config.ts";
 import { type ClosedKeys, decimal, flag, type Json, LEAST_EPS, whole } from "./closed.ts";
-import { commonKeys, type Family, nameKeys, tokenKeys } from "./family.ts";
+import { commonKeys, tokenKeys } from "./common-keys.ts";
+import { type Family, nameKeys } from "./family.ts";
 import { readRope, ropeKeys, ropeToJson } from "./rope-keys.ts";
 
 /** Keys of sizes and constants, as this family and those made after it call them. */

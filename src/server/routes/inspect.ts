@@ -1,6 +1,6 @@
 /** `/engram/inspect`: compares the model with and without its memory, token by token. One inspection runs at a time. */
+import { promptIdsOf, startOf } from "../../prompt-ids.ts";
 import type { Router } from "../router.ts";
-import { promptIdsOf, startOf } from "../../generate-text.ts";
 import { inspectIds, maxInspectedIds } from "../../inspect/index.ts";
 import { ApiError } from "../api-error.ts";
 import { type InspectRequest } from "../inspect-protocol.ts";

@@ -1,10 +1,10 @@
+import { promptIdsOf } from "../../prompt-ids.ts";
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { smallEngram } from "../../../test/models/random-model.ts";
 import { servedModel } from "../../../test/models/served-model.ts";
 import { TableTraffic } from "../../inspect/index.ts";
 import { Model } from "../../opened-model.ts";
-import { promptIdsOf } from "../../generate-text.ts";
 import { compressIds, rowsForIds } from "../../memory/index.ts";
 import { createServer, type EngramServer } from "../index.ts";
 

@@ -3,9 +3,9 @@
  * The size of an answer is bounded, however large a table is.
  */
 import type { Router } from "../router.ts";
-import { promptIdsOf } from "../../generate-text.ts";
 import type { MemoryInspector, TableReport, TableTraffic, TextPiece } from "../../inspect/index.ts";
 import type { Model } from "../../opened-model.ts";
+import { promptIdsOf } from "../../prompt-ids.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { collisionJson, shortened } from "../collision-json.ts";

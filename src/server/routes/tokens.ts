@@ -1,6 +1,6 @@
 /** `/tokenize` and `/detokenize`: text <-> token ids, by the served model's tokenizer. */
 import type { Router } from "../router.ts";
-import { startOf } from "../../generate-text.ts";
+import { startOf } from "../../prompt-ids.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ApiError } from "../api-error.ts";
 import { chatIds } from "../chat-ids.ts";
