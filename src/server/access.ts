@@ -9,7 +9,7 @@ import { ApiError } from "./api-error.ts";
 import { digestOf, onlyPrincipal, type Principal } from "./api-keys.ts";
 import { checkHost } from "./host-check.ts";
 import { checkOrigin, parseOrigins } from "./origin-check.ts";
-import { isPagePath } from "./page.ts";
+import { isPagePath } from "./page-paths.ts";
 import type { ServerOptions } from "./serving.ts";
 
 export type AccessOptions = Pick<

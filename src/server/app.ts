@@ -11,11 +11,11 @@ import { workerWhenNeeded } from "../worker/index.ts";
 import { checkAccess, guard } from "./access.ts";
 import { answerErrors, reporter } from "./answer-errors.ts";
 import { readBody } from "./body.ts";
+import { pagePaths } from "./page-paths.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { completionRoutes } from "./routes/completions.ts";
 import { inspectRoutes } from "./routes/inspect.ts";
-import { pageRoutes } from "./routes/page.ts";
 import {
   type RouteContext,
   type ServerOptions,
@@ -43,6 +43,7 @@ const laterRoutes: readonly (readonly [paths: readonly string[], () => Promise<A
   ],
   [["/engram/runs/*"], async () => (await import("./routes/runs.ts")).runRoutes],
   [["/engram/training"], async () => (await import("./routes/training.ts")).trainingRoutes],
+  [pagePaths, async () => (await import("./routes/page.ts")).pageRoutes],
 ];
 
 /** A server without a socket: whoever has a request gets its response. */
@@ -98,7 +99,6 @@ export function createServer(
   };
   for (const add of [aboutRoutes, completionRoutes, inspectRoutes]) add(app, context);
   for (const [paths, load] of laterRoutes) addLater(app, paths, { load, context });
-  pageRoutes(app, context);
   answerErrors(app, context.report);
   return {
     fetch: async (request) => named(await app.fetch(request), request),

@@ -2,7 +2,8 @@
 import * as z from "zod/mini";
 import type { ChatMessage } from "../chat/index.ts";
 import { answerFields, type AnswerFields, messagesSchema } from "./chat-protocol.ts";
-import { type Maybe, neutralChatFields, optional, withNulls } from "./neutral-fields.ts";
+import { neutralChatFields } from "./neutral-chat-fields.ts";
+import { type Maybe, optional, withNulls } from "./neutral-fields.ts";
 import {
   atLeast,
   flag,

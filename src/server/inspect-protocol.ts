@@ -19,30 +19,16 @@ export interface InspectRequest {
 export const inspectSchema: z.ZodMiniType<InspectRequest> = z
   .strictObject({
     model: z.nullish(z.string()),
-    text: z.optional(z.string()).check(z.describe("a text, read as the beginning of a document")),
-    ids: z
-      .optional(ids.check(z.minLength(1)))
-      .check(z.describe("token ids in place of text; nothing is put before them")),
-    continuation: z.optional(ids).check(z.describe("token ids that follow the text")),
-    top: z
-      ._default(z.int().check(z.minimum(0), z.maximum(20)), 0)
-      .check(
-        z.describe(
-          "number of most likely next tokens to list at each position, with and without the memory",
-        ),
-      ),
-    scale: z
-      ._default(z.number().check(z.minimum(-100), z.maximum(100)), 1)
-      .check(z.describe("factor for what the memory adds; 0 switches it off")),
+    text: z.optional(z.string()),
+    ids: z.optional(ids.check(z.minLength(1))),
+    continuation: z.optional(ids),
+    top: z._default(z.int().check(z.minimum(0), z.maximum(20)), 0),
+    scale: z._default(z.number().check(z.minimum(-100), z.maximum(100)), 1),
     ablate: z._default(ablateSchema, nothingTaken),
   })
   .check(
     z.refine(
       (body) => (body.text === undefined) !== (body.ids === undefined),
       "expected either text or ids",
-    ),
-    z.describe(
-      "A text to read with and without the memory. log_probs[t] belong to token t. layers[].after.rows[t] and next[t] are the " +
-        "rows read after token t, and the predictions for the token after it.",
     ),
   );

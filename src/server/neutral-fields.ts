@@ -8,7 +8,7 @@ import * as z from "zod/mini";
 /** A field that a client may leave out or send as null. */
 export type Maybe<T> = T | null | undefined;
 
-type Fields = Readonly<Record<string, z.ZodMiniType>>;
+export type Fields = Readonly<Record<string, z.ZodMiniType>>;
 
 /** An object that may have fields which its schema does not name, as long as they are null: null asks for nothing. */
 export function withNulls<Shape extends z.core.$ZodShape>(
@@ -18,7 +18,7 @@ export function withNulls<Shape extends z.core.$ZodShape>(
 }
 
 /** Every way to say "none of it". Only of parameters of which each of these says so. */
-const none = z.union(
+export const none: z.ZodMiniType = z.union(
   [z.literal([false, 0, ""]), z.array(z.unknown()).check(z.maxLength(0)), z.strictObject({})],
   { error: "is not supported by this server; send nothing, or leave it out" },
 );
@@ -97,25 +97,6 @@ export const neutralFields: Fields = {
   id_slot: z.literal(-1),
   grammar: z.literal(""),
   n_keep: z.literal(0),
-};
-
-/** For conversations only. */
-export const neutralChatFields: Fields = {
-  echo: none,
-  modalities: z.array(z.literal("text")),
-  reasoning_effort: z.literal("none"),
-  // A text that a template marks as thought is a part of the answer here, whichever is asked for.
-  include_reasoning: z.boolean(),
-  reasoning_format: z.literal("none"),
-  thinking_forced_open: z.literal(false),
-  verbosity: z.literal("medium"),
-  add_generation_prompt: z.literal(true),
-  continue_final_message: z.literal(false),
-  functions: z
-    .array(z.unknown())
-    .check(z.maxLength(0, "functions has been replaced by tools; send tools")),
-  function_call: z.enum(["none", "auto"]),
-  chat_template_kwargs: z.strictObject({}),
 };
 
 /** The same fields, each of which may be left out or null. */

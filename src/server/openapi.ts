@@ -1,5 +1,6 @@
 /** The HTTP interface as an OpenAPI 3.1 document. Request bodies come from the schemas that check them. */
 import * as z from "zod/mini";
+import { commonWords, type Words, wordsByPath } from "./field-words.ts";
 import { json, routes } from "./route-table.ts";
 
 const errorSchema = z.strictObject({
@@ -21,7 +22,7 @@ export function openApi(version: string): object {
       ...(body && {
         requestBody: {
           required: true,
-          content: { [json]: { schema: z.toJSONSchema(body, { io: "input" }) } },
+          content: { [json]: { schema: bodySchema(path, body) } },
         },
       }),
       responses: {
@@ -34,6 +35,27 @@ export function openApi(version: string): object {
     };
   }
   return { openapi: "3.1.0", info: { title: "engram", version }, paths };
+}
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+function bodySchema(path: string, body: z.ZodMiniType): Schema {
+  const schema = z.toJSONSchema(body, { io: "input" });
+  describe(schema, { ...commonWords, ...wordsByPath[path] }, []);
+  return schema;
+}
+
+/** What is described beside its checks keeps those words. */
+function describe(schema: Schema, words: Words, place: readonly string[]): void {
+  const said = words[place.join(".")];
+  if (said !== undefined) schema.description ??= said;
+  const describeFields = ({ properties = {} }: Schema): void => {
+    for (const [name, field] of Object.entries(properties))
+      if (typeof field === "object") describe(field, words, [...place, name]);
+  };
+  describeFields(schema);
+  // A field that may be null is an object or null.
+  for (const one of schema.anyOf ?? []) if (typeof one === "object") describeFields(one);
 }
 
 function parametersOf(path: string, query: z.ZodMiniType = z.object({})): object[] {

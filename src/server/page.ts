@@ -13,11 +13,6 @@ export interface PageFile {
 /** Files by their path in the page's folder, such as "index.html" or "assets/x.js". */
 export type Page = ReadonlyMap<string, PageFile>;
 
-/** Whether a path may be the page's. Such paths need no key, since the page itself asks for the key. */
-export function isPagePath(path: string): boolean {
-  return path === "/" || path === "/favicon.svg" || path.startsWith("/assets/");
-}
-
 /**
  * Allows nothing from other hosts, nothing inline and no frame around the page: what it shows and sends stays between
  * the reader and this server. Blobs are needed for the images that the page saves.

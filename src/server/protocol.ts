@@ -42,56 +42,22 @@ export interface EngramOptions {
 }
 
 const engramFields = {
-  enabled: z._default(z.boolean(), true).check(z.describe("false switches the memory off")),
-  scale: z
-    ._default(z.number().check(z.minimum(-100), z.maximum(100)), 1)
-    .check(z.describe("factor for what the memory adds; 0 switches it off")),
-  return: z
-    ._default(z.array(z.enum(["gates", "rows", "facts", "keys", "sources"])), [])
-    .check(
-      z.describe(
-        "what to return for each token that the model read. Gates and rows are by layer of learned rows; a memory of " +
-          "counts alone has none. Facts: those whose words or subject are in the text, what of them " +
-          "the answer says, the chance that the model gave to that (chance; null: it says something else), and how likely it is the taught answer to " +
-          "what was asked (known, calibrated; 0: it says something else). Keys: where words of facts are in the text, " +
-          "prompt included. Sources: documents of packs, and texts that a scope has learned, that have n-grams of the answer, those " +
-          "with most of it first",
-      ),
-    ),
-  scopes: z
-    .optional(z.array(scopeName).check(z.maxLength(16)))
-    .check(
-      z.describe(
-        "whose facts the text sees, of equal ones the last scope's; default: default, or the key's first",
-      ),
-    ),
+  enabled: z._default(z.boolean(), true),
+  scale: z._default(z.number().check(z.minimum(-100), z.maximum(100)), 1),
+  return: z._default(z.array(z.enum(["gates", "rows", "facts", "keys", "sources"])), []),
+  scopes: z.optional(z.array(scopeName).check(z.maxLength(16))),
   ablate: z.optional(ablateSchema),
-  packs: z
-    .optional(z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(16)))
-    .check(
-      z.describe("which of the server's packs the text reads, the first one first; default: all"),
-    ),
-  learn: z
-    .optional(scopeName)
-    .check(
-      z.describe(
-        "counts the text, when it ends, into what this scope has learned, which the text reads as well; default: what the " +
-          "server was started with (--learn), if the text reads that scope",
-      ),
-    ),
+  packs: z.optional(
+    z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.maxLength(16)),
+  ),
+  learn: z.optional(scopeName),
 };
 
 /** What of it a request has that reads texts and writes none. */
 export const readingSchema: z.ZodMiniType<Pick<EngramOptions, "enabled" | "scale">> =
   z.strictObject({ enabled: engramFields.enabled, scale: engramFields.scale });
 
-const engramSchema: z.ZodMiniType<EngramOptions> = z
-  .strictObject(engramFields)
-  .check(
-    z.describe(
-      "The n-gram memory: whether and how strongly it is used, and what to return about it.",
-    ),
-  );
+const engramSchema: z.ZodMiniType<EngramOptions> = z.strictObject(engramFields);
 
 /** Parameters of all routes that generate text. */
 export interface SamplingFields {
@@ -132,10 +98,10 @@ const stopText = z.string().check(z.maxLength(1000));
 export const sampling: {
   readonly [Name in keyof SamplingFields]-?: z.ZodMiniType<SamplingFields[Name]>;
 } = {
-  model: modelName.check(z.describe("the name of the served model; may be left out")),
-  temperature: between(0, 100).check(z.describe("0 always takes the most likely token; default 1")),
+  model: modelName,
+  temperature: between(0, 100),
   top_p: between(0, 1),
-  top_k: atLeast(-1).check(z.describe("-1 or 0 means all tokens")),
+  top_k: atLeast(-1),
   min_p: between(0, 1),
   repetition_penalty: between(0.01, 100),
   presence_penalty: between(-2, 2),
@@ -153,14 +119,10 @@ export const sampling: {
         ),
       ),
   ),
-  seed: z
-    .nullish(z.int())
-    .check(z.describe("the same seed gives the same text; default: a random one")),
-  stop: z
-    .nullish(z.union([stopText, z.array(stopText).check(z.maxLength(16))]))
-    .check(z.describe("strings at which the answer ends; they are not part of it")),
+  seed: z.nullish(z.int()),
+  stop: z.nullish(z.union([stopText, z.array(stopText).check(z.maxLength(16))])),
   n: atLeast(1, z.maximum(maxChoices)),
-  ignore_eos: flag.check(z.describe("continue after the end-of-text token")),
+  ignore_eos: flag,
   stream: flag,
   stream_options: z.nullish(
     z.strictObject({
@@ -169,12 +131,8 @@ export const sampling: {
       continuous_usage_stats: z.nullish(z.literal(false)),
     }),
   ),
-  min_tokens: atLeast(0).check(
-    z.describe("fewest tokens of an answer: before that, nothing ends it"),
-  ),
-  stop_token_ids: z
-    .nullish(z.array(tokenId).check(z.maxLength(maxBiases)))
-    .check(z.describe("token ids that end the answer, besides the end-of-text token")),
+  min_tokens: atLeast(0),
+  stop_token_ids: z.nullish(z.array(tokenId).check(z.maxLength(maxBiases))),
   engram: z.nullish(engramSchema),
   ...optional(neutralFields),
 };
@@ -208,16 +166,10 @@ export interface CompletionRequest extends SamplingFields {
 export const completionSchema: z.ZodMiniType<CompletionRequest> = withNulls({
   ...sampling,
   prompt: promptSchema,
-  max_tokens: atLeast(0).check(z.describe("default 16")),
-  echo: flag.check(z.describe("return the prompt before the answer")),
-  logprobs: atLeast(0, z.maximum(maxTop)).check(
-    z.describe(`number of most likely tokens to list at each position; ${ofLogProbs}`),
-  ),
-  best_of: atLeast(1, z.maximum(maxChoices)).check(
-    z.describe(
-      "number of texts to generate; the n with the highest mean log-probability are returned",
-    ),
-  ),
+  max_tokens: atLeast(0),
+  echo: flag,
+  logprobs: atLeast(0, z.maximum(maxTop)),
+  best_of: atLeast(1, z.maximum(maxChoices)),
   suffix: z.nullish(z.literal("")),
 }).check(
   needsStream,
@@ -231,5 +183,4 @@ export const completionSchema: z.ZodMiniType<CompletionRequest> = withNulls({
           : undefined;
     if (wrong !== undefined) check.addIssue({ code: "custom", path: ["best_of"], message: wrong });
   }),
-  z.describe("A text to continue."),
 );

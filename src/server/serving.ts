@@ -1,5 +1,5 @@
 /**
- * What all routes share: the served model and its name, the scheduler that runs it, and the metrics. Knows no route.
+ * What all routes share: the served model and its name, the scheduler that runs it, and what is counted. Knows no route.
  */
 import { type AnyTemplate, templateWhenNeeded } from "../chat/index.ts";
 import type { AnyStore, Fact } from "../facts/index.ts";
@@ -19,12 +19,11 @@ import { onThisThread, type StartWorker } from "../worker/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiKeys, Principal } from "./api-keys.ts";
 import type { Bodies, BodyName } from "./body-task.ts";
-import { memoryMetrics } from "./memory-metrics.ts";
-import { Metrics } from "./metrics.ts";
 import type { InTurn } from "./one-at-a-time.ts";
 import type { Page } from "./page.ts";
 import type { RunSource } from "./run-source.ts";
 import { serverTasks } from "./server-tasks.ts";
+import { Tallies } from "./tallies.ts";
 
 /** A training run where the server is; one at a time. */
 export interface TrainingControl {
@@ -100,7 +99,7 @@ export interface Serving {
   readonly model: Model;
   readonly name: string;
   readonly scheduler: Scheduler;
-  readonly metrics: Metrics;
+  readonly tallies: Tallies;
   /** Looks into its learned rows; made at the first call. Undefined for a model without. */
   readonly inspector: (() => Promise<MemoryInspector>) | undefined;
   /** The n-grams of the text that the model was trained on, read at the first call; undefined where it does not say. */
@@ -163,10 +162,7 @@ export function startServing(model: Model, options: ServerOptions): Serving {
     model,
     name,
     scheduler,
-    metrics: new Metrics(name, {
-      read: () => scheduler,
-      others: memoryMetrics(() => scheduler.memory),
-    }),
+    tallies: new Tallies(),
     inspector: rows && whenNeeded(() => memoryInspector(rows, traffic)),
     corpus: whenNeeded(corpusOf),
     traffic,

@@ -50,14 +50,16 @@ export function aboutRoutes(app: Router, context: RouteContext): void {
 
   app.get("/version", (c) => c.json({ version: context.options.version }));
 
-  app.get("/metrics", (c) =>
-    c.text(context.serving().metrics.text(), 200, {
+  // Read by tools, not by pages: they need not load these two.
+  app.get("/metrics", async (c) => {
+    const serving = context.serving();
+    const { metricsText } = await import("../metrics.ts");
+    return c.text(metricsText(serving), 200, {
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
-    }),
-  );
+    });
+  });
 
   app.get("/openapi.json", async (c) => {
-    // Read by tools, not by pages: they need not load it.
     const { openApi } = await import("../openapi.ts");
     return c.json(openApi(context.options.version));
   });

@@ -48,7 +48,7 @@ export function embeddingRoutes(app: Router, context: RouteContext): void {
       controller.abort();
     }
     const numTokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0);
-    serving.metrics.promptTokens.add(numTokens);
+    serving.tallies.promptTokens.add(numTokens);
     return c.json({
       object: "list",
       model: serving.name,

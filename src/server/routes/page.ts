@@ -2,7 +2,8 @@
 import { whenNeeded } from "../../when-needed.ts";
 import type { Router } from "../router.ts";
 import { ApiError, methodNotAllowed } from "../api-error.ts";
-import { isPagePath, type Page, pageResponse } from "../page.ts";
+import { type Page, pageResponse } from "../page.ts";
+import { isPagePath } from "../page-paths.ts";
 import type { RouteContext } from "../serving.ts";
 
 export function pageRoutes(
