@@ -8,7 +8,14 @@ const isFirst =
   /src\/(?:browser\/(?:calls|engine|progress|requests)|errors|worker\/answer-tasks)\.ts$/;
 
 const plugins = (): PluginOption[] => [
-  svelte({ configFile: false, compilerOptions: { runes: true } }),
+  svelte({
+    configFile: false,
+    // Names of few letters: they stand in every template and every rule.
+    compilerOptions: {
+      runes: true,
+      cssHash: ({ hash, filename }) => `s${hash(filename).slice(0, 4)}`,
+    },
+  }),
 ];
 
 /**
@@ -74,6 +81,8 @@ const config: UserConfig = defineConfig({
     format: "es",
     rolldownOptions: {
       output: {
+        // Notes for other bundlers: nobody bundles these again.
+        comments: { annotation: false },
         codeSplitting: {
           groups: [
             { name: "first", test: isFirst, priority: 2 },

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import {
-  describeAblation,
   formatAblation,
   isWithout,
   noAblation,
@@ -10,6 +9,7 @@ import {
   toggleRead,
   toggleRows,
 } from "./ablation.ts";
+import { describeAblation } from "./ablation-words.ts";
 
 const numbers = fc.uniqueArray(fc.nat(1000), { maxLength: 4 });
 const plain = { noNullPrototype: true };

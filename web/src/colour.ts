@@ -17,29 +17,11 @@ export interface Scale {
 
 type Rgb = readonly [number, number, number];
 
-interface Stop {
+export interface Stop {
   readonly lightness: number;
   readonly chroma: number;
   readonly hue: number;
 }
-
-/** From the ground of each theme to the strongest contrast with it. */
-const sequentialStops: Readonly<Record<Theme, readonly Stop[]>> = {
-  light: [
-    { lightness: 0.975, chroma: 0.012, hue: 100 },
-    { lightness: 0.87, chroma: 0.075, hue: 150 },
-    { lightness: 0.68, chroma: 0.1, hue: 185 },
-    { lightness: 0.5, chroma: 0.095, hue: 220 },
-    { lightness: 0.33, chroma: 0.09, hue: 262 },
-  ],
-  dark: [
-    { lightness: 0.23, chroma: 0.02, hue: 262 },
-    { lightness: 0.37, chroma: 0.075, hue: 245 },
-    { lightness: 0.55, chroma: 0.1, hue: 200 },
-    { lightness: 0.74, chroma: 0.12, hue: 165 },
-    { lightness: 0.92, chroma: 0.13, hue: 110 },
-  ],
-};
 
 /** Blue below zero, orange above: told apart with any colour vision. */
 const divergingStops: Readonly<Record<Theme, readonly Stop[]>> = {
@@ -59,17 +41,12 @@ const divergingStops: Readonly<Record<Theme, readonly Stop[]>> = {
   ],
 };
 
-/** For amounts: the least is the colour of the ground. */
-export function sequential({ low, high, theme }: Ends & { readonly theme: Theme }): Scale {
-  return scaleOf(sequentialStops[theme], { low, high });
-}
-
 /** For changes: zero is the colour of the ground, whatever the ends. */
 export function diverging({ most, theme }: { most: number; theme: Theme }): Scale {
   return scaleOf(divergingStops[theme], { low: -most, high: most });
 }
 
-interface Ends {
+export interface Ends {
   readonly low: number;
   readonly high: number;
 }
@@ -77,7 +54,7 @@ interface Ends {
 const steps = 256;
 
 /** Colours are looked up in a table: a strip or a map asks for thousands at a time. */
-function scaleOf(stops: readonly Stop[], { low, high }: Ends): Scale {
+export function scaleOf(stops: readonly Stop[], { low, high }: Ends): Scale {
   const table = Array.from({ length: steps }, (_, i) => toRgb(between(stops, i / (steps - 1))));
   const css = table.map(([r, g, b]) => `rgb(${r} ${g} ${b})`);
   const inks = table.map((rgb) => (luminance(rgb) > 0.179 ? "#000000" : "#ffffff"));

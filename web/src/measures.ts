@@ -1,40 +1,9 @@
 /** Numbers of a report by which a token strip may be coloured, with their scales and their words. */
 import type { InspectReport } from "../../src/inspect/report.ts";
-import { diverging, type Scale, sequential } from "./colour.ts";
-import { fixed, percent, signed } from "./format.ts";
-import type { Theme } from "./theme.svelte.ts";
-
-export type MeasureName = "gate" | "written" | "change";
-
-export interface Measure {
-  readonly name: MeasureName;
-  readonly title: string;
-  /** Under the strip: what the colours are, with their unit. */
-  readonly legend: string;
-  /** Whether it is told layer by layer. */
-  readonly isOfLayer: boolean;
-  /** In one sentence, which token a number belongs to. */
-  readonly note: string;
-  /** One a token; undefined where there is none. */
-  values(report: InspectReport, which: Which): (number | undefined)[];
-  scale(values: readonly (number | undefined)[], options: ScaleOptions): Scale;
-  /** With its words: "gate 0.53". */
-  says(value: number): string;
-  /** At the ends of the legend. */
-  format(value: number): string;
-}
-
-/** A layer is told by its id. */
-export interface Which {
-  readonly layer: number | undefined;
-  readonly branch: number;
-}
-
-export interface ScaleOptions {
-  readonly theme: Theme;
-  /** From the least to the greatest of the text, in place of the whole range. */
-  readonly isFitted: boolean;
-}
+import { fixed, percent } from "./format.ts";
+import { changeMeasure } from "./loss-change.ts";
+import { type Measure, rangeOf } from "./measure.ts";
+import { sequential } from "./sequential.ts";
 
 const readsAfter =
   "The memory is read when a token has been read, and acts on the token behind it.";
@@ -73,23 +42,7 @@ const written: Measure = {
   format: percent,
 };
 
-const change: Measure = {
-  name: "change",
-  title: "Change in loss",
-  legend: "loss with the memory, against loss without",
-  isOfLayer: false,
-  note: "Each token's loss is changed by what was read before it: at the token in front of it, most of all.",
-  values: (report) => lossChanges(report),
-  scale: (values, { theme }) => {
-    const { low, high } = rangeOf(values);
-    return diverging({ most: Math.max(0.5, Math.abs(low), Math.abs(high)), theme });
-  },
-  says: (value) => `${signed(value, 2)} bits`,
-  format: bitsApart,
-};
-
-const measures: readonly Measure[] = [gate, written, change];
-export const changeMeasure: Measure = change;
+const measures: readonly Measure[] = [gate, written, changeMeasure];
 
 /** Those that a model with so many layers of learned rows has; counts have no gate, and write into no layer. */
 export function measuresWith(layers: number): readonly Measure[] {
@@ -102,37 +55,10 @@ export function measureOf(name: string | undefined, layers: number): Measure {
   return known.find((each) => each.name === name) ?? known[0]!;
 }
 
-/** How far two losses lie apart, in words that need no sign. */
-export function bitsApart(apart: number): string {
-  const bits = `${fixed(Math.abs(apart), 1)} bits`;
-  return apart < 0 ? `${bits} less: it helped` : `${bits} more: it hurt`;
-}
-
-/** Loss with the memory less loss without it, in bits a token; negative where the memory helps. */
-export function lossChanges({ log_probs: { on, off } }: InspectReport): (number | undefined)[] {
-  return on.map((inUse, t) => {
-    const without = off[t];
-    return inUse === null || without === null || without === undefined
-      ? undefined
-      : (without - inUse) / Math.LN2;
-  });
-}
-
 function layerOf({ layers }: InspectReport, layer: number | undefined) {
   return layers.find((each) => each.layer === layer) ?? layers[0];
 }
 
 function noValues({ tokens }: InspectReport): undefined[] {
   return tokens.map(() => undefined);
-}
-
-function rangeOf(values: readonly (number | undefined)[]): { low: number; high: number } {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of values) {
-    if (value === undefined) continue;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return low <= high ? { low, high } : { low: 0, high: 1 };
 }

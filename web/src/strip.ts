@@ -1,7 +1,6 @@
-/** A token as a strip shows it, and how reports and live tokens become strips. */
-import type { LiveToken } from "./generation.svelte.ts";
+/** A token as a strip shows it, and how a report becomes a strip. */
 import type { Answer } from "./inspection.svelte.ts";
-import type { Measure } from "./measures.ts";
+import type { Measure } from "./measure.ts";
 
 export interface StripToken {
   readonly text: string;
@@ -29,25 +28,4 @@ export function stripOf(
       kind: t < report.num_hidden ? "hidden" : t >= firstWritten ? "written" : undefined,
     };
   });
-}
-
-/** Tokens that are being written: of them only the gate is known. */
-export function liveStrip(
-  tokens: readonly LiveToken[],
-  { layer, measure }: { layer: number | undefined; measure: Measure },
-): StripToken[] {
-  return tokens.map(({ text, gates }) => {
-    const value = measure.name === "gate" ? (gates.get(layer ?? -1) ?? first(gates)) : undefined;
-    return {
-      text,
-      value,
-      says: value === undefined ? "being written" : measure.says(value),
-      kind: "written",
-    };
-  });
-}
-
-function first(gates: ReadonlyMap<number, number>): number | undefined {
-  const [gate] = gates.values();
-  return gate;
 }

@@ -1,5 +1,6 @@
 /** What a map of rows can be coloured by, with its scale and words. */
-import { type Scale, sequential } from "../../colour.ts";
+import type { Scale } from "../../colour.ts";
+import { sequential } from "../../sequential.ts";
 import { count, fixed, percent } from "../../format.ts";
 import type { Theme } from "../../theme.svelte.ts";
 import type { AreaRows } from "./memory-api.ts";
