@@ -1,5 +1,11 @@
 /** The model of the site and the server before it, in the page's worker. */
-import { type CallContext, openInPage, type OpenRequest } from "../../src/browser/index.ts";
+import type { ByteSource } from "../../src/bytes/index.ts";
+import {
+  type CallContext,
+  openInPage,
+  type OpenRequest,
+  sourceInPage,
+} from "../../src/browser/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
 import type { Model } from "../../src/opened-model.ts";
 import {
@@ -12,6 +18,7 @@ import {
 } from "../../src/server/index.ts";
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
 import type { TrainingHere } from "../../src/training-here.ts";
+import { type WhenNeeded, whenNeeded } from "../../src/when-needed.ts";
 import { factsInMemory, type FactsInPage, factsInPage } from "./kept-facts.ts";
 
 export interface SiteRequest extends OpenRequest {
@@ -21,7 +28,24 @@ export interface SiteRequest extends OpenRequest {
 
 /** What answers now: the server before the model that ships, later the one before a model that was trained here. */
 let serving: EngramServer;
-const runs: RunSource[] = [];
+const trainedHere: RunSource[] = [];
+let ownRun: WhenNeeded<RunSource | undefined>;
+
+/** That of the model comes over the network: without it there are the others. */
+async function runs(): Promise<readonly RunSource[]> {
+  try {
+    const own = await ownRun();
+    return own === undefined ? trainedHere : [own, ...trainedHere];
+  } catch (error) {
+    if (trainedHere.length === 0) throw error;
+    return trainedHere;
+  }
+}
+
+async function readOwnRun(source: ByteSource, address: string): Promise<RunSource | undefined> {
+  const name = new URL(address).pathname.split("/").at(-1)!;
+  return (await import("./own-run.ts")).ownRun(source, name);
+}
 
 function serve(
   model: Model | Promise<Model>,
@@ -72,7 +96,7 @@ function trainingIn(model: Promise<Model>, sample: string): TrainingControl {
       isLoading = true;
       make().then(
         (made) => {
-          runs.push((here = made));
+          trainedHere.push((here = made));
           here.start(text);
         },
         (error: unknown) => {
@@ -93,8 +117,10 @@ export async function begin(
 ): Promise<{ readonly fetch: EngramServer["fetch"]; readonly ready: Promise<void> }> {
   const traffic = new TableTraffic();
   let kept: FactsInPage | undefined;
-  const opening: Promise<Model> = openInPage(request, {
-    ...context,
+  const source = sourceInPage(request, context);
+  ownRun = whenNeeded(async () => readOwnRun(await source, request.address));
+  const opening: Promise<Model> = openInPage(source, request, {
+    loading: context.loading,
     placement: { wrapStore: traffic.watch },
     openFacts: async ({ tokenizer }) => {
       const language = async (): Promise<Model["language"]> => (await opening).language;

@@ -13,4 +13,5 @@ export type { SessionRequest } from "./model-calls.ts";
 export { openInPage, type OpenRequest } from "./open-in-page.ts";
 export { removeKept } from "./opfs.ts";
 export { fetchWithProgress, type Progress } from "./progress.ts";
+export { sourceInPage } from "./source-in-page.ts";
 export { fetchFrom, type FetchInit, requestCalls } from "./requests.ts";

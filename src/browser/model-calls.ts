@@ -10,6 +10,7 @@ import type { CallContext, Calls } from "./calls.ts";
 import { fetchEngine } from "./engine.ts";
 import { openInPage, type OpenRequest } from "./open-in-page.ts";
 import { fetchWithProgress } from "./progress.ts";
+import { sourceInPage } from "./source-in-page.ts";
 
 /** What can be asked of a model in a page. */
 export interface SessionRequest {
@@ -34,8 +35,8 @@ export function modelCalls(): Calls {
     async open({ engine, ...request }: OpenRequest, context: CallContext) {
       const { threads } = request;
       const loading = fetchEngine(engine, { threads, fetch: fetchWithProgress(context.tell) });
-      const { path, config, hasMemory, tokenizer } = (opened = await openInPage(request, {
-        ...context,
+      const source = sourceInPage(request, context);
+      const { path, config, hasMemory, tokenizer } = (opened = await openInPage(source, request, {
         loading,
       }));
       return { path, config, hasMemory, vocabSize: tokenizer.vocabSize };

@@ -19,6 +19,7 @@ export {
   type ModelFiles,
   modelNames,
   parseIndex,
+  savedFiles,
 } from "./model-files.ts";
 export { checkPlainName, isPlainName } from "./plain-name.ts";
 export {

@@ -307,6 +307,22 @@ interface FoundFile {
 }
 
 /**
+ * The files that were saved with a model, settings or not: each with the sums of the manifest, which is read once.
+ * Resolves to undefined for one that the manifest does not list, which is not asked for.
+ */
+export async function savedFiles(
+  source: ByteSource,
+): Promise<(name: string, most: number) => Promise<Uint8Array | undefined>> {
+  const manifest = await readManifest(source);
+  return async (name, most) => {
+    if (!manifest.has(name)) return undefined;
+    const { path, bytes, expected } = (await readIfThere(source, name, manifest, most))!;
+    checkBytes(path, bytes, expected!);
+    return bytes;
+  };
+}
+
+/**
  * A file of at most `most` bytes; undefined if there is none and none is expected. A server is not asked for what the
  * manifest does not list: no sum would check it.
  */

@@ -79,8 +79,8 @@ export interface ServerOptions {
   /** Counts the reads of the model's tables (see `wrapStore` of `loadModel`). Default: they are not counted. */
   readonly traffic?: TableTraffic;
   readonly heldOut?: HeldOut;
-  /** Training runs to show. Default: none. */
-  readonly runs?: readonly RunSource[];
+  /** Training runs to show, or what finds them whenever somebody asks for them. Default: none. */
+  readonly runs?: readonly RunSource[] | (() => Promise<readonly RunSource[]>);
   /** Trains where the server is, for whoever may ask it. Default: nothing is trained. */
   readonly training?: TrainingControl;
   /**
@@ -120,7 +120,8 @@ export interface Serving {
 
 export interface RouteContext {
   readonly options: Required<Pick<ServerOptions, "pingInterval" | "version">> &
-    Pick<ServerOptions, "page" | "heldOut" | "training"> & { readonly runs: readonly RunSource[] };
+    Required<Pick<ServerOptions, "runs">> &
+    Pick<ServerOptions, "page" | "heldOut" | "training">;
   /** Passes a failure of the server to `onError`. Errors of clients are not passed on. */
   report(error: unknown): void;
   /** Throws `UnavailableError` while the model is loading. */

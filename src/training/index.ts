@@ -18,6 +18,7 @@ export {
   type TrainingRecipe,
 } from "./presets.ts";
 export { overridePreset, type Overrides, parseOverride } from "./overrides.ts";
+export { type FinishedRun, finishedRun } from "./finished-run.ts";
 export { type FittedMixture, fitMixture, type MixtureSamples } from "./fit-mixture.ts";
 export { splitLastTenth } from "./held-out.ts";
 export { excerptsOf } from "./excerpt.ts";

@@ -57,6 +57,21 @@ export interface Progress {
   valid: TrainingLine | undefined;
 }
 
+/** Skips what is no JSON object with a step. */
+export function linesIn(bytes: Uint8Array): TrainingLine[] {
+  return new TextDecoder()
+    .decode(bytes)
+    .split("\n")
+    .flatMap((text) => {
+      try {
+        const line = JSON.parse(text) as TrainingLine | null;
+        return Number.isInteger(line?.step) ? [line!] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
 export function emptyProgress(): Progress {
   return {
     step: 0,

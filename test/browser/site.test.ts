@@ -10,12 +10,16 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { writeManifest } from "../../src/checkpoint/node/index.ts";
 import { generateText, loadModel, type Model } from "../../src/index.ts";
 import type { RangeServer } from "../range-server.ts";
 import { createServer } from "../../src/server/index.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
 import { stripTokens } from "./inspector.ts";
 import { bundledLibrary, filesIn, startStaticSite } from "./static-site.ts";
+
+/** What a run leaves beside its model. */
+const ownLog = ["metrics.jsonl", "run.json", "training.json"];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const prompt = "ROMEO:\nIt is";
@@ -35,6 +39,10 @@ describe("the static site", { skip: noBrowser }, () => {
     const shipped = join(folder, "shipped");
     for (const name of ["shakespeare", "another"])
       await cp(join(root, "assets", "shakespeare"), join(shipped, name), { recursive: true });
+    // The sample has no log of its training; here is one that has.
+    for (const name of ownLog)
+      await cp(join(root, "assets", "english", name), join(shipped, "another", name));
+    await writeManifest(join(shipped, "another"), ownLog);
     const script = join(root, "scripts", "build-site.ts");
     const site = join(folder, "site");
     await promisify(execFile)(process.execPath, [script, site, shipped]);
@@ -93,12 +101,33 @@ describe("the static site", { skip: noBrowser }, () => {
   test("another model of the build is a click away, with its size", async () => {
     const { page, complaints } = await browser.open(`${address}#/start`);
     await page.locator("[data-sentence]").waitFor();
-    await page.getByText("another, 5.8 MB").waitFor();
+    await page.getByText("another, 6.0 MB").waitFor();
     await page.getByRole("link", { name: "another" }).click();
     await page.getByTitle("The model that is served").getByText("another").waitFor();
     await page.locator("[data-sentence]").waitFor();
     assert.ok(server.requests.some(({ url }) => url!.includes("/models/another/config.json")));
     await page.getByRole("link", { name: "shakespeare" }).waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
+  test("the curves of a model that brought its log are there when they are looked at; of one without, none are asked for", async () => {
+    const { page, complaints } = await browser.open(`${address}?model=another#/start`);
+    const asked = (name: string): number =>
+      server.requests.filter(({ url }) => url!.endsWith(`/${name}`)).length;
+    await page.locator("[data-sentence]").waitFor();
+    assert.equal(asked("metrics.jsonl"), 0);
+    await page.evaluate(`location.hash = "#/runs"`);
+    const row = page.getByRole("row").filter({ hasText: "another" });
+    await row.getByText("1,000").first().waitFor();
+    await row.getByText("1.606").waitFor();
+    await page.getByRole("heading", { name: "Loss" }).waitFor();
+    await page.goto(`${address}#/runs`);
+    await page.getByText("This model came without the log of its training.").waitFor();
+    assert.equal(asked("metrics.jsonl"), 1);
+    assert.equal(
+      server.requests.filter(({ url }) => url!.includes("shakespeare/metrics")).length,
+      0,
+    );
     assert.deepEqual(complaints, []);
   });
 

@@ -6,10 +6,13 @@ import type { RouteContext } from "../serving.ts";
 
 export function runRoutes(
   app: Router,
-  { options: { runs } }: { readonly options: Pick<RouteContext["options"], "runs"> },
+  { options }: { readonly options: Pick<RouteContext["options"], "runs"> },
 ): void {
+  const found = async (): Promise<readonly RunSource[]> =>
+    typeof options.runs === "function" ? options.runs() : options.runs;
+
   app.get("/engram/runs", async (c) => {
-    const summaries = await Promise.all(runs.map((run) => run.summary()));
+    const summaries = await Promise.all((await found()).map((run) => run.summary()));
     return c.json({
       runs: summaries.map(summaryJson),
       differences: differencesOf(summaries).map(({ setting, values }) => ({
@@ -20,7 +23,7 @@ export function runRoutes(
   });
 
   app.get("/engram/runs/log", async (c) => {
-    const run = runCalled(runs, c.req.query("run"));
+    const run = runCalled(await found(), c.req.query("run"));
     const { lines, cursor, isRestart, isEnd } = await run.read({
       cursor: c.req.query("cursor") ?? "",
     });

@@ -8,6 +8,7 @@ import type { FileHandle } from "node:fs/promises";
 import { openPlain } from "../../bytes/node/index.ts";
 import { FormatError, InvalidConfigError } from "../../errors.ts";
 import { crc32c } from "../../numerics/index.ts";
+import { linesIn } from "../run-progress.ts";
 import type { MetricsLine } from "./metrics-log.ts";
 
 export interface RunLogPart {
@@ -52,7 +53,7 @@ export async function readRunLog(
       throw new FormatError(`${file}: byte ${offset} begins a line of more than ${maxBytes} bytes`);
     const end = offset + length;
     return {
-      lines: parseLines(bytes.subarray(0, length)),
+      lines: linesIn(bytes.subarray(0, length)),
       cursor: end === 0 ? "" : `${end}.${await checkOf(handle, end)}`,
       isRestart: !isSame,
       isEnd: bytes.length < maxBytes,
@@ -101,19 +102,4 @@ async function readAt(
     filled += bytesRead;
   }
   return bytes.subarray(0, filled);
-}
-
-/** Skips lines that are not a JSON object with a step. */
-function parseLines(bytes: Uint8Array): MetricsLine[] {
-  return new TextDecoder()
-    .decode(bytes)
-    .split("\n")
-    .flatMap((text) => {
-      try {
-        const line = JSON.parse(text) as MetricsLine | null;
-        return Number.isInteger(line?.step) ? [line!] : [];
-      } catch {
-        return [];
-      }
-    });
 }
