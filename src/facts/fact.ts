@@ -5,6 +5,7 @@
 import { RequestError } from "../errors.ts";
 import { isFactName } from "./fact-name.ts";
 
+/** A fact that a model was taught. */
 export interface Fact {
   readonly id: string;
   /** Whom it is for: requests choose scopes. */

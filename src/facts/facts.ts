@@ -21,6 +21,7 @@ interface Writer {
 const teaching = (): Promise<typeof import("./teach.ts")> => import("./teach.ts");
 const reading = (): Promise<typeof import("./text-chances.ts")> => import("./text-chances.ts");
 
+/** How to erase facts. */
 export interface ForgetOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -81,7 +82,8 @@ export class Facts {
     requests: readonly FactRequest[],
     options?: TeachOptions,
   ): Promise<Taught[]> {
-    const [{ teach }, { TextChances }] = await Promise.all([teaching(), reading()]);
+    // What is known of a subject, and what reads its vectors, is looked for before anything is found for it.
+    const [{ teach }, { TextChances }] = await Promise.all([teaching(), reading(), this.load()]);
     const chances = this.#chances ?? new TextChances(language);
     this.#chances = undefined;
     const forgets = this.#numForgets;

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { servedModel } from "../../test/models/served-model.ts";
 import { FormatError, RequestError } from "../errors.ts";
+import type { LanguageModel } from "../inference/index.ts";
 import type { Model } from "../opened-model.ts";
 import type { VectorReader } from "./edit.ts";
-import { FactStore, TaughtMemory } from "./index.ts";
+import { VectorWriter } from "../teaching/index.ts";
+import { Facts, FactStore, StoreWhenNeeded, TaughtMemory } from "./index.ts";
 import { encodeCommits, encodeHeader, encodeRecord, parseLog } from "./log-format.ts";
 
 const zembla = {
@@ -45,6 +47,21 @@ test("texts that name the subject change, others keep every bit, and so do other
   assert.deepEqual(await logitsOf(about, ["acme"]), near);
   await model.forget({ id: (fact as { id: string }).id });
   assert.deepEqual(await logitsOf(about), near);
+});
+
+test("the first fact that a store is loaded for has the vector that any other would have", async () => {
+  const { tokenizer, language } = model;
+  const { reader } = model.taught!.store;
+  const open = async (): Promise<FactStore> => Object.assign(new FactStore(), { reader });
+  const store = new StoreWhenNeeded({ place: undefined, open });
+  const writerFor = (of: LanguageModel): VectorWriter => new VectorWriter(of, { maxSteps: 3 });
+  const facts = new Facts(store, { tokenizer, writerFor });
+  const [first] = await facts.teach(language, [zembla]);
+  const [other] = await model.teach([zembla]);
+  assert.ok(first!.vector !== undefined);
+  assert.deepEqual(first!.vector, other!.vector);
+  await facts.close();
+  await model.forget({ all: true });
 });
 
 test("what is left of a subject is as if the other fact had never been taught", async () => {

@@ -57,6 +57,7 @@ export interface Taught {
   readonly vector?: TaughtVector;
 }
 
+/** How to teach facts. */
 export interface TeachOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many came before these, for messages. Default 0. */
