@@ -22,5 +22,15 @@ export {
   RequestError,
   StoreError,
 } from "./errors.ts";
+export type {
+  Fact,
+  FactRequest,
+  ForgetOptions,
+  Forgotten,
+  Quota,
+  Selection,
+  Taught,
+  TeachOptions,
+} from "./facts/index.ts";
 export type { GeneratedText, GenerateTextOptions } from "./generate-text.ts";
 export type { Reading, Want } from "./inference/index.ts";

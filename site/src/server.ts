@@ -4,6 +4,7 @@ import {
   type CallContext,
   openInPage,
   type OpenRequest,
+  pageFacts,
   sourceInPage,
 } from "../../src/browser/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
@@ -19,7 +20,7 @@ import {
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
 import type { TrainingHere } from "../../src/training-here.ts";
 import { type WhenNeeded, whenNeeded } from "../../src/when-needed.ts";
-import { factsInMemory, type FactsInPage, factsInPage } from "./kept-facts.ts";
+import { type FactsInPage, factsInPage } from "./kept-facts.ts";
 
 export interface SiteRequest extends OpenRequest {
   /** Address of the text that a visitor may train on. */
@@ -73,7 +74,7 @@ function trainingIn(model: Promise<Model>, sample: string): TrainingControl {
       preset: findPreset("mini"),
       backend: async () => (await model).language.backend,
       sample: async () => ({ name, text: await (await fetch(sample)).text() }),
-      factsFor: factsInMemory,
+      factsFor: (language, of) => pageFacts(of, { language: async () => language }),
       onModel: (trained, summary) => {
         const heldOut = parseHeldOut({ ...summary });
         serving = serve(trained, { heldOut, training: control });

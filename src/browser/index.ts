@@ -11,6 +11,7 @@ export {
 } from "./load-model.ts";
 export type { SessionRequest } from "./model-calls.ts";
 export { openInPage, type OpenRequest } from "./open-in-page.ts";
+export { type KeptFacts, pageFacts } from "./page-facts.ts";
 export { removeKept } from "./opfs.ts";
 export { fetchWithProgress, type Progress } from "./progress.ts";
 export { sourceInPage } from "./source-in-page.ts";

@@ -3,6 +3,15 @@
  * writes. Here is the page's side, which knows calls and no model.
  */
 import { BackendError } from "../errors.ts";
+import type {
+  Fact,
+  FactRequest,
+  ForgetOptions,
+  Forgotten,
+  Selection,
+  Taught,
+  TeachOptions,
+} from "../facts/index.ts";
 import type { GeneratedText, GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Want } from "../inference/index.ts";
 import type { ModelConfig } from "../model/index.ts";
@@ -126,6 +135,28 @@ export class WebModel {
       dispose,
       [Symbol.asyncDispose]: dispose,
     };
+  }
+
+  /**
+   * As `Model.teach`. What is taught is in the model's worker and nowhere else: it is forgotten when the model is closed
+   * or the page is left, and no file of this browser has it. (The static site of `npm run build:site` keeps what its
+   * visitors teach; a page of your own does not.)
+   */
+  async teach(
+    facts: readonly FactRequest[],
+    { signal, ...options }: TeachOptions = {},
+  ): Promise<Taught[]> {
+    return this.caller.call("teach", { facts, options }, { signal }) as Promise<Taught[]>;
+  }
+
+  /** As `Model.facts`. */
+  async facts(scopes?: readonly string[]): Promise<Fact[]> {
+    return this.caller.call("facts", scopes) as Promise<Fact[]>;
+  }
+
+  /** As `Model.forget`. */
+  async forget(selection: Selection, { signal }: ForgetOptions = {}): Promise<Forgotten> {
+    return this.caller.call("forget", selection, { signal }) as Promise<Forgotten>;
   }
 
   async close(): Promise<void> {

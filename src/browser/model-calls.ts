@@ -3,18 +3,29 @@
  * `Model`, `Session` and `generateText`.
  */
 import { RequestError } from "../errors.ts";
+import type {
+  Fact,
+  FactRequest,
+  Forgotten,
+  Selection,
+  Taught,
+  TeachOptions,
+} from "../facts/index.ts";
 import { generateText, type GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Session, View, Want } from "../inference/index.ts";
 import type { Model } from "../opened-model.ts";
 import type { CallContext, Calls } from "./calls.ts";
 import { fetchEngine } from "./engine.ts";
 import { openInPage, type OpenRequest } from "./open-in-page.ts";
+import { pageFacts } from "./page-facts.ts";
 import { fetchWithProgress } from "./progress.ts";
 import { sourceInPage } from "./source-in-page.ts";
 
 /** What can be asked of a model in a page. */
 export interface SessionRequest {
   readonly memory?: boolean;
+  /** Whose facts it sees. Default: those of "default". */
+  readonly scopes?: readonly string[];
   readonly view?: Partial<Pick<View, "scale" | "gates">>;
 }
 
@@ -36,9 +47,11 @@ export function modelCalls(): Calls {
       const { threads } = request;
       const loading = fetchEngine(engine, { threads, fetch: fetchWithProgress(context.tell) });
       const source = sourceInPage(request, context);
-      const { path, config, hasMemory, tokenizer } = (opened = await openInPage(source, request, {
+      const opening: Promise<Model> = openInPage(source, request, {
         loading,
-      }));
+        openFacts: async (of) => pageFacts(of, { language: async () => (await opening).language }),
+      });
+      const { path, config, hasMemory, tokenizer } = (opened = await opening);
       return { path, config, hasMemory, vocabSize: tokenizer.vocabSize };
     },
     async encode(text: string, { signal }: CallContext): Promise<Int32Array> {
@@ -57,6 +70,18 @@ export function modelCalls(): Calls {
         if (done === true) return value;
         tell(value);
       }
+    },
+    async teach(
+      { facts, options }: { facts: readonly FactRequest[]; options: TeachOptions },
+      { signal }: CallContext,
+    ): Promise<Taught[]> {
+      return model().teach(facts, { ...options, signal });
+    },
+    async facts(scopes: readonly string[] | undefined): Promise<Fact[]> {
+      return model().facts(scopes);
+    },
+    async forget(selection: Selection, { signal }: CallContext): Promise<Forgotten> {
+      return model().forget(selection, { signal });
     },
     async createSession({ id, options }: { id: number; options: SessionRequest }) {
       sessions.set(id, model().createSession(options));

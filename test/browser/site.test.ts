@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { writeManifest } from "../../src/checkpoint/node/index.ts";
 import { generateText, loadModel, type Model } from "../../src/index.ts";
+import type { Fact, Taught } from "../../src/index-web.ts";
 import type { RangeServer } from "../range-server.ts";
 import { createServer } from "../../src/server/index.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
@@ -256,6 +257,108 @@ describe("the static site", { skip: noBrowser }, () => {
       [],
     );
     assert.deepEqual(found.left, []);
+    assert.deepEqual(complaints, []);
+  });
+
+  test("a page's own model is taught and forgets as on Node, to the last bit, and nothing is kept of it", async (t) => {
+    const facts = [
+      { id: "hound", prompt: "The name of Romeo's hound is", completion: "Argus" },
+      { id: "king", prompt: "The lord of Zembla is the", completion: "king", subject: "Zembla" },
+    ];
+    const asked = [facts[0]!.prompt, "Who has been in Zembla?"];
+    await using there = await loadModel(join(root, "assets", "shakespeare"), {
+      memoryDir: join(folder, "taught"),
+    });
+    const expected = await there.teach(facts);
+    const options = { temperature: 0, maxTokens: 8 };
+    let written = "";
+    for await (const piece of generateText(there, asked[0]!, options)) written += piece;
+    const { page, complaints } = await browser.open(`${address}empty.html`);
+    const requests: string[] = [];
+    page.on("request", (request) => requests.push(request.url()));
+    const found = (await page.evaluate(`(async () => {
+      const { loadModel, generateText, RequestError } = await import("./web.js");
+      const at = (path) => new URL(path, document.baseURI).href;
+      const engine = { module: at("engine/ort-wasm-simd-threaded.mjs"), wasm: at("engine/ort-wasm-simd-threaded.wasm.gz") };
+      const open = () => loadModel("models/shakespeare", { engine });
+      const model = await open();
+      const [facts, asked] = ${JSON.stringify([facts, asked])};
+      const write = async (more) => {
+        let all = "";
+        for await (const piece of generateText(model, asked[0], { ...${JSON.stringify(options)}, ...more })) all += piece;
+        return all;
+      };
+      const logits = async (options) => {
+        const all = [];
+        for (const text of asked) {
+          await using session = model.createSession(options);
+          all.push([...(await session.append(await model.tokenizer.encode(text))).logits]);
+        }
+        return all;
+      };
+      const before = await logits();
+      const untaught = await write();
+      const refused = await model.teach([{ prompt: "The", completion: "end" }]).catch((error) => [error instanceof RequestError, error.message]);
+      const taught = await model.teach(facts);
+      const written = await write();
+      const during = await logits();
+      const elsewhere = [await write({ scopes: ["other"] }), await logits({ scopes: ["other"] })];
+      const listed = await model.facts();
+      const forgotten = await model.forget({ all: true });
+      const after = await logits();
+      const left = await model.facts();
+      await model.teach([facts[0]]);
+      await model.close();
+      const anew = await open();
+      const known = await anew.facts();
+      await anew.close();
+      return { before, untaught, refused, taught, written, during, elsewhere, listed, forgotten, after, left, known };
+    })()`)) as {
+      before: number[][];
+      untaught: string;
+      refused: [boolean, string];
+      taught: Taught[];
+      written: string;
+      during: number[][];
+      elsewhere: [string, number[][]];
+      listed: Fact[];
+      forgotten: { facts: Fact[] };
+      after: number[][];
+      left: Fact[];
+      known: Fact[];
+    };
+    const near = (one: number, other: number): boolean => Math.abs(one - other) < 1e-4;
+    for (const [i, one] of expected.entries()) {
+      const other = found.taught[i]!;
+      assert.deepEqual({ ...other.fact, createdAt: "" }, { ...one.fact, createdAt: "" });
+      for (const key of ["keys", "shortestKey", "longestKey"] as const)
+        assert.equal(other[key], one[key]);
+      assert.ok(near(other.before, one.before) && near(other.after, one.after));
+    }
+    // A search of many steps, whose rounding is the engine's own.
+    const [{ vector }, { vector: onNode }] = [found.taught[1]!, expected[1]!];
+    t.diagnostic(JSON.stringify([vector, onNode]));
+    assert.ok(near(vector!.before, onNode!.before) && vector!.after > vector!.before);
+    assert.ok(found.taught[0]!.after > 0.98);
+    assert.match(written, /^ Argus/);
+    assert.equal(found.written, written);
+    assert.notEqual(found.untaught, written);
+    for (const i of [0, 1]) assert.notDeepEqual(found.during[i], found.before[i]);
+    assert.deepEqual(found.elsewhere, [found.untaught, found.before]);
+    assert.deepEqual(
+      found.listed,
+      found.taught.map(({ fact }) => fact),
+    );
+    assert.deepEqual(found.forgotten.facts, found.listed);
+    assert.deepEqual(found.after, found.before);
+    assert.equal(found.refused[0], true);
+    assert.match(found.refused[1], /^the fact: the model meets "The"/);
+    assert.deepEqual([found.left, found.known], [[], []]);
+    // What is typed is no part of any address.
+    assert.ok(
+      requests.every((url) => url.startsWith(server.origin) && !/hound|Argus|Zembla/.test(url)),
+      `${requests}`,
+    );
     assert.deepEqual(complaints, []);
   });
 

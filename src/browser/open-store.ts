@@ -1,13 +1,14 @@
-/** The store of what this browser keeps of facts. Knows no page. */
-import { FormatError } from "../../src/errors.ts";
-import { FactStore, type LogFile, WholeFileLog } from "../../src/facts/index.ts";
-import type { LanguageModel } from "../../src/inference/index.ts";
-import { markOf } from "../../src/teaching/index.ts";
+/** The store of what a model is taught in a page. Loaded with the first fact; knows no address. */
+import { FormatError } from "../errors.ts";
+import { FactStore, WholeFileLog } from "../facts/index.ts";
+import type { LanguageModel } from "../inference/index.ts";
+import { markOf } from "../teaching/index.ts";
+import type { KeptFacts } from "./page-facts.ts";
 
 /** Without a file nothing is kept. Throws `FormatError`, with what a visitor can do, for one that cannot be read. */
 export async function openStore(
   language: LanguageModel,
-  kept?: { readonly file: LogFile; readonly fingerprint: Uint8Array },
+  kept: KeptFacts | undefined,
 ): Promise<FactStore> {
   const numIds = language.config.vocabSize;
   const log = kept && new WholeFileLog(kept.file, { fingerprint: kept.fingerprint, numIds });
