@@ -2,7 +2,6 @@
  * A corpus -> a pack: counted in bounded memory with a model's tokenizer, or with one that stands alone, and written as
  * one file. Trains nothing.
  */
-import { stat } from "node:fs/promises";
 import { type CountTextOptions, withCountedTable } from "./count-text.ts";
 import { readTextFile } from "./checkpoint/node/index.ts";
 import { DisposalStack } from "./disposal-stack.ts";
@@ -29,7 +28,7 @@ export interface BuiltPack {
   /** Its sum. */
   readonly id: string;
   readonly info: PackInfo;
-  /** Of the file. */
+  /** Of its table. */
   readonly numBytes: number;
 }
 
@@ -91,7 +90,7 @@ export async function buildPack(
     signal,
   };
   return await withCountedTable(counting, async (table) => {
-    const { files, numTokens } = table;
+    const { files, numTokens, numBytes } = table;
     const info: PackInfo = {
       order,
       vocabSize,
@@ -101,6 +100,6 @@ export async function buildPack(
       tokens: numTokens,
     };
     const id = await writePack(out, { info, counts: files.flat(), documents: table.documents });
-    return { out, id, info, numBytes: (await stat(out)).size };
+    return { out, id, info, numBytes };
   });
 }

@@ -1,4 +1,5 @@
 /** `engram pack build` and `engram pack show`: the counts of a corpus in a file, and what is in such files. */
+import { stat } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import * as z from "zod";
 import { buildPack } from "../../build-pack.ts";
@@ -48,7 +49,7 @@ export const packBuildCommand: Command = defineCommand({
     if (existsSync(out)) throw new InvalidConfigError(`${out} exists; give --out another name`);
     await checkTexts(data, { isReadOnce: true });
     const start = performance.now();
-    const { id, info, numBytes } = await buildPack(model, {
+    const { id, info } = await buildPack(model, {
       data,
       out,
       order,
@@ -59,6 +60,7 @@ export const packBuildCommand: Command = defineCommand({
     });
     progress.end();
     const seconds = (performance.now() - start) / 1000;
+    const numBytes = (await stat(out)).size;
     print(describe(out, { id, info, numBytes }));
     return { out, sha256: id, bytes: numBytes, seconds: Number(seconds.toFixed(3)), ...info };
   },
