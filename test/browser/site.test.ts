@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { writeManifest } from "../../src/checkpoint/node/index.ts";
+import { sealDirectory } from "../../src/checkpoint/node/index.ts";
 import { generateText, loadModel, type Model } from "../../src/index.ts";
 import type { Fact, Taught } from "../../src/index-web.ts";
 import type { RangeServer } from "../range-server.ts";
@@ -43,7 +43,7 @@ describe("the static site", { skip: noBrowser }, () => {
     // The sample has no log of its training; here is one that has.
     for (const name of ownLog)
       await cp(join(root, "assets", "english", name), join(shipped, "another", name));
-    await writeManifest(join(shipped, "another"), ownLog);
+    await sealDirectory(join(shipped, "another"));
     const script = join(root, "scripts", "build-site.ts");
     const site = join(folder, "site");
     await promisify(execFile)(process.execPath, [script, site, shipped]);
@@ -464,35 +464,6 @@ describe("the static site", { skip: noBrowser }, () => {
     await page.getByText("Stopped. Nothing of it was kept.").waitFor();
     await page.evaluate(`location.hash = "#/memory"`);
     await page.getByText("43,740").first().waitFor();
-    assert.deepEqual(complaints, []);
-  });
-
-  test("after the first visit it opens and writes without a network, until the visitor clears it", async () => {
-    const chosen = (await model.tokenizer.encode(prompt)).length + 1;
-    const place = `#/start?${new URLSearchParams({ t: prompt, k: String(chosen) })}`;
-    const { page, complaints } = await browser.open(address + place);
-    // The engine that is kept runs once in a worker of its own, so that the browser keeps what it compiles of it.
-    const second = page.waitForEvent("worker", (worker) => worker !== page.workers()[0]);
-    await page.locator("[data-sentence]").waitFor();
-    await second;
-    const engine = (await page.evaluate(`(async () => {
-      const answer = await fetch("engine/ort-wasm-simd-threaded.wasm.gz");
-      const bytes = new Uint8Array(await answer.arrayBuffer());
-      return [answer.headers.get("content-type"), ...bytes.subarray(0, 4)];
-    })()`)) as unknown[];
-    assert.deepEqual(engine, ["application/wasm", 0, ...Buffer.from("asm")]);
-    await server.stop();
-    await page.reload();
-    await page.locator("[data-sentence]").waitFor();
-    await page.getByLabel("Chance").selectOption({ label: "none: always the likeliest" });
-    const expected = prompt + (await textOnNode({ maxTokens: 40 }));
-    await page.waitForFunction(
-      (text) => document.querySelector('[data-continuation="on"]')!.textContent!.endsWith(text),
-      expected,
-    );
-    await page.getByRole("button", { name: "Remove what was kept" }).click();
-    await page.waitForFunction(async () => (await caches.keys()).length === 0);
-    await assert.rejects(page.reload());
     assert.deepEqual(complaints, []);
   });
 });
