@@ -52,8 +52,7 @@ self.addEventListener("fetch", (event) => {
   if (method !== "GET" || !address.startsWith(root) || headers.has("range")) return;
   if (!files.includes(file)) return;
   const answer = async () => {
-    // Not by caches.open: it would make anew, and empty, what a visitor has just removed.
-    const kept = await caches.match(root + file, { cacheName: name });
+    const kept = await (await caches.open(name)).match(root + file);
     return kept ?? fetch(event.request);
   };
   event.respondWith(answer());

@@ -1,8 +1,5 @@
 /** What makes the site work without a network after the first visit, and takes it back. Knows no model. */
 
-/** The registration that is under way, if one is: it would bring back what is removed meanwhile. */
-let registering: Promise<unknown> | undefined;
-
 /**
  * Call when the page has what it needs: a service worker fetches its files once more, for the most part from the cache.
  * Resolves when it answers this page, with whether it has not done so before.
@@ -15,8 +12,7 @@ export async function keepForOffline(): Promise<boolean> {
   const taken = new Promise((resolve) =>
     serviceWorker.addEventListener("controllerchange", resolve, { once: true }),
   );
-  registering = serviceWorker.register(new URL("offline.js", document.baseURI));
-  await registering;
+  await serviceWorker.register(new URL("offline.js", document.baseURI));
   if (isNew) await taken;
   return isNew;
 }
@@ -24,7 +20,6 @@ export async function keepForOffline(): Promise<boolean> {
 /** Removes what was kept of the site, of every version. Models are removed by `removeKept`. */
 export async function removeOffline(): Promise<void> {
   const scope = new URL(".", document.baseURI).href;
-  await registering?.catch(() => undefined);
   await (await navigator.serviceWorker?.getRegistration(scope))?.unregister();
   for (const name of (await globalThis.caches?.keys()) ?? [])
     if (name.startsWith("engram-site ")) await caches.delete(name);

@@ -7,7 +7,7 @@ import test from "node:test";
 import { RequestError } from "../errors.ts";
 import { Random } from "../numerics/index.ts";
 import { spellBytes } from "../tokenizer/index.ts";
-import { enforcedSchema, looselyEnforcedSchema } from "./index.ts";
+import { enforcedSchema, looselyEnforcedSchema } from "./enforced-schema.ts";
 import { loadXgrammar } from "./node/load-xgrammar.ts";
 
 const { load } = loadXgrammar();
@@ -235,11 +235,9 @@ test("who asks for no more than what can be loses the words that are not followe
   );
 });
 
-test("a schema as deep or as long as a body may be is refused", () => {
+test("a schema as deep as a body may be is refused", () => {
   let deep: object = {};
   for (let i = 0; i < 5000; i++) deep = { items: deep };
-  for (const way of [enforcedSchema, looselyEnforcedSchema]) {
+  for (const way of [enforcedSchema, looselyEnforcedSchema])
     assert.throws(() => way(deep), /nested deeper than 64/);
-    assert.throws(() => way({ enum: ["x".repeat(70_000)] }), /longer than 65536/);
-  }
 });

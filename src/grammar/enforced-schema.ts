@@ -1,7 +1,8 @@
 /**
  * JSON schemas as XGrammar 0.1.27 follows them: it passes over many words in silence, and gets some wrong (every one below
  * was tried: its test). What it follows comes out as it was, or written so that it does; the rest is refused by its
- * name and place. Knows schemas; no texts, no requests.
+ * name and place. Work grows with words times words that are left out, so it is done where it can be stopped. Knows schemas;
+ * no texts, no requests.
  */
 import { RequestError } from "../errors.ts";
 import { isRecord } from "../json-values.ts";
@@ -39,7 +40,7 @@ const MAX_LISTED = 256;
 
 /** Throws `RequestError` for what is not followed. */
 export function enforcedSchema(schema: object): unknown {
-  checkSize(schema);
+  checkDepth(schema, MAX_DEPTH);
   return withDefinitions(enforced(schema, []));
 }
 
@@ -48,7 +49,7 @@ const MAX_LEFT_OUT = 256;
 
 /** The same for whoever asks for no more than what can be: words that are not followed are left out. */
 export function looselyEnforcedSchema(schema: object): unknown {
-  checkSize(schema);
+  checkDepth(schema, MAX_DEPTH);
   const left = structuredClone(schema);
   for (let i = 0; ; i++)
     try {
@@ -95,27 +96,10 @@ function withDefinitions(schema: unknown): unknown {
   return { ...walked, $defs: { ...(walked["$defs"] as object | undefined), ...defined } };
 }
 
-/** Characters of a schema as it comes. */
-const longest = 2 ** 16;
-
-/** What is walked, written and cloned below has a limit. */
-function checkSize(schema: object): void {
-  checkDepth(schema, MAX_DEPTH);
-  checkLength(JSON.stringify(schema));
-}
-
 function checkDepth(value: unknown, left: number): void {
   if (typeof value !== "object" || value === null) return;
   if (left === 0) throw new RequestError(`the schema is nested deeper than ${MAX_DEPTH}`);
   for (const one of Object.values(value)) checkDepth(one, left - 1);
-}
-
-/** Throws `RequestError` for a grammar that is too long to be tried. */
-export function checkLength(grammar: string, most: number = longest): void {
-  if (grammar.length > most)
-    throw new RequestError(
-      `a grammar of ${grammar.length} characters is longer than ${most}; send a shorter schema`,
-    );
 }
 
 type Path = readonly string[];

@@ -6,6 +6,7 @@
 import { InvariantError, RequestError } from "../errors.ts";
 import { whenNeeded } from "../when-needed.ts";
 import type { Tasks } from "../worker/index.ts";
+import { enforcedSchema, looselyEnforcedSchema } from "./enforced-schema.ts";
 import type { CompiledGrammar, GrammarMatcher, Xgrammar } from "./xgrammar.ts";
 
 export interface GrammarVocabulary {
@@ -16,10 +17,47 @@ export interface GrammarVocabulary {
 }
 
 export type Grammar =
-  /** A JSON text. strict: objects have the properties that the schema names and no others. */
+  /** A JSON text by a schema that is followed word by word. strict: objects have the properties that the schema names and no others. */
   | { readonly kind: "json"; readonly schema: string; readonly strict: boolean }
-  /** Free text with tagged parts, as XGrammar describes it. */
-  | { readonly kind: "tags"; readonly tag: string };
+  /** Free text with calls of tools in it. */
+  | { readonly kind: "tags"; readonly tag: StructuralTag };
+
+/** Tagged parts, as XGrammar describes them. */
+export interface StructuralTag {
+  readonly type: "structural_tag";
+  readonly format: {
+    readonly type: "triggered_tags";
+    readonly triggers: readonly string[];
+    readonly tags: readonly ToolTag[];
+    readonly at_least_one: boolean;
+    readonly stop_after_first: boolean;
+  };
+}
+
+export interface ToolTag {
+  readonly begin: string;
+  readonly end: string;
+  readonly content: {
+    readonly type: "json_schema";
+    readonly json_schema: object;
+    /** Ours: false where words of the schema that cannot be followed may be left out. */
+    readonly strict: boolean;
+  };
+}
+
+/** The tag with schemas that XGrammar follows. Throws `RequestError` for words of strict ones that it does not. */
+function enforcedTag({ format, ...tag }: StructuralTag): object {
+  const tags = format.tags.map(
+    ({ content: { json_schema: schema, strict, ...content }, ...one }) => ({
+      ...one,
+      content: {
+        ...content,
+        json_schema: strict ? enforcedSchema(schema) : looselyEnforcedSchema(schema),
+      },
+    }),
+  );
+  return { ...tag, format: { ...format, tags } };
+}
 
 export interface AllowTask {
   readonly grammar: Grammar;
@@ -75,14 +113,14 @@ export function grammarTasks(
     return grammars.get(JSON.stringify(grammar), () =>
       grammar.kind === "json"
         ? compiler.compileJSONSchema(
-            grammar.schema,
+            JSON.stringify(enforcedSchema(JSON.parse(grammar.schema) as object)),
             true,
             undefined,
             undefined,
             grammar.strict,
             maxWhitespace,
           )
-        : compiler.compileStructuralTag(JSON.parse(grammar.tag) as object),
+        : compiler.compileStructuralTag(enforcedTag(grammar.tag)),
     );
   }
 
@@ -90,7 +128,7 @@ export function grammarTasks(
     try {
       return await compiled(grammar);
     } catch (error) {
-      if (error instanceof InvariantError) throw error;
+      if (error instanceof InvariantError || error instanceof RequestError) throw error;
       throw new RequestError(reasonOf(error), { cause: error });
     }
   }

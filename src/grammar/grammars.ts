@@ -2,10 +2,10 @@
  * Grammars -> constraints of texts, by two workers. One tries new grammars. The other knows only grammars that passed, and
  * answers between two tokens. A grammar that takes too long or fails ends the thread it was in. Knows no request.
  */
+import { RequestError } from "../errors.ts";
 import type { Constraint } from "../inference/index.ts";
 import { spellBytes, type Tokenizer } from "../tokenizer/index.ts";
 import { type StartWorker, StoppableWorker } from "../worker/index.ts";
-import { checkLength } from "./enforced-schema.ts";
 import type { AllowTask, Grammar, GrammarVocabulary } from "./grammar-task.ts";
 
 /** Milliseconds. A schema of ten properties takes 500 with 49,152 tokens, most of it for the vocabulary. */
@@ -13,8 +13,8 @@ const compileLimit = 10_000;
 /** A step takes 1 ms. A new thread first reads the vocabulary and compiles the grammar. */
 const stepLimit = 10_000;
 const mostKnown = 256;
-/** Characters of a grammar: a schema as it came, and what stands for its lists. */
-const longest = 2 ** 18;
+/** Characters of a grammar, with all its schemas. */
+const longest = 2 ** 16;
 
 interface Workers {
   readonly trial: StoppableWorker;
@@ -42,7 +42,10 @@ export class Grammars {
    */
   async prepare(grammar: Grammar, signal?: AbortSignal): Promise<() => Constraint> {
     const key = JSON.stringify(grammar);
-    checkLength(key, longest);
+    if (key.length > longest)
+      throw new RequestError(
+        `a grammar of ${key.length} characters is longer than ${longest}; send a shorter schema`,
+      );
     const { trial, steps } = (this.#workers ??= this.#makeWorkers());
     if (!this.#known.has(key)) {
       await trial.run("compile", grammar, {

@@ -1,5 +1,4 @@
 /** Texts that follow a grammar: JSON by a schema, and free text with tagged parts. */
-export type { Grammar } from "./grammar-task.ts";
+export type { Grammar, StructuralTag } from "./grammar-task.ts";
 export { Grammars } from "./grammars.ts";
 export { type AnyGrammars, grammarsWhenNeeded } from "./when-needed.ts";
-export { enforcedSchema, looselyEnforcedSchema } from "./enforced-schema.ts";

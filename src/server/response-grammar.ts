@@ -1,7 +1,7 @@
 /** What a request wants its answer to look like, as a grammar, with its faults as answers. Knows no texts. */
 import { toolCallBegin, toolCallEnd, toolCallHead } from "../chat/index.ts";
 import { RequestError } from "../errors.ts";
-import { enforcedSchema, type Grammar, looselyEnforcedSchema } from "../grammar/index.ts";
+import type { Grammar, StructuralTag } from "../grammar/index.ts";
 import type { Constraint } from "../inference/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ChatRequest } from "./chat-request.ts";
@@ -33,21 +33,8 @@ export async function responseGrammar(
   try {
     return await grammars.prepare(grammar, signal);
   } catch (error) {
-    throw refused(param, error);
-  }
-}
-
-function refused(param: string, error: unknown): unknown {
-  if (!(error instanceof RequestError)) return error;
-  return new ApiError(`${param}: ${error.message}`, { param, code: "grammar_failed" });
-}
-
-/** A client of tools that are not strict asks for no more than what can be followed. */
-function schemaOf(param: string, schema: object, isStrict: boolean): unknown {
-  try {
-    return isStrict ? enforcedSchema(schema) : looselyEnforcedSchema(schema);
-  } catch (error) {
-    throw refused(param, error);
+    if (!(error instanceof RequestError)) throw error;
+    throw new ApiError(`${param}: ${error.message}`, { param, code: "grammar_failed" });
   }
 }
 
@@ -74,11 +61,7 @@ function formatOf({
   return format.type === "json_object"
     ? { grammar: { kind: "json", schema: '{"type":"object"}', strict: false }, param }
     : {
-        grammar: {
-          kind: "json",
-          schema: JSON.stringify(schemaOf(param, format.json_schema.schema, true)),
-          strict: true,
-        },
+        grammar: { kind: "json", schema: JSON.stringify(format.json_schema.schema), strict: true },
         param,
       };
 }
@@ -99,7 +82,7 @@ function callsOf({
   const chosen = tools.filter((tool) => name === undefined || tool.function.name === name);
   if (chosen.length === 0)
     throw new ApiError(`tool_choice: there is no tool "${name}"`, { param: "tool_choice" });
-  const tag = {
+  const tag: StructuralTag = {
     type: "structural_tag",
     format: {
       type: "triggered_tags",
@@ -108,7 +91,9 @@ function callsOf({
         begin: toolCallHead(one),
         content: {
           type: "json_schema",
-          json_schema: schemaOf("tools", parameters ?? { type: "object" }, strict === true),
+          json_schema: parameters ?? { type: "object" },
+          // A client of tools that are not strict asks for no more than what can be followed.
+          strict: strict === true,
         },
         end: toolCallEnd,
       })),
@@ -116,5 +101,5 @@ function callsOf({
       stop_after_first: mayBeMany === false || name !== undefined,
     },
   };
-  return { grammar: { kind: "tags", tag: JSON.stringify(tag) }, param: "tools" };
+  return { grammar: { kind: "tags", tag }, param: "tools" };
 }

@@ -466,4 +466,41 @@ describe("the static site", { skip: noBrowser }, () => {
     await page.getByText("43,740").first().waitFor();
     assert.deepEqual(complaints, []);
   });
+
+  test("after the first visit it opens and writes without a network, until the visitor clears it", async () => {
+    const chosen = (await model.tokenizer.encode(prompt)).length + 1;
+    const place = `#/start?${new URLSearchParams({ t: prompt, k: String(chosen) })}`;
+    const { page, complaints } = await browser.open(address + place);
+    // The engine that is kept runs once in a worker of its own, so that the browser keeps what it compiles of it.
+    const second = page.waitForEvent("worker", (worker) => worker !== page.workers()[0]);
+    await page.locator("[data-sentence]").waitFor();
+    await second;
+    const engine = (await page.evaluate(`(async () => {
+      const answer = await fetch("engine/ort-wasm-simd-threaded.wasm.gz");
+      const bytes = new Uint8Array(await answer.arrayBuffer());
+      return [answer.headers.get("content-type"), ...bytes.subarray(0, 4)];
+    })()`)) as unknown[];
+    assert.deepEqual(engine, ["application/wasm", 0, ...Buffer.from("asm")]);
+    await server.stop();
+    await page.reload();
+    await page.locator("[data-sentence]").waitFor();
+    await page.getByLabel("Chance").selectOption({ label: "none: always the likeliest" });
+    const expected = prompt + (await textOnNode({ maxTokens: 40 }));
+    await page.waitForFunction(
+      (text) => document.querySelector('[data-continuation="on"]')!.textContent!.endsWith(text),
+      expected,
+    );
+    await page.getByRole("button", { name: "Remove what was kept" }).click();
+    await page.getByRole("button", { name: "Removed" }).waitFor();
+    // Chromium makes an empty cache anew when it has compiled a script that came from one.
+    const kept = await page.evaluate(async () => {
+      const requests: string[] = [];
+      for (const name of await caches.keys())
+        for (const { url } of await (await caches.open(name)).keys()) requests.push(url);
+      return requests;
+    });
+    assert.deepEqual(kept, []);
+    await assert.rejects(page.reload());
+    assert.deepEqual(complaints, []);
+  });
 });
