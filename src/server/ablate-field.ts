@@ -1,15 +1,9 @@
 // oxlint-disable no-underscore-dangle -- `_default` is the library's own name
 /** Parts of a memory that a request takes away, in the words of every route that has a memory read. */
 import * as z from "zod/mini";
+import type { Ablation } from "../memory/index.ts";
 
-export interface Ablate {
-  readonly layers: readonly number[];
-  readonly orders: readonly number[];
-  readonly heads: readonly number[];
-  readonly rows: readonly { readonly layer: number; readonly row: number }[];
-  readonly counts: readonly number[];
-  readonly contexts: readonly (readonly number[])[];
-}
+export type Ablate = Required<Ablation>;
 
 export const nothingTaken: Ablate = {
   layers: [],

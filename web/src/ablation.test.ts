@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import {
-  formatAblation,
-  isWithout,
-  noAblation,
-  parseAblation,
-  toggleRead,
-  toggleRows,
-} from "./ablation.ts";
+import { formatAblation, isWithout, noAblation, parseAblation, toggleRead } from "./ablation.ts";
 import { describeAblation } from "./ablation-words.ts";
 
 const numbers = fc.uniqueArray(fc.nat(1000), { maxLength: 4 });
@@ -54,13 +47,13 @@ test("an address from anywhere gives parts or nothing, and never fails", () => {
 
 test("rows are taken away and put back", () => {
   const row = { layer: 1, row: 7 };
-  const once = toggleRows(noAblation, [row]);
+  const once = toggleRead(noAblation, { rows: [row] });
   assert.deepEqual(once.rows, [row]);
-  assert.deepEqual(toggleRows(once, [row]), noAblation);
+  assert.deepEqual(toggleRead(once, { rows: [row] }), noAblation);
   const others = [row, { layer: 1, row: 8 }, { layer: 2, row: 7 }];
-  const all = toggleRows(once, others);
+  const all = toggleRead(once, { rows: others });
   assert.deepEqual(all.rows, others);
-  assert.deepEqual(toggleRows(all, [row, others[2]!]).rows, [others[1]]);
+  assert.deepEqual(toggleRead(all, { rows: [row, others[2]!] }).rows, [others[1]]);
   assert.equal(describeAblation({ ...once, heads: [0, 2] }), "heads 0, 2; row 7");
 });
 

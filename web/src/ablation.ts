@@ -1,15 +1,8 @@
 /** Parts of the memory that are taken away, as the address spells them: "l1 o2 h0 r1:4021 n4 c7-12". */
+import type { Ablation as Parts } from "../../src/memory/parts.ts";
 
-export interface Ablation {
-  readonly layers: readonly number[];
-  readonly orders: readonly number[];
-  readonly heads: readonly number[];
-  readonly rows: readonly { readonly layer: number; readonly row: number }[];
-  /** Lengths of n-grams whose counts are gone. */
-  readonly counts: readonly number[];
-  /** Token ids behind which nothing was counted. */
-  readonly contexts: readonly (readonly number[])[];
-}
+/** As requests have it: every list is there. */
+export type Ablation = Required<Parts>;
 
 export const noAblation: Ablation = {
   layers: [],
@@ -77,25 +70,16 @@ export function isWithout(ablate: Ablation, { rows, contexts }: PartsRead): bool
 }
 
 /** Without all that was read there; if it is without that already, with all of it again. */
-export function toggleRead(ablate: Ablation, read: PartsRead): Ablation {
-  const isGone = isWithout(ablate, read);
-  const others = read.contexts.map((ids) => ids.join());
-  const kept = ablate.contexts.filter((ids) => !others.includes(ids.join()));
+export function toggleRead(
+  ablate: Ablation,
+  { rows = [], contexts = [] }: Partial<PartsRead>,
+): Ablation {
+  const read = { ...noAblation, rows, contexts };
   const left = {
     ...ablate,
-    rows: ablate.rows.filter((row) => !hasRow({ ...ablate, rows: read.rows }, row)),
-    contexts: kept,
+    rows: ablate.rows.filter((row) => !hasRow(read, row)),
+    contexts: ablate.contexts.filter((ids) => !hasContext(read, ids)),
   };
-  if (isGone) return left;
-  return { ...left, rows: [...left.rows, ...read.rows], contexts: [...kept, ...read.contexts] };
-}
-
-/** Without all of the rows; if it is without them already, with all of them again. */
-export function toggleRows(ablate: Ablation, which: Ablation["rows"]): Ablation {
-  const missing = which.filter((each) => !hasRow(ablate, each));
-  const rows =
-    missing.length > 0
-      ? [...ablate.rows, ...missing]
-      : ablate.rows.filter((each) => !hasRow({ ...ablate, rows: which }, each));
-  return { ...ablate, rows };
+  if (isWithout(ablate, read)) return left;
+  return { ...left, rows: [...left.rows, ...rows], contexts: [...left.contexts, ...contexts] };
 }
