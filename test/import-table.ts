@@ -359,6 +359,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   // What the package exports: `.` and its sub-paths.
   "index.ts": ["*"],
   "index-core.ts": ["*"],
+  "index-eval.ts": ["*"],
   "index-server.ts": ["*"],
   "index-training.ts": ["*"],
   "index-web.ts": ["*"],
@@ -417,6 +418,7 @@ export const platformChoosers: readonly string[] = [
   "src/train-model.ts",
   "src/train-reader.ts",
   "src/index.ts",
+  "src/index-eval.ts",
   "src/index-server.ts",
   "src/index-training.ts",
 ];

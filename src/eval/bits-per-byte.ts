@@ -19,6 +19,7 @@ export interface BitsPerByte {
   readonly gates: Readonly<Record<string, number>>;
 }
 
+/** How a text is scored. */
 export interface BitsPerByteOptions extends Pick<ScoreOptions, "onProgress" | "signal"> {
   /** false scores with the memory off. Default: on, if the model has one. */
   readonly memory?: boolean;

@@ -2,6 +2,7 @@
 export { audit, type AuditOptions } from "./audit/audit.ts";
 export { auditSvg } from "./audit/audit-svg.ts";
 export { firstTokens } from "./audit/first-tokens.ts";
+export { type ScoredText, scoreText, type ScoreTextOptions } from "./audit/scored-text.ts";
 export {
   type AuditReport,
   type ClassReport,
@@ -12,5 +13,10 @@ export {
   type RowReport,
 } from "./audit/report.ts";
 export { type IntervalPlot, intervalPlots } from "./interval-plot.ts";
-export { type BitsPerByte, bitsPerByte, bitsPerByteOfStream } from "./bits-per-byte.ts";
+export {
+  type BitsPerByte,
+  bitsPerByte,
+  bitsPerByteOfStream,
+  type BitsPerByteOptions,
+} from "./bits-per-byte.ts";
 export { certify, type Certified, type CertifiedCandidate } from "./certify.ts";

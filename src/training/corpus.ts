@@ -4,6 +4,7 @@
 import { InvalidConfigError } from "../errors.ts";
 import type { TokenStream } from "../inference/index.ts";
 
+/** A text by itself: nothing is predicted over its border. */
 export interface Document {
   readonly text: string;
 }

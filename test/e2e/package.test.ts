@@ -166,6 +166,7 @@ installTest("types resolve without skipLibCheck", () => {
     join(project, "types.mts"),
     `import { loadModel, generateText, openHttpStore, ortBackend, type RowStore } from "engram-lm";
      import { httpSource, openModel, type ByteSource } from "engram-lm/core";
+     import { audit, packDocuments, type AuditReport } from "engram-lm/eval";
      import { createServer, listen, type ServerOptions } from "engram-lm/server";
      import { findPreset, trainModel, type Preset } from "engram-lm/training";
      await using model = await loadModel("models/book", { backend: ortBackend() });
@@ -179,7 +180,9 @@ installTest("types resolve without skipLibCheck", () => {
      await openModel(source, { backend: ortBackend() });
      const options: ServerOptions = { alias: "book" };
      await listen(createServer(model, options).fetch, { host: "127.0.0.1", port: 0 });
-     console.log(wrong);`,
+     const text = await packDocuments([{ text: "Once" }], model.tokenizer);
+     const report: AuditReport = await audit(model, { text });
+     console.log(wrong, report);`,
   );
   const compiler = join(root, "node_modules", "@typescript", "native", "bin", "tsc");
   const options = [

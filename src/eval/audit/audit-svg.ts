@@ -5,6 +5,7 @@
 import { type IntervalPlot, intervalPlots } from "../interval-plot.ts";
 import { type AuditReport, GROUP_HEADS, kindsOf } from "./report.ts";
 
+/** The differences of a report as a picture, with their intervals. */
 export function auditSvg(report: AuditReport, { title }: { title: string }): string {
   return intervalPlots(
     [rowsPlot(report), ...classPlots(report)],

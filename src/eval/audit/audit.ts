@@ -16,6 +16,7 @@ import { checkDonor, checkSameTokens, pathsOf } from "./paths.ts";
 import type { AuditReport, CopyReport, RowReport } from "./report.ts";
 import { scoreText, type ScoredText } from "./scored-text.ts";
 
+/** What is scored, and what stands beside the model. */
 export interface AuditOptions {
   /** The text to score. */
   readonly text: TokenStream;

@@ -85,6 +85,7 @@ export interface CopyReport {
   readonly meanLongestTokens: number;
 }
 
+/** What the same tokens cost the model, its controls and plain counting. */
 export interface AuditReport {
   readonly tokens: number;
   readonly bytes: number;

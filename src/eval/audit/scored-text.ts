@@ -3,6 +3,7 @@
  */
 import { type LanguageModel, Scorer, type TokenStream, type View } from "../../inference/index.ts";
 
+/** The nats of a text, token by token. */
 export interface ScoredText {
   /** Where in the stream each scored token is; ascending. */
   readonly at: Uint32Array;
@@ -15,6 +16,7 @@ export interface ScoredText {
   readonly mixture: readonly number[];
 }
 
+/** Under which view a text is read: other rows, a scale, fixed gates. Default: as trained. */
 export interface ScoreTextOptions {
   readonly view?: Partial<View>;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;

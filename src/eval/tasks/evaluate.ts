@@ -24,6 +24,7 @@ export interface Subject {
 /** Judges answers. The caller may abort it. */
 export type Judge = (task: JudgeTask, signal?: AbortSignal) => Promise<readonly Judged[]>;
 
+/** How much of the tasks is asked, and who judges the answers. */
 export interface EvaluateOptions {
   readonly judge: Judge;
   /** Documents of each task. Default: all. */

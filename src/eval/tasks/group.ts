@@ -13,6 +13,7 @@ export interface Task {
   readonly fewShotDocuments: readonly Fields[] | undefined;
 }
 
+/** A task file with its documents: one task, or a group of them. */
 export interface TaskSet {
   readonly name: string;
   readonly file: TaskFile;

@@ -19,6 +19,7 @@ export interface HarnessResults {
   >;
 }
 
+/** Figures by task, with the names of keys that lm-evaluation-harness writes. */
 export function harnessResults(sets: readonly SetResult[]): HarnessResults {
   const results: Record<string, FiguresByKey> = {};
   const subtasks: Record<string, readonly string[]> = {};

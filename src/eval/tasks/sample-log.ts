@@ -1,6 +1,7 @@
 /** The requests, answers and values of each document, as lines of JSON with the harness's names. */
 import type { Sample, TaskResult } from "./evaluate.ts";
 
+/** One line a document, for the harness's readers of sample logs. */
 export function* sampleLines({ task, figures, samples }: TaskResult): Generator<string> {
   for (const [i, sample] of samples.entries())
     for (const { name } of task.file.filter_list) {

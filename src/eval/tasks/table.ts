@@ -3,6 +3,7 @@ import type { HarnessResults } from "./results.ts";
 
 const headers = ["Tasks", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"];
 
+/** The table that lm-evaluation-harness prints, in Markdown. */
 export function harnessTable(found: HarnessResults): string {
   const rows: string[][] = [];
   const parts = new Set(Object.values(found.group_subtasks).flat());

@@ -14,6 +14,10 @@ export interface OpenJudge extends Disposable {
   readonly judge: Judge;
 }
 
+/**
+ * A thread that judges answers by the patterns of tasks, which are untrusted: it is ended when a batch of answers takes
+ * longer than `patience`, in milliseconds.
+ */
 export function openJudge({ patience = limit }: { patience?: number } = {}): OpenJudge {
   const worker = new StoppableWorker(startJudge);
   const judge: Judge = async (task, signal) => {
