@@ -49,7 +49,8 @@ async function logitsOf(text: string): Promise<Float32Array> {
 
 const first = question(0);
 const never = await logitsOf(first.prompt + first.completion);
-for (let n = 0; n < 5; n++) await model.teach([requestOf(question(n))]);
+// Enough that each length of window has been compiled.
+for (let n = 0; n < 20; n++) await model.teach([requestOf(question(n))]);
 const times: number[] = [];
 const cpuTimes: number[] = [];
 const after: number[] = [];

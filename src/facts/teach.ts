@@ -196,8 +196,19 @@ async function draftOf(
           prompt: request.prompt,
           completion: joinedCompletion(request.prompt, request.completion),
         };
-  const edits = await wordingsOf({ prompt, completion }, { tokenizer, chatIds });
+  const start = tokenizer.bounds.startIds;
   const typed = Array.from(await tokenizer.encode(prompt));
+  const begin = start.length + Math.max(0, typed.length - MAX_READ);
+  // Almost always the wording whose chances are asked for: the engine reads it while all are looked for.
+  const likely =
+    known === undefined
+      ? [...start, ...Array.from(await tokenizer.encode(prompt + completion))]
+      : undefined;
+  const reading = likely && chances.read(likely, begin);
+  const written = wordingsOf({ prompt, completion }, { tokenizer, chatIds });
+  // Nothing reads any more when this has failed.
+  await Promise.allSettled([written, reading]);
+  const edits = await written;
   const first = edits.find(
     ({ ids, from }) => from === typed.length && typed.every((id, i) => ids[i] === id),
   );
@@ -210,11 +221,12 @@ async function draftOf(
       `${where}: in this model's vocabulary ${JSON.stringify(completion)} cannot follow ` +
         `${JSON.stringify(prompt.slice(-80))}; divide them elsewhere`,
     );
-  const start = tokenizer.bounds.startIds;
   const ids = [...start, ...first.ids];
   const from = start.length + first.from;
-  const begin = Math.max(start.length, from - MAX_READ);
-  const all = (known && partOf(known, ids, begin)) ?? (await chances.read(ids, begin));
+  const isLikely = likely?.length === ids.length && ids.every((id, i) => id === likely[i]);
+  const all =
+    (isLikely ? await reading : known && partOf(known, ids, begin)) ??
+    (await chances.read(ids, begin));
   const numBefore = all.logProbs.length - (ids.length - from);
   const bits = -all.logProbs.slice(0, numBefore).reduce((sum, one) => sum + one, 0) / Math.LN2;
   if (bits < LEAST_BITS)

@@ -16,6 +16,14 @@ export interface ReadText {
 const SHORTEST = 16;
 const LONGEST = 512;
 
+/** The shortest of 16, 24, 32, 48, 64, … that holds so many ids. Each is compiled when it is first needed. */
+function windowOf(numIds: number): number {
+  let length = SHORTEST;
+  while (length < numIds) length *= 2;
+  const shorter = (3 * length) / 4;
+  return length > SHORTEST && numIds <= shorter ? shorter : length;
+}
+
 /** Reads one text at a time. */
 export class TextChances {
   readonly #language: LanguageModel;
@@ -34,9 +42,7 @@ export class TextChances {
     const begin = Math.max(1, from - left);
     const logProbs: number[] = [];
     if (kept.length > 1) {
-      let length = SHORTEST;
-      while (length < kept.length - 1) length *= 2;
-      length = Math.min(length, most);
+      const length = Math.min(windowOf(kept.length - 1), most);
       const scorer = await this.#scorer(length);
       const stream = { tokens: Uint32Array.from(kept), starts: Uint32Array.of(0), numBytes: 0 };
       await scorer.score(stream, {
