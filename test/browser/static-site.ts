@@ -1,8 +1,12 @@
-/** A static web server for pages in tests: files by their names below any path, with the types that browsers ask for. */
+/**
+ * A static web server for pages in tests: files by their names below any path, with the types that browsers ask for. Texts
+ * are packed by gzip for whoever accepts it, as GitHub Pages does.
+ */
 import { readdir, readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { extname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { build, type Rolldown } from "vite";
 import { fileIn, nameIn, type RangeServer, rangeOf, startRangeServer } from "../range-server.ts";
 
@@ -13,6 +17,8 @@ const types: Readonly<Record<string, string>> = {
   ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".css": "text/css",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
 };
 
 /** At once to a slow line. */
@@ -26,7 +32,7 @@ const isolating = {
 
 /**
  * Paths that end in a slash get `index.html`; paths with `/none/` in them get nothing. Sets no
- * other header, unless its pages shall be isolated. `bytesPerSecond` is what all answers together get.
+ * other header than those of type, length and packing, unless its pages shall be isolated. `bytesPerSecond` is what all answers together get.
  */
 export function startStaticSite(
   files: Readonly<Record<string, Uint8Array>>,
@@ -35,24 +41,35 @@ export function startStaticSite(
   /** When the line is free again: all answers share it. */
   let free = 0;
   const sendSlowly = async (response: ServerResponse, bytes: Uint8Array): Promise<void> => {
+    free = Math.max(free, performance.now());
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       const piece = bytes.subarray(at, at + PIECE_BYTES);
-      free = Math.max(free, performance.now()) + (1000 * piece.length) / bytesPerSecond!;
+      // From one piece to the next the line is not idle, however late a timer is.
+      free += (1000 * piece.length) / bytesPerSecond!;
       await new Promise((go) => setTimeout(go, Math.max(0, free - performance.now())));
       response.write(piece);
     }
     response.end();
   };
+  const packed = new Map<Uint8Array, Uint8Array>();
+  const packedOf = (bytes: Uint8Array): Uint8Array => {
+    if (!packed.has(bytes)) packed.set(bytes, gzipSync(bytes));
+    return packed.get(bytes)!;
+  };
   return startRangeServer(files, (request, response) => {
     const name = nameIn(request) || "index.html";
-    const bytes = request.url!.includes("/none/") ? undefined : fileIn(files, request);
-    if (rangeOf(request.headers.range) !== undefined && bytes !== undefined) return false;
-    if (bytes === undefined) response.writeHead(404).end();
+    const found = request.url!.includes("/none/") ? undefined : fileIn(files, request);
+    if (rangeOf(request.headers.range) !== undefined && found !== undefined) return false;
+    if (found === undefined) response.writeHead(404).end();
     else {
-      const type = types[extname(name)] ?? "application/octet-stream";
+      const type = types[extname(name)];
+      const isPacked =
+        type !== undefined && /\bgzip\b/.test(String(request.headers["accept-encoding"]));
+      const bytes = isPacked ? packedOf(found) : found;
       response.writeHead(200, {
-        "content-type": type,
+        "content-type": type ?? "application/octet-stream",
         "content-length": bytes.length,
+        ...(isPacked && { "content-encoding": "gzip" }),
         ...(isIsolated && isolating),
       });
       if (bytesPerSecond === undefined) response.end(bytes);
