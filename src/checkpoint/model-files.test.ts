@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import test from "node:test";
 import type { ByteSource } from "../bytes/index.ts";
 import { FormatError } from "../errors.ts";
-import { savedFiles } from "./model-files.ts";
+import { ModelDirectory, savedFiles } from "./model-files.ts";
 
 const english = new URL("../../assets/english/", import.meta.url);
 
@@ -41,5 +41,39 @@ test("a file that the manifest lists has its sums, or is refused; no other one i
     (await savedFiles(damaged.source))("metrics.jsonl", 2 ** 20),
     (error) =>
       error instanceof FormatError && /english\/metrics\.jsonl.*65536 to/.test(error.message),
+  );
+});
+
+test("the files of tensors are asked for together, and a missing one is named", async () => {
+  const { source } = watched((_, bytes) => bytes);
+  let missing = "";
+  const asked = new Set<string>();
+  const { promise: all, resolve } = Promise.withResolvers<void>();
+  const open: ByteSource["open"] = async (name) => {
+    asked.add(name);
+    if (asked.size === 6) resolve();
+    // None of the six comes before all are asked for.
+    await all;
+    if (name === missing) return undefined;
+    const bytes = await readFile(new URL(name, english));
+    return {
+      name,
+      size: bytes.length,
+      maxGapBytes: 1,
+      maxCallBytes: 2 ** 20,
+      maxInFlight: 1,
+      read: async (begin, into) => into.set(bytes.subarray(begin, begin + into.length)),
+      close: async () => undefined,
+    };
+  };
+  await using files = await ModelDirectory.open({ ...source, open });
+  const tensors = await files.tensors();
+  assert.deepEqual(new Set([...tensors.values()].map(({ file }) => file)), asked);
+
+  missing = "model-engram-00002-of-00004.safetensors";
+  await using incomplete = await ModelDirectory.open({ ...source, open });
+  await assert.rejects(
+    incomplete.tensors(),
+    (error) => error instanceof FormatError && error.message.includes(`${missing} is missing`),
   );
 });

@@ -94,6 +94,9 @@ const MAX_CORPUS_BYTES = 8e6;
 /** A file up to this size is checked whole when it is opened: some 50 ms. Of a larger one, its header is. */
 const CHECKED_BYTES = 1 << 25;
 
+/** Files; an index may name any number. */
+const ASKED_AT_ONCE = 8;
+
 /** Holds the settings, and files open from their first use to `close`. */
 export class ModelDirectory implements ModelFiles {
   readonly hasOwnNames = false;
@@ -192,7 +195,10 @@ export class ModelDirectory implements ModelFiles {
     const index = [...(this.#index ?? [])].filter(([name]) => !without(name));
     const files =
       this.#index === undefined ? [modelNames.weights] : new Set(index.map(([, file]) => file));
-    for (const file of files)
+    const inOrder = [...files];
+    for (const [i, file] of inOrder.entries()) {
+      // Over a network each of them costs a wait. One that is not there is told when its turn comes.
+      for (const next of inOrder.slice(i, i + ASKED_AT_ONCE)) void this.#file(next);
       for (const span of (await this.#file(file)).tensors.values()) {
         if (this.#index !== undefined && this.#index.get(span.name) !== file)
           throw new FormatError(
@@ -200,6 +206,7 @@ export class ModelDirectory implements ModelFiles {
           );
         all.set(span.name, { ...span, file });
       }
+    }
     for (const [name, file] of index) if (!all.has(name)) throw this.#notThere(name, file);
     for (const file of files)
       for (const [alias, name] of (await this.#file(file)).header.metadata) {
