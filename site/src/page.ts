@@ -8,7 +8,7 @@ import type { NextVisit } from "./next-visit.ts";
 import { modelName, modelsAddress, pageOf } from "./places.ts";
 import type { ServerInWorker } from "./server-in-worker.ts";
 
-/** Milliseconds with an open model: the processor and the line are first for what it reads and writes. */
+/** Milliseconds with an open model, and again while it reads or writes: the processor and the line are first for that. */
 const OFFLINE_AFTER = 5000;
 
 export function showPage(server: ServerInWorker): void {
@@ -28,11 +28,16 @@ export function showPage(server: ServerInWorker): void {
   host.opened = server.opened;
   server.opened.then(
     () => {
-      setTimeout(() => void prepare().catch(() => undefined), OFFLINE_AFTER);
+      prepareLater();
       void listModels().catch(() => undefined);
     },
     (error: Error) => (host.failure = error),
   );
+  const prepareLater = (): void =>
+    void setTimeout(() => {
+      if (server.isBusy) prepareLater();
+      else void prepare().catch(() => undefined);
+    }, OFFLINE_AFTER);
   const prepare = async (): Promise<void> => {
     const { NextVisit: Next } = await import("./next-visit.ts");
     if (isRemoved) return;

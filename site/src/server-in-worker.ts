@@ -32,6 +32,11 @@ export class ServerInWorker {
     this.opened.catch(() => undefined);
   }
 
+  /** Whether an answer is under way. */
+  get isBusy(): boolean {
+    return this.#caller.isBusy;
+  }
+
   /** `path` is relative to the server's root, without a slash before it. */
   fetch(path: string, init: FetchInit): Promise<Response> {
     return fetchFrom(this.#caller, path, init);

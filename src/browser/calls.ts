@@ -79,6 +79,11 @@ export class Caller {
     );
   }
 
+  /** Whether an answer is under way. */
+  get isBusy(): boolean {
+    return this.#open.size > 0;
+  }
+
   /** Rejects with the call's error, as an error of the same class, or with the reason of `signal`. */
   call(name: string, input: unknown, { signal, onPiece }: CallOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {

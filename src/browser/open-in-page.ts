@@ -27,12 +27,13 @@ export async function openInPage(
     "openFacts"
   >,
 ): Promise<Model> {
-  // Whoever waits for the backend is told.
-  loading.catch(() => undefined);
+  const engine = wasmBackend({ threads, load: () => loading });
+  // It starts when it has come, while the model's files are still on their way. Whoever waits for it is told of failures.
+  engine.ready!().catch(() => undefined);
   return openModel(
     await source,
     {
-      backend: () => wasmBackend({ threads, load: () => loading }),
+      backend: () => engine,
       ...(openFacts && { openFacts }),
     },
     {
