@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FormatError } from "../errors.ts";
+import { crc32c } from "../numerics/index.ts";
 import {
   encodeCommits,
   encodeHeader,
   encodeRecord,
   HEADER_BYTES,
   type LogRecord,
+  MAX_COMMIT_BYTES,
+  parseInPieces,
   parseLog,
 } from "./log-format.ts";
 
@@ -74,6 +77,39 @@ test("whenever its writer dies, whole commits are there and others are not", () 
     const padded = Buffer.concat([bytes.subarray(0, length), new Uint8Array(100)]);
     assert.deepEqual(parseLog(padded, { where }), expected);
   }
+});
+
+test("of a log that is read in pieces no more is asked for than its header, or one commit", () => {
+  const most = Math.max(HEADER_BYTES, ...commits.map(({ length }) => length));
+  for (const size of [bytes.length, bytes.length - 1, HEADER_BYTES + 5]) {
+    const steps = parseInPieces(size, { where, vocabulary });
+    let step = steps.next();
+    for (; step.done !== true;) {
+      const { from, to } = step.value;
+      assert.ok(from >= 0 && to <= size && to - from <= most, `${from}-${to}`);
+      const piece = Uint8Array.from(bytes.subarray(from, to));
+      step = steps.next(piece);
+      // Whoever reads may use the memory of one piece for the next.
+      piece.fill(0xff);
+    }
+    assert.deepEqual(step.value, parseLog(bytes.subarray(0, size), { where, vocabulary }));
+  }
+});
+
+test("a commit that says it is longer than any is refused before it is read", () => {
+  const head = Buffer.from(commits[0]!.subarray(0, 12));
+  head.writeUInt32LE(MAX_COMMIT_BYTES + 1, 0);
+  head.writeUInt32LE(crc32c(head.subarray(0, 4)), 4);
+  const start = Buffer.concat([encodeHeader(fingerprint), head]);
+  const asked: number[] = [];
+  assert.throws(() => {
+    const steps = parseInPieces(2 ** 30, { where, vocabulary });
+    for (let step = steps.next(); step.done !== true;) {
+      asked.push(step.value.to);
+      step = steps.next(start.subarray(step.value.from, step.value.to));
+    }
+  }, /one has at most 67108864/);
+  assert.deepEqual(asked, [HEADER_BYTES, HEADER_BYTES + 12]);
 });
 
 test("a changed byte is damage, which names the file, and never another fact", () => {

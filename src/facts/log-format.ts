@@ -43,6 +43,9 @@ const ID_BYTES = 5;
 /** A commit is held in memory whole. */
 export const MAX_COMMIT_BYTES: number = 2 ** 26;
 
+/** Pages that were promised to a file and never written read as zeros. No commit of ours ends in so many. */
+const TORN_ZEROS = 64;
+
 export interface FactRecord {
   readonly kind: "fact";
   readonly number: number;
@@ -142,42 +145,61 @@ export interface ParsedLog {
   readonly fingerprint: Uint8Array;
 }
 
+export interface ParseOptions {
+  /** The beginning of messages. */
+  readonly where: string;
+  readonly vocabulary?: LogVocabulary | undefined;
+  /** The number of the change before these. */
+  readonly after?: number;
+}
+
+/** Bytes that are asked for, in rising order but for the last of all. */
+export interface WantedBytes {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Throws `FormatError`, which begins with `where`, for what no writer of ours has left. */
-export function parseLog(
-  bytes: Uint8Array,
-  {
-    where,
-    vocabulary,
-    after = 0,
-  }: {
-    where: string;
-    vocabulary?: LogVocabulary | undefined;
-    /** The number of the change before these. */
-    after?: number;
-  },
-): ParsedLog {
+export function parseLog(bytes: Uint8Array, options: ParseOptions): ParsedLog {
+  const steps = parseInPieces(bytes.length, options);
+  let step = steps.next();
+  while (step.done !== true) step = steps.next(bytes.subarray(step.value.from, step.value.to));
+  return step.value;
+}
+
+/**
+ * The same of a log of `size` bytes, for whoever has not all of them at once: gives what it wants next, a commit at most, and is
+ * given it, or as much of it as there still is. Keeps none of what it is given.
+ */
+export function* parseInPieces(
+  size: number,
+  { where, vocabulary, after = 0 }: ParseOptions,
+): Generator<WantedBytes, ParsedLog, Uint8Array> {
   const fail = (what: string): FormatError => new FormatError(`${where}: ${what}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte))
-    throw fail("expected a log of facts, its first bytes are not those of one");
-  if (view.getUint32(HEADER_BYTES - 4, true) !== crc32c(bytes.subarray(0, HEADER_BYTES - 4)))
-    throw fail("its header does not match its checksum; the file is damaged");
-  const version = view.getUint32(8, true);
-  if (version !== VERSION) throw fail(`expected version ${VERSION}, got ${version}`);
-  const { fingerprint, numIds = Infinity } = vocabulary ?? {};
-  const isOther = fingerprint?.some((byte, i) => bytes[12 + i] !== byte) === true;
+  const header = size < HEADER_BYTES ? new Uint8Array(0) : yield { from: 0, to: HEADER_BYTES };
+  const found = checkHeader(header, fail);
+  const { numIds = Infinity } = vocabulary ?? {};
+  const isOther = vocabulary?.fingerprint.some((byte, i) => byte !== found[i]) === true;
   const records: LogRecord[] = [];
   let at = HEADER_BYTES;
-  while (at < bytes.length) {
+  while (at + COMMIT_HEAD <= size) {
+    const head = Uint8Array.from(yield { from: at, to: at + COMMIT_HEAD });
+    if (head.length < COMMIT_HEAD) break;
+    const view = new DataView(head.buffer);
+    const length = view.getUint32(0, true);
     const begin = at + COMMIT_HEAD;
-    if (begin > bytes.length) break;
-    const end = begin + view.getUint32(at, true);
     // The length has a sum of its own: a damaged one would pass for a commit that was cut off.
-    const isLength = view.getUint32(at + 4, true) === crc32c(bytes.subarray(at, at + 4));
-    if (isLength && end > bytes.length) break;
-    const body = bytes.subarray(begin, end);
-    if (!isLength || view.getUint32(at + 8, true) !== crc32c(body)) {
-      if (endsInZeros(bytes.subarray(at))) break;
+    const isLength = view.getUint32(4, true) === crc32c(head.subarray(0, 4));
+    if (isLength && length > MAX_COMMIT_BYTES)
+      throw fail(
+        `the commit at byte ${at} has ${length} bytes; one has at most ${MAX_COMMIT_BYTES}`,
+      );
+    if (isLength && begin + length > size) break;
+    const body = isLength ? yield { from: begin, to: begin + length } : undefined;
+    if (body !== undefined && body.length < length) break;
+    if (body === undefined || view.getUint32(8, true) !== crc32c(body)) {
+      const end = yield { from: Math.max(at, size - TORN_ZEROS), to: size };
+      if (end.length === TORN_ZEROS && end.every((byte) => byte === 0)) break;
       throw fail(`the commit at byte ${at} does not match its checksums; the file is damaged`);
     }
     for (const record of recordsIn(body, fail)) {
@@ -192,13 +214,21 @@ export function parseLog(
         throw fail(`change ${record.number} has the id ${wrong} of a vocabulary of ${numIds}`);
       records.push(record);
     }
-    at = end;
+    at = begin + length;
   }
-  return {
-    records,
-    end: at,
-    fingerprint: Uint8Array.from(bytes.subarray(12, 12 + FINGERPRINT_BYTES)),
-  };
+  return { records, end: at, fingerprint: found };
+}
+
+/** The fingerprint in it. */
+function checkHeader(header: Uint8Array, fail: (what: string) => FormatError): Uint8Array {
+  if (header.length < HEADER_BYTES || MAGIC.some((byte, i) => header[i] !== byte))
+    throw fail("expected a log of facts, its first bytes are not those of one");
+  const view = new DataView(header.buffer, header.byteOffset, HEADER_BYTES);
+  if (view.getUint32(HEADER_BYTES - 4, true) !== crc32c(header.subarray(0, HEADER_BYTES - 4)))
+    throw fail("its header does not match its checksum; the file is damaged");
+  const version = view.getUint32(8, true);
+  if (version !== VERSION) throw fail(`expected version ${VERSION}, got ${version}`);
+  return Uint8Array.from(header.subarray(12, 12 + FINGERPRINT_BYTES));
 }
 
 /** An id of a record that is `least` or more. */
@@ -408,11 +438,4 @@ function numbersIn(bytes: Uint8Array, fail: (what: string) => FormatError): numb
   }
   if (shift > 0) throw fail("a wording ends amid a number");
   return numbers;
-}
-
-/** Pages that were promised to a file and never written read as zeros. No commit of ours ends in so many. */
-const TORN_ZEROS = 64;
-
-function endsInZeros(bytes: Uint8Array): boolean {
-  return bytes.length >= TORN_ZEROS && bytes.subarray(-TORN_ZEROS).every((byte) => byte === 0);
 }

@@ -48,6 +48,40 @@ function factOf(n: number, scope = "default"): FactToAdd {
 
 const idsOf = (store: FactStore): string[] => store.facts().map(({ fact }) => fact.id);
 
+test("a log that is read a few bytes at a time says the same, whole, cut off or damaged", () =>
+  inFolder(async (folder) => {
+    const store = await openStore(folder);
+    await store.add(Array.from({ length: 5 }, (_, n) => factOf(n)));
+    for (let n = 5; n < 40; n++) await store.add([factOf(n)]);
+    await store.close();
+    const path = join(folder, "memory", "facts.log");
+    const whole = await readFile(path);
+    const said = async (pieceBytes?: number): Promise<unknown> => {
+      const options = { vocabulary, ...(pieceBytes !== undefined && { pieceBytes }) };
+      const log = new FactLogFile(join(folder, "memory"), options);
+      return log.read().then(
+        (records) => records,
+        (error: Error) => error.message,
+      );
+    };
+    const damaged = Uint8Array.from(whole);
+    damaged[whole.length >> 1]! ^= 1;
+    const zeros = Buffer.concat([whole.subarray(0, -9), new Uint8Array(100)]);
+    for (const [bytes, expected] of [
+      [whole, 40],
+      [whole.subarray(0, -1), 39],
+      [whole.subarray(0, 50), 0],
+      [zeros, 39],
+      [damaged, undefined],
+    ] as const) {
+      await writeFile(path, bytes);
+      const found = await said();
+      if (expected === undefined) assert.match(found as string, /checksums; the file is damaged/);
+      else assert.equal((found as unknown[]).length, expected);
+      for (const pieceBytes of [1, 64, 333]) assert.deepEqual(await said(pieceBytes), found);
+    }
+  }));
+
 test("what was acknowledged is there when a writer is cut off anywhere, and the rest is wholly absent", () =>
   inFolder(async (folder) => {
     const path = join(folder, "memory", "facts.log");

@@ -22,20 +22,24 @@ import {
   HEADER_BYTES,
   type LogRecord,
   type LogVocabulary,
-  parseLog,
+  type ParsedLog,
+  parseInPieces,
 } from "../log-format.ts";
 
 export const LOG_NAME = "facts.log";
 const LOCK_NAME = "facts.lock";
 /** Milliseconds between looks at a log that somebody else may write. */
 const WATCH_INTERVAL = 1000;
-/** The log is read whole. */
+/** What it says is held in memory. */
 const MAX_BYTES = 2 ** 30;
+/** Bytes of a log that are read at once, unless one commit has more. */
+const PIECE_BYTES = 2 ** 20;
 
 export class FactLogFile implements FactLog {
   readonly name: string;
   readonly #directory: string;
   readonly #vocabulary: (() => LogVocabulary) | undefined;
+  readonly #pieceBytes: number;
   /** Of the log that was read. */
   #fingerprint: Uint8Array | undefined;
   /** How the log was when it was read. */
@@ -50,22 +54,26 @@ export class FactLogFile implements FactLog {
    * Opens nothing. `vocabulary` is asked for where a log exists or begins; without it any vocabulary's is read, and none
    * can begin.
    */
-  constructor(directory: string, { vocabulary }: { vocabulary?: () => LogVocabulary } = {}) {
+  constructor(
+    directory: string,
+    {
+      vocabulary,
+      pieceBytes = PIECE_BYTES,
+    }: { vocabulary?: () => LogVocabulary; pieceBytes?: number } = {},
+  ) {
     this.name = join(directory, LOG_NAME);
     this.#directory = directory;
     this.#vocabulary = vocabulary;
+    this.#pieceBytes = pieceBytes;
   }
 
   /** All records; none where there is no log. Throws `FormatError` for a damaged one, or another vocabulary's. */
   async read(): Promise<readonly LogRecord[]> {
-    const bytes = await readLog(this.name);
-    this.#version = bytes?.version;
+    const log = await this.#parsed(this.#vocabulary?.());
+    this.#version = log?.version;
     this.#end = HEADER_BYTES;
-    if (bytes === undefined) return [];
-    const { records, end, fingerprint } = parseLog(bytes.content, {
-      where: this.name,
-      vocabulary: this.#vocabulary?.(),
-    });
+    if (log === undefined) return [];
+    const { records, end, fingerprint } = log;
     this.#end = end;
     this.#fingerprint = fingerprint;
     return records;
@@ -116,7 +124,7 @@ export class FactLogFile implements FactLog {
   }
 
   async #news(): Promise<News | undefined> {
-    const found = await readLog(this.name);
+    await using found = await openLog(this.name);
     if (found?.version === this.#version) return undefined;
     return { records: await this.read(), isAll: true };
   }
@@ -196,24 +204,67 @@ export class FactLogFile implements FactLog {
   }
 
   async #wholeEnd(): Promise<number> {
-    const found = await readLog(this.name);
-    return found === undefined ? HEADER_BYTES : parseLog(found.content, { where: this.name }).end;
+    return (await this.#parsed(undefined))?.end ?? HEADER_BYTES;
+  }
+
+  /** What the log says now; undefined where there is none. */
+  async #parsed(
+    vocabulary: LogVocabulary | undefined,
+  ): Promise<(ParsedLog & { readonly version: string }) | undefined> {
+    await using found = await openLog(this.name);
+    if (found === undefined) return undefined;
+    const { file, size, version } = found;
+    const steps = parseInPieces(size, { where: this.name, vocabulary });
+    let piece: { from: number; bytes: Uint8Array } = { from: 0, bytes: new Uint8Array(0) };
+    let step = steps.next();
+    while (step.done !== true) {
+      const { from, to } = step.value;
+      if (from < piece.from || to > piece.from + piece.bytes.length) {
+        const length = Math.max(to - from, Math.min(this.#pieceBytes, size - from));
+        piece = { from, bytes: await readUpTo(file, from, length) };
+      }
+      step = steps.next(piece.bytes.subarray(from - piece.from, to - piece.from));
+    }
+    return { ...step.value, version };
   }
 }
 
-async function readLog(
-  path: string,
-): Promise<{ readonly content: Uint8Array; readonly version: string } | undefined> {
+interface OpenLog extends AsyncDisposable {
+  readonly file: FileHandle;
+  readonly size: number;
+  /** Another for each state of the log. */
+  readonly version: string;
+}
+
+async function openLog(path: string): Promise<OpenLog | undefined> {
   if (!(await refuseLink(path, "a file"))) return undefined;
-  await using file = (await openPlain(path)).file;
-  const { size, mtimeNs, ino } = await file.stat({ bigint: true });
-  if (size > MAX_BYTES)
-    throw new FormatError(
-      `${path} has ${size} bytes; a log of facts has at most ${MAX_BYTES}: move it away, and nothing is remembered, or ` +
-        "take a copy from before it grew",
-    );
-  const content = await file.readFile();
-  return { content, version: `${ino} ${mtimeNs} ${content.length}` };
+  const { file } = await openPlain(path);
+  const dispose = (): Promise<void> => file.close();
+  try {
+    const { size, mtimeNs, ino } = await file.stat({ bigint: true });
+    if (size > MAX_BYTES)
+      throw new FormatError(
+        `${path} has ${size} bytes; a log of facts has at most ${MAX_BYTES}: move it away, and nothing is remembered, or ` +
+          "take a copy from before it grew",
+      );
+    const version = `${ino} ${mtimeNs} ${size}`;
+    return { file, size: Number(size), version, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** Fewer where the file ends, as it does where its writer cuts off what was not whole. */
+async function readUpTo(file: FileHandle, from: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(bytes, done, length - done, from + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return bytes.subarray(0, done);
 }
 
 /** Whether something is there. What leads elsewhere was laid out by somebody else: it is neither read nor written. */
