@@ -247,6 +247,6 @@ export function varintBytes(value: number): number {
 
 function damaged(what: string): FormatError {
   return new FormatError(
-    `a bucket of the counted memory holds ${what}; check the model with \`engram verify\``,
+    `a bucket of the counted memory holds ${what}; check the model, and the packs beside it, with \`engram verify\``,
   );
 }
