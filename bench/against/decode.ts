@@ -1,11 +1,11 @@
 /**
  * Claim: decoding and reading of prompts stand beside llama.cpp's on the same file of weights.
  *
- *   ENGRAM_PYTHON=python3 node bench/against/decode.ts [--model 7m, 30m or FILE.gguf=30m] [--dtype f32, q8_0, q4_0=f32]
+ *   ENGRAM_PYTHON=python3 node bench/against/decode.ts [--model 7m, 30m, 138m or FILE.gguf=30m] [--dtype f32, q8_0, q4_0=f32]
  *     [--context 64] [--threads 1] [--rounds 15] [--tokens 8] [--prefill] [--peer python|node-llama-cpp]
  *
  * Inside the window: one step after another and the choice of the likeliest id, after a prompt of `context` ids; with
- * --prefill the prompt itself. Both sides open one GGUF file (written here with random weights for 7m and 30m) and take
+ * --prefill the prompt itself. Both sides open one GGUF file (written here with random weights for names of sizes) and take
  * turns of `tokens` steps, ours first in every other round, so both meet the same load of the machine. To give
  * both the same cores: `taskset -c 0 node bench/against/decode.ts`. Ratios above 1 are ours: theirs over ours, of
  * medians of the clock and of processor time. The Python needs llama-cpp-python, of which a current one builds from its

@@ -1,7 +1,7 @@
 /**
  * The presets as benches of speed take them. `small` here has the memory of its first recipe, two million learned rows in
- * one layer and no counts, so that figures can be compared with those of before; "30m" is that with a backbone of 30
- * million weights, a size that people serve.
+ * one layer and no counts, so that figures can be compared with those of before; "30m" and "138m" are that with backbones of 30
+ * and 138 million weights, sizes that people serve.
  */
 import { findPreset, type Preset } from "../../src/training/index.ts";
 
@@ -34,8 +34,22 @@ export const thirtyMillion: Preset = {
   },
 };
 
+const largest: Preset = {
+  ...thirtyMillion,
+  vocabSize: 32768,
+  model: {
+    ...thirtyMillion.model,
+    hiddenSize: 768,
+    numLayers: 16,
+    numHeads: 12,
+    numKvHeads: 12,
+    intermediateSize: 2048,
+  },
+};
+
 /** By its name; throws `InvalidConfigError` that lists the presets' for any other. */
 export function findBenchPreset(name: string): Preset {
   if (name === "small") return small;
-  return name === "30m" ? thirtyMillion : findPreset(name);
+  if (name === "30m") return thirtyMillion;
+  return name === "138m" ? largest : findPreset(name);
 }

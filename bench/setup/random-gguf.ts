@@ -108,10 +108,10 @@ function blocks(values: Float32Array, dtype: "q8_0" | "q4_0"): Uint8Array {
   return out;
 }
 
-/** Of a number in the normal range of binary16, or zero. */
+/** Of a number below 65,504: scales of weights that start small lie below the normal range of binary16. */
 function f16Bits(value: number): number {
   if (value === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(value)));
-  const fraction = Math.round((Math.abs(value) / 2 ** exponent - 1) * 1024);
-  return (value < 0 ? 0x8000 : 0) + ((exponent + 15) << 10) + fraction;
+  const exponent = Math.max(-14, Math.floor(Math.log2(Math.abs(value))));
+  const fraction = Math.round((Math.abs(value) / 2 ** exponent) * 1024);
+  return (value < 0 ? 0x8000 : 0) + (exponent + 14) * 1024 + fraction;
 }
