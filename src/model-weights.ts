@@ -116,19 +116,23 @@ export interface ReadWeightsOptions {
   readonly dtype: HeldDtype;
   /** Keeps what was packed. Default: it is packed each time. */
   readonly keepPacked?: KeepArrays | undefined;
+  /** Called with the memory of unpacked weights before it is written. */
+  readonly advise?: ((buffer: ArrayBufferLike) => void) | undefined;
 }
 
 /** The tensors are there, of these types and shapes (`checkModel`). */
 export async function readWeights(
   files: ModelFiles,
   { config, tensors }: WeightsToRead,
-  { dtype, keepPacked }: ReadWeightsOptions,
+  { dtype, keepPacked, advise }: ReadWeightsOptions,
 ): Promise<ModelWeights> {
   const found = findStored(files.path, numberTensors(files, config), tensors);
   const stored = bitsOf(parseQuantization(files.config));
   if (dtype === "f32") {
     const layout = paramLayout(config);
-    const params = paramViews(layout, new Float32Array(layout.length));
+    const numbers = new Float32Array(layout.length);
+    advise?.(numbers.buffer);
+    const params = paramViews(layout, numbers);
     for (const one of found)
       await readStored(files, one, ({ name }) => params[name]!.data as Float32Array);
     if (stored !== undefined)

@@ -53,7 +53,7 @@ export interface Engine {
   readonly startWorker?: StartWorker;
   /** Told what a model takes before anything large is allocated; throws where it does not fit. Default: not asked. */
   readonly admit?: (sizes: ModelSizes, use: MemoryUse) => void;
-  /** Called with the memory of tables before its first use. */
+  /** Called with the memory of tables and of unpacked weights before its first use. */
   readonly advise?: RamStoreOptions["advise"];
   /** Packed weights of an earlier start in place of those that packing would make. Default: they are packed. */
   readonly keepPacked?: KeepArrays;
@@ -182,7 +182,7 @@ export async function openModel(
     },
     { positions: texts * Math.min(contextSize ?? Infinity, config.maxPositions), tableMemory },
   );
-  const weights = await readWeights(files, checked, { dtype: weightDtype, keepPacked });
+  const weights = await readWeights(files, checked, { dtype: weightDtype, keepPacked, advise });
   const read = { config, ...weights };
   const weighed = (await packs?.readFor(read)) ?? read;
   const cacheBytes = tableMemory && tableMemory / atRest.length;

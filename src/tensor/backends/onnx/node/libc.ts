@@ -1,8 +1,11 @@
 /** Calls into the system's C library. Knows names and types; not what they are called for. */
+import { promisify } from "node:util";
 import { koffi } from "./ffi.ts";
 
 export interface Libc {
   readonly madvise: (address: bigint, length: bigint, advice: number) => number;
+  /** The same on a thread of libuv's pool. */
+  readonly madviseBeside: (address: bigint, length: bigint, advice: number) => Promise<number>;
   readonly mmap: (
     address: null,
     length: number,
@@ -34,12 +37,13 @@ export function libc(): Libc | undefined {
 
 function open(): NonNullable<typeof found> {
   const handle = koffi.load(null);
-  const madvise = ["uintptr_t", "size_t", "int"];
+  const madvise = handle.func("madvise", "int", ["uintptr_t", "size_t", "int"]);
   const mmap = ["void *", "size_t", "int", "int", "int", "int64_t"];
   return {
     handle,
     calls: {
-      madvise: handle.func("madvise", "int", madvise) as Libc["madvise"],
+      madvise: madvise as Libc["madvise"],
+      madviseBeside: promisify(madvise.async) as Libc["madviseBeside"],
       mmap: handle.func("mmap", "void *", mmap) as Libc["mmap"],
       munmap: handle.func("munmap", "int", ["void *", "size_t"]) as Libc["munmap"],
       setenv: handle.func("setenv", "int", ["str", "str", "int"]) as Libc["setenv"],
