@@ -1,6 +1,8 @@
 /**
  * The static site in Chromium, from the loopback: what it weighs, how long until its first letter, with nothing kept, at
- * once again, and when it has prepared the next visit; and how fast it writes beside Node with one thread.
+ * once again, and when it has prepared the next visit; how long until the first token of the library alone (`loadModel` and
+ * `generateText` in an empty page) with nothing kept and with what the site has kept; and how fast it writes beside Node
+ * with one thread.
  *
  *   node bench/page.ts [--rounds 3] [--stay 20] [--mbit 10 --slower 4]
  *
@@ -17,6 +19,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { generateText, loadModel, ortBackend } from "../src/index.ts";
+import type { Page } from "playwright-core";
 import { TestBrowser } from "../test/browser/browser.ts";
 import { bundledLibrary, filesIn, startStaticSite } from "../test/browser/static-site.ts";
 
@@ -48,8 +51,12 @@ try {
   const times = Object.fromEntries(
     visits.map((visit) => [visit, [] as { shown: number; ready: number; letter: number }[]]),
   );
+  const tokens: Record<string, number[]> = { "nothing kept": [], kept: [] };
   let loaded = new Set<string>();
   for (let round = 0; round < rounds; round++) {
+    const { page: empty } = await browser.open("about:blank");
+    tokens["nothing kept"]!.push(await firstToken(empty, server.origin));
+    await empty.context().close();
     const { page } = await browser.open("about:blank");
     const tools = await page.context().newCDPSession(page);
     await tools.send("Emulation.setCPUThrottlingRate", { rate: values.slower });
@@ -73,10 +80,11 @@ try {
       if (which === "cold")
         loaded = new Set(server.requests.slice(before).map(({ url }) => url!.split("/").at(-1)!));
     }
+    tokens["kept"]!.push(await firstToken(page, server.origin));
     await page.context().close();
   }
   const isModel = (name: string): boolean => /safetensors|\.json$|\.ngrams$/.test(name);
-  const isEngine = (name: string): boolean => name.startsWith("ort-wasm");
+  const isEngine = (name: string): boolean => name.startsWith("ort-wasm-simd");
   const kinds: Record<string, string[]> = { page: [], worker: [], engine: [], model: [] };
   for (const name of loaded)
     if (name in files || name === "") {
@@ -88,12 +96,19 @@ try {
     const bytes = names.reduce((sum, name) => sum + packed(name), 0);
     console.log(`${kind}: ${(bytes / 1000).toFixed(1)} KB by gzip in ${names.length} files`);
   }
+  const print = (what: string, all: readonly number[]): void => {
+    const sorted = all.toSorted((a, b) => a - b);
+    const [best, middle] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!];
+    console.log(`${what}: best ${best.toFixed(0)} ms, median ${middle.toFixed(0)} ms`);
+  };
   for (const [which, all] of Object.entries(times))
-    for (const what of ["shown", "ready", "letter"] as const) {
-      const sorted = all.map((one) => one[what]).toSorted((a, b) => a - b);
-      const [best, middle] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!];
-      console.log(`${which}, ${what}: best ${best.toFixed(0)} ms, median ${middle.toFixed(0)} ms`);
-    }
+    for (const what of ["shown", "ready", "letter"] as const)
+      print(
+        `${which}, ${what}`,
+        all.map((one) => one[what]),
+      );
+  for (const [which, all] of Object.entries(tokens))
+    print(`first token of the library, ${which}`, all);
 
   const best: Record<string, number> = { page: 0, node: 0 };
   const { page } = await browser.open(`${server.origin}/empty.html`);
@@ -125,4 +140,20 @@ try {
 } finally {
   await browser.close();
   rmSync(folder, { recursive: true });
+}
+
+/** Milliseconds from the navigation to an empty page on, with the site's engine and model. */
+async function firstToken(page: Page, origin: string): Promise<number> {
+  await page.goto(`${origin}/empty.html`);
+  const milliseconds = await page.evaluate(`(async () => {
+    const { loadModel, generateText } = await import("./web.js");
+    const at = (name) => new URL("engine/ort-wasm-simd-threaded." + name, document.baseURI).href;
+    const engine = { module: at("mjs"), wasm: at("wasm.gz") };
+    const model = await loadModel("models/shakespeare", { engine, threads: 1 });
+    await generateText(model, "ROMEO:", { maxTokens: 1 }).next();
+    const now = performance.now();
+    model.close();
+    return now;
+  })()`);
+  return milliseconds as number;
 }

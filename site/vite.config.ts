@@ -49,7 +49,8 @@ async function neededBy(...files: readonly string[]): Promise<ReadonlySet<string
   return new Set(modules.flatMap(([id, { renderedLength }]) => (renderedLength > 0 ? [id] : [])));
 }
 
-const server = await neededBy("src/server.ts");
+/** With what drives the engine, which a page without the server loads beside it. */
+const server = await neededBy("src/server.ts", "../src/tensor/backends/onnx/web/ort-wasm.ts");
 /** The shell and the view that is shown first, which is loaded by itself elsewhere. */
 const page = await neededBy("src/page.ts", "../web/src/views/start/StartView.svelte");
 const inspector = await neededBy("src/inspector.ts");

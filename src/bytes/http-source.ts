@@ -2,7 +2,6 @@
 import type { ByteRanges } from "./byte-ranges.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { readWholeBody } from "./http-body.ts";
-import { openHttpRanges } from "./http-ranges.ts";
 import {
   type HttpOptions,
   HttpRequests,
@@ -36,8 +35,11 @@ export function httpSource(address: string, options: HttpOptions = {}): ByteSour
         }),
       );
     },
-    open: (file): Promise<ByteRanges | undefined> =>
-      ifThere(openHttpRanges(addressOf(file), options)),
+    async open(file): Promise<ByteRanges | undefined> {
+      // Whoever keeps files reads them whole.
+      const { openHttpRanges } = await import("./http-ranges.ts");
+      return ifThere(openHttpRanges(addressOf(file), options));
+    },
   };
 }
 
