@@ -26,6 +26,16 @@ const executablePath = "/usr/bin/chromium";
 /** What the page opens with: the held-out text of a model that has one. */
 export const excerpt = "the cat sat on the mat and the Cat sat on THE mat again";
 
+/** What stands in a view when it has its answers. */
+export const answered: Readonly<Record<string, string>> = {
+  start: "[data-sentence]",
+  machine: "[data-stage=next]",
+  text: "[data-token]",
+  teach: "[role=option]",
+  memory: "[role=application]",
+  runs: "main .notice, main table",
+};
+
 /** For the `skip` of tests that need a browser. */
 export const withoutBrowser: string | false = existsSync(executablePath)
   ? false
