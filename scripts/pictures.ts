@@ -1,5 +1,6 @@
 /**
- * Makes the pictures of the README from the real page: the static site is built, opened in Chromium, and looked at.
+ * Makes the pictures of the README from the real page: the static site is built, opened in Chromium with the model that
+ * `npm start` opens, and looked at.
  *
  *   node scripts/pictures.ts
  *
@@ -26,13 +27,13 @@ const browser = new TestBrowser();
 try {
   execFileSync(process.execPath, [join(root, "scripts", "build-site.ts"), folder]);
   await using server = await startStaticSite(await filesIn(folder));
-  const { page } = await browser.open(`${server.origin}/#/start`, {
+  const { page } = await browser.open(`${server.origin}/?model=english#/start`, {
     viewport: size,
     colorScheme: "light",
   });
   await page.locator("[data-sentence]").waitFor();
   // Who wrote the row comes a moment after the sentence.
-  await page.getByText("tinyshakespeare.txt").first().waitFor();
+  await page.getByText("row was written by").first().waitFor();
   await page.waitForTimeout(4000);
   keep("page.png", await page.screenshot());
   const frames: string[] = [];
