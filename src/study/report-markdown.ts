@@ -11,7 +11,7 @@ export function studyMarkdown(report: StudyReport): string {
     `Registered ${report.registered}, before the first step, as SHA-256 \`${report.sha256}\` (study.json). ` +
       `${runsDone} of ${runsPlanned} runs are done${runsDone < runsPlanned ? "; what follows is of these" : ""}. ` +
       `Seeds: ${seeds.join(", ")}; ${report.threads} engine thread${report.threads === 1 ? "" : "s"} a run.`,
-    ...(report.command === undefined ? [] : ["", `    ${plain(report.command)}`]),
+    ...(report.command === undefined ? [] : ["", `    ${inCode(report.command)}`]),
     "",
     `**Hypothesis.** ${plain(report.hypothesis)}`,
     "",
@@ -94,7 +94,7 @@ export function studyMarkdown(report: StudyReport): string {
     ...table(
       ["run", "command"],
       report.runs.flatMap(({ arm, seed, command }) =>
-        command === undefined ? [] : [[`${arm} ${seed}`, `\`${plain(command)}\``]],
+        command === undefined ? [] : [[`${arm} ${seed}`, `\`${inCode(command)}\``]],
       ),
     ),
     "",
@@ -158,7 +158,12 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => "---")), ...rows.map(line)];
 }
 
-/** Words of a file: on one line, and no markup of ours. */
+/** A command, where nothing but a backtick is markup. */
+function inCode(text: string): string {
+  return text.replaceAll(/\s+/g, " ").replaceAll("`", "");
+}
+
+/** Words of a file: on one line, each character as it is, none of them markup. */
 function plain(text: string): string {
-  return text.replaceAll(/\s+/g, " ").replaceAll(/[<>`]/g, "");
+  return text.replaceAll(/\s+/g, " ").replaceAll(/[\\<>`]/g, "\\$&");
 }

@@ -89,6 +89,7 @@ const presets: Readonly<Record<string, Preset>> = {
       numKvHeads: 3,
       headDim: 32,
       intermediateSize: 256,
+      engramGate: 0.5,
       maxPositions: 96,
     },
     memory: {

@@ -43,7 +43,7 @@ const set = { ...mini, steps: undefined, "training.steps": 6, "training.warmupSt
 const study = {
   study: 1,
   title: "does a memory help in six steps?",
-  hypothesis: "It does.",
+  hypothesis: "It does, with p < 0.05; <b>so</b> it is.",
   refutation: "The interval of the difference lies above 0.",
   data: ["play.txt"],
   seeds: [0, 5],
@@ -144,6 +144,7 @@ test("every run of a study is done, compared and told, with where it comes from"
   assert.equal(difference!.seeds, 2);
   const text = read("whole/report.md");
   assert.match(text, /memory 5 \| 6 \|/);
+  assert.ok(text.includes("It does, with p \\< 0.05; \\<b\\>so\\</b\\> it is."));
   assert.match(text, /`engram train --data play\.txt --preset tiny .*--seed 5 --threads 1`/);
   assert.ok(![text, read("whole/report.json")].some((one) => one.includes(scratch)));
   assert.match(read("whole/report.svg"), /^<svg xmlns/);
