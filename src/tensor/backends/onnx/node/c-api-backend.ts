@@ -9,7 +9,7 @@ import type { Span } from "../aliasing.ts";
 import type { RowBlocks } from "../blocked.ts";
 import { type NamedTensor, ortDriver, type OrtRuntime } from "../ort-driver.ts";
 import { findRowBlocks } from "../row-block.ts";
-import { addedMemory, mergePages, ownMemory } from "./huge-pages.ts";
+import { addedMemory, type MemoryRange, mergePages, ownMemory } from "./huge-pages.ts";
 import {
   NativeSession,
   NativeTensor,
@@ -31,6 +31,16 @@ export function nativeBackend(options: NativeBackendOptions): Backend | string {
 async function openNative(): Promise<OrtRuntime> {
   await startRuntime();
   return new NativeRuntime();
+}
+
+/**
+ * Moving 100 MiB takes a tenth of a second and more of the processor: the first answer, and a process that ends soon, shall
+ * not pay for it.
+ */
+const MERGED_AFTER_MS = 1000;
+
+function mergeLater(ranges: readonly MemoryRange[]): void {
+  setTimeout(() => void mergePages(ranges), MERGED_AFTER_MS).unref();
 }
 
 /** Its sessions share repacked constants for as long as there are any. */
@@ -66,8 +76,8 @@ class NativeRuntime implements OrtRuntime {
     const before = constants.length > 0 ? ownMemory() : [];
     try {
       const session = new NativeSession(model, { tensors: constants, packed, onRelease });
-      // Repacked weights, which each step reads as a whole: with huge pages it takes 0.83 of the time (docs/results/2026-11-29-decode.md).
-      if (before.length > 0) void mergePages(addedMemory(before, ownMemory()));
+      // Repacked weights, which each step reads as a whole: with huge pages it takes 0.85 of the time (docs/results/2026-11-29-decode.md).
+      if (before.length > 0) mergeLater(addedMemory(before, ownMemory()));
       return session;
     } catch (error) {
       for (const { tensor } of constants) tensor.release();
