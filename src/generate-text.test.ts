@@ -101,6 +101,13 @@ test("the same seed writes the same text, another one another", async () => {
   assert.notDeepEqual(await write(options), await write({ ...options, seed: 3 }));
 });
 
+test("half a character is refused, where an encoder would read another text", async () => {
+  await assert.rejects(generateText(model, "a \ud83d b").next(), {
+    name: "RequestError",
+    message: /lone surrogate/,
+  });
+});
+
 test("a prompt that does not fit is refused with the numbers", async () => {
   const tokens = generateText(model, "cat ".repeat(60));
   await assert.rejects(tokens.next(), /tokens exceed the model's context of 32; shorten/);

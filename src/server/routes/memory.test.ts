@@ -176,6 +176,9 @@ test("a long text is read in pieces, and none of its tokens is lost", async () =
   const text = "the cat sat on the mat and ".repeat(3000);
   const { tokens } = await ask("/engram/memory/collisions", { text });
   assert.equal(tokens, (await promptIdsOf(tokenizer, text)).length);
+  const unspaced = `a${"\u{1f600}".repeat(20_000)}`;
+  const read = await ask("/engram/memory/collisions", { text: unspaced });
+  assert.equal(read.tokens, (await promptIdsOf(tokenizer, unspaced)).length);
 });
 
 test("the fill of each bucket counts its rows that are not zero", async () => {

@@ -113,7 +113,9 @@ async function* piecesOf(
 function cutAfter(text: string, at: number): number {
   const rest = text.slice(at + pieceLength, at + 2 * pieceLength);
   const space = rest.search(/(?<=\S)\s/);
-  return Math.min(text.length, at + pieceLength + Math.max(0, space));
+  const end = Math.min(text.length, at + pieceLength + Math.max(0, space));
+  // Not within a character of two units.
+  return text.slice(at, end).isWellFormed() ? end : end - 1;
 }
 
 function binsOf(query: Record<string, string>): BinsQuery {
