@@ -7,7 +7,8 @@
  *     offline.js              the service worker that keeps the pages and the engine
  *     engine/                 ONNX Runtime for WebAssembly, packed by gzip
  *     models/shakespeare/     the model that opens first, and beside it each other one that ships
- *     models/models.json      their names and sizes
+ *                             (files of numbers and counts are there packed by gzip, too)
+ *     models/models.json      their names, and how much a visitor loads of each
  *     texts/                  what it was trained on
  */
 import "../bench/setup/command-line.ts";
@@ -25,6 +26,7 @@ import { basename, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
+import { isPacked } from "../src/browser/packed-files.ts";
 import { wasmFiles } from "../src/tensor/backends/onnx/node/engine-files.ts";
 import { readWasm } from "../src/tensor/backends/onnx/node/wasm-engine.ts";
 
@@ -45,28 +47,36 @@ writeFileSync(
   join(out, "engine", `${basename(wasm, ".gz")}.gz`),
   gzipSync(await readWasm(wasm), { level: 9 }),
 );
-const models = modelsIn(shipped);
-for (const { name } of models)
-  cpSync(join(shipped, name), join(out, "models", name), { recursive: true });
+for (const name of modelsIn(shipped)) {
+  const folder = join(out, "models", name);
+  cpSync(join(shipped, name), folder, { recursive: true });
+  for (const file of readdirSync(folder).filter(isPacked))
+    writeFileSync(
+      join(folder, `${file}.gz`),
+      gzipSync(readFileSync(join(folder, file)), { level: 9 }),
+    );
+}
+const models = modelsIn(join(out, "models"))
+  .map((name) => ({ name, bytes: loadedBytes(join(out, "models", name)) }))
+  .toSorted((a, b) => a.bytes - b.bytes);
 writeFileSync(join(out, "models", "models.json"), JSON.stringify(models));
 mkdirSync(join(out, "texts"));
 cpSync(join(root, "assets", "tinyshakespeare.txt"), join(out, "texts", "tinyshakespeare.txt"));
 keepOffline();
 console.log(out);
 
-/** Folders with a model, or with folders with one, and how much a visitor loads of each. The smallest is first. */
-function modelsIn(folder: string): { name: string; bytes: number }[] {
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+/** Folders with a model, or with folders with one. */
+function modelsIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name === "config.json")
     .map(({ parentPath }) => relative(folder, parentPath).split(sep).join("/"))
     .filter((name) => existsSync(join(folder, name, "manifest.json")));
-  const bytesOf = (name: string): number =>
-    readdirSync(join(folder, name), { withFileTypes: true })
-      .filter((entry) => entry.isFile() && !entry.name.endsWith(".md"))
-      .reduce((sum, entry) => sum + statSync(join(folder, name, entry.name)).size, 0);
-  return names
-    .map((name) => ({ name, bytes: bytesOf(name) }))
-    .toSorted((a, b) => a.bytes - b.bytes);
+}
+
+function loadedBytes(folder: string): number {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".md") && !isPacked(entry.name))
+    .reduce((sum, entry) => sum + statSync(join(folder, entry.name)).size, 0);
 }
 
 /** Writes the service worker, which knows the files of this build, and is another when one of them is. */

@@ -30,6 +30,6 @@ export const engine: EngineFiles = {
 export const sampleText: string = at("texts/tinyshakespeare.txt");
 
 /** The model that ships, on one thread, kept for the next visit. */
-export function openRequest(): OpenRequest {
-  return { address: modelAddress, engine, threads: 1, keepBytes: 2 ** 30 };
+export function openRequest(): OpenRequest & { readonly isPacked: true } {
+  return { address: modelAddress, engine, threads: 1, keepBytes: 2 ** 30, isPacked: true };
 }

@@ -23,6 +23,7 @@ import { type WhenNeeded, whenNeeded } from "../../src/when-needed.ts";
 import { type FactsInPage, factsInPage } from "./kept-facts.ts";
 
 export interface SiteRequest extends OpenRequest {
+  readonly isPacked: boolean;
   /** Address of the text that a visitor may train on. */
   readonly sample: string;
 }

@@ -1,5 +1,5 @@
 /**
- * The counts of how often training read each row, which are stored beside the table, and cache warming with them.
+ * The counts of how often training read each row, which are stored beside the table.
  * Knows the tensor and how to read it; `memory/row-use.ts` knows what a code stands for.
  */
 import {
@@ -8,9 +8,8 @@ import {
   type ModelFiles,
   type TensorSource,
 } from "../checkpoint/index.ts";
-import { readInPlace, type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
+import { type RetrievalTable, storesFrom, type UseCodes } from "../memory/index.ts";
 import { layerName } from "../model/index.ts";
-import { nextTurn } from "../next-turn.ts";
 
 /** Tensor of a layer's use codes, [rows]. */
 export function countsName(layerId: number): string {
@@ -50,53 +49,14 @@ export async function findUseCodes(
 }
 
 /**
- * Rows read at a time while warming. A read that arrives meanwhile has at most these before it in the disk's queue.
- * As many as hints have in flight (`memory/stores/cache/cached.ts`).
- */
-const SLICE_ROWS = 16;
-
-/**
- * Fills the caches of `tables` in the background with the rows that training used most. Other reads go first, and the
- * thread is yielded after every few rows. Never fails: a cache that was not warmed is only slower, and the next read
- * reports a store that cannot be read.
+ * Fills the caches of `tables` in the background with the rows that training used most (`warm-caches.ts`). Never fails: a
+ * cache that was not warmed is only slower, and the next read reports a store that cannot be read.
  */
 export async function warmCaches(
   tables: readonly RetrievalTable[],
   signal: AbortSignal,
 ): Promise<void> {
-  await Promise.all(
-    tables.map(async ({ store, useCodes }) => {
-      const cache = storesFrom(store).find(({ warm }) => warm !== undefined);
-      const most = cache?.report?.().cache?.capacityRows;
-      if (cache === undefined || most === undefined || useCodes === undefined) return;
-      try {
-        // The caller that opened the model goes first.
-        await othersTurn(signal);
-        const { hottestRows } = await readInPlace();
-        const codes = untilAborted(useCodes, signal);
-        const options = { most, sliceRows: SLICE_ROWS };
-        for await (const slice of hottestRows(codes, options)) {
-          await cache.warm!(slice);
-          await othersTurn(signal);
-        }
-      } catch {
-        // The store was closed meanwhile, or cannot be read: see above.
-      }
-    }),
-  );
-}
-
-/** Yields the thread. */
-async function othersTurn(signal: AbortSignal): Promise<void> {
-  await nextTurn();
-  signal.throwIfAborted();
-}
-
-function untilAborted(codes: UseCodes, signal: AbortSignal): UseCodes {
-  return async function* () {
-    for await (const piece of codes()) {
-      signal.throwIfAborted();
-      yield piece;
-    }
-  };
+  const cached = tables.filter(({ store }) => storesFrom(store).some(({ warm }) => warm));
+  if (cached.length === 0) return;
+  await import("./warm-caches.ts").then(({ warmAll }) => warmAll(cached, signal)).catch(() => {});
 }

@@ -1,6 +1,6 @@
 /** The engine for pages: ONNX Runtime's module and its WebAssembly, fetched from addresses, packed by gzip or not. */
 import { BackendError, StoreError } from "../errors.ts";
-import { isWasm, wasmType } from "./progress.ts";
+import { isWasm, unpacked, wasmType } from "./progress.ts";
 import type { MakeOrtModule, OrtModule } from "../tensor/backends/onnx/index.ts";
 
 /** Where the two files of onnxruntime-web 1.30 are. */
@@ -65,7 +65,7 @@ async function fetchCompiled(address: string, fetch: typeof globalThis.fetch): P
     return await WebAssembly.compileStreaming(
       isWasm(response)
         ? response
-        : new Response(await unpack(response.body!), { headers: wasmType }),
+        : new Response((await unpacked(response)).body, { headers: wasmType }),
     );
   } catch (cause) {
     if (cause instanceof WebAssembly.CompileError) throw doesNotStart(cause);
@@ -73,16 +73,4 @@ async function fetchCompiled(address: string, fetch: typeof globalThis.fetch): P
       cause,
     });
   }
-}
-
-/** Some servers unpack such a file themselves: its first bytes say what has come. */
-async function unpack(
-  packed: ReadableStream<Uint8Array<ArrayBuffer>>,
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const [looked, whole] = packed.tee();
-  const reader = looked.getReader();
-  const { value: first = new Uint8Array(0) } = await reader.read();
-  void reader.cancel();
-  if (first[0] !== 0x1f || (first.length > 1 && first[1] !== 0x8b)) return whole;
-  return whole.pipeThrough(new DecompressionStream("gzip"));
 }
