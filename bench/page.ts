@@ -83,7 +83,7 @@ try {
     tokens["kept"]!.push(await firstToken(page, server.origin));
     await page.context().close();
   }
-  const isModel = (name: string): boolean => /safetensors|\.json$|\.ngrams$/.test(name);
+  const isModel = (name: string): boolean => /safetensors|\.json$|\.ngrams/.test(name);
   const isEngine = (name: string): boolean => name.startsWith("ort-wasm-simd");
   const kinds: Record<string, string[]> = { page: [], worker: [], engine: [], model: [] };
   for (const name of loaded)
