@@ -185,7 +185,12 @@ test("the studies of docs/studies can be begun", () => {
     // What is asked must not change with the preset: each arm says itself what memory it has.
     for (const { name: arm, training } of study.arms)
       if (training!.memory)
-        for (const key of ["memory.layerIds", "counted.order", "training.memoryFadeIn"])
+        for (const key of [
+          "memory.layerIds",
+          "model.engramGate",
+          "counted.order",
+          "training.memoryFadeIn",
+        ])
           assert.ok(Object.hasOwn(training!.overrides, key), `${name}: ${arm}: ${key}`);
   }
 });
