@@ -9,7 +9,7 @@
  * `--stay` is how many seconds a visitor is there before the next visit.
  *
  * `--mbit` is the line, of all answers together; texts travel packed, as GitHub Pages sends them, models and engine as
- * they are. `--slower` is the processor, by the DevTools protocol, which slows the page's thread and not its worker's.
+ * the build has packed them. `--slower` is the processor, by the DevTools protocol, which slows the page's thread and not its worker's.
  */
 import { readOptions } from "./setup/command-line.ts";
 import { execFileSync } from "node:child_process";
