@@ -105,29 +105,31 @@ export function numberOf(record: Uint8Array): number {
   return new DataView(record.buffer, record.byteOffset).getFloat64(5, true);
 }
 
-/** Records as commits of a bounded size; those of one call that fit into one are there together or not at all. */
-export function encodeCommits(records: readonly Uint8Array[]): Uint8Array {
-  const groups: Uint8Array[][] = [];
-  let size = Infinity;
-  for (const record of records) {
-    size += record.length;
-    if (size > MAX_COMMIT_BYTES) {
-      groups.push([]);
-      size = record.length;
-    }
-    groups.at(-1)!.push(record);
+/**
+ * Records as commits of `most` bytes, or of one record; those that fit into one are there together or not at all. One
+ * commit is made at a time.
+ */
+export function* commitsOf(
+  records: readonly Uint8Array[],
+  most: number = MAX_COMMIT_BYTES,
+): Generator<Uint8Array> {
+  for (let from = 0; from < records.length;) {
+    let to = from + 1;
+    let length = records[from]!.length;
+    while (to < records.length && length + records[to]!.length <= most)
+      length += records[to++]!.length;
+    const commit = joinedBytes([new Uint8Array(COMMIT_HEAD), ...records.slice(from, to)]);
+    const view = new DataView(commit.buffer);
+    view.setUint32(0, length, true);
+    view.setUint32(4, crc32c(commit.subarray(0, 4)), true);
+    view.setUint32(8, crc32c(commit.subarray(COMMIT_HEAD)), true);
+    yield commit;
+    from = to;
   }
-  return joinedBytes(
-    groups.flatMap((group) => {
-      const body = joinedBytes(group);
-      const head = new Uint8Array(COMMIT_HEAD);
-      const view = new DataView(head.buffer);
-      view.setUint32(0, body.length, true);
-      view.setUint32(4, crc32c(head.subarray(0, 4)), true);
-      view.setUint32(8, crc32c(body), true);
-      return [head, body];
-    }),
-  );
+}
+
+export function encodeCommits(records: readonly Uint8Array[]): Uint8Array {
+  return joinedBytes([...commitsOf(records)]);
 }
 
 /** Whose ids a log is written in. */

@@ -18,7 +18,7 @@ import { FormatError, InvalidConfigError } from "../../errors.ts";
 import type { Fact } from "../fact.ts";
 import type { FactToAdd } from "../contents.ts";
 import { FactStore } from "../fact-store.ts";
-import type { LogVocabulary } from "../log-format.ts";
+import { type LogVocabulary, parseInPieces } from "../log-format.ts";
 import { FactLogFile } from "./fact-log.ts";
 import { memoryPlace } from "./memory-place.ts";
 
@@ -144,6 +144,54 @@ test("a process that is killed while it writes loses nothing that it acknowledge
     // The dead process' lock keeps nobody out.
     await store.add([factOf(1)]);
     await store.close();
+  }));
+
+test("a log that is written anew comes in pieces; a writer killed between two leaves the old one whole", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "memory", "facts.log");
+    const store = await openStore(folder);
+    await store.add(Array.from({ length: 40 }, (_, n) => factOf(n)));
+    await store.close();
+    const old = await readFile(path);
+    const at = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
+    // Writes the log without its first record; is killed when the record at `dies` is asked for, or at the end.
+    const program = (dies: number): string => `
+      const { FactLogFile } = await import(${at("fact-log.ts")});
+      const { encodeRecord } = await import(${at("../log-format.ts")});
+      const log = new FactLogFile(${JSON.stringify(join(folder, "memory"))}, { pieceBytes: 1000 });
+      const records = (await log.read()).slice(1).map(encodeRecord);
+      const kill = () => process.kill(process.pid, "SIGKILL");
+      if (${dies} < records.length) Object.defineProperty(records, ${dies}, { get: kill });
+      await log.begin();
+      await log.replace(records);
+      kill();`;
+    const left = async (dies: number): Promise<Buffer> => {
+      const words = ["--input-type=module", "-e", program(dies)];
+      assert.equal(spawnSync(process.execPath, words).signal, "SIGKILL");
+      return readFile(path);
+    };
+    for (const dies of [0, 20, 38]) {
+      assert.ok(old.equals(await left(dies)));
+      const { length } = await readFile(`${path}.tmp`);
+      // What came before it is written, but for the piece that it belongs to.
+      assert.ok(length >= (dies * (old.length - 48)) / 40 - 1000, `${length} bytes before ${dies}`);
+    }
+    const anew = await left(100);
+    assert.ok(!anew.includes("secret number 0 ") && anew.length < old.length);
+    const steps = parseInPieces(anew.length, { where: path });
+    let step = steps.next();
+    const wanted: number[] = [];
+    for (; step.done !== true; step = steps.next(anew.subarray(step.value.from, step.value.to)))
+      wanted.push(step.value.to - step.value.from);
+    assert.ok(Math.max(...wanted) <= 1000 && wanted.length > 2 * (anew.length / 1000));
+    const again = await openStore(folder);
+    assert.deepEqual(
+      idsOf(again),
+      Array.from({ length: 39 }, (_, n) => `f${n + 1}`),
+    );
+    await again.forget({ all: true });
+    await again.close();
+    assert.deepEqual(await readdir(join(folder, "memory")), ["facts.log"]);
   }));
 
 test("one writes, the other is refused by name, and sees what was written when it may", () =>

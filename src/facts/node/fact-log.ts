@@ -17,7 +17,7 @@ import {
 import { FormatError, InvalidConfigError, StoreError } from "../../errors.ts";
 import type { FactLog, News } from "../fact-log.ts";
 import {
-  encodeCommits,
+  commitsOf,
   encodeHeader,
   HEADER_BYTES,
   type LogRecord,
@@ -32,7 +32,7 @@ const LOCK_NAME = "facts.lock";
 const WATCH_INTERVAL = 1000;
 /** What it says is held in memory. */
 const MAX_BYTES = 2 ** 30;
-/** Bytes of a log that are read at once, unless one commit has more. */
+/** Bytes of a log that are read at once, and those of a commit where all is written anew; more only for what is one. */
 const PIECE_BYTES = 2 ** 20;
 
 export class FactLogFile implements FactLog {
@@ -132,9 +132,12 @@ export class FactLogFile implements FactLog {
   async append(records: readonly Uint8Array[]): Promise<void> {
     await this.#write(async () => {
       const file = (this.#file ??= await this.#open());
-      const bytes = encodeCommits(records);
+      let end = this.#end;
       try {
-        await writeAt(file, bytes, this.#end);
+        for (const commit of commitsOf(records)) {
+          await writeAt(file, commit, end);
+          end += commit.length;
+        }
         await file.datasync();
       } catch (error) {
         // What a failed sync has left on the disk nobody knows.
@@ -142,20 +145,23 @@ export class FactLogFile implements FactLog {
         await file.sync();
         throw error;
       }
-      this.#end += bytes.length;
+      this.#end = end;
     });
   }
 
   async replace(records: readonly Uint8Array[]): Promise<void> {
     await this.#write(async () => {
-      const bytes = encodeCommits(records);
+      let end = HEADER_BYTES;
       await writeDurably(this.name, async (file) => {
         await file.writeFile(this.#header());
-        await file.writeFile(bytes);
+        for (const commit of commitsOf(records, this.#pieceBytes)) {
+          await writeAt(file, commit, end);
+          end += commit.length;
+        }
       });
       await this.#file?.close();
       this.#file = undefined;
-      this.#end = HEADER_BYTES + bytes.length;
+      this.#end = end;
     });
   }
 

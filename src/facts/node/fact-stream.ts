@@ -14,7 +14,7 @@
 import { FormatError, StoreError } from "../../errors.ts";
 import { type FactLog, type News, SupersededError } from "../fact-log.ts";
 import {
-  encodeCommits,
+  commitsOf,
   encodeHeader,
   FINGERPRINT_BYTES,
   type LogRecord,
@@ -25,8 +25,7 @@ import {
 import { connectStream, type StreamAddress, type StreamClient } from "./stream-client.ts";
 
 const VERSION = "1";
-/** Records and bytes of one entry. */
-const ENTRY_RECORDS = 256;
+/** Of one entry; more only for what is one. A change that has several is added by one script. */
 const ENTRY_BYTES = 2 ** 20;
 /** Entries of one answer. */
 const PAGE = 64;
@@ -140,7 +139,7 @@ export class FactStream implements FactLog {
       const seen = (this.#seen ??= await this.#create(client));
       const { head } = this.#keys;
       const keys = [head, this.#streamOf(seen.generation)];
-      const words = [seen.generation, seen.id, ...entriesOf(records)];
+      const words = [seen.generation, seen.id, ...commitsOf(records, ENTRY_BYTES)];
       const id = await client.eval(APPEND, keys, words);
       if (id === undefined) throw new SupersededError(this.name);
       this.#seen = { ...seen, id, number: lastNumber(records, seen.number) };
@@ -153,7 +152,7 @@ export class FactStream implements FactLog {
       const { head, bell } = this.#keys;
       const generation = crypto.randomUUID();
       const keys = [head, this.#streamOf(seen.generation), this.#streamOf(generation), bell];
-      const words = [seen.generation, seen.id, generation, ...entriesOf(records)];
+      const words = [seen.generation, seen.id, generation, ...commitsOf(records, ENTRY_BYTES)];
       const id = await client.eval(REPLACE, keys, words);
       if (id === undefined) throw new SupersededError(this.name);
       this.#seen = { generation, id, number: lastNumber(records, 0) };
@@ -291,21 +290,6 @@ export class FactStream implements FactLog {
       );
     }
   }
-}
-
-/** Records as entries: a change is one of them, or many that the same script adds. */
-function entriesOf(records: readonly Uint8Array[]): Uint8Array[] {
-  const groups: Uint8Array[][] = [];
-  let size = Infinity;
-  for (const record of records) {
-    if (size + record.length > ENTRY_BYTES || groups.at(-1)!.length === ENTRY_RECORDS) {
-      groups.push([]);
-      size = 0;
-    }
-    size += record.length;
-    groups.at(-1)!.push(record);
-  }
-  return groups.map(encodeCommits);
 }
 
 function lastNumber(records: readonly Uint8Array[], before: number): number {
