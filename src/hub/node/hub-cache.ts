@@ -7,8 +7,8 @@
  *
  * Finds, links and removes; downloads nothing, and knows nothing of what the files hold.
  */
-import { link, mkdir, readdir, rename, stat, symlink } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { link, readdir, rename, stat, symlink } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
 import { ggufFileNames, ggufModelNames, isPlainName, modelNames } from "../../checkpoint/index.ts";
 import { filesIn, partialName, readTextInside, writeDurably } from "../../checkpoint/node/index.ts";
 import { RequestError } from "../../errors.ts";
@@ -19,6 +19,7 @@ import {
   type ModelName,
   parseModelName,
 } from "../model-name.ts";
+import { makeFolder } from "./own-folders.ts";
 
 /** One commit of a model, as far as it is in the cache. */
 export interface CachedModel {
@@ -98,29 +99,38 @@ export function nameOfCachedPath(path: string): string | undefined {
   return repo && (file === undefined ? repo : `${repo}:${file}`);
 }
 
+/** Where a model's files lie. */
+export interface CachePlaces {
+  readonly blobs: string;
+  readonly snapshot: string;
+  /** What a branch or tag means; undefined for a commit, which means itself. */
+  readonly ref: string | undefined;
+}
+
+export function placesOf(
+  cache: string,
+  { repo, commit, revision }: { repo: string; commit: string; revision: string },
+): CachePlaces {
+  const folder = repositoryFolder(cache, repo);
+  return {
+    blobs: join(folder, "blobs"),
+    snapshot: join(folder, "snapshots", commit),
+    ref: revision === commit ? undefined : join(folder, "refs", revision),
+  };
+}
+
 /** Makes a snapshot's files links to its blobs, and then lets the revision mean this commit. */
 export async function linkSnapshot(
-  folder: string,
-  {
-    commit,
-    revision,
-    files,
-  }: {
-    commit: string;
-    revision: string;
-    files: readonly { readonly name: string; readonly digest: string }[];
-  },
-): Promise<string> {
-  const path = join(folder, "snapshots", commit);
-  await mkdir(path, { recursive: true });
+  cache: string,
+  { blobs, snapshot, ref }: CachePlaces,
+  files: readonly { readonly name: string; readonly digest: string }[],
+): Promise<void> {
+  await makeFolder(cache, snapshot);
   for (const { name, digest } of files)
-    await replaceLink(join(path, name), join(folder, "blobs", digest));
-  if (revision !== commit) {
-    const ref = join(folder, "refs", revision);
-    await mkdir(dirname(ref), { recursive: true });
-    await writeDurably(ref, (file) => file.writeFile(commit));
-  }
-  return path;
+    await replaceLink(join(snapshot, name), join(blobs, digest));
+  if (ref === undefined) return;
+  await makeFolder(cache, dirname(ref));
+  await writeDurably(ref, (file) => file.writeFile(basename(snapshot)));
 }
 
 /** A link that was there is replaced as one: readers see the old file or the new one. */

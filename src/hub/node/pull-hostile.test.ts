@@ -1,12 +1,21 @@
 /** What of a hub's answers is believed, and what its refusals say. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { digestOf, listingOf, sendBytes, startHub, type Answer } from "../../../test/hub-server.ts";
 import {
+  commit,
   freshCache,
   onWeights,
+  pull,
   pulled,
   quick,
   random,
@@ -15,8 +24,9 @@ import {
   text,
   weights,
 } from "../../../test/pulled-model.ts";
+import { InvalidConfigError } from "../../errors.ts";
 import { parseModelName } from "../index.ts";
-import { pullModel } from "./index.ts";
+import { planRemoval, pullModel } from "./index.ts";
 
 test("a list without an end is read no further than lists go", async () => {
   const answer: Answer = ({ url = "" }, response) => {
@@ -202,6 +212,40 @@ test("what an earlier call left is gone on from where it is a file, and nothing 
   const { path } = await pulled(small, { cache });
   assert.equal(readFileSync(victim, "utf8"), "as it was");
   assert.deepEqual(new Uint8Array(readFileSync(join(path, "model.safetensors"))), weights);
+});
+
+test("a link in place of a folder of the cache is refused before anything is fetched or written behind it", async () => {
+  const folder = "models--owner--repo";
+  const content = { ...small, revisions: ["pr/1"] };
+  for (const at of ["", "blobs", "snapshots", `snapshots/${commit}`, "refs", "refs/pr"])
+    for (const isThere of [true, false]) {
+      const cache = freshCache();
+      const elsewhere = freshCache();
+      if (isThere) mkdirSync(elsewhere);
+      const place = join(cache, folder, at);
+      mkdirSync(dirname(place), { recursive: true });
+      symlinkSync(elsewhere, place);
+      const tried = await pull(content, { cache, name: "owner/repo@pr/1" });
+      assert.ok(tried.found instanceof InvalidConfigError, `${at}: ${tried.found}`);
+      assert.ok(tried.found.message.startsWith(`${place}: expected a folder of the cache`));
+      assert.match(tried.found.message, /got a link to .*; nothing was written .*remove it/);
+      assert.ok(tried.requests.every(({ url }) => !url!.includes("/resolve/")));
+      assert.deepEqual(
+        isThere ? readdirSync(elsewhere) : existsSync(elsewhere),
+        isThere ? [] : false,
+      );
+    }
+});
+
+test("the cache itself may be a link, which its user has made", async () => {
+  const [cache, elsewhere] = [freshCache(), freshCache()];
+  mkdirSync(elsewhere);
+  symlinkSync(elsewhere, cache);
+  const { path } = await pulled(small, { cache });
+  assert.ok(path.startsWith(cache) && readdirSync(path).length === 4);
+  const removal = await planRemoval(cache, parseModelName("owner/repo")!);
+  await removal!.remove();
+  assert.deepEqual(readdirSync(elsewhere), []);
 });
 
 test("names from a list lead nowhere", async () => {

@@ -1,6 +1,6 @@
 /** A model on a hub -> the cache: lists, chooses, makes sure that it fits, fetches, and links it once all of it is there. */
-import { mkdir, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { isGgufName, modelNames, parseIndex } from "../../checkpoint/index.ts";
 import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
@@ -8,8 +8,9 @@ import { type HubRequestOptions, listModel, refusalOf, requestsFor } from "../hu
 import { firstFiles, type HubFile, refuseTwins, weightFiles } from "../model-files.ts";
 import type { ModelName } from "../model-name.ts";
 import { arrivedBytes, fetchBlob, hasBlob } from "./fetch-blob.ts";
-import { linkSnapshot, repositoryFolder } from "./hub-cache.ts";
+import { linkSnapshot, placesOf } from "./hub-cache.ts";
 import type { HubSettings } from "./hub-settings.ts";
+import { makeFolder, refuseLinks } from "./own-folders.ts";
 
 export interface PullOptions extends HubRequestOptions {
   readonly onProgress?: (progress: PullProgress) => void;
@@ -40,20 +41,24 @@ const SPARE_BYTES = 2 ** 26;
 
 /**
  * Throws `RequestError` for what the hub does not have or give, `StoreError` for what cannot be reached or kept,
- * `FormatError` for wrong sums. What has arrived stays, and the next call goes on from there.
+ * `FormatError` for wrong sums, `InvalidConfigError` for links in place of the cache's folders. What has arrived stays, and
+ * the next call goes on from there.
  */
 export async function pullModel(
   name: ModelName,
   settings: HubSettings,
   options: PullOptions = {},
 ): Promise<PulledModel> {
-  const { repo } = name;
+  const { repo, revision } = name;
+  const { cache } = settings;
   const { commit, files: listed } = await listModel(settings, name, options);
   const first = firstFiles(listed, name);
   const isFile = isGgufName(first[0]!.name);
-  const folder = repositoryFolder(settings.cache, repo);
-  const blobs = join(folder, "blobs");
-  await mkdir(blobs, { recursive: true });
+  const places = placesOf(cache, { repo, commit, revision });
+  const { blobs, snapshot, ref = snapshot } = places;
+  // Before hours of fetching, rather than behind them.
+  for (const path of [snapshot, dirname(ref)]) await refuseLinks(cache, path);
+  await makeFolder(cache, blobs);
   const fetch = (files: readonly HubFile[]): Promise<number> =>
     fetchMissing(files, { name, settings, commit, blobs, options });
   const large = first.find(({ bytes }) => !isFile && bytes > MAX_SETTINGS_BYTES);
@@ -69,8 +74,9 @@ export async function pullModel(
   const files = [...first, ...weights];
   refuseTwins(files, repo);
   fetchedBytes += await fetch(weights);
-  const path = await linkSnapshot(folder, { commit, revision: name.revision, files });
-  return { repo, commit, path: isFile ? join(path, first[0]!.name) : path, files, fetchedBytes };
+  await linkSnapshot(cache, places, files);
+  const path = isFile ? join(snapshot, first[0]!.name) : snapshot;
+  return { repo, commit, path, files, fetchedBytes };
 }
 
 /** The names of weight files in the index, if there is one. */

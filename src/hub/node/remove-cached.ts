@@ -2,12 +2,12 @@
  * Removes a model from the cache: links, then what no other snapshot links to. Only what a name gives, and only inside
  * the folder of its repository.
  */
-import { readdir, readlink, realpath, rm, stat } from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
-import { InvalidConfigError } from "../../errors.ts";
+import { readdir, readlink, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { ggufFileNames, isPlainName } from "../../checkpoint/index.ts";
 import type { ModelName } from "../model-name.ts";
 import { cachedModels, cachedSnapshot, repositoryFolder } from "./hub-cache.ts";
+import { refuseLinks } from "./own-folders.ts";
 
 export interface Removal {
   /** What goes: a snapshot, a file of one, or the folder of a repository that has no snapshot. */
@@ -64,15 +64,7 @@ async function removal(
   cache: string,
   { path, bytes, paths }: { path: string; bytes: number; paths: readonly string[] },
 ): Promise<Removal> {
-  const root = await realpath(cache);
-  for (const one of new Set(paths.map((each) => dirname(each)))) {
-    const inside = await realpath(one).catch(() => undefined);
-    if (inside !== undefined && inside !== join(root, relative(cache, one)))
-      throw new InvalidConfigError(
-        `${one} is or lies behind a link to ${inside}, outside this part of the cache: nothing was removed; ` +
-          "remove the link, or what it leads to, by hand",
-      );
-  }
+  for (const one of new Set(paths.map((each) => dirname(each)))) await refuseLinks(cache, one);
   return {
     path,
     bytes,
