@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   cpSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -141,6 +142,37 @@ test("the user's cache is a place of its own, or there is none", async () => {
   assert.deepEqual([await isPacked({ env: none }), await isPacked({ env: none })], [true, true]);
   await assert.rejects(memoryPlace(join(model, "config.json"), { env: none }), /set HOME/);
 });
+
+const isRoot = process.getuid?.() === 0;
+test(
+  "nothing is written or removed in a folder, or behind a link, that another user has made",
+  {
+    skip: !isRoot && "giving a file to another user takes root",
+  },
+  async () => {
+    const elsewhere = join(root, "elsewhere");
+    const old = join(elsewhere, "packed", "old.safetensors");
+    mkdirSync(join(elsewhere, "packed"), { recursive: true });
+    writeFileSync(old, "somebody's");
+    utimesSync(old, 0, 0);
+    for (const place of [join(cache, "engram"), directory])
+      for (const what of ["a link", "a folder"]) {
+        rmSync(cache, { recursive: true, force: true });
+        mkdirSync(join(place, ".."), { recursive: true });
+        if (what === "a folder") mkdirSync(place);
+        else symlinkSync(place === directory ? join(elsewhere, "packed") : elsewhere, place);
+        lchownSync(place, 12_345, 12_345);
+        assert.deepEqual([await isPacked(), await isPacked()], [true, true]);
+        assert.deepEqual(readdirSync(join(elsewhere, "packed")), ["old.safetensors"]);
+      }
+    // One's own link is one's own business.
+    rmSync(directory);
+    rmSync(old);
+    symlinkSync(join(elsewhere, "packed"), directory);
+    assert.deepEqual([await isPacked(), await isPacked()], [true, false]);
+    assert.equal(readdirSync(join(elsewhere, "packed")).length, 1);
+  },
+);
 
 test("what is damaged, or may be another's, is not used but written anew", async () => {
   await isPacked();

@@ -6,7 +6,7 @@
  * not what is in them (`kept-arrays-file.ts`).
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { digestOfFiles, userDirectory } from "../../bytes/node/index.ts";
 import type { KeepArrays, MadeOf } from "../kept-arrays.ts";
@@ -56,6 +56,8 @@ export function keptArrays(options: KeptArraysOptions): KeepArrays {
     if (path === undefined || bytes < leastBytes || bytes > mostBytes) return arrays;
     try {
       const directory = dirname(path);
+      for (const place of [dirname(directory), directory])
+        if (!(await mayBeMade(place))) return arrays;
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await removeOld(directory, mostBytes - bytes);
       const { bavail, bsize } = await statfs(directory);
@@ -69,6 +71,12 @@ export function keptArrays(options: KeptArraysOptions): KeepArrays {
     // What was made need not lie in memory then. Where files are read, it would lie there twice.
     return (await mapArrays(path, map)) ?? arrays;
   };
+}
+
+/** Whether a folder is this user's, if it is there. A link of somebody else's would say where to write, and what is old. */
+async function mayBeMade(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  return found === undefined || process.getuid === undefined || found.uid === process.getuid();
 }
 
 async function placeOf(of: MadeOf, options: KeptArraysOptions): Promise<string | undefined> {
