@@ -166,7 +166,7 @@ test(
         assert.deepEqual(readdirSync(join(elsewhere, "packed")), ["old.safetensors"]);
       }
     // One's own link is one's own business.
-    rmSync(directory);
+    rmSync(directory, { recursive: true });
     rmSync(old);
     symlinkSync(join(elsewhere, "packed"), directory);
     assert.deepEqual([await isPacked(), await isPacked()], [true, false]);
