@@ -2,6 +2,7 @@
  * How a checkpoint refers to a table whose rows are in a log beside it (docs/format.md, "Out-of-core tables").
  * Knows names and a part of state.json; opens nothing.
  */
+import { recordOf } from "../json-values.ts";
 
 /** An entry of "logs" in state.json: the log that a checkpoint's map belongs to, and the map's checksum, as hexadecimal digits. */
 export interface RowLogState {
@@ -11,8 +12,7 @@ export interface RowLogState {
 }
 
 export function isRowLogState(value: unknown): value is RowLogState {
-  if (typeof value !== "object" || value === null) return false;
-  const { layerId, log, mapSum } = value as Record<string, unknown>;
+  const { layerId, log, mapSum } = recordOf(value);
   const isHex = (text: unknown): boolean => typeof text === "string" && /^[0-9a-f]+$/.test(text);
   return Number.isInteger(layerId) && isHex(log) && isHex(mapSum);
 }

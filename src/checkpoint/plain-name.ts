@@ -3,6 +3,7 @@
  * and nothing else. Knows names; opens nothing.
  */
 import { FormatError } from "../errors.ts";
+import { shown } from "../json-values.ts";
 
 /** What file systems take for a single name. */
 const MAX_BYTES = 255;
@@ -22,9 +23,8 @@ export function isPlainName(name: unknown): name is string {
 /** Throws `FormatError` for any other name. `where` says which file gives it, and for what. */
 export function checkPlainName(name: unknown, where: string): string {
   if (isPlainName(name)) return name;
-  const text = JSON.stringify(name) ?? "nothing";
   throw new FormatError(
-    `${where}: expected the name of a file beside it, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}; ` +
+    `${where}: expected the name of a file beside it, got ${shown(name)}; ` +
       "a name that means another folder is refused",
   );
 }

@@ -25,7 +25,7 @@
  * 8, and puts wide elements first, so that every tensor can be viewed in place.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
-import { isCount, isRecord } from "../json-values.ts";
+import { isCount, isRecord, shown } from "../json-values.ts";
 import { checkJsonNames } from "../json-names.ts";
 
 /** Bytes of one element, by the name the format gives the type. */
@@ -205,11 +205,11 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> {
 
 function readMetadata(entry: unknown, into: Map<string, string>): void {
   if (!isRecord(entry))
-    throw new FormatError(`safetensors ${metadataKey}: expected an object, got ${show(entry)}`);
+    throw new FormatError(`safetensors ${metadataKey}: expected an object, got ${shown(entry)}`);
   for (const [key, value] of Object.entries(entry)) {
     if (typeof value !== "string")
       throw new FormatError(
-        `safetensors ${metadataKey} ${JSON.stringify(key)}: expected text, got ${show(value)}`,
+        `safetensors ${metadataKey} ${JSON.stringify(key)}: expected text, got ${shown(value)}`,
       );
     into.set(key, value);
   }
@@ -217,16 +217,16 @@ function readMetadata(entry: unknown, into: Map<string, string>): void {
 
 function readSpan(name: string, entry: unknown, dataBegin: number): TensorSpan {
   const where = `tensor ${JSON.stringify(name)}`;
-  if (!isRecord(entry)) throw new FormatError(`${where}: expected an object, got ${show(entry)}`);
+  if (!isRecord(entry)) throw new FormatError(`${where}: expected an object, got ${shown(entry)}`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== "string" || !Object.hasOwn(elementBytes, dtype))
     throw new FormatError(
-      `${where}: element type ${show(dtype)} is unknown; known are ${Object.keys(elementBytes).join(", ")}`,
+      `${where}: element type ${shown(dtype)} is unknown; known are ${Object.keys(elementBytes).join(", ")}`,
     );
   if (!Array.isArray(shape) || !shape.every(isCount))
-    throw new FormatError(`${where}: expected a shape of whole numbers, got ${show(shape)}`);
+    throw new FormatError(`${where}: expected a shape of whole numbers, got ${shown(shape)}`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
-    throw new FormatError(`${where}: expected two data_offsets, got ${show(offsets)}`);
+    throw new FormatError(`${where}: expected two data_offsets, got ${shown(offsets)}`);
   const spec = { name, dtype: dtype as FileDType, shape: shape as number[] };
   const [begin, end] = offsets as [number, number];
   const want = tensorBytes(spec.dtype, spec.shape);
@@ -302,9 +302,4 @@ function jsonObject(
 /** By UTF-16 code unit: the same everywhere, unlike a locale's order. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
-}
-
-function show(x: unknown): string {
-  const text = JSON.stringify(x) ?? "nothing";
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -3,6 +3,7 @@
  * comes from outside. Knows no ids and no model.
  */
 import { RequestError } from "../errors.ts";
+import { isRecord, shown } from "../json-values.ts";
 import { isFactName } from "./fact-name.ts";
 
 /** A fact that a model was taught. */
@@ -55,7 +56,7 @@ export function checkFactRequest(value: unknown, where: string): FactRequest {
   for (const text of [prompt, completion, subject, source, ...paraphrases])
     if (!text.isWellFormed())
       throw new RequestError(
-        `${where}: ${quoted(text)} has a lone surrogate, half of a character, which is no text; give whole characters`,
+        `${where}: ${shown(text)} has a lone surrogate, half of a character, which is no text; give whole characters`,
       );
   return request;
 }
@@ -65,15 +66,14 @@ function checkGiven(value: unknown, where: string): FactRequest {
   const fail = (what: string): never => {
     throw new RequestError(`${where}: ${what}`);
   };
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    return fail(`expected an object with a prompt, got ${quoted(value)}`);
-  const given = value as Record<string, unknown>;
+  if (!isRecord(value)) return fail(`expected an object with a prompt, got ${shown(value)}`);
+  const given = value;
   for (const key of Object.keys(given))
     if (!known.has(key))
       fail(`"${key}" is nothing that a fact has; it has ${[...known].join(", ")}`);
   const checkText = (key: string, text: unknown, most = MAX_TEXT): void => {
     if (typeof text !== "string" || text.trim() === "" || text.length > most || /\0/.test(text))
-      fail(`${key} is a text of 1 to ${most} characters, got ${quoted(text)}`);
+      fail(`${key} is a text of 1 to ${most} characters, got ${shown(text)}`);
   };
   checkText("prompt", given["prompt"]);
   if (given["completion"] !== undefined) checkText("completion", given["completion"]);
@@ -82,18 +82,18 @@ function checkGiven(value: unknown, where: string): FactRequest {
   for (const key of ["scope", "id"])
     if (given[key] !== undefined && !isFactName(given[key]))
       fail(
-        `${key} is a name of 1 to 64 letters, digits, "_", ".", ":" or "-", got ${quoted(given[key])}`,
+        `${key} is a name of 1 to 64 letters, digits, "_", ".", ":" or "-", got ${shown(given[key])}`,
       );
   const { paraphrases = [] } = given;
   if (!Array.isArray(paraphrases) || paraphrases.length > MAX_PARAPHRASES)
     return fail(
-      `paraphrases is a list of at most ${MAX_PARAPHRASES} texts, got ${quoted(paraphrases)}`,
+      `paraphrases is a list of at most ${MAX_PARAPHRASES} texts, got ${shown(paraphrases)}`,
     );
   for (const text of paraphrases) checkText("a paraphrase", text);
   for (const key of ["createdAt", "expiresAt"]) {
     const time = given[key];
     if (time !== undefined && !(typeof time === "string" && isTime(time)))
-      fail(`${key} is a time such as 2026-11-28T12:00:00.000Z, got ${quoted(time)}`);
+      fail(`${key} is a time such as 2026-11-28T12:00:00.000Z, got ${shown(time)}`);
   }
   return given as unknown as FactRequest;
 }
@@ -109,9 +109,4 @@ export function checkFact(value: unknown, where: string): Fact {
 function isTime(text: string): boolean {
   const time = new Date(text);
   return !Number.isNaN(time.getTime()) && time.toISOString() === text;
-}
-
-function quoted(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

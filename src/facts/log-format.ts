@@ -25,6 +25,7 @@
  */
 import { joinedBytes } from "../bytes/index.ts";
 import { FormatError, RequestError } from "../errors.ts";
+import { isCount } from "../json-values.ts";
 import { crc32c, decodeBf16Array, encodeBf16Array } from "../numerics/index.ts";
 import { MAX_KEY, type SubjectEdit, type SuccessorEdit, type VectorEdit } from "./edit.ts";
 import { checkFact, type Fact } from "./fact.ts";
@@ -339,8 +340,7 @@ function parseFactWithVectors(
   return { ...parseFact(ofFact, fail), subject: parseSubject(ofSubject, fail) };
 }
 
-const isCount = (value: unknown, most: number): value is number =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+const isUpTo = (value: unknown, most: number): value is number => isCount(value) && value <= most;
 
 function parseSubject(bytes: Uint8Array, fail: (what: string) => FormatError): SubjectEdit {
   const [head, numbers] = cut(bytes, fail);
@@ -360,11 +360,11 @@ function parseSubject(bytes: Uint8Array, fail: (what: string) => FormatError): S
     const { layerId, keys, width } = one ?? {};
     const isKey = (key: unknown): boolean =>
       Array.isArray(key) &&
-      isCount(key.length - 1, MAX_KEY - 1) &&
-      key.every((id) => isCount(id, 2 ** 31 - 1));
+      isUpTo(key.length - 1, MAX_KEY - 1) &&
+      key.every((id) => isUpTo(id, 2 ** 31 - 1));
     if (
-      !isCount(layerId, 65536) ||
-      !isCount(width, (numbers.length - at) / 2) ||
+      !isUpTo(layerId, 65536) ||
+      !isUpTo(width, (numbers.length - at) / 2) ||
       !Array.isArray(keys) ||
       !keys.every(isKey)
     )

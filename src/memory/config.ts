@@ -8,6 +8,7 @@
  * the same reason.
  */
 import { InvalidConfigError } from "../errors.ts";
+import { isRecord, shown } from "../json-values.ts";
 import { buildLayout, checkHashConstants, type EngramLayout } from "./layout.ts";
 
 /** Where rows lie, how they are addressed, how wide they are. */
@@ -62,7 +63,7 @@ export function parseEngramConfig(json: unknown): EngramConfig {
 /** As `parseEngramConfig`; undefined for the configuration of a model without memory, which has none of the keys. */
 export function findEngramConfig(json: unknown): EngramConfig | undefined {
   const isWithout =
-    isObject(json) && [...findKeys(json).keys()].every((key) => FUSION_KEYS.includes(key));
+    isRecord(json) && [...findKeys(json).keys()].every((key) => FUSION_KEYS.includes(key));
   return isWithout ? undefined : parseEngramConfig(json);
 }
 
@@ -118,8 +119,8 @@ export function engramConfigToJson(config: EngramConfig): Record<string, number 
 type Keys = ReadonlyMap<string, unknown>;
 
 function engramKeys(json: unknown): Keys {
-  if (!isObject(json))
-    throw new InvalidConfigError(`config.json: expected one JSON object, got ${describe(json)}`);
+  if (!isRecord(json))
+    throw new InvalidConfigError(`config.json: expected one JSON object, got ${shown(json)}`);
   const keys = findKeys(json);
   if (keys.size === 0)
     throw new InvalidConfigError(
@@ -132,7 +133,7 @@ function engramKeys(json: unknown): Keys {
 function findKeys(json: Record<string, unknown>): Keys {
   const top = prefixed(json);
   const inner = json["text_config"];
-  const nested = isObject(inner) ? prefixed(inner) : undefined;
+  const nested = isRecord(inner) ? prefixed(inner) : undefined;
   if (nested === undefined || nested.size === 0) return top;
   if (top.size > 0)
     throw new InvalidConfigError(
@@ -164,14 +165,10 @@ function prefixed(object: Record<string, unknown>): Keys {
   for (const [key, value] of own)
     if (!KNOWN_KEYS.includes(key))
       throw new InvalidConfigError(
-        `config.json: "${key}": ${describe(value)} is not known here (${KNOWN_KEYS.join(", ")} are); ` +
+        `config.json: "${key}": ${shown(value)} is not known here (${KNOWN_KEYS.join(", ")} are); ` +
           "rows would be used in another way than in training",
       );
   return new Map(own.filter(([, value]) => value !== null && value !== undefined));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function required(keys: Keys, name: string): unknown {
@@ -195,7 +192,7 @@ function integer(keys: Keys, name: string, bounds: Bounds): number {
 function checkInteger(value: unknown, name: string, { least, most = LIMIT }: Bounds): number {
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most)
     throw new InvalidConfigError(
-      `"${name}" is an integer of ${least}..${most}, got ${describe(value)}`,
+      `"${name}" is an integer of ${least}..${most}, got ${shown(value)}`,
     );
   return value;
 }
@@ -205,12 +202,12 @@ function layerIds(keys: Keys): number[] {
   const value = required(keys, name);
   if (!Array.isArray(value) || value.length === 0)
     throw new InvalidConfigError(
-      `"${name}" is a list of decoder layers such as [1, 14], got ${describe(value)}`,
+      `"${name}" is a list of decoder layers such as [1, 14], got ${shown(value)}`,
     );
   const ids = value.map((id, i) => checkInteger(id, `${name}[${i}]`, { least: 0 }));
   const repeated = ids.find((id, i) => ids.indexOf(id) !== i);
   if (repeated !== undefined)
-    throw new InvalidConfigError(`"${name}" lists layer ${repeated} twice in ${describe(value)}`);
+    throw new InvalidConfigError(`"${name}" lists layer ${repeated} twice in ${shown(value)}`);
   return ids;
 }
 
@@ -252,14 +249,8 @@ function checkNumEmbeddings(keys: Keys, config: AddressConfig): void {
   for (const [i, sum] of sums.entries())
     if (given[i] !== sum)
       throw new InvalidConfigError(
-        `"${name}" says ${describe(given[i])} rows for layer ${config.layerIds[i]}, but the primes ` +
+        `"${name}" says ${shown(given[i])} rows for layer ${config.layerIds[i]}, but the primes ` +
           `from ${config.minBucketRows.join(", ")} with ${config.numHeads} heads sum to ${sum}; ` +
           "rows would be looked up at the wrong places",
       );
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
 }

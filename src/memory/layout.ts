@@ -5,6 +5,7 @@
  * are BigInt or decimal strings, never JSON numbers. Knows nothing of tokens, rows' contents or stores.
  */
 import { FormatError, InvalidConfigError } from "../errors.ts";
+import { recordOf } from "../json-values.ts";
 import { Pcg64, UnusedPrimes } from "../numerics/index.ts";
 import type { AddressConfig } from "./config.ts";
 
@@ -109,8 +110,7 @@ export function checkHashConstants(layout: EngramLayout, stored: unknown): void 
         (Array.isArray(stored) ? `${stored.length}` : typeof stored),
     );
   for (const [i, layer] of expected.entries()) {
-    const entry: unknown = stored[i];
-    const found = new Map(typeof entry === "object" && entry ? Object.entries(entry) : []);
+    const found = new Map(Object.entries(recordOf(stored[i])));
     for (const [key, value] of Object.entries(layer))
       if (JSON.stringify(found.get(key)) !== JSON.stringify(value))
         throw new FormatError(

@@ -3,6 +3,7 @@
  * "pack-quantized" of compressed-tensors, which vLLM and Transformers read. Knows no weights.
  */
 import { InvalidConfigError } from "../errors.ts";
+import { recordOf } from "../json-values.ts";
 import { QUANTIZED_BLOCK, type QuantizedBits } from "../numerics/index.ts";
 import { checkKeys, type Json } from "./families/closed.ts";
 
@@ -63,11 +64,11 @@ const absentRefinements = {
 export function parseQuantization(config: Json): WeightDtype {
   const given = config["quantization_config"];
   if (given === undefined || given === null) return "f32";
-  const groups = Object.values(record(record(given)["config_groups"]));
-  const weights = record(record(groups[0])["weights"]);
+  const groups = Object.values(recordOf(recordOf(given)["config_groups"]));
+  const weights = recordOf(recordOf(groups[0])["weights"]);
   const bits = weights["num_bits"];
   const dtype = bits === 8 ? "q8" : bits === 4 ? "q4" : undefined;
-  const { quant_method: method, format } = record(given);
+  const { quant_method: method, format } = recordOf(given);
   const isKnown =
     dtype !== undefined &&
     method === "compressed-tensors" &&
@@ -82,7 +83,7 @@ export function parseQuantization(config: Json): WeightDtype {
     );
   const where = 'config.json, "quantization_config"';
   checkKeys(
-    record(given),
+    recordOf(given),
     {
       read: ["quant_method", "format", "config_groups"],
       fixed: { quantization_status: ["compressed"], ignore: [[]], ...absentParts },
@@ -91,7 +92,7 @@ export function parseQuantization(config: Json): WeightDtype {
     where,
   );
   checkKeys(
-    record(groups[0]),
+    recordOf(groups[0]),
     {
       read: ["weights"],
       fixed: {
@@ -115,8 +116,4 @@ export function parseQuantization(config: Json): WeightDtype {
     where,
   );
   return dtype;
-}
-
-function record(value: unknown): Json {
-  return typeof value === "object" && value !== null ? (value as Json) : {};
 }

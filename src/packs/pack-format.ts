@@ -14,7 +14,7 @@
 import { countedTensors as counted } from "../at-rest/index.ts";
 import type { FileDType, SafetensorsHeader, TensorSpan } from "../checkpoint/index.ts";
 import { FormatError } from "../errors.ts";
-import { shown } from "../json-values.ts";
+import { recordOf, shown } from "../json-values.ts";
 import { BLOCK_BYTES, ENTRY, evidenceWidth, MAX_ORDER } from "../memory/index.ts";
 
 /** A file of the corpus. */
@@ -193,10 +193,6 @@ function parseReader(value: unknown): NonNullable<PackInfo["reader"]> {
     model,
     hiddenSize: whole(recordOf(value), "hidden_size", { least: 1, most: MOST_WIDTH }),
   };
-}
-
-function recordOf(value: unknown): Json {
-  return typeof value === "object" && value !== null ? (value as Json) : {};
 }
 
 function isDigest(value: unknown): value is string {

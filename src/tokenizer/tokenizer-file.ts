@@ -3,6 +3,7 @@
  * tokens of merges exist. Does not interpret the parts; encodes and decodes nothing.
  */
 import { FormatError } from "../errors.ts";
+import { isRecord } from "../json-values.ts";
 import type { AddedToken } from "./definition.ts";
 
 export type Json = { readonly [key: string]: unknown };
@@ -85,9 +86,7 @@ export function padded(file: TokenizerFile, vocabSize: number = 0): TokenizerFil
 }
 
 export function asObject(value: unknown): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Json)
-    : undefined;
+  return isRecord(value) ? value : undefined;
 }
 
 /** `name` is the file's name in messages. */

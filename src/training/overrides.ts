@@ -4,7 +4,7 @@
  * model is made.
  */
 import { InvalidConfigError } from "../errors.ts";
-import { shown } from "../json-values.ts";
+import { isCount, shown } from "../json-values.ts";
 import { GATE_BOUNDS } from "../model/index.ts";
 import type { CountedSizes, MemorySizes, Preset, TrainingRecipe } from "./presets.ts";
 
@@ -19,13 +19,12 @@ interface Kind {
 }
 
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 
-const count: Kind = { expected: "a whole number of at least 1", accepts: isCount };
-const countOrNone: Kind = {
-  expected: "a whole number of at least 0",
-  accepts: (value) => value === 0 || isCount(value),
+const count: Kind = {
+  expected: "a whole number of at least 1",
+  accepts: (value) => isCount(value) && value > 0,
 };
+const countOrNone: Kind = { expected: "a whole number of at least 0", accepts: isCount };
 const positive: Kind = {
   expected: "a number above 0",
   accepts: (value) => isNumber(value) && value > 0,

@@ -1,4 +1,5 @@
 /** How far a run is, from the lines of its log. Knows lines; not where they are. */
+import { recordOf } from "../json-values.ts";
 
 /** A line of a run's log. */
 export interface TrainingLine {
@@ -142,10 +143,10 @@ export function summaryOf(
 }
 
 function gatesOf(line: TrainingLine | undefined): Record<string, number> {
-  const gates = line?.["gates"];
-  if (typeof gates !== "object" || gates === null) return {};
   return Object.fromEntries(
-    Object.entries(gates).filter((entry): entry is [string, number] => Number.isFinite(entry[1])),
+    Object.entries(recordOf(line?.["gates"])).filter((entry): entry is [string, number] =>
+      Number.isFinite(entry[1]),
+    ),
   );
 }
 

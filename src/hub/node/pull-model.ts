@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { isGgufName, modelNames, parseIndex } from "../../checkpoint/index.ts";
 import { readJsonFile } from "../../checkpoint/node/index.ts";
 import { FormatError, StoreError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 import { type HubRequestOptions, listModel, refusalOf, requestsFor } from "../hub.ts";
 import { firstFiles, type HubFile, refuseTwins, weightFiles } from "../model-files.ts";
 import type { ModelName } from "../model-name.ts";
@@ -87,9 +88,8 @@ async function indexedFiles(
   const index = files.find(({ name }) => name === modelNames.index);
   if (index === undefined) return undefined;
   const value = await readJsonFile(join(blobs, index.digest));
-  if (typeof value !== "object" || value === null)
-    throw new FormatError(`${modelNames.index}: expected a JSON object`);
-  return [...new Set(parseIndex(modelNames.index, { ...value }).values())];
+  if (!isRecord(value)) throw new FormatError(`${modelNames.index}: expected a JSON object`);
+  return [...new Set(parseIndex(modelNames.index, value).values())];
 }
 
 /** Resolves to the bytes that came. */

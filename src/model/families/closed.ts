@@ -4,6 +4,7 @@
  * give wrong answers without a warning. Knows no family and no key.
  */
 import { InvalidConfigError } from "../../errors.ts";
+import { shown } from "../../json-values.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -26,13 +27,13 @@ export function checkKeys(json: Json, { read, fixed, neutral }: ClosedKeys, wher
   for (const [key, value] of Object.entries(json)) {
     if (read.includes(key) || Object.hasOwn(neutral, key)) continue;
     const allowed = Object.hasOwn(fixed, key) ? fixed[key]! : undefined;
-    const text = show(value);
+    const text = shown(value);
     // None that is fixed is so long that it would be cut.
-    if (allowed?.some((one) => show(one) === text)) continue;
+    if (allowed?.some((one) => shown(one) === text)) continue;
     const reason =
       allowed === undefined
         ? "not known here"
-        : `computed here as ${allowed.map(show).join(" or ")}`;
+        : `computed here as ${allowed.map((one) => shown(one)).join(" or ")}`;
     refused.push(`"${key}": ${text} (${reason})`);
   }
   if (refused.length === 0) return;
@@ -59,7 +60,7 @@ export function whole(
   const value = json[key];
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most)
     throw new InvalidConfigError(
-      `config.json: "${key}" must be a whole number of ${least}..${most}, got ${show(value)}`,
+      `config.json: "${key}" must be a whole number of ${least}..${most}, got ${shown(value)}`,
     );
   return value;
 }
@@ -72,7 +73,9 @@ export function oneOf<T>(json: Json, key: string, table: Readonly<Record<string,
   const value = json[key];
   if (typeof value === "string" && Object.hasOwn(table, value)) return table[value]!;
   throw new InvalidConfigError(
-    `config.json: "${key}": ${show(value)} (computed here as ${Object.keys(table).map(show).join(" or ")})`,
+    `config.json: "${key}": ${shown(value)} (computed here as ${Object.keys(table)
+      .map((one) => shown(one))
+      .join(" or ")})`,
   );
 }
 
@@ -85,7 +88,7 @@ export function decimal(
   const value = json[key];
   if (typeof value !== "number" || !(value >= least && value <= most))
     throw new InvalidConfigError(
-      `config.json: "${key}" must be a number of ${least}..${most}, got ${show(value)}`,
+      `config.json: "${key}" must be a number of ${least}..${most}, got ${shown(value)}`,
     );
   return value;
 }
@@ -94,12 +97,8 @@ export function decimal(
 export function flag(json: Json, key: string): boolean {
   const value = json[key] ?? false;
   if (typeof value !== "boolean")
-    throw new InvalidConfigError(`config.json: "${key}" must be true or false, got ${show(value)}`);
+    throw new InvalidConfigError(
+      `config.json: "${key}" must be true or false, got ${shown(value)}`,
+    );
   return value;
-}
-
-export function show(value: unknown): string {
-  // JSON has no infinity, but 1e400 is read as one.
-  const text = typeof value === "number" ? `${value}` : (JSON.stringify(value) ?? "nothing");
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -3,10 +3,10 @@
  * Closed: what is not read, neutral or computed here is refused by name and value. Knows no weights and no files.
  */
 import { InvalidConfigError } from "../../errors.ts";
-import { isCount } from "../../json-values.ts";
+import { isCount, shown } from "../../json-values.ts";
 import type { EngramConfig } from "../../memory/index.ts";
 import { checkModelConfig, GATE_BOUNDS, type FamilyName, type ModelConfig } from "../config.ts";
-import { checkKeys, decimal, type Json, show, whole } from "./closed.ts";
+import { checkKeys, decimal, type Json, whole } from "./closed.ts";
 import { engram as own } from "./engram.ts";
 import type { Family } from "./family.ts";
 
@@ -54,7 +54,7 @@ export async function readModelConfig(
   const name = json["model_type"];
   if (typeof name !== "string" || !Object.hasOwn(families, name))
     throw new InvalidConfigError(
-      `config.json: "model_type": ${name === undefined ? "none" : show(name)} is no family that can be ` +
+      `config.json: "model_type": ${name === undefined ? "none" : shown(name)} is no family that can be ` +
         `computed here; those are ${Object.keys(families).join(", ")}`,
     );
   const family = await families[name as FamilyName]();
@@ -109,7 +109,7 @@ export function parseDocumentStart(json: Json): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (!isCount(value))
     throw new InvalidConfigError(
-      `config.json: "${isOldOfOurs ? "eos_token_id" : name}" must be a token id or null, got ${show(value)}`,
+      `config.json: "${isOldOfOurs ? "eos_token_id" : name}" must be a token id or null, got ${shown(value)}`,
     );
   return value;
 }

@@ -3,7 +3,8 @@
  * Closed: a setting of the architecture that is not read is refused by name and value. Knows no files and no blocks.
  */
 import { InvalidConfigError } from "../../errors.ts";
-import { type Json, show } from "./closed.ts";
+import { shown } from "../../json-values.ts";
+import type { Json } from "./closed.ts";
 
 /** Settings by their names. */
 type Settings = ReadonlyMap<string, unknown>;
@@ -105,7 +106,7 @@ function architectureOf(settings: Settings): { name: string; architecture: Archi
   const name = settings.get("general.architecture");
   if (typeof name !== "string" || !Object.hasOwn(architectures, name))
     throw new InvalidConfigError(
-      `general.architecture: ${name === undefined ? "none" : show(name)} cannot be computed here; those that can ` +
+      `general.architecture: ${name === undefined ? "none" : shown(name)} cannot be computed here; those that can ` +
         `are ${Object.keys(architectures).join(", ")}`,
     );
   return { name, architecture: architectures[name]! };
@@ -164,7 +165,7 @@ function count(settings: Settings, key: string, otherwise?: number): number {
   const given = settings.get(key) ?? otherwise;
   const value = ArrayBuffer.isView(given) ? oneOf(key, given) : given;
   if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
-  throw new InvalidConfigError(`${key} must be a whole number of 1 or more, got ${show(value)}`);
+  throw new InvalidConfigError(`${key} must be a whole number of 1 or more, got ${shown(value)}`);
 }
 
 function checkClosed(settings: Settings, { name, keys }: { name: string; keys: object }): void {

@@ -3,8 +3,9 @@
  * version 5 of Transformers writes both. Closed like the rest.
  */
 import { InvalidConfigError } from "../../errors.ts";
+import { shown } from "../../json-values.ts";
 import type { RopeScaling } from "../config.ts";
-import { checkKeys, decimal, type Json, show, whole } from "./closed.ts";
+import { checkKeys, decimal, type Json, whole } from "./closed.ts";
 
 export const ropeKeys: readonly string[] = ["rope_theta", "rope_scaling", "rope_parameters"];
 
@@ -42,7 +43,7 @@ export function readRope(
   const [own, outer] = [given["rope_theta"], json["rope_theta"]];
   if (own != null && outer != null && own !== outer)
     throw new InvalidConfigError(
-      `config.json: "rope_theta" is ${show(outer)}, and ${show(own)} in "${name}"`,
+      `config.json: "rope_theta" is ${shown(outer)}, and ${shown(own)} in "${name}"`,
     );
   const share = given[partial];
   const ropeScaling = scaling.parse(given, where);
@@ -108,7 +109,7 @@ const scalings: Readonly<Record<string, Scaling>> = {
 
 function refused(name: string, value: unknown): InvalidConfigError {
   return new InvalidConfigError(
-    `config.json: this model needs what is not computed here: "${name}": ${show(value)} ` +
+    `config.json: this model needs what is not computed here: "${name}": ${shown(value)} ` +
       `(computed here as null or of type ${Object.keys(scalings).join(", ")})`,
   );
 }

@@ -6,6 +6,7 @@ import { stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { readTextInside } from "../../checkpoint/node/index.ts";
 import { InvalidConfigError } from "../../errors.ts";
+import { isRecord } from "../../json-values.ts";
 import {
   advance,
   emptyProgress,
@@ -97,7 +98,7 @@ function openRun(path: string, name: string): Run {
 async function readResult(file: string): Promise<Record<string, unknown> | undefined> {
   try {
     const result: unknown = JSON.parse(await readTextInside(file));
-    return typeof result === "object" && result !== null ? { ...result } : undefined;
+    return isRecord(result) ? result : undefined;
   } catch {
     return undefined;
   }
