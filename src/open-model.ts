@@ -247,7 +247,7 @@ export async function openModel(
 /** The weights, which are in every run, where the engine reads them in place. */
 function placed(engine: Backend, params: Values): Values {
   return Object.fromEntries(
-    Object.entries(params).map(([name, value]) => [name, engine.place?.(value) ?? value]),
+    Object.entries(params).map(([name, value]) => [name, engine.place?.(value, "read") ?? value]),
   );
 }
 

@@ -3,12 +3,22 @@ import { BackendError, StoreError } from "../errors.ts";
 import { isWasm, unpacked, wasmType } from "./progress.ts";
 import type { MakeOrtModule, OrtModule } from "../tensor/backends/onnx/index.ts";
 
-/** Where the two files of onnxruntime-web 1.30 are. */
-export interface EngineFiles {
-  /** `ort-wasm-simd-threaded.mjs` */
+/** Where the files of onnxruntime-web 1.30 are. */
+export interface EngineFiles extends EngineBuild {
+  /**
+   * `ort-wasm-simd-threaded.jspi.mjs` and its `.wasm`, taken in place of the others where the browser has a graphics
+   * processor for pages, and WebAssembly that waits for it (JSPI). Worth its 4 MB for larger models alone: a decode step
+   * of some millions of weights is over before a graphics processor has answered. Default: never.
+   */
+  readonly webgpu?: EngineBuild;
+}
+
+/** The two files of a build. */
+export interface EngineBuild {
+  /** Such as `ort-wasm-simd-threaded.mjs`. */
   readonly module: string;
   /**
-   * `ort-wasm-simd-threaded.wasm`, or that file packed by gzip. Served unpacked as `application/wasm`, browsers may keep
+   * Such as `ort-wasm-simd-threaded.wasm`, or that file packed by gzip. Served unpacked as `application/wasm`, browsers may keep
    * what they compiled of it.
    */
   readonly wasm: string;
@@ -20,13 +30,21 @@ const { WebAssembly } = globalThis as unknown as {
     compileStreaming(response: Response): Promise<object>;
     instantiate(module: object, imports: object): Promise<object>;
     readonly CompileError: new () => Error;
+    readonly Suspending?: unknown;
   };
 };
 
+async function buildFor({ webgpu, ...plain }: EngineFiles): Promise<EngineBuild> {
+  if (webgpu === undefined || WebAssembly.Suspending === undefined) return plain;
+  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<object | null> } };
+  return (await gpu?.requestAdapter()) ? webgpu : plain;
+}
+
 export async function fetchEngine(
-  { module, wasm }: EngineFiles,
+  files: EngineFiles,
   { threads, fetch }: { readonly threads: number; readonly fetch: typeof globalThis.fetch },
 ): Promise<OrtModule> {
+  const { module, wasm } = await buildFor(files);
   const [{ default: make }, compiled] = await Promise.all([
     import(/* @vite-ignore */ module) as Promise<{ default: MakeOrtModule }>,
     fetchCompiled(wasm, fetch),

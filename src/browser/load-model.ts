@@ -31,8 +31,8 @@ declare const Worker: new (address: URL, options: { type: "module"; name: string
 
 /** How to open a model in a page. */
 export interface LoadModelOptions extends Pick<OpenRequest, "memory" | "tableMemory"> {
-  /** Where the engine's files are. Default: those of this package, which bundlers copy beside the page's own. */
-  readonly engine?: EngineFiles;
+  /** Where the engine's files are. Default for each: that of this package, which bundlers copy beside the page's own. */
+  readonly engine?: Partial<EngineFiles>;
   /** Default: one for each core, four at most, where the page is isolated (`crossOriginIsolated`); else one. */
   readonly threads?: number;
   /**
@@ -56,12 +56,12 @@ export interface WebSession extends AsyncDisposable {
 
 /** Opens the model whose directory is at `url`, as `engram-lm` does. Rejects with the same errors. */
 export async function loadModel(url: string, options: LoadModelOptions = {}): Promise<WebModel> {
-  const { engine = packaged(), threads = allowedThreads(), keepBytes = 2 ** 30 } = options;
+  const { threads = allowedThreads(), keepBytes = 2 ** 30 } = options;
   const { memory, tableMemory, onProgress, signal } = options;
   signal?.throwIfAborted();
   const request: OpenRequest = {
     address: new URL(url, pageAddress()).href,
-    engine,
+    engine: { ...packaged(), ...options.engine },
     threads,
     keepBytes,
     ...(memory !== undefined && { memory }),

@@ -30,9 +30,10 @@ export interface Backend {
   rowBlock?(): Promise<number | undefined>;
   /**
    * The same numbers where runs read and write them in place: the value itself, or, once a backend with a memory of its
-   * own is `ready`, a copy there. Other values may be bound as well, and are copied for each run.
+   * own is `ready`, a copy there. Other values may be bound as well, and are copied for each run. With "read", nobody
+   * writes these numbers again: a backend may run with a copy of its own, on a device.
    */
-  place?(value: Value): Value;
+  place?(value: Value, use?: "read"): Value;
   /** Prepares a graph for running. Throws `BackendError` if the backend cannot express it. */
   compile(graph: Graph): Promise<Executable>;
   dispose(): Promise<void>;

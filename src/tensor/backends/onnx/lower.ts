@@ -290,6 +290,14 @@ function claimCaches(
   return name === undefined ? undefined : { pairs, limit: { name, least: 0, most } };
 }
 
+/** Rows that are asked for are there: kernels that do not check it answer with others. */
+function rowLimit(graph: Graph, { op, inputs }: Node): InputLimit | undefined {
+  if (op !== "gatherRows" && op !== "gatherRowsQuantized") return undefined;
+  const [ids, table] = op === "gatherRows" ? [inputs[1], inputs[0]] : [inputs[0], inputs[1]];
+  const name = [...graph.inputs].find(([, t]) => t === ids)?.[0];
+  return name === undefined ? undefined : { name, least: 0, most: table!.shape[0]! - 1 };
+}
+
 /** A constant that is passed separately from the model: its name in the model, and where its bytes are. */
 export interface ExternalConstant {
   readonly name: string;
@@ -305,7 +313,11 @@ export interface LowerOptions {
   readonly caches: "in place" | "separate";
   /** The blocks of rows that kernels read, where there are such kernels. */
   readonly rowBlocks?: RowBlocks | undefined;
+  readonly adapt?: Adapt | undefined;
 }
+
+/** Writes nodes otherwise, where what runs them has not the kernels of the CPU provider, or not their checks of row ids. */
+export type Adapt = (nodes: readonly OnnxNode[], e: Emitter) => readonly OnnxNode[];
 
 /** Constants of at least this many bytes are external: a copy in every compiled graph would cost too much. */
 const SMALLEST_EXTERNAL = 4096;
@@ -313,7 +325,7 @@ const SMALLEST_EXTERNAL = 4096;
 /** The graph as an ONNX model; `BackendError` if it is too large for one. */
 export function lower(
   graph: Graph,
-  { caches, constants = "inline", rowBlocks }: LowerOptions,
+  { caches, constants = "inline", rowBlocks, adapt }: LowerOptions,
 ): OnnxModel {
   const e = new Emitter({ externalFrom: constants === "external" ? SMALLEST_EXTERNAL : Infinity });
   const names = new Map<Tensor, string>();
@@ -373,7 +385,10 @@ export function lower(
     });
   const inputs = typed("i:", graph.inputs);
   const outputs = typed("o:", graph.outputs);
-  const nodes = e.nodesFor(outputs.map((t) => t.name));
+  const needed = e.nodesFor(outputs.map((t) => t.name));
+  const nodes = adapt?.(needed, e) ?? needed;
+  const limits = claims.map((c) => c.limit);
+  if (adapt !== undefined) limits.push(...graph.nodes.flatMap((n) => rowLimit(graph, n) ?? []));
   const used = new Set(nodes.flatMap((node) => node.inputs));
   const initializers = e.initializers.filter(({ name }) => used.has(name));
   const external = initializers.filter((t) => t.isExternal === true);
@@ -397,7 +412,7 @@ export function lower(
     inputDims: [...graph.inputs.values()].map(shapeOf),
     outputNames: outputs.map((t) => t.name),
     inPlace: claims.flatMap((c) => c.pairs),
-    limits: claims.map((c) => c.limit),
+    limits,
   };
 }
 

@@ -16,17 +16,20 @@ import type { Graph, TensorData } from "../../graph.ts";
 import type { DType, Shape } from "../../ops.ts";
 import { type BoundSpan, type Span, unsafeOutputs } from "./aliasing.ts";
 import type { RowBlocks } from "./blocked.ts";
-import { type InputLimit, lower, type OnnxModel } from "./lower.ts";
+import { type Adapt, type InputLimit, lower, type OnnxModel } from "./lower.ts";
 import { onnxType } from "./protobuf.ts";
 
 /** One build of ONNX Runtime, as it is called. */
 export interface OrtRuntime {
   /** Whether large constants are handed over beside the model (`OrtTensor`s), or inside it. */
   readonly constants: "external" | "inline";
+  readonly adapt?: Adapt | undefined;
   /** What its kernels for matrices in blocks read (`Backend.rowBlock`). Absent: it has none. */
   rowBlocks?(): Promise<RowBlocks | undefined>;
   /** Whether kernels can read and write this memory where it is. */
   reaches(data: TensorData): boolean;
+  /** Keeps a copy of numbers that nobody writes again where kernels reach it best; whether it has such a place. */
+  hold?(data: TensorData): boolean;
   /** Zeroed memory that kernels reach. It lives as long as the array is reachable. */
   allocate(dtype: DType, length: number): TensorData;
   /** What `view` covers: equal or overlapping exactly if the memory is. */
@@ -34,7 +37,7 @@ export interface OrtRuntime {
   /** A tensor over memory that kernels reach. `type` is an onnx.proto3 element type. */
   tensor(data: ArrayBufferView, type: number, dims: readonly number[]): OrtTensor;
   /** Loads a model. The session releases `constants`; so does a failure to load. */
-  session(model: Uint8Array, constants: readonly NamedTensor[]): OrtSession;
+  session(model: Uint8Array, constants: readonly NamedTensor[]): OrtSession | Promise<OrtSession>;
 }
 
 export interface OrtTensor {
@@ -86,9 +89,10 @@ class OrtBackend implements Backend {
     return this.#rowBlocks?.size;
   }
 
-  place(value: Value): Value {
+  place(value: Value, use?: "read"): Value {
     const runtime = this.#runtime;
     if (runtime === undefined || runtime.reaches(value.data)) return value;
+    if (use === "read" && runtime.hold?.(value.data) === true) return value;
     const data = runtime.allocate(value.dtype, value.data.length);
     data.set(value.data);
     return { ...value, data };
@@ -98,11 +102,23 @@ class OrtBackend implements Backend {
     this.#checkOpen();
     await this.ready();
     this.#checkOpen();
-    const executable = new OrtExecutable(graph, {
-      runtime: this.#runtime!,
+    const runtime = this.#runtime!;
+    const { bytes, ...model } = lower(graph, {
+      caches: "in place",
+      constants: runtime.constants,
       rowBlocks: this.#rowBlocks,
-      onDispose: (e) => this.#executables.delete(e),
+      adapt: runtime.adapt,
     });
+    const constants = model.external.map(({ name, raw, type, dims }) => ({
+      name,
+      tensor: runtime.tensor(raw, type, dims),
+    }));
+    const session = await runtime.session(bytes, constants);
+    const executable = new OrtExecutable({ graph, model, runtime, session }, (e) =>
+      this.#executables.delete(e),
+    );
+    if (this.#disposed) await executable.dispose();
+    this.#checkOpen();
     this.#executables.add(executable);
     return executable;
   }
@@ -118,60 +134,29 @@ class OrtBackend implements Backend {
 }
 
 class OrtExecutable implements Executable {
-  readonly #graph: Graph;
-  readonly #model: Omit<OnnxModel, "bytes">;
-  readonly #runtime: OrtRuntime;
-  readonly #session: OrtSession;
+  readonly #parts: ExecutableParts;
   readonly #bindings = new Set<OrtBinding>();
   /** Runs of all bindings, disposed ones too: the session must outlive every run. */
   readonly #running = new Set<Promise<void>>();
   readonly #onDispose: (e: OrtExecutable) => void;
   #disposed: Promise<void> | undefined;
 
-  constructor(
-    graph: Graph,
-    {
-      runtime,
-      rowBlocks,
-      onDispose,
-    }: {
-      runtime: OrtRuntime;
-      rowBlocks: RowBlocks | undefined;
-      onDispose: (e: OrtExecutable) => void;
-    },
-  ) {
-    const { bytes, ...model } = lower(graph, {
-      caches: "in place",
-      constants: runtime.constants,
-      rowBlocks,
-    });
-    const constants = model.external.map(({ name, raw, type, dims }) => ({
-      name,
-      tensor: runtime.tensor(raw, type, dims),
-    }));
-    this.#session = runtime.session(bytes, constants);
-    this.#graph = graph;
-    this.#model = model;
-    this.#runtime = runtime;
+  constructor(parts: ExecutableParts, onDispose: (e: OrtExecutable) => void) {
+    this.#parts = parts;
     this.#onDispose = onDispose;
   }
 
   bind(inputs: Values, outputs: Values): Binding {
     if (this.#disposed) throw new BackendError("bind on a disposed executable");
-    checkBinding(this.#graph, inputs, outputs);
-    const parts = {
-      graph: this.#graph,
-      model: this.#model,
-      runtime: this.#runtime,
-      session: this.#session,
-      inputs,
-      outputs,
-    };
-    const binding = new OrtBinding(parts, {
-      starts: (run) => void this.#running.add(run),
-      ends: (run) => void this.#running.delete(run),
-      disposed: (b) => void this.#bindings.delete(b),
-    });
+    checkBinding(this.#parts.graph, inputs, outputs);
+    const binding = new OrtBinding(
+      { ...this.#parts, inputs, outputs },
+      {
+        starts: (run) => void this.#running.add(run),
+        ends: (run) => void this.#running.delete(run),
+        disposed: (b) => void this.#bindings.delete(b),
+      },
+    );
     this.#bindings.add(binding);
     return binding;
   }
@@ -184,16 +169,19 @@ class OrtExecutable implements Executable {
   async #dispose(): Promise<void> {
     for (const b of this.#bindings) b.dispose();
     await Promise.allSettled(this.#running);
-    this.#session.release();
+    this.#parts.session.release();
     this.#onDispose(this);
   }
 }
 
-interface BindingParts {
+interface ExecutableParts {
   readonly graph: Graph;
   readonly model: Omit<OnnxModel, "bytes">;
   readonly runtime: OrtRuntime;
   readonly session: OrtSession;
+}
+
+interface BindingParts extends ExecutableParts {
   readonly inputs: Values;
   readonly outputs: Values;
 }

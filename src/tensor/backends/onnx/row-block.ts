@@ -29,7 +29,7 @@ async function multipliesIn(runtime: OrtRuntime, size: number): Promise<boolean>
   ];
   const outputs = [{ name: "y", tensor: runtime.tensor(sums, f32, [1, SIDE, 1, 1]) }];
   try {
-    const session = runtime.session(blockedModel(SIDE), []);
+    const session = await runtime.session(blockedModel(SIDE), []);
     try {
       const run = session.prepare(inputs, outputs);
       await run.run();

@@ -39,7 +39,7 @@ export interface OrtModule {
     optimizedPath: number,
   ): number;
   _OrtReleaseSessionOptions(options: number): number;
-  _OrtCreateSession(model: number, bytes: number, options: number): number;
+  _OrtCreateSession(model: number, bytes: number, options: number): number | Promise<number>;
   _OrtReleaseSession(session: number): number;
   _OrtCreateTensor(
     type: number,
@@ -61,7 +61,21 @@ export interface OrtModule {
     outputCount: number,
     outputs: number,
     options: number,
-  ): number;
+  ): number | Promise<number>;
+  /** Builds for WebGPU have these; what may wait for the device returns promises there. */
+  webgpuInit?(setDevice: (device: object) => void): void;
+  webgpuRegisterDevice?(): unknown;
+  webgpuOnCreateSession?(session: number): void;
+  webgpuOnReleaseSession?(session: number): void;
+  webgpuRegisterBuffer?(buffer: object, session: number): number;
+  webgpuUnregisterBuffer?(buffer: object): void;
+  _OrtAppendExecutionProvider?(
+    options: number,
+    name: number,
+    keys: number,
+    values: number,
+    count: number,
+  ): number | Promise<number>;
 }
 
 /** The engine's addresses end here. */
@@ -81,6 +95,8 @@ export class Heap {
   /** Other buffers, as if each lay behind the memory at an address of its own. */
   readonly #elsewhere = new WeakMap<ArrayBufferLike, bigint>();
   #nextElsewhere = BigInt(ADDRESS_SPACE);
+  /** Ends when the call that was last in turn has returned. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(module: OrtModule) {
     this.module = module;
@@ -176,19 +192,46 @@ export class Heap {
     throw new BackendError(`ONNX Runtime could not ${what}: ${text}`);
   }
 
-  /** What a call returns that creates something. An engine that ran out of memory throws numbers. */
+  /** What a call returns that creates something. */
   created(what: string, call: (module: OrtModule) => number): number {
     const handle = this.guarded(what, call);
     this.check(what, handle !== 0);
     return handle;
   }
 
+  /**
+   * One call after another: where a call may wait for a device, the engine's stack in memory is not another's until it
+   * has returned.
+   */
+  async inTurn(
+    what: string,
+    call: (module: OrtModule) => number | Promise<number>,
+  ): Promise<number> {
+    const before = this.#last;
+    let ends = (): void => undefined;
+    this.#last = new Promise<void>((resolve) => (ends = resolve));
+    await before;
+    try {
+      return await call(this.module);
+    } catch (cause) {
+      throw failure(what, cause);
+    } finally {
+      ends();
+    }
+  }
+
   guarded(what: string, call: (module: OrtModule) => number): number {
     try {
       return call(this.module);
     } catch (cause) {
-      const said = cause instanceof Error ? cause.message : `error ${String(cause)}`;
-      throw new BackendError(`ONNX Runtime could not ${what}: ${said}`, { cause });
+      throw failure(what, cause);
     }
   }
+}
+
+/** An engine that ran out of memory throws numbers. */
+function failure(what: string, cause: unknown): BackendError {
+  if (cause instanceof BackendError) return cause;
+  const said = cause instanceof Error ? cause.message : `error ${String(cause)}`;
+  return new BackendError(`ONNX Runtime could not ${what}: ${said}`, { cause });
 }

@@ -7,41 +7,59 @@
 import type { TensorData } from "../../../graph.ts";
 import type { DType } from "../../../ops.ts";
 import type { Span } from "../aliasing.ts";
+import type { Adapt } from "../lower.ts";
 import { nextTurn } from "../../../../next-turn.ts";
 import type { NamedTensor, OrtRun, OrtRuntime, OrtSession, OrtTensor } from "../ort-driver.ts";
 import { Heap, type OrtModule } from "./heap.ts";
+import type { GraphicsProcessor } from "./webgpu.ts";
 
 const LOG_FATAL = 4;
-const ON_CPU = 1;
+/** Where a tensor's address counts. */
+const [ON_CPU, ON_GPU] = [1, 4];
 
 /** Runs follow each other without the event loop: longest time, in milliseconds, until whoever else waits has a turn. */
 const TURN_MS = 10;
 let lastTurn = 0;
 
 /** An engine starts once, with the threads that its module was made for. */
-const runtimes = new WeakMap<OrtModule, OrtRuntime>();
+const runtimes = new WeakMap<OrtModule, Promise<OrtRuntime>>();
 
 /** The engine in `module`. */
-export function wasmRuntime(module: OrtModule, threads: number): OrtRuntime {
+export function wasmRuntime(module: OrtModule, threads: number): Promise<OrtRuntime> {
   let runtime = runtimes.get(module);
   if (runtime === undefined) {
-    const heap = new Heap(module);
-    heap.check("start", module._OrtInit(threads, LOG_FATAL) === 0);
-    runtimes.set(module, (runtime = new WasmRuntime(heap)));
+    runtimes.set(module, (runtime = started(module, threads)));
+    runtime.catch(() => runtimes.delete(module));
   }
   return runtime;
 }
 
+async function started(module: OrtModule, threads: number): Promise<OrtRuntime> {
+  const heap = new Heap(module);
+  heap.check("start", module._OrtInit(threads, LOG_FATAL) === 0);
+  const gpu = module.webgpuInit && (await (await import("./webgpu.ts")).GraphicsProcessor.of(heap));
+  return new WasmRuntime(heap, gpu);
+}
+
 class WasmRuntime implements OrtRuntime {
   readonly constants = "inline";
+  readonly adapt: Adapt | undefined;
   readonly #heap: Heap;
+  readonly #gpu: GraphicsProcessor | undefined;
 
-  constructor(heap: Heap) {
+  constructor(heap: Heap, gpu: GraphicsProcessor | undefined) {
     this.#heap = heap;
+    this.#gpu = gpu;
+    this.adapt = gpu?.adapt;
+  }
+
+  hold(data: TensorData): boolean {
+    this.#gpu?.hold(data);
+    return this.#gpu !== undefined;
   }
 
   reaches(data: TensorData): boolean {
-    return this.#heap.has(data);
+    return this.#heap.has(data) || this.#gpu?.addressOf(data) !== undefined;
   }
 
   allocate(dtype: DType, length: number): TensorData {
@@ -53,11 +71,46 @@ class WasmRuntime implements OrtRuntime {
   }
 
   tensor(data: ArrayBufferView, type: number, dims: readonly number[]): OrtTensor {
-    return new WasmTensor(this.#heap, { data, type, dims });
+    const held = this.#gpu?.addressOf(data);
+    return new WasmTensor(this.#heap, {
+      keeps: held === undefined ? this.#heap.ownerOf(data) : data,
+      at: held ?? data.byteOffset,
+      bytes: data.byteLength,
+      location: held === undefined ? ON_CPU : ON_GPU,
+      type,
+      dims,
+    });
   }
 
-  session(model: Uint8Array): OrtSession {
-    return new WasmSession(this.#heap, model);
+  async session(model: Uint8Array): Promise<OrtSession> {
+    const handle = await loaded(this.#heap, model, this.#gpu);
+    return new WasmSession(this.#heap, handle, this.#gpu);
+  }
+}
+
+/** The handle of a session. The settings are those of `node/ort-c-api.ts`, for its reasons. */
+export async function loaded(
+  heap: Heap,
+  model: Uint8Array,
+  gpu: GraphicsProcessor | undefined,
+): Promise<number> {
+  const options = heap.created("make session options", (module) =>
+    module._OrtCreateSessionOptions(0, true, false, 0, false, 0, 0, LOG_FATAL, 0, 0),
+  );
+  const at = heap.malloc(model.length);
+  heap.bytes(at, model.length).set(model);
+  try {
+    const handle = await heap.inTurn("load the graph", async (module) => {
+      await gpu?.useFor(options);
+      const made = await module._OrtCreateSession(at, model.length, options);
+      gpu?.made(made);
+      return made;
+    });
+    heap.check("load the graph", handle !== 0);
+    return handle;
+  } finally {
+    heap.free(at);
+    heap.module._OrtReleaseSessionOptions(options);
   }
 }
 
@@ -71,20 +124,30 @@ class WasmTensor implements OrtTensor {
   constructor(
     heap: Heap,
     {
-      data,
+      keeps,
+      at,
+      bytes,
+      location,
       type,
       dims,
-    }: { readonly data: ArrayBufferView; readonly type: number; readonly dims: readonly number[] },
+    }: {
+      readonly keeps: object;
+      readonly at: number;
+      readonly bytes: number;
+      readonly location: number;
+      readonly type: number;
+      readonly dims: readonly number[];
+    },
   ) {
     this.#heap = heap;
-    this.keeps = heap.ownerOf(data);
-    const at = heap.words(dims);
+    this.keeps = keeps;
+    const words = heap.words(dims);
     try {
       this.handle = heap.created("describe a tensor", (module) =>
-        module._OrtCreateTensor(type, data.byteOffset, data.byteLength, at, dims.length, ON_CPU),
+        module._OrtCreateTensor(type, at, bytes, words, dims.length, location),
       );
     } finally {
-      heap.free(at);
+      heap.free(words);
     }
   }
 
@@ -98,24 +161,13 @@ class WasmTensor implements OrtTensor {
 class WasmSession implements OrtSession {
   readonly #heap: Heap;
   readonly #handle: number;
+  readonly #gpu: GraphicsProcessor | undefined;
   #released = false;
 
-  /** The settings are those of `node/ort-c-api.ts`, for its reasons. */
-  constructor(heap: Heap, model: Uint8Array) {
+  constructor(heap: Heap, handle: number, gpu: GraphicsProcessor | undefined) {
     this.#heap = heap;
-    const options = heap.created("make session options", (module) =>
-      module._OrtCreateSessionOptions(0, true, false, 0, false, 0, 0, LOG_FATAL, 0, 0),
-    );
-    const at = heap.malloc(model.length);
-    heap.bytes(at, model.length).set(model);
-    try {
-      this.#handle = heap.created("load the graph", (module) =>
-        module._OrtCreateSession(at, model.length, options),
-      );
-    } finally {
-      heap.free(at);
-      heap.module._OrtReleaseSessionOptions(options);
-    }
+    this.#handle = handle;
+    this.#gpu = gpu;
   }
 
   prepare(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): OrtRun {
@@ -131,6 +183,7 @@ class WasmSession implements OrtSession {
     if (this.#released) return;
     this.#released = true;
     this.#heap.module._OrtReleaseSession(this.#handle);
+    this.#gpu?.left(this.#handle);
   }
 }
 
@@ -177,7 +230,7 @@ class WasmRun implements OrtRun {
   async run(): Promise<void> {
     const { names, values, count } = this.#inputs;
     const outputs = this.#outputs;
-    const code = this.#heap.guarded("run the graph", (module) =>
+    const code = await this.#heap.inTurn("run the graph", (module) =>
       module._OrtRun(
         this.#session,
         names,
