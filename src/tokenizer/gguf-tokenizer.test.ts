@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FormatError, InvalidConfigError } from "../errors.ts";
 import { alphabetChar } from "./byte-alphabet.ts";
-import { parseGpt2Definition } from "./gpt2-files.ts";
+import { gpt2Definition } from "./gpt2-files.fixture.ts";
 import {
   type DirectTokenizer,
   ggufTokenizerFile,
@@ -70,10 +70,7 @@ test(
   'byte-level BPE with the pre-tokenizer "gpt-2" gives llama.cpp\'s ids',
   needs("gpt2/encoder.json", "gpt2/vocab.bpe"),
   async () => {
-    const definition = parseGpt2Definition({
-      encoder: read("gpt2/encoder.json"),
-      merges: read("gpt2/vocab.bpe"),
-    });
+    const definition = gpt2Definition(read("gpt2/encoder.json"), read("gpt2/vocab.bpe"));
     const settings = byteLevelSettings(definition, "gpt-2");
     assertVectors(await parseTokenizerJson(ggufTokenizerJson(settings)), golden("gpt-2.out"));
     assertVectors(await parseTokenizerJson(ggufTokenizerFile(settings)!), golden("gpt-2.out"));

@@ -4,7 +4,6 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { EngramError, FormatError } from "../errors.ts";
 import { trainBpe } from "./bpe-trainer.ts";
-import { parseGpt2Files } from "./gpt2-files.ts";
 import { parseSpecialTokens, parseTiktoken } from "./tiktoken.ts";
 import { parseTokenizerJson } from "./tokenizer-json.ts";
 import { toTokenizerJson } from "./tokenizer-json-text.ts";
@@ -73,10 +72,6 @@ const TIKTOKEN = Array.from(
   { length: 258 },
   (_, rank) => `${Buffer.from(rank < 256 ? [rank] : `a${rank}`).toString("base64")} ${rank}\n`,
 ).join("");
-const GPT2 = {
-  encoder: JSON.stringify((JSON.parse(JSON_TEXT) as { model: { vocab: object } }).model.vocab),
-  merges: "#version: 0.2\nt h\nth e\n",
-};
 
 test("a damaged tokenizer.json parses or is a format error", async () => {
   await fc.assert(
@@ -142,21 +137,6 @@ test("a damaged list of special tokens parses or is a format error", async () =>
       ),
     ),
     { numRuns: 3000 },
-  );
-});
-
-test("damaged files of GPT-2's kind parse or are a format error", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      damaged(GPT2.encoder),
-      damaged(GPT2.merges),
-      fc.boolean(),
-      (encoder, merges, both) =>
-        assertParsesOrRefuses(() =>
-          parseGpt2Files({ encoder: both ? encoder : GPT2.encoder, merges }),
-        ),
-    ),
-    { numRuns: 1500 },
   );
 });
 
@@ -227,6 +207,4 @@ test("files of other formats are format errors", async () => {
   await assert.rejects(parseTokenizerJson(here), FormatError);
   await assert.rejects(parseTiktoken(here), FormatError);
   assert.throws(() => parseSpecialTokens(here), FormatError);
-  await assert.rejects(parseGpt2Files({ encoder: GPT2.encoder, merges: here }), FormatError);
-  await assert.rejects(parseGpt2Files({ encoder: here, merges: GPT2.merges }), FormatError);
 });

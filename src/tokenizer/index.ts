@@ -30,8 +30,6 @@ export {
 export { parseSpecialTokens, parseTiktoken, parseTiktokenDefinition } from "./tiktoken.ts";
 export type { TiktokenOptions } from "./tiktoken.ts";
 export { ggufTokenizerFile, ggufTokenizerJson, type GgufSettings } from "./gguf-tokenizer.ts";
-export { parseGpt2Definition, parseGpt2Files } from "./gpt2-files.ts";
-export type { Gpt2Files } from "./gpt2-files.ts";
 export { spellBytes } from "./byte-alphabet.ts";
 export { tokenText } from "./token-text.ts";
 export { openTokenizer, type OpenTokenizerOptions } from "./open-tokenizer.ts";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
-import { parseGpt2Definition } from "./gpt2-files.ts";
+import { gpt2Definition } from "./gpt2-files.fixture.ts";
 import {
   createTokenizer,
   DEEPSEEK_V3_SPLITS,
@@ -68,10 +68,7 @@ test(
   "GPT-2 gives llama.cpp's ids for all 47 strings",
   needs("gpt2/encoder.json", "gpt2/vocab.bpe"),
   async () => {
-    const definition = parseGpt2Definition({
-      encoder: read("gpt2/encoder.json"),
-      merges: read("gpt2/vocab.bpe"),
-    });
+    const definition = gpt2Definition(read("gpt2/encoder.json"), read("gpt2/vocab.bpe"));
     assertVectors(await createTokenizer(definition), golden("gpt-2"));
     const json = toTokenizerJson(definition);
     assertVectors(await parseTokenizerJson(json), golden("gpt-2"));
