@@ -9,7 +9,6 @@ export {
 } from "./conversation.ts";
 export { runningText, templated } from "./prompt-of.ts";
 export {
-  type Tool,
   toolCallBegin,
   toolCallEnd,
   toolCallHead,

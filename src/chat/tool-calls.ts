@@ -5,13 +5,6 @@
  */
 import type { ChatMessage } from "./chat-template.ts";
 
-export interface Tool {
-  readonly name: string;
-  readonly description?: string | undefined;
-  /** A JSON schema; undefined takes any object. */
-  readonly parameters?: object | undefined;
-}
-
 export const toolCallBegin = "<tool_call>";
 export const toolCallEnd = "}\n</tool_call>";
 

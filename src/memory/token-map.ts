@@ -3,7 +3,7 @@
  * occurrence. The map is part of a checkpoint: with one id more or less, every address changes. So it is identified
  * by its SHA-256 (int32, little endian). Of a tokenizer it needs only the spellings of ids.
  */
-import { FormatError, InvalidConfigError, RequestError } from "../errors.ts";
+import { InvalidConfigError, RequestError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { normalizeToken } from "./normal-form.ts";
 
@@ -72,26 +72,6 @@ export function tokenMapBytes({ map }: TokenMap): Uint8Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer);
   for (const [id, rank] of map.entries()) view.setInt32(4 * id, rank, true);
   return bytes;
-}
-
-/** Reads `tokenMapBytes` back. Throws `FormatError` for bytes that no tokenizer can have produced. */
-export function parseTokenMap(bytes: Uint8Array): TokenMap {
-  if (bytes.length === 0 || bytes.length % 4 !== 0)
-    throw new FormatError(`a token map is int32 values, got ${bytes.length} bytes`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const map = new Int32Array(bytes.length / 4);
-  let next = 0;
-  for (let id = 0; id < map.length; id++) {
-    const rank = view.getInt32(4 * id, true);
-    if (rank < 0 || rank > next)
-      throw new FormatError(
-        `a token map numbers compressed ids by first occurrence: id ${id} can map to 0..${next}, ` +
-          `the file says ${rank}`,
-      );
-    if (rank === next) next++;
-    map[id] = rank;
-  }
-  return { map, compressedVocabSize: next };
 }
 
 /** SHA-256 of `tokenMapBytes` in hexadecimal: the identity under which maps are published. */

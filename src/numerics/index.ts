@@ -22,7 +22,7 @@ export {
   type QuantizedBlocks,
 } from "./block-types.ts";
 export { Pcg64 } from "./pcg64.ts";
-export { isPrime, nextPrime, UnusedPrimes } from "./primes.ts";
+export { isPrime, UnusedPrimes } from "./primes.ts";
 export { dequantizeBlocks, quantizeBlocks } from "./quantized-blocks.ts";
 export { Random } from "./random.ts";
 export {

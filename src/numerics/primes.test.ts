@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { isPrime, nextPrime, UnusedPrimes } from "./index.ts";
+import { isPrime, UnusedPrimes } from "./index.ts";
+
+const nextPrime = (n: number): number => new UnusedPrimes().takeAbove(n);
 
 /** The second way: Eratosthenes. */
 function sieve(limit: number): Uint8Array {

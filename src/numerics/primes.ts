@@ -29,13 +29,6 @@ export function isPrime(n: number): boolean {
   return bases.every((base) => passes(base, { n, odd, twos, multiply }));
 }
 
-/** The smallest prime above `n`. */
-export function nextPrime(n: number): number {
-  let candidate = Math.max(n + 1, 2);
-  while (!isPrime(candidate)) candidate++;
-  return candidate;
-}
-
 /** Returns each prime only once. A search does not repeat the tests of earlier searches. */
 export class UnusedPrimes {
   readonly #used = new Set<number>();
