@@ -101,10 +101,13 @@ export async function loaded(
   heap.bytes(at, model.length).set(model);
   try {
     const handle = await heap.inTurn("load the graph", async (module) => {
-      await gpu?.useFor(options);
-      const made = await module._OrtCreateSession(at, model.length, options);
-      gpu?.made(made);
-      return made;
+      let made = 0;
+      try {
+        await gpu?.useFor(options);
+        return (made = await module._OrtCreateSession(at, model.length, options));
+      } finally {
+        gpu?.made(made);
+      }
     });
     heap.check("load the graph", handle !== 0);
     return handle;
