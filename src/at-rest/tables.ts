@@ -297,7 +297,7 @@ async function readWhole(
   const { rowBytes } = format;
   // Most rows of a saved table are used, so huge pages waste little, and they halve the time of a read.
   const store = await openRamStore({ numRows, rowBytes, advise });
-  const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
+  const chunkRows = Math.min(numRows, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
   for (const { tensor, from, to } of parts) {
     const { name } = tensor;
     const width = to - from;

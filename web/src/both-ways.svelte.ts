@@ -2,15 +2,14 @@
  * The same beginning continued twice, with the memory as asked for and without it: same seed, so that the texts differ
  * by nothing but the memory. Tokens are shown as they come. Knows no view.
  */
+import { untrack } from "svelte";
 import { type Ablation, isEmptyAblation } from "./ablation.ts";
 import { isAbort, streamJson } from "./api.ts";
 
-export interface BothWaysOptions {
-  /** What is continued, as the model reads it. */
+/** What is continued, and how. */
+export interface Beginning {
+  /** As the model reads it. Of none, nothing is written. */
   readonly ids: readonly number[];
-  readonly numTokens: number;
-  readonly temperature: number;
-  readonly seed: number;
   readonly scale: number;
   readonly ablate: Ablation;
 }
@@ -26,15 +25,39 @@ interface Chunk {
   }[];
 }
 
+const numTokens = 40;
+
 export class BothWays {
+  temperature: number = $state(0.8);
+  seed: number = $state(1);
   texts: Texts = $state.raw({ on: [], off: [] });
   isRunning: boolean = $state(false);
   failure: Error | undefined = $state.raw();
   #controller: AbortController | undefined;
 
+  /** Live: another beginning, another seed is written anew. Made by a component, which it asks for text before it is drawn. */
+  constructor(beginning: () => Beginning) {
+    /** Milliseconds of quiet before a change is written; the first text waits for nothing. */
+    let patience = 0;
+    const key = $derived(JSON.stringify([beginning(), this.temperature, this.seed]));
+    $effect.pre(() => {
+      void key;
+      const options = untrack(beginning);
+      if (options.ids.length === 0) return;
+      const start = (): void => void this.#start(options);
+      if (patience === 0) untrack(start);
+      const timer = patience > 0 ? setTimeout(start, patience) : undefined;
+      patience = 150;
+      return () => {
+        clearTimeout(timer);
+        this.#stop();
+      };
+    });
+  }
+
   /** Another start ends the one before. What was shown stays until the first token comes. */
-  async start(options: BothWaysOptions): Promise<void> {
-    this.stop();
+  async #start(options: Beginning): Promise<void> {
+    this.#stop();
     const controller = new AbortController();
     this.#controller = controller;
     this.isRunning = true;
@@ -58,21 +81,21 @@ export class BothWays {
     if (this.#controller === controller) this.isRunning = false;
   }
 
-  stop(): void {
+  #stop(): void {
     this.#controller?.abort();
     this.#controller = undefined;
     this.isRunning = false;
   }
 
   async *#tokens(
-    { ids, numTokens, temperature, seed }: BothWaysOptions,
+    { ids }: Beginning,
     { engram, signal }: { engram: object; signal: AbortSignal },
   ): AsyncGenerator<readonly string[]> {
     const body = {
       prompt: ids,
       max_tokens: numTokens,
-      temperature,
-      seed,
+      temperature: this.temperature,
+      seed: this.seed,
       logprobs: 0,
       stream: true,
       engram,

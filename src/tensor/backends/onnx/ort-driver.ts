@@ -4,6 +4,7 @@
  * (`node/ort-c-api.ts`, `web/ort-wasm.ts`), operators to `lower.ts`.
  */
 import { BackendError } from "../../../errors.ts";
+import { nextTurn } from "../../../next-turn.ts";
 import {
   type Backend,
   type Binding,
@@ -101,6 +102,8 @@ class OrtBackend implements Backend {
   async compile(graph: Graph): Promise<Executable> {
     this.#checkOpen();
     await this.ready();
+    // It blocks this thread: what is on its way, such as a first token, goes out before.
+    await nextTurn();
     this.#checkOpen();
     const runtime = this.#runtime!;
     const { bytes, ...model } = lower(graph, {
