@@ -1,6 +1,6 @@
 /** The measure of the first view: how much the memory changed the loss of each token. */
 import type { InspectReport } from "../../src/inspect/report.ts";
-import { diverging } from "./colour.ts";
+import { diverging } from "./diverging.ts";
 import { fixed, signed } from "./format.ts";
 import { type Measure, rangeOf } from "./measure.ts";
 
