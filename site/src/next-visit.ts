@@ -1,7 +1,10 @@
 /**
  * What is done while a visitor reads, so that the next visit is quick: the site's files are kept, and the engine is run
- * once as they have it. Browsers keep what they compiled of such an answer once enough of it has run. Knows no view.
+ * once as they have it, and what the first view says is kept. Browsers keep what they compiled of such an answer once enough of it has run. Knows no view.
  */
+import { inspection } from "../../web/src/inspection.svelte.ts";
+import { serverInfo } from "../../web/src/server-info.svelte.ts";
+import { type FirstView, firstView, firstViewOf } from "./first-view.ts";
 import { keepForOffline, removeOffline } from "./offline.ts";
 import { ServerInWorker } from "./server-in-worker.ts";
 
@@ -22,6 +25,7 @@ export class NextVisit {
   }
 
   async prepare(): Promise<void> {
+    keepFirstView();
     const isNew = await keepForOffline();
     if (this.#isStopped) return removeOffline();
     // Later visits run the engine that is kept themselves.
@@ -41,5 +45,18 @@ export class NextVisit {
     } finally {
       server.end();
     }
+  }
+}
+
+/** Where the first view shows what a newcomer sees. What a visitor typed is not kept. */
+function keepFirstView(): void {
+  const { props } = serverInfo;
+  const { answer } = inspection;
+  if (props?.engram == null || !answer || !inspection.isFirst(answer.question)) return;
+  const content: FirstView = { of: firstViewOf, props, report: answer.report };
+  try {
+    localStorage.setItem(firstView, JSON.stringify(content));
+  } catch {
+    // No room: the next visit waits for the engine.
   }
 }

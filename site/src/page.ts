@@ -4,6 +4,7 @@ import App from "../../web/src/App.svelte";
 import { useTransport } from "../../web/src/api.ts";
 import { host } from "../../web/src/host.svelte.ts";
 import { allowFrames } from "../../web/src/share.ts";
+import { showFirstView } from "./first-view.ts";
 import type { NextVisit } from "./next-visit.ts";
 import { modelName, modelsAddress, pageOf } from "./places.ts";
 import type { ServerInWorker } from "./server-in-worker.ts";
@@ -16,6 +17,7 @@ export function showPage(server: ServerInWorker): void {
     server.fetch(href.slice(new URL(".", document.baseURI).href.length), init),
   );
   allowFrames();
+  showFirstView();
   server.onProgress = (progress) => (host.progress = progress);
   let isRemoved = false;
   let nextVisit: NextVisit | undefined;

@@ -36,5 +36,10 @@ answerCalls(globalThis as unknown as Port, {
       await begun
     ).ready;
   },
-  ...requestCalls(async (request) => (await begun).fetch(request)),
+  ...requestCalls(async (request) => {
+    const { fetch, ready } = await begun;
+    // The page may ask before the model is open.
+    if (request.method === "POST") await ready;
+    return fetch(request);
+  }),
 });

@@ -75,6 +75,45 @@ describe("the static site", { skip: noBrowser }, () => {
     );
   });
 
+  test("the next visit shows the first view as it was, marked, until the engine has said it anew; it is removed with the rest", async () => {
+    const { page, complaints } = await browser.open(address);
+    const sentence = page.locator("[data-sentence]");
+    const live = await sentence.innerText();
+    await page.waitForFunction(() => localStorage.length > 0);
+    // Other numbers than the engine's: what is kept can be told from what is computed.
+    await page.evaluate(() => {
+      const [[name, content]] = Object.entries(localStorage) as [[string, string]];
+      const kept = JSON.parse(content) as { report: { log_probs: { off: number[] } } };
+      const { log_probs: of } = kept.report;
+      of.off = of.off.map((value) => value - 3);
+      localStorage.setItem(name, JSON.stringify(kept));
+    });
+    await page.addInitScript(() => {
+      const seen: string[][] = [];
+      Object.assign(globalThis, { seen });
+      new MutationObserver(() => {
+        const said = document.querySelector("[data-sentence]")?.textContent ?? "";
+        const mark = document.querySelector(".result [role=status]")?.textContent ?? "";
+        if (said !== "" && said !== seen.at(-1)?.[0]) seen.push([said, mark]);
+      }).observe(document, { subtree: true, childList: true, characterData: true });
+    });
+    await page.reload();
+    await page.waitForFunction(
+      (text) => document.querySelector<HTMLElement>("[data-sentence]")?.innerText === text,
+      live,
+    );
+    await page.locator("[aria-busy=false]").waitFor();
+    const [[first, mark]] = (await page.evaluate("seen")) as [[string, string]];
+    assert.match(first, /the memory raised/);
+    assert.doesNotMatch(live, new RegExp(/from \S+ %/.exec(first.replaceAll(/\s+/g, " "))![0]));
+    assert.match(mark, /how it was at your last visit/);
+    assert.equal(await page.getByText("at your last visit").count(), 0);
+    await page.getByRole("button", { name: "Remove what was kept" }).click();
+    await page.getByRole("button", { name: "Removed" }).waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 0);
+    assert.deepEqual(complaints, []);
+  });
+
   test("another model of the build is a click away, with its size", async () => {
     const { page, complaints } = await browser.open(`${address}#/start`);
     await page.locator("[data-sentence]").waitFor();

@@ -45,6 +45,10 @@ class Inspection {
     scale: 1,
     ablate: noAblation,
   });
+  /** The answer to what a newcomer sees, of another visit: shown by the next `follow` that asks just that. */
+  kept: Inspected | undefined;
+  /** That is what `answer` is; the question is asked when something else was (`confirm`). */
+  isKept: boolean = $state(false);
   /** Index of the token that is looked at; the number of tokens stands for what comes next. */
   selected: number | undefined = $state();
 
@@ -111,6 +115,23 @@ class Inspection {
       },
       0,
     );
+    const { kept, question } = this;
+    this.kept = undefined;
+    if (kept === undefined || !this.isFirst(question)) return;
+    clearTimeout(this.#timer);
+    this.isKept = true;
+    this.answer = { question: { ...question }, report: kept };
+  }
+
+  /** What a newcomer sees. */
+  isFirst(question: Question): boolean {
+    const { text, continuation } = question.input;
+    return text === this.example && continuation.length === 0 && isAsTrained(question);
+  }
+
+  /** Asks now what was answered by what was kept. */
+  confirm(): void {
+    if (this.isKept && this.#asked === undefined) void this.ask();
   }
 
   setText(text: string): void {
@@ -149,6 +170,7 @@ class Inspection {
   /** What was asked before and is not answered yet is given up. */
   #put(question: Question, delay: number): void {
     this.question = question;
+    this.isKept = false;
     this.failure = undefined;
     this.#asked?.abort();
     clearTimeout(this.#timer);
@@ -188,6 +210,7 @@ class Inspection {
       );
       if (this.question !== question) return;
       this.answer = { question, report };
+      this.isKept = false;
       if (this.selected !== undefined && this.selected > report.tokens.length)
         this.selected = undefined;
       // The server was started anew, with another model.
@@ -195,6 +218,7 @@ class Inspection {
     } catch (error) {
       if (isAbort(error) || this.question !== question) return;
       this.answer = undefined;
+      this.isKept = false;
       this.failure = error as Error;
     }
   }
