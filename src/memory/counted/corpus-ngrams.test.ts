@@ -134,9 +134,13 @@ test("every damaged byte is refused, or says nothing else than the whole file di
   }
 });
 
-test("a long name is cut in whole characters, and a stranger's says nothing to a terminal", async () => {
+test("a long name loses whole characters of its middle, and a stranger's says nothing to a terminal", async () => {
   const nameOf = async (name: string): Promise<string> =>
     readNgramBytes(await index([[1, 2]], { name })).header.corpus!.name;
-  assert.equal(await nameOf("ä".repeat(40)), "ä".repeat(16));
+  const files = "enwiki2015-train-core100.jsonl and 1 more";
+  assert.equal(await nameOf(files), "enwiki2015-tr…jsonl and 1 more");
+  // Two bytes each: 14 of them and three of the mark are 31 of the 32.
+  assert.equal(await nameOf("ä".repeat(40)), `…${"ä".repeat(14)}`);
+  assert.equal(await nameOf("a".repeat(32)), "a".repeat(32));
   assert.equal(await nameOf("a\u{1b}[2Jb"), "a?[2Jb");
 });

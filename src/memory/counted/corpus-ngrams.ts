@@ -136,10 +136,15 @@ function commonest(tokens: ArrayLike<number>, { map, compressedVocabSize }: Toke
   return alike;
 }
 
-/** The beginning of a name that is short enough, in whole characters. */
+/** A name that is short enough, in whole characters: its middle goes, so that "and 2 more" stays. */
 function cut(name: string): string {
-  let short = name;
-  while (new TextEncoder().encode(short).length > MOST_NAME_BYTES)
-    short = [...short].slice(0, -1).join("");
-  return short;
+  const size = (text: string): number => new TextEncoder().encode(text).length;
+  if (size(name) <= MOST_NAME_BYTES) return name;
+  const start = [...name];
+  const end = start.splice(-16);
+  const joined = (): string => `${start.join("")}…${end.join("")}`;
+  while (size(joined()) > MOST_NAME_BYTES)
+    if (start.length > 0) start.pop();
+    else end.shift();
+  return joined();
 }
