@@ -4,7 +4,6 @@
  * (`node/ort-c-api.ts`, `web/ort-wasm.ts`), operators to `lower.ts`.
  */
 import { BackendError } from "../../../errors.ts";
-import { nextTurn } from "../../../next-turn.ts";
 import {
   type Backend,
   type Binding,
@@ -102,8 +101,6 @@ class OrtBackend implements Backend {
   async compile(graph: Graph): Promise<Executable> {
     this.#checkOpen();
     await this.ready();
-    // It blocks this thread: what is on its way, such as a first token, goes out before.
-    await nextTurn();
     this.#checkOpen();
     const runtime = this.#runtime!;
     const { bytes, ...model } = lower(graph, {

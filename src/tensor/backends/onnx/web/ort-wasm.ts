@@ -83,6 +83,8 @@ class WasmRuntime implements OrtRuntime {
   }
 
   async session(model: Uint8Array): Promise<OrtSession> {
+    // It blocks this thread: what is on its way, such as a first token, goes out before.
+    await nextTurn();
     const handle = await loaded(this.#heap, model, this.#gpu);
     return new WasmSession(this.#heap, handle, this.#gpu);
   }
