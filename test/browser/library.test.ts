@@ -5,51 +5,33 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { generateText, loadModel, type Model } from "../../src/index.ts";
+import { generateText, loadModel } from "../../src/index.ts";
 import type { Fact, Taught } from "../../src/index-web.ts";
-import type { RangeServer } from "../range-server.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
-import { buildSite, type BuiltSite } from "./built-site.ts";
+import { prompt, type ServedSite, serveSite } from "./built-site.ts";
 import { startStaticSite } from "./static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const prompt = "ROMEO:\nIt is";
 /** Each is written on until the context is full, with 256 positions: more than 1,000 tokens in all. */
 const beginnings = [prompt, "First Citizen:", "KING HENRY", "O, ", "What say you"];
 
 describe("the library in a page", { skip: noBrowser }, () => {
   const browser = new TestBrowser();
-  let site: BuiltSite;
-  let server: RangeServer;
-  let model: Model;
-  /** Below a path of its own, as on GitHub Pages. */
-  let address: string;
+  let site: ServedSite;
 
   before(async () => {
-    site = await buildSite();
-    server = await startStaticSite(site.files);
-    address = `${server.origin}/some/path/`;
-    model = await loadModel(join(root, "assets", "shakespeare"));
+    site = await serveSite();
   });
   after(async () => {
     await browser.close();
-    await model?.close();
-    await server?.stop();
     await site?.[Symbol.asyncDispose]();
   });
 
-  const textOnNode = async (options: object): Promise<string> => {
-    let text = "";
-    for await (const piece of generateText(model, prompt, { temperature: 0, ...options }))
-      text += piece;
-    return text;
-  };
-
   test("sessions have Node's logits and rows, are fast the second time, and can be stopped", async (t) => {
-    const ids = [...(await model.tokenizer.encode(prompt))];
-    await using session = model.createSession({ view: { scale: 0.5 } });
+    const ids = [...(await site.model.tokenizer.encode(prompt))];
+    await using session = site.model.createSession({ view: { scale: 0.5 } });
     const expected = await session.append(ids, { logits: "all" });
-    const scaled = await textOnNode({ maxTokens: 40, scale: 0.5 });
+    const scaled = await site.textOnNode({ maxTokens: 40, scale: 0.5 });
     const long = { on: [] as string[], off: [] as string[] };
     let numTokens = 0;
     for (const [which, memory] of [
@@ -57,7 +39,11 @@ describe("the library in a page", { skip: noBrowser }, () => {
       ["off", false],
     ] as const)
       for (const beginning of beginnings) {
-        const pieces = generateText(model, beginning, { temperature: 0, maxTokens: 1000, memory });
+        const pieces = generateText(site.model, beginning, {
+          temperature: 0,
+          maxTokens: 1000,
+          memory,
+        });
         let text = "";
         let next = await pieces.next();
         for (; next.done !== true; next = await pieces.next()) text += next.value;
@@ -67,7 +53,7 @@ describe("the library in a page", { skip: noBrowser }, () => {
       }
     assert.ok(numTokens >= 1000, `${numTokens}`);
     t.diagnostic(`${numTokens} greedy tokens with the memory, in ${beginnings.length} texts`);
-    const { page, complaints } = await browser.open(`${address}empty.html`);
+    const { page, complaints } = await browser.open(`${site.address}empty.html`);
     const found = (await page.evaluate(`(async () => {
       const { loadModel, generateText, removeKept, RequestError } = await import("./web.js");
       const engine = {
@@ -162,7 +148,7 @@ describe("the library in a page", { skip: noBrowser }, () => {
     const options = { temperature: 0, maxTokens: 8 };
     let written = "";
     for await (const piece of generateText(there, asked[0]!, options)) written += piece;
-    const { page, complaints } = await browser.open(`${address}empty.html`);
+    const { page, complaints } = await browser.open(`${site.address}empty.html`);
     const requests: string[] = [];
     page.on("request", (request) => requests.push(request.url()));
     const found = (await page.evaluate(`(async () => {
@@ -245,7 +231,9 @@ describe("the library in a page", { skip: noBrowser }, () => {
     assert.deepEqual([found.left, found.known], [[], []]);
     // What is typed is no part of any address.
     assert.ok(
-      requests.every((url) => url.startsWith(server.origin) && !/hound|Argus|Zembla/.test(url)),
+      requests.every(
+        (url) => url.startsWith(site.server.origin) && !/hound|Argus|Zembla/.test(url),
+      ),
       `${requests}`,
     );
     assert.deepEqual(complaints, []);
@@ -264,7 +252,7 @@ describe("the library in a page", { skip: noBrowser }, () => {
       await model.close();
       return [crossOriginIsolated, text];
     })()`);
-    assert.deepEqual(found, [true, await textOnNode({ maxTokens: 20 })]);
+    assert.deepEqual(found, [true, await site.textOnNode({ maxTokens: 20 })]);
     assert.deepEqual(complaints, []);
   });
 });

@@ -7,49 +7,29 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { generateText, loadModel, type Model } from "../../src/index.ts";
-import type { RangeServer } from "../range-server.ts";
 import { createServer } from "../../src/server/index.ts";
 import { noBrowser, TestBrowser } from "./browser.ts";
-import { buildSite, type BuiltSite } from "./built-site.ts";
+import { prompt, type ServedSite, serveSite } from "./built-site.ts";
 import { stripTokens } from "./inspector.ts";
-import { startStaticSite } from "./static-site.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const prompt = "ROMEO:\nIt is";
 
 describe("the static site", { skip: noBrowser }, () => {
   const browser = new TestBrowser();
-  let site: BuiltSite;
-  let server: RangeServer;
-  let model: Model;
-  /** Below a path of its own, as on GitHub Pages. */
-  let address: string;
+  let site: ServedSite;
 
   before(async () => {
-    site = await buildSite();
-    server = await startStaticSite(site.files);
-    address = `${server.origin}/some/path/`;
-    model = await loadModel(join(root, "assets", "shakespeare"));
+    site = await serveSite();
   });
   after(async () => {
     await browser.close();
-    await model?.close();
-    await server?.stop();
     await site?.[Symbol.asyncDispose]();
   });
 
-  const textOnNode = async (options: object): Promise<string> => {
-    let text = "";
-    for await (const piece of generateText(model, prompt, { temperature: 0, ...options }))
-      text += piece;
-    return text;
-  };
-
   test("its first view writes with the memory and without, as on Node, and asks no other host", async (t) => {
-    const chosen = (await model.tokenizer.encode(prompt)).length + 1;
+    const chosen = (await site.model.tokenizer.encode(prompt)).length + 1;
     const place = `#/start?${new URLSearchParams({ t: prompt, k: String(chosen) })}`;
-    const { page, complaints } = await browser.open(address + place);
+    const { page, complaints } = await browser.open(site.address + place);
     const asked: string[] = [];
     page.on("request", (request) => asked.push(request.url()));
     const began = performance.now();
@@ -60,7 +40,7 @@ describe("the static site", { skip: noBrowser }, () => {
       ["on", true],
       ["off", false],
     ] as const) {
-      const expected = await textOnNode({ maxTokens: 40, memory });
+      const expected = await site.textOnNode({ maxTokens: 40, memory });
       assert.ok(expected.length > 40);
       await page.waitForFunction(
         ([which, text]) =>
@@ -70,13 +50,13 @@ describe("the static site", { skip: noBrowser }, () => {
     }
     assert.deepEqual(complaints, []);
     assert.ok(
-      asked.every((url) => url.startsWith(address)),
+      asked.every((url) => url.startsWith(site.address)),
       `${asked}`,
     );
   });
 
   test("the next visit shows the first view as it was, marked, until the engine has said it anew; it is removed with the rest", async () => {
-    const { page, complaints } = await browser.open(address);
+    const { page, complaints } = await browser.open(site.address);
     const sentence = page.locator("[data-sentence]");
     const live = await sentence.innerText();
     await page.waitForFunction(() => localStorage.length > 0);
@@ -115,15 +95,15 @@ describe("the static site", { skip: noBrowser }, () => {
   });
 
   test("another model of the build is a click away, with its size", async () => {
-    const { page, complaints } = await browser.open(`${address}#/start`);
+    const { page, complaints } = await browser.open(`${site.address}#/start`);
     await page.locator("[data-sentence]").waitFor();
     await page.getByText("another, 4.5 MB").waitFor();
     await page.getByRole("link", { name: "another" }).click();
     await page.getByTitle("The model that is served").getByText("another").waitFor();
     await page.locator("[data-sentence]").waitFor();
-    assert.ok(server.requests.some(({ url }) => url!.includes("/models/another/config.json")));
+    assert.ok(site.server.requests.some(({ url }) => url!.includes("/models/another/config.json")));
     // Numbers come packed, whether the host packs anything or not.
-    const weights = server.requests.flatMap(
+    const weights = site.server.requests.flatMap(
       ({ url }) => /another\/(model\.s.*)/.exec(url!)?.[1] ?? [],
     );
     assert.deepEqual(weights, ["model.safetensors.index.json", "model.safetensors.gz"]);
@@ -132,9 +112,9 @@ describe("the static site", { skip: noBrowser }, () => {
   });
 
   test("the curves of a model that brought its log are there when they are looked at; of one without, none are asked for", async () => {
-    const { page, complaints } = await browser.open(`${address}?model=another#/start`);
+    const { page, complaints } = await browser.open(`${site.address}?model=another#/start`);
     const asked = (name: string): number =>
-      server.requests.filter(({ url }) => url!.endsWith(`/${name}`)).length;
+      site.server.requests.filter(({ url }) => url!.endsWith(`/${name}`)).length;
     await page.locator("[data-sentence]").waitFor();
     assert.equal(asked("metrics.jsonl"), 0);
     await page.evaluate(`location.hash = "#/runs"`);
@@ -142,18 +122,18 @@ describe("the static site", { skip: noBrowser }, () => {
     await row.getByText("1,000").first().waitFor();
     await row.getByText("1.606").waitFor();
     await page.getByRole("heading", { name: "Loss" }).waitFor();
-    await page.goto(`${address}#/runs`);
+    await page.goto(`${site.address}#/runs`);
     await page.getByText("This model came without the log of its training.").waitFor();
     assert.equal(asked("metrics.jsonl"), 1);
     assert.equal(
-      server.requests.filter(({ url }) => url!.includes("shakespeare/metrics")).length,
+      site.server.requests.filter(({ url }) => url!.includes("shakespeare/metrics")).length,
       0,
     );
     assert.deepEqual(complaints, []);
   });
 
   test("its links open for anybody, and its place in another page's frame shows the view alone", async () => {
-    const { page, complaints } = await browser.open(`${address}#/machine?step=gate`, {
+    const { page, complaints } = await browser.open(`${site.address}#/machine?step=gate`, {
       permissions: ["clipboard-read", "clipboard-write"],
     });
     await page.locator("[data-stage=gate].lit").waitFor();
@@ -161,7 +141,7 @@ describe("the static site", { skip: noBrowser }, () => {
     await page.getByText("Copied; it opens on this machine.").waitFor();
     const link = await page.evaluate(() => navigator.clipboard.readText());
     assert.equal(link, page.url());
-    assert.ok(link.startsWith(`${address}#/machine?step=gate`), link);
+    assert.ok(link.startsWith(`${site.address}#/machine?step=gate`), link);
     await page.getByRole("button", { name: "Embed" }).click();
     const snippet = await page.getByLabel("To be copied").inputValue();
     const frame = /^<iframe src="([^"]*)" title="[^"]+"/
@@ -178,7 +158,7 @@ describe("the static site", { skip: noBrowser }, () => {
 
   test("the inspector talks to the server in its worker as to one behind a socket", async (t) => {
     const text = "ROMEO:\nIt is the east, and Juliet is the sun.";
-    const there = createServer(model);
+    const there = createServer(site.model);
     await there.ready;
     const asked = new Request("http://localhost/engram/inspect", {
       method: "POST",
@@ -191,7 +171,7 @@ describe("the static site", { skip: noBrowser }, () => {
     };
     await there.close();
     const place = `#/compare?${new URLSearchParams({ t: text })}`;
-    const { page, complaints } = await browser.open(`${address}${place}`);
+    const { page, complaints } = await browser.open(`${site.address}${place}`);
     assert.equal((await stripTokens(page)).length, tokens.length + 1);
     for (const which of ["on", "off"] as const) {
       const shown = await page.locator(`[data-total="${which}"]`).textContent();
@@ -213,7 +193,7 @@ describe("the static site", { skip: noBrowser }, () => {
   test("the inspector teaches there, in this browser alone; the next visit knows it until it is erased", async () => {
     const fact = { after: "The keys of the tavern lie", say: "under the stone", try: "" };
     const { page, complaints } = await browser.open(
-      `${address}#/teach?${new URLSearchParams(fact)}`,
+      `${site.address}#/teach?${new URLSearchParams(fact)}`,
     );
     const asked: string[] = [];
     page.on("request", (request) => asked.push(request.url()));
@@ -242,14 +222,14 @@ describe("the static site", { skip: noBrowser }, () => {
     assert.doesNotMatch(kept[0]!, /tavern|stone/);
     // What is typed is no part of any address.
     assert.ok(
-      asked.every((url) => url.startsWith(address) && !/tavern|stone/.test(url)),
+      asked.every((url) => url.startsWith(site.address) && !/tavern|stone/.test(url)),
       `${asked}`,
     );
     assert.deepEqual(complaints, []);
   });
 
   test("a small model is trained in the page, its curves live, and can be stopped; the corpus is there", async () => {
-    const { page, complaints } = await browser.open(`${address}#/runs`);
+    const { page, complaints } = await browser.open(`${site.address}#/runs`);
     await page.getByRole("button", { name: "Train on the sample text" }).waitFor();
     const text = (await readFile(join(root, "assets", "tinyshakespeare.txt"))).subarray(0, 20_000);
     await page
@@ -265,9 +245,9 @@ describe("the static site", { skip: noBrowser }, () => {
   });
 
   test("after the first visit it opens and writes without a network, until the visitor clears it", async () => {
-    const chosen = (await model.tokenizer.encode(prompt)).length + 1;
+    const chosen = (await site.model.tokenizer.encode(prompt)).length + 1;
     const place = `#/start?${new URLSearchParams({ t: prompt, k: String(chosen) })}`;
-    const { page, complaints } = await browser.open(address + place);
+    const { page, complaints } = await browser.open(site.address + place);
     // The engine that is kept runs once in a worker of its own, so that the browser keeps what it compiles of it.
     const second = page.waitForEvent("worker", (worker) => worker !== page.workers()[0]);
     await page.locator("[data-sentence]").waitFor();
@@ -278,11 +258,11 @@ describe("the static site", { skip: noBrowser }, () => {
       return [answer.headers.get("content-type"), ...bytes.subarray(0, 4)];
     })()`)) as unknown[];
     assert.deepEqual(engine, ["application/wasm", 0, ...Buffer.from("asm")]);
-    await server.stop();
+    await site.server.stop();
     await page.reload();
     await page.locator("[data-sentence]").waitFor();
     await page.getByLabel("Chance").selectOption({ label: "none: always the likeliest" });
-    const expected = prompt + (await textOnNode({ maxTokens: 40 }));
+    const expected = prompt + (await site.textOnNode({ maxTokens: 40 }));
     await page.waitForFunction(
       (text) => document.querySelector('[data-continuation="on"]')!.textContent!.endsWith(text),
       expected,
