@@ -17,6 +17,14 @@ export interface FirstView {
 export const firstView = "engram first view";
 export const firstViewOf: string = import.meta.url + modelName;
 
+export function forgetFirstView(): void {
+  try {
+    localStorage.removeItem(firstView);
+  } catch {
+    // Nothing may be kept, so nothing is.
+  }
+}
+
 export function showFirstView(): void {
   try {
     const { of, props, report } = JSON.parse(localStorage.getItem(firstView)!) as FirstView;

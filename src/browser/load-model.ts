@@ -31,8 +31,8 @@ declare const Worker: new (address: URL, options: { type: "module"; name: string
 
 /** How to open a model in a page. */
 export interface LoadModelOptions extends Pick<OpenRequest, "memory" | "tableMemory"> {
-  /** Where the engine's files are. Default for each: that of this package, which bundlers copy beside the page's own. */
-  readonly engine?: Partial<EngineFiles>;
+  /** Where the engine's files are. Default: those of this package, without WebGPU, which bundlers copy beside the page's own. */
+  readonly engine?: EngineFiles | Required<Pick<EngineFiles, "webgpu">>;
   /** Default: one for each core, four at most, where the page is isolated (`crossOriginIsolated`); else one. */
   readonly threads?: number;
   /**

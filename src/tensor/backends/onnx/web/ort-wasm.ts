@@ -231,7 +231,7 @@ class WasmRun implements OrtRun {
     );
   }
 
-  /** Nothing else happens on this thread until it is done; but now and then, others have a turn before the next. */
+  /** Where it blocks this thread, others have a turn before the next now and then. */
   async run(): Promise<void> {
     const { names, values, count } = this.#inputs;
     const outputs = this.#outputs;

@@ -1,13 +1,14 @@
 /**
  * The second driver, for platforms without a native library: the same graphs on ONNX Runtime's build for WebAssembly.
  * Weights and caches that were moved into its memory (`Backend.place`) are used where they are; other values are copied
- * for each run. A run blocks its thread. It knows no platform: its caller says where the module comes from.
+ * for each run. A run blocks its thread, unless the build computes on a graphics processor (`webgpu.ts`): then its thread
+ * waits. It knows no platform: its caller says where the module comes from.
  */
 import type { Backend } from "../../../backend.ts";
 import { ortDriver } from "../ort-driver.ts";
 import type { OrtModule } from "./heap.ts";
 
-/** What `ort-wasm-simd-threaded.mjs` exports by default. */
+/** What `ort-wasm-simd-threaded.mjs` and its like export by default. */
 export type MakeOrtModule = (
   settings: { readonly numThreads: number } & (
     | {
