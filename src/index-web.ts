@@ -31,6 +31,7 @@ export type {
   Selection,
   Taught,
   TeachOptions,
+  TextToLearn,
 } from "./facts/index.ts";
 export type { GeneratedText, GenerateTextOptions } from "./generate-text.ts";
 export type { Reading, Want } from "./inference/index.ts";

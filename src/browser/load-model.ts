@@ -8,9 +8,11 @@ import type {
   FactRequest,
   ForgetOptions,
   Forgotten,
+  Quota,
   Selection,
   Taught,
   TeachOptions,
+  TextToLearn,
 } from "../facts/index.ts";
 import type { GeneratedText, GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Want } from "../inference/index.ts";
@@ -147,6 +149,11 @@ export class WebModel {
     { signal, ...options }: TeachOptions = {},
   ): Promise<Taught[]> {
     return this.caller.call("teach", { facts, options }, { signal }) as Promise<Taught[]>;
+  }
+
+  /** As `Model.learn`, and kept as what is taught is: in the worker, until the model is closed. */
+  async learn({ ids, scope }: TextToLearn, quota?: Quota): Promise<void> {
+    await this.caller.call("learn", { text: { ids: Array.from(ids), scope }, quota });
   }
 
   /** As `Model.facts`. */

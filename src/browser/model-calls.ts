@@ -7,9 +7,11 @@ import type {
   Fact,
   FactRequest,
   Forgotten,
+  Quota,
   Selection,
   Taught,
   TeachOptions,
+  TextToLearn,
 } from "../facts/index.ts";
 import { generateText, type GenerateTextOptions } from "../generate-text.ts";
 import type { Reading, Session, View, Want } from "../inference/index.ts";
@@ -76,6 +78,9 @@ export function modelCalls(): Calls {
       { signal }: CallContext,
     ): Promise<Taught[]> {
       return model().teach(facts, { ...options, signal });
+    },
+    async learn({ text, quota }: { text: TextToLearn; quota?: Quota }): Promise<void> {
+      return model().learn(text, quota);
     },
     async facts(scopes: readonly string[] | undefined): Promise<Fact[]> {
       return model().facts(scopes);
