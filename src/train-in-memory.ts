@@ -26,7 +26,13 @@ import {
   toTokenizerJson,
   trainBpe,
 } from "./tokenizer/index.ts";
-import { packDocuments, type Preset, splitLastTenth, type TrainingLine } from "./training/index.ts";
+import {
+  packDocuments,
+  type Preset,
+  splitLastTenth,
+  type TrainingLine,
+  windowsPerEpoch,
+} from "./training/index.ts";
 import { onThisThread } from "./worker/index.ts";
 
 export interface TrainInMemoryOptions {
@@ -64,6 +70,7 @@ export async function trainInMemory(
   signal?.throwIfAborted();
   const tokenizer = await openTokenizer(tokenizerJson, { startWorker: onThisThread(encodeTasks) });
   const stream = await packDocuments([{ text: train }], tokenizer, { signal });
+  windowsPerEpoch(stream.tokens.length, preset.training.length);
   const valid = await packDocuments([{ text: held }], tokenizer, { signal });
   const parts = await createParts({
     preset,

@@ -29,7 +29,7 @@ import { configFile, saveModel } from "./save-model.ts";
 import type { Backend } from "./tensor/index.ts";
 import { toTokenizerJson, trainBpe } from "./tokenizer/index.ts";
 import { openTokenizerFile } from "./tokenizer/node/index.ts";
-import { type Document, modelCard, packDocuments } from "./training/index.ts";
+import { type Document, modelCard, packDocuments, windowsPerEpoch } from "./training/index.ts";
 import {
   checkTexts,
   describeRun,
@@ -103,6 +103,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
   const valid = await packDocuments(documents(options, "valid"), tokenizer, { signal });
+  windowsPerEpoch(stream.tokens.length, recipe.length);
 
   const { tableMemory } = options;
   const plan = (model: ModelConfig): void => {

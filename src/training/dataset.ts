@@ -25,13 +25,7 @@ export class WindowOrder {
     const numTokens = stream.tokens.length;
     this.#length = length;
     this.#seed = seed;
-    // The first token is not a label. An offset costs at least one window.
-    this.perEpoch = Math.floor((numTokens - 1) / length) - 1;
-    if (this.perEpoch < 1)
-      throw new InvalidConfigError(
-        `the training text has ${numTokens} tokens; at least ${2 * length + 1} are needed for ` +
-          `windows of ${length}. Give more text, or take a shorter context (--context)`,
-      );
+    this.perEpoch = windowsPerEpoch(numTokens, length);
     this.#numOffsets = numTokens - this.perEpoch * length;
   }
 
@@ -49,6 +43,17 @@ export class WindowOrder {
     this.#order = Uint32Array.from({ length: this.perEpoch }, (_, i) => i);
     random.shuffle(this.#order);
   }
+}
+
+/** Throws `InvalidConfigError` where there are none. */
+export function windowsPerEpoch(numTokens: number, length: number): number {
+  // The first token is not a label. An offset costs at least one window.
+  const count = Math.floor((numTokens - 1) / length) - 1;
+  if (count >= 1) return count;
+  throw new InvalidConfigError(
+    `the training text has ${numTokens} tokens; at least ${2 * length + 1} are needed for ` +
+      `windows of ${length}. Give more text, or take a shorter context (--context)`,
+  );
 }
 
 /** Fills `batch` with windows `index .. index+batch.batch-1` of the run. */

@@ -6,7 +6,7 @@ export {
   startTokenOf,
   utf8Length,
 } from "./corpus.ts";
-export { fillBatch, WindowOrder } from "./dataset.ts";
+export { fillBatch, WindowOrder, windowsPerEpoch } from "./dataset.ts";
 export { adamW, type DenseOptimizer, type FlatArrays, globalNorm, muon } from "./optimizer.ts";
 export {
   type CountedSizes,

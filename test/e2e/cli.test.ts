@@ -335,12 +335,15 @@ test("models that are damaged, foreign or absent are code 2 with one sentence", 
   }
 });
 
-test("texts and presets that cannot be are code 2 and leave no model", async () => {
+test("texts and presets that cannot be are code 2 and leave nothing", async () => {
   const empty = join(scratch, "empty.txt");
   writeFileSync(empty, "");
+  const short = join(scratch, "short.txt");
+  writeFileSync(short, "hello");
   const out = join(scratch, "never");
   for (const [data, preset, message] of [
     [empty, "tiny", /is empty/],
+    [short, "tiny", /the training text has \d tokens; at least 257 are needed/],
     [join(scratch, "none.txt"), "tiny", /no such file/],
     [text, "huge", /unknown preset "huge"; there are: mini, tiny/],
   ] as const) {
@@ -355,6 +358,6 @@ test("texts and presets that cannot be are code 2 and leave no model", async () 
     );
     assert.equal(status, 2, stderr);
     assert.match(stderr, message);
-    assert.equal(existsSync(join(out, "config.json")), false);
+    assert.ok(!existsSync(out), "nothing is written");
   }
 });
