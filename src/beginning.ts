@@ -5,7 +5,13 @@
 import { InvalidConfigError } from "./errors.ts";
 import type { TrainedPart } from "./model/index.ts";
 import { OriginModel } from "./origin-model.ts";
-import { findPreset, overridePreset, type Overrides, type Preset } from "./training/index.ts";
+import {
+  findPreset,
+  overridePreset,
+  type Overrides,
+  type Preset,
+  presetNames,
+} from "./training/index.ts";
 
 /** What a run is told of its beginning. */
 export interface BeginningOptions {
@@ -45,7 +51,8 @@ export async function findBeginning({
 }: BeginningOptions): Promise<Beginning> {
   if ((preset === undefined) === (from === undefined))
     throw new InvalidConfigError(
-      "give a preset for a new model (--preset), or a model to go on from (--from)",
+      `give a preset for a new model (--preset: ${presetNames.join(", ")}), or a model to go on from (--from); ` +
+        `got ${preset === undefined ? "neither" : "both"}`,
     );
   if (preset !== undefined) {
     if (train === "memory")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { byteSize, decimal } from "./arguments.ts";
+import { byteSize, decimal, wholeNumber } from "./arguments.ts";
 
 test("an amount of memory is read in the units that people write, and its own print is read back", () => {
   for (const [text, bytes] of [
@@ -28,4 +28,21 @@ test("a decimal number is finite, whatever its bounds", () => {
     assert.equal(success, false, text);
     assert.ok(error!.message.includes(`expected a number of at least 0, got \\"${text}\\"`), text);
   }
+});
+
+test("a number out of range is refused with the range", () => {
+  for (const [schema, text, message] of [
+    [wholeNumber(1), "0", "expected a whole number of at least 1"],
+    [wholeNumber(2, 16), "17", "expected a whole number from 2 to 16"],
+    [wholeNumber(2, 16), "1", "expected a whole number from 2 to 16"],
+    [decimal(Number.MIN_VALUE, Infinity), "fast", "expected a number above 0"],
+    [decimal(Number.MIN_VALUE, Infinity), "0", "expected a number above 0"],
+    [decimal(0, 1), "2", "expected a number from 0 to 1"],
+  ] as const)
+    assert.deepEqual(
+      schema.safeParse(text).error?.issues.map((issue) => issue.message),
+      [`${message}, got "${text}"`],
+    );
+  assert.equal(wholeNumber(2, 16).parse("16"), 16);
+  assert.equal(decimal(Number.MIN_VALUE, Infinity).parse("1e-300"), 1e-300);
 });

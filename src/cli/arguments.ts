@@ -19,20 +19,23 @@ export function oneOf<Word extends string>(words: readonly Word[]): z.ZodType<Wo
   });
 }
 
-/** A whole number from `least` to the largest exact one. */
-export function wholeNumber(least: number): z.ZodType<number, string> {
+/** A whole number from `least` to `most`, by default the largest exact one. */
+export function wholeNumber(
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): z.ZodType<number, string> {
   return z.string().transform((text, context) => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (Number.isSafeInteger(value) && value >= least) return value;
-    context.addIssue(`expected a whole number of at least ${least}, got "${text}"`);
+    if (value >= least && value <= most) return value;
+    const range =
+      most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    context.addIssue(`expected a whole number ${range}, got "${text}"`);
     return z.NEVER;
   });
 }
 
 /** A port of this machine; 0 lets the system choose. */
-export const port: z.ZodType<number, string> = wholeNumber(0).superRefine((value, context) => {
-  if (value > 65_535) context.addIssue(`expected 0..65535, got ${value}`);
-});
+export const port: z.ZodType<number, string> = wholeNumber(0, 65_535);
 
 /** A day, which stands for its beginning in UTC, or a moment; as `Date.toISOString` writes it. */
 export const moment: z.ZodType<string, string> = z.string().transform((text, context) => {
@@ -61,14 +64,15 @@ export const flag: z.ZodType<boolean, boolean | string> = z
     return z.NEVER;
   });
 
-/** A number between `least` and `most`, both allowed. */
+/** A number between `least` and `most`, both allowed; a `least` of Number.MIN_VALUE is any above 0. */
 export function decimal(least: number, most: number): z.ZodType<number, string> {
   return z.string().transform((text, context) => {
     const value = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)
       ? Number(text)
       : Number.NaN;
     if (Number.isFinite(value) && value >= least && value <= most) return value;
-    const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+    const from = least === Number.MIN_VALUE ? "above 0" : `of at least ${least}`;
+    const range = most === Infinity ? from : `from ${least} to ${most}`;
     context.addIssue(`expected a number ${range}, got "${text}"`);
     return z.NEVER;
   });

@@ -2,9 +2,9 @@
  * `engram eval --tasks`: measures a model with the chosen options and with its memory off. Prints the harness' table
  * and what the memory gains. Knows the command's options; `eval/tasks` computes the figures.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidConfigError } from "../errors.ts";
 import {
@@ -86,8 +86,10 @@ function taskFile(task: string): string {
   if (/[\\/]|\.json$/.test(task)) return task;
   const path = join(shipped, `${task}.json`);
   if (/^[\w-]+$/.test(task) && existsSync(path)) return path;
+  const names = readdirSync(shipped).filter((name) => name.endsWith(".json"));
   throw new InvalidConfigError(
-    `there is no task "${task}" in the package (${shipped}); give a task of your own by its path, such as ./${task}.json`,
+    `there is no task "${task}" in the package, which has ${names.map((name) => basename(name, ".json")).join(", ")}; ` +
+      `give a task of your own by its path, which ends in .json`,
   );
 }
 

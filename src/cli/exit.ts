@@ -34,7 +34,7 @@ function classify(error: unknown): ErrorReport {
     return {
       exitCode: exitCodes.badInput,
       code: "bad_usage",
-      message: error.message.replace(/^error: /, ""),
+      message: `${error.message.replace(/^error: /, "")}${/^commander\.unknown\w+$/.test(error.code) && !error.message.includes("Did you mean") ? "; --help lists what there is" : ""}`,
     };
   if (error instanceof EngramError) {
     const isInput = inputErrors.some((kind) => error instanceof kind);

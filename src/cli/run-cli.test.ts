@@ -150,6 +150,13 @@ test("bad use is code 2 and one sentence, for every way of it", async () => {
   }
 });
 
+test("a word that is like none there is leads to the help", async () => {
+  for (const words of [["help"], ["number", "xyz"], ["number", "add", "1", "--quiet"]]) {
+    const { err } = await run(words);
+    assert.match(err, /^engram: unknown .+; --help lists what there is\n$/, words.join(" "));
+  }
+});
+
 test("bad use under --json is a document, too", async () => {
   const { code, out } = await run(["number", "add", "1", "--json"]);
   assert.equal(code, 2);

@@ -77,6 +77,7 @@ test("what cannot be meant is refused before the model is read", async () => {
   for (const [words, expected] of [
     [[], /--bpb FILE, or --tasks TASK/],
     [["--bpb", pairs, "--tasks", pairs], /--bpb FILE, or --tasks TASK/],
+    [["--bpb", pairs, "--tasks", pairs], /--bpb FILE, or --tasks TASK; got both/],
     [["--bpb", pairs, "--limit", "3"], /--limit goes with --tasks/],
     [["--bpb", pairs, "--num-fewshot", "3"], /--num-fewshot goes with --tasks/],
     [["--tasks", pairs, "--no-memory", "--ablate", "layers=1"], /--ablate says how to read/],
@@ -87,7 +88,10 @@ test("what cannot be meant is refused before the model is read", async () => {
     assert.match(stderr, expected);
   }
   for (const [words, expected] of [
-    [["--tasks", "telepathy"], /no task "telepathy"/],
+    [
+      ["--tasks", "telepathy"],
+      /no task "telepathy" in the package, which has .*blimp, .*winogrande; give .*its path/,
+    ],
     [["--tasks", other], /other\.json: .*output_type/s],
     [["--tasks", pairs, pairs], /two tasks are called "pairs"/],
     [["--tasks", pairs, "--ablate", "layers=9"], /no layer 9 to take away/],

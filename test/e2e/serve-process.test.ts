@@ -156,7 +156,11 @@ for (const [what, words, message] of [
     ["serve", "nowhere"],
     /nowhere: expected a model directory or a \.gguf file, there is nothing/,
   ],
-  ["a port that is none", ["serve", ".", "--port", "70000"], /--port: expected 0\.\.65535/],
+  [
+    "a port that is none",
+    ["serve", ".", "--port", "70000"],
+    /--port: expected a whole number from 0 to 65535, got "70000"/,
+  ],
   ["a context that is too long", ["serve", "DIR", "--ctx-size", "64"], /must hold 1\.\.32 tokens/],
 ] as const)
   test(`${what} is code 2 with a sentence`, async () => {

@@ -88,7 +88,9 @@ export const evalCommand: Command = defineCommand({
     })
     .superRefine((input, context) => {
       if ((input.bpb === undefined) === (input.tasks === undefined))
-        context.addIssue("say what to measure on: --bpb FILE, or --tasks TASK");
+        context.addIssue(
+          `say what to measure on: --bpb FILE, or --tasks TASK; got ${input.bpb ? "both" : "neither"}`,
+        );
       for (const name of ofTasks)
         if (input[name] !== undefined && input.tasks === undefined)
           context.addIssue(`${flagOf(name)} goes with --tasks; leave it out`);

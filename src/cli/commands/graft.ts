@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
 import { type Graft, graftModel } from "../../graft-model.ts";
+import { MAX_ORDER } from "../../memory/index.ts";
 import { findPreset, overridePreset, parseOverride } from "../../training/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
 import { idList, path, wholeNumber } from "../arguments.ts";
@@ -45,7 +46,7 @@ export const graftCommand: Command = defineCommand({
     model: path,
     out: path,
     layers: idList(0).optional(),
-    counted: wholeNumber(2).optional(),
+    counted: wholeNumber(2, MAX_ORDER).optional(),
     data: z.array(path).optional(),
     set: z.array(z.string()).optional(),
     seed: wholeNumber(0).optional(),

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import * as z from "zod";
 import { buildPack } from "../../build-pack.ts";
 import { InvalidConfigError } from "../../errors.ts";
+import { MAX_ORDER } from "../../memory/index.ts";
 import { type Conflicts, conflictsOf, type PackInfo } from "../../packs/index.ts";
 import { PackFile, type ReadPack } from "../../packs/node/index.ts";
 import { checkTexts } from "../../training/node/index.ts";
@@ -43,7 +44,7 @@ export const packBuildCommand: Command = defineCommand({
     data: z.array(path),
     out: path,
     bytes: byteSize.default(64 * MIB),
-    order: wholeNumber(2).default(6),
+    order: wholeNumber(2, MAX_ORDER).default(6),
   }),
   async run({ model, data, out, bytes, order }, { print, progress, signal }) {
     if (existsSync(out)) throw new InvalidConfigError(`${out} exists; give --out another name`);

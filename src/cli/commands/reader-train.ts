@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import * as z from "zod";
 import { InvalidConfigError } from "../../errors.ts";
+import { MAX_ORDER } from "../../memory/index.ts";
 import { trainReader } from "../../train-reader.ts";
 import { checkTexts } from "../../training/node/index.ts";
 import { byteSize, path, weightDtype, wholeNumber } from "../arguments.ts";
@@ -36,7 +37,7 @@ export const readerTrainCommand: Command = defineCommand({
     data: z.array(path),
     out: path,
     bytes: byteSize.default(16 * 2 ** 20),
-    order: wholeNumber(2).default(6),
+    order: wholeNumber(2, MAX_ORDER).default(6),
     tokens: wholeNumber(1000).default(32_768),
     dtype: weightDtype.optional(),
     ...threadsSchema,

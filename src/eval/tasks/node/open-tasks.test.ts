@@ -69,11 +69,11 @@ test("files that are missing, folders, of another kind or damaged are refused by
   write("latin.jsonl", Buffer.from([0x7b, 0xe9, 0x7d]));
   mkdirSync(join(folder, "folder.jsonl"));
   for (const [data, expected] of [
-    ["absent.jsonl", /absent\.jsonl cannot be read/],
+    ["absent.jsonl", /absent\.jsonl cannot be read: it is not there; tasks name files below/],
     ["folder.jsonl", /folder\.jsonl is not a file/],
     ["zipped.jsonl", /gzip/],
     ["latin.jsonl", /not UTF-8/],
-    ["none/*.jsonl", /cannot be read/],
+    ["none/*.jsonl", /none cannot be read: it is not there; tasks name files below/],
     ["parts/*.csv", /0 files are like/],
   ] as const)
     await assert.rejects(

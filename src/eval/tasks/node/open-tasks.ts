@@ -135,8 +135,8 @@ async function failing<Value>(work: Promise<Value>, what: string, advice = ""): 
   try {
     return await work;
   } catch (cause) {
-    throw new InvalidConfigError(`${what} cannot be read: ${(cause as Error).message}${advice}`, {
-      cause,
-    });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" || code === "ENOTDIR" ? "it is not there" : message;
+    throw new InvalidConfigError(`${what} cannot be read: ${reason}${advice}`, { cause });
   }
 }
