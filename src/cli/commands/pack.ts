@@ -1,15 +1,14 @@
 /** `engram pack build` and `engram pack show`: the counts of a corpus in a file, and what is in such files. */
 import { stat } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import * as z from "zod";
 import { buildPack } from "../../build-pack.ts";
-import { InvalidConfigError } from "../../errors.ts";
 import { MAX_ORDER } from "../../memory/index.ts";
 import { type Conflicts, conflictsOf, type PackInfo } from "../../packs/index.ts";
 import { PackFile, type ReadPack } from "../../packs/node/index.ts";
 import { checkTexts } from "../../training/node/index.ts";
 import { byteSize, path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { refuseTaken } from "../new-file.ts";
 
 const MIB = 2 ** 20;
 
@@ -47,7 +46,7 @@ export const packBuildCommand: Command = defineCommand({
     order: wholeNumber(2, MAX_ORDER).default(6),
   }),
   async run({ model, data, out, bytes, order }, { print, progress, signal }) {
-    if (existsSync(out)) throw new InvalidConfigError(`${out} exists; give --out another name`);
+    refuseTaken(out);
     await checkTexts(data, { isReadOnce: true });
     const start = performance.now();
     const { id, info } = await buildPack(model, {

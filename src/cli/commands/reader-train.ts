@@ -1,12 +1,11 @@
 /** `engram reader train`: for a model that has no memory of counts, the weights that say when to believe them. */
-import { existsSync } from "node:fs";
 import * as z from "zod";
-import { InvalidConfigError } from "../../errors.ts";
 import { MAX_ORDER } from "../../memory/index.ts";
 import { trainReader } from "../../train-reader.ts";
 import { checkTexts } from "../../training/node/index.ts";
 import { byteSize, path, weightDtype, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { refuseTaken } from "../new-file.ts";
 import { threadsOption, threadsSchema } from "../engine-threads.ts";
 import { dtypeOption, openedBy } from "../model-options.ts";
 import { modelArgument } from "../resolve-model.ts";
@@ -45,7 +44,7 @@ export const readerTrainCommand: Command = defineCommand({
   async run(input, context) {
     const { model, data, out, bytes, order, tokens } = input;
     const { print, progress, signal } = context;
-    if (existsSync(out)) throw new InvalidConfigError(`${out} exists; give --out another name`);
+    refuseTaken(out);
     await checkTexts(data, { isReadOnce: false });
     const start = performance.now();
     const trained = await trainReader(model, {

@@ -71,8 +71,16 @@ test("the document has the sizes of the map, and the digest of the file it write
   assert.equal(map[0x5a], map[0x7a]);
 });
 
+test("no file is written over", async () => {
+  const text = readFileSync(tokenizer, "utf8");
+  const { status, stderr } = await engram("token-map", tokenizer, "--out", tokenizer);
+  assert.equal(status, 2);
+  assert.match(stderr, /exists; give --out another name/);
+  assert.equal(readFileSync(tokenizer, "utf8"), text);
+});
+
 test("a text, its token ids and their compressed ids address the same rows", async () => {
-  const out = join(scratch, "map.i32");
+  const out = join(scratch, "map-of-rows.i32");
   const { compressed } = JSON.parse(
     (await engram("token-map", tokenizer, "--out", out, "--json")).stdout,
   );

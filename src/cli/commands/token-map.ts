@@ -4,6 +4,7 @@ import { writeDurably, writeFailure } from "../../checkpoint/node/index.ts";
 import { buildTokenMap, tokenMapBytes, tokenMapSha256 } from "../../memory/index.ts";
 import { path } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { refuseTaken } from "../new-file.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
 
 export const tokenMapCommand: Command = defineCommand({
@@ -19,7 +20,10 @@ export const tokenMapCommand: Command = defineCommand({
       flags: "--special <FILE>",
       description: 'special tokens of a .tiktoken file, as JSON: {"<text>": id, ...}',
     },
-    { flags: "--out <FILE>", description: "file for the map: int32, little endian" },
+    {
+      flags: "--out <FILE>",
+      description: "file for the map, which must not exist: int32, little endian",
+    },
   ],
   examples: [
     "token-map models/tiny/tokenizer.json",
@@ -27,6 +31,7 @@ export const tokenMapCommand: Command = defineCommand({
   ],
   schema: z.object({ file: path, special: path.optional(), out: path.optional() }),
   async run({ file, special, out }, { print, progress }) {
+    if (out !== undefined) refuseTaken(out);
     const tokenizer = await loadTokenizer(file, special);
     const tokenMap = buildTokenMap(tokenizer);
     const sha256 = await tokenMapSha256(tokenMap);

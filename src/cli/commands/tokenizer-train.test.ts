@@ -89,3 +89,10 @@ test("empty, binary and missing files, and sizes that cannot be, are bad input",
     assert.equal(existsSync(out), false);
   }
 });
+
+test("the text that is learnt from is not written over", async () => {
+  const { status, stderr } = await train("--data", text, "--vocab-size", "260", "--out", text);
+  assert.equal(status, 2);
+  assert.match(stderr, /text\.txt exists; give --out another name/);
+  assert.equal(readFileSync(text, "utf8"), line.repeat(50));
+});

@@ -5,6 +5,7 @@ import { toTokenizerJson, trainBpe } from "../../tokenizer/index.ts";
 import { checkTexts, readAll } from "../../training/node/index.ts";
 import { path, wholeNumber } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { refuseTaken } from "../new-file.ts";
 
 export const tokenizerTrainCommand: Command = defineCommand({
   path: "tokenizer train",
@@ -21,7 +22,11 @@ export const tokenizerTrainCommand: Command = defineCommand({
       description: "number of tokens, with the 256 bytes and one end-of-document token",
       isRequired: true,
     },
-    { flags: "--out <FILE>", description: "file to write, tokenizer.json", isRequired: true },
+    {
+      flags: "--out <FILE>",
+      description: "file to write, tokenizer.json; must not exist",
+      isRequired: true,
+    },
   ],
   examples: ["tokenizer train --data book.txt --vocab-size 8192 --out tokenizer.json"],
   schema: z.object({
@@ -30,6 +35,7 @@ export const tokenizerTrainCommand: Command = defineCommand({
     out: path,
   }),
   async run({ data, vocabSize, out }, { print, progress, signal }) {
+    refuseTaken(out);
     await checkTexts(data, { isReadOnce: true });
     const definition = await trainBpe(textsOf(data, signal), {
       vocabSize,
