@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -314,6 +314,25 @@ test("a list of facts is written as a new file or not at all, and an empty one t
     assert.match(err, message);
   }
   assert.equal(await readFile(file, "utf8"), "\n");
+});
+
+test("what is no model was taught nothing and forgets nothing, and a scope without facts is named", async () => {
+  const folder = join(scratch, "no-model");
+  await mkdir(folder);
+  const file = join(scratch, "no-model.txt");
+  await writeFile(file, "To be, or not to be");
+  for (const [words, message] of [
+    [["facts", folder], /no-model: expected a model directory, it has no config\.json/],
+    [["forget", folder, "--all"], /no-model: expected a model directory, it has no config\.json/],
+    [["facts", file], /no-model\.txt: it does not begin with GGUF/],
+  ] as const) {
+    const { code, out, err } = await engram(...words);
+    assert.deepEqual([code, out], [2, ""], err);
+    assert.match(err, message);
+  }
+  const { code, err } = await engram("facts", model, "--scope", "nobody", "nowhere");
+  assert.equal(code, 0);
+  assert.match(err, /^nothing was taught in nobody, nowhere \(/);
 });
 
 test("a file of facts is text without doubt: UTF-8, and no name twice", async () => {

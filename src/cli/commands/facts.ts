@@ -45,7 +45,10 @@ export const factsCommand: Command = defineCommand({
     const place = store?.place ?? client!.url;
     const snapshots = store?.snapshots ?? [];
     await store?.close();
-    if (facts.length + learned.length === 0) progress.note(`nothing was taught (${place})`);
+    if (facts.length + learned.length === 0)
+      progress.note(
+        `nothing was taught${scope === undefined ? "" : ` in ${scope.join(", ")}`} (${place})`,
+      );
     if (out !== undefined) await writeNewFile(out, formatFacts(facts));
     else
       for (const { id, scope: of, prompt, completion, source, expiresAt } of facts)
