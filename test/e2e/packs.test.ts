@@ -248,7 +248,7 @@ test("packs are refused where ids are other tokens, nothing weighs them, or the 
   );
   await assert.rejects(open("counting", "dogs.txt"), FormatError);
   await assert.rejects(open("counting", "no.pack"), /expected a pack, found no such file/);
-  await assert.rejects(open("counting", "plain"), /expected a pack, found no file/);
+  await assert.rejects(open("counting", "plain"), /expected a pack, found a directory/);
   await assert.rejects(open("counting", "dogs.pack", "dogs.pack"), InvalidConfigError);
 });
 

@@ -84,7 +84,10 @@ test("places that are none are refused with what a place is", async () => {
     [["--table", `ftp://u:${encoded}@x/y`], /begins with ftp:/],
     [["--table", `redis://:${encoded}@/x`], /cannot be read/],
     [["--table", `redis://u%zz:${encoded}@x/y`], /cannot be read/],
-    [["--table", join(folder, "nowhere")], /nowhere.*ENOENT/],
+    [
+      ["--table", join(folder, "nowhere")],
+      /cannot open the table .*nowhere.*: there is no such file/,
+    ],
     [["--table", `redis://:${encoded}@127.0.0.1:1/x`], /no node answers/],
     [
       ["--table", `http://:${encoded}@127.0.0.1:1/x?key-secret`],

@@ -22,8 +22,9 @@ export interface FileOptions {
 const MAX_TRANSFER = 1 << 28;
 
 export async function openFileRanges(path: string, options: FileOptions = {}): Promise<ByteRanges> {
-  const { file, size } = await openPlain(path).catch((cause: Error) => {
-    throw new StoreError(`cannot open the table ${path}: ${cause.message}`, { cause });
+  const { file, size } = await openPlain(path).catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "there is no such file" : cause.message;
+    throw new StoreError(`cannot open the table ${path}: ${reason}`, { cause });
   });
   return rangesOf(file, { ...options, name: path, size });
 }

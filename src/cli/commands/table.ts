@@ -71,7 +71,7 @@ export const tableVerifyCommand: Command = defineCommand({
   path: "table verify",
   summary: "check every row of tables that were copied",
   description:
-    "Reads all rows at PLACE and verifies their checksums. Compares them with the tables of the model in the " +
+    "Reads all rows at PLACE and verifies their checksums. Compares them with the tables of the model " +
     `MODEL, if these have the same row format. ${places}`,
   examples: ["table verify models/wiki redis://127.0.0.1:7000/wiki"],
   async run(input, context) {

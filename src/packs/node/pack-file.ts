@@ -111,8 +111,10 @@ export async function writePack(
 async function openFile(path: string): Promise<ByteRanges> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile() === true) return openPath(path);
+  const what =
+    found === undefined ? "no such file" : found.isDirectory() ? "a directory" : "no file";
   throw new InvalidConfigError(
-    `${path}: expected a pack, found ${found === undefined ? "no such file" : "no file"}; engram pack build makes packs`,
+    `${path}: expected a pack, found ${what}; engram pack build makes packs`,
   );
 }
 
