@@ -34,7 +34,7 @@ function classify(error: unknown): ErrorReport {
     return {
       exitCode: exitCodes.badInput,
       code: "bad_usage",
-      message: `${error.message.replace(/^error: /, "")}${/^commander\.unknown\w+$/.test(error.code) && !error.message.includes("Did you mean") ? "; --help lists what there is" : ""}`,
+      message: withHelp(error),
     };
   if (error instanceof EngramError) {
     const isInput = inputErrors.some((kind) => error instanceof kind);
@@ -59,6 +59,13 @@ function classify(error: unknown): ErrorReport {
     code: "internal",
     message: `${error.name}: ${error.message} (a bug of engram; ENGRAM_DEBUG=1 prints the stack)`,
   };
+}
+
+/** Words like none there is lead to the help; to a word that is like one, Commander leads by itself. */
+function withHelp({ code, message }: CommanderError): string {
+  const plain = message.replace(/^error: /, "");
+  const isLost = code.startsWith("commander.unknown") && !plain.includes("Did you mean");
+  return isLost ? `${plain}; --help lists what there is` : plain;
 }
 
 const inputErrors = [InvalidConfigError, FormatError, RequestError, ShapeError] as const;
