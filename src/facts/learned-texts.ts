@@ -21,6 +21,7 @@ export const MOST_LEARNED: number = 2 ** 19;
 /** What is left when a scope is full: it is written anew then, which should be seldom. */
 const KEPT = (3 * MOST_LEARNED) / 4;
 
+/** A text that a scope learns: what followed its words raises the chance that it follows them again. */
 export interface TextToLearn {
   readonly ids: ArrayLike<number>;
   /** Default: "default". */
