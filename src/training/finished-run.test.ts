@@ -24,8 +24,8 @@ test("a run by its files is what it is on a disk, and is read once", async () =>
     { ...expected, path: "", updatedAt: undefined },
   );
   // As its model card has it.
-  assert.deepEqual([summary.state, summary.steps, summary.numRows], ["finished", 1000, 300_666]);
-  assert.equal(summary.validBitsPerByte?.toFixed(3), "1.606");
+  assert.deepEqual([summary.state, summary.steps, summary.numRows], ["finished", 1600, 300_666]);
+  assert.equal(summary.validBitsPerByte?.toFixed(3), "1.497");
   assert.ok(Object.keys(summary.settings).includes("training.lr"));
   const first = await run.read({ cursor: "" });
   assert.deepEqual(first.lines, (await there.read()).lines);

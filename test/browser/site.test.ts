@@ -97,7 +97,7 @@ describe("the static site", { skip: noBrowser }, () => {
   test("another model of the build is a click away, with its size", async () => {
     const { page, complaints } = await browser.open(`${site.address}#/start`);
     await page.locator("[data-sentence]").waitFor();
-    await page.getByText("another, 4.5 MB").waitFor();
+    await page.getByText("another, 4.6 MB").waitFor();
     await page.getByRole("link", { name: "another" }).click();
     await page.getByTitle("The model that is served").getByText("another").waitFor();
     await page.locator("[data-sentence]").waitFor();
@@ -119,8 +119,8 @@ describe("the static site", { skip: noBrowser }, () => {
     assert.equal(asked("metrics.jsonl"), 0);
     await page.evaluate(`location.hash = "#/runs"`);
     const row = page.getByRole("row").filter({ hasText: "another" });
-    await row.getByText("1,000").first().waitFor();
-    await row.getByText("1.606").waitFor();
+    await row.getByText("1,600").first().waitFor();
+    await row.getByText("1.4969").waitFor();
     await page.getByRole("heading", { name: "Loss" }).waitFor();
     await page.goto(`${site.address}#/runs`);
     await page.getByText("This model came without the log of its training.").waitFor();
