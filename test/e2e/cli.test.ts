@@ -87,8 +87,8 @@ test("start shows the model that comes along, trains nothing, and ends where nob
         `${bitsPerByte.off.toFixed(3)} with it switched off`,
     ),
   );
-  // A model of 2 million weights that read a million bytes once or twice does no better, and xz no worse.
-  assert.ok(bitsPerByte.on > 1.5 && bitsPerByte.on < 2.36, `${bitsPerByte.on}`);
+  // A model of 7 million weights that read 26 million bytes does no better, and xz no worse.
+  assert.ok(bitsPerByte.on > 1.4 && bitsPerByte.on < 2.36, `${bitsPerByte.on}`);
   assert.deepEqual(readdirSync(empty), []);
 });
 

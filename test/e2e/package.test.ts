@@ -282,7 +282,7 @@ installTest("a library that does not load: WebAssembly computes, and stderr says
   }
   const { status, stdout, stderr } = npm(["exec", "--offline", "engram-lm"]);
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /--- memory on ---\nThe city of[\s\S]{50,}1\.606 bits per byte/);
+  assert.match(stdout, /--- memory on ---\nThe city of[\s\S]{50,}1\.497 bits per byte/);
   const [said, ...more] = stderr.split("\n").filter((line) => line.includes("WebAssembly"));
   assert.match(said!, hasNative ? /libonnxruntime\.so\.1: .*(short|invalid)/ : /none came for/);
   assert.deepEqual(more, []);
