@@ -80,21 +80,19 @@ export async function rowStatistics(
 }
 
 /**
- * The rows to read, with their bins. If no bin has more than `perBin` rows, all rows, bin by bin. Otherwise one row of
- * each bin in turn, so that all bins have about the same number of rows when the time is over.
+ * The rows to read, with their bins: one of each bin in turn, so that all bins have about the same number of rows when the
+ * time is over.
  */
 function* sampledRows({ from, to, bins }: RowBins, perBin: number): Generator<[number, number]> {
   const edge = (bin: number): number => Math.floor(from + (bin * (to - from)) / bins);
-  if (Math.ceil((to - from) / bins) <= perBin) {
-    for (let bin = 0; bin < bins; bin++)
-      for (let row = edge(bin), end = edge(bin + 1); row < end; row++) yield [bin, row];
-    return;
-  }
-  for (let round = 0; round < perBin; round++)
+  const most = Math.min(perBin, Math.ceil((to - from) / bins));
+  for (let round = 0; round < most; round++)
     for (let bin = 0; bin < bins; bin++) {
       const begin = edge(bin);
-      // Bin sizes differ by at most one row, so none has fewer than `perBin`.
-      yield [bin, begin + Math.floor(((round + 0.5) * (edge(bin + 1) - begin)) / perBin)];
+      const size = edge(bin + 1) - begin;
+      // Bin sizes differ by at most one row.
+      if (round < size)
+        yield [bin, begin + Math.floor(((round + 0.5) * size) / Math.min(perBin, size))];
     }
 }
 
