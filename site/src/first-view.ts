@@ -3,6 +3,7 @@
  * marked as such. What keeps it is `next-visit.ts`. Knows what the page asks first; no transport.
  */
 import { type Inspected, inspection } from "../../web/src/inspection.svelte.ts";
+import { keep, keptIn } from "../../web/src/kept.ts";
 import { type Props, serverInfo } from "../../web/src/server-info.svelte.ts";
 import { modelName } from "./places.ts";
 
@@ -18,21 +19,17 @@ export const firstView = "engram first view";
 export const firstViewOf: string = import.meta.url + modelName;
 
 export function forgetFirstView(): void {
-  try {
-    localStorage.removeItem(firstView);
-  } catch {
-    // Nothing may be kept, so nothing is.
-  }
+  keep("local", firstView, null);
 }
 
 export function showFirstView(): void {
   try {
-    const { of, props, report } = JSON.parse(localStorage.getItem(firstView)!) as FirstView;
+    const { of, props, report } = JSON.parse(keptIn("local", firstView)!) as FirstView;
     if (of !== firstViewOf) return;
     serverInfo.props = props;
     serverInfo.hasModel = true;
     inspection.kept = report;
   } catch {
-    // Nothing is kept, or nothing may be.
+    // Nothing is kept.
   }
 }

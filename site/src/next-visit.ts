@@ -3,6 +3,7 @@
  * once as they have it, and what the first view says is kept. Browsers keep what they compiled of such an answer once enough of it has run. Knows no view.
  */
 import { inspection } from "../../web/src/inspection.svelte.ts";
+import { keep } from "../../web/src/kept.ts";
 import { serverInfo } from "../../web/src/server-info.svelte.ts";
 import { type FirstView, firstView, firstViewOf } from "./first-view.ts";
 import { keepForOffline, removeOffline } from "./offline.ts";
@@ -54,9 +55,5 @@ function keepFirstView(): void {
   const { answer } = inspection;
   if (props?.engram == null || !answer || !inspection.isFirst(answer.question)) return;
   const content: FirstView = { of: firstViewOf, props, report: answer.report };
-  try {
-    localStorage.setItem(firstView, JSON.stringify(content));
-  } catch {
-    // No room: the next visit waits for the engine.
-  }
+  keep("local", firstView, JSON.stringify(content));
 }

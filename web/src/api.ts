@@ -4,6 +4,7 @@
  * Knows the key that the server may ask for; not what any answer means.
  */
 import { eventData } from "./sse.ts";
+import { keep, keptIn } from "./kept.ts";
 
 /** What went wrong, in words that can be shown. `status` is 0 where no answer came. */
 export class ApiFailure extends Error {
@@ -19,6 +20,7 @@ export class ApiFailure extends Error {
 
 /** sessionStorage: the key is gone when the tab is. */
 const keyName = "engram.key";
+let key = keptIn("session", keyName);
 
 type AskForKey = (wasWrong: boolean) => Promise<string>;
 let askForKey: AskForKey | undefined;
@@ -29,7 +31,7 @@ export function onKeyNeeded(howToAsk: AskForKey): void {
   askForKey = howToAsk;
 }
 
-/** What carries a request to the server: the network, unless the server is in the page. */
+/** What carries a request to the server: the network, unless the server is in the page. Its errors say what to do. */
 export type Transport = (address: URL, init: TransportInit) => Promise<Response>;
 
 export interface TransportInit {
@@ -41,10 +43,13 @@ export interface TransportInit {
 }
 
 let transport: Transport = (address, init) => fetch(address, init);
+/** What is said where no answer came, or not all of it; undefined: what the transport says. */
+let noAnswer: string | undefined = "The server does not answer. Is it still running?";
 
 /** To be called before anything is asked. */
 export function useTransport(other: Transport): void {
   transport = other;
+  noAnswer = undefined;
 }
 
 export interface CallOptions {
@@ -52,8 +57,7 @@ export interface CallOptions {
 }
 
 export async function getJson<T>(path: string, options: CallOptions = {}): Promise<T> {
-  const response = await call(path, { method: "GET", ...options });
-  return (await response.json()) as T;
+  return read<T>(await call(path, { method: "GET", ...options }), "json");
 }
 
 export async function postJson<T>(
@@ -61,16 +65,18 @@ export async function postJson<T>(
   body: unknown,
   options: CallOptions = {},
 ): Promise<T> {
-  const response = await call(path, { method: "POST", body: JSON.stringify(body), ...options });
-  return (await response.json()) as T;
+  return read<T>(
+    await call(path, { method: "POST", body: JSON.stringify(body), ...options }),
+    "json",
+  );
 }
 
 export async function deleteJson<T>(path: string, options: CallOptions = {}): Promise<T> {
-  return (await (await call(path, { method: "DELETE", ...options })).json()) as T;
+  return read<T>(await call(path, { method: "DELETE", ...options }), "json");
 }
 
 export async function getText(path: string, options: CallOptions = {}): Promise<string> {
-  return (await call(path, { method: "GET", ...options })).text();
+  return read<string>(await call(path, { method: "GET", ...options }), "text");
 }
 
 /** The events of a streamed answer; leaving the loop closes the connection. */
@@ -83,16 +89,21 @@ export async function* streamJson<T>(
     signal,
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
-  for await (const data of eventData(response.body!)) {
-    if (data === "[DONE]") return;
-    const event = JSON.parse(data) as { error?: { message: string; code: string | null } };
-    if (event.error !== undefined)
-      throw new ApiFailure(event.error.message, {
-        status: 500,
-        code: event.error.code ?? "stream",
-      });
-    yield event as Awaited<T>;
+  try {
+    for await (const data of eventData(response.body!)) {
+      if (data === "[DONE]") return;
+      const event = JSON.parse(data) as { error?: { message: string; code: string | null } };
+      if (event.error !== undefined)
+        throw new ApiFailure(event.error.message, {
+          status: 500,
+          code: event.error.code ?? "stream",
+        });
+      yield event as Awaited<T>;
+    }
+  } catch (error) {
+    throw failureBy(error);
   }
+  throw failureBy(new Error("The answer has no end."));
 }
 
 interface Call {
@@ -103,23 +114,22 @@ interface Call {
 
 async function call(path: string, init: Call): Promise<Response> {
   for (;;) {
-    const key = sessionStorage.getItem(keyName);
-    const response = await send(path, init, key);
+    const sent = key;
+    const response = await send(path, init);
     if (response.ok) return response;
     const failure = await failureOf(response);
     if (failure.status !== 401 || askForKey === undefined) throw failure;
     // Several requests may be refused at once; one question answers them all.
-    if (sessionStorage.getItem(keyName) === key)
-      await (asking ??= ask(key !== null).finally(() => (asking = undefined)));
+    if (key === sent) await (asking ??= ask(sent !== null).finally(() => (asking = undefined)));
   }
 }
 
 async function ask(wasWrong: boolean): Promise<void> {
-  sessionStorage.setItem(keyName, await askForKey!(wasWrong));
+  key = await askForKey!(wasWrong);
+  keep("session", keyName, key);
 }
 
-async function send(path: string, init: Call, key: string | null): Promise<Response> {
-  const { signal, ...rest } = init;
+async function send(path: string, { signal, ...rest }: Call): Promise<Response> {
   try {
     return await transport(new URL(path.replace(/^\//, ""), document.baseURI), {
       ...rest,
@@ -132,12 +142,22 @@ async function send(path: string, init: Call, key: string | null): Promise<Respo
       },
     });
   } catch (error) {
-    if (error instanceof Error && error.name === "AbortError") throw error;
-    throw new ApiFailure("The server does not answer. Is it still running?", {
-      status: 0,
-      code: "unreachable",
-    });
+    throw failureBy(error);
   }
+}
+
+/** An answer may break off in the middle. */
+async function read<T>(response: Response, how: "json" | "text"): Promise<T> {
+  try {
+    return (await response[how]()) as T;
+  } catch (error) {
+    throw failureBy(error);
+  }
+}
+
+function failureBy(error: unknown): Error {
+  if (isAbort(error) || error instanceof ApiFailure) return error as Error;
+  return new ApiFailure(noAnswer ?? (error as Error).message, { status: 0, code: "unreachable" });
 }
 
 async function failureOf(response: Response): Promise<ApiFailure> {

@@ -1,4 +1,5 @@
 /** Light or dark: the system's choice until the reader makes one, which this browser then remembers. */
+import { keep, keptIn } from "./kept.ts";
 
 export type Theme = "light" | "dark";
 
@@ -26,8 +27,7 @@ class ThemeChoice {
     const next: Theme = this.current === "dark" ? "light" : "dark";
     // A choice that agrees with the system is none: the page follows the system again.
     this.#chosen = next === this.#system ? undefined : next;
-    if (this.#chosen === undefined) localStorage.removeItem(name);
-    else localStorage.setItem(name, this.#chosen);
+    keep("local", name, this.#chosen ?? null);
     this.#apply();
   }
 
@@ -37,7 +37,7 @@ class ThemeChoice {
 }
 
 function stored(): Theme | undefined {
-  const text = localStorage.getItem(name);
+  const text = keptIn("local", name);
   return text === "light" || text === "dark" ? text : undefined;
 }
 
