@@ -4,6 +4,13 @@
  */
 import type { AreaReport, CorpusReport, RowReport } from "../../src/inspect/report.ts";
 import { ApiFailure, getJson, isAbort, postJson } from "./api.ts";
+import { keep, keptIn } from "./kept.ts";
+
+/** A file may be gone when it is read. */
+export interface GivenText {
+  readonly name: string;
+  readonly text: () => Promise<string>;
+}
 
 export type GivenCorpus = CorpusReport & { readonly id: string };
 
@@ -28,7 +35,7 @@ class Corpus {
     if (this.#asked) return;
     this.#asked = true;
     try {
-      const corpus = await this.#find(sessionStorage.getItem(idName));
+      const corpus = await this.#find(keptIn("session", idName));
       if (this.#given === 0) this.#take(corpus);
     } catch (error) {
       if (this.#given > 0) return;
@@ -55,20 +62,25 @@ class Corpus {
   }
 
   /** Goes back from a given text to the model's own. */
-  async forget(): Promise<void> {
-    this.#given++;
-    this.#take(await this.#find(null));
+  forget(): Promise<void> {
+    return this.#change(() => this.#find(null));
   }
 
-  /** Of several that are given in a row, the last counts. */
-  async give({ name, text }: { name: string; text: string }): Promise<void> {
+  give({ name, text }: GivenText): Promise<void> {
+    return this.#change(async () => {
+      const body = { name, text: await text() };
+      return (await postJson<{ corpus: GivenCorpus }>("engram/corpus", body)).corpus;
+    });
+  }
+
+  /** Of several changes in a row, the last counts. */
+  async #change(find: () => Promise<GivenCorpus | null>): Promise<void> {
     const turn = ++this.#given;
     this.isBusy = true;
     this.failure = undefined;
     try {
-      const body = { name, text };
-      const { corpus } = await postJson<{ corpus: GivenCorpus }>("engram/corpus", body);
-      if (turn === this.#given) this.#take(corpus);
+      const found = await find();
+      if (turn === this.#given) this.#take(found);
     } catch (error) {
       if (turn === this.#given) this.failure = error as Error;
     } finally {
@@ -110,9 +122,9 @@ class Corpus {
   }
 
   #take(corpus: GivenCorpus | null): void {
-    if (corpus === null || corpus.id === ownId) sessionStorage.removeItem(idName);
-    else sessionStorage.setItem(idName, corpus.id);
+    keep("session", idName, corpus === null || corpus.id === ownId ? null : corpus.id);
     this.report = corpus;
+    this.failure = undefined;
     this.#rows.clear();
   }
 }

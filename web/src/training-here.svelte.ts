@@ -27,8 +27,11 @@ class TrainingHere {
     await this.#ask(() => getJson<{ training: Training | null }>("engram/training"));
   }
 
-  async start(text?: { name: string; text: string }): Promise<void> {
-    await this.#ask(() => postJson<{ training: Training }>("engram/training", text ?? {}));
+  async start(file?: File): Promise<void> {
+    await this.#ask(async () => {
+      const given = file && { name: file.name, text: await file.text() };
+      return postJson<{ training: Training }>("engram/training", given ?? {});
+    });
   }
 
   async stop(): Promise<void> {

@@ -2,7 +2,7 @@
  * The server's training runs, followed while somebody looks: their summaries once a second, and of each log what has
  * come since. Knows the routes; not how curves are drawn.
  */
-import { ApiFailure, getJson } from "../../api.ts";
+import { getJson } from "../../api.ts";
 import { type LogLine, RunSeries } from "./series.ts";
 
 /** As `/engram/runs` has it. What is not known is null. */
@@ -90,7 +90,6 @@ export class RunLogs {
       if (signal.aborted) return;
       // A server that went away may come back; what was read stays.
       this.failure = error as Error;
-      if (!(error instanceof ApiFailure)) throw error;
     }
   }
 
