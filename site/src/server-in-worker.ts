@@ -25,7 +25,10 @@ export class ServerInWorker {
       name: "engram",
     });
     this.#caller = new Caller(this.#worker as Port);
-    this.#worker.addEventListener("error", ({ message }) => this.#caller.fail(new Error(message)));
+    // Without a message where its script did not come.
+    this.#worker.addEventListener("error", ({ message }) =>
+      this.#caller.fail(new Error(message || "A file of the page did not come.")),
+    );
     const request = { ...openRequest(), sample: sampleText };
     const onPiece = (piece: Progress): void => this.#tell(piece);
     this.opened = this.#caller.call("open", request, { onPiece }) as Promise<void>;

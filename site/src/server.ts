@@ -4,7 +4,6 @@ import {
   type CallContext,
   openInPage,
   type OpenRequest,
-  pageFacts,
   sourceInPage,
 } from "../../src/browser/index.ts";
 import { TableTraffic } from "../../src/inspect/index.ts";
@@ -18,7 +17,11 @@ import {
   type TrainingControl,
 } from "../../src/server/index.ts";
 import type { OrtModule } from "../../src/tensor/backends/onnx/index.ts";
-import type { TrainingHere } from "../../src/training-here.ts";
+import type {
+  TrainingHere,
+  TrainingHereOptions,
+  TrainingHereState,
+} from "../../src/training-here.ts";
 import { type WhenNeeded, whenNeeded } from "../../src/when-needed.ts";
 import { type FactsInPage, factsInPage } from "./kept-facts.ts";
 
@@ -32,6 +35,14 @@ export interface SiteRequest extends OpenRequest {
 let serving: EngramServer;
 const trainedHere: RunSource[] = [];
 let ownRun: WhenNeeded<RunSource | undefined>;
+const idle: TrainingHereState = {
+  state: "idle",
+  step: 0,
+  steps: 0,
+  seconds_left: null,
+  note: "",
+  sample: null,
+};
 
 /** That of the model comes over the network: without it there are the others. */
 async function runs(): Promise<readonly RunSource[]> {
@@ -64,50 +75,37 @@ function serve(
 /** Loads what trains when it is first asked for. */
 function trainingIn(model: Promise<Model>, sample: string): TrainingControl {
   let here: TrainingHere | undefined;
-  let isLoading = false;
-  const make = async (): Promise<TrainingHere> => {
-    const [{ TrainingHere: Here }, { findPreset }] = await Promise.all([
-      import("../../src/training-here.ts"),
-      import("../../src/training/index.ts"),
-    ]);
-    const name = new URL(sample).pathname.split("/").at(-1)!;
-    return new Here({
-      preset: findPreset("mini"),
-      backend: async () => (await model).language.backend,
-      sample: async () => ({ name, text: await (await fetch(sample)).text() }),
-      factsFor: (language, of) => pageFacts(of, { language: async () => language }),
-      onModel: (trained, summary) => {
-        const heldOut = parseHeldOut({ ...summary });
-        serving = serve(trained, { heldOut, training: control });
-      },
-    });
+  /** What is said until it has come. */
+  let before: TrainingHereState = idle;
+  const onModel: TrainingHereOptions["onModel"] = (trained, summary) => {
+    serving = serve(trained, { heldOut: parseHeldOut({ ...summary }), training: control });
   };
+  const make = whenNeeded(async () =>
+    (await import("./own-training.ts")).trainingInPage(model, { sample, onModel }),
+  );
   const control: TrainingControl = {
-    state: () =>
-      here?.state() ?? {
-        state: isLoading ? "running" : "idle",
-        step: 0,
-        steps: 0,
-        seconds_left: null,
-        note: "",
-        sample: null,
-      },
+    state: () => here?.state() ?? before,
     start(text) {
       if (here !== undefined) return here.start(text);
-      if (isLoading) return;
-      isLoading = true;
+      const turn: TrainingHereState = { ...idle, state: "running", note: "loading what trains" };
+      before = turn;
       make().then(
         (made) => {
+          // Stopped meanwhile, or begun anew.
+          if (before !== turn) return;
           trainedHere.push((here = made));
           here.start(text);
         },
-        (error: unknown) => {
-          isLoading = false;
-          console.error(error);
+        () => {
+          if (before === turn)
+            before = { ...idle, state: "failed", note: "a file of the page did not come" };
         },
       );
     },
-    stop: () => here?.stop(),
+    stop() {
+      if (here !== undefined) here.stop();
+      else before = { ...idle, state: "stopped" };
+    },
   };
   return control;
 }
