@@ -219,6 +219,40 @@ describe("the page", { skip: withoutBrowser }, async () => {
     assert.equal(await theme(), "light");
   });
 
+  test("a browser that may keep nothing, and files that come late, are no hindrance", async () => {
+    const { page, complaints } = await inspector.open("#/start");
+    await page.addInitScript(() => {
+      const get = (): never => {
+        throw new DOMException("denied", "SecurityError");
+      };
+      for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(globalThis, name, { get });
+    });
+    const script = "**/assets/index-*.js";
+    await page.route(script, (route) => route.abort());
+    await page.reload();
+    await page.getByText("The page is on its way. If it stays away, load it anew.").waitFor();
+    await page.unroute(script);
+    await page.reload();
+    await page.locator("[data-sentence]").waitFor();
+    assert.equal(await page.getByText("The page is on its way").isVisible(), false);
+    await page.getByRole("button", { name: "Switch to dark colours" }).click();
+    await page.getByRole("button", { name: "Switch to light colours" }).waitFor();
+    const style = "**/TextView*.css";
+    await page.route(style, (route) => route.abort());
+    await page.evaluate(`location.hash = "#/text"`);
+    await page.getByText("This view could not be loaded.").waitFor();
+    await page.unroute(style);
+    await page.getByRole("button", { name: "Load the page anew" }).click();
+    await stripTokens(page);
+    const aside = page.locator("aside");
+    assert.equal(await aside.evaluate((one) => getComputedStyle(one).position), "sticky");
+    assert.deepEqual(
+      complaints.filter((one) => !one.includes("Failed to load resource")),
+      [],
+    );
+  });
+
   test("says what is wrong and goes on when the text is too long", async () => {
     const { page } = await inspector.open("#/text");
     await stripTokens(page);
