@@ -2,7 +2,7 @@
  * The fact that is being written, other texts to try it on, and everything that was taught, as the views show them.
  * Asks the server anew whenever one of them changes. The address keeps what was typed, so that a link is a fact to try.
  */
-import { isAbort } from "../../api.ts";
+import { ApiFailure, isAbort } from "../../api.ts";
 import { route } from "../../route.svelte.ts";
 import { type Example, examples } from "./examples.ts";
 import {
@@ -152,10 +152,17 @@ class Teaching {
       this.#note();
       await this.refresh();
     } catch (error) {
-      if (!isAbort(error)) this.refusal = error as Error;
+      // What was stopped may have been taught: the list says it.
+      if (isAbort(error)) await this.refresh();
+      else this.refusal = error as Error;
     } finally {
       if (this.#sending === controller) this.since = undefined;
     }
+  }
+
+  /** Whether the refusal is none, but an answer that did not come. */
+  get isUnsure(): boolean {
+    return this.refusal instanceof ApiFailure && this.refusal.status === 0;
   }
 
   stop(): void {
