@@ -106,7 +106,8 @@ function narrow({ numLayers, memoryAt, hasCounts }: LayoutOptions): Layout {
   const high = 96;
   const start = 122;
   const below = hasRows ? start + 4 * step : start;
-  const countsAt = below + 40;
+  // Below what the gate is called.
+  const countsAt = below + (hasRows ? 56 : 40);
   const shown = Math.min(numLayers, mostLayers);
   const after = shown - (memoryAt ?? 0);
   const end = Math.max(below + 40 + 42 * after, hasCounts ? countsAt + high + 30 : 0);
