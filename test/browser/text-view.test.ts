@@ -143,6 +143,18 @@ describe("the text view", { skip: withoutBrowser }, async () => {
   test("can be asked other things while a text is being written", async () => {
     const { page } = await inspector.open(place);
     await stripTokens(page);
+    // A number out of range is said at its field, and nothing is written.
+    for (const [name, number] of [
+      ["Tokens", "0"],
+      ["Temperature", ""],
+    ] as const) {
+      const field = page.getByLabel(name, { exact: true });
+      const before = await field.inputValue();
+      await field.fill(number);
+      await page.getByRole("button", { name: "Let the model go on" }).click();
+      assert.ok(await field.evaluate((one) => one === document.activeElement), name);
+      await field.fill(before);
+    }
     await page.getByLabel("Tokens", { exact: true }).fill("60");
     // The likeliest, always: chance could end the text before the sixtieth.
     await page.getByLabel("Temperature").fill("0");
