@@ -218,7 +218,10 @@ describe("every view with the keyboard alone", { skip: withoutBrowser }, async (
     await tabTo(page, page.getByRole("button", { name: "Undo" }));
     await page.keyboard.press("Space");
     await page.getByText("Nothing of it is left").waitFor();
-    assert.ok(await keepsPlace(page), "the place is lost");
+    // The button that was pressed is gone; the way back has the focus, and then the fact that it brought back.
+    await page.locator("button:focus", { hasText: "Teach again" }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator('[aria-label^="Look at"]:focus').waitFor();
     assert.deepEqual(complaints, []);
   });
 
@@ -235,6 +238,12 @@ describe("every view with the keyboard alone", { skip: withoutBrowser }, async (
     await page.keyboard.press("Space");
     await page.getByText("Stopped. Nothing of it was kept.").waitFor();
     assert.ok(await keepsPlace(page), "the place is lost");
+    // A second click in a row neither stops it nor begins another.
+    await page.getByRole("button", { name: "Train on the sample text" }).dblclick();
+    await page.getByText(/^Step \d/).waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
+    await stop.click();
+    await page.getByText("Stopped. Nothing of it was kept.").waitFor();
     assert.deepEqual(complaints, []);
   });
 });
