@@ -70,6 +70,7 @@ export async function trainInMemory(
   signal?.throwIfAborted();
   const tokenizer = await openTokenizer(tokenizerJson, { startWorker: onThisThread(encodeTasks) });
   const stream = await packDocuments([{ text: train }], tokenizer, { signal });
+  // Too short a text is refused before anything is made of it.
   windowsPerEpoch(stream.tokens.length, preset.training.length);
   const valid = await packDocuments([{ text: held }], tokenizer, { signal });
   const parts = await createParts({

@@ -103,6 +103,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainResul
   say("reading the text");
   const stream = await packDocuments(documents(options, "train"), tokenizer, { signal });
   const valid = await packDocuments(documents(options, "valid"), tokenizer, { signal });
+  // Too short a text is refused before anything is made of it.
   windowsPerEpoch(stream.tokens.length, recipe.length);
 
   const { tableMemory } = options;

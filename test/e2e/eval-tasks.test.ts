@@ -76,7 +76,6 @@ test("what cannot be meant is refused before the model is read", async () => {
   writeFileSync(other, '{"task":"x","output_type":"telepathy"}');
   for (const [words, expected] of [
     [[], /--bpb FILE, or --tasks TASK/],
-    [["--bpb", pairs, "--tasks", pairs], /--bpb FILE, or --tasks TASK/],
     [["--bpb", pairs, "--tasks", pairs], /--bpb FILE, or --tasks TASK; got both/],
     [["--bpb", pairs, "--limit", "3"], /--limit goes with --tasks/],
     [["--bpb", pairs, "--num-fewshot", "3"], /--num-fewshot goes with --tasks/],
